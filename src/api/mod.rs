@@ -3,6 +3,7 @@
 mod channel;
 mod delivery;
 mod event;
+mod incident;
 mod request;
 
 use schemars::JsonSchema;
@@ -17,6 +18,7 @@ pub use delivery::{
     RequeueResponse,
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
+pub use incident::{IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};
 
 /// An error (RFC 9457).

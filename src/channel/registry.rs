@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BuildContext, Built, Platform, PlatformConfig, Problem};
+use super::{BuildContext, Built, LivingMode, Platform, PlatformConfig, Problem};
 use crate::model::{Language, Mentions, Recipient, SecretSource};
 
 macro_rules! platforms {
@@ -30,6 +30,9 @@ macro_rules! platforms {
             pub send_resolved: Option<bool>,
             /// Whom its messages ping, unless a route says otherwise.
             pub mentions: Option<Mentions>,
+            /// How people are notified of an incident that goes on: `edit` (one message that is kept up to date; what is new is a reply), `reply` (in one thread), `new` (a message for what is new
+            /// and for the end), `off` (a message for every notification). Default: the most that the platform can.
+            pub living: Option<LivingMode>,
             /// `off`, or `{ per_minute: N, burst: N }`. Default: the platform's documented limit.
             pub rate_limit: Option<RateLimitConfig>,
             /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.

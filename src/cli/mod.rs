@@ -6,6 +6,7 @@ mod explain;
 mod goldens;
 mod health;
 mod import;
+mod incidents;
 mod init;
 mod logging;
 mod mute;
@@ -69,6 +70,9 @@ enum Command {
     /// Look at what came in, also at what led nowhere.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Look at incidents: what goes on, since when, and who was notified.
+    #[command(subcommand)]
+    Incidents(incidents::IncidentsCommand),
     /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]
     Mute(mute::MuteCommand),
@@ -141,6 +145,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Send(args) => send::run(&common, &args),
         Command::Queue(command) => queue::run(&common, &command),
         Command::Events(command) => events::run(&common, &command),
+        Command::Incidents(command) => incidents::run(&common, &command),
         Command::Mute(command) => mute::run(&common, &command),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),

@@ -118,7 +118,7 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         event,
         details_url: "",
         notes: &[],
-        incident: Some(IncidentView { number: 1842, first_told: None }),
+        incident: Some(IncidentView { number: 1842, first_notified: None }),
         language: channel.content.language,
         now: Now { at: now, zone: &plan.messages.time_zone },
         scale: &plan.scale,

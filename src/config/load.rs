@@ -192,8 +192,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         dedup_window: extras.dedup_window,
         sites: extras.sites,
         legacy,
-        self_to: extras.self_to,
-        backlog_alarm: extras.backlog_alarm,
+        self_monitoring: extras.self_monitoring,
+        incidents: extras.incidents,
         retention: extras.retention,
         heartbeats,
     };

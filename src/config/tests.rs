@@ -36,7 +36,7 @@ fn a_sound_file_becomes_a_plan() {
         "{MAIL}    timeout: 20s\n    digest: off\n    rate_limit: {{ per_minute: 12 }}\n    previous_names: [old]\n  spare: {{ log: {{}}, rate_limit: off, send_resolved: false }}\n{ROUTE}\
          server:\n  listen: 0.0.0.0:80\n  external_url: https://w.example.com/\n  max_body: 1MiB\n  auth:\n    - bearer: {{ env: TOKEN }}\n    \
          - basic: {{ username: grafana, password: {{ file: secret }} }}\n      scopes: [webhook]\n    - hmac: {{ secrets: [{{ env: TOKEN }}] }}\n      channels: [spare]\n\
-         dedup: {{ window: 0 }}\nretention: {{ sent: 2w, max_size: 1GiB }}\nself_monitoring: {{ to: spare, backlog: 1h }}\nlanguage: zh\ntime_zone: Asia/Shanghai\nstore: sqlite:data/w.db\n"
+         dedup: {{ window: 0 }}\nretention: {{ sent: 2w, max_size: 1GiB }}\nself_monitoring: {{ to: spare, backlog: 1h }}\nincidents: {{ repeat: 2h }}\nlanguage: zh\ntime_zone: Asia/Shanghai\nstore: sqlite:data/w.db\n"
     );
     let folder = written(&text);
     let loaded = loaded(folder.path());
@@ -45,7 +45,9 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!(plan.external_url, "https://w.example.com");
     assert_eq!(plan.dedup_window, Duration::ZERO);
     assert_eq!((plan.retention.sent, plan.retention.max_bytes), (Duration::from_secs(14 * 86_400), 1 << 30));
-    assert_eq!((plan.self_to.as_slice(), plan.backlog_alarm), (["spare".to_owned()].as_slice(), Duration::from_secs(3600)));
+    assert_eq!((plan.self_monitoring.to.as_slice(), plan.self_monitoring.backlog), (["spare".to_owned()].as_slice(), Duration::from_secs(3600)));
+    let incidents = crate::delivery::IncidentsPlan { repeat: Duration::from_secs(7200), ..Default::default() };
+    assert_eq!(plan.incidents, incidents);
     assert!(plan.link_key.is_empty(), "the store's own is used");
     let mail = plan.channel("ops-mail").unwrap();
     assert_eq!((mail.timeout, mail.digest, mail.content.max_pages), (Duration::from_secs(20), None, 3));

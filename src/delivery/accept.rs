@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::ingest;
 use crate::model::{Event, EventId, OutletKey, SenderKind, Status};
-use crate::store::{Accepted, Dedup, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
+use crate::store::{Accepted, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
 
 use super::engine::Engine;
+use super::incident::reports;
 use super::intake::Intake;
 use super::lanes::is_large;
 
@@ -51,7 +52,7 @@ impl Engine {
             self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
-        let Routed { deliveries, dedup, note } = if is_large(&event) {
+        let Routed { deliveries, incidents, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
             self.shared
                 .heavy
@@ -71,7 +72,7 @@ impl Engine {
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
-        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents: Vec::new(), deliveries };
+        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.health.store_failed(error);
@@ -127,6 +128,7 @@ impl Engine {
             waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
                 w.lane = a.lane;
                 w.lane_seq = a.lane_seq;
+                w.incident = a.incident;
                 (a.outlet.clone(), w)
             });
         self.dispatch(placed.collect());
@@ -136,6 +138,7 @@ impl Engine {
 /// Where an event goes.
 struct Routed {
     deliveries: Vec<NewDelivery>,
+    incidents: Vec<IncidentReport>,
     dedup: Option<Dedup>,
     note: Option<String>,
 }
@@ -143,7 +146,8 @@ struct Routed {
 impl Routed {
     fn of(event: &Event, intake: &Intake<'_>) -> Self {
         let (plan, to) = (intake.plan, intake.to);
-        let deliveries = intake.deliveries(event);
+        let mut deliveries = intake.deliveries(event);
+        let incidents = reports(event, &mut deliveries, plan);
         let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.dedup_window;
         let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
@@ -153,11 +157,11 @@ impl Routed {
         });
         let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));
         let note = note.or_else(|| (!event.unknown_to.is_empty()).then(named));
-        Self { deliveries, dedup, note }
+        Self { deliveries, incidents, dedup, note }
     }
 }
 
-/// The delivery as a worker takes it; lane and sequence come with the store's answer.
+/// The delivery as a worker takes it; lane, sequence and incident come with the store's answer.
 pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> PendingDelivery {
     PendingDelivery {
         id: new.id,

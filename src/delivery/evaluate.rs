@@ -1,7 +1,7 @@
 //! From one attempt's results to its outcome: cells, deliveries, fallback children, pause and suspension. Pure.
 
 use crate::channel::{CellResult, FinalWord, OnAmbiguous};
-use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError, UnixMs};
+use crate::model::{DeliveryId, ErrorKind, Form, Receipt, Recipient, SendError, UnixMs};
 use crate::store::{
     AttemptKind, Cell, CellState, DeliveryUpdate, Fallback, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, Summary,
     SuspensionChange,
@@ -25,6 +25,8 @@ pub enum Next {
     RetryPlainText,
     /// It was refused because of somebody whom it mentions: it is sent again without mentions.
     RetryUnmentioned,
+    /// The message that it answers is gone: the whole of it is sent as a new one.
+    RetryAsCard,
     /// A digest was refused: its lanes are sent in two halves.
     SplitDigest,
 }
@@ -38,6 +40,7 @@ impl Next {
             Next::Requeue => "waits in its lane, with what else comes",
             Next::RetryPlainText => "sent again as plain text",
             Next::RetryUnmentioned => "sent again without mentions",
+            Next::RetryAsCard => "sent as a new message: the one that it answers is gone",
             Next::SplitDigest => "sent again in two halves",
         }
     }
@@ -174,6 +177,9 @@ impl Evaluator<'_> {
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
         let all_of_page_dead = cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
         if refused && all_of_page_dead && message.caller.is_none() {
+            if error.is_some_and(|e| e.gone) && !message.notification.answers.is_empty() {
+                return Next::RetryAsCard;
+            }
             let mentions = usize::from(page) < message.pages().len() && !message.pages()[usize::from(page)].facts.mentions.is_empty();
             if mentions && error.is_some_and(|e| e.mentions) {
                 return Next::RetryUnmentioned;
@@ -181,7 +187,7 @@ impl Evaluator<'_> {
             if message.kind == MessageKind::Digest && message.lanes.taken.len() > 1 && !any_ok {
                 return Next::SplitDigest;
             }
-            let plain = self.channel.content.plain || message.wording.plain_text.is_some();
+            let plain = self.channel.content.plain || message.wording.plain_text.is_some() || message.notification.form != Form::Card;
             if !plain && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
                 return Next::RetryPlainText;
             }
@@ -189,7 +195,7 @@ impl Evaluator<'_> {
         if !open {
             return Next::Done;
         }
-        if never_left && !message.is_stored() && !message.members_frozen && !any_ok && message.caller.is_none() && !message.lanes.taken.is_empty() {
+        if never_left && !message.is_stored() && !message.lanes.frozen && !any_ok && message.caller.is_none() && !message.lanes.taken.is_empty() {
             return Next::Requeue;
         }
         Next::Retry
@@ -199,7 +205,7 @@ impl Evaluator<'_> {
         let last_error = error.map(ToString::to_string);
         match outcome.next {
             Next::Done => {}
-            Next::SplitDigest | Next::RetryPlainText | Next::RetryUnmentioned => {
+            Next::SplitDigest | Next::RetryPlainText | Next::RetryUnmentioned | Next::RetryAsCard => {
                 if outcome.next == Next::SplitDigest {
                     let changes = message
                         .members

@@ -3,8 +3,9 @@
 //! An alert is known by its fingerprint and labels: one label set is one alert, whatever start is named, so a firing with a new start takes the place
 //! of the old one, and an end closes what fires under another start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, SeverityScale, Status};
 use crate::store::{PendingDelivery, State};
 use crate::template::{Entry, EntryStatus};
@@ -24,6 +25,28 @@ pub struct Folded<'a> {
     pub suppressed: Vec<(usize, &'static str)>,
     /// The newest event: it has the current state of the group.
     pub newest: Option<&'a Event>,
+}
+
+impl Folded<'_> {
+    /// Gives what fires another status, where the incident knows better than the body that named it last: it is over, or not reported any more.
+    pub fn correct(&mut self, resolved: &HashSet<u64>, unreported: &HashSet<u64>, scale: &SeverityScale) {
+        if resolved.is_empty() && unreported.is_empty() {
+            return;
+        }
+        for entry in self.entries.iter_mut().filter(|entry| entry.status == EntryStatus::Firing) {
+            let fingerprint = short_fingerprint(&entry.alert.fingerprint);
+            if resolved.contains(&fingerprint) {
+                entry.status = EntryStatus::Resolved;
+            } else if unreported.contains(&fingerprint) {
+                entry.status = EntryStatus::Unreported;
+            }
+        }
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|place| (self.entries[*place].status, scale.of(self.entries[*place].alert)));
+        self.entries = order.iter().map(|place| self.entries[*place]).collect();
+        self.member = order.iter().map(|place| self.member[*place]).collect();
+        self.alert_index = order.iter().map(|place| self.alert_index[*place]).collect();
+    }
 }
 
 /// Why a delivery that was muted ends without being sent.

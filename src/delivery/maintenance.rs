@@ -1,6 +1,6 @@
 //! Periodic work: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
 
-use crate::model::UnixMs;
+use crate::model::{Severity, UnixMs};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Retention, State, StoreError};
+use crate::store::{IncidentCount, IncidentState, Retention, State, StoreError};
 
 use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
@@ -24,6 +24,11 @@ const TICKS_BETWEEN_MUTES: u64 = 6;
 /// Events purged in one transaction, and how many such transactions a tick may make.
 const PURGE_BATCH: usize = 100;
 const MAX_PURGE_BATCHES: usize = 100;
+
+/// Incidents that end in one transaction.
+const INCIDENT_BATCH: usize = 100;
+/// A message that still shows an incident as it was, so long after the incident's end, is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
 
 /// Runs the ticks until cancelled.
 pub async fn run(engine: Arc<Engine>, mut alerts: mpsc::Receiver<SelfAlert>, cancel: CancellationToken) {
@@ -95,6 +100,11 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     shared.telemetry.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
     let stats = shared.store.stats().await?;
     shared.telemetry.metrics.store_bytes(stats.bytes);
+    for severity in Severity::ALL {
+        let of = |count: &&IncidentCount| i64::from(count.rank) == severity.rank();
+        let open = stats.incidents.iter().filter(of).map(|count| count.count).sum();
+        shared.telemetry.metrics.incidents_open(IncidentState::Firing.as_str(), severity.as_str(), open);
+    }
     for channel in plan.channels.values() {
         shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
         for state in [State::Waiting, State::Deferred] {
@@ -114,8 +124,8 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         if !shared.is_leader() {
             continue;
         }
-        if !plan.backlog_alarm.is_zero() {
-            if age > plan.backlog_alarm {
+        if !plan.self_monitoring.backlog.is_zero() {
+            if age > plan.self_monitoring.backlog {
                 late.insert(channel.name.to_string());
                 shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
             } else if late.remove(&*channel.name) {
@@ -135,6 +145,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         return Ok(());
     }
     shared.relocate_misplaced(&stats.placed).await?;
+    end_incidents(engine, &plan, now).await?;
     for (channel, state, count) in &stats.open {
         if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(
@@ -148,12 +159,33 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     purge(engine, &plan, now, stats.bytes).await
 }
 
+/// Ends incidents of which nothing is reported any more, and abandons messages that could not be brought up to date for long.
+async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), StoreError> {
+    let store = &engine.shared.store;
+    let stale = store.end_stale_incidents(now - plan.incidents.stale_after, now, INCIDENT_BATCH).await?;
+    if stale > 0 {
+        tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
+    }
+    let left = store.give_up_edits(now - GIVE_UP_AFTER, now).await?;
+    for _ in 0..left {
+        engine.shared.telemetry.metrics.edited("given_up");
+    }
+    if left > 0 {
+        tracing::error!(left, "messages still show incidents that ended a day ago: their platforms take no edits of them");
+    }
+    Ok(())
+}
+
 async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<(), StoreError> {
     let ago = |d: Duration| now - d;
     // Over the size cap everything final is too old.
     let full = plan.retention.max_bytes > 0 && bytes > plan.retention.max_bytes;
-    let retention =
-        Retention { sent_before: if full { now } else { ago(plan.retention.sent) }, dead_before: if full { now } else { ago(plan.retention.dead) } };
+    let retention = Retention {
+        sent_before: if full { now } else { ago(plan.retention.sent) },
+        dead_before: if full { now } else { ago(plan.retention.dead) },
+        // A store that takes no more alerts is worse than a message that is not edited any more.
+        open_incidents: !full,
+    };
     let mut all = false;
     for _ in 0..MAX_PURGE_BATCHES {
         if engine.shared.store.purge(retention, PURGE_BATCH).await? < PURGE_BATCH as u64 {

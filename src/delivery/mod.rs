@@ -14,6 +14,7 @@ pub mod cluster;
 mod compose;
 mod core;
 pub mod direct;
+mod edit;
 pub mod engine;
 mod evaluate;
 mod excerpt;
@@ -23,6 +24,7 @@ mod gateway;
 mod health;
 pub mod heartbeat;
 pub mod heavy;
+mod incident;
 pub mod intake;
 mod lanes;
 pub mod links;
@@ -53,10 +55,14 @@ pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use core::{EngineOptions, EngineParts};
 pub use direct::{DirectError, DirectOutcome};
+pub use edit::EDIT_INTERVAL;
 pub use engine::Engine;
+pub use incident::Notification;
 pub use notified::MessageContext;
 pub use outlet::OutletState;
-pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, Wx};
+pub use plan::{
+    ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, Wx,
+};
 pub use self_alert::{SelfAlert, SelfAlertKind};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.

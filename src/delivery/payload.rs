@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::model::{Event, Labels, Payload};
+use crate::model::{Event, IncidentFacts, Labels, Payload};
 use crate::template::Entry;
 
-/// These alerts in Alertmanager's version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>), under the event's group.
-pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u64) -> Option<Payload> {
+/// These alerts in Alertmanager's version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>), under the event's group,
+/// and the incident that they belong to.
+pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u64, incident: &IncidentFacts) -> Option<Payload> {
     Payload::of(&Webhook {
         version: "4",
         group_key: &event.group_key,
@@ -18,6 +19,7 @@ pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u6
         common_annotations: &event.common_annotations,
         external_url: &event.external_url,
         alerts: entries.iter().map(WebhookAlert::of).collect(),
+        incident: (incident.number > 0).then(|| WebhookIncident { number: incident.number, version: incident.version, state: &incident.state }),
     })
 }
 
@@ -36,6 +38,16 @@ struct Webhook<'a> {
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     alerts: Vec<WebhookAlert<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<WebhookIncident<'a>>,
+}
+
+/// Its incident, which Alertmanager does not have: its number, what grows with every change of it, and its state.
+#[derive(serde::Serialize)]
+struct WebhookIncident<'a> {
+    number: i64,
+    version: i64,
+    state: &'a str,
 }
 
 /// One of its alerts.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
-use crate::channel::{Channel, Limit, Platform};
+use crate::channel::{Channel, Limit, LivingMode, Platform};
 use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, Shown, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
@@ -36,10 +36,10 @@ pub struct Plan {
     pub sites: BTreeMap<String, String>,
     /// Bindings of the seven direct paths.
     pub legacy: Legacy,
-    /// Channels that self-alerts go to, in order of preference.
-    pub self_to: Vec<String>,
-    /// A delivery that waits longer than this raises a self-alert; zero turns it off.
-    pub backlog_alarm: Duration,
+    /// Where self-alerts go.
+    pub self_monitoring: SelfMonitoringPlan,
+    /// How incidents ring, go on and end.
+    pub incidents: IncidentsPlan,
     /// How long final deliveries are kept.
     pub retention: RetentionPlan,
     /// Always-firing alerts by which senders show that they are alive.
@@ -51,6 +51,33 @@ impl Plan {
     pub fn language_of(&self, channel: &str) -> Language {
         let channel = self.channels.get(channel).or_else(|| self.channels.values().next());
         channel.map(|channel| channel.content.language).unwrap_or_default()
+    }
+}
+
+/// Where Watchfire's own alarms go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SelfMonitoringPlan {
+    /// Channels, in order of preference.
+    pub to: Vec<String>,
+    /// A delivery that waits longer than this raises an alarm; zero turns it off.
+    pub backlog: Duration,
+}
+
+/// How incidents ring, go on and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncidentsPlan {
+    /// What goes on rings again at most this often.
+    pub repeat: Duration,
+    /// What fires again within this time of its end is the same incident.
+    pub reopen_within: Duration,
+    /// An incident of which nothing is reported for this long is stale.
+    pub stale_after: Duration,
+}
+
+impl Default for IncidentsPlan {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { repeat: 60 * minute, reopen_within: 10 * minute, stale_after: 9 * 60 * minute }
     }
 }
 
@@ -94,6 +121,8 @@ pub struct ContentPlan {
     pub send_resolved: bool,
     /// Whom its messages ping unless a route says otherwise.
     pub mentions: Mentions,
+    /// How people are notified of an incident that goes on.
+    pub living: LivingMode,
     /// At most this many pages per message.
     pub max_pages: usize,
 }

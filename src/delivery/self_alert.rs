@@ -233,7 +233,8 @@ impl SelfAlertRouter {
             self.last_sent.insert(key, now);
         }
         let failing = plan.channel(&alert.channel).map(|c| &c.outlet);
-        plan.self_to
+        plan.self_monitoring
+            .to
             .iter()
             .filter_map(|name| plan.channel(name))
             .find(|c| *c.name != *alert.channel && Some(&c.outlet) != failing && !c.disabled)

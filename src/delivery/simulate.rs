@@ -163,6 +163,7 @@ fn send(
         now,
         wording: &Default::default(),
         context: &MessageContext::default(),
+        notification: &Default::default(),
     }
     .compose();
     for page in &composed.pages {

@@ -83,3 +83,16 @@ pub struct Build {
 pub struct Sender {
     pub sender: &'static str,
 }
+
+/// Incidents that go on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OpenIncidents {
+    pub state: &'static str,
+    pub severity: &'static str,
+}
+
+/// An edit that ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Edited {
+    pub result: &'static str,
+}

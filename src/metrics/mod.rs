@@ -1,6 +1,7 @@
 //! What is counted, with bounded labels: platforms and channels come from the configuration, never from bodies.
 
 mod health;
+mod incidents;
 mod intake;
 mod labels;
 mod process;
@@ -20,8 +21,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use self::health::Health;
+use self::incidents::Incidents;
 use self::intake::Intake;
-use self::labels::{Alerts, Attempted, Channel, ChannelState, Delivered, Heartbeat, Platform, Received, Rendered, Sender, What};
+use self::labels::{
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, Heartbeat, OpenIncidents, Platform, Received, Rendered, Sender, What,
+};
 use self::process::Process;
 use self::queues::Queues;
 use self::sending::Sending;
@@ -37,6 +41,7 @@ pub struct Metrics {
     intake: Intake,
     sending: Sending,
     queues: Queues,
+    incidents: Incidents,
     health: Health,
     known: Mutex<Known>,
 }
@@ -66,8 +71,9 @@ impl Metrics {
         let intake = Intake::register(&mut registry);
         let sending = Sending::register(&mut registry);
         let queues = Queues::register(&mut registry);
+        let incidents = Incidents::register(&mut registry);
         let health = Health::register(&mut registry, lost_lines);
-        Self { registry, process: Process::new(), intake, sending, queues, health, known: Mutex::default() }
+        Self { registry, process: Process::new(), intake, sending, queues, incidents, health, known: Mutex::default() }
     }
 
     /// The channels (platform and name) and heartbeats of the configuration. Counters of new channels begin at 0, because Prometheus does not see the
@@ -104,6 +110,19 @@ impl Metrics {
     /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`, or it was no alert and was taken as text: `unread`.
     pub fn received(&self, sender: &'static str, outcome: &'static str) {
         self.intake.received.get_or_create(&Received { sender, outcome }).inc();
+    }
+
+    /// So many incidents go on, of this state and severity.
+    pub fn incidents_open(&self, state: &'static str, severity: &'static str, count: u64) {
+        self.incidents.open.get_or_create(&OpenIncidents { state, severity }).set(count as i64);
+    }
+
+    /// An edit of a message about an incident ended: `shown`, `posted`, `gone`, `failed` or `given_up`.
+    pub fn edited(&self, result: &'static str) {
+        self.incidents.edits.get_or_create(&Edited { result }).inc();
+        if result == "posted" {
+            self.incidents.reposted.inc();
+        }
     }
 
     /// A delivery became final.

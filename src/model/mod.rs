@@ -20,7 +20,7 @@ mod unreadable;
 mod word;
 pub mod yaml;
 
-pub use alert::{Alert, Event, Labels, Note, SenderKind, Status};
+pub use alert::{ALL_RESOLVED, Alert, Event, Labels, Note, SenderKind, Status};
 pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Alert;
 
 /// A severity's place on Watchfire's scale; smaller is more severe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Somebody must act now. Colour red.

@@ -107,7 +107,7 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     };
     let everything = FieldUsage::everything();
     let page = |all: &[Entry<'_>], event: &Event| {
-        let incident = Some(IncidentView { number: 1842, first_told: Some(at(-3600)) });
+        let incident = Some(IncidentView { number: 1842, first_notified: Some(at(-3600)) });
         let input = ViewInput { all, range: 0..all.len(), event, incident, totals: Totals::of(all, &scale), ..base.clone() };
         View::new(&Scene::new(input), &everything)
     };

@@ -129,6 +129,8 @@ async fn a_runbook_that_is_no_address_is_told_on_every_platform() {
     body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "wiki.corp.example/rb/x", "dashboard_url": "/d/abc" });
     assert_eq!(app.post("//webhook/", &body).await.0, 200);
     body["groupKey"] = json!("w15-2");
+    // Another alert: the same one under another key would be the same incident, and no news.
+    body["alerts"][0]["fingerprint"] = json!("w15b");
     body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "page 42 of the wiki" });
     assert_eq!(app.post("/webhook/", &body).await.0, 200);
     app.settled().await;

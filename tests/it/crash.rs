@@ -57,8 +57,9 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     fake.faults.always(Fault::Delay(Duration::from_millis(15)));
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
+    // Every notification is a message, so that each alert is named by the one that first carries it. What lives is tried by the model test.
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, rate_limit: off }}\nroute: {{ to: [ops] }}\n",
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, rate_limit: off, living: off }}\nroute: {{ to: [ops] }}\n",
         fake.url()
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();

@@ -29,6 +29,7 @@ mod ground;
 mod held;
 mod identity;
 mod import;
+mod incidents;
 mod journey;
 mod living;
 mod log;

@@ -62,6 +62,19 @@ pub struct SelfMonitoring {
     pub backlog: Option<String>,
 }
 
+/// How incidents ring, go on and end. An incident is what fires under one sender, receiver and group, from its first alert to the end of the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentsBlock {
+    /// What goes on rings again at most this often, however often its sender repeats it. Default `1h`.
+    pub repeat: Option<String>,
+    /// What fires again within this time of its end is the same incident, with its number and messages. Default `10m`.
+    pub reopen_within: Option<String>,
+    /// An incident of which nothing is reported for this long is stale: nobody knows whether it goes on. It must be longer than the time in which senders
+    /// repeat (`repeat_interval`). Default `9h`.
+    pub stale_after: Option<String>,
+}
+
 /// A dead-man's switch: reports when an alert that always fires is missing, because then its sender is down or cannot reach Watchfire.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

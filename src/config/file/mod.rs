@@ -6,7 +6,7 @@ mod legacy;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use route::{OnMute, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
@@ -61,6 +61,8 @@ pub struct RoutesFile {
     /// What one of them sends repeats, goes on and ends what another one sent. Default: each sender is a site of its own; replicas that share a
     /// credential or a `?source=` are one already.
     pub sources: IndexMap<String, OneOrMany>,
+    /// How incidents ring, go on and end.
+    pub incidents: IncidentsBlock,
     /// How long deliveries are kept, and how large the store may grow.
     pub retention: Retention,
     /// Where Watchfire's own alarms go.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::platforms::{format, pings, template};
+use super::platforms::{format, living, pings, template};
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
 use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig};
-use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
+use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
@@ -69,6 +69,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
                 Limit { count: rate.burst.unwrap_or(rate.per_minute), window: SECOND },
             ]),
         };
+        let living = living(validator, config.living, platform, built.channel.living(platform), &path);
         let plan = ChannelPlan {
             name: name.as_str().into(),
             platform,
@@ -81,6 +82,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
                 language: config.language.unwrap_or(file.language),
                 send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
                 mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+                living,
                 max_pages: usize::from(config.max_pages.unwrap_or(3)),
             },
             rate_limit,
@@ -149,6 +151,10 @@ impl Channel for NoSecretsDriver {
 
     fn wants_raw_payload(&self) -> bool {
         self.0.as_ref().is_some_and(|driver| driver.wants_raw_payload())
+    }
+
+    fn living(&self, platform: &Platform) -> Living {
+        self.0.as_ref().map_or(platform.living, |driver| driver.living(platform))
     }
 
     fn max_pages(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::config::net::size;
 use crate::config::settings::StoreSettings;
 use crate::config::source::Anchor;
 use crate::config::suggest::hint;
-use crate::delivery::RetentionPlan;
+use crate::delivery::{IncidentsPlan, RetentionPlan, SelfMonitoringPlan};
 use crate::model::yaml::Path;
 use crate::model::{Finding, NameRules, SecretSource, SeverityScale, Shown};
 
@@ -36,10 +36,10 @@ pub struct Extras {
     pub sites: BTreeMap<String, String>,
     /// How long deliveries are kept.
     pub retention: RetentionPlan,
-    /// Channels for Watchfire's own alarms.
-    pub self_to: Vec<String>,
-    /// A delivery that waits longer raises an alarm; zero turns it off.
-    pub backlog_alarm: Duration,
+    /// Where Watchfire's own alarms go.
+    pub self_monitoring: SelfMonitoringPlan,
+    /// How incidents ring, go on and end.
+    pub incidents: IncidentsPlan,
 }
 
 /// Validates the small blocks.
@@ -67,14 +67,27 @@ pub fn extras(validator: &mut Validator<'_, '_>) -> Extras {
             dead: validator.duration(file.retention.dead.as_deref(), &retention.key("dead"), default.dead, 60 * MINUTE, CENTURY),
             max_bytes: file.retention.max_size.as_deref().map_or(0, |text| bytes(validator, text, &retention.key("max_size"), 16 << 20)),
         },
-        self_to,
-        backlog_alarm: validator.duration(
-            file.self_monitoring.backlog.as_deref(),
-            &Path::of("self_monitoring").key("backlog"),
-            15 * MINUTE,
-            zero,
-            CENTURY,
-        ),
+        self_monitoring: SelfMonitoringPlan {
+            to: self_to,
+            backlog: validator.duration(
+                file.self_monitoring.backlog.as_deref(),
+                &Path::of("self_monitoring").key("backlog"),
+                15 * MINUTE,
+                zero,
+                CENTURY,
+            ),
+        },
+        incidents: incidents(validator),
+    }
+}
+
+fn incidents(validator: &mut Validator<'_, '_>) -> IncidentsPlan {
+    let (file, default) = (&validator.file.incidents, IncidentsPlan::default());
+    let path = Path::of("incidents");
+    IncidentsPlan {
+        repeat: validator.duration(file.repeat.as_deref(), &path.key("repeat"), default.repeat, MINUTE, CENTURY),
+        reopen_within: validator.duration(file.reopen_within.as_deref(), &path.key("reopen_within"), default.reopen_within, Duration::ZERO, DAY),
+        stale_after: validator.duration(file.stale_after.as_deref(), &path.key("stale_after"), default.stale_after, 5 * MINUTE, CENTURY),
     }
 }
 

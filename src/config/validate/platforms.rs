@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::channel::descriptor::Ping;
-use crate::channel::{ChannelConfig, Platform};
+use crate::channel::{ChannelConfig, Living, LivingMode, Platform};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
@@ -56,4 +56,18 @@ pub fn format(validator: &mut Validator<'_, '_>, config: &ChannelConfig, platfor
             .label("plain text uses no template: keep one of the two");
         validator.report.add(finding, &path.key("template"), Anchor::Key);
     }
+}
+
+/// How a channel notifies of an incident that goes on; reports what its platform cannot do.
+pub fn living(validator: &mut Validator<'_, '_>, asked: Option<LivingMode>, platform: &Platform, can: Living, path: &Path) -> LivingMode {
+    let impossible = match asked {
+        Some(LivingMode::Edit) if !can.edit => "change a message",
+        Some(LivingMode::Reply) if !can.reply => "answer a message",
+        _ => return asked.unwrap_or(can.default),
+    };
+    let best = if can.reply { "`reply`, " } else { "" };
+    let message = format!("this channel cannot {impossible} that it has sent");
+    let label = format!("write {best}`new` or `off`, or leave it out; docs/platforms/{}.md says what edits need", platform.name);
+    validator.report.error(codes::BAD_CHANNEL, &path.key("living"), Anchor::Value, message, label);
+    can.default
 }

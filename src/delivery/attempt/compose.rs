@@ -10,28 +10,45 @@ use crate::delivery::mutes::Mutes;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::model::{LaneId, UnixMs};
-use crate::store::{DeliveryUpdate, PendingDelivery, State, Target};
+use crate::store::{DeliveryUpdate, PendingDelivery, State, StoreError, Target};
 use crate::template::MessageKind;
 
+use super::living::forget_deferred;
 use super::persist::skipped;
 use super::{AttemptResult, AttemptTask};
 
 impl AttemptTask {
     /// Composes the pages. `Some` when nothing is left to send. What was read under `permit` is out of memory when this returns.
-    pub(super) async fn compose(&self, message: &mut PendingMessage, permit: Option<LargeBodyPermit>) -> Option<AttemptResult> {
+    ///
+    /// Fails when the store cannot say what people know already: then all members are the message's again.
+    pub(super) async fn compose(&self, message: &mut PendingMessage, permit: Option<LargeBodyPermit>) -> Result<Option<AttemptResult>, StoreError> {
         let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
         later.extend(take_other_audiences(message));
         let (muted, deferred) = take_muted(message, &self.channel.name, &self.shared.mutes(), now);
         later.extend(muted);
         if !deferred.is_empty() && self.record_outcome(self.outcome_batch(deferred)).await.is_err() {
-            return Some(self.complete(message, later, true));
+            return Ok(Some(self.complete(message, later, true)));
+        }
+        let silent = match self.plan_notification(message, now).await {
+            Ok(silent) => silent,
+            Err(error) => {
+                message.lanes.returned.extend(later);
+                return Err(error);
+            }
+        };
+        let any_silent = silent.is_some();
+        if let Some(silent) = silent {
+            match self.record_outcome(silent).await {
+                Ok(children) => self.shared.notify_new(&children),
+                Err(_) => return Ok(Some(self.complete(message, later, true))),
+            }
         }
         for delivery in later.iter_mut().chain(&mut message.lanes.returned) {
             delivery.event.take_if(|event| is_large(event));
         }
         if message.members.is_empty() {
-            return Some(self.complete(message, later, false));
+            return Ok(Some(self.complete(message, later, false)));
         }
         let one_lane = message.members.iter().all(|m| m.lane == message.members[0].lane && m.event.is_some());
         if message.kind != MessageKind::Digest || one_lane {
@@ -41,6 +58,7 @@ impl AttemptTask {
         let composed = self.compose_aside(message).await;
         if composed.deferred_members.end > composed.deferred_members.start {
             later.extend(message.members.drain(composed.deferred_members.clone()));
+            forget_deferred(message, &later);
             later.iter_mut().for_each(|delivery| drop(delivery.event.take_if(|event| is_large(event))));
         }
         message.drop_large_events();
@@ -51,25 +69,25 @@ impl AttemptTask {
         }
         message.phase = Phase::composed(composed.pages);
         message.template = composed.template;
-        if !later.is_empty() || !composed.suppressed.is_empty() {
+        if any_silent || !later.is_empty() || !composed.suppressed.is_empty() {
             let suppressed: Vec<DeliveryUpdate> =
                 composed.suppressed.iter().filter_map(|(m, why)| Some(skipped(message.members.get(*m)?, why, now))).collect();
             let gone: Vec<_> = suppressed.iter().map(|update| update.id).collect();
             message.members.retain(|m| !gone.contains(&m.id));
             if !suppressed.is_empty() && self.record_outcome(self.outcome_batch(suppressed)).await.is_err() {
-                return Some(self.complete(message, later, true));
+                return Ok(Some(self.complete(message, later, true)));
             }
             let mut unused = self.release_unused_lanes(message, later);
             if message.members.is_empty() || message.pages().is_empty() {
                 let done = self.complete(message, Vec::new(), false);
                 unused.extend(done.lanes);
-                return Some(AttemptResult { lanes: unused, ..done });
+                return Ok(Some(AttemptResult { lanes: unused, ..done }));
             }
             message.lanes.to_release.append(&mut unused);
         }
         message.create_cells(&self.channel);
         message.reserve_memory(&self.shared.budget);
-        None
+        Ok(None)
     }
 
     /// A refused message goes out once more, composed in another way.
@@ -96,9 +114,19 @@ impl AttemptTask {
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
         let now = message.formed_at.timestamp();
         let members = std::mem::take(&mut message.members);
-        let wording = message.wording.clone();
+        let (wording, notification) = (message.wording.clone(), message.notification.clone());
         let work = move || {
-            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, wording: &wording, context: &context };
+            let draft = Draft {
+                plan: &plan,
+                channel: &channel,
+                message: id,
+                members: &members,
+                kind,
+                now,
+                wording: &wording,
+                context: &context,
+                notification: &notification,
+            };
             let composed = draft.compose();
             (composed, members)
         };

@@ -3,6 +3,7 @@
 
 mod compose;
 mod context;
+mod living;
 mod persist;
 mod read;
 mod record;
@@ -96,13 +97,22 @@ impl AttemptTask {
         {
             return self.release_to_lanes(message, &error).await;
         }
+        if message.is_stored()
+            && message.notification.incidents.is_empty()
+            && message.caller.is_none()
+            && let Err(error) = self.recall_notification(&mut message).await
+        {
+            return self.release_to_lanes(message, &error).await;
+        }
         if matches!(message.phase, Phase::Formed) {
             let permit = match self.read_members(&mut message, started).await {
                 Ok(permit) => permit,
                 Err(error) => return self.release_to_lanes(message, &error).await,
             };
-            if let Some(result) = self.compose(&mut message, permit).await {
-                return result;
+            match self.compose(&mut message, permit).await {
+                Ok(None) => {}
+                Ok(Some(result)) => return result,
+                Err(error) => return self.release_to_lanes(message, &error).await,
             }
         }
         if started.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
@@ -142,10 +152,15 @@ impl AttemptTask {
 
     /// Whether the outlet is this node's for long enough to send.
     fn holds_lease(&self) -> bool {
-        let Some((claimed_at, at_start)) = self.lease else { return true };
-        match self.mailbox.assignment().renewal {
-            Some(Renewal { until, asked }) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
-            _ => self.shared.clock.instant() < at_start,
-        }
+        holds_lease(&self.shared, &self.mailbox, self.lease)
+    }
+}
+
+/// Whether an outlet is this node's for long enough to send: it was claimed, and leased at the start of what is to be sent, at these times.
+pub(super) fn holds_lease(shared: &Shared, mailbox: &Mailbox, lease: Option<(Instant, Instant)>) -> bool {
+    let Some((claimed_at, at_start)) = lease else { return true };
+    match mailbox.assignment().renewal {
+        Some(Renewal { until, asked }) if claimed_at < asked => until.is_some_and(|until| shared.clock.instant() < until.max(at_start)),
+        _ => shared.clock.instant() < at_start,
     }
 }

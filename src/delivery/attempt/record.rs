@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::channel::CellResult;
+use crate::channel::{CellResult, LivingMode};
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, UnixMs};
-use crate::store::{AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, SuspensionChange};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, UnixMs};
+use crate::store::{
+    AnchorUpdate, AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, SuspensionChange,
+};
 use crate::traces::Attempted;
 
 use super::{AttemptResult, AttemptTask};
@@ -53,9 +55,12 @@ impl AttemptTask {
         let store = (!message.is_stored()).then(|| message.to_record(self.channel.platform.name));
         let requeued = outcome.next == Next::Requeue;
         let receipts = receipts_to_await(&self.channel, &message.cells, page, &to, now);
+        // Where every notification is a message, nothing depends on what was sent before.
+        let living = self.channel.content.living != LivingMode::Off;
+        let anchors = if done && living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
         // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
-        let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts);
+        let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts, &anchors);
         let batch = OutcomeBatch {
             fence: self.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
@@ -67,7 +72,7 @@ impl AttemptTask {
             },
             deliveries: std::mem::take(&mut outcome.deliveries),
             children: std::mem::take(&mut outcome.children),
-            anchors: Vec::new(),
+            anchors,
             outlet: outcome.outlet.clone(),
             sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
             may_wait,
@@ -138,8 +143,16 @@ impl AttemptTask {
                 message.wording.unmentioned = Some(code);
                 self.recompose(message).await
             }
+            Next::RetryAsCard => {
+                tracing::warn!(channel = %self.channel.name, "the message to answer is gone; a new one is sent");
+                let received = message.cells.iter().filter(|cell| cell.state == CellState::Ok).map(|cell| cell.recipient.clone());
+                message.notification.lines_of = received.collect();
+                message.notification.form = Form::Card;
+                message.notification.answers.clear();
+                self.recompose(message).await
+            }
             Next::Retry => {
-                message.members_frozen |= outcome.errors.contains(&Some(ErrorKind::Ambiguous));
+                message.lanes.frozen |= outcome.errors.contains(&Some(ErrorKind::Ambiguous));
                 self.reschedule(message)
             }
         };
@@ -154,7 +167,7 @@ impl AttemptTask {
     }
 
     /// Channels that the lanes of resolved members fell back to while they fired.
-    async fn earlier_fallbacks(&self, message: &PendingMessage) -> Vec<(DeliveryId, Vec<String>)> {
+    pub(super) async fn earlier_fallbacks(&self, message: &PendingMessage) -> Vec<(DeliveryId, Vec<String>)> {
         let mut all = Vec::new();
         if self.channel.fallback.is_empty() {
             return all;
@@ -195,12 +208,12 @@ impl AttemptTask {
 /// more than the worker lets go unrecorded. What must not be repeated does not wait:
 ///
 /// - a message that was stored before it was sent: one of several cells (I5), or one that is sent at most once (I6);
-/// - what the next step needs on disk: receipts are asked for by their ids, and an incident's messages will be found by theirs (I12).
+/// - what the next step needs on disk: receipts are asked for by their ids, and an incident's messages are found by theirs (I12).
 ///
 /// A failure never waits: it changes what may start next, and a store that takes no outcomes must stop what would follow (I11). The lane's own next message
 /// is formed after the commit in any case (I3).
-fn may_wait(store: Option<&NewMessage>, receipts: &[NewReceipt]) -> bool {
-    store.is_some_and(|message| message.cells.len() == 1) && receipts.is_empty()
+fn may_wait(store: Option<&NewMessage>, receipts: &[NewReceipt], anchors: &[AnchorUpdate]) -> bool {
+    store.is_some_and(|message| message.cells.len() == 1) && receipts.is_empty() && anchors.iter().all(|anchor| anchor.ids.is_none())
 }
 
 /// The message as it is after the attempt.

@@ -31,7 +31,8 @@ impl AttemptTask {
             direct: message.caller.is_some(),
             traceparent: message.traces().next().unwrap_or_default().to_owned(),
             callback: links::callback_url(&self.plan, &self.channel),
-            reply_to: None,
+            // Where a message may answer another, a request is to one recipient.
+            reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| message.notification.answered(to)).cloned(),
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = message.pages().get(usize::from(page)) else {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
+use crate::delivery::incident::Notification;
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::plan::{ChannelPlan, Plan};
 use crate::model::{Event, Mentions, MessageId, Page};
@@ -61,6 +62,8 @@ pub struct Draft<'a> {
     pub wording: &'a Wording,
     /// What must be known besides the members.
     pub context: &'a MessageContext,
+    /// What it says of incidents.
+    pub notification: &'a Notification,
 }
 
 impl Draft<'_> {

@@ -15,13 +15,15 @@ impl Draft<'_> {
     /// Every alert of the lane's deliveries by its latest status; the most severe ones are named.
     pub(super) fn compose_lane(&self) -> Composed {
         let none = Notified::default();
-        let folded = fold(self.members, &self.plan.scale, self.notified(self.members, &none));
+        let mut folded = fold(self.members, &self.plan.scale, self.notified(self.members, &none));
+        folded.correct(&self.notification.resolved, &self.notification.unreported, &self.plan.scale);
         if folded.entries.is_empty() {
             return Composed { suppressed: folded.suppressed, ..Composed::default() };
         }
         let template = self.template();
         let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
-        let totals = Totals::of(&folded, self.context.unresolved, self.plan);
+        let mut totals = Totals::of(&folded, self.context.unresolved, self.plan);
+        totals.goes_on(self.notification.goes_on);
         let excerpt = Excerpt::of(&folded.entries);
         let (entries, shortened) = (excerpt.entries(), excerpt.shortened);
         let unseen = |shown: usize| folded.entries.len() - shown;
@@ -32,7 +34,7 @@ impl Draft<'_> {
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
         // An incident holds all of its group, whatever its one page names.
-        let splits = !self.is_repeat() && !self.channel.driver.keeps_incidents();
+        let splits = !self.is_repeat() && !self.notification.edited && !self.channel.driver.keeps_incidents();
         if shown < severe && self.members.len() > 1 && splits {
             // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
             let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));

@@ -4,6 +4,7 @@ mod coverage;
 mod digest;
 mod draft;
 mod lane;
+mod line;
 mod notes;
 mod render;
 mod totals;
@@ -31,6 +32,7 @@ impl Draft<'_> {
 
     fn compose_pages(&self) -> Composed {
         match self.kind {
+            _ if self.notification.form.is_line() && self.members.iter().any(|m| m.event.is_some()) => self.compose_line(),
             // A delivery whose event is not in memory is named by its title, as in a digest.
             MessageKind::Single | MessageKind::Fold if self.members.iter().all(|m| m.event.is_some()) => self.compose_lane(),
             _ => self.compose_digest(),

@@ -6,7 +6,7 @@ use crate::channel::descriptor::Ping;
 use crate::delivery::links;
 use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
-use crate::model::{Event, Form, Language, Mentions, Page};
+use crate::model::{Event, Facts, Form, IncidentFacts, Language, Mentions, Page};
 use crate::template::fit::{Part, fit};
 use crate::template::{self, Brief, Entry, MessageKind, Now, RenderError, Scene, ViewInput};
 
@@ -60,7 +60,10 @@ impl Renderer<'_> {
         };
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
         let factor = if self.draft.is_repeat() { PLAIN_TEXT_PAGES_FACTOR } else { 1 };
-        let max_pages = (channel.content.max_pages * factor).min(channel.driver.max_pages());
+        // A message that is edited is one page; what it only counts is behind its link.
+        let living = self.draft.notification.edited && !self.draft.plan.external_url.is_empty();
+        let most = if living { 1 } else { channel.content.max_pages * factor };
+        let max_pages = most.min(channel.driver.max_pages());
         let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
@@ -70,8 +73,7 @@ impl Renderer<'_> {
         let channel = self.draft.channel;
         let platform = channel.platform;
         let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
-        let mentions =
-            if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions().clone() } else { Mentions::default() };
+        let mentions = if part.page == 1 { self.mentions(firing) } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
             let plain = part.plain
@@ -86,23 +88,53 @@ impl Renderer<'_> {
                 TemplateLevel::Requested => templates.render(platform.name, self.template, input)?,
                 _ => templates.render_built_in(platform.name, input)?,
             };
-            let mut facts = template::facts(input);
-            facts.over = self.totals.over;
+            let mut facts = self.facts(input, part.page == 1);
             if note {
                 (facts.form, facts.pairs) = (Form::Note, Vec::new());
             }
             if channel.driver.wants_raw_payload() {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-                facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64);
-            }
-            facts.mentions = platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]);
-            if self.kind != MessageKind::Digest {
-                let group = self.entries.first().map_or(self.event.group_key.as_str(), |entry| lane_group(self.event, entry.alert));
-                facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, group, &channel.name]);
-                facts.incident.key = crate::model::hash_hex(&[&self.event.source, group]);
+                facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64, &facts.incident);
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain: plain || note, coverage: Vec::new() })
         })
+    }
+
+    /// Whom it pings.
+    fn mentions(&self, firing: bool) -> Mentions {
+        let pings = firing && self.draft.notification.mentions && self.draft.wording.unmentioned.is_none();
+        if pings { self.draft.mentions().clone() } else { Mentions::default() }
+    }
+
+    /// The facts of a page; the first one pings.
+    pub(super) fn facts(&self, input: &Scene<'_>, first: bool) -> Facts {
+        let (channel, notification) = (self.draft.channel, self.draft.notification);
+        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
+        let mentions = if first { self.mentions(firing) } else { Mentions::default() };
+        let mut facts = Facts {
+            over: self.totals.over,
+            form: notification.form,
+            mentions: channel.platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]),
+            ..template::facts(input)
+        };
+        if self.kind != MessageKind::Digest {
+            let group = self.entries.first().map_or(self.event.group_key.as_str(), |entry| lane_group(self.event, entry.alert));
+            let mut thread = vec![self.event.source.as_str(), &self.event.receiver, group, &channel.name];
+            facts.incident.key = crate::model::hash_hex(&[&self.event.source, group]);
+            let number = notification.single().map(|incident| incident.id.to_string()).unwrap_or_default();
+            if let Some(incident) = notification.single() {
+                // The next incident of the group is another thread.
+                thread.push(&number);
+                facts.incident = IncidentFacts {
+                    number: incident.id.0,
+                    version: incident.version,
+                    state: incident.state.as_str().to_owned(),
+                    key: facts.incident.key,
+                };
+            }
+            facts.thread = crate::model::hash_hex(&thread);
+        }
+        facts
     }
 
     /// How many alerts no page shows; the last page says so.
@@ -130,7 +162,7 @@ impl Renderer<'_> {
         one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
     }
 
-    fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {
+    pub(super) fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {
         let range = part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len());
         let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
         let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
@@ -146,7 +178,7 @@ impl Renderer<'_> {
             event: self.event,
             details_url: &details,
             notes,
-            incident: None,
+            incident: self.draft.notification.view(),
             language: self.draft.channel.content.language,
             now: Now { at: self.draft.now, zone: &plan.messages.time_zone },
             scale: &plan.scale,

@@ -20,9 +20,20 @@ impl Totals {
         let newest = folded.newest;
         // What a sender left out is counted in this very message, so the group is not over, whatever ended of what it listed.
         let goes_on = shown.firing == 0 && newest.is_some_and(Event::may_fire_on);
-        let over = shown.firing == 0 && !goes_on && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
+        let over = shown.firing == 0
+            && shown.unreported == 0
+            && !goes_on
+            && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
         let truncated = newest.map_or(0, |event| event.truncated);
         Self { shown: template::Totals { truncated, goes_on, ..shown }, over }
+    }
+
+    /// Something that is not among the alerts fires on.
+    pub(super) fn goes_on(&mut self, goes_on: bool) {
+        if goes_on {
+            self.shown.goes_on |= self.shown.firing == 0;
+            self.over = false;
+        }
     }
 
     /// Of a digest whose lanes have these newest events.

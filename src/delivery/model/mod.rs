@@ -4,6 +4,7 @@
 mod gates;
 mod life;
 mod lives;
+mod living;
 mod paused;
 mod people;
 mod plan;

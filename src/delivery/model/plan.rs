@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::channel::Platform;
-use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, MessagesPlan, Plan, RetentionPlan};
+use crate::channel::{LivingMode, Platform};
+use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan};
 use crate::model::{DeliveryId, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
@@ -49,6 +49,7 @@ impl World {
                         language: Language::En,
                         send_resolved: true,
                         mentions: Default::default(),
+                        living: LivingMode::Off,
                         max_pages: 3,
                     },
                     rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
@@ -79,8 +80,8 @@ impl World {
             dedup_window: Duration::ZERO,
             sites: Default::default(),
             legacy: Legacy::default(),
-            self_to: Vec::new(),
-            backlog_alarm: Duration::ZERO,
+            self_monitoring: SelfMonitoringPlan::default(),
+            incidents: IncidentsPlan::default(),
             retention: RetentionPlan::default(),
             heartbeats: Vec::new(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::descriptor::{Ping, Pings};
-use crate::channel::{Attempts, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
+use crate::channel::{Attempts, CellResult, Channel, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, SendContext};
 use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, PlatformIds, Receipt, Recipient, SendError, Size, UnixMs};
 
 use super::Dice;
@@ -37,6 +37,10 @@ pub static MAIL: Platform = card(OnAmbiguous::Retry, &[], 4, 10);
 pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
 /// Fast and without limit.
 pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
+
+/// A room whose messages can be edited and answered.
+pub static LIVING: Platform =
+    Platform { living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit }, ..card(OnAmbiguous::Retry, &[], 1, 1) };
 
 /// A lease, and the longest send that began before its end.
 const CROSSING: Duration = Duration::from_secs(30);

@@ -7,6 +7,8 @@ mod attempts;
 mod breaker;
 mod channels;
 mod claim;
+mod editing;
+mod edits;
 pub mod gate;
 pub mod mailbox;
 mod ownership;

@@ -28,6 +28,9 @@ impl Worker {
         if !self.queue.lanes.complete && self.poll.loading.is_empty() && self.queue.lanes.ready_count() < MAX_LANES / 8 {
             wake = wake.min(self.poll.refill_at.max(now + MIN_DELAY));
         }
+        if let Some(at) = self.edits.wake() {
+            wake = wake.min(at.max(now + MIN_POLL_DELAY));
+        }
         if let Some(timer) = self.queue.lanes.next_timer() {
             wake = wake.min(timer.max(now));
         }

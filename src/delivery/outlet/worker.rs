@@ -19,6 +19,7 @@ use crate::delivery::rate_limit::RateLimiter;
 use crate::model::{MessageId, OutletKey};
 use crate::store::Fence;
 
+use super::editing::Edits;
 use super::gate::Gate;
 use super::mailbox::{Command, Flag, Mailbox, OutletState};
 use super::ownership::{Action, Ownership, Signal};
@@ -89,6 +90,7 @@ pub struct Worker {
     pub(crate) direct: DirectSends,
     pub(super) poll: Poll,
     pub(super) probes: JoinSet<Probe>,
+    pub(super) edits: Edits,
     /// When channels that moved away were last relocated.
     pub(crate) relocated_at: Option<Instant>,
     pub(super) idle: Idle,
@@ -119,6 +121,7 @@ impl Worker {
             direct: DirectSends::default(),
             poll: Poll::new(now),
             probes: JoinSet::new(),
+            edits: Edits::new(now),
             relocated_at: None,
             idle: Idle::default(),
         }
@@ -149,6 +152,14 @@ impl Worker {
                     Err(error) => self.attempt_panicked(&error),
                 },
                 Some(Ok(probe)) = self.probes.join_next() => self.probed(&probe),
+                Some(Ok(found)) = self.edits.looking.join_next() => self.edits_found(found),
+                Some(done) = self.edits.tasks.join_next() => match done {
+                    Ok(result) => self.edit_finished(&result),
+                    Err(error) => {
+                        self.end_edit(self.shared.clock.instant());
+                        tracing::error!(outlet = %self.outlet, %error, "an edit panicked; it is tried again. Please report this bug");
+                    }
+                },
                 Some(Ok(found)) = self.poll.loading.join_next() => self.loaded(found),
                 Some(read) = self.poll.ahead.join_next() => match read {
                     Ok(read) => self.ahead_read(read),
@@ -182,7 +193,7 @@ impl Worker {
 
     /// What must be done before anything else. Nothing may be in flight, and no direct send may be between two of its recipients.
     pub(super) fn due_action(&self) -> Option<Action> {
-        if !self.in_flight.tasks.is_empty() {
+        if !self.in_flight.tasks.is_empty() || !self.edits.tasks.is_empty() {
             return None;
         }
         self.in_flight.answered.store(0, Ordering::Release);
@@ -267,6 +278,7 @@ impl Worker {
         (self.idle.next_start, self.idle.held_back) = (None, false);
         if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now.mono) {
             self.idle.free_since = None;
+            self.edits.postpone(now.mono);
             self.publish_state();
             return;
         }
@@ -278,6 +290,11 @@ impl Worker {
         }
         self.read_ahead(now);
         let gate_is_open = self.gate.suspended().is_none() && now.mono >= self.gate.paused_until();
+        if !self.idle.held_back && self.in_flight.has_room() && self.ownership.may_send(now.mono) && gate_is_open {
+            self.start_edits(now.mono, now.wall);
+        } else {
+            self.edits.postpone(now.mono);
+        }
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
         self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now.mono));
         self.publish_state();
@@ -337,6 +354,7 @@ impl Worker {
         self.in_flight.messages.clear();
         self.poll.differ = HashSet::new();
         self.poll.ahead = JoinSet::new();
+        self.edits = Edits::new(self.shared.clock.instant());
     }
 }
 

@@ -16,6 +16,7 @@ use crate::template::MessageKind;
 
 use super::compose::Wording;
 use super::direct::Caller;
+use super::incident::Notification;
 use super::lanes::{LaneReturn, ReadProgress, Reservation, TakenLane};
 use super::plan::ChannelPlan;
 use super::policy::wait_until;
@@ -41,8 +42,8 @@ pub struct PendingMessage {
     pub due: Instant,
     /// The deliveries that it carries.
     pub members: Vec<PendingDelivery>,
-    /// Whether an attempt may have been delivered: its members stay as they are.
-    pub members_frozen: bool,
+    /// What it says of incidents.
+    pub notification: Notification,
     /// The lanes that it occupies, and what goes back to them.
     pub lanes: MessageLanes,
     /// How it is worded, after a refusal or a crash.
@@ -72,6 +73,8 @@ pub struct MessageLanes {
     pub to_release: Vec<LaneReturn>,
     /// Those of them that are for others than the message, by whom: each is a message of its own, next.
     pub parts: Vec<Vec<LaneId>>,
+    /// Whether an attempt may have been delivered: the message's members stay as they are.
+    pub frozen: bool,
 }
 
 /// The memory of a message.
@@ -112,7 +115,7 @@ impl PendingMessage {
             formed_at: now.wall,
             due: now.mono,
             members,
-            members_frozen: false,
+            notification: Notification::default(),
             lanes: MessageLanes { taken: lanes, ..MessageLanes::default() },
             wording: Wording::default(),
             phase: Phase::Formed,
@@ -142,17 +145,18 @@ impl PendingMessage {
         }
         // What was sent as plain text already is not tried so once more; without mentions it has none to be refused for.
         let plain_text = (open.generation > 0 && open.pages.iter().any(|page| page.plain)).then(String::new);
-        Self {
+        let mut message = Self {
             id: open.id,
             template: open.template,
             generation: open.generation,
             members: open.members,
-            members_frozen: true,
             wording: Wording { plain_text, ..Wording::default() },
             phase: Phase::Stored { pages: Some(Arc::new(open.pages)), begun: None },
             cells,
             ..Self::from_lanes(open.channel.as_str().into(), open.kind, lanes, Now { mono: now, wall: open.formed_at })
-        }
+        };
+        message.lanes.frozen = true;
+        message
     }
 
     /// What was not read waits for the next message, with what is behind it in its lane; all of it stays when nothing would be left.

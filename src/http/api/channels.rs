@@ -182,6 +182,7 @@ pub fn preview_target(
         now,
         wording: &Default::default(),
         context: &Default::default(),
+        notification: &Default::default(),
     }
     .compose()
 }

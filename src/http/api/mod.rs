@@ -3,6 +3,7 @@
 mod channels;
 mod deliveries;
 mod events;
+mod incidents;
 mod mutes;
 mod next;
 
@@ -85,7 +86,12 @@ pub(super) fn problem(status: StatusCode, detail: String) -> Response {
 
 /// The paths below `/api/v1`.
 pub(super) fn paths() -> Paths {
-    Paths::default().below("", deliveries::paths()).below("", events::paths()).below("", channels::paths()).below("", mutes::paths())
+    Paths::default()
+        .below("", deliveries::paths())
+        .below("", events::paths())
+        .below("", incidents::paths())
+        .below("", channels::paths())
+        .below("", mutes::paths())
 }
 
 /// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.
@@ -109,7 +115,11 @@ fn gone(what: &str, id: &str) -> ApiError {
 }
 
 fn plural(what: &str) -> &'static str {
-    if what == "event" { "events" } else { "deliveries" }
+    match what {
+        "event" => "events",
+        "incident" => "incidents",
+        _ => "deliveries",
+    }
 }
 
 /// No channel has this name; which has a similar one, or which there are.

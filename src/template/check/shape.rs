@@ -219,8 +219,8 @@ const BRIEF_FIELDS: &[Field] = &[
 
 const INCIDENT_FIELDS: &[Field] = &[
     number("number", "its number, 0 without one: `{{#if incident.number}}#{{incident.number}}{{/if}}`"),
-    text("first_told", "of a further message of it, when the first was sent, short; else empty"),
-    text("line", "`#1842`, of a further message `#1842, first told 03:12 UTC`; empty without an incident"),
+    text("first_notified", "of a further message of it, when the first was sent, short; else empty"),
+    text("line", "`#1842`, of a further message `#1842, first notified 03:12 UTC`; empty without an incident"),
 ];
 
 const LINK_FIELDS: &[Field] = &[

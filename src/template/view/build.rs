@@ -132,8 +132,8 @@ fn footer(labels: &[(String, String)]) -> String {
 }
 
 fn incident(input: &Scene<'_>) -> Value {
-    let (number, told) = input.incident.map_or((0, None), |incident| (incident.number, incident.first_told));
-    json!({ "number": number, "first_told": told.map(|at| input.times().short(at)).unwrap_or_default(), "line": incident_line(input) })
+    let (number, told) = input.incident.map_or((0, None), |incident| (incident.number, incident.first_notified));
+    json!({ "number": number, "first_notified": told.map(|at| input.times().short(at)).unwrap_or_default(), "line": incident_line(input) })
 }
 
 fn brief(brief: &Brief, input: &Scene<'_>) -> Value {

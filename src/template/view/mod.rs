@@ -124,7 +124,7 @@ pub struct IncidentView {
     /// Its number.
     pub number: i64,
     /// When the channel was notified of it first: of a further message about it, where the first one cannot be edited or answered.
-    pub first_told: Option<Timestamp>,
+    pub first_notified: Option<Timestamp>,
 }
 
 /// Everything a page is rendered from.

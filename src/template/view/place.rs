@@ -113,8 +113,8 @@ fn short_host(instance: &str, job: &str) -> String {
     }
     let labels: Vec<&str> = host.split('.').collect();
     let is_name = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
-    let telling = labels[0].len() > 1 && labels[0] != "www" && !labels[0].bytes().all(|b| b.is_ascii_digit());
-    if labels.len() >= 3 && labels.iter().all(is_name) && telling { labels[0].to_owned() } else { host.to_owned() }
+    let notification = labels[0].len() > 1 && labels[0] != "www" && !labels[0].bytes().all(|b| b.is_ascii_digit());
+    if labels.len() >= 3 && labels.iter().all(is_name) && notification { labels[0].to_owned() } else { host.to_owned() }
 }
 
 fn without_port(instance: &str) -> &str {

@@ -13,7 +13,7 @@ use super::golden::{golden, pages};
 const LANGUAGES: [(Language, &str); 2] = [(Language::En, "en"), (Language::Zh, "zh")];
 
 fn incident(told: bool) -> Option<IncidentView> {
-    Some(IncidentView { number: 1842, first_told: told.then(|| "2026-11-22T19:12:00Z".parse().unwrap()) })
+    Some(IncidentView { number: 1842, first_notified: told.then(|| "2026-11-22T19:12:00Z".parse().unwrap()) })
 }
 
 /// An incident of twelve: one of them is new, all of them go on, all of them are over.
@@ -69,7 +69,7 @@ fn a_card_names_its_incident_where_notes_are() {
                 let has = |fields: &[String], text: &str| fields.iter().any(|field| field.contains(text));
                 assert!(!has(&none, "1842") && has(&first, "1842"), "{about}: {first:?}");
                 assert!(first.iter().all(|field| field.matches("1842").count() <= 1), "{about}: {first:?}");
-                let told = if language == Language::En { "first told 03:12 UTC" } else { "首次通知 北京时间 03:12" };
+                let told = if language == Language::En { "first notified 03:12 UTC" } else { "首次通知 北京时间 03:12" };
                 assert!(has(&further, told) && !has(&first, told), "{about}: {further:?}");
             }
         }

@@ -1,0 +1,98 @@
+//! Incidents: what fires under one sender, receiver and group, and what became of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{IncidentId, MessageId, PlatformIds, Severity, UnixMs};
+use crate::store::{DeliveryRow, IncidentState};
+
+/// A page of incidents, newest first.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Incidents {
+    /// The incidents.
+    pub incidents: Vec<IncidentSummary>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next: Option<IncidentId>,
+}
+
+/// An incident in a list.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentSummary {
+    /// Its number.
+    pub number: IncidentId,
+    /// Its state.
+    pub state: IncidentState,
+    /// The most severe of what fires, else of all.
+    pub severity: Severity,
+    /// One line that names it.
+    pub title: String,
+    /// Who sends it, as `alertmanager:prod`.
+    pub source: String,
+    /// The sender's receiver.
+    pub receiver: String,
+    /// Alerts that fire.
+    pub firing: usize,
+    /// Alerts that are over.
+    pub resolved: usize,
+    /// Alerts that their sender does not report any more, without having resolved them.
+    pub unreported: usize,
+    /// When its first alert was accepted, Unix milliseconds.
+    pub opened_at: UnixMs,
+    /// When the newest report of it was accepted, Unix milliseconds.
+    pub heard_at: UnixMs,
+    /// When it ended, Unix milliseconds; null while it goes on.
+    pub ended_at: Option<UnixMs>,
+}
+
+/// An incident with everything known about it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentResponse {
+    /// The incident.
+    pub incident: IncidentSummary,
+    /// The sender's group key; the alert's name where it sent none.
+    pub group_key: String,
+    /// Grows with every change; which message is up to date.
+    pub version: i64,
+    /// Where its messages are.
+    pub messages: Vec<IncidentMessage>,
+    /// What happened, oldest first.
+    pub timeline: Vec<IncidentStep>,
+    /// Its deliveries, oldest first; of very many the newest.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// Where an incident's message is on a channel, and what its readers know.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentMessage {
+    /// The channel.
+    pub channel: String,
+    /// Whom it went to, masked.
+    pub recipient: String,
+    /// The message that notified of it first.
+    pub message: MessageId,
+    /// The platform's ids of the message that is edited or answered, by the names of its API; none where there is no such message.
+    pub platform_ids: PlatformIds,
+    /// When it was notified first, Unix milliseconds.
+    pub notified_at: UnixMs,
+    /// When it rang last, Unix milliseconds; 0 for never.
+    pub rang_at: UnixMs,
+    /// Whether it is kept up to date by edits.
+    pub edited: bool,
+    /// The version that it shows.
+    pub shown: i64,
+    /// Edits that the platform took.
+    pub edits: u32,
+}
+
+/// A line of an incident's timeline.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentStep {
+    /// When, Unix milliseconds.
+    pub at: UnixMs,
+    /// `opened`, `notified`, `not_sent`, `edited`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`, `resolved` or `stale`.
+    pub kind: String,
+    /// The channel that it is about; empty when it is about none.
+    pub channel: String,
+    /// What happened, in words.
+    pub text: String,
+}

@@ -1,0 +1,124 @@
+//! `watchfire incidents ls|show`: what goes on, since when, and who was notified what.
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::print::time;
+use super::remote::Remote;
+use super::{Common, ExitStatus, block_on};
+use crate::api::{IncidentResponse, Incidents};
+
+/// Look at incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// List incidents, newest first.
+    Ls {
+        /// Only those in this state: firing, resolved or stale.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those at least as severe: critical, error, warning or info.
+        #[arg(long)]
+        severity: Option<String>,
+        /// Only those whose title holds this text.
+        #[arg(long)]
+        title: Option<String>,
+        /// Only those that began at or after this, as `2026-11-29T03:00:00Z`.
+        #[arg(long)]
+        since: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Continue after this number, which the previous page ended with.
+        #[arg(long)]
+        cursor: Option<i64>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an incident: its messages and its timeline.
+    Show {
+        /// Its number, as 1842.
+        number: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs `incidents`.
+pub fn run(common: &Common, command: &IncidentsCommand) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let result = answer(&remote, command).await;
+        remote.close().await;
+        anstream::println!("{}", result?);
+        Ok(ExitStatus::Success)
+    })?
+}
+
+async fn answer(remote: &Remote, command: &IncidentsCommand) -> Result<String> {
+    match command {
+        IncidentsCommand::Ls { state, severity, title, since, limit, cursor, json } => {
+            let mut path = format!("/api/v1/incidents?limit={limit}");
+            let cursor = cursor.map(|number| number.to_string());
+            for (name, value) in [("state", state), ("severity", severity), ("title", title), ("since", since), ("cursor", &cursor)] {
+                if let Some(value) = value {
+                    path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+                }
+            }
+            let found: Incidents = remote.get(&path).await?;
+            Ok(if *json { serde_json::to_string(&found)? } else { table(&found) })
+        }
+        IncidentsCommand::Show { number, json } => {
+            let number: i64 =
+                number.trim_start_matches('#').parse().context("an incident has a number, as 1842; `watchfire incidents ls` lists them")?;
+            let found: IncidentResponse = remote.get(&format!("/api/v1/incidents/{number}")).await?;
+            Ok(if *json { serde_json::to_string(&found)? } else { details(&found) })
+        }
+    }
+}
+
+fn table(found: &Incidents) -> String {
+    let mut out = format!("{:<8}  {:<8}  {:<8}  {:<20}  {:>6}  {}", "NUMBER", "STATE", "SEVERITY", "SINCE", "FIRING", "TITLE");
+    for one in &found.incidents {
+        let number = format!("#{}", one.number);
+        let (state, severity, since) = (one.state.as_str(), one.severity.as_str(), time(one.opened_at));
+        out.push_str(&format!("\n{number:<8}  {state:<8}  {severity:<8}  {since:<20}  {:>6}  {}", one.firing, one.title));
+    }
+    if let Some(next) = &found.next {
+        out.push_str(&format!("\nmore: --cursor {next}"));
+    }
+    out
+}
+
+fn details(found: &IncidentResponse) -> String {
+    let one = &found.incident;
+    let mut out = format!("#{} {} ({}): {}\n", one.number, one.state.as_str(), one.severity.as_str(), one.title);
+    out.push_str(&format!("  from {} to the receiver `{}`, group {}\n", one.source, one.receiver, found.group_key));
+    let ended = one.ended_at.map_or_else(|| format!("last heard of at {}", time(one.heard_at)), |at| format!("ended at {}", time(at)));
+    let counts = [(one.firing, "firing"), (one.resolved, "resolved"), (one.unreported, "no longer reported")];
+    let counts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    out.push_str(&format!("  began at {}, {ended}; {}\n", time(one.opened_at), counts.join(", ")));
+    for message in &found.messages {
+        let state = match (message.edited, message.shown >= found.version) {
+            (true, true) => "up to date".to_owned(),
+            (true, false) => format!("shows version {} of {}", message.shown, found.version),
+            (false, _) => "not edited".to_owned(),
+        };
+        let ids: Vec<String> = message.platform_ids.iter().map(|(name, id)| format!("{name} {id}")).collect();
+        let ids = if ids.is_empty() { String::new() } else { format!(", {}", ids.join(", ")) };
+        out.push_str(&format!(
+            "  on {} ({}): first notified at {}, {state}, {} edits{ids}\n",
+            message.channel,
+            message.recipient,
+            time(message.notified_at),
+            message.edits
+        ));
+    }
+    for step in &found.timeline {
+        let channel = if step.channel.is_empty() { String::new() } else { format!(" {}", step.channel) };
+        out.push_str(&format!("{}  {}{channel}: {}\n", time(step.at), step.kind, step.text));
+    }
+    out.trim_end().to_owned()
+}

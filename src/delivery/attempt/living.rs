@@ -1,0 +1,246 @@
+//! What a message says of its incidents, decided before it is composed: what rings, what the card will show by an edit, and what is nothing new.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::channel::LivingMode;
+use crate::delivery::evaluate::Evaluator;
+use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, news};
+use crate::delivery::pending::PendingMessage;
+use crate::ingest::short_fingerprint;
+use crate::model::{Event, EventId, Form, IncidentId, LaneId, Recipient, Status, UnixMs};
+use crate::store::{
+    AlertState, Anchor, AnchorUpdate, DeliveryUpdate, FallbackChild, Incident, NotifiedAlert, OutcomeBatch, PendingDelivery, StoreError,
+};
+
+use super::AttemptTask;
+use super::persist::skipped;
+
+/// An incident with the anchors that it has on the channel.
+type Found = (Incident, Vec<Anchor>);
+
+impl AttemptTask {
+    /// Decides how the message reports its incidents, and takes out the members that have nothing to ring; what the store must know of those is returned.
+    pub(super) async fn plan_notification(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<OutcomeBatch>, StoreError> {
+        message.notification = Notification::default();
+        let mode = self.channel.content.living;
+        if message.caller.is_some() || (mode == LivingMode::Off && !self.channel.driver.wants_raw_payload()) {
+            return Ok(None);
+        }
+        let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<IncidentId> = ids.into_iter().collect();
+        let found = self.shared.store.incidents(&ids, &self.channel.name).await?;
+        let found: HashMap<IncidentId, Found> = found.into_iter().map(|one| (one.0.id, one)).collect();
+        let can = self.channel.driver.living(self.channel.platform);
+        let repeat = self.plan.incidents.repeat;
+        let (mut silent, mut silent_anchors, mut ended) = (HashSet::new(), Vec::new(), HashSet::new());
+        let recipients = message.recipients(&self.channel).to_vec();
+        let (mut rings, mut lanes) = (false, 0);
+        for (lane, members) in by_lane(&message.members) {
+            // A lane that holds the end of one incident and the next one is about the next one; what is left of the other its card shows.
+            let Some((incident, anchors)) = members.iter().rev().find_map(|member| found.get(&member.incident?)) else {
+                (rings, lanes) = (true, lanes + 1);
+                continue;
+            };
+            let said = said_by(&members, incident);
+            let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
+            let tells = NotifiedIncident::of(incident, &said, anchors, complete);
+            let notified = Known::of(anchors, &recipients);
+            let moment = decide(&said, incident, &notified, repeat, now);
+            // Each recipient has a message that can be answered, and that is edited where others are.
+            let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || anchor.edited);
+            let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
+            let how = how(moment, mode, can, recipients.iter().all(lives));
+            if how == How::Silent {
+                silent.insert((lane, incident.id));
+                if !said.ends.is_empty() {
+                    ended.insert(lane);
+                }
+                silent_anchors.extend(shown_by_edit(&self.channel.name, anchors, &tells, moment));
+                continue;
+            }
+            rings |= matches!(how, How::Card { mentions: true, .. } | How::Line { mentions: true, .. });
+            lanes += 1;
+            message.notification.set(how, anchors);
+            if message.notification.form == Form::News {
+                message.notification.news = news(&said, incident, &notified);
+            }
+            message.notification.incidents.push(tells);
+        }
+        let notification = &mut message.notification;
+        if lanes != 1 {
+            (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
+        }
+        notification.mentions = rings;
+        notification.edited = mode == LivingMode::Edit && can.edit;
+        let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
+        Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
+    }
+
+    /// The ends that follow their firing to the channels that it fell back to, though nothing is sent here.
+    async fn ends_elsewhere(&self, message: &PendingMessage, ended: &HashSet<LaneId>, now: UnixMs) -> Vec<FallbackChild> {
+        let earlier = self.earlier_fallbacks(message).await;
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &earlier };
+        let mut children = Vec::new();
+        for member in message.members.iter().filter(|member| ended.contains(&member.lane)) {
+            for (_, channels) in earlier.iter().filter(|(id, _)| *id == member.id) {
+                children.extend(channels.iter().filter_map(|name| evaluator.child(member, name, Vec::new(), true)));
+            }
+        }
+        children
+    }
+
+    /// Takes out the members of lanes that have nothing to ring.
+    fn silenced(
+        &self,
+        message: &mut PendingMessage,
+        silent: &HashSet<(LaneId, IncidentId)>,
+        anchors: Vec<AnchorUpdate>,
+        now: UnixMs,
+    ) -> Option<OutcomeBatch> {
+        if silent.is_empty() {
+            return None;
+        }
+        let edited = self.channel.content.living == LivingMode::Edit;
+        let mut updates: Vec<DeliveryUpdate> = Vec::new();
+        message.members.retain(|member| {
+            let Some((_, id)) = silent.iter().find(|(lane, _)| *lane == member.lane) else { return true };
+            let why = if edited { format!("state only: shown by editing #{id}") } else { format!("nothing new: notified as #{id}") };
+            updates.push(skipped(member, &why, now));
+            false
+        });
+        for update in &updates {
+            let name = &self.channel.name;
+            self.shared.telemetry.metrics.delivered(self.channel.platform.name, name, update.state.as_str(), 1);
+            tracing::info!(delivery = %update.id, channel = %name, reason = update.reason.as_deref().unwrap_or(""), "not sent: nothing of it is news");
+        }
+        Some(OutcomeBatch { anchors, ..self.outcome_batch(updates) })
+    }
+
+    /// How a message that was stored before a restart reports its incident.
+    pub(super) async fn recall_notification(&self, message: &mut PendingMessage) -> Result<(), StoreError> {
+        if message.pages().first().is_none_or(|page| page.facts.incident.number == 0) {
+            return Ok(());
+        }
+        let permit = self.load_events(message, false).await?;
+        let recalled = self.recall(message).await;
+        message.drop_large_events();
+        drop(permit);
+        recalled
+    }
+
+    async fn recall(&self, message: &mut PendingMessage) -> Result<(), StoreError> {
+        let Some(facts) = message.pages().first().map(|page| &page.facts).filter(|facts| facts.incident.number > 0) else { return Ok(()) };
+        let (id, version, form) = (IncidentId(facts.incident.number), facts.incident.version, facts.form);
+        let mentions = !facts.mentions.is_empty();
+        let found = self.shared.store.incidents(&[id], &self.channel.name).await?;
+        let Some((incident, anchors)) = found.first() else { return Ok(()) };
+        // What memory does not hold of the members was notified by them, too, but nobody knows which: it may ring once more.
+        let members: Vec<&PendingDelivery> = message.members.iter().filter(|member| member.event.is_some()).collect();
+        let said = said_by(&members, incident);
+        let can = self.channel.driver.living(self.channel.platform);
+        let mut notification = Notification { edited: self.channel.content.living == LivingMode::Edit && can.edit, ..Notification::default() };
+        let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
+        notification.set(how, anchors);
+        notification.incidents.push(NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) });
+        message.notification = notification;
+        Ok(())
+    }
+}
+
+/// What went back to its lane is not notified by this message, nor is what it says more about than the message does.
+pub(super) fn forget_deferred(message: &mut PendingMessage, later: &[PendingDelivery]) {
+    let named = named_by(&message.members);
+    let said_later = named_by(later);
+    let left: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
+    message.notification.incidents.retain(|incident| left.contains(&incident.id));
+    for incident in &mut message.notification.incidents {
+        incident.complete = false;
+        incident.notified.retain(|one| {
+            let place = (incident.id, one.fingerprint);
+            named.contains(&place) && !said_later.contains(&place)
+        });
+    }
+}
+
+/// The alerts that deliveries carry, each with its incident.
+fn named_by(members: &[PendingDelivery]) -> HashSet<(IncidentId, u64)> {
+    let with_events = members.iter().filter_map(|member| Some((member.incident?, member.event.as_deref()?, &member.target.alerts)));
+    let alerts = with_events.flat_map(|(id, event, alerts)| alerts.iter().filter_map(move |index| Some((id, event.alerts.get(*index as usize)?))));
+    alerts.map(|(id, alert)| (id, short_fingerprint(&alert.fingerprint))).collect()
+}
+
+/// Members by lane, in the order of their first.
+fn by_lane(members: &[PendingDelivery]) -> Vec<(LaneId, Vec<&PendingDelivery>)> {
+    let mut lanes: Vec<(LaneId, Vec<&PendingDelivery>)> = Vec::new();
+    for member in members {
+        match lanes.last_mut() {
+            Some((lane, members)) if *lane == member.lane => members.push(member),
+            _ => lanes.push((member.lane, vec![member])),
+        }
+    }
+    lanes
+}
+
+/// The newest state that deliveries of one lane name of each alert. Of what is not in memory the incident says it.
+fn said_by(members: &[&PendingDelivery], incident: &Incident) -> Said {
+    let ranks: HashMap<u64, u8> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert.rank)).collect();
+    let mut order: Vec<u64> = Vec::new();
+    let mut fires: HashMap<u64, bool> = HashMap::new();
+    let mut say = |fingerprint: u64, firing: bool| {
+        if fires.insert(fingerprint, firing).is_none() {
+            order.push(fingerprint);
+        }
+    };
+    for member in members {
+        match member.event.as_deref() {
+            Some(event) => {
+                for alert in member.target.alerts.iter().filter_map(|index| event.alerts.get(*index as usize)) {
+                    say(short_fingerprint(&alert.fingerprint), alert.status == Status::Firing);
+                }
+            }
+            None => incident.alerts.iter().for_each(|alert| match alert.state {
+                AlertState::Firing => say(alert.fingerprint, true),
+                AlertState::Resolved => say(alert.fingerprint, false),
+                AlertState::Unreported => {}
+            }),
+        }
+    }
+    let rank = |fingerprint: &u64| ranks.get(fingerprint).copied().unwrap_or(3);
+    Said {
+        fires: order.iter().filter(|one| fires[*one]).map(|one| (*one, rank(one))).collect(),
+        ends: order.iter().filter(|one| !fires[*one]).copied().collect(),
+        left_out: members.last().and_then(|member| member.event.as_deref()).is_some_and(Event::may_fire_on),
+    }
+}
+
+/// The newest event that an incident knows of. Ids grow with time.
+fn newest(incident: &Incident) -> Option<EventId> {
+    incident.alerts.iter().map(|alert| alert.event).max()
+}
+
+/// What a card shows from its next edit on, though nothing rang: it belongs to what its readers were notified.
+fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, moment: Moment) -> Vec<AnchorUpdate> {
+    let edited = anchors.iter().filter(|anchor| anchor.edited);
+    edited
+        .map(|anchor| AnchorUpdate {
+            incident: tells.id,
+            channel: channel.to_owned(),
+            recipient: anchor.recipient.clone(),
+            message: anchor.message,
+            ids: None,
+            notified: {
+                // An end that is shown is notified where nothing else reports it, and so is what came and went.
+                let shown = |one: &&NotifiedAlert| {
+                    !one.over || moment == Moment::Over || !anchor.notified.iter().any(|known| known.fingerprint == one.fingerprint)
+                };
+                tells.notified.iter().filter(shown).copied().collect()
+            },
+            shown: None,
+            edited: true,
+            rang: false,
+        })
+        .collect()
+}

@@ -1,0 +1,288 @@
+//! An edit: a message that says of an incident is brought up to what the incident is now, or posted again where it is gone.
+//!
+//! An edit is no delivery. An anchor that shows an old version is dirty, whatever made it so, and a worker that has nothing to ring edits it. So nothing
+//! queues, a crash loses nothing, and of many changes only the last is shown.
+
+use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::channel::SendContext;
+use crate::model::{DeliveryId, ErrorKind, EventId, LaneId, Page, Receipt, SendError, Status, UnixMs, format_duration};
+use crate::store::{
+    AlertState, Anchor, DirtyAnchor, EditChange, EditOutcome, Fallback, Fence, Incident, IncidentState, PendingDelivery, State, StoreError,
+    StoredEvent, Summary, Target,
+};
+use crate::template::MessageKind;
+
+use super::attempt::holds_lease;
+use super::compose::{Draft, Wording};
+use super::core::Shared;
+use super::heavy::LARGE_BODY;
+use super::incident::{Notification, NotifiedIncident};
+use super::notified::MessageContext;
+use super::outlet::Mailbox;
+use super::plan::{ChannelPlan, Plan};
+
+/// The least time between two edits of one message: who watches it wants to read it.
+pub const EDIT_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest wait after an edit that failed.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// A message is posted again this often in an hour; then it waits for news.
+const MAX_REPOSTS: u32 = 3;
+const HOUR: Duration = Duration::from_secs(3600);
+/// Events that are read to show an incident: those of its newest alerts.
+const MAX_EVENTS: usize = 50;
+
+/// What a worker learns of an edit.
+#[derive(Debug)]
+pub struct EditResult {
+    /// Not before this does the platform take another edit.
+    pub paused_until: Option<UnixMs>,
+    /// Whether the outlet is not this node's any more.
+    pub fenced: bool,
+}
+
+/// What an edit works with.
+pub struct EditTask {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// The plan at its start.
+    pub plan: Arc<Plan>,
+    /// The channel.
+    pub channel: Arc<ChannelPlan>,
+    /// Outlet and epoch.
+    pub fence: Fence,
+    /// The worker's mailbox, which knows the latest lease.
+    pub mailbox: Arc<Mailbox>,
+    /// When the outlet was claimed, and until when it was leased at the edit's start; `None` without leases.
+    pub lease: Option<(Instant, Instant)>,
+}
+
+impl EditTask {
+    /// Edits one message, or posts it again when it has no place any more, and records how that went.
+    pub async fn run(self, dirty: DirtyAnchor) -> EditResult {
+        let DirtyAnchor { anchor, incident } = dirty;
+        let mut result = EditResult { paused_until: None, fenced: false };
+        let page = match self.page(&anchor, &incident).await {
+            Ok(Some(page)) => page,
+            Ok(None) => {
+                let why = "nothing is stored any more of what it showed".to_owned();
+                result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
+                return result;
+            }
+            Err(error) => {
+                self.shared.health.store_failed(&error);
+                return result;
+            }
+        };
+        if !holds_lease(&self.shared, &self.mailbox, self.lease) {
+            result.fenced = true;
+            return result;
+        }
+        let sent = self.send(&anchor, page).await;
+        let now = self.now();
+        let change = match sent {
+            Ok(receipt) if anchor.ids.is_empty() => EditChange::Posted { shown: incident.version, ids: receipt.ids },
+            Ok(_) => EditChange::Shown(incident.version),
+            Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(&anchor, &error, now),
+            // It may be there: the next news brings one that is known.
+            Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
+                EditChange::GivenUp(format!("posted again, perhaps: {error}"))
+            }
+            Err(error) => {
+                if let ErrorKind::RateLimited { retry_after } = error.kind {
+                    result.paused_until = Some(now + super::policy::pause(retry_after));
+                }
+                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "a message could not be edited; it is tried again");
+                EditChange::Failed
+            }
+        };
+        self.shared.telemetry.metrics.edited(match &change {
+            EditChange::Shown(_) => "shown",
+            EditChange::Posted { .. } => "posted",
+            EditChange::Gone { .. } => "gone",
+            EditChange::Failed => "failed",
+            EditChange::GivenUp(_) => "given_up",
+        });
+        let wait = match &change {
+            EditChange::Failed => EDIT_INTERVAL.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT),
+            EditChange::Gone { .. } => Duration::ZERO,
+            _ => EDIT_INTERVAL,
+        };
+        result.fenced = self.record(&anchor, change, now + wait).await;
+        result
+    }
+
+    fn now(&self) -> UnixMs {
+        self.shared.clock.wall()
+    }
+
+    fn gone(&self, anchor: &Anchor, error: &SendError, now: UnixMs) -> EditChange {
+        let recent = now.since(anchor.reposted_at) < HOUR;
+        let repost = !recent || anchor.reposts < MAX_REPOSTS;
+        tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, repost, "the message of an incident is gone");
+        EditChange::Gone { repost, why: error.to_string() }
+    }
+
+    async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
+        let outcome = EditOutcome {
+            incident: anchor.incident,
+            channel: anchor.channel.clone(),
+            recipient: anchor.recipient.clone(),
+            ids: anchor.ids.clone(),
+            notified: anchor.notified.clone(),
+            change,
+            next_edit_at,
+            now: self.now(),
+        };
+        match self.shared.store.record_edit(self.fence.clone(), outcome).await {
+            Ok(()) => false,
+            Err(StoreError::Fenced) => true,
+            // It is dirty still, and edited once more.
+            Err(error) => {
+                self.shared.health.store_failed(&error);
+                false
+            }
+        }
+    }
+
+    /// The message as it should be now: what its readers were notified of, in its newest state. `None` when nothing of it is stored any more.
+    async fn page(&self, anchor: &Anchor, incident: &Incident) -> Result<Option<Page>, StoreError> {
+        let notified: HashSet<u64> = anchor.notified.iter().map(|one| one.fingerprint).collect();
+        let mut places: BTreeMap<EventId, Vec<u32>> = BTreeMap::new();
+        let mut open: HashSet<EventId> = HashSet::new();
+        for alert in incident.alerts.iter().filter(|alert| notified.contains(&alert.fingerprint)) {
+            places.entry(alert.event).or_default().push(alert.index);
+            if alert.state != AlertState::Resolved {
+                open.insert(alert.event);
+            }
+        }
+        // What is not over first: without it the message would say that all is.
+        let mut ids: Vec<EventId> = places.keys().rev().copied().collect();
+        ids.sort_by_key(|id| !open.contains(id));
+        ids.truncate(MAX_EVENTS);
+        let bodies = self.shared.store.load_events(&ids, LARGE_BODY).await?;
+        let mut events = bodies.events;
+        let permit = if events.is_empty() && bodies.left > 0 {
+            let permit = self.shared.heavy.large_body().await;
+            events = self.shared.store.load_events(&ids[..1], usize::MAX).await?.events;
+            Some(permit)
+        } else {
+            None
+        };
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let goes_on = events.iter().fold(open, |mut open, event| {
+            open.remove(&event.id);
+            open
+        });
+        events.sort_by_key(|event| event.id);
+        let members: Vec<PendingDelivery> = events.into_iter().map(|event| member(event, &mut places, anchor)).collect();
+        // Of what is stale nobody knows whether it fires.
+        let stale = incident.state == IncidentState::Stale;
+        let unknown = |state: AlertState| state == AlertState::Unreported || (stale && state == AlertState::Firing);
+        let unreported: HashSet<u64> = incident.alerts.iter().filter(|alert| unknown(alert.state)).map(|alert| alert.fingerprint).collect();
+        let notification = Notification {
+            mentions: false,
+            edited: true,
+            incidents: vec![NotifiedIncident {
+                id: incident.id,
+                version: incident.version,
+                complete: true,
+                state: incident.state,
+                notified: anchor.notified.clone(),
+                first_notified: Some(anchor.notified_at),
+            }],
+            unreported,
+            resolved: incident.alerts.iter().filter(|alert| alert.state == AlertState::Resolved).map(|alert| alert.fingerprint).collect(),
+            goes_on: !goes_on.is_empty(),
+            ..Notification::default()
+        };
+        let (plan, channel, message, now) = (self.plan.clone(), self.channel.clone(), anchor.message, self.now().timestamp());
+        let work = move || {
+            let draft = Draft {
+                plan: &plan,
+                channel: &channel,
+                message,
+                members: &members,
+                kind: if members.len() > 1 { MessageKind::Fold } else { MessageKind::Single },
+                now,
+                wording: &Wording::default(),
+                context: &MessageContext::default(),
+                notification: &notification,
+            };
+            draft.compose().pages.into_iter().next()
+        };
+        let page = self.shared.heavy.run_blocking(work).await;
+        drop(permit);
+        Ok(page)
+    }
+
+    async fn send(&self, anchor: &Anchor, page: Page) -> Result<Receipt, SendError> {
+        let now = self.shared.clock.now();
+        let deadline = now.mono + self.channel.timeout;
+        let cx = SendContext {
+            now: now.wall.timestamp(),
+            deadline,
+            message: anchor.message,
+            attempt: anchor.failures + 1,
+            // Of one place, one posting in place of what is gone is one message, however often it is tried.
+            idempotency_key: crate::model::hash_hex(&[&anchor.channel, &anchor.incident.to_string(), "posted", &anchor.reposts.to_string()]),
+            traceparent: String::new(),
+            direct: false,
+            callback: String::new(),
+            reply_to: None,
+        };
+        let driver = &self.channel.driver;
+        let _request = self.shared.heavy.request().await;
+        let to = std::slice::from_ref(&anchor.recipient);
+        let sending = async {
+            if anchor.ids.is_empty() {
+                let missing = || SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient");
+                driver.send(&page, to, &cx).await.into_iter().next().map_or_else(|| Err(missing()), |(_, result)| result)
+            } else {
+                driver.update(&anchor.ids, &page, &anchor.recipient, &cx).await
+            }
+        };
+        let sending = AssertUnwindSafe(sending).catch_unwind();
+        match tokio::time::timeout_at(deadline + Duration::from_secs(1), sending).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                let name = self.channel.platform.name;
+                Err(SendError::new(ErrorKind::Transient, format!("the {name} driver failed unexpectedly; please report it")))
+            }
+            Err(_) => Err(SendError::new(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(self.channel.timeout)))),
+        }
+    }
+}
+
+/// What an event says of the alerts whose newest state is in it, as if it were delivered.
+fn member(event: StoredEvent, places: &mut BTreeMap<EventId, Vec<u32>>, anchor: &Anchor) -> PendingDelivery {
+    let alerts = places.remove(&event.id).unwrap_or_default();
+    let fires = |index: &&u32| event.event.alerts.get(**index as usize).is_some_and(|alert| alert.status == Status::Firing);
+    let firing = alerts.iter().filter(fires).count() as u32;
+    PendingDelivery {
+        id: DeliveryId(uuid::Uuid::nil()),
+        event_id: event.id,
+        lane: LaneId(0),
+        lane_seq: 0,
+        channel: anchor.channel.clone(),
+        state: State::Waiting,
+        rank: 0,
+        summary: Summary { title: String::new(), firing, resolved: alerts.len() as u32 - firing },
+        target: Target { alerts, ..Target::default() },
+        // It is as old as its newest word: an edit is not late.
+        born_at: event.received_at,
+        due_at: event.received_at,
+        tries: 0,
+        fallback: Fallback::default(),
+        incident: Some(anchor.incident),
+        event: Some(event.event),
+    }
+}

@@ -1,0 +1,12 @@
+//! Incidents: what an event says of them, what of it is news to a channel, and how the channel is notified.
+//!
+//! An event changes its incidents in the transaction that accepts it. A worker compares an incident with what its channel was notified when it composes a
+//! message, and decides whether that rings, edits or does nothing. What was notified is stored with the outcome. Nothing else changes an incident.
+
+mod decide;
+mod notification;
+mod report;
+
+pub use decide::{How, Known, Moment, Said, decide, how, news};
+pub use notification::{Notification, NotifiedIncident};
+pub use report::reports;

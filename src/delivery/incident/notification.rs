@@ -1,0 +1,161 @@
+//! What a message says of incidents: what is stored with its outcome.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::{Form, IncidentId, PlatformIds, Recipient, UnixMs};
+use crate::store::{Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert};
+use crate::template::IncidentView;
+
+use super::decide::{How, Said};
+
+/// What a message says of incidents.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// How it reports it; a digest is a card.
+    pub form: Form,
+    /// Whether it mentions people.
+    pub mentions: bool,
+    /// Whether its channel keeps the card up to date by edits.
+    pub edited: bool,
+    /// Whether it is about several lanes: it is never edited, and nothing answers it.
+    pub digest: bool,
+    /// Whether something of it fires that is not among what is shown.
+    pub goes_on: bool,
+    /// The incidents.
+    pub incidents: Vec<NotifiedIncident>,
+    /// Alerts that are new to its channel, by eight bytes of their fingerprints; looked at where it names only those.
+    pub news: HashSet<u64>,
+    /// Alerts that are over, whatever the body that named them last says, by eight bytes of their fingerprints.
+    pub resolved: HashSet<u64>,
+    /// Alerts that are not reported any more, by eight bytes of their fingerprints.
+    pub unreported: HashSet<u64>,
+    /// Who received it as a line, before what it answered turned out to be gone: that is not the card.
+    pub lines_of: Vec<Recipient>,
+    /// The messages that it answers, by whom they went to; empty when it is a message of its own.
+    pub answers: Vec<(Recipient, PlatformIds)>,
+}
+
+impl Default for Notification {
+    fn default() -> Self {
+        Self {
+            form: Form::Card,
+            mentions: true,
+            edited: false,
+            incidents: Vec::new(),
+            news: HashSet::new(),
+            resolved: HashSet::new(),
+            unreported: HashSet::new(),
+            digest: false,
+            goes_on: false,
+            lines_of: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+}
+
+/// What a message says of one incident.
+#[derive(Debug, Clone)]
+pub struct NotifiedIncident {
+    /// The incident.
+    pub id: IncidentId,
+    /// The version that it is notified as of.
+    pub version: i64,
+    /// Whether all of that version is in the message, so that a card shows it.
+    pub complete: bool,
+    /// The newest state of each alert in it.
+    pub notified: Vec<NotifiedAlert>,
+    /// Its state.
+    pub state: IncidentState,
+    /// When its channel was notified of it first; `None` when it is notified now.
+    pub first_notified: Option<UnixMs>,
+}
+
+impl NotifiedIncident {
+    /// Of an incident, of which this is said.
+    pub fn of(incident: &Incident, said: &Said, anchors: &[Anchor], complete: bool) -> Self {
+        let version = incident.version;
+        let ranks: HashMap<u64, u8> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert.rank)).collect();
+        let one = |fingerprint: u64, rank: u8, over: bool| NotifiedAlert { fingerprint, rank, version, over };
+        let fires = said.fires.iter().map(|(fingerprint, rank)| one(*fingerprint, *rank, false));
+        let ends = said.ends.iter().map(|fingerprint| one(*fingerprint, ranks.get(fingerprint).copied().unwrap_or(3), true));
+        Self {
+            id: incident.id,
+            version,
+            complete,
+            state: incident.state,
+            notified: fires.chain(ends).collect(),
+            first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
+        }
+    }
+}
+
+impl Notification {
+    /// How a message of one incident reports it.
+    pub fn set(&mut self, how: How, anchors: &[Anchor]) {
+        match how {
+            How::Card { mentions, reply } => {
+                (self.form, self.mentions) = (Form::Card, mentions);
+                if reply {
+                    self.answer(anchors);
+                }
+            }
+            How::Line { form, reply, mentions } => {
+                (self.form, self.mentions) = (form, mentions);
+                if reply {
+                    self.answer(anchors);
+                }
+            }
+            How::Silent => {}
+        }
+    }
+
+    fn answer(&mut self, anchors: &[Anchor]) {
+        let found = anchors.iter().filter(|anchor| !anchor.ids.is_empty());
+        self.answers = found.map(|anchor| (anchor.recipient.clone(), anchor.ids.clone())).collect();
+    }
+
+    /// The only incident of a message that is no digest.
+    pub fn single(&self) -> Option<&NotifiedIncident> {
+        if let ([only], false) = (self.incidents.as_slice(), self.digest) { Some(only) } else { None }
+    }
+
+    /// The incident as readers see it. A further message about it, beside a first one that is neither edited nor answered, says when that one came.
+    pub fn view(&self) -> Option<IncidentView> {
+        let only = self.single()?;
+        let further = if self.form == Form::Card { !self.edited } else { self.answers.is_empty() };
+        let first_notified = only.first_notified.filter(|_| further).map(UnixMs::timestamp);
+        Some(IncidentView { number: only.id.0, first_notified })
+    }
+
+    /// The message that the one to this recipient answers.
+    pub fn answered(&self, recipient: &Recipient) -> Option<&PlatformIds> {
+        self.answers.iter().find(|(to, _)| to == recipient).map(|(_, ids)| ids)
+    }
+
+    /// What is stored of it for each recipient that has all of the message's pages.
+    pub fn anchors(&self, message: crate::model::MessageId, channel: &str, cells: &[Cell]) -> Vec<AnchorUpdate> {
+        let mut updates = Vec::new();
+        let mut recipients: Vec<&Cell> = cells.iter().filter(|cell| cell.page == 0).collect();
+        recipients.retain(|first| cells.iter().filter(|cell| cell.recipient == first.recipient).all(|cell| cell.state == CellState::Ok));
+        for first in recipients {
+            for incident in &self.incidents {
+                // What answers a card leaves it the first message of its thread.
+                let is_card =
+                    self.form == Form::Card && self.single().is_some() && self.answers.is_empty() && !self.lines_of.contains(&first.recipient);
+                let ids = (is_card && !first.ids.is_empty()).then(|| first.ids.clone());
+                updates.push(AnchorUpdate {
+                    incident: incident.id,
+                    channel: channel.to_owned(),
+                    recipient: first.recipient.clone(),
+                    message,
+                    notified: incident.notified.clone(),
+                    shown: ids.is_some().then_some(if incident.complete { incident.version } else { 0 }),
+                    edited: self.edited && ids.is_some(),
+                    ids,
+                    rang: self.mentions,
+                });
+            }
+        }
+        updates
+    }
+}

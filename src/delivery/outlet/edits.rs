@@ -1,0 +1,112 @@
+//! Edits of an outlet: which message is brought up to date next, when nothing that rings is due.
+
+use tokio::time::Instant;
+
+use crate::channel::LivingMode;
+use crate::delivery::edit::{EditResult, EditTask};
+use crate::delivery::plan::ChannelPlan;
+use crate::model::UnixMs;
+use crate::store::{DirtyAnchor, StoreError};
+
+use super::ownership::Signal;
+use super::polled::POLL_INTERVAL;
+use super::worker::Worker;
+
+/// Messages that one look finds.
+const FOUND: usize = 16;
+
+impl Worker {
+    /// Looks for messages to edit, and edits one, when nothing that rings may start.
+    pub(super) fn start_edits(&mut self, now: Instant, wall: UnixMs) {
+        let names = self.edited_channels();
+        if names.is_empty() {
+            self.edits.look_at = now + POLL_INTERVAL;
+            return;
+        }
+        if !self.edits.is_idle() || now < self.edits.paused_until {
+            return;
+        }
+        self.edits.due_at = None;
+        while let Some(next) = self.edits.found.last() {
+            let wait = next.anchor.next_edit_at.since(wall);
+            if !wait.is_zero() {
+                self.edits.due_at = Some(now + wait);
+                break;
+            }
+            let Some(channel) = self.channel(&next.anchor.channel) else {
+                self.edits.found.pop();
+                continue;
+            };
+            let counts = next.anchor.ids.is_empty() || channel.driver.living(channel.platform).edits_counted;
+            let counted = channel.driver.counted(std::slice::from_ref(&next.anchor.recipient));
+            let slot = self.rate.slot(now, &counted);
+            if counts && slot > now {
+                self.edits.due_at = Some(slot);
+                break;
+            }
+            let Some(dirty) = self.edits.found.pop() else { break };
+            if counts {
+                self.rate.begin(now, &counted);
+                self.edits.counted = Some(counted);
+            }
+            let task = EditTask {
+                shared: self.shared.clone(),
+                plan: self.shared.plan.load_full(),
+                channel,
+                fence: self.fence(),
+                mailbox: self.inbox.mailbox.clone(),
+                lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
+            };
+            self.edits.tasks.spawn(task.run(dirty));
+            return;
+        }
+        if now >= self.edits.look_at {
+            (self.edits.look_at, self.edits.looked_at) = (now + POLL_INTERVAL, now);
+            let shared = self.shared.clone();
+            self.edits.looking.spawn(async move { shared.store.dirty_anchors(&names, wall, FOUND).await });
+        }
+    }
+
+    /// What a look found.
+    pub(super) fn edits_found(&mut self, found: Result<Vec<DirtyAnchor>, StoreError>) {
+        let now = self.shared.clock.instant();
+        match found {
+            Ok(mut found) => {
+                // More than that many: as soon as these are done.
+                if found.len() == FOUND {
+                    self.edits.look_soon(now);
+                }
+                found.reverse();
+                self.edits.found = found;
+            }
+            Err(error) => self.shared.health.store_failed(&error),
+        }
+    }
+
+    /// An edit ended.
+    pub(super) fn edit_finished(&mut self, result: &EditResult) {
+        let now = self.shared.clock.now();
+        self.end_edit(now.mono);
+        if let Some(until) = result.paused_until {
+            self.edits.paused_until = now.mono + until.since(now.wall);
+        }
+        if result.fenced {
+            self.ownership = self.ownership.on(Signal::Fenced);
+        }
+        self.edits.look_soon(now.mono);
+    }
+
+    /// No edit is under way any more.
+    pub(super) fn end_edit(&mut self, now: Instant) {
+        if let Some(counted) = self.edits.counted.take() {
+            self.rate.end(now, &counted);
+        }
+    }
+
+    /// The outlet's channels that keep their messages up to date.
+    fn edited_channels(&self) -> Vec<String> {
+        let plan = self.shared.plan.load();
+        let lives = |channel: &ChannelPlan| channel.outlet == self.outlet && !channel.disabled && channel.content.living == LivingMode::Edit;
+        plan.channels.values().filter(|channel| lives(channel)).map(|channel| channel.name.to_string()).collect()
+    }
+}

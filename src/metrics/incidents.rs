@@ -1,0 +1,44 @@
+//! Incidents, and the messages that are kept up to date with them.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::labels::{Edited, OpenIncidents};
+use super::register::series;
+
+/// Metrics of incidents.
+pub struct Incidents {
+    pub open: Family<OpenIncidents, Gauge>,
+    pub edits: Family<Edited, Counter>,
+    pub reposted: Counter,
+}
+
+impl Incidents {
+    pub fn register(registry: &mut Registry) -> Self {
+        let edits = Family::default();
+        for result in ["shown", "posted", "gone", "failed", "given_up"] {
+            drop(edits.get_or_create(&Edited { result }));
+        }
+        let open = Family::default();
+        for severity in ["critical", "error", "warning", "info"] {
+            drop(open.get_or_create(&OpenIncidents { state: "firing", severity }));
+        }
+        Self {
+            open: series(registry, "incidents_open", "Incidents that go on, by state and severity", open),
+            edits: series(
+                registry,
+                "edits",
+                "Edits of messages about incidents: `shown`, `posted` (again, where the message was gone), `gone`, `failed` or `given_up`",
+                edits,
+            ),
+            reposted: series(
+                registry,
+                "anchors_reposted",
+                "Messages about incidents that were posted again because they were gone, too old or not ours",
+                Counter::default(),
+            ),
+        }
+    }
+}
