@@ -28,7 +28,7 @@ pub struct Folded<'a> {
 }
 
 impl Folded<'_> {
-    /// Gives what fires another status, where the incident knows better than the body that named it last: it is over, or not reported any more.
+    /// Sets another status of what fires where the incident knows better than the body that named it last: it is over, or not reported any more.
     pub fn correct(&mut self, resolved: &HashSet<u64>, unreported: &HashSet<u64>, scale: &SeverityScale) {
         if resolved.is_empty() && unreported.is_empty() {
             return;
