@@ -209,6 +209,7 @@ impl Story {
             let store = Arc::new(Paused::new(Disk::File(self.folder.path().to_owned()).open().await, self.now));
             let clock = Clock::runtime(self.now);
             let begun = clock.instant();
+            self.take_stock(&store).await;
             let engine = self.start(&store, &clock).await;
             *self.bot.trouble.lock().unwrap() = if last { 0 } else { [0, 100, 400][dice.below(3) as usize] };
             for _ in 0..10 + dice.below(40) {
@@ -234,6 +235,20 @@ impl Story {
         // Every task ends wherever it is: that is the crash.
         drop(runtime);
         self.now = self.now + lived + 1000;
+    }
+
+    /// What was posted, and whose outcome was not stored when the process died, is lost: at most what was in flight.
+    async fn take_stock(&self, store: &Paused) {
+        let mut known: BTreeSet<u64> = BTreeSet::new();
+        for incident in store.list_incidents(&IncidentFilter { limit: 500, ..IncidentFilter::default() }).await.expect("the incidents") {
+            let detail = store.get_incident(incident.id).await.expect("an incident").expect("it is there");
+            known.extend(detail.anchors.iter().filter(|anchor| !anchor.ids.is_empty()).map(|anchor| id_of(&anchor.ids)));
+        }
+        let mut room = self.bot.room.lock().unwrap();
+        let unknown = |(id, post): &(&u64, &Post)| post.card && !known.contains(id) && !room.lost.contains(id);
+        let cut: Vec<u64> = room.posts.iter().filter(unknown).map(|(id, _)| *id).collect();
+        assert!(cut.len() <= 2, "more than were in flight: {cut:?}");
+        room.lost.extend(cut);
     }
 
     async fn start(&self, store: &Arc<Paused>, clock: &Clock) -> Arc<Engine> {

@@ -109,7 +109,7 @@ impl Worker {
             self.queue.begun.push(message);
         }
         self.shared.notify_new(&result.children);
-        self.edits.look_soon(now.mono);
+        self.edits.look_again(now.mono);
         let resting = now.mono < self.gate.paused_until();
         if let Some(until) = result.paused_until {
             self.gate.pause(now.mono + until.since(now.wall));

@@ -26,6 +26,8 @@ pub(super) struct Edits {
     pub(super) paused_until: Instant,
     /// When the first of what was found may be edited.
     pub(super) due_at: Option<Instant>,
+    /// Whether the one under way posts a message in place of one that is gone: a card that rings would make two of it.
+    pub(super) posting: bool,
     /// What the platform counts the one under way against, where it counts edits as messages.
     pub(super) counted: Option<Counted>,
 }
@@ -40,8 +42,16 @@ impl Edits {
             looked_at: now - LOOK_INTERVAL,
             paused_until: now,
             due_at: None,
+            posting: false,
             counted: None,
         }
+    }
+
+    /// A message ended: what was found before may have another place now.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.found.clear();
+        self.due_at = None;
+        self.look_soon(now);
     }
 
     /// Something may have changed: looks soon.

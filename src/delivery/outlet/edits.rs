@@ -44,7 +44,12 @@ impl Worker {
                 self.edits.due_at = Some(slot);
                 break;
             }
+            let posts = next.anchor.ids.is_empty();
+            if posts && !self.in_flight.tasks.is_empty() {
+                break;
+            }
             let Some(dirty) = self.edits.found.pop() else { break };
+            self.edits.posting = posts;
             if counts {
                 self.rate.begin(now, &counted);
                 self.edits.counted = Some(counted);
@@ -98,6 +103,7 @@ impl Worker {
 
     /// No edit is under way any more.
     pub(super) fn end_edit(&mut self, now: Instant) {
+        self.edits.posting = false;
         if let Some(counted) = self.edits.counted.take() {
             self.rate.end(now, &counted);
         }

@@ -285,7 +285,9 @@ impl Worker {
         self.start_probe(now.mono);
         self.forget_muted();
         let mut began = false;
-        while let Some(message) = self.next_message(now) {
+        while !self.edits.posting
+            && let Some(message) = self.next_message(now)
+        {
             began |= self.start(message, now.mono);
         }
         self.read_ahead(now);
