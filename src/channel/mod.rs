@@ -7,6 +7,7 @@
 
 pub mod descriptor;
 pub mod kit;
+pub mod press;
 pub mod registry;
 pub mod token;
 
@@ -34,6 +35,7 @@ use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
 pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform};
+pub use press::{ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -125,6 +127,25 @@ pub trait Channel: Send + Sync {
         Err("this platform calls nobody back".into())
     }
 
+    /// How presses of its buttons reach this server; `None`: they do not, and its messages have no buttons
+    /// ([`IncidentFacts::buttons`](crate::model::IncidentFacts::buttons)).
+    fn press_way(&self) -> Option<PressWay> {
+        None
+    }
+
+    /// Reads what came to the channel's press address, after checking that the platform sent it. The error says why it is not believed. Only called
+    /// where [`Channel::press_way`] is [`PressWay::Callback`].
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        let _ = call;
+        Err("this channel takes no presses by callback".into())
+    }
+
+    /// The HTTP answer to a press that came to the channel's press address.
+    fn press_reply(&self, answer: &PressAnswer) -> PressReply {
+        let _ = answer;
+        PressReply::EMPTY
+    }
+
     /// Whether the platform keeps an incident for each group of alerts, which the end of the group closes: then a group is one page of its own, never
     /// part of a digest, and only [`Facts::over`](crate::model::Facts::over) closes.
     fn keeps_incidents(&self) -> bool {
@@ -180,6 +201,8 @@ pub struct Callback<'a> {
     pub headers: &'a reqwest::header::HeaderMap,
     /// Its body.
     pub body: &'a [u8],
+    /// Wall-clock time when it came, for windows against replay.
+    pub now: Timestamp,
 }
 
 /// What a callback says.

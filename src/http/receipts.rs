@@ -46,10 +46,13 @@ pub(super) async fn take(
     }
     let (parts, sent) = request.into_parts();
     let held = body::read(&app, sent, MAX_CALLBACK_BYTES, BodySource::Unauthenticated, |_| {}).await?;
-    let called = channel.driver.called_back(&Callback { url: &url, headers: &parts.headers, body: &held.bytes }).map_err(|why| {
-        tracing::warn!(channel = name, why, "a callback was not believed");
-        HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
-    })?;
+    let called = channel
+        .driver
+        .called_back(&Callback { url: &url, headers: &parts.headers, body: &held.bytes, now: app.engine.clock().wall().timestamp() })
+        .map_err(|why| {
+            tracing::warn!(channel = name, why, "a callback was not believed");
+            HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
+        })?;
     match app.engine.handle_callback(channel, &called).await? {
         CallbackResult::Recorded => Ok(Json(CallbackAccepted { result: 0, errmsg: "OK" })),
         // The vendor may have been faster than the store: it repeats.

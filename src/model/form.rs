@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::button::Button;
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +101,9 @@ pub struct IncidentFacts {
     /// Its state as the API names it; empty without an incident.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
+    /// What a person can do about it, the most useful first; empty where presses do not reach this server, and when it is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
 }
 
 impl IncidentFacts {
@@ -121,6 +126,8 @@ enum Stored {
         version: i64,
         #[serde(default)]
         state: String,
+        #[serde(default)]
+        buttons: Vec<Button>,
     },
 }
 
@@ -128,7 +135,7 @@ impl From<Stored> for IncidentFacts {
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::Key(key) => Self { key, ..Self::default() },
-            Stored::Whole { key, number, version, state } => Self { key, number, version, state },
+            Stored::Whole { key, number, version, state, buttons } => Self { key, number, version, state, buttons },
         }
     }
 }
@@ -163,7 +170,7 @@ mod tests {
     fn what_is_written_is_read_and_what_is_usual_is_not_written() {
         for form in [Form::Card, Form::Note, Form::News, Form::Again, Form::Over] {
             for status in [MessageStatus::Firing, MessageStatus::Resolved, MessageStatus::Unreported] {
-                let incident = IncidentFacts { key: "k".into(), number: 1842, version: 3, state: "firing".into() };
+                let incident = IncidentFacts { key: "k".into(), number: 1842, version: 3, state: "firing".into(), buttons: Vec::new() };
                 let facts = Facts { form, status, incident, ..Facts::default() };
                 let text = serde_json::to_string(&facts).unwrap();
                 assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts, "{text}");

@@ -2,6 +2,7 @@
 //! No I/O, no clock and no runtime; everything here is a value.
 
 mod alert;
+mod button;
 mod decode;
 mod duration;
 mod finding;
@@ -21,6 +22,7 @@ mod word;
 pub mod yaml;
 
 pub use alert::{ALL_RESOLVED, Alert, Event, Labels, Note, SenderKind, Status};
+pub use button::{Button, ButtonValue, MAX_BUTTON_VALUE, Verb};
 pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};

@@ -132,7 +132,14 @@ async fn the_last_word_on_an_sms_is_asked_for_by_its_number() {
 #[test]
 fn callbacks_of_calls_tell_their_end() {
     let voice = build::<voice::Config>(VOICE, "http://127.0.0.1:9").unwrap().channel;
-    let ask = |body: &str| voice.called_back(&crate::channel::Callback { url: "", headers: &Default::default(), body: body.as_bytes() });
+    let ask = |body: &str| {
+        voice.called_back(&crate::channel::Callback {
+            url: "",
+            headers: &Default::default(),
+            body: body.as_bytes(),
+            now: jiff::Timestamp::UNIX_EPOCH,
+        })
+    };
     let end = |result: &str| format!(r#"{{"voiceprompt_callback":{{"result":{result},"callid":"C1","mobile":"13711112222","nationcode":"86"}}}}"#);
     for (result, reached) in [(r#""0""#, true), (r#""1""#, false), ("2", false)] {
         let called = ask(&end(result)).unwrap();

@@ -149,7 +149,7 @@ fn a_callback_is_believed_with_its_signature_only() {
     let voice = build::<voice::Config>(&config, "http://127.0.0.1:9").unwrap().channel;
     let ask = |channel: &Arc<dyn Channel>, signature: &str, url: &str, body: &str| {
         let headers = [("x-twilio-signature".parse().unwrap(), signature.parse().unwrap())].into_iter().collect();
-        channel.called_back(&Callback { url, headers: &headers, body: body.as_bytes() })
+        channel.called_back(&Callback { url, headers: &headers, body: body.as_bytes(), now: jiff::Timestamp::UNIX_EPOCH })
     };
     let good = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
     assert_eq!(ask(&voice, good, url, body), Ok(Called { platform_id: "CA1234567890ABCDE".into(), recipient: None, word: None }));

@@ -12,7 +12,7 @@ use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
 use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig};
-use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, Problem, SendContext};
+use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, PressWay, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
@@ -155,6 +155,10 @@ impl Channel for NoSecretsDriver {
 
     fn living(&self, platform: &Platform) -> Living {
         self.0.as_ref().map_or(platform.living, |driver| driver.living(platform))
+    }
+
+    fn press_way(&self) -> Option<PressWay> {
+        self.0.as_ref().and_then(|driver| driver.press_way())
     }
 
     fn max_pages(&self) -> usize {

@@ -130,6 +130,7 @@ impl Renderer<'_> {
                     version: incident.version,
                     state: incident.state.as_str().to_owned(),
                     key: facts.incident.key,
+                    buttons: Vec::new(),
                 };
             }
             facts.thread = crate::model::hash_hex(&thread);

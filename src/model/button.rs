@@ -1,0 +1,109 @@
+//! Buttons of a message: what a person can do about its incident, and how a pressed button says so.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest value of a button: Telegram's `callback_data`, in bytes (<https://core.telegram.org/bots/api#inlinekeyboardbutton>).
+pub const MAX_BUTTON_VALUE: usize = 64;
+
+/// What a person can do about an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Somebody is on it.
+    Ack,
+    /// Nobody is on it any more.
+    Unack,
+    /// Somebody is on it, and wants to be reminded at a time.
+    Snooze,
+    /// It ends here, whatever its sender says; what fires anew opens it again.
+    Close,
+    /// Its sender is to be silent about it.
+    Silence,
+}
+
+impl Verb {
+    /// All verbs.
+    pub const ALL: [Verb; 5] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence];
+
+    /// The name in SQL, metrics, links and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Ack => "ack",
+            Verb::Unack => "unack",
+            Verb::Snooze => "snooze",
+            Verb::Close => "close",
+            Verb::Silence => "silence",
+        }
+    }
+
+    /// The verb of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.as_str() == name)
+    }
+}
+
+/// A button of a message. Drivers show it where a press reaches this server; its label is already in the message's language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What it does.
+    pub verb: Verb,
+    /// Its text.
+    pub label: String,
+    /// What the platform returns when it is pressed; at most [`MAX_BUTTON_VALUE`] ASCII letters, digits and dots ([`ButtonValue`]).
+    pub value: String,
+}
+
+/// What a button's value says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ButtonValue {
+    /// What is to be done.
+    pub verb: Verb,
+    /// The signed code of the message that the button is part of.
+    pub code: String,
+    /// The incident's version that the message showed; 0 in a digest, which shows several incidents.
+    pub version: i64,
+    /// For how long, in minutes; 0 where the verb needs no time.
+    pub minutes: u32,
+}
+
+impl ButtonValue {
+    /// As a button carries it: `ack.0W1x2y3z4A5b6C.17` or `snooze.0W1x2y3z4A5b6C.17.120`.
+    pub fn encode(&self) -> String {
+        let value = format!("{}.{}.{}", self.verb.as_str(), self.code, self.version);
+        if self.minutes == 0 { value } else { format!("{value}.{}", self.minutes) }
+    }
+
+    /// The same back; `None` for what no button of ours carries.
+    pub fn decode(value: &str) -> Option<Self> {
+        if value.len() > MAX_BUTTON_VALUE {
+            return None;
+        }
+        let mut parts = value.split('.');
+        let verb = Verb::parse(parts.next()?)?;
+        let code = parts.next().filter(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphanumeric()))?.to_owned();
+        let version = parts.next()?.parse().ok().filter(|version| *version >= 0)?;
+        let minutes = parts.next().map_or(Some(0), |minutes| minutes.parse().ok())?;
+        parts.next().is_none().then_some(Self { verb, code, version, minutes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_as_it_was_written_and_fits_every_platform() {
+        for verb in Verb::ALL {
+            assert_eq!(Verb::parse(verb.as_str()), Some(verb));
+            let value = ButtonValue { verb, code: "z".repeat(14), version: i64::MAX, minutes: u32::MAX };
+            assert!(value.encode().len() <= MAX_BUTTON_VALUE);
+            assert_eq!(ButtonValue::decode(&value.encode()), Some(value.clone()));
+            let plain = ButtonValue { minutes: 0, ..value };
+            assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain));
+        }
+        for none in ["", "ack", "ack.", "ack..1", "ack.abc", "ack.abc.-1", "ack.abc.x", "ack.abc.1.", "ack.abc.1.2.3", "nack.abc.1", "ack.a-b.1"] {
+            assert_eq!(ButtonValue::decode(none), None, "{none}");
+        }
+        assert_eq!(ButtonValue::decode(&format!("ack.{}.1", "a".repeat(99))), None);
+    }
+}
