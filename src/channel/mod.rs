@@ -140,9 +140,9 @@ pub trait Channel: Send + Sync {
         Err("this channel takes no presses by callback".into())
     }
 
-    /// The HTTP answer to a press that came to the channel's press address.
-    fn press_reply(&self, answer: &PressAnswer) -> PressReply {
-        let _ = answer;
+    /// The HTTP answer to a press that came to the channel's press address with this `call`.
+    fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        let _ = (call, answer);
         PressReply::EMPTY
     }
 

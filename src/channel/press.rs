@@ -50,7 +50,8 @@ pub trait Presses: Send + Sync {
 /// How presses of a channel's buttons reach this server.
 #[derive(Clone)]
 pub enum PressWay {
-    /// Over a connection that this server opens: no public address is needed.
+    /// Over a connection that this server opens: no public address is needed. Channels of one credential return the same `Arc`
+    /// ([`HttpClients::shared`](super::kit::HttpClients::shared)): one connection serves them all, also across reloads.
     Listener(Arc<dyn Listener>),
     /// By requests of the platform to `<external_url>/press/<channel>`.
     Callback,

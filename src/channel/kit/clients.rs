@@ -1,5 +1,6 @@
 //! HTTP clients, one per distinct transport setting, and what else drivers share across channels and reloads.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,13 +37,13 @@ struct Transport {
     guard: Option<SsrfGuard>,
 }
 
-/// What drivers share across channels and across reloads: clients by transport setting, token caches by credential. Nothing is kept that
-/// no driver uses any more.
+/// What drivers share across channels and across reloads: clients by transport setting, and what belongs to a credential (token caches, listeners).
+/// Nothing is kept that no driver uses any more.
 #[derive(Default)]
 pub struct HttpClients {
     folder: PathBuf,
     clients: Mutex<HashMap<Transport, Weak<Line>>>,
-    tokens: Mutex<HashMap<String, Weak<TokenCache>>>,
+    shared: Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>,
 }
 
 impl fmt::Debug for HttpClients {
@@ -93,17 +94,23 @@ impl HttpClients {
         clients.values().filter_map(Weak::upgrade).filter(|line| line.client.get().is_some()).count()
     }
 
-    /// The token cache of a credential: the same one for every channel that uses it, as long as one does.
+    /// The token cache of a credential: the same one for every channel that uses the credential, as long as one does.
     pub fn tokens(&self, platform: &str, credential: &[&str]) -> Arc<TokenCache> {
-        let key = format!("{platform}:{}", hash_hex(credential));
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cache) = tokens.get(&key).and_then(Weak::upgrade) {
-            return cache;
+        self.shared(&format!("{platform} tokens"), credential, TokenCache::default)
+    }
+
+    /// What belongs to a credential, and is made when no channel has it yet: the same one for every channel that asks for it, as long as one keeps it.
+    pub fn shared<T: Any + Send + Sync>(&self, what: &str, credential: &[&str], make: impl FnOnce() -> T) -> Arc<T> {
+        let key = format!("{what}:{}", hash_hex(credential));
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shared.get(&key).and_then(Weak::upgrade).and_then(|known| known.downcast().ok()) {
+            return known;
         }
-        let cache = Arc::new(TokenCache::default());
-        tokens.retain(|_, cache| cache.strong_count() > 0);
-        tokens.insert(key, Arc::downgrade(&cache));
-        cache
+        let made = Arc::new(make());
+        shared.retain(|_, one| one.strong_count() > 0);
+        let weak: Weak<T> = Arc::downgrade(&made);
+        shared.insert(key, weak);
+        made
     }
 }
 

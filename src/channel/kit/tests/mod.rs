@@ -286,6 +286,10 @@ fn clients_and_token_caches_are_shared_while_they_are_used() {
     let one = clients.tokens("wecom", &["corp", "secret"]);
     assert!(std::sync::Arc::ptr_eq(&one, &clients.tokens("wecom", &["corp", "secret"])));
     assert!(!std::sync::Arc::ptr_eq(&one, &clients.tokens("wecom", &["corps", "ecret"])));
+    let number = clients.shared("bot", &["token"], || 1_u8);
+    assert_eq!((*clients.shared("bot", &["token"], || 2_u8), *clients.shared("bot", &["other"], || 2_u8)), (1, 2));
+    drop(number);
+    assert_eq!(*clients.shared("bot", &["token"], || 3_u8), 3, "nobody keeps it");
 }
 
 /// To build one reads every certificate of the system: a configuration with thousands of channels must not, where nothing is sent.
