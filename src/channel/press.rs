@@ -43,7 +43,7 @@ pub struct PressAnswer {
 /// Takes presses.
 #[async_trait]
 pub trait Presses: Send + Sync {
-    /// Does what a press asks for, and stores it, before it returns. It takes at most two seconds: when the store is away the answer says so.
+    /// Does what a press asks for, and stores it, before it returns. It takes at most two seconds: when the store is down the answer says so.
     async fn press(&self, press: Press) -> PressAnswer;
 }
 

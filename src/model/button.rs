@@ -15,7 +15,7 @@ pub enum Verb {
     Unack,
     /// Somebody is on it, and wants to be reminded at a time.
     Snooze,
-    /// It ends here, whatever its sender says; what fires anew opens it again.
+    /// It ends here, whatever its sender says; what fires again opens it again.
     Close,
     /// Its sender is to be silent about it.
     Silence,

@@ -246,6 +246,11 @@ impl Call {
     /// `Transient` when nothing was written (or the call is idempotent), `Ambiguous` afterwards, `Misconfigured` for a certificate that is
     /// not accepted or a request that cannot be built.
     pub async fn send(self, deadline: Instant) -> Result<Reply, SendError> {
+        self.execute(Line::client, deadline).await?.read(deadline).await
+    }
+
+    /// Makes the request with one of the client's two forms; the answer's body is not read yet.
+    pub(super) async fn execute(self, form: fn(&Line) -> Result<&reqwest::Client, &str>, deadline: Instant) -> Result<Answered, SendError> {
         let misbuilt = |reason: &str| {
             let summary = format!("the request cannot be built: {reason}; check the address and the token for unwanted characters");
             SendError::new(ErrorKind::Misconfigured, summary).code("request")
@@ -268,16 +273,29 @@ impl Call {
         if !self.body.is_empty() {
             *request.body_mut() = Some(reqwest::Body::wrap(WatchedBody { bytes: Some(self.body), written: written.clone() }));
         }
-        let client = self.client.client().map_err(misbuilt)?;
-        let mut response = match timeout_at(deadline, client.execute(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failed(error, host, progress(), &self.secrets)),
-            Err(_) => return Err(timed_out(host, progress())),
-        };
+        let client = form(&self.client).map_err(misbuilt)?;
+        match timeout_at(deadline, client.execute(request)).await {
+            Ok(Ok(response)) => Ok(Answered { response, host: host.clone(), idempotent: self.idempotent, secrets: self.secrets }),
+            Ok(Err(error)) => Err(failed(error, host, progress(), &self.secrets)),
+            Err(_) => Err(timed_out(host, progress())),
+        }
+    }
+}
 
+/// An answer whose body is not read yet.
+pub(super) struct Answered {
+    pub(super) response: reqwest::Response,
+    pub(super) host: String,
+    pub(super) secrets: Vec<Secret>,
+    idempotent: bool,
+}
+
+impl Answered {
+    /// Reads the body, capped.
+    pub(super) async fn read(mut self, deadline: Instant) -> Result<Reply, SendError> {
         let mut reply = Reply {
-            status: response.status().as_u16(),
-            headers: std::mem::take(response.headers_mut()),
+            status: self.response.status().as_u16(),
+            headers: std::mem::take(self.response.headers_mut()),
             body: Vec::new(),
             cut: false,
             idempotent: self.idempotent,
@@ -286,7 +304,7 @@ impl Call {
         // The server has answered, so it has read the request: a success that breaks off may have happened, a refusal is final.
         let progress = if self.idempotent { Progress::NoEffect } else { Progress::Written };
         loop {
-            let broken = match timeout_at(deadline, response.chunk()).await {
+            let broken = match timeout_at(deadline, self.response.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
                     let room = MAX_BODY - reply.body.len();
                     reply.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -297,8 +315,8 @@ impl Call {
                     continue;
                 }
                 Ok(Ok(None)) => break,
-                Ok(Err(error)) => failed(error, host, progress, &reply.secrets),
-                Err(_) => timed_out(host, progress),
+                Ok(Err(error)) => failed(error, &self.host, progress, &reply.secrets),
+                Err(_) => timed_out(&self.host, progress),
             };
             if reply.is_success() {
                 return Err(broken);

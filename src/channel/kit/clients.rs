@@ -77,7 +77,7 @@ impl HttpClients {
             return Ok(client);
         }
         check(&transport)?;
-        let client = Arc::new(Line { transport: transport.clone(), client: OnceLock::new() });
+        let client = Arc::new(Line { transport: transport.clone(), client: OnceLock::new(), http1: OnceLock::new() });
         clients.retain(|_, client| client.strong_count() > 0);
         clients.insert(transport, Arc::downgrade(&client));
         Ok(client)
@@ -119,12 +119,22 @@ impl HttpClients {
 pub(super) struct Line {
     transport: Transport,
     client: OnceLock<Result<Client, String>>,
+    http1: OnceLock<Result<Client, String>>,
 }
 
 impl Line {
     /// The client, or why there is none.
     pub(super) fn client(&self) -> Result<&Client, &str> {
-        let built = self.client.get_or_init(|| build_client(&self.transport).map_err(|(key, reason)| format!("`{key}`: {reason}")));
+        Self::built(&self.client, || build_client(&self.transport, false))
+    }
+
+    /// The same without HTTP/2, for connections that become WebSockets: an upgrade is a thing of HTTP/1.1 (RFC 9110 7.8).
+    pub(super) fn http1(&self) -> Result<&Client, &str> {
+        Self::built(&self.http1, || build_client(&self.transport, true))
+    }
+
+    fn built(client: &OnceLock<Result<Client, String>>, build: impl FnOnce() -> Result<Client, (&'static str, String)>) -> Result<&Client, &str> {
+        let built = client.get_or_init(|| build().map_err(|(key, reason)| format!("`{key}`: {reason}")));
         built.as_ref().map_err(String::as_str)
     }
 }
@@ -151,7 +161,7 @@ fn proxy(transport: &Transport) -> Result<Option<reqwest::Proxy>, (&'static str,
     made.transpose().map_err(|_| ("proxy", "it is not a proxy's address".to_owned()))
 }
 
-fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)> {
+fn build_client(transport: &Transport, http1_only: bool) -> Result<Client, (&'static str, String)> {
     install_crypto();
     // The bundled roots are merged with the system's: an image without certificates works, and so does a company's own authority.
     let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
@@ -164,6 +174,9 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(bundled)
         .tls_certs_merge(authority(transport)?);
+    if http1_only {
+        builder = builder.http1_only();
+    }
     if let Some(guard) = &transport.guard {
         builder = builder.dns_resolver(Arc::new(guard.clone()));
     }

@@ -33,6 +33,7 @@ mod spoken;
 mod text;
 mod transport;
 mod wait;
+mod websocket;
 mod words;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use living::{edited, gone_if, has_code, id};
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
 pub use spoken::spoken;
 pub use text::{broken, colour, cut_bytes, cut_units, links_in_text, outside_addresses, split_units, units};
+pub use websocket::{Frame, Socket, Upgrade};
 pub use words::{says, unescaped};
 
 use std::time::Duration;

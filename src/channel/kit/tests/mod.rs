@@ -15,7 +15,7 @@ use super::*;
 use crate::channel::{BuildContext, Problem};
 use crate::model::{ErrorKind, PlatformIds, Secret, SecretSource};
 
-fn client_with(proxy: Option<&str>, ca_file: Option<&std::path::Path>) -> Result<Http, Problem> {
+pub(super) fn client_with(proxy: Option<&str>, ca_file: Option<&std::path::Path>) -> Result<Http, Problem> {
     let clients = HttpClients::default();
     let proxy = proxy.map(Secret::new);
     http(
@@ -25,11 +25,11 @@ fn client_with(proxy: Option<&str>, ca_file: Option<&std::path::Path>) -> Result
     )
 }
 
-fn client() -> Http {
+pub(super) fn client() -> Http {
     client_with(None, None).unwrap()
 }
 
-fn soon() -> Instant {
+pub(super) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
