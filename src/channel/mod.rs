@@ -78,8 +78,8 @@ pub struct SendContext {
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
-    /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, send once more what was refused for its
-    /// buttons, with the links in the text, and delete a reply that the platform posted outside its thread; nothing more.
+    /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, send again what was refused for its
+    /// buttons, with the links in the text, then without any, and delete a reply that the platform posted outside its thread; nothing more.
     ///
     /// A reply whose first message is gone is refused with [`SendError::gone`]: the caller posts a new message.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;

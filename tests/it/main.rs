@@ -46,6 +46,7 @@ mod operations;
 mod pages;
 mod phones;
 mod poison;
+mod press_telegram;
 mod rates;
 mod refusals;
 mod reload;

@@ -102,6 +102,7 @@ impl Http {
             body: Bytes::new(),
             secrets: self.secrets.clone(),
             idempotent: false,
+            longest: MAX_BODY,
             build_error: None,
         }
     }
@@ -146,6 +147,7 @@ pub struct Call {
     body: Bytes,
     secrets: Vec<Secret>,
     idempotent: bool,
+    longest: usize,
     build_error: Option<String>,
 }
 
@@ -218,6 +220,12 @@ impl Call {
         self
     }
 
+    /// Reads up to so many bytes of the answer, where it holds more than a platform says about a message.
+    pub fn longest(mut self, bytes: usize) -> Self {
+        self.longest = bytes;
+        self
+    }
+
     /// A JSON body as raw UTF-8: WeCom answers 40033 to `\uXXXX` escapes (<https://developer.work.weixin.qq.com/document/path/90313>).
     pub fn json(self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
@@ -275,7 +283,9 @@ impl Call {
         }
         let client = form(&self.client).map_err(misbuilt)?;
         match timeout_at(deadline, client.execute(request)).await {
-            Ok(Ok(response)) => Ok(Answered { response, host: host.clone(), idempotent: self.idempotent, secrets: self.secrets }),
+            Ok(Ok(response)) => {
+                Ok(Answered { response, host: host.clone(), idempotent: self.idempotent, longest: self.longest, secrets: self.secrets })
+            }
             Ok(Err(error)) => Err(failed(error, host, progress(), &self.secrets)),
             Err(_) => Err(timed_out(host, progress())),
         }
@@ -288,6 +298,7 @@ pub(super) struct Answered {
     pub(super) host: String,
     pub(super) secrets: Vec<Secret>,
     idempotent: bool,
+    longest: usize,
 }
 
 impl Answered {
@@ -306,7 +317,7 @@ impl Answered {
         loop {
             let broken = match timeout_at(deadline, self.response.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
-                    let room = MAX_BODY - reply.body.len();
+                    let room = self.longest - reply.body.len();
                     reply.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     if chunk.len() > room {
                         reply.cut = true;

@@ -57,6 +57,7 @@ pub use words::{says, unescaped};
 
 use std::time::Duration;
 
+use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::CellResult;
@@ -83,5 +84,20 @@ pub fn shown(body: &impl serde::Serialize) -> serde_json::Value {
 /// When a probe that starts now is given up: nobody hands it a deadline. What it needs of the wall clock (for a `Retry-After` that is a date)
 /// is [`Reply::date`], the server's own.
 pub fn probe_deadline() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    within(Duration::from_secs(10))
+}
+
+/// The deadline of a request of a listener's own: nobody hands it one.
+pub fn within(time: Duration) -> Instant {
+    Instant::now() + time
+}
+
+/// Waits, in a listener that would otherwise ask without a break. A driver's attempts never wait.
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Whether two secrets or signatures are the same, in constant time.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.ct_eq(other).into()
 }

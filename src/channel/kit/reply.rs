@@ -12,7 +12,7 @@ use super::wait;
 use super::words::unescaped;
 use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError, scrub};
 
-/// Bytes of an answer that are read; the rest is left unread. Every platform's answer to a message is far smaller.
+/// Bytes of an answer that are read unless the call says otherwise; the rest is left unread. Every platform's answer to a message is far smaller.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// Bytes of an answer that are kept for people: in receipts, errors and attempts.
@@ -45,7 +45,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as read: at most [`MAX_BODY`] bytes, without the mark of UTF-8 that some servers put in front.
+    /// The body as read: at most [`MAX_BODY`] bytes or what the call allows, without the mark of UTF-8 that some servers put in front.
     pub fn body(&self) -> &[u8] {
         self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body)
     }

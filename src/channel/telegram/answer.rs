@@ -157,14 +157,20 @@ const GONE: &[&str] = &[
 /// The refusal of an edit that changes nothing (same page).
 const UNMODIFIED: &[&str] = &["message is not modified"];
 
-/// The answer to a method.
+/// The answer to a method that returns a message.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
+    let message = result(reply, now)?;
+    let number = |value: &serde_json::Value| value.as_i64().map(|id| id.to_string());
+    let ids = PlatformIds::one("chat_id", number(&message["chat"]["id"])).and("message_id", number(&message["message_id"]));
+    Ok(reply.receipt("ok", ids))
+}
+
+/// What a method returns.
+pub(super) fn result(reply: &Reply, now: Timestamp) -> Result<serde_json::Value, Refusal> {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
     let answer: Answer = parse(reply, now)?;
     if answer.ok && reply.is_success() {
-        let number = |value: &serde_json::Value| value.as_i64().map(|id| id.to_string());
-        let ids = PlatformIds::one("chat_id", number(&answer.result["chat"]["id"])).and("message_id", number(&answer.result["message_id"]));
-        return Ok(reply.receipt("ok", ids));
+        return Ok(answer.result);
     }
     if answer.error_code == 0 && answer.description.is_empty() {
         let unreasoned = || reply.error(Rejected, "ok:false", "Telegram refused the message and does not say why");

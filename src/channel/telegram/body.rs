@@ -95,15 +95,39 @@ struct Keyboard {
 #[derive(Debug, Clone, Serialize)]
 struct Button {
     text: String,
-    url: String,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+/// What a press does: the client opens an address, or the bot receives what the button carries.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Effect {
+    Url(String),
+    CallbackData(String),
+}
+
+impl Keyboard {
+    /// What can be done about the incident, and below it the links.
+    fn of(page: &Page) -> Option<Self> {
+        let actions = page.facts.incident.buttons.iter();
+        let actions = actions.map(|button| Button { text: button.label.clone(), effect: Effect::CallbackData(button.value.clone()) });
+        let links = links(page, true).map(|link| Button { text: link.label.clone(), effect: Effect::Url(link.url.clone()) });
+        let mut inline_keyboard = rows(actions.collect());
+        inline_keyboard.extend(rows(links.collect()));
+        (!inline_keyboard.is_empty()).then_some(Self { inline_keyboard })
+    }
+}
+
+/// As few rows as there may be, of the same length: four are two and two.
+fn rows(buttons: Vec<Button>) -> Vec<Vec<Button>> {
+    let in_row = buttons.len().div_ceil(buttons.len().div_ceil(BUTTONS_IN_ROW).max(1)).max(1);
+    buttons.chunks(in_row).map(<[_]>::to_vec).collect()
 }
 
 /// The message of a page to a chat. A picture is shown as the preview of its address: one that Telegram cannot fetch is left out, and refuses nothing.
 pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_resolved: bool) -> Message {
     let image = Some(&page.facts.image).filter(|url| !page.plain && is_linkable(url)).cloned();
-    let buttons: Vec<Button> = links(page, true).map(|link| Button { text: link.label.clone(), url: link.url.clone() }).collect();
-    // Four are two and two.
-    let in_row = buttons.len().div_ceil(buttons.len().div_ceil(BUTTONS_IN_ROW).max(1)).max(1);
     let (text, entities) = text(page);
     Message {
         chat_id: chat.to_owned(),
@@ -114,7 +138,7 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
         entities,
         link_preview_options: Preview { is_disabled: image.is_none(), prefer_large_media: image.is_some(), url: image },
         disable_notification: quiet_resolved && page.facts.status != MessageStatus::Firing,
-        reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(in_row).map(<[_]>::to_vec).collect() }),
+        reply_markup: Keyboard::of(page),
     }
 }
 
@@ -133,12 +157,17 @@ fn links(page: &Page, as_buttons: bool) -> impl Iterator<Item = &Link> {
 
 /// Whether the page's message has buttons.
 pub(super) fn has_buttons(page: &Page) -> bool {
-    links(page, true).next().is_some()
+    Keyboard::of(page).is_some()
 }
 
-/// The same page with all its links in the text.
+/// The same page with all its links in the text. Where no button of it is a link, it has none at all.
 pub(super) fn without_buttons(page: &Page) -> Page {
-    links_in_text(page, measure, anchor)
+    if links(page, true).next().is_some() {
+        return links_in_text(page, measure, anchor);
+    }
+    let mut page = page.clone();
+    page.facts.incident.buttons.clear();
+    page
 }
 
 fn anchor(link: &Link) -> String {

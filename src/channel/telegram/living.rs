@@ -21,7 +21,7 @@ impl Driver {
         let (chat, message) = place(ids)?;
         let (mut page, mut refused_buttons) = (Cow::Borrowed(page), None);
         loop {
-            let call = self.http.post_json(kit::join(self.url.expose(), "/editMessageText"), &body::edit(&page, chat, message)).idempotent();
+            let call = self.room.http.post_json(self.room.method("/editMessageText"), &body::edit(&page, chat, message)).idempotent();
             let reply = call.send(cx.deadline).await?;
             let result = match answer::of(&reply, cx.now) {
                 Ok(receipt) => Ok(kit::without_buttons(receipt, refused_buttons.as_ref())),
@@ -31,9 +31,9 @@ impl Driver {
                     self.follow(chat, new);
                     Err(error.gone())
                 }
-                Err(refusal) if refusal.of_buttons && refused_buttons.is_none() && body::has_buttons(&page) => {
+                Err(refusal) if refusal.of_buttons && body::has_buttons(&page) => {
                     page = Cow::Owned(body::without_buttons(&page));
-                    refused_buttons = Some(refusal.error);
+                    refused_buttons = refused_buttons.or(Some(refusal.error));
                     continue;
                 }
                 Err(refusal) => Err(refusal.error),

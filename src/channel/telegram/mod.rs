@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod living;
+mod press;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::answer::Refusal;
+use self::press::{Bot, Room};
 use super::descriptor::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{
+    BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
+    PressReply, PressWay, Probe, Problem, SendContext, kit,
+};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -56,6 +61,14 @@ pub struct Config {
     /// A topic of a group that has topics.
     #[serde(default)]
     pub thread_id: Option<i64>,
+    /// Messages have buttons, and this server polls for their presses (`getUpdates`): no public address is needed. Nothing else may poll this bot, and
+    /// no webhook may be set for it. Default false.
+    #[serde(default)]
+    pub buttons: bool,
+    /// Messages have buttons, and Telegram posts their presses to `<external_url>/press/<channel>`, with this secret of 1 to 256 letters, digits, `_` and
+    /// `-` (`secret_token` of `setWebhook`). Instead of `buttons`.
+    #[serde(default)]
+    pub webhook_secret: Option<SecretSource>,
     /// Resolved alerts arrive without a sound. Default true.
     #[serde(default)]
     pub quiet_resolved: Option<bool>,
@@ -96,6 +109,11 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("telegram.chat", "it is neither an id nor a channel's @name", help));
         }
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("telegram.api_base", base)));
+        problems.extend(self.webhook_secret.as_ref().and_then(|secret| kit::check_secret("telegram.webhook_secret", secret)));
+        if self.buttons && self.webhook_secret.is_some() {
+            let help = "keep `buttons: true` where Telegram cannot reach this server, else `webhook_secret`";
+            problems.push(Problem::new("telegram.buttons", "presses are polled or posted, Telegram does not do both", help));
+        }
         problems
     }
 
@@ -117,24 +135,50 @@ impl PlatformConfig for Config {
         let base = self.api_base.as_deref().unwrap_or(API_BASE);
         // A bot's token is part of its address.
         let url = Secret::new(kit::join(base, &format!("/bot{}", token.expose())));
-        let driver = Driver {
+        let room = Arc::new(Room {
+            bot: token.expose().split(':').next().unwrap_or_default().to_owned(),
             http: http.with_secrets([token.clone(), url.clone()]),
-            url,
-            thread_id: self.thread_id,
-            quiet_resolved: self.quiet_resolved.unwrap_or(true),
+            chat: self.chat.to_string(),
             moved: Mutex::default(),
-        };
+            url,
+        });
+        let presses = self.presses(cx).map_err(|problem| vec![problem])?.map(|way| {
+            let bot = cx.http.shared("telegram bot", &[room.url.expose()], Bot::default);
+            bot.add(&room);
+            (bot, way)
+        });
+        let driver = Driver { room, presses, thread_id: self.thread_id, quiet_resolved: self.quiet_resolved.unwrap_or(true) };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
     }
 }
 
+impl Config {
+    /// How presses arrive; `None`: the messages have no buttons.
+    fn presses(&self, cx: &BuildContext<'_>) -> Result<Option<Way>, Problem> {
+        let Some(source) = &self.webhook_secret else { return Ok(self.buttons.then_some(Way::Polled)) };
+        let secret = kit::read_secret(cx, "telegram.webhook_secret", source)?;
+        let good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-');
+        if cx.secrets.real() && !((1..=256).contains(&secret.expose().len()) && secret.expose().bytes().all(good)) {
+            let help = "write 1 to 256 letters, digits, `_` and `-`, such as what `openssl rand -hex 32` prints";
+            return Err(Problem::new("telegram.webhook_secret", "Telegram does not take such a secret", help));
+        }
+        Ok(Some(Way::Posted(secret)))
+    }
+}
+
+/// How presses arrive.
+enum Way {
+    /// By `getUpdates`.
+    Polled,
+    /// To the channel's press address, with this secret.
+    Posted(Secret),
+}
+
 struct Driver {
-    url: Secret,
-    http: kit::Http,
+    room: Arc<Room>,
+    presses: Option<(Arc<Bot>, Way)>,
     thread_id: Option<i64>,
     quiet_resolved: bool,
-    /// Where the group went when it became a supergroup.
-    moved: Mutex<Option<i64>>,
 }
 
 #[async_trait]
@@ -156,18 +200,55 @@ impl Channel for Driver {
         kit::shown(&body::message(page, "", self.thread_id, self.quiet_resolved))
     }
 
+    fn press_way(&self) -> Option<PressWay> {
+        self.presses.as_ref().map(|(bot, way)| match way {
+            Way::Polled => PressWay::Listener(bot.clone()),
+            Way::Posted(_) => PressWay::Callback,
+        })
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        match &self.presses {
+            Some((bot, Way::Posted(secret))) => press::posted(bot, &self.room, secret, call),
+            _ => Err("this channel has no `telegram.webhook_secret`".into()),
+        }
+    }
+
+    fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        press::reply(call, answer)
+    }
+
     async fn probe(&self) -> Probe {
-        match self.http.post(kit::join(self.url.expose(), "/getMe")).idempotent().send(kit::probe_deadline()).await {
-            Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(|refusal| Probe::Failed(refusal.error), |_| Probe::Ok),
+        match self.look().await {
+            Ok(()) => Probe::Ok,
             Err(error) => Probe::Failed(error),
         }
     }
 }
 
 impl Driver {
+    /// Whether the token holds, and whether presses go where this channel waits for them.
+    async fn look(&self) -> Result<(), SendError> {
+        self.ask("/getMe").await?;
+        let Some((_, way)) = &self.presses else { return Ok(()) };
+        let webhook = self.ask("/getWebhookInfo").await?;
+        let is_set = webhook["url"].as_str().is_some_and(|url| !url.is_empty());
+        let misconfigured = |summary: &str| Err(SendError::new(ErrorKind::Misconfigured, summary));
+        match way {
+            Way::Polled if is_set => misconfigured("a webhook is set for this bot, so nobody can poll its presses; remove it with `deleteWebhook`"),
+            Way::Posted(_) if !is_set => misconfigured("no webhook is set for this bot, so no press arrives; set it with `setWebhook`"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn ask(&self, method: &str) -> Result<Value, SendError> {
+        let reply = self.room.http.post(self.room.method(method)).idempotent().send(kit::probe_deadline()).await?;
+        answer::result(&reply, reply.date().unwrap_or_default()).map_err(|refusal| refusal.error)
+    }
+
     async fn attempt(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Receipt, SendError> {
         let first = cx.reply_to.as_ref().map(living::place).transpose()?;
-        let known = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.room.moved();
         let mut chat = match first {
             Some((chat, _)) => chat.to_owned(),
             None => known.map_or_else(|| chat.to_owned(), |id| id.to_string()),
@@ -185,9 +266,9 @@ impl Driver {
                     (chat, followed) = (new.to_string(), true);
                 }
                 // Which addresses it refuses is not documented. The last of several pages has the buttons, and must not be lost for them.
-                Err(refusal) if refusal.of_buttons && refused_buttons.is_none() && body::has_buttons(&page) => {
+                Err(refusal) if refusal.of_buttons && body::has_buttons(&page) => {
                     page = Cow::Owned(body::without_buttons(&page));
-                    refused_buttons = Some(refusal.error);
+                    refused_buttons = refused_buttons.or(Some(refusal.error));
                 }
                 Err(refusal) => return Err(refusal.error),
             }
@@ -196,7 +277,7 @@ impl Driver {
 
     /// Keeps the new id of a group that has become a supergroup.
     fn follow(&self, old: &str, new: i64) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        *self.room.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
         tracing::warn!(%old, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
     }
 
@@ -205,7 +286,7 @@ impl Driver {
         if let Some(first) = first {
             message.reply_to(first, page);
         }
-        let reply = self.http.post_json(kit::join(self.url.expose(), "/sendMessage"), &message).send(cx.deadline).await?;
+        let reply = self.room.http.post_json(self.room.method("/sendMessage"), &message).send(cx.deadline).await?;
         Ok(answer::of(&reply, cx.now))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Link, LinkKind, MessageStatus, Size};
+use crate::model::{Button, Link, LinkKind, MessageStatus, Size, Verb};
 
 const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
 const OK: &str = r#"{"ok":true,"result":{"message_id":42,"chat":{"id":-100}}}"#;
@@ -134,6 +134,68 @@ async fn a_refused_button_does_not_lose_the_last_of_several_pages() {
         let built = build::<Config>(CONFIG, &server.base).unwrap();
         assert_eq!(kinds(&built.channel.send(page, &chat(), &context()).await), [Err((Rejected, Some("400".to_owned())))]);
         assert_eq!(server.seen().len(), n);
+    }
+}
+
+fn with_actions(mut page: Page, labels: &[&str]) -> Page {
+    let button = |label: &&str| Button { verb: Verb::Ack, label: (*label).into(), value: format!("ack.code.{}", label.len()) };
+    page.facts.incident.buttons = labels.iter().map(button).collect();
+    page
+}
+
+/// The texts of the buttons, row by row.
+fn rows(sent: &Value) -> Vec<Vec<&str>> {
+    let rows = sent["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
+    rows.map(|row| row.as_array().unwrap().iter().map(|button| button["text"].as_str().unwrap()).collect()).collect()
+}
+
+#[test]
+fn what_can_be_done_is_above_the_links_in_rows_of_its_own() {
+    let page = with_actions(rich(&[("text", "Disk")]), &["On it", "30 min", "2 h", "Silence"]);
+    let sent = serde_json::to_value(body::message(&page, "1", None, true)).unwrap();
+    assert_eq!(rows(&sent), [vec!["On it", "30 min"], vec!["2 h", "Silence"], vec!["Runbook", "Silence"]]);
+    let first = &sent["reply_markup"]["inline_keyboard"][0][0];
+    assert_eq!(*first, serde_json::json!({ "text": "On it", "callback_data": "ack.code.5" }));
+    // Also where the text is plain, and on a page that is not the last.
+    let mut plain = with_actions(crate::channel::kit::test_server::page(&[("text", "Disk")]), &["On it"]);
+    (plain.plain, plain.total) = (true, 2);
+    assert_eq!(rows(&serde_json::to_value(body::message(&plain, "1", None, true)).unwrap()), [vec!["On it"]]);
+    assert_eq!(rows(&serde_json::to_value(body::edit(&plain, "1", 2)).unwrap()), [vec!["On it"]]);
+}
+
+#[tokio::test]
+async fn refused_buttons_lose_their_links_first_and_never_the_message() {
+    let no = |why: &str| Scripted::new(400, format!(r#"{{"ok":false,"error_code":400,"description":"Bad Request: {why}"}}"#).into_bytes());
+    let page = with_actions(rich(&[("text", "Disk")]), &["On it"]);
+    let server = ScriptedServer::start([
+        no("BUTTON_URL_INVALID"),
+        Scripted::from(OK),
+        no("BUTTON_DATA_INVALID"),
+        no("BUTTON_DATA_INVALID"),
+        Scripted::from(OK),
+    ])
+    .await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
+    for _ in 0..2 {
+        assert!(built.channel.send(&page, &chat(), &context()).await[0].1.is_ok());
+    }
+    let sent: Vec<Value> = server.seen().iter().map(crate::channel::kit::test_server::Seen::json).collect();
+    assert_eq!(sent.iter().map(|one| rows(one).concat().len()).collect::<Vec<_>>(), [3, 1, 3, 1, 0]);
+    assert!(sent[4]["text"].as_str().unwrap().contains("Runbook</a>"), "{}", sent[4]);
+}
+
+#[test]
+fn buttons_are_polled_or_posted() {
+    let config = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap();
+    assert_eq!(config("{ token: a, chat: 1, buttons: true, webhook_secret: b }").check()[0].path, "telegram.buttons");
+    let way = |more: &str| build::<Config>(&format!("{{ token: '1:a', chat: 1{more} }}"), "").unwrap().channel.press_way();
+    assert!(way("").is_none());
+    assert!(matches!(way(", webhook_secret: Ab-_9"), Some(PressWay::Callback)));
+    assert!(matches!(way(", buttons: true"), Some(PressWay::Listener(listener)) if listener.exclusive()));
+    for bad in ["a b".to_owned(), "ä".into(), "x".repeat(257)] {
+        let problems = build::<Config>(&format!("{{ token: '1:a', chat: 1, webhook_secret: '{bad}' }}"), "").err().unwrap();
+        assert_eq!(problems[0].path, "telegram.webhook_secret");
+        assert!(!format!("{problems:?}").contains(&bad));
     }
 }
 

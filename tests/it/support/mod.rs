@@ -4,6 +4,7 @@ pub mod all;
 pub mod app;
 pub mod fakes;
 pub mod postgres;
+pub mod presses;
 pub mod skip;
 pub mod turn;
 pub mod wire;

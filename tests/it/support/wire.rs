@@ -6,7 +6,7 @@ use std::time::Duration;
 use watchfire::channel::descriptor::Living;
 use watchfire::channel::kit::HttpClients;
 use watchfire::channel::{BuildContext, Channel, ChannelConfig, Platform, SecretReader, SendContext, registry};
-use watchfire::model::{MessageId, MessageStatus, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
+use watchfire::model::{Button, MessageId, MessageStatus, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Verb};
 
 struct Literals;
 
@@ -26,12 +26,16 @@ pub struct Wire {
 impl Wire {
     /// The channel with this platform block.
     pub fn new(channel: &str, yaml: &str) -> Self {
+        Self::beside(&HttpClients::default(), channel, yaml)
+    }
+
+    /// The same beside others, as in one configuration.
+    pub fn beside(clients: &HttpClients, channel: &str, yaml: &str) -> Self {
         watchfire::channel::kit::install_crypto();
         let config: ChannelConfig = serde_yaml::from_str(&format!("{{ {yaml} }}")).unwrap();
         let (platform, block) = config.blocks()[0];
-        let clients = HttpClients::default();
         let cx =
-            BuildContext { channel, timeout: Duration::from_secs(5), proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
+            BuildContext { channel, timeout: Duration::from_secs(5), proxy: None, secrets: &Literals, http: clients, presets: &Default::default() };
         let (built, to) = registry::build((platform, block), &cx).unwrap_or_else(|problems| panic!("{channel}: {problems:?}"));
         Self { driver: built.channel, platform: built.descriptor.unwrap_or(platform), to }
     }
@@ -52,6 +56,18 @@ impl Wire {
         let mut page = self.page(text);
         page.facts.status = MessageStatus::Resolved;
         page
+    }
+
+    /// A page with a button of this text.
+    pub fn with_button(&self, text: &str, label: &str, value: &str) -> Page {
+        let mut page = self.page(text);
+        page.facts.incident.buttons = vec![Button { verb: Verb::Ack, label: label.to_owned(), value: value.to_owned() }];
+        page
+    }
+
+    /// The driver.
+    pub fn driver(&self) -> &Arc<dyn Channel> {
+        &self.driver
     }
 
     /// Sends a page once.

@@ -25,8 +25,10 @@ pub struct Call {
     pub body: Bytes,
     /// Who calls.
     pub peer: IpAddr,
-    /// When it arrived, by the fake's clock.
+    /// When it arrived, by the fake's clock; when it is asked again, where its answer is held.
     pub now: Now,
+    /// Its number among the requests to the fake.
+    pub number: u64,
 }
 
 impl Call {
@@ -42,6 +44,7 @@ impl Call {
             body: Bytes::new(),
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             now: Now::default(),
+            number: 0,
         }
     }
 
@@ -164,6 +167,8 @@ pub struct Answer {
     pub to: Vec<String>,
     /// What the platform did silently (`truncated`, `not_pinged:138...`, `dropped:user`).
     pub notes: Vec<String>,
+    /// Whether there is none yet: the platform is asked again in a moment.
+    pub held: bool,
 }
 
 impl Answer {
@@ -179,7 +184,13 @@ impl Answer {
             text: String::new(),
             to: Vec::new(),
             notes: Vec::new(),
+            held: false,
         }
+    }
+
+    /// No answer yet.
+    pub fn held() -> Self {
+        Self { held: true, ..Self::new(200, "", "") }
     }
 
     /// A JSON answer.

@@ -32,6 +32,7 @@ pub mod slack_messages;
 pub mod smtp;
 pub mod teams;
 pub mod telegram;
+pub mod telegram_updates;
 pub mod tencent;
 pub mod tls;
 pub mod token;

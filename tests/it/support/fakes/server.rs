@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -73,6 +73,7 @@ impl<P> Clone for Fake<P> {
 struct Inner<P> {
     addr: SocketAddr,
     platform: Mutex<P>,
+    calls: AtomicU64,
     life: Mutex<Option<CancellationToken>>,
 }
 
@@ -86,7 +87,7 @@ impl<P: Platform> Fake<P> {
     pub async fn start_on(platform: P, port: u16) -> io::Result<Self> {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
         let addr = listener.local_addr()?;
-        let inner = Arc::new(Inner { addr, platform: Mutex::new(platform), life: Mutex::new(None) });
+        let inner = Arc::new(Inner { addr, platform: Mutex::new(platform), calls: AtomicU64::new(0), life: Mutex::new(None) });
         let fake = Self { inner, rec: Recorder::default(), faults: Faults::default(), clock: Clock::system() };
         fake.serve(listener);
         Ok(fake)
@@ -178,6 +179,7 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
         body: Bytes::new(),
         peer: conn.peer.ip(),
         now,
+        number: fake.inner.calls.fetch_add(1, Ordering::SeqCst),
     };
     match body {
         Ok(bytes) => call.body = bytes,
@@ -187,11 +189,18 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
             return respond(&answer);
         }
     }
-    // From here to the record nothing is awaited: a client that leaves cannot make an accepted message go unrecorded.
+    // From here to the record nothing is awaited, except where an answer is held: a client that leaves cannot make an accepted message go unrecorded.
     let fault = fake.faults.next(&call.path).filter(|f| *f != Fault::Pass);
     let answer = match &fault {
         Some(f) if !f.handles() => f.answer().verdict(Verdict::Faulted),
-        _ => fake.with(|p| p.answer(&call)),
+        _ => loop {
+            let answer = fake.with(|p| p.answer(&call));
+            if !answer.held {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            call.now = fake.clock.now();
+        },
     };
     let status = if fault.as_ref().is_none_or(Fault::answers) { answer.status } else { 0 };
     fake.rec.push(&call, &answer, status, fault.as_ref().map(|f| format!("{f:?}")));

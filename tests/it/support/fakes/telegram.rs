@@ -1,5 +1,5 @@
-//! Telegram's Bot API: `sendMessage`, `editMessageText`, `deleteMessage`, `getMe`. The HTTP status is the
-//! `error_code`. HTML and MarkdownV2 are parsed strictly; the length is counted after parsing.
+//! Telegram's Bot API: `sendMessage`, `editMessageText`, `deleteMessage`, `getMe`, and what belongs to updates (`telegram_updates.rs`). The HTTP status is
+//! the `error_code`. HTML and MarkdownV2 are parsed strictly; the length is counted after parsing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
+use super::telegram_updates::Updates;
 use super::transcript::{Post, Transcript};
 
 /// What prevents messages to a chat.
@@ -39,6 +40,8 @@ pub struct Telegram {
     pub overall: Limiter,
     /// The messages by chat and number (`-1001/7`).
     pub transcript: Transcript,
+    /// Presses, and how the bot learns of them.
+    pub updates: Updates,
     /// The last number of each chat.
     last_id: HashMap<String, i64>,
 }
@@ -53,20 +56,21 @@ impl Telegram {
             per_group: Limiter::new(Pace::per(20, Duration::from_secs(60))),
             overall: Limiter::new(Pace::per(30, Duration::from_secs(1))),
             transcript: Transcript::default(),
+            updates: Updates::default(),
             last_id: HashMap::new(),
         }
     }
 }
 
-fn fail(code: u16, description: &str) -> Answer {
+pub(super) fn fail(code: u16, description: &str) -> Answer {
     Answer::json(code, &json!({ "ok": false, "error_code": code, "description": description })).refused(code)
 }
 
-fn key(chat: &str, message: i64) -> String {
+pub(super) fn key(chat: &str, message: i64) -> String {
     format!("{chat}/{message}")
 }
 
-fn bad(description: &str) -> Answer {
+pub(super) fn bad(description: &str) -> Answer {
     fail(400, &format!("Bad Request: {description}"))
 }
 
@@ -95,7 +99,7 @@ impl Platform for Telegram {
                 let token = token.to_owned();
                 self.message(call, method, &body, &token)
             }
-            _ => fail(404, "Not Found: method not found"),
+            _ => self.updates.answer(method, &body, call).unwrap_or_else(|| fail(404, "Not Found: method not found")),
         }
     }
 
