@@ -40,6 +40,8 @@ pub struct ChannelState {
     pub breaker_open: bool,
     /// Messages in flight.
     pub in_flight: usize,
+    /// The connection over which presses of its buttons come to this node; null where it has none, or another node has it.
+    pub listener: Option<Listener>,
     /// The month that is counted, `2026-11`.
     pub month: Option<String>,
     /// Messages sent in it.
@@ -52,6 +54,15 @@ pub struct ChannelState {
     pub muted_reason: Option<String>,
     /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
     pub callback: Option<String>,
+}
+
+/// A connection over which presses of buttons come.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    /// Whether presses arrive.
+    pub connected: bool,
+    /// Why the last connection ended, while there is none.
+    pub error: Option<String>,
 }
 
 /// The mutes by hand.

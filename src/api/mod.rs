@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DeliveryId, EventId};
 use crate::store::{Accepted, State};
 
-pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, Mute, MuteResponse, Mutes, Node, Nodes, TestSendResponse, TestSendResult};
+pub use channel::{
+    BackupResponse, ChannelState, Channels, Heartbeats, Listener, Mute, MuteResponse, Mutes, Node, Nodes, TestSendResponse, TestSendResult,
+};
 pub use delivery::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail,
     RequeueResponse,

@@ -14,6 +14,7 @@ use crate::store::{PendingDelivery, State, StoreError};
 
 use super::core::{EngineParts, Shared};
 use super::lanes::delivery_bytes;
+use super::listen::Listeners;
 use super::outlet::mailbox::{Flag, Renewal};
 use super::outlet::{Command, OutletState, supervised};
 use super::plan::Plan;
@@ -30,6 +31,8 @@ pub struct Engine {
     /// The same as a token, for tasks that wait for something else, too.
     stopped: CancellationToken,
     workers: TaskTracker,
+    /// What keeps connections for presses open.
+    pub(super) listeners: Listeners,
 }
 
 impl Engine {
@@ -37,8 +40,13 @@ impl Engine {
     pub fn new(parts: EngineParts<'_>) -> (Self, mpsc::Receiver<SelfAlert>) {
         let (alarms, alarm_rx) = mpsc::channel(256);
         let shared = Shared::new(parts, alarms);
-        let engine =
-            Self { shared: Arc::new(shared), stop: watch::Sender::new(false), stopped: CancellationToken::new(), workers: TaskTracker::new() };
+        let engine = Self {
+            shared: Arc::new(shared),
+            stop: watch::Sender::new(false),
+            stopped: CancellationToken::new(),
+            workers: TaskTracker::new(),
+            listeners: Listeners::default(),
+        };
         engine.register(&engine.shared.plan.load());
         (engine, alarm_rx)
     }

@@ -28,6 +28,7 @@ mod incident;
 pub mod intake;
 mod lanes;
 pub mod links;
+pub mod listen;
 mod lock;
 pub mod maintenance;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use direct::{DirectError, DirectOutcome};
 pub use edit::EDIT_INTERVAL;
 pub use engine::Engine;
 pub use incident::Notification;
+pub use listen::{ListenerState, PressesOf};
 pub use notified::MessageContext;
 pub use outlet::OutletState;
 pub use plan::{

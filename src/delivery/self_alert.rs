@@ -29,6 +29,8 @@ pub enum SelfAlertKind {
     OrphanedDeliveries,
     /// Nodes have different configurations.
     ConfigMismatch,
+    /// No press of a channel's buttons arrives: the connection for them is lost.
+    ListenerLost,
 }
 
 impl SelfAlertKind {
@@ -43,13 +45,14 @@ impl SelfAlertKind {
             Self::ReloadFailed => "WatchfireReloadFailed",
             Self::OrphanedDeliveries => "WatchfireOrphanedDeliveries",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
+            Self::ListenerLost => "WatchfireListenerLost",
         }
     }
 
     fn severity(self) -> &'static str {
         match self {
             Self::ChannelSuspended | Self::Disk | Self::StoreDamaged => "critical",
-            Self::DeadLetters | Self::Backlog | Self::OrphanedDeliveries | Self::ConfigMismatch => "error",
+            Self::DeadLetters | Self::Backlog | Self::OrphanedDeliveries | Self::ConfigMismatch | Self::ListenerLost => "error",
             Self::ReloadFailed => "warning",
         }
     }
@@ -61,6 +64,7 @@ impl SelfAlertKind {
             Self::Backlog => Said::of(format!("Channel {channel} has caught up"), format!("通道 {channel} 的积压已清空")),
             Self::Disk => Said::of("The store takes writes again", "存储已恢复写入"),
             Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
+            Self::ListenerLost => Said::of(format!("Buttons of channel {channel} work again"), format!("通道 {channel} 的按钮已恢复")),
             Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
             Self::DeadLetters | Self::StoreDamaged | Self::OrphanedDeliveries => Said::default(),
         }
@@ -172,6 +176,20 @@ impl SelfAlert {
             format!("{nodes}。同一告警会发往不同位置；请让所有节点使用相同的 routes.yaml 和模板。"),
         );
         Self::firing(SelfAlertKind::ConfigMismatch, "", said)
+    }
+
+    /// No press of a channel's buttons arrives, nor of `others` more channels that share its connection.
+    pub fn listener_lost(channel: &str, others: usize, reason: &str) -> Self {
+        let more = |text: &str| if others == 0 { String::new() } else { text.replace("{}", &others.to_string()) };
+        let said = Said::of(
+            format!("Buttons of channel {channel}{} do not work", more(" and of {} more")),
+            format!("通道 {channel}{} 的按钮不可用", more(" 等 {} 个以上")),
+        )
+        .with(
+            format!("{reason}. Messages are still delivered. The connection is opened again and again; links in messages work meanwhile."),
+            format!("原因：{reason}。消息照常发送。程序会不断重连，期间可使用消息中的链接。"),
+        );
+        Self::firing(SelfAlertKind::ListenerLost, channel, said)
     }
 
     /// The alert's name.

@@ -43,12 +43,24 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         }
         None => note,
     };
+    let note = note + &unheard(&app);
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
     }
     let mut response = HttpError::unavailable(format!("not ready: {}", why.join("; "))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
+}
+
+/// The channels whose buttons do not work: alerts are taken and delivered anyway.
+fn unheard(app: &App) -> String {
+    let plan = app.engine.plan();
+    let lost = plan.channels.keys().filter_map(|name| Some((name, app.engine.listener_state(name).filter(|state| !state.connected)?)));
+    lost.map(|(name, state)| {
+        let why = state.error.unwrap_or_else(|| "the connection for them is being opened".to_owned());
+        format!("note: presses of buttons of channel {name} do not arrive: {why}\n")
+    })
+    .collect()
 }
 
 /// Reloads the configuration; an invalid one is rejected and changes nothing.

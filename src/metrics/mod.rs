@@ -226,6 +226,15 @@ impl Metrics {
         self.queues.suspended.get_or_create(&Channel { channel: channel.to_owned() }).set(i64::from(suspended));
     }
 
+    /// Whether the connection for presses of a channel's buttons is open; `None` where this node keeps none.
+    pub fn listener(&self, channel: &str, connected: Option<bool>) {
+        let labels = Channel { channel: channel.to_owned() };
+        match connected {
+            Some(connected) => _ = self.queues.listener.get_or_create(&labels).set(i64::from(connected)),
+            None => _ = self.queues.listener.remove(&labels),
+        }
+    }
+
     /// Messages sent this month.
     pub fn month_sent(&self, channel: &str, n: i64) {
         self.queues.month_sent.get_or_create(&Channel { channel: channel.to_owned() }).set(n);

@@ -17,6 +17,7 @@ pub struct Queues {
     pub suspended: Family<Channel, Gauge>,
     pub month_sent: Family<Channel, Gauge>,
     pub stalled: Family<Channel, Gauge>,
+    pub listener: Family<Channel, Gauge>,
 }
 
 impl Queues {
@@ -38,6 +39,12 @@ impl Queues {
                 "Deliveries that are due and that no worker handles, whatever the cause",
                 Family::default(),
             ),
+            listener: series(
+                registry,
+                "listener_connected",
+                "1 while this node's connection for presses of the channel's buttons is open",
+                Family::default(),
+            ),
         }
     }
 
@@ -52,5 +59,6 @@ impl Queues {
         self.suspended.remove(&labels);
         self.month_sent.remove(&labels);
         self.stalled.remove(&labels);
+        self.listener.remove(&labels);
     }
 }

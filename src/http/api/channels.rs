@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, read};
 use crate::api::{
-    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, Node, Nodes, TestSendRequest, TestSendResponse,
+    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, Listener, Node, Nodes, TestSendRequest, TestSendResponse,
     TestSendResult,
 };
 use crate::delivery::intake::known_channels;
@@ -98,6 +98,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
             paused_ms: outlet.paused_ms,
             breaker_open: outlet.breaker_open,
             in_flight: outlet.in_flight,
+            listener: app.engine.listener_state(&c.name).map(|l| Listener { connected: l.connected, error: l.error }),
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
             month_limit: c.per_month,
