@@ -144,7 +144,7 @@ impl PlatformConfig for Config {
         });
         let presses = self.presses(cx).map_err(|problem| vec![problem])?.map(|way| {
             let bot = cx.http.shared("telegram bot", &[room.url.expose()], Bot::default);
-            bot.add(&room);
+            bot.rooms.add(&room);
             (bot, way)
         });
         let driver = Driver { room, presses, thread_id: self.thread_id, quiet_resolved: self.quiet_resolved.unwrap_or(true) };

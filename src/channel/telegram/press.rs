@@ -2,7 +2,7 @@
 //! reports it either to one poller or to one address, so all channels of a token share a [`Bot`].
 //! <https://core.telegram.org/bots/api#getting-updates>, <https://core.telegram.org/bots/api#callbackquery>
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,7 +36,8 @@ const LATE: &[&str] = &["query is too old", "query id is invalid", "query_id_inv
 /// A bot whose buttons are pressed, for all channels of its token.
 #[derive(Default)]
 pub(super) struct Bot {
-    rooms: Mutex<Vec<Weak<Room>>>,
+    /// The chats of its channels.
+    pub rooms: kit::Members<Room>,
 }
 
 /// A chat that a channel sends to, and how its bot is reached.
@@ -127,27 +128,11 @@ impl Room {
 }
 
 impl Bot {
-    /// Its presses count from this chat, as long as the channel is there.
-    pub(super) fn add(&self, room: &Arc<Room>) {
-        let mut rooms = self.rooms();
-        rooms.retain(|room| room.strong_count() > 0);
-        rooms.push(Arc::downgrade(room));
-    }
-
-    fn rooms(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Room>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The chat of the channel that was built last: its way to Telegram is the one that is configured now.
-    fn room(&self) -> Option<Arc<Room>> {
-        self.rooms().iter().rev().find_map(Weak::upgrade)
-    }
-
     /// The press that an update is, and what its answer names; `None` for anything else.
     fn press(&self, update: Update, bot: &str) -> Option<(Press, String)> {
         let query = update.callback_query?;
         let chat = query.message?.chat;
-        let foreign = !self.rooms().iter().filter_map(Weak::upgrade).any(|room| room.is(&chat));
+        let foreign = !self.rooms.any(|room| room.is(&chat));
         let by = Presser { id: query.from.id.to_string(), name: query.from.name(), foreign };
         // Each bot counts its own updates.
         Some((Press { event_id: format!("{bot}.{}", update.update_id), value: query.data?, by }, query.id))
@@ -155,7 +140,7 @@ impl Bot {
 
     /// One question. The number of the next update confirms those before it, which are not returned again.
     async fn poll(&self, next: Option<i64>, held: Duration) -> Result<Vec<Value>, ListenEnd> {
-        let room = self.room().ok_or(ListenEnd::Closed)?;
+        let room = self.rooms.last().ok_or(ListenEnd::Closed)?;
         let ask = json!({ "offset": next, "limit": UPDATES, "timeout": held.as_secs(), "allowed_updates": ["callback_query"] });
         let call = room.http.post_json(room.method("/getUpdates"), &ask).idempotent().longest(MAX_UPDATES);
         let reply = call.send(kit::within(LOST_AFTER)).await.map_err(ListenEnd::Lost)?;
@@ -202,7 +187,7 @@ impl Listener for Bot {
             for update in updates {
                 next = update["update_id"].as_i64().map(|id| id + 1).max(next);
                 // A channel that is gone by now keeps nothing.
-                let Some(room) = self.room() else { return ListenEnd::Closed };
+                let Some(room) = self.rooms.last() else { return ListenEnd::Closed };
                 let press = serde_json::from_value(update).ok().and_then(|update| self.press(update, &room.bot));
                 let Some((press, query)) = press else { continue };
                 // It is stored before the next question confirms it.
