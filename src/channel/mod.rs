@@ -13,6 +13,7 @@ pub mod token;
 
 mod aliyun;
 mod dingtalk;
+mod dingtalk_app;
 mod dingtalk_call;
 mod discord;
 mod email;

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::dingtalk_app::{self, App};
 use super::kit::{self, phone};
-use super::token::{Fresh, TokenCache};
 use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, Secret, SecretSource, SendError, Size};
 
@@ -47,7 +47,6 @@ pub static DESCRIPTOR: Platform = Platform {
     ..Platform::BASE
 };
 
-const API_BASE: &str = "https://api.dingtalk.com";
 const OLD_BASE: &str = "https://oapi.dingtalk.com";
 
 /// `dingtalk_call: { app_key, app_secret, robot_code, to }`.
@@ -132,14 +131,9 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let secret = kit::read_secret(cx, "dingtalk_call.app_secret", &self.app_secret).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, "dingtalk_call", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
-        let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
         let driver = Driver {
             old_base: self.api_base.clone().unwrap_or_else(|| OLD_BASE.to_owned()),
-            tokens: cx.http.tokens("dingtalk_call", &[&self.app_key, secret.expose(), &base]),
-            http: http.with_secrets([secret.clone()]),
-            base,
-            key: self.app_key.trim().to_owned(),
-            secret,
+            app: App::new(cx, http, &self.app_key, secret, self.api_base.as_deref()),
             robot: self.robot_code.trim().to_owned(),
             remind: self.remind,
             users: Mutex::default(),
@@ -156,14 +150,10 @@ impl PlatformConfig for Config {
 const USER_LIFE: Duration = Duration::from_secs(86_400);
 
 struct Driver {
-    base: String,
+    app: App,
     old_base: String,
-    http: kit::Http,
-    key: String,
-    secret: Secret,
     robot: String,
     remind: Remind,
-    tokens: Arc<TokenCache>,
     /// User ids by mobile, and since when.
     users: Mutex<HashMap<String, (String, Instant)>>,
 }
@@ -204,22 +194,11 @@ impl Channel for Driver {
     }
 
     async fn probe(&self) -> Probe {
-        self.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
+        self.app.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
     }
 }
 
 impl Driver {
-    async fn token(&self, deadline: Instant, now: Timestamp) -> Result<Secret, SendError> {
-        let fetch = async {
-            let url = kit::join(&self.base, "/v1.0/oauth2/accessToken");
-            let ask = serde_json::to_vec(&json!({ "appKey": self.key, "appSecret": self.secret.expose() })).unwrap_or_default();
-            let reply = self.http.post(url).body("application/json", ask).idempotent().send(deadline).await?;
-            let (token, expires) = answer::token(&reply, now)?;
-            Ok(Fresh { token, expires_in: Duration::from_secs(expires) })
-        };
-        self.tokens.get(fetch).await
-    }
-
     /// The user id of a recipient. <https://open.dingtalk.com/document/orgapp/query-users-by-phone-number>
     async fn user(&self, to: &str, cx: &SendContext) -> Result<String, SendError> {
         if let Some(user) = to.strip_prefix(USER) {
@@ -233,20 +212,13 @@ impl Driver {
         {
             return Ok(user.clone());
         }
-        for renewed in [false, true] {
-            let token = self.token(cx.deadline, cx.now).await?;
-            let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
-            let call = self.http.post_json(url, &json!({ "mobile": mobile })).idempotent().query_secret("access_token", &token);
-            let reply = call.send(cx.deadline).await?;
-            if !renewed && answer::is_token_trouble(&reply) {
-                self.tokens.invalidate(&token);
-                continue;
-            }
-            let user = answer::user(&reply, cx.now)?;
-            self.users().insert(mobile, (user.clone(), now));
-            return Ok(user);
-        }
-        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+        let ask = json!({ "mobile": mobile });
+        let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
+        let call = |token: &Secret| self.app.http.post_json(url.as_str(), &ask).idempotent().query_secret("access_token", token);
+        let reply = self.app.call(call, answer::is_token_trouble, cx.deadline, cx.now).await?;
+        let user = answer::user(&reply, cx.now)?;
+        self.users().insert(mobile, (user.clone(), now));
+        Ok(user)
     }
 
     fn users(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, Instant)>> {
@@ -258,16 +230,8 @@ impl Driver {
         let mut body = self.body(page);
         body["receiverUserIdList"] = json!(ids);
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        for renewed in [false, true] {
-            let token = self.token(cx.deadline, cx.now).await?;
-            let call = self.http.post(kit::join(&self.base, "/v1.0/robot/ding/send")).body("application/json", body.clone());
-            let reply = call.header_secret("x-acs-dingtalk-access-token", &token).send(cx.deadline).await?;
-            if !renewed && answer::is_token_trouble(&reply) {
-                self.tokens.invalidate(&token);
-                continue;
-            }
-            return answer::of(&reply, cx.now);
-        }
-        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+        let url = self.app.url("/v1.0/robot/ding/send");
+        let call = |token: &Secret| dingtalk_app::with_token(self.app.http.post(url.as_str()).body("application/json", body.clone()), token);
+        answer::of(&self.app.call(call, answer::is_token_trouble, cx.deadline, cx.now).await?, cx.now)
     }
 }

@@ -1,0 +1,139 @@
+//! An application of DingTalk (企业内部应用): its token, and requests that carry it. <https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::token::{Fresh, TokenCache};
+use super::{BuildContext, kit};
+use crate::model::{ErrorKind, Secret, SendError};
+
+/// Where applications are served.
+pub(super) const API_BASE: &str = "https://api.dingtalk.com";
+
+/// What the interface limits is free again after this long (<https://open.dingtalk.com/document/orgapp/invocation-frequency-limit>).
+pub(super) const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(2)) };
+
+/// An application, and how it is reached.
+pub(super) struct App {
+    pub http: kit::Http,
+    pub base: String,
+    /// AppKey (Client ID).
+    pub key: String,
+    /// AppSecret (Client Secret).
+    pub secret: Secret,
+    tokens: Arc<TokenCache>,
+}
+
+/// A refusal, and the answer to the question for a token.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Answer {
+    pub code: String,
+    pub message: String,
+    access_token: String,
+    expire_in: u64,
+}
+
+/// What any interface refuses.
+const ERROR_CODES: &[kit::CodeRule] = &[
+    (
+        &["invalidClientIdOrSecret", "authFailed", "invalidClientId", "invalidClientSecret"],
+        ErrorKind::Misconfigured,
+        "the application is not accepted; check `app_key` and `app_secret`",
+    ),
+    (
+        &["InvalidAuthentication", "AuthenticationFailed.MissingParameter"],
+        ErrorKind::Misconfigured,
+        "the application's token is not accepted, not even a new one",
+    ),
+    (
+        &[
+            "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi",
+            "Forbidden.AccessDenied.QpsLimitForAppkey",
+            "Forbidden.AccessDenied.QpsLimitForApi",
+            "Forbidden.AccessDenied.QpsLimitForOrg",
+        ],
+        RATE,
+        "too many requests came too fast",
+    ),
+    (&["Forbidden.AccessDenied.ApiCountLimitForOrg"], ErrorKind::Rejected, "the organisation's calls for this month are used up"),
+    (&["Forbidden.AccessDenied.IpNotInWhiteList"], ErrorKind::Misconfigured, "this server's address is not on the application's list"),
+    (
+        &["Forbidden.AccessDenied.AccessTokenPermissionDenied"],
+        ErrorKind::Misconfigured,
+        "the application lacks a permission; look at its page of permissions (权限管理)",
+    ),
+    (&["ServiceUnavailable", "ServiceTemporarilyUnavailable"], ErrorKind::Transient, "it could not serve the request this time"),
+];
+
+impl App {
+    /// Channels of one application share its token.
+    pub fn new(cx: &BuildContext<'_>, http: kit::Http, key: &str, secret: Secret, base: Option<&str>) -> Self {
+        let (key, base) = (key.trim().to_owned(), base.unwrap_or(API_BASE).to_owned());
+        let tokens = cx.http.tokens("dingtalk", &[&key, secret.expose(), &base]);
+        Self { http: http.with_secrets([secret.clone()]), base, key, secret, tokens }
+    }
+
+    /// An address of the interface.
+    pub fn url(&self, path: &str) -> String {
+        kit::join(&self.base, path)
+    }
+
+    /// The token; the cached one where there is one.
+    pub async fn token(&self, deadline: Instant, now: Timestamp) -> Result<Secret, SendError> {
+        let fetch = async {
+            let ask = json!({ "appKey": self.key, "appSecret": self.secret.expose() }).to_string();
+            let call = self.http.post(self.url("/v1.0/oauth2/accessToken")).body("application/json", ask).idempotent();
+            let reply = call.send(deadline).await?;
+            let answer: Answer = kit::parse(&reply, now)?;
+            if !reply.is_success() || answer.access_token.is_empty() {
+                return Err(refusal(&[], &answer, &reply, now));
+            }
+            Ok(Fresh { token: Secret::new(answer.access_token), expires_in: Duration::from_secs(answer.expire_in) })
+        };
+        self.tokens.get(fetch).await
+    }
+
+    /// Makes a request with the token, once more with a new one where the first is refused.
+    pub async fn call(
+        &self,
+        request: impl Fn(&Secret) -> kit::Call + Send + Sync,
+        is_token_trouble: impl Fn(&kit::Reply) -> bool + Send + Sync,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Result<kit::Reply, SendError> {
+        for renewed in [false, true] {
+            let token = self.token(deadline, now).await?;
+            let reply = request(&token).send(deadline).await?;
+            if renewed || !is_token_trouble(&reply) {
+                return Ok(reply);
+            }
+            self.tokens.invalidate(&token);
+        }
+        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+    }
+}
+
+/// The token's place in a request of the newer interface.
+pub(super) fn with_token(call: kit::Call, token: &Secret) -> kit::Call {
+    call.header_secret("x-acs-dingtalk-access-token", token)
+}
+
+/// Whether a new token would help.
+pub(super) fn is_token_trouble(reply: &kit::Reply) -> bool {
+    reply.json::<Answer>().is_some_and(|answer| answer.code == "InvalidAuthentication")
+}
+
+/// What a refusal means: by the interface's `own` codes, by those of any interface, or by its status.
+pub(super) fn refusal(own: &[kit::CodeRule], answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
+    let by_status = || kit::classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
+    let known = kit::classify(own, &answer.code).or_else(|| kit::classify(ERROR_CODES, &answer.code));
+    let (kind, advice) = known.unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
+    let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
+    reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message))
+}
