@@ -26,6 +26,7 @@ use super::clock::Clock;
 use super::fault::{Fault, Faults};
 use super::rate::{Limiter, Pace};
 use super::recorder::Recorder;
+use super::socket::{self, Heard, Line};
 use super::transcript::Transcript;
 
 const MAX_BODY: usize = 64 << 20;
@@ -36,6 +37,15 @@ pub trait Platform: Send + 'static {
     fn name(&self) -> &'static str;
     /// Answers one request.
     fn answer(&mut self, call: &Call) -> Answer;
+    /// A WebSocket is asked for: `Err` refuses it; else the platform keeps the line, over which it speaks.
+    fn open(&mut self, call: &Call, line: Line) -> Result<(), Box<Answer>> {
+        let _ = (call, line);
+        Err(Answer::text(404, "no WebSocket is served here").into())
+    }
+    /// Something came over the line with this number, or it ended.
+    fn heard(&mut self, line: u64, heard: &Heard) {
+        let _ = (line, heard);
+    }
     /// Everything that limits the pace, to scale it or turn it off at once.
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         Vec::new()
@@ -168,6 +178,7 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
     let now = fake.clock.now();
     let _under_way = fake.rec.enter();
     let (parts, body) = req.into_parts();
+    let kept = parts.clone();
     let body = axum::body::to_bytes(body, MAX_BODY).await;
     let raw_query = parts.uri.query().unwrap_or("").to_owned();
     let mut call = Call {
@@ -188,6 +199,9 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
             fake.rec.push(&call, &answer, 400, None);
             return respond(&answer);
         }
+    }
+    if socket::is_wanted(&call) {
+        return socket::open(&fake, &conn, &call, Request::from_parts(kept, Body::empty())).await;
     }
     // From here to the record nothing is awaited, except where an answer is held: a client that leaves cannot make an accepted message go unrecorded.
     let fault = fake.faults.next(&call.path).filter(|f| *f != Fault::Pass);
@@ -210,7 +224,7 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
     }
 }
 
-async fn play<P: Platform>(fake: &Fake<P>, conn: &Conn, fault: &Fault, mut answer: Answer) -> Response<Body> {
+pub(super) async fn play<P: Platform>(fake: &Fake<P>, conn: &Conn, fault: &Fault, mut answer: Answer) -> Response<Body> {
     match fault {
         Fault::Delay(time) => tokio::time::sleep(*time).await,
         Fault::CloseBefore | Fault::CloseAfter => return conn.end(false).await,
@@ -261,7 +275,7 @@ async fn play<P: Platform>(fake: &Fake<P>, conn: &Conn, fault: &Fault, mut answe
     respond(&answer)
 }
 
-fn respond(answer: &Answer) -> Response<Body> {
+pub(super) fn respond(answer: &Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(answer.body.clone()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -278,7 +292,7 @@ fn respond(answer: &Answer) -> Response<Body> {
 
 /// A handle onto one connection.
 #[derive(Debug, Clone)]
-struct Conn {
+pub struct Conn {
     peer: SocketAddr,
     reset: Arc<AtomicBool>,
     token: CancellationToken,
