@@ -15,6 +15,7 @@ mod aliyun;
 mod dingtalk;
 mod dingtalk_app;
 mod dingtalk_call;
+mod dingtalk_card;
 mod discord;
 mod email;
 mod feishu;

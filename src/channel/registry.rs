@@ -83,6 +83,7 @@ platforms! {
     email,
     slack,
     dingtalk,
+    dingtalk_card,
     wecom,
     wecom_robot,
     feishu,

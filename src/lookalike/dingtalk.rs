@@ -1,4 +1,5 @@
-//! DingTalk: markdown, action cards and text. <https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>
+//! DingTalk: markdown, action cards and text of robots, <https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>, and an
+//! application's cards, <https://open.dingtalk.com/document/orgapp/create-and-deliver-cards>.
 
 use serde_json::Value;
 
@@ -32,6 +33,21 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
     };
     mark(&mut out.blocks, &pinged(body));
     out
+}
+
+/// An interactive card of DingTalk's own template; its buttons are JSON in a text.
+pub(super) fn card(body: &Value, reader: &Reader) -> Message {
+    let variable = |name: &str| text(body, &format!("/cardData/cardParamMap/{name}"));
+    let listed: Value = serde_json::from_str(variable("sys_full_json_obj")).unwrap_or_default();
+    let primary = |one: &Value| text(one, "/color") == "blue";
+    let button = |one: &Value| Button { label: text(one, "/text").to_owned(), url: text(one, "/url").to_owned(), primary: primary(one) };
+    let mut inner = blocks(variable("markdown"), &MARKDOWN, reader);
+    let buttons: Vec<Button> = list(&listed, "/msgButtons").iter().map(button).collect();
+    inner.extend((!buttons.is_empty()).then_some(Block::Buttons(buttons)));
+    let pinged = body.pointer("/imGroupOpenDeliverModel/atUserIds").and_then(Value::as_object).into_iter().flatten();
+    let pinged: Vec<String> = pinged.map(|(user, _)| format!("@{}", user.trim_start_matches('@'))).collect();
+    inner.extend((!pinged.is_empty()).then(|| Block::Text(vec![Span::mention(pinged.join(" "))])));
+    Message { notification: variable("title").to_owned(), blocks: inner }
 }
 
 /// Who is pinged, as it is written in the text.

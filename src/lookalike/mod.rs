@@ -78,7 +78,7 @@ pub fn html(platform: &str, body: &Value, reader: &Reader) -> String {
 fn client(platform: &str) -> &'static str {
     match platform {
         "slack" => "slack",
-        "dingtalk" => "dingtalk",
+        "dingtalk" | "dingtalk_card" => "dingtalk",
         "wecom" | "wecom_robot" => "wecom",
         "feishu" => "feishu",
         "telegram" => "telegram",
@@ -95,6 +95,7 @@ fn read(platform: &str, body: &Value, reader: &Reader) -> Message {
     match platform {
         "slack" => slack::read(body, reader),
         "dingtalk" => dingtalk::read(body, reader),
+        "dingtalk_card" => dingtalk::card(body, reader),
         "wecom" | "wecom_robot" => wecom::read(body, reader),
         "feishu" => feishu::read(body, reader),
         "telegram" => telegram::read(body, reader),

@@ -6,8 +6,21 @@ fn reader() -> Reader {
     Reader { now: "2026-11-23T06:15:00Z".parse().unwrap(), zone: TimeZone::get("Asia/Shanghai").unwrap() }
 }
 
-const PLATFORMS: &[&str] =
-    &["slack", "dingtalk", "wecom", "feishu", "telegram", "discord", "teams", "email", "twilio_sms", "twilio_voice", "zulip", "webhook"];
+const PLATFORMS: &[&str] = &[
+    "slack",
+    "dingtalk",
+    "dingtalk_card",
+    "wecom",
+    "feishu",
+    "telegram",
+    "discord",
+    "teams",
+    "email",
+    "twilio_sms",
+    "twilio_voice",
+    "zulip",
+    "webhook",
+];
 
 const HOSTILE: &str = "<script>alert(1)</script> <img src=x onerror=alert(1)> \"><svg/onload=alert(1)> ' onmouseover='x \
     [x](javascript:alert(1)) [y](https://h/\"onclick=alert(1)) <javascript:alert(1)|z> <https://h/\"x='y|l> \
@@ -23,6 +36,10 @@ fn bodies(text: &str) -> Vec<(&'static str, Value)> {
             "dingtalk" => {
                 json!({ "msgtype": "actionCard", "actionCard": { "title": text, "text": text, "btns": [{ "title": text, "actionURL": text }] },
                 "at": { "atMobiles": [text] } })
+            }
+            "dingtalk_card" => {
+                json!({ "imGroupOpenDeliverModel": { "atUserIds": { text: text } }, "cardData": { "cardParamMap": { "title": text, "markdown": text,
+                "sys_full_json_obj": json!({ "msgButtons": [{ "text": text, "url": text, "color": text }] }).to_string() } } })
             }
             "wecom" => json!({ "msgtype": "textcard", "textcard": { "title": text, "description": text, "url": text, "btntxt": text } }),
             "feishu" => json!({ "msg_type": "interactive", "card": { "header": { "template": text, "title": { "content": text } }, "elements": [

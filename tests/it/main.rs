@@ -10,6 +10,7 @@ mod cluster;
 mod crash;
 mod crash_of_a_call;
 mod deploy;
+mod dingtalk_cards;
 mod direct;
 mod direct_failures;
 mod disk;

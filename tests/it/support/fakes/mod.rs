@@ -12,6 +12,8 @@ pub mod clock;
 pub mod crypt;
 pub mod dingtalk;
 pub mod dingtalk_app;
+pub mod dingtalk_card;
+pub mod dingtalk_stream;
 pub mod discord;
 pub mod fault;
 pub mod feishu;
@@ -30,6 +32,7 @@ pub mod slack;
 pub mod slack_blocks;
 pub mod slack_messages;
 pub mod smtp;
+pub mod socket;
 pub mod teams;
 pub mod telegram;
 pub mod telegram_updates;
@@ -49,6 +52,7 @@ pub use call::{Answer, Call, Verdict};
 pub use clock::{Clock, Now};
 pub use dingtalk::{DingtalkRobot, Robot};
 pub use dingtalk_app::DingtalkApp;
+pub use dingtalk_card::DingtalkCard;
 pub use discord::Discord;
 pub use fault::{Fault, Faults};
 pub use feishu::{Feishu, Hook};
@@ -62,6 +66,7 @@ pub use sample::{Member, Sample, SampleChannel};
 pub use server::{Fake, Platform};
 pub use slack::{Room, Slack};
 pub use smtp::{Act, Security, Smtp, SmtpOptions, Stage, mime::Mail};
+pub use socket::{Heard, Line};
 pub use teams::Teams;
 pub use telegram::{Chat, Telegram};
 pub use tencent::Tencent;
@@ -80,6 +85,7 @@ pub fn samples() -> Vec<Sample> {
         aliyun::samples(),
         dingtalk::samples(),
         dingtalk_app::samples(),
+        dingtalk_card::samples(),
         discord::samples(),
         feishu::samples(),
         mattermost::samples(),

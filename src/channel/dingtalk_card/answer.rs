@@ -1,0 +1,97 @@
+//! What the interface of cards answers, and what it means. Pure. <https://open.dingtalk.com/document/orgapp/create-and-deliver-cards>,
+//! <https://open.dingtalk.com/document/orgapp/interactive-card-update-interface>
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::body::ID;
+use crate::channel::dingtalk_app;
+use crate::channel::kit::{CodeRule, Reply, parse, says, unclear};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Answer {
+    success: bool,
+    result: serde_json::Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Delivered {
+    success: bool,
+    error_msg: String,
+}
+
+/// What it refuses, beside what any interface does.
+const ERROR_CODES: &[CodeRule] = &[
+    (
+        &["param.cardTemplateIdEmpty", "param.cardTemplateNotExist", "param.cardTemplateIdNotExist", "param.templateNotExist"],
+        ErrorKind::Misconfigured,
+        "DingTalk's own template of cards is not known there",
+    ),
+    (&["param.userIdNotExist", "param.userIdEmpty"], ErrorKind::Rejected, "the person is not known, or not in the application's visible range"),
+    (
+        &["param.openSpaceModelInvalid", "param.openSpaceIdInvalid", "param.spaceNotExist"],
+        ErrorKind::Misconfigured,
+        "the group is not known, or the robot is not in it; check `to`, and add the robot to the group",
+    ),
+    (&["param.robotCodeInvalid", "param.robotNotExist", "invalid.robotCode"], ErrorKind::Misconfigured, "the robot is not known; check `robot_code`"),
+    (&["param.contentUnsafe"], ErrorKind::Rejected, "the content is refused by DingTalk's review"),
+    (
+        &["Forbidden.AccessDenied.AccessTokenPermissionDenied"],
+        ErrorKind::Misconfigured,
+        "the application lacks the permission Card.Instance.Write (互动卡片实例写权限)",
+    ),
+    (&["param.empty", "param.outTrackIdEmpty", "param.cardPublicDataEmpty"], ErrorKind::Rejected, "its content is not accepted"),
+    (&["system.error", "systemError", "unknownError"], ErrorKind::Transient, "it could not serve the request this time"),
+];
+
+/// Words of a refused edit whose card is not there. No code of it is documented.
+const GONE: &[&str] = &[
+    "cardnotexist",
+    "cardinstancenotexist",
+    "outtrackidnotexist",
+    "card not exist",
+    "card instance not exist",
+    "outtrackid not exist",
+    "卡片不存在",
+    "卡片实例不存在",
+];
+
+/// Words of a delivery that failed in its place.
+const NO_PLACE: &[&str] = &["robot", "conversation", "space", "group", "user", "机器人", "会话", "群", "场域", "用户"];
+
+/// The answer to a card that was to be delivered under this id.
+pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receipt, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    if !(reply.is_success() && answer.success) {
+        return Err(refusal(reply, now));
+    }
+    let results: Vec<Delivered> = serde_json::from_value(answer.result["deliverResults"].clone()).unwrap_or_default();
+    if let Some(failed) = results.iter().find(|one| !one.success) {
+        let kind = if says(&failed.error_msg, NO_PLACE) { ErrorKind::Misconfigured } else { ErrorKind::Rejected };
+        let text = format!("DingTalk made the card and did not deliver it (\"{}\"); is the robot in the group?", failed.error_msg);
+        return Err(reply.error(kind, "deliverResults", text));
+    }
+    if results.is_empty() || answer.result[ID].as_str() != Some(id) {
+        return Err(unclear(reply));
+    }
+    Ok(reply.receipt("ok", PlatformIds::one(ID, id.to_owned())))
+}
+
+/// The answer to an edit.
+pub(super) fn edit(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    if reply.is_success() && answer.success { Ok(reply.receipt("ok", PlatformIds::default())) } else { Err(refusal(reply, now)) }
+}
+
+/// Whether a refused edit says that the card is not there.
+pub(super) fn is_gone(error: &SendError) -> bool {
+    says(error.code.as_deref().unwrap_or_default(), GONE) || says(&error.summary, GONE)
+}
+
+fn refusal(reply: &Reply, now: Timestamp) -> SendError {
+    let answer: dingtalk_app::Answer = reply.json().unwrap_or_default();
+    dingtalk_app::refusal(ERROR_CODES, &answer, reply, now)
+}

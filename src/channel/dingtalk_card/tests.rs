@@ -1,0 +1,158 @@
+//! DingTalk cards: what is sent, what answers mean, tokens, and room for buttons.
+
+use super::*;
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::{Button, Link, LinkKind, Verb};
+
+const CONFIG: &str =
+    "{ app_key: ding1, app_secret: S3CRET, robot_code: bot1, to: [cidOPS==, 'user:anna'], api_base: BASE, buttons: true, corp_id: corp }";
+const TOKEN: &str = r#"{"accessToken":"T0KEN","expireIn":7200}"#;
+
+fn group() -> [Recipient; 1] {
+    [Recipient::new("cidOPS==")]
+}
+
+/// What DingTalk answers to a card with this id.
+fn delivered(id: &str) -> Scripted {
+    let place = serde_json::json!({ "spaceId": "cidOPS==", "spaceType": "IM_GROUP", "success": true });
+    Scripted::from(serde_json::json!({ "success": true, "result": { "outTrackId": id, "deliverResults": [place] } }).to_string().as_str())
+}
+
+fn pressable(mut page: Page) -> Page {
+    let button = |verb: Verb, label: &str, value: &str| Button { verb, label: label.into(), value: value.into() };
+    page.facts.incident.buttons =
+        vec![button(Verb::Ack, "我来处理", "ack.0W1x2y3z4A5b6C.3"), button(Verb::Snooze, "2 小时", "snooze.0W1x2y3z4A5b6C.3.120")];
+    page
+}
+
+#[tokio::test]
+async fn a_card_goes_to_groups_and_people_and_is_edited_in_its_place() {
+    let key = context().idempotency_key;
+    let ids = ["cidOPS==", "user:anna"].map(|to| body::id(&key, to));
+    assert_ne!(ids[0], ids[1]);
+    let answers = [Scripted::from(TOKEN), delivered(&ids[0]), delivered(&ids[1]), Scripted::from(r#"{"success":true,"result":true}"#)];
+    let server = ScriptedServer::start(answers).await;
+    let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+    let page = pressable(rich(&[("title", "[FIRING:2] Disk"), ("text", "**Disk** on db-1\n")]));
+    let both = [Recipient::new("cidOPS=="), Recipient::new("user:anna")];
+    let sent = driver.send(&page, &both, &context()).await;
+    assert!(sent.iter().zip(&ids).all(|((_, result), id)| result.as_ref().unwrap().ids.get("outTrackId") == Some(id)), "{sent:?}");
+    let edited = driver.update(&sent[0].1.as_ref().unwrap().ids, &page, &both[0], &context()).await.unwrap();
+    assert_eq!(edited.ids, sent[0].1.as_ref().unwrap().ids);
+    let seen = server.seen();
+    assert_eq!(seen[0].uri.path(), "/v1.0/oauth2/accessToken");
+    assert!(seen[1..].iter().all(|call| call.headers["x-acs-dingtalk-access-token"] == "T0KEN"));
+    assert_eq!((seen[3].method.as_str(), seen[3].uri.path()), ("PUT", "/v1.0/card/instances"));
+    for (name, place) in [("group", 1), ("person", 2), ("edit", 3)] {
+        let mut body = seen[place].json();
+        body["outTrackId"] = "ID".into();
+        insta::assert_json_snapshot!(name, body);
+    }
+    insta::assert_json_snapshot!("shown", driver.body(&page));
+}
+
+#[tokio::test]
+async fn answers_mean_what_dingtalk_says() {
+    let no = |status: u16, code: &str| Scripted::new(status, format!(r#"{{"requestid":"R","code":"{code}","message":"no T0KEN"}}"#).into_bytes());
+    let rows = [
+        (no(403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi"), RateLimited { retry_after: Some(Duration::from_secs(2)) }),
+        (no(403, "Forbidden.AccessDenied.ApiCountLimitForOrg"), Rejected),
+        (no(403, "Forbidden.AccessDenied.AccessTokenPermissionDenied"), Misconfigured),
+        (no(400, "param.cardTemplateNotExist"), Misconfigured),
+        (no(400, "param.contentUnsafe"), Rejected),
+        (no(400, "param.userIdNotExist"), Rejected),
+        (no(400, "param.tomorrow"), Rejected),
+        (no(500, "system.error"), Transient),
+        (Scripted::new(502, "<html>"), Transient),
+        // Created, and not delivered.
+        (
+            Scripted::from(
+                r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"robot is not in the group"}]}}"#,
+            ),
+            Misconfigured,
+        ),
+        (Scripted::from(r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"?"}]}}"#), Rejected),
+        // It does not say that it was delivered, or says it of another card.
+        (Scripted::from(r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[]}}"#), Transient),
+        (delivered("another"), Transient),
+        (Scripted::from(r#"{"success":false}"#), Rejected),
+    ];
+    for (answer, kind) in rows {
+        let said = format!("{answer:?}");
+        let server = ScriptedServer::start([Scripted::from(TOKEN), answer]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let result = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1;
+        let error = result.unwrap_err();
+        assert!(error.kind == kind || kind == Transient && error.kind == Ambiguous, "{said}: {error:?}");
+        assert!(!format!("{error:?}").contains("T0KEN"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_fetched_again_once() {
+    let old = || Scripted::new(400, r#"{"code":"InvalidAuthentication","message":"不合法的access_token"}"#);
+    let id = body::id(&context().idempotency_key, "cidOPS==");
+    let page = page(&[("title", "t"), ("text", "x")]);
+    let server = ScriptedServer::start([Scripted::from(TOKEN), old(), Scripted::from(TOKEN), delivered(&id)]).await;
+    let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+    assert!(driver.send(&page, &group(), &context()).await[0].1.is_ok());
+    let server = ScriptedServer::start([Scripted::from(TOKEN), old(), Scripted::from(TOKEN), old()]).await;
+    let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+    assert_eq!(kinds(&driver.send(&page, &group(), &context()).await), [Err((Misconfigured, Some("InvalidAuthentication".to_owned())))]);
+}
+
+#[tokio::test]
+async fn an_edit_of_what_is_not_there_is_gone() {
+    for (status, code, gone) in
+        [(400, "param.cardNotExist", true), (400, "param.contentUnsafe", false), (403, "Forbidden.AccessDenied.QpsLimitForApi", false)]
+    {
+        let refusal = Scripted::new(status, format!(r#"{{"code":"{code}","message":"no"}}"#).into_bytes());
+        let server = ScriptedServer::start([Scripted::from(TOKEN), refusal]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let ids = PlatformIds::one("outTrackId", "x".to_owned());
+        let error = driver.update(&ids, &page(&[("title", "t"), ("text", "x")]), &group()[0], &context()).await.unwrap_err();
+        assert_eq!(error.gone, gone, "{error:?}");
+    }
+}
+
+#[test]
+fn buttons_to_press_come_before_links_and_a_variable_is_never_too_long() {
+    let link = |place: usize, length: usize| Link {
+        kind: LinkKind::Dashboard,
+        label: format!("Panel {place}"),
+        url: format!("https://g/{}", "x".repeat(length)),
+    };
+    let mut page = pressable(page(&[("title", &"磁".repeat(600)), ("text", &"盘".repeat(600))]));
+    page.facts.links = vec![link(1, 200), link(2, 900), link(3, 200)];
+    let labels = |page: &Page| {
+        let edit = body::edit(page, "x");
+        let params = edit["cardData"]["cardParamMap"].as_object().unwrap().clone();
+        assert!(params.values().all(|value| value.as_str().unwrap().len() <= 1024), "{params:?}");
+        let listed: Value = serde_json::from_str(params["sys_full_json_obj"].as_str().unwrap()).unwrap();
+        listed["msgButtons"].as_array().unwrap().iter().map(|button| button["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&page), ["我来处理", "2 小时", "Panel 1", "Panel 3"]);
+    // What DingTalk refuses for its content is repeated without addresses.
+    page.plain = true;
+    assert_eq!(labels(&page), ["我来处理", "2 小时"]);
+    page.facts.incident.buttons.clear();
+    assert!(labels(&page).is_empty());
+    assert_eq!((DESCRIPTOR.measure)(&page), crate::model::Size::bytes(1800, 1024));
+    // Clients append a place to an id.
+    assert_eq!([body::value("ack.abc.12_"), body::value("ack.abc.12_1"), body::value("x")], ["ack.abc.12", "ack.abc.12", "x"]);
+}
+
+#[test]
+fn mistakes_are_found() {
+    let check = |yaml: &str| {
+        let config: Config = serde_yaml::from_str(yaml).unwrap();
+        config.check().into_iter().map(|problem| problem.path).collect::<Vec<_>>()
+    };
+    let good = "app_key: a, app_secret: b, robot_code: c";
+    assert_eq!(check(&format!("{{ {good}, to: ['cidX==', 'user: anna'] }}")), [""; 0]);
+    assert_eq!(check(&format!("{{ {good}, to: [] }}")), ["dingtalk_card.to"]);
+    assert_eq!(check(&format!("{{ {good}, to: [anna, 'user:', cid] }}")), ["dingtalk_card.to[0]", "dingtalk_card.to[1]", "dingtalk_card.to[2]"]);
+    assert_eq!(check(&format!("{{ {good}, to: [cidX], buttons: true }}")), ["dingtalk_card.corp_id"]);
+    assert_eq!(check(&format!("{{ {good}, to: [cidX], mentions: {{ mobiles: ['13800000000'] }} }}")), ["dingtalk_card.mentions"]);
+}
