@@ -108,6 +108,7 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
     let mut entries: Vec<Entry<'_>> = event.alerts.iter().map(|alert| Entry { alert, event, status: status(alert.status) }).collect();
     entries.sort_by_key(|entry| (entry.status, plan.scale.of(entry.alert)));
     let totals = Totals::of(&entries, &plan.scale);
+    let incident = IncidentView { number: 1842, ..IncidentView::default() };
     let scene = Scene::new(ViewInput {
         kind: MessageKind::Single,
         all: &entries,
@@ -118,7 +119,7 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         event,
         details_url: "",
         notes: &[],
-        incident: Some(IncidentView { number: 1842, first_notified: None }),
+        incident: Some(&incident),
         language: channel.content.language,
         now: Now { at: now, zone: &plan.messages.time_zone },
         scale: &plan.scale,

@@ -23,7 +23,7 @@ use super::attempt::holds_lease;
 use super::compose::{Draft, Wording};
 use super::core::Shared;
 use super::heavy::LARGE_BODY;
-use super::incident::{Notification, NotifiedIncident};
+use super::incident::{Notification, NotifiedIncident, answer};
 use super::notified::MessageContext;
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
@@ -185,7 +185,7 @@ impl EditTask {
         events.sort_by_key(|event| event.id);
         let members: Vec<PendingDelivery> = events.into_iter().map(|event| member(event, &mut places, anchor)).collect();
         // Of what is stale nobody knows whether it fires.
-        let stale = incident.state == IncidentState::Stale;
+        let stale = matches!(incident.state, IncidentState::Stale | IncidentState::Closed);
         let unknown = |state: AlertState| state == AlertState::Unreported || (stale && state == AlertState::Firing);
         let unreported: HashSet<u64> = incident.alerts.iter().filter(|alert| unknown(alert.state)).map(|alert| alert.fingerprint).collect();
         let notification = Notification {
@@ -196,6 +196,7 @@ impl EditTask {
                 version: incident.version,
                 complete: true,
                 state: incident.state,
+                answer: answer(incident),
                 notified: anchor.notified.clone(),
                 first_notified: Some(anchor.notified_at),
             }],

@@ -26,11 +26,29 @@ pub fn message_url(plan: &Plan, message: MessageId) -> String {
     format!("{}/m/{}", plan.external_url, message_code(&plan.link_key, message))
 }
 
+/// The page of a message on which its reader can act on its incident; empty without `external_url`. As short as [`message_url`].
+pub fn act_url(plan: &Plan, message: MessageId) -> String {
+    if plan.external_url.is_empty() {
+        return String::new();
+    }
+    format!("{}/a/{}", plan.external_url, act_code(&plan.link_key, message))
+}
+
+/// What that link ends in, and what the message's buttons carry: as [`message_code`], under another key, so that who may only read cannot act. It ends with
+/// the incident: then it only shows what became of it.
+pub fn act_code(key: &Secret, message: MessageId) -> String {
+    code(key, b"act on ", message)
+}
+
 /// What a message's link ends in: 83 bits in 14 letters and digits. 27 bits are the second in which the message was formed, by which it is found without
 /// an index of its own; 56 bits are HMAC-SHA256 of its id, which nobody can compute without the key, so every guess is a request: at 10,000 requests a
 /// second the link of one message takes 100,000 years on average. A link ends with its message, and all of them with the key.
 pub fn message_code(key: &Secret, message: MessageId) -> String {
-    let Some(mac) = digest(key, &[b"page of ", message.0.as_bytes()]) else { return String::new() };
+    code(key, b"page of ", message)
+}
+
+fn code(key: &Secret, what: &[u8], message: MessageId) -> String {
+    let Some(mac) = digest(key, &[what, message.0.as_bytes()]) else { return String::new() };
     let signature = mac[..7].iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
     let mut left = u128::from(formed_second(message) % WRAP) << 56 | signature;
     let mut code = [b'0'; CODE_LENGTH];

@@ -101,9 +101,11 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     let stats = shared.store.stats().await?;
     shared.telemetry.metrics.store_bytes(stats.bytes);
     for severity in Severity::ALL {
-        let of = |count: &&IncidentCount| i64::from(count.rank) == severity.rank();
-        let open = stats.incidents.iter().filter(of).map(|count| count.count).sum();
-        shared.telemetry.metrics.incidents_open(IncidentState::Firing.as_str(), severity.as_str(), open);
+        for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {
+            let of = |count: &&IncidentCount| i64::from(count.rank) == severity.rank() && count.state == state;
+            let open = stats.incidents.iter().filter(of).map(|count| count.count).sum();
+            shared.telemetry.metrics.incidents_open(state.as_str(), severity.as_str(), open);
+        }
     }
     for channel in plan.channels.values() {
         shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
@@ -166,6 +168,8 @@ async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), 
     if stale > 0 {
         tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
     }
+    let rings = store.wake_incidents(now, INCIDENT_BATCH).await?;
+    engine.shared.notify_new(&rings);
     let left = store.give_up_edits(now - GIVE_UP_AFTER, now).await?;
     for _ in 0..left {
         engine.shared.telemetry.metrics.edited("given_up");

@@ -72,12 +72,22 @@ pub struct IncidentsPlan {
     pub reopen_within: Duration,
     /// An incident of which nothing is reported for this long is stale.
     pub stale_after: Duration,
+    /// People are reminded of an ack after this.
+    pub remind_after: Duration,
+    /// An ack without a sign of life ends after this.
+    pub ack_expires: Duration,
 }
 
 impl Default for IncidentsPlan {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self { repeat: 60 * minute, reopen_within: 10 * minute, stale_after: 9 * 60 * minute }
+        Self {
+            repeat: 60 * minute,
+            reopen_within: 10 * minute,
+            stale_after: 9 * 60 * minute,
+            remind_after: 2 * 60 * minute,
+            ack_expires: 8 * 60 * minute,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::rows::{StoredRow, columns};
-use super::{AlertState, Anchor, Incident, IncidentReport, IncidentState, TimelineKind, TimelineRow, read_incident_alerts, read_notified};
+use super::{Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, TimelineKind, TimelineRow, read_incident_alerts, read_notified};
 use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex};
 
 /// Firing alerts of a report by which an open incident of another group key is looked for.
@@ -30,6 +30,8 @@ pub(super) struct Change {
     pub(super) incident: Incident,
     /// What its timeline says of the change.
     pub(super) rows: Vec<TimelineRow>,
+    /// Whether its state or its acks are others than before.
+    pub(super) answered: bool,
 }
 
 /// What a report leads to, where `newest` is the newest incident of its key.
@@ -37,12 +39,17 @@ pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: Eve
     match newest {
         // A stale one takes its end, too.
         Some(mut incident)
-            if incident.state.is_open() || incident.state == IncidentState::Stale || (report.fires() && incident.takes(report, now)) =>
+            if incident.state.is_open()
+                || matches!(incident.state, IncidentState::Stale | IncidentState::Closed)
+                || (report.fires() && incident.takes(report, now)) =>
         {
-            let was = incident.state;
+            let (was, acks) = (incident.state, incident.acks.clone());
             incident.apply(report, event, now);
-            let rows = transition(was, incident.state, now).into_iter().collect();
-            Step::Changed(Box::new(Change { incident, rows }))
+            let unacked = incident.acks.unacked.iter().filter(|unacked| acks.unacked.as_ref() != Some(*unacked));
+            let mut rows: Vec<TimelineRow> = unacked.map(|unacked| row(TimelineKind::Unacked, now, unacked.why.text())).collect();
+            rows.extend(transition(was, incident.state, now));
+            let answered = was != incident.state || acks != incident.acks;
+            Step::Changed(Box::new(Change { incident, rows, answered }))
         }
         _ if report.fires() && report.opens => Step::Another,
         Some(incident) if incident.ended_at.is_some_and(|ended| now - report.reopen_within <= ended) => Step::Attached(incident.id),
@@ -54,15 +61,14 @@ pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: Eve
 pub(super) fn open(report: &IncidentReport, event: EventId, now: UnixMs) -> Option<Change> {
     let incident = Incident::open(report, event, now)?;
     let rows = transition(IncidentState::Firing, incident.state, now).into_iter().collect();
-    Some(Change { incident, rows })
+    Some(Change { incident, rows, answered: true })
 }
 
 fn transition(was: IncidentState, is: IncidentState, now: UnixMs) -> Option<TimelineRow> {
     match (was, is) {
-        (IncidentState::Resolved | IncidentState::Stale, IncidentState::Firing) => Some(row(TimelineKind::Reopened, now, "fires again".into())),
-        (IncidentState::Firing | IncidentState::Stale, IncidentState::Resolved) => {
-            Some(row(TimelineKind::Resolved, now, "all of its alerts are resolved".into()))
-        }
+        (was, is) if !was.is_open() && is.is_open() => Some(row(TimelineKind::Reopened, now, "fires again".into())),
+        (IncidentState::Resolved, _) => None,
+        (_, IncidentState::Resolved) => Some(row(TimelineKind::Resolved, now, "all of its alerts are resolved".into())),
         _ => None,
     }
 }
@@ -85,7 +91,7 @@ pub(super) fn regroup(mut incident: Incident, report: &IncidentReport, event: Ev
     incident.apply(report, event, now);
     let regrouped = row(TimelineKind::Regrouped, now, format!("its sender groups it as `{}` now", report.group_key));
     let rows = std::iter::once(regrouped).chain(transition(IncidentState::Firing, incident.state, now)).collect();
-    Change { incident, rows }
+    Change { incident, rows, answered: true }
 }
 
 /// Each of the first firing alerts of a report, hashed with its sender and its start. The first is the lead of an incident that the report opens.
@@ -119,7 +125,7 @@ fn row(kind: TimelineKind, at: UnixMs, text: String) -> TimelineRow {
 
 columns! {
     /// The columns of an incident `i`, for [`incident`].
-    INCIDENT, incident_at, "i.": id, key, source, receiver, group_key, title, state, rank, version, opened_at, heard_at, ended_at, truncated, alerts
+    INCIDENT, incident_at, "i.": id, key, source, receiver, group_key, title, state, rank, version, opened_at, heard_at, ended_at, truncated, acks, alerts
 }
 columns! {
     /// The columns of an anchor `a`, for [`anchor`].
@@ -149,6 +155,7 @@ pub(super) fn incident<R: StoredRow>(row: &R, from: usize) -> Result<Incident, R
         ended_at: row.optional_time(from + at::ended_at)?,
         alerts: read_incident_alerts(row.bytes(from + at::alerts)?),
         truncated: row.flag(from + at::truncated)?,
+        acks: Acks::from_stored(row.optional_text(from + at::acks)?),
     })
 }
 
@@ -206,6 +213,7 @@ mod tests {
             all_resolved: false,
             opens: true,
             reopen_within: 10 * MIN,
+            closed_for: 60 * MIN,
         }
     }
 
@@ -228,7 +236,7 @@ mod tests {
             Step::Nothing => "nothing".to_owned(),
             Step::Attached(id) => format!("attached {id}"),
             Step::Changed(change) => {
-                let Change { incident, rows } = *change;
+                let Change { incident, rows, .. } = *change;
                 format!("{} {}", incident.state.as_str(), rows.first().map_or("-", |row| row.kind.as_str()))
             }
             Step::Another => "another".to_owned(),
@@ -278,7 +286,7 @@ mod tests {
     #[test]
     fn an_alert_that_fires_and_is_resolved_in_one_report_is_resolved() {
         let both = report("k", &[(1, true), (1, false)]);
-        let Change { incident, rows } = open(&both, EventId::new(), T0).unwrap();
+        let Change { incident, rows, .. } = open(&both, EventId::new(), T0).unwrap();
         assert_eq!((incident.state, incident.ended_at, rows[0].kind), (IncidentState::Resolved, Some(T0), TimelineKind::Resolved));
         let before = Incident::open(&report("other", &[(1, true)]), EventId::new(), T0).unwrap();
         let rows = regroup(before, &both, EventId::new(), T0).rows;

@@ -48,6 +48,10 @@ pub trait MaintenanceStore: Send + Sync {
     /// they go on. Returns how many. One transaction.
     async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
 
+    /// Ends the acks and snoozes whose time has come, and reminds people of acks, of at most `limit` incidents. Returns the deliveries by which their channels
+    /// ring, as accepted. One transaction.
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
     /// Cancels the edits that are due for incidents that ended before `ended_before`: those anchors are not edited any more. Returns how many. One
     /// transaction.
     async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;

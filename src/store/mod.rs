@@ -4,6 +4,7 @@
 //! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`] and [`OperatorStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
+mod acts;
 mod bounded_queue;
 mod cluster;
 #[cfg(test)]

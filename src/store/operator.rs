@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AcceptedDelivery, MoveTo, Mute, StoreError};
+use super::{AcceptedDelivery, Act, Acted, MoveTo, Mute, StoreError};
 use crate::model::{DeliveryId, UnixMs};
 
 /// Used by the API and the CLI, through the engine, which notifies the workers.
@@ -16,6 +16,10 @@ pub trait OperatorStore: Send + Sync {
 
     /// Ends waiting, deferred or dead deliveries as `dropped` with a reason; those in an open message are left alone. Returns how many. One transaction.
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
+
+    /// Does what somebody asks for about incidents. The same press twice does nothing the second time, and has the results of the first. The same alerts in
+    /// other open incidents of the sender are acked, snoozed and unacked with them. One transaction.
+    async fn act(&self, act: Act) -> Result<Acted, StoreError>;
 
     /// The mutes by hand, by their matchers. Read only.
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError>;

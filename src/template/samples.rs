@@ -106,8 +106,9 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         ..base.clone()
     };
     let everything = FieldUsage::everything();
+    let further = IncidentView { number: 1842, first_notified: Some(at(-3600)), ..IncidentView::default() };
     let page = |all: &[Entry<'_>], event: &Event| {
-        let incident = Some(IncidentView { number: 1842, first_notified: Some(at(-3600)) });
+        let incident = Some(&further);
         let input = ViewInput { all, range: 0..all.len(), event, incident, totals: Totals::of(all, &scale), ..base.clone() };
         View::new(&Scene::new(input), &everything)
     };

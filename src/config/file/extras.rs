@@ -73,6 +73,10 @@ pub struct IncidentsBlock {
     /// An incident of which nothing is reported for this long is stale: nobody knows whether it goes on. It must be longer than the time in which senders
     /// repeat (`repeat_interval`). Default `9h`.
     pub stale_after: Option<String>,
+    /// After this people are reminded that somebody is on it while it still fires. Default `2h`.
+    pub remind_after: Option<String>,
+    /// An ack of which nothing is heard for this long ends: the incident rings again. Default `8h`.
+    pub ack_expires: Option<String>,
 }
 
 /// A dead-man's switch: reports when an alert that always fires is missing, because then its sender is down or cannot reach Watchfire.

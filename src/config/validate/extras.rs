@@ -88,6 +88,8 @@ fn incidents(validator: &mut Validator<'_, '_>) -> IncidentsPlan {
         repeat: validator.duration(file.repeat.as_deref(), &path.key("repeat"), default.repeat, MINUTE, CENTURY),
         reopen_within: validator.duration(file.reopen_within.as_deref(), &path.key("reopen_within"), default.reopen_within, Duration::ZERO, DAY),
         stale_after: validator.duration(file.stale_after.as_deref(), &path.key("stale_after"), default.stale_after, 5 * MINUTE, CENTURY),
+        remind_after: validator.duration(file.remind_after.as_deref(), &path.key("remind_after"), default.remind_after, MINUTE, CENTURY),
+        ack_expires: validator.duration(file.ack_expires.as_deref(), &path.key("ack_expires"), default.ack_expires, MINUTE, CENTURY),
     }
 }
 

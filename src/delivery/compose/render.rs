@@ -6,9 +6,10 @@ use crate::channel::descriptor::Ping;
 use crate::delivery::links;
 use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
-use crate::model::{Event, Facts, Form, IncidentFacts, Language, Mentions, Page};
+use crate::model::{Button, ButtonValue, Event, Facts, Form, IncidentFacts, Language, Mentions, Page, Verb};
+use crate::store::IncidentState;
 use crate::template::fit::{Part, fit};
-use crate::template::{self, Brief, Entry, MessageKind, Now, RenderError, Scene, ViewInput};
+use crate::template::{self, Brief, Entry, IncidentView, MessageKind, Now, RenderError, Scene, ViewInput};
 
 use super::draft::Draft;
 use super::totals::Totals;
@@ -135,7 +136,28 @@ impl Renderer<'_> {
             }
             facts.thread = crate::model::hash_hex(&thread);
         }
+        if first {
+            facts.incident.buttons = self.buttons(facts.incident.version);
+        }
         facts
+    }
+
+    /// What a reader can do about the incidents of the message, where presses reach this server; `version` is what it shows of its only one.
+    fn buttons(&self, version: i64) -> Vec<Button> {
+        let (channel, notification) = (self.draft.channel, self.draft.notification);
+        let open: Vec<_> = notification.incidents.iter().filter(|incident| incident.state.is_open()).collect();
+        if open.is_empty() || notification.form == Form::Over || channel.driver.press_way().is_none() {
+            return Vec::new();
+        }
+        let code = links::act_code(&self.draft.plan.link_key, self.draft.message);
+        let button = |verb: Verb, key: &'static str, minutes: u32| Button {
+            verb,
+            label: template::word(channel.content.language, key).unwrap_or(key).to_owned(),
+            value: ButtonValue { verb, code: code.clone(), version, minutes }.encode(),
+        };
+        let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
+        let first = if acked { button(Verb::Unack, "button_unack", 0) } else { button(Verb::Ack, "button_ack", 0) };
+        vec![first, button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES)]
     }
 
     /// How many alerts no page shows; the last page says so.
@@ -163,12 +185,19 @@ impl Renderer<'_> {
         one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
     }
 
+    /// Whether its readers act on its page: something of it goes on, and it has no buttons.
+    fn acts(&self) -> bool {
+        self.draft.notification.incidents.iter().any(|incident| incident.state.is_open()) && self.draft.channel.driver.press_way().is_none()
+    }
+
     pub(super) fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {
         let range = part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len());
         let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
         let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
         let plan = self.draft.plan;
-        let details = links::message_url(plan, self.draft.message);
+        let acts = self.acts();
+        let details = if acts { links::act_url(plan, self.draft.message) } else { links::message_url(plan, self.draft.message) };
+        let incident = self.draft.notification.view().map(|incident| IncidentView { acts, ..incident });
         with(&Scene::new(ViewInput {
             kind: self.kind,
             all: self.entries,
@@ -179,7 +208,7 @@ impl Renderer<'_> {
             event: self.event,
             details_url: &details,
             notes,
-            incident: self.draft.notification.view(),
+            incident: incident.as_ref(),
             language: self.draft.channel.content.language,
             now: Now { at: self.draft.now, zone: &plan.messages.time_zone },
             scale: &plan.scale,
@@ -188,6 +217,9 @@ impl Renderer<'_> {
         }))
     }
 }
+
+/// How long the button of a message snoozes.
+const SNOOZE_MINUTES: u32 = 120;
 
 /// What a page's fields are filled from.
 #[derive(Clone, Copy, PartialEq, Eq)]

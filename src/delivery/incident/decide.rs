@@ -95,7 +95,10 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     }
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
-    let again = now.since(notified.rang_at) >= repeat;
+    // Whoever took it is on it no more, or is reminded of it: people hear so once.
+    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.at > notified.rang_at);
+    let reminded = incident.acks.list.iter().filter_map(|ack| ack.reminded_at).any(|at| at > notified.rang_at);
+    let again = unacked || now.since(notified.rang_at) >= repeat;
     let news = news(said, incident, notified);
     if let Some(rank) = said.fires.iter().filter(|(fingerprint, _)| news.contains(fingerprint)).map(|(_, rank)| *rank).min() {
         let fires = |one: &&NotifiedAlert| now_of.get(&one.fingerprint).is_some_and(|alert| alert.state == AlertState::Firing);
@@ -116,7 +119,9 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     if said.fires.is_empty() {
         return Moment::Nothing;
     }
-    if again { Moment::Again } else { Moment::Nothing }
+    let is_open = incident.state.is_open();
+    let all_acked = said.fires.iter().all(|(fingerprint, _)| incident.is_acked(*fingerprint));
+    if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { Moment::Nothing }
 }
 
 /// How a channel is notified.
@@ -204,6 +209,7 @@ mod tests {
             heard_at: T0,
             ended_at: None,
             truncated: false,
+            acks: crate::store::Acks::default(),
             alerts: alerts.iter().map(alert).collect(),
         }
     }

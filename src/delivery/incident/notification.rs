@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Form, IncidentId, PlatformIds, Recipient, UnixMs};
-use crate::store::{Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert};
-use crate::template::IncidentView;
+use crate::model::{Form, IncidentId, PlatformIds, Recipient, Severity, UnixMs};
+use crate::store::{AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, UnackReason};
+use crate::template::{AnswerView, IncidentView};
 
 use super::decide::{How, Said};
 
@@ -66,6 +66,8 @@ pub struct NotifiedIncident {
     pub notified: Vec<NotifiedAlert>,
     /// Its state.
     pub state: IncidentState,
+    /// Who is on it.
+    pub answer: Option<AnswerView>,
     /// When its channel was notified of it first; `None` when it is notified now.
     pub first_notified: Option<UnixMs>,
 }
@@ -83,10 +85,36 @@ impl NotifiedIncident {
             version,
             complete,
             state: incident.state,
+            answer: answer(incident),
             notified: fires.chain(ends).collect(),
             first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
     }
+}
+
+/// Who is on an incident, or why nobody is any more.
+pub fn answer(incident: &Incident) -> Option<AnswerView> {
+    if incident.acks.closed_at.is_some() {
+        return Some(AnswerView::Closed);
+    }
+    // Who took most of it last speaks for it.
+    if let Some(ack) = incident.acks.list.iter().max_by_key(|ack| (ack.alerts.len(), ack.at)) {
+        let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
+        return Some(AnswerView::Acked {
+            name: ack.by.name.clone(),
+            via: ack.by.via.clone(),
+            at: ack.at.timestamp(),
+            until: ack.until.map(UnixMs::timestamp),
+            left: firing.filter(|alert| !incident.is_acked(alert.fingerprint)).count(),
+        });
+    }
+    let unacked = incident.acks.unacked.as_ref().filter(|_| incident.state.is_open())?;
+    Some(match &unacked.why {
+        UnackReason::Worse { was, .. } => AnswerView::Worse { was: Severity::from_rank((*was).into()) },
+        UnackReason::SnoozeEnded { name } => AnswerView::SnoozeEnded { name: name.clone() },
+        UnackReason::Expired { name, .. } => AnswerView::Expired { name: name.clone() },
+        UnackReason::By { name } => AnswerView::Unacked { name: name.clone() },
+    })
 }
 
 impl Notification {
@@ -124,7 +152,7 @@ impl Notification {
         let only = self.single()?;
         let further = if self.form == Form::Card { !self.edited } else { self.answers.is_empty() };
         let first_notified = only.first_notified.filter(|_| further).map(UnixMs::timestamp);
-        Some(IncidentView { number: only.id.0, first_notified })
+        Some(IncidentView { number: only.id.0, first_notified, answer: only.answer.clone(), acts: false })
     }
 
     /// The message that the one to this recipient answers.

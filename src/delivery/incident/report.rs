@@ -80,6 +80,7 @@ impl Gathered {
             all_resolved: event.status == Status::Resolved && event.reason == crate::model::ALL_RESOLVED,
             opens: self.opens,
             reopen_within: plan.incidents.reopen_within.as_millis() as i64,
+            closed_for: plan.incidents.stale_after.as_millis() as i64,
             key: self.key,
         }
     }

@@ -97,6 +97,7 @@ pass_on! {
         reschedule_deferred(deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
+        wake_incidents(now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
         give_up_edits(ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
     }
     QueryStore {
@@ -112,6 +113,7 @@ pass_on! {
     OperatorStore {
         requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
         drop_deliveries(ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
+        act(act: Act) -> Result<Acted, StoreError>;
         list_mutes() -> Result<Vec<Mute>, StoreError>;
         set_mute(mute: Mute, now: UnixMs) -> Result<(), StoreError>;
     }

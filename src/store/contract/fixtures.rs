@@ -214,6 +214,7 @@ pub fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
         all_resolved: false,
         opens: true,
         reopen_within: 10 * MIN,
+        closed_for: 9 * 3_600_000,
     }
 }
 

@@ -212,7 +212,10 @@ pub async fn incidents_are_listed_and_counted(store: S) {
         assert_eq!(found, expected.into_iter().map(|n: usize| ids[n]).collect::<Vec<_>>(), "{what}");
     }
     let counts = store.stats().await.unwrap().incidents;
-    assert_eq!(counts, [IncidentCount { rank: 1, count: 1 }, IncidentCount { rank: 3, count: 1 }]);
+    assert_eq!(
+        counts,
+        [IncidentCount { rank: 1, state: IncidentState::Firing, count: 1 }, IncidentCount { rank: 3, state: IncidentState::Firing, count: 1 }]
+    );
 }
 
 pub async fn what_an_open_incident_needs_is_not_purged(store: S) {

@@ -27,7 +27,7 @@ pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), DbEr
     Ok(())
 }
 
-async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>, DbError> {
+pub(super) async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>, DbError> {
     lock_deliveries(tx, ids).await?;
     let rows = tx
         .query(

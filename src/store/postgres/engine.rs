@@ -246,6 +246,10 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, write, |tx| incidents::end_stale(tx, heard_before, now, limit))
     }
 
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        answer!(self, write, |tx| acts::wake(tx, now, limit)).inspect(|accepted| self.hints.add(accepted))
+    }
+
     async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
         answer!(self, write, |tx| incidents::give_up_edits(tx, ended_before, now))
     }
@@ -296,6 +300,10 @@ impl OperatorStore for PostgresStore {
         let mut reason = reason.to_owned();
         TextRule::NoNul.apply(&mut reason);
         answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
+    }
+
+    async fn act(&self, act: Act) -> Result<Acted, StoreError> {
+        answer!(self, write, |tx| acts::act(tx, &act)).inspect(|acted| self.hints.add(&acted.rings))
     }
 
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {

@@ -16,8 +16,8 @@ pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: 
     let rows = tx
         .query(
             "SELECT id, heard_at FROM incident
-             WHERE id IN (SELECT id FROM incident WHERE state = 'firing' AND heard_at < $1 ORDER BY heard_at LIMIT $2)
-                 AND state = 'firing' AND heard_at < $1 ORDER BY key, id FOR UPDATE",
+             WHERE id IN (SELECT id FROM incident WHERE ended_at IS NULL AND heard_at < $1 ORDER BY heard_at LIMIT $2)
+                 AND ended_at IS NULL AND heard_at < $1 ORDER BY key, id FOR UPDATE",
             &[&heard_before, &limit(most)],
         )
         .await?;
@@ -96,9 +96,11 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     }
     match filter.states.as_slice() {
         [] => {}
-        // Letter for letter the condition of the partial indexes.
-        [IncidentState::Firing] => only.texts.push("i.state = 'firing'".into()),
         states => {
+            if states.iter().all(|state| state.is_open()) {
+                // Letter for letter the condition of the partial indexes.
+                only.texts.push("i.ended_at IS NULL".into());
+            }
             let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
             only.texts.push(format!("i.state IN ({})", names.join(", ")));
         }

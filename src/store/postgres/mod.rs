@@ -4,6 +4,7 @@
 //! start and stop; `engine` hands each method of the traits to the module that implements it.
 
 mod accept;
+mod acts;
 mod address;
 mod admin;
 mod anchors;

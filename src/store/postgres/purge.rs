@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::acts;
 use super::error::DbError;
 use super::incidents;
 use super::lanes::lock_lanes;
@@ -28,7 +29,7 @@ const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN $1 ELSE $2 END
         OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done){OF_INCIDENT}) OFFSET 0)";
 /// What [`EXPIRED`] adds where events of open incidents stay.
-const OF_INCIDENT: &str = " OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')";
+const OF_INCIDENT: &str = " OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.ended_at IS NULL)";
 
 fn expired(keep: Retention) -> String {
     EXPIRED.replace("{OF_INCIDENT}", if keep.open_incidents { OF_INCIDENT } else { "" })
@@ -84,5 +85,6 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
         remove_messages(tx, &messages.into_iter().collect()).await?;
     }
     incidents::remove(tx, &candidates.incidents, keep.sent_before).await?;
+    acts::purge_presses(tx, keep.sent_before).await?;
     Ok(removed)
 }

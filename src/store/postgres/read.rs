@@ -11,8 +11,8 @@ use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
 use crate::store::{
-    EventBodies, HeartbeatRow, IncidentCount, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
-    PendingDelivery, State, Stats, source_lane,
+    EventBodies, HeartbeatRow, IncidentCount, IncidentState, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow,
+    PastDelivery, PendingDelivery, State, Stats, source_lane,
 };
 
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those that are not sought.
@@ -224,8 +224,12 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
             month_sent: get(row, 4)?,
         });
     }
-    for row in &tx.query("SELECT rank, count(*) FROM incident WHERE state = 'firing' GROUP BY rank ORDER BY rank", &[]).await? {
-        stats.incidents.push(IncidentCount { rank: row.count(0)?, count: row.count(1)? });
+    for row in &tx.query("SELECT rank, state, count(*) FROM incident WHERE ended_at IS NULL GROUP BY rank, state ORDER BY rank, state", &[]).await? {
+        stats.incidents.push(IncidentCount {
+            rank: row.count(0)?,
+            state: row.named(1, IncidentState::parse, "incident's state")?,
+            count: row.count(2)?,
+        });
     }
     Ok(stats)
 }

@@ -49,7 +49,7 @@ impl Reports {
             "SELECT {INCIDENT}, i.lead FROM incident i WHERE i.id IN (
                  SELECT newest.id FROM unnest($1::text[]) AS n (key) CROSS JOIN LATERAL (
                      SELECT k.id FROM incident k WHERE k.key = n.key ORDER BY coalesce(k.ended_at, 9223372036854775807) DESC, k.id DESC LIMIT 1) AS newest
-                 UNION SELECT l.id FROM incident l WHERE l.state = 'firing' AND l.lead = ANY ($2::bigint[]))
+                 UNION SELECT l.id FROM incident l WHERE l.ended_at IS NULL AND l.lead = ANY ($2::bigint[]))
              ORDER BY i.key, i.id FOR UPDATE OF i"
         );
         let rows = tx.query(&sql, &[&keys, &leads]).await?;
@@ -100,7 +100,7 @@ impl Reports {
         reported
     }
 
-    fn change(&mut self, place: usize, Change { incident, rows }: Change) {
+    fn change(&mut self, place: usize, Change { incident, rows, .. }: Change) {
         let entry = &mut self.entries[place];
         entry.incident = incident;
         entry.changed = true;
@@ -118,7 +118,7 @@ impl Reports {
             self.change(place, regroup(known, report, event.id, event.received_at));
             return Some(place);
         }
-        let Change { incident, rows } = open(report, event.id, event.received_at)?;
+        let Change { incident, rows, .. } = open(report, event.id, event.received_at)?;
         let lead = leads.first().copied().unwrap_or_default();
         Some(self.add(Entry { incident, lead, is_new: true, changed: false, rows }))
     }
@@ -165,6 +165,8 @@ fn columns<'a>(entries: &'a [&'a Entry]) -> Columns<'a> {
         .with("heard_at", each().map(|i| i.heard_at))
         .with("ended_at", each().map(|i| i.ended_at))
         .with("truncated", each().map(|i| i.truncated))
+        .with("acks", each().map(|i| i.acks.to_stored()))
+        .with("wake_at", each().map(Incident::wake_at))
         .with("alerts", each().map(|i| write_incident_alerts(&i.alerts)))
 }
 

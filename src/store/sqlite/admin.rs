@@ -18,7 +18,7 @@ fn invalid(text: String) -> DbError {
     DbError::Undo(StoreError::Invalid(text))
 }
 
-fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, DbError> {
+pub(super) fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY}, l.key, l.outlet, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND m.done = 0)
          FROM delivery d JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1"

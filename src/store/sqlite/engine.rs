@@ -223,6 +223,10 @@ impl MaintenanceStore for SqliteStore {
         self.write(512, move |db| incidents::end_stale(db, heard_before, now, limit)).await
     }
 
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        self.write(512, move |db| acts::wake(db, now, limit)).await
+    }
+
     async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
         self.write(512, move |db| incidents::give_up_edits(db, ended_before, now)).await
     }
@@ -276,6 +280,10 @@ impl OperatorStore for SqliteStore {
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
         let (ids, reason) = (ids.to_vec(), reason.to_owned());
         self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
+    }
+
+    async fn act(&self, act: Act) -> Result<Acted, StoreError> {
+        self.write(2048, move |db| acts::act(db, &act)).await
     }
 
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {

@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
+use super::acts;
 use super::anchors;
 use super::error::DbError;
 use super::rows::{delivery_row, find_incident, insert};
@@ -31,12 +32,11 @@ pub(super) fn report(db: &Connection, event: &PreparedEvent) -> Result<Vec<Optio
 fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: UnixMs) -> Result<Option<IncidentId>, DbError> {
     let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ({NEWEST})"))?;
     let newest = select.query_row([&report.key], |row| incident(row, 0)).optional()?;
-    let was = newest.as_ref().map(|incident| incident.state);
     match step(newest, report, event, now) {
         Step::Nothing => Ok(None),
         Step::Attached(id) => Ok(Some(id)),
         Step::Changed(change) => {
-            update(db, &change, was != Some(change.incident.state))?;
+            update(db, &change)?;
             Ok(Some(change.incident.id))
         }
         Step::Another => {
@@ -45,7 +45,7 @@ fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: Uni
                 let change = regroup(known, report, event, now);
                 let Change { incident: Incident { id, key, group_key, .. }, .. } = &change;
                 db.prepare_cached("UPDATE incident SET key = ?2, group_key = ?3 WHERE id = ?1")?.execute(params![id.0, key, group_key])?;
-                update(db, &change, !change.incident.state.is_open())?;
+                update(db, &change)?;
                 return Ok(Some(*id));
             }
             open_new(report, event, now).map(|change| open(db, &change, leads.first().copied().unwrap_or_default())).transpose()
@@ -56,7 +56,7 @@ fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: Uni
 /// The open incident, of another key, that the report goes on with.
 fn regrouped(db: &Connection, report: &IncidentReport, leads: &[i64]) -> Result<Option<Incident>, DbError> {
     const MARKS: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
-    let sql = format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_lead WHERE i.lead IN ({MARKS}) AND i.state = 'firing' ORDER BY i.id");
+    let sql = format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_lead WHERE i.lead IN ({MARKS}) AND i.ended_at IS NULL ORDER BY i.id");
     let mut select = db.prepare_cached(&sql)?;
     let sought = (0..MAX_LEADS).map(|place| leads.get(place).copied());
     for candidate in select.query_map(params_from_iter(sought), |row| incident(row, 0))? {
@@ -68,7 +68,7 @@ fn regrouped(db: &Connection, report: &IncidentReport, leads: &[i64]) -> Result<
     Ok(None)
 }
 
-fn open(db: &Connection, Change { incident, rows }: &Change, lead: i64) -> Result<IncidentId, DbError> {
+fn open(db: &Connection, Change { incident, rows, .. }: &Change, lead: i64) -> Result<IncidentId, DbError> {
     insert!(db, "incident", {
         key: incident.key,
         source: incident.source,
@@ -91,14 +91,13 @@ fn open(db: &Connection, Change { incident, rows }: &Change, lead: i64) -> Resul
 }
 
 /// Writes what became of an incident that existed. Most reports leave its state as it is, and the indexes that depend on it.
-fn update(db: &Connection, change: &Change, ends_or_reopens: bool) -> Result<(), DbError> {
-    let Change { incident: i, rows } = change;
+fn update(db: &Connection, change: &Change) -> Result<(), DbError> {
+    let Change { incident: i, rows, answered } = change;
     let mut update =
         db.prepare_cached("UPDATE incident SET title = ?2, rank = ?3, version = ?4, heard_at = ?5, truncated = ?6, alerts = ?7 WHERE id = ?1")?;
     update.execute(params![i.id.0, i.title, i.rank, i.version, i.heard_at, i.truncated, write_incident_alerts(&i.alerts)])?;
-    if ends_or_reopens {
-        let mut update = db.prepare_cached("UPDATE incident SET state = ?2, ended_at = ?3 WHERE id = ?1")?;
-        update.execute(params![i.id.0, i.state.as_str(), i.ended_at])?;
+    if *answered {
+        acts::set_answer(db, i)?;
     }
     anchors::mark_dirty(db, i.id)?;
     rows.iter().try_for_each(|row| timeline::add(db, i.id, row))
@@ -107,7 +106,7 @@ fn update(db: &Connection, change: &Change, ends_or_reopens: bool) -> Result<(),
 /// [`crate::store::MaintenanceStore::end_stale_incidents`].
 pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, DbError> {
     let mut select = db.prepare_cached(
-        "SELECT id, heard_at FROM incident INDEXED BY incident_open WHERE state = 'firing' AND heard_at < ?1 ORDER BY heard_at LIMIT ?2",
+        "SELECT id, heard_at FROM incident INDEXED BY incident_open WHERE ended_at IS NULL AND heard_at < ?1 ORDER BY heard_at LIMIT ?2",
     )?;
     let rows = select.query_map(params![heard_before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| Ok((IncidentId(row.get(0)?), row.get(1)?)))?;
     let silent: Vec<(IncidentId, UnixMs)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -193,9 +192,11 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     let limit = conditions.pop().unwrap_or_default();
     match filter.states.as_slice() {
         [] => {}
-        // Letter for letter the condition of the partial indexes.
-        [IncidentState::Firing] => conditions.push("i.state = 'firing'".into()),
         states => {
+            if states.iter().all(|state| state.is_open()) {
+                // Letter for letter the condition of the partial indexes.
+                conditions.push("i.ended_at IS NULL".into());
+            }
             let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
             conditions.push(format!("i.state IN ({})", names.join(", ")));
         }

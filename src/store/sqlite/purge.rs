@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 
+use super::acts;
 use super::error::DbError;
 use super::incidents;
 use super::relocate::shrink;
@@ -29,7 +30,7 @@ pub(super) struct Candidates {
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?1
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END
         OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)
-        OR ?4 AND EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')))";
+        OR ?4 AND EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.ended_at IS NULL)))";
 
 /// Looks for at most `limit` events, and as many messages and incidents that nothing refers to any more. Read only.
 pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, DbError> {
@@ -78,6 +79,7 @@ pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -
     for incident in &candidates.incidents {
         incidents::remove(db, *incident, keep.sent_before)?;
     }
+    acts::purge_presses(db, keep.sent_before)?;
     vacuum(db)?;
     Ok(removed)
 }

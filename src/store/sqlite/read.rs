@@ -9,8 +9,8 @@ use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
 use crate::store::{
-    EventBodies, HeartbeatRow, IncidentCount, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
-    PendingDelivery, State, Stats, source_lane,
+    EventBodies, HeartbeatRow, IncidentCount, IncidentState, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow,
+    PastDelivery, PendingDelivery, State, Stats, source_lane,
 };
 
 /// The order of an outlet's lanes: all of it comes from the index.
@@ -222,9 +222,12 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
         })
     })?;
     stats.outlets = rows.collect::<rusqlite::Result<_>>()?;
-    let mut incidents =
-        db.prepare_cached("SELECT rank, count(*) FROM incident INDEXED BY incident_open WHERE state = 'firing' GROUP BY rank ORDER BY rank")?;
-    let rows = incidents.query_map([], |row| Ok(IncidentCount { rank: row.get(0)?, count: count(row, 1)? }))?;
+    let mut incidents = db.prepare_cached(
+        "SELECT rank, state, count(*) FROM incident INDEXED BY incident_open WHERE ended_at IS NULL GROUP BY rank, state ORDER BY rank, state",
+    )?;
+    let rows = incidents.query_map([], |row| {
+        Ok(IncidentCount { rank: row.get(0)?, state: row.named(1, IncidentState::parse, "incident's state")?, count: count(row, 2)? })
+    })?;
     stats.incidents = rows.collect::<rusqlite::Result<_>>()?;
     Ok(stats)
 }

@@ -23,11 +23,21 @@ pub enum TimelineKind {
     GivenUp,
     /// A channel that was notified of it does not exist any more.
     Lost,
+    /// Somebody is on it.
+    Acked,
+    /// Somebody is on it until a time.
+    Snoozed,
+    /// Nobody is on it any more.
+    Unacked,
+    /// People were reminded that it still fires and that somebody is on it.
+    Reminded,
+    /// Somebody closed it.
+    Closed,
 }
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 7] = [
+    pub const ALL: [TimelineKind; 12] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
@@ -35,6 +45,11 @@ impl TimelineKind {
         TimelineKind::Reposted,
         TimelineKind::GivenUp,
         TimelineKind::Lost,
+        TimelineKind::Acked,
+        TimelineKind::Snoozed,
+        TimelineKind::Unacked,
+        TimelineKind::Reminded,
+        TimelineKind::Closed,
     ];
 
     /// The name in SQL and the API.
@@ -47,6 +62,11 @@ impl TimelineKind {
             TimelineKind::Reposted => "reposted",
             TimelineKind::GivenUp => "given_up",
             TimelineKind::Lost => "lost",
+            TimelineKind::Acked => "acked",
+            TimelineKind::Snoozed => "snoozed",
+            TimelineKind::Unacked => "unacked",
+            TimelineKind::Reminded => "reminded",
+            TimelineKind::Closed => "closed",
         }
     }
 
@@ -108,6 +128,8 @@ pub struct IncidentDetail {
 pub struct IncidentCount {
     /// 0 critical .. 3 info.
     pub rank: u8,
+    /// Its state.
+    pub state: IncidentState,
     /// How many.
     pub count: u64,
 }

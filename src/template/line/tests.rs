@@ -57,7 +57,7 @@ impl Told {
             group_labels: labels(&[("alertname", alerts[0].0.name()), ("zone", "eu-1")]),
             ..Event::default()
         };
-        Self { alerts, new, event, incident: Some(IncidentView { number: 1842, first_notified: None }) }
+        Self { alerts, new, event, incident: Some(IncidentView { number: 1842, ..IncidentView::default() }) }
     }
 
     fn firing(alerts: Vec<Alert>, new: usize) -> Self {
@@ -77,7 +77,7 @@ impl Told {
             event: &self.event,
             details_url: "",
             notes: &[],
-            incident: self.incident,
+            incident: self.incident.as_ref(),
             language,
             now: Now { at: at(0), zone: &TimeZone::UTC },
             scale: &scale,
@@ -210,7 +210,7 @@ fn the_end_is_green_only_when_all_of_it_is_over() {
 #[test]
 fn a_message_of_its_own_says_when_the_first_was() {
     let incident = |first_notified| Told { incident: first_notified, ..Told::firing(vec![disk(1, "critical"), disk(2, "critical")], 1) };
-    let again = incident(Some(IncidentView { number: 7, first_notified: Some(at(-55)) }));
+    let again = incident(Some(IncidentView { number: 7, first_notified: Some(at(-55)), ..IncidentView::default() }));
     assert_eq!(again.text(Again, En), "🔴 Still firing, 1h: DiskFull · eu-1 · 2 critical #7, first notified 02:05 UTC");
     assert_eq!(again.text(Again, Zh), "🔴 持续1小时未恢复：DiskFull · eu-1 · 2 条严重 #7，首次通知 02:05 UTC");
     assert!(again.text(News, En).ends_with("\n2 critical firing #7, first notified 02:05 UTC"));

@@ -32,7 +32,8 @@ pub fn message_links(input: &Scene<'_>) -> Vec<Link> {
         _ => Vec::new(),
     };
     let last = found.iter().position(|(kind, ..)| *kind == LinkKind::Source).unwrap_or(found.len());
-    found.insert(last, (LinkKind::Details, "details", web(input.details_url)));
+    let details = if input.incident.is_some_and(|incident| incident.acts) { "details_ack" } else { "details" };
+    found.insert(last, (LinkKind::Details, details, web(input.details_url)));
     found.retain(|(_, _, url)| !url.is_empty());
     found.into_iter().map(|(kind, key, url)| Link { kind, label: words::own(input.language, key).to_owned(), url }).collect()
 }

@@ -119,12 +119,56 @@ pub struct Now<'a> {
 }
 
 /// The incident of a page, as readers see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncidentView {
     /// Its number.
     pub number: i64,
     /// When the channel was notified of it first: of a further message about it, where the first one cannot be edited or answered.
     pub first_notified: Option<Timestamp>,
+    /// Who is on it, or why nobody is any more; `None` where that was never asked.
+    pub answer: Option<AnswerView>,
+    /// Whether readers can act on the page of the message, as nothing in the message lets them.
+    pub acts: bool,
+}
+
+/// Who is on an incident, as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerView {
+    /// Somebody is.
+    Acked {
+        /// The name.
+        name: String,
+        /// The way in which it was said: `Telegram`, `API`.
+        via: String,
+        /// Since when.
+        at: Timestamp,
+        /// Until when, for a snooze.
+        until: Option<Timestamp>,
+        /// Alerts that fire and that nobody is on.
+        left: usize,
+    },
+    /// Nobody is any more: something more severe fires than was acked.
+    Worse {
+        /// The most severe that was acked.
+        was: Severity,
+    },
+    /// Nobody is any more: a snooze ended.
+    SnoozeEnded {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nobody is any more: nothing was heard of an ack for long.
+    Expired {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nobody is any more: somebody said so.
+    Unacked {
+        /// Who.
+        name: String,
+    },
+    /// Somebody closed it by hand.
+    Closed,
 }
 
 /// Everything a page is rendered from.
@@ -149,7 +193,7 @@ pub struct ViewInput<'a> {
     /// Notes that Watchfire adds: a template failed and the built-in one was used, values were shortened, the message waited long.
     pub notes: &'a [String],
     /// The incident that it is about.
-    pub incident: Option<IncidentView>,
+    pub incident: Option<&'a IncidentView>,
     /// The words' language.
     pub language: Language,
     /// When and where it is read.

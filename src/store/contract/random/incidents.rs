@@ -122,7 +122,7 @@ impl Run {
         let mut open: Vec<IncidentCount> = Vec::new();
         for rank in 0..4 {
             let count = all.iter().filter(|incident| incident.state.is_open() && incident.rank == rank).count() as u64;
-            open.extend((count > 0).then_some(IncidentCount { rank, count }));
+            open.extend((count > 0).then_some(IncidentCount { rank, state: IncidentState::Firing, count }));
         }
         assert_eq!(self.store.stats().await.unwrap().incidents, open);
     }

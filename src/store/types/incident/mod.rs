@@ -2,6 +2,7 @@
 //!
 //! [`Incident::apply`] is the only way in which an event changes an incident; both engines call it in the transaction that accepts the event.
 
+mod ack;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::{EventId, IncidentId, UnixMs};
+
+pub(in crate::store) use ack::Answered;
+pub use ack::{Ack, AckRules, Acks, Act, ActOn, ActResult, Acted, Actor, PressKey, ShownIn, UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
 pub const MAX_INCIDENT_ALERTS: usize = 1024;
@@ -24,22 +28,32 @@ pub const TWIN_DISAGREEMENT_MS: i64 = 60_000;
 pub enum IncidentState {
     /// Something of it fires, or nothing proves that it does not.
     Firing,
+    /// The same, and somebody is on all that fires.
+    Acked,
+    /// The same, and somebody wants to hear of it again at a time.
+    Snoozed,
     /// Every alert of it was reported resolved.
     Resolved,
     /// Nothing was reported about it for so long that nobody knows.
     Stale,
+    /// Somebody closed it by hand. What its sender reports of what was known then changes nothing.
+    Closed,
 }
 
 impl IncidentState {
     /// All states.
-    pub const ALL: [IncidentState; 3] = [IncidentState::Firing, IncidentState::Resolved, IncidentState::Stale];
+    pub const ALL: [IncidentState; 6] =
+        [IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed, IncidentState::Resolved, IncidentState::Stale, IncidentState::Closed];
 
     /// The name in SQL, metrics and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             IncidentState::Firing => "firing",
+            IncidentState::Acked => "acked",
+            IncidentState::Snoozed => "snoozed",
             IncidentState::Resolved => "resolved",
             IncidentState::Stale => "stale",
+            IncidentState::Closed => "closed",
         }
     }
 
@@ -50,7 +64,7 @@ impl IncidentState {
 
     /// Whether it goes on.
     pub fn is_open(self) -> bool {
-        self == IncidentState::Firing
+        matches!(self, IncidentState::Firing | IncidentState::Acked | IncidentState::Snoozed)
     }
 }
 
@@ -89,6 +103,8 @@ pub struct IncidentReport {
     pub opens: bool,
     /// An incident that ended no longer ago than this goes on under its number, in milliseconds.
     pub reopen_within: i64,
+    /// An incident that was closed by hand stays closed for this long while nothing new fires, in milliseconds.
+    pub closed_for: i64,
 }
 
 impl IncidentReport {
@@ -218,6 +234,8 @@ pub struct Incident {
     pub alerts: Vec<IncidentAlert>,
     /// Whether alerts that are not resolved were left out of `alerts`. Then only a report of the whole group proves that all are resolved.
     pub truncated: bool,
+    /// Who is on it.
+    pub acks: Acks,
 }
 
 impl Incident {
@@ -241,6 +259,7 @@ impl Incident {
             ended_at: None,
             alerts: Vec::new(),
             truncated: false,
+            acks: Acks::default(),
         };
         incident.apply(report, event, now);
         Some(incident)
@@ -250,7 +269,8 @@ impl Incident {
     pub fn takes(&self, report: &IncidentReport, now: UnixMs) -> bool {
         match (self.state, self.ended_at) {
             // Of a stale one nobody knew whether it was over.
-            (IncidentState::Firing | IncidentState::Stale, _) | (IncidentState::Resolved, None) => true,
+            (IncidentState::Firing | IncidentState::Acked | IncidentState::Snoozed | IncidentState::Stale | IncidentState::Closed, _)
+            | (IncidentState::Resolved, None) => true,
             // A resolved alert that is reported once more opens nothing, however late.
             (IncidentState::Resolved, Some(ended)) => !report.fires() || now - report.reopen_within <= ended,
         }
@@ -286,17 +306,27 @@ impl Incident {
             self.truncated |= self.alerts[MAX_INCIDENT_ALERTS..].iter().any(|alert| alert.state != AlertState::Resolved);
             self.alerts.truncate(MAX_INCIDENT_ALERTS);
         }
-        self.conclude(report.fires(), now);
+        self.unack_for_worse(now);
+        self.conclude(report, now);
     }
 
     /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires. A stale one goes on
-    /// only when something of it `fires`.
-    fn conclude(&mut self, fires: bool, now: UnixMs) {
+    /// only when something of it fires, and one that was closed by hand only with something new, or when it has been closed for long.
+    fn conclude(&mut self, report: &IncidentReport, now: UnixMs) {
         let ranks = |firing: bool| self.alerts.iter().filter(|alert| !firing || alert.state == AlertState::Firing).map(|alert| alert.rank).min();
         self.rank = ranks(true).or_else(|| ranks(false)).unwrap_or(3);
         if self.truncated || self.alerts.iter().any(|alert| alert.state != AlertState::Resolved) {
-            if fires || self.state != IncidentState::Stale {
-                (self.state, self.ended_at) = (IncidentState::Firing, None);
+            let goes_on = match self.state {
+                IncidentState::Stale => report.fires(),
+                IncidentState::Closed => {
+                    let is_new = self.alerts.iter().any(|alert| alert.state == AlertState::Firing && alert.fired == self.version);
+                    is_new || (report.fires() && self.acks.closed_at.is_none_or(|closed| now - closed >= report.closed_for))
+                }
+                _ => true,
+            };
+            if goes_on {
+                self.acks.closed_at = None;
+                (self.state, self.ended_at) = (self.open_state(), None);
             }
         } else if self.state != IncidentState::Resolved {
             (self.state, self.ended_at) = (IncidentState::Resolved, Some(now));

@@ -29,6 +29,7 @@ fn report(alerts: &[ReportedAlert]) -> IncidentReport {
         all_resolved: false,
         opens: true,
         reopen_within: 10 * MIN,
+        closed_for: 9 * 3_600_000,
     }
 }
 

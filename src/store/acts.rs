@@ -1,0 +1,140 @@
+//! Acts of both engines: which alerts somebody means, and by which deliveries channels ring.
+//!
+//! The engines read, lock and write; what is decided is decided here.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::copies::Requeued;
+use super::{Act, ActResult, AlertState, Anchor, Incident, Mode, NewDelivery, ShownIn, State};
+use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
+
+/// Deliveries of an incident, the newest first, among which those are looked for by which its channels ring.
+pub(super) const MAX_CANDIDATES: i64 = 500;
+/// Presses that one step of purging removes.
+pub(super) const PRESS_BATCH: i64 = 1000;
+
+/// The alerts that a message showed: its channel was notified of them, and they had begun to fire by then.
+pub(super) fn shown(shown: &ShownIn, incident: &Incident, anchors: &[Anchor]) -> HashSet<u64> {
+    let of_channel = anchors.iter().filter(|anchor| anchor.channel == shown.channel);
+    let notified: HashSet<u64> = of_channel.flat_map(|anchor| &anchor.notified).map(|one| one.fingerprint).collect();
+    let had_begun = |alert: &super::IncidentAlert| match shown.version {
+        0 => alert.changed_at <= shown.formed_at,
+        version => alert.fired <= version,
+    };
+    let meant = incident.alerts.iter().filter(|alert| notified.contains(&alert.fingerprint) && had_begun(alert));
+    meant.map(|alert| alert.fingerprint).collect()
+}
+
+/// The alerts of another open incident that are the same as those of one on which somebody acts: same fingerprint, same start.
+pub(super) fn same_alerts(of: &Incident, meant: Option<&HashSet<u64>>, other: &Incident) -> HashSet<u64> {
+    let is_meant = |fingerprint: &u64| meant.is_none_or(|meant| meant.contains(fingerprint));
+    let own: HashSet<_> = of
+        .alerts
+        .iter()
+        .filter(|alert| alert.state != AlertState::Resolved && is_meant(&alert.fingerprint))
+        .map(|alert| (alert.fingerprint, alert.start))
+        .collect();
+    let same = other.alerts.iter().filter(|alert| alert.state != AlertState::Resolved && own.contains(&(alert.fingerprint, alert.start)));
+    same.map(|alert| alert.fingerprint).collect()
+}
+
+/// Whether what somebody does holds for the same alerts in other incidents, too.
+pub(super) fn spreads(verb: Verb) -> bool {
+    matches!(verb, Verb::Ack | Verb::Snooze | Verb::Unack)
+}
+
+/// Whether an incident that was found by its alerts is worth a word.
+pub(super) fn is_told(result: &ActResult) -> bool {
+    matches!(result, ActResult::Acked { .. } | ActResult::Unacked)
+}
+
+/// A delivery by which a channel may ring.
+pub(super) struct Candidate {
+    pub(super) id: DeliveryId,
+    pub(super) event: EventId,
+    pub(super) lane: i64,
+    pub(super) channel: String,
+}
+
+/// Of candidates, the newest first, the one of each lane whose event reported something that still fires, on channels that know the incident.
+pub(super) fn to_ring(incident: &Incident, anchors: &[Anchor], candidates: Vec<Candidate>) -> Vec<DeliveryId> {
+    let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
+    let events: HashSet<EventId> = firing.map(|alert| alert.event).collect();
+    let knows = |channel: &str| anchors.iter().any(|anchor| anchor.channel == channel);
+    let mut of_lane: BTreeMap<i64, DeliveryId> = BTreeMap::new();
+    for candidate in candidates.into_iter().filter(|candidate| events.contains(&candidate.event) && knows(&candidate.channel)) {
+        of_lane.entry(candidate.lane).or_insert(candidate.id);
+    }
+    of_lane.into_values().collect()
+}
+
+/// The delivery by which a channel rings once more about an incident.
+pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs) -> NewDelivery {
+    NewDelivery {
+        mode: Mode::Queued,
+        state: State::Waiting,
+        reason: Some(why.to_owned()),
+        incident: Some(incident).into(),
+        ..old.replacement(None, now)
+    }
+}
+
+/// What a press did, as a store keeps it.
+pub(super) fn write_outcome(results: &[(IncidentId, ActResult)]) -> String {
+    let results: Vec<(i64, &ActResult)> = results.iter().map(|(id, result)| (id.0, result)).collect();
+    serde_json::json!(results).to_string()
+}
+
+/// The same back.
+pub(super) fn read_outcome(stored: &str) -> Vec<(IncidentId, ActResult)> {
+    let results: Vec<(i64, ActResult)> = serde_json::from_str(stored).unwrap_or_default();
+    results.into_iter().map(|(id, result)| (IncidentId(id), result)).collect()
+}
+
+/// What is done to incidents, one after the other, on rows that are locked. `known` are those that were asked for and all others of their senders.
+pub(super) struct Acting<'a> {
+    act: &'a Act,
+    pub(super) results: Vec<(IncidentId, ActResult)>,
+    /// What changed, each with what its timeline says and why its channels ring.
+    pub(super) changed: Vec<(Incident, super::Answered)>,
+}
+
+impl<'a> Acting<'a> {
+    pub(super) fn new(act: &'a Act) -> Self {
+        Self { act, results: Vec::new(), changed: Vec::new() }
+    }
+
+    /// Acts on what somebody named; `anchors` are those of the incidents of which only what a message showed is meant.
+    pub(super) fn run(mut self, known: &BTreeMap<IncidentId, Incident>, anchors: &BTreeMap<IncidentId, Vec<Anchor>>) -> Self {
+        let named: HashSet<IncidentId> = self.act.on.iter().map(|on| on.incident).collect();
+        for on in &self.act.on {
+            let Some(incident) = known.get(&on.incident) else {
+                self.results.push((on.incident, ActResult::Unknown));
+                continue;
+            };
+            let only = on.shown.as_ref().map(|s| shown(s, incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice)));
+            self.one(incident, only.as_ref(), true);
+            if !spreads(self.act.verb) {
+                continue;
+            }
+            for other in known.values().filter(|other| other.state.is_open() && other.source == incident.source && !named.contains(&other.id)) {
+                let same = same_alerts(incident, only.as_ref(), other);
+                if !same.is_empty() && !self.results.iter().any(|(id, _)| *id == other.id) {
+                    self.one(other, Some(&same), false);
+                }
+            }
+        }
+        self
+    }
+
+    fn one(&mut self, incident: &Incident, only: Option<&HashSet<u64>>, named: bool) {
+        let mut incident = incident.clone();
+        let (result, answered) = incident.act(self.act, only);
+        if named || is_told(&result) {
+            self.results.push((incident.id, result));
+        }
+        if let Some(answered) = answered {
+            self.changed.push((incident, answered));
+        }
+    }
+}

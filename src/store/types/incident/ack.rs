@@ -1,0 +1,419 @@
+//! Who is on an incident: acks, snoozes, their ends, and what a press does. Pure.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AlertState, Incident, IncidentState};
+use crate::model::{IncidentId, Severity, UnixMs, Verb, format_duration};
+use crate::store::{AcceptedDelivery, TimelineKind, TimelineRow};
+
+/// Somebody who acts on an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Actor {
+    /// Who, for machines: the same person by the same way has the same id (`telegram:1234`, `credential:alice`, `link:ops-sms +8613…`).
+    pub id: String,
+    /// The name that people read.
+    pub name: String,
+    /// The way: `Telegram`, `API`, `link`.
+    pub via: String,
+}
+
+/// Somebody is on some alerts of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// Who.
+    pub by: Actor,
+    /// Since when.
+    pub at: UnixMs,
+    /// Until when, for a snooze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixMs>,
+    /// When people are reminded of it; `None` once they were, and for a snooze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_at: Option<UnixMs>,
+    /// When they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<UnixMs>,
+    /// Without a sign of life it ends then; `None` for a snooze, which has an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMs>,
+    /// The most severe of its alerts: 0 critical .. 3 info. What is more severe ends it.
+    pub rank: u8,
+    /// The alerts, by their fingerprints.
+    pub alerts: Vec<u64>,
+}
+
+impl Ack {
+    /// When it ends or people are reminded of it.
+    fn wake_at(&self) -> Option<UnixMs> {
+        [self.until, self.remind_at, self.expires_at].into_iter().flatten().min()
+    }
+}
+
+/// When the last ack ended, and why, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unacked {
+    /// When.
+    pub at: UnixMs,
+    /// Why.
+    pub why: UnackReason,
+}
+
+/// Why an ack ended while its alerts went on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnackReason {
+    /// Something more severe fires than was acked.
+    Worse {
+        /// The most severe that was acked: 0 critical .. 3 info.
+        was: u8,
+        /// The most severe that fires.
+        is: u8,
+    },
+    /// Its time was over.
+    SnoozeEnded {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nothing was heard of it for long.
+    Expired {
+        /// Whose it was.
+        name: String,
+        /// For how long it had lasted, in seconds.
+        seconds: u64,
+    },
+    /// Somebody said so.
+    By {
+        /// Who.
+        name: String,
+    },
+}
+
+impl UnackReason {
+    /// In words, for timelines and logs.
+    pub fn text(&self) -> String {
+        let severity = |rank: u8| Severity::from_rank(rank.into()).as_str();
+        match self {
+            Self::Worse { was, is } => format!("was acked at {}, now it is {}", severity(*was), severity(*is)),
+            Self::SnoozeEnded { name } => format!("the snooze by {name} ended"),
+            Self::Expired { name, seconds } => {
+                format!("acked by {name} {} ago, and nothing was heard since", format_duration(Duration::from_secs(*seconds)))
+            }
+            Self::By { name } => format!("unacked by {name}"),
+        }
+    }
+}
+
+/// Who is on an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acks {
+    /// The acks, oldest first. An alert is in at most one of them.
+    pub list: Vec<Ack>,
+    /// The end of the last one that ended while its alerts went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unacked: Option<Unacked>,
+    /// When somebody closed the incident by hand; `None` once it is open again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<UnixMs>,
+}
+
+impl Acks {
+    /// The ack that an alert is part of.
+    pub fn of(&self, fingerprint: u64) -> Option<&Ack> {
+        self.list.iter().find(|ack| ack.alerts.contains(&fingerprint))
+    }
+
+    /// As a store keeps it; `None` when there is nothing to keep.
+    pub fn to_stored(&self) -> Option<String> {
+        (*self != Self::default()).then(|| serde_json::json!(self).to_string())
+    }
+
+    /// From what a store keeps. What this version cannot read is nobody's ack: it rings rather than not.
+    pub fn from_stored(stored: Option<&str>) -> Self {
+        stored.and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default()
+    }
+
+    /// Takes alerts out of all acks, and says whose they were.
+    fn release(&mut self, alerts: &HashSet<u64>) -> Vec<Actor> {
+        let mut from = Vec::new();
+        for ack in &mut self.list {
+            let before = ack.alerts.len();
+            ack.alerts.retain(|fingerprint| !alerts.contains(fingerprint));
+            if ack.alerts.len() < before && !from.contains(&ack.by) {
+                from.push(ack.by.clone());
+            }
+        }
+        self.list.retain(|ack| !ack.alerts.is_empty());
+        from
+    }
+}
+
+/// When acks are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AckRules {
+    /// People are reminded of an ack after this, in milliseconds.
+    pub remind_after: i64,
+    /// An ack without a sign of life ends after this, in milliseconds.
+    pub expires_after: i64,
+}
+
+/// What somebody does about incidents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Where it came from, and the id of the event there: the same twice counts once.
+    pub press: PressKey,
+    /// What is to be done. [`Verb::Silence`] changes nothing of an incident.
+    pub verb: Verb,
+    /// Until when, for a snooze.
+    pub until: Option<UnixMs>,
+    /// Who.
+    pub by: Actor,
+    /// On which incidents.
+    pub on: Vec<ActOn>,
+    /// When acks are forgotten.
+    pub rules: AckRules,
+    /// Now.
+    pub now: UnixMs,
+}
+
+/// What a press is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PressKey {
+    /// `slack`, `telegram`, `api`, `link`.
+    pub platform: String,
+    /// The id of the event there.
+    pub event_id: String,
+}
+
+/// An incident, and what of it is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActOn {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Only what a message showed; `None`: all of it.
+    pub shown: Option<ShownIn>,
+}
+
+/// What of an incident a message showed: of what its channel was notified, what had begun to fire by then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownIn {
+    /// The message's channel.
+    pub channel: String,
+    /// The incident's version that it showed; 0 where that is not known.
+    pub version: i64,
+    /// When it was formed.
+    pub formed_at: UnixMs,
+}
+
+/// What an act did to one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActResult {
+    /// It is acked, or snoozed until then.
+    Acked {
+        /// Its alerts that are acked by this.
+        alerts: u32,
+        /// Those that fire and are not acked.
+        left: u32,
+        /// Until when.
+        until: Option<UnixMs>,
+        /// Who was on it before.
+        taken_from: Vec<String>,
+    },
+    /// The same person was on it already.
+    Already {
+        /// Since when.
+        since: UnixMs,
+    },
+    /// Nobody is on it any more.
+    Unacked,
+    /// Nobody was on it.
+    NotAcked,
+    /// It is closed.
+    Closed,
+    /// It is over, or what the message showed is.
+    Over {
+        /// Since when; `None` while others of its alerts go on.
+        since: Option<UnixMs>,
+    },
+    /// It is not stored any more.
+    Unknown,
+}
+
+/// What an act did.
+#[derive(Debug, Clone, Default)]
+pub struct Acted {
+    /// Whether the same press was taken before: nothing is done twice, and these are the results of then.
+    pub repeated: bool,
+    /// What it did to each incident that it was about, in their order; and to others in which the same alerts are.
+    pub results: Vec<(IncidentId, ActResult)>,
+    /// Deliveries by which channels ring, as accepted.
+    pub rings: Vec<AcceptedDelivery>,
+}
+
+/// What an act or a time changed of an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Answered {
+    /// What its timeline says.
+    pub(in crate::store) rows: Vec<TimelineRow>,
+    /// Whether its channels must ring, and why.
+    pub(in crate::store) rings: Option<String>,
+}
+
+impl Incident {
+    /// Whether somebody is on this alert.
+    pub fn is_acked(&self, fingerprint: u64) -> bool {
+        self.acks.of(fingerprint).is_some()
+    }
+
+    /// When its next ack ends, or people are reminded of one; `None` when it is over.
+    pub fn wake_at(&self) -> Option<UnixMs> {
+        if self.state.is_open() { self.acks.list.iter().filter_map(Ack::wake_at).min() } else { None }
+    }
+
+    /// Its alerts that are not over, among these.
+    fn open_alerts(&self, only: Option<&HashSet<u64>>) -> HashSet<u64> {
+        let is_meant = |fingerprint: &u64| only.is_none_or(|only| only.contains(fingerprint));
+        let open = self.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
+        open.map(|alert| alert.fingerprint).filter(is_meant).collect()
+    }
+
+    /// Its state while it goes on: of what fires, else of what is not over, all is acked, or not.
+    pub(super) fn open_state(&self) -> IncidentState {
+        let fires = self.alerts.iter().any(|alert| alert.state == AlertState::Firing);
+        let mut open = self.alerts.iter().filter(|alert| if fires { alert.state == AlertState::Firing } else { alert.state != AlertState::Resolved });
+        let (mut any, mut snoozed) = (false, true);
+        let all = open.all(|alert| {
+            any = true;
+            self.acks.of(alert.fingerprint).is_some_and(|ack| {
+                snoozed &= ack.until.is_some();
+                true
+            })
+        });
+        match (any && all && !self.truncated, snoozed) {
+            (false, _) => IncidentState::Firing,
+            (true, false) => IncidentState::Acked,
+            (true, true) => IncidentState::Snoozed,
+        }
+    }
+
+    /// Ends the acks when what has begun to fire in this version is more severe than what was acked.
+    pub(super) fn unack_for_worse(&mut self, now: UnixMs) {
+        let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
+        let is_worse = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked;
+        let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
+        self.acks.list.clear();
+        self.acks.unacked = Some(Unacked { at: now, why: UnackReason::Worse { was: acked, is: worst } });
+    }
+
+    /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
+    pub(in crate::store) fn act(&mut self, act: &Act, only: Option<&HashSet<u64>>) -> (ActResult, Option<Answered>) {
+        let now = act.now;
+        if !self.state.is_open() {
+            return (ActResult::Over { since: self.ended_at }, None);
+        }
+        let meant = self.open_alerts(only);
+        if meant.is_empty() {
+            return (ActResult::Over { since: None }, None);
+        }
+        let by = |what: String| format!("{what} by {} ({})", act.by.name, act.by.via);
+        let answered = |kind, text, rings| Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings });
+        let (result, answered) = match act.verb {
+            Verb::Ack | Verb::Snooze => return self.ack(act, &meant),
+            Verb::Unack => {
+                if self.acks.release(&meant).is_empty() {
+                    return (ActResult::NotAcked, None);
+                }
+                let why = by("unacked".into());
+                self.acks.unacked = Some(Unacked { at: now, why: UnackReason::By { name: act.by.name.clone() } });
+                (ActResult::Unacked, answered(TimelineKind::Unacked, why.clone(), Some(why)))
+            }
+            Verb::Close => {
+                self.acks.closed_at = Some(now);
+                (self.state, self.ended_at) = (IncidentState::Closed, Some(now));
+                (ActResult::Closed, answered(TimelineKind::Closed, by("closed".into()), None))
+            }
+            Verb::Silence => return (ActResult::NotAcked, None),
+        };
+        self.version += 1;
+        self.answer_state();
+        (result, answered)
+    }
+
+    fn ack(&mut self, act: &Act, meant: &HashSet<u64>) -> (ActResult, Option<Answered>) {
+        let now = act.now;
+        let own = self.acks.list.iter().find(|ack| ack.by.id == act.by.id && meant.iter().all(|one| ack.alerts.contains(one)));
+        if let Some(own) = own.filter(|own| act.verb == Verb::Ack && own.until.is_none() && own.reminded_at.is_none()) {
+            return (ActResult::Already { since: own.at }, None);
+        }
+        let since = own.map_or(now, |own| own.at);
+        let taken_from: Vec<String> = self.acks.release(meant).into_iter().filter(|actor| actor.id != act.by.id).map(|actor| actor.name).collect();
+        let rank = self.alerts.iter().filter(|alert| meant.contains(&alert.fingerprint)).map(|alert| alert.rank).min().unwrap_or(3);
+        let mut alerts: Vec<u64> = meant.iter().copied().collect();
+        alerts.sort_unstable();
+        let until = act.until.filter(|_| act.verb == Verb::Snooze);
+        let (remind_at, expires_at) = match until {
+            None => (Some(now + act.rules.remind_after), Some(now + act.rules.expires_after)),
+            Some(_) => (None, None),
+        };
+        self.acks.list.push(Ack { by: act.by.clone(), at: since, until, remind_at, reminded_at: None, expires_at, rank, alerts });
+        self.version += 1;
+        self.answer_state();
+        let left = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing && !self.is_acked(alert.fingerprint)).count();
+        let of = if left > 0 { format!("{} of {} alerts ", meant.len(), meant.len() + left) } else { String::new() };
+        let from = if taken_from.is_empty() { String::new() } else { format!(", taken over from {}", taken_from.join(", ")) };
+        let who = format!("by {} ({}){from}", act.by.name, act.by.via);
+        let (kind, text) = match until {
+            None => (TimelineKind::Acked, format!("{of}acked {who}")),
+            Some(until) => (TimelineKind::Snoozed, format!("{of}snoozed until {until} {who}")),
+        };
+        let row = TimelineRow { at: now, kind, channel: String::new(), text };
+        let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from };
+        (result, Some(Answered { rows: vec![row], rings: None }))
+    }
+
+    /// Ends the acks whose time has come, and notes of which people are to be reminded. `None` when nothing was due.
+    pub(in crate::store) fn wake(&mut self, now: UnixMs) -> Option<Answered> {
+        if self.wake_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        let (mut rows, mut rings) = (Vec::new(), None);
+        let mut row = |kind, text: String| {
+            rows.push(TimelineRow { at: now, kind, channel: String::new(), text: text.clone() });
+            rings = Some(text);
+        };
+        let mut ended = None;
+        self.acks.list.retain_mut(|ack| {
+            let why = if ack.until.is_some_and(|until| until <= now) {
+                UnackReason::SnoozeEnded { name: ack.by.name.clone() }
+            } else if ack.expires_at.is_some_and(|at| at <= now) {
+                UnackReason::Expired { name: ack.by.name.clone(), seconds: now.since(ack.at).as_secs() }
+            } else {
+                if ack.remind_at.is_some_and(|at| at <= now) {
+                    (ack.remind_at, ack.reminded_at) = (None, Some(now));
+                    let since = format_duration(Duration::from_secs(now.since(ack.at).as_secs()));
+                    row(TimelineKind::Reminded, format!("acked by {} {since} ago, and it still fires", ack.by.name));
+                }
+                return true;
+            };
+            row(TimelineKind::Unacked, why.text());
+            ended = Some(Unacked { at: now, why });
+            false
+        });
+        if ended.is_some() {
+            self.acks.unacked = ended;
+        }
+        self.version += 1;
+        self.answer_state();
+        Some(Answered { rows, rings })
+    }
+
+    fn answer_state(&mut self) {
+        if self.ended_at.is_none() {
+            self.state = self.open_state();
+        }
+    }
+}
