@@ -42,6 +42,43 @@ pub struct IncidentSummary {
     pub heard_at: UnixMs,
     /// When it ended, Unix milliseconds; null while it goes on.
     pub ended_at: Option<UnixMs>,
+    /// Who is on it.
+    pub acks: Vec<IncidentAck>,
+}
+
+/// Somebody is on alerts of an incident.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentAck {
+    /// Who.
+    pub by: String,
+    /// The way in which it was said: `Telegram`, `API`, `link`.
+    pub via: String,
+    /// Since when, Unix milliseconds.
+    pub at: UnixMs,
+    /// Until when, Unix milliseconds, for a snooze.
+    pub until: Option<UnixMs>,
+    /// On how many of its alerts.
+    pub alerts: usize,
+}
+
+/// What is done about an incident.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ActRequest {
+    /// Who does it, for people. Default: the name of the credential.
+    pub by: Option<String>,
+    /// For how long, as a Prometheus duration (`2h`); a snooze needs it, and nothing else takes it.
+    #[serde(rename = "for")]
+    pub duration: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ActResponse {
+    /// In words.
+    pub text: String,
+    /// The incidents that changed: the one that was named, and others in which the same alerts are.
+    pub incidents: Vec<IncidentId>,
 }
 
 /// An incident with everything known about it.
@@ -89,7 +126,8 @@ pub struct IncidentMessage {
 pub struct IncidentStep {
     /// When, Unix milliseconds.
     pub at: UnixMs,
-    /// `opened`, `notified`, `not_sent`, `edited`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`, `resolved` or `stale`.
+    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`,
+    /// `resolved` or `stale`.
     pub kind: String,
     /// The channel that it is about; empty when it is about none.
     pub channel: String,

@@ -20,7 +20,7 @@ pub use delivery::{
     RequeueResponse,
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
-pub use incident::{IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
+pub use incident::{ActRequest, ActResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};
 
 /// An error (RFC 9457).

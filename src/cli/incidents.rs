@@ -1,20 +1,21 @@
 //! `watchfire incidents ls|show`: what goes on, since when, and who was notified what.
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::time;
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
-use crate::api::{IncidentResponse, Incidents};
+use crate::api::{ActRequest, ActResponse, IncidentResponse, Incidents};
+use crate::model::Verb;
 
 /// Look at incidents.
 #[derive(Debug, Subcommand)]
 pub enum IncidentsCommand {
     /// List incidents, newest first.
     Ls {
-        /// Only those in this state: firing, resolved or stale.
+        /// Only those in this state: firing, acked, snoozed, resolved, stale or closed.
         #[arg(long)]
         state: Option<String>,
         /// Only those at least as severe: critical, error, warning or info.
@@ -121,4 +122,46 @@ fn details(found: &IncidentResponse) -> String {
         out.push_str(&format!("{}  {}{channel}: {}\n", time(step.at), step.kind, step.text));
     }
     out.trim_end().to_owned()
+}
+
+/// Which incident, and who acts on it.
+#[derive(Debug, Args)]
+pub struct ActArgs {
+    /// Its number, as 1842.
+    number: String,
+    /// Who acts, for people. Default: the name of the credential.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+/// Options of `snooze`.
+#[derive(Debug, Args)]
+pub struct SnoozeArgs {
+    #[command(flatten)]
+    what: ActArgs,
+    /// For how long, as a Prometheus duration (`2h`), at most 30 days.
+    #[arg(long = "for", value_name = "DURATION")]
+    duration: String,
+}
+
+/// Runs `ack`, `unack` and `close`.
+pub fn act(common: &Common, verb: Verb, args: &ActArgs) -> Result<ExitStatus> {
+    send_act(common, verb, args, None)
+}
+
+/// Runs `snooze`.
+pub fn snooze(common: &Common, args: &SnoozeArgs) -> Result<ExitStatus> {
+    send_act(common, Verb::Snooze, &args.what, Some(args.duration.clone()))
+}
+
+fn send_act(common: &Common, verb: Verb, args: &ActArgs, duration: Option<String>) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let number = utf8_percent_encode(args.number.trim_start_matches('#'), NON_ALPHANUMERIC);
+        let request = ActRequest { by: args.by.clone(), duration };
+        let result: Result<ActResponse> = remote.post(&format!("/api/v1/incidents/{number}/{}", verb.as_str()), &request).await;
+        remote.close().await;
+        anstream::println!("{}", result?.text);
+        Ok(ExitStatus::Success)
+    })?
 }

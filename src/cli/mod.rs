@@ -29,6 +29,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::model::Verb;
 use clap::{Args, Parser, Subcommand};
 
 /// Alert delivery gateway: Alertmanager and Grafana webhooks in; e-mail, Slack, DingTalk, WeCom and more out. Nothing lost, nothing silent.
@@ -73,6 +74,14 @@ enum Command {
     /// Look at incidents: what goes on, since when, and who was notified.
     #[command(subcommand)]
     Incidents(incidents::IncidentsCommand),
+    /// Say that somebody is on an incident: it rings no more for what fires now.
+    Ack(incidents::ActArgs),
+    /// Say that nobody is on an incident any more: it rings.
+    Unack(incidents::ActArgs),
+    /// Say that somebody is on an incident until a time; then it rings again.
+    Snooze(incidents::SnoozeArgs),
+    /// End an incident here, whatever its sender says; what fires anew opens it again.
+    Close(incidents::ActArgs),
     /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]
     Mute(mute::MuteCommand),
@@ -146,6 +155,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Queue(command) => queue::run(&common, &command),
         Command::Events(command) => events::run(&common, &command),
         Command::Incidents(command) => incidents::run(&common, &command),
+        Command::Ack(args) => incidents::act(&common, Verb::Ack, &args),
+        Command::Unack(args) => incidents::act(&common, Verb::Unack, &args),
+        Command::Snooze(args) => incidents::snooze(&common, &args),
+        Command::Close(args) => incidents::act(&common, Verb::Close, &args),
         Command::Mute(command) => mute::run(&common, &command),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),

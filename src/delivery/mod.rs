@@ -41,6 +41,7 @@ mod payload;
 mod pending;
 pub mod plan;
 mod policy;
+pub mod press;
 mod rate_limit;
 pub mod receipts;
 mod relocate;

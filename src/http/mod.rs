@@ -13,6 +13,7 @@ mod linger;
 mod middleware;
 pub mod openapi;
 mod page;
+mod press;
 mod receipts;
 pub mod serve;
 pub mod tls_listener;
@@ -158,6 +159,19 @@ fn paths() -> Paths {
                 .gives_metrics()],
         )
         .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).gives_html().refuses(&[404])])
+        .at(
+            "/a/{code}",
+            [
+                Op::get("messageToActOn", "The same, with what its reader can do about its incident", page::show_to_act).gives_html().refuses(&[404]),
+                Op::post("actOnMessage", "Acks, unacks or snoozes what the message shows", page::act).gives_html().refuses(&[403, 404, 503]),
+            ],
+        )
+        .at(
+            "/press/{channel}",
+            [Op::post("press", "Where platforms report pressed buttons; each proves itself in its own way", press::take)
+                .gives_anything()
+                .refuses(&[403, 404])],
+        )
         .at(
             "/receipts/{channel}",
             [Op::post("receipt", "Where SMS and voice vendors say what became of what they took; the address is a secret", receipts::take)

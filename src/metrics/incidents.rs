@@ -3,9 +3,10 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::labels::{Edited, OpenIncidents};
+use super::labels::{Edited, OpenIncidents, Pressed};
 use super::register::series;
 
 /// Metrics of incidents.
@@ -13,6 +14,8 @@ pub struct Incidents {
     pub open: Family<OpenIncidents, Gauge>,
     pub edits: Family<Edited, Counter>,
     pub reposted: Counter,
+    pub acked: Histogram,
+    pub presses: Family<Pressed, Counter>,
 }
 
 impl Incidents {
@@ -22,8 +25,10 @@ impl Incidents {
             drop(edits.get_or_create(&Edited { result }));
         }
         let open = Family::default();
-        for severity in ["critical", "error", "warning", "info"] {
-            drop(open.get_or_create(&OpenIncidents { state: "firing", severity }));
+        for state in ["firing", "acked", "snoozed"] {
+            for severity in ["critical", "error", "warning", "info"] {
+                drop(open.get_or_create(&OpenIncidents { state, severity }));
+            }
         }
         Self {
             open: series(registry, "incidents_open", "Incidents that go on, by state and severity", open),
@@ -38,6 +43,18 @@ impl Incidents {
                 "anchors_reposted",
                 "Messages about incidents that were posted again because they were gone, too old or not ours",
                 Counter::default(),
+            ),
+            acked: series(
+                registry,
+                "ack_seconds",
+                "Time from an incident's first firing until somebody was on it",
+                Histogram::new(exponential_buckets(5.0, 2.0, 14)),
+            ),
+            presses: series(
+                registry,
+                "presses",
+                "What people did about incidents, by the way it came: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`",
+                Family::default(),
             ),
         }
     }

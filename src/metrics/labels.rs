@@ -91,6 +91,14 @@ pub struct OpenIncidents {
     pub severity: &'static str,
 }
 
+/// A press that ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Pressed {
+    pub platform: String,
+    pub verb: &'static str,
+    pub result: &'static str,
+}
+
 /// An edit that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Edited {

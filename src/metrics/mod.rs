@@ -24,7 +24,7 @@ use self::health::Health;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
-    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, Heartbeat, OpenIncidents, Platform, Received, Rendered, Sender, What,
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, Heartbeat, OpenIncidents, Platform, Pressed, Received, Rendered, Sender, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -123,6 +123,16 @@ impl Metrics {
         if result == "posted" {
             self.incidents.reposted.inc();
         }
+    }
+
+    /// Somebody was on an incident so long after its first firing.
+    pub fn acked(&self, after: Duration) {
+        self.incidents.acked.observe(after.as_secs_f64());
+    }
+
+    /// Somebody did something about incidents, by a button, a link or the API: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`.
+    pub fn pressed(&self, platform: &str, verb: &'static str, result: &'static str) {
+        self.incidents.presses.get_or_create(&Pressed { platform: platform.to_owned(), verb, result }).inc();
     }
 
     /// A delivery became final.

@@ -1,18 +1,21 @@
 //! Incidents: list, and look at one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs};
-use crate::api::{IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, read};
+use crate::api::{ActRequest, ActResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
 use crate::delivery::EDIT_INTERVAL;
+use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{IncidentId, Severity, UnixMs};
-use crate::store::{AlertState, Anchor, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState};
+use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
+use crate::store::{ActOn, ActResult, Actor, AlertState, Anchor, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -41,6 +44,70 @@ pub(super) fn paths() -> Paths {
                 .gives::<IncidentResponse>()
                 .refuses(&[404]))],
         )
+        .at("/incidents/{id}/ack", [does("ackIncident", "Says that somebody is on it: it rings no more for what fires now", ack)])
+        .at("/incidents/{id}/unack", [does("unackIncident", "Says that nobody is on it any more: it rings", unack)])
+        .at("/incidents/{id}/snooze", [does("snoozeIncident", "Acks it until a time; then it rings again", snooze)])
+        .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires anew opens it again", close)])
+}
+
+fn does<H, T>(id: &'static str, about: &'static str, handler: H) -> Op
+where
+    H: axum::handler::Handler<T, Arc<App>>,
+    T: 'static,
+{
+    let body = "By whom, and for how long; both may be left out";
+    Op::post(id, about, handler).scope(Scope::Operate).problems().takes::<ActRequest>(body).gives::<ActResponse>().refuses(&[404, 409])
+}
+
+async fn ack(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Ack, request).await
+}
+
+async fn unack(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Unack, request).await
+}
+
+async fn snooze(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Snooze, request).await
+}
+
+async fn close(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Close, request).await
+}
+
+async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<ActResponse> {
+    let admitted = gate(app, Scope::Operate, request).await?;
+    for_all(&admitted.caller)?;
+    let body: ActRequest = if admitted.body.is_empty() { ActRequest::default() } else { read(&admitted.body)? };
+    let span = match (&body.duration, verb) {
+        (Some(text), Verb::Snooze) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
+        (None, Verb::Snooze) => return Err(ApiError::bad("`for` is needed: for how long, as `2h`")),
+        (Some(_), _) => return Err(ApiError::bad("`for` is the length of a snooze; nothing else takes it")),
+        (None, _) => Duration::ZERO,
+    };
+    if span > LONGEST_SNOOZE || (verb == Verb::Snooze && span < Duration::from_secs(60)) {
+        return Err(ApiError::bad("a snooze lasts a minute to 30 days"));
+    }
+    let incident = number(id)?;
+    let credential = &admitted.caller.name;
+    let name = body.by.as_deref().map(str::trim).filter(|by| !by.is_empty()).unwrap_or(credential).to_owned();
+    let by = Actor { id: format!("credential:{credential} {name}"), name, via: "API".into() };
+    let press = PressKey { platform: "api".into(), event_id: uuid::Uuid::now_v7().to_string() };
+    let acted = app.engine.act(Deed { press, verb, span, by }, vec![ActOn { incident, shown: None }]).await?;
+    match acted.results.first() {
+        None | Some((_, ActResult::Unknown)) => Err(gone("incident", &incident.0.to_string())),
+        Some(_) => {
+            let answer = answer(&acted, Language::En, &app.engine.plan(), app.engine.clock().wall());
+            if !answer.done {
+                return Err(ApiError::new(StatusCode::CONFLICT, answer.text));
+            }
+            Ok(Json(ActResponse { text: answer.text, incidents: acted.results.into_iter().map(|(id, _)| id).collect() }))
+        }
+    }
+}
+
+fn number(id: &str) -> Result<IncidentId, ApiError> {
+    id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| ApiError::bad("an incident has a number, as 1842"))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Incidents> {
@@ -51,7 +118,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         let time = || value.parse::<jiff::Timestamp>().map(UnixMs::from).map_err(|_| bad("a time as `2026-11-29T03:00:00Z`"));
         match name.as_str() {
-            "state" => filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, resolved or stale"))?),
+            "state" => filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, acked, snoozed, resolved, stale or closed"))?),
             "severity" => {
                 let severity = Severity::ALL.into_iter().find(|severity| severity.as_str() == value);
                 filter.max_rank = Some(severity.ok_or_else(|| bad("critical, error, warning or info"))?.rank() as u8);
@@ -75,8 +142,8 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<IncidentResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     for_all(&caller)?;
-    let number = id.trim_start_matches('#').parse().map_err(|_| ApiError::bad("an incident has a number, as 1842"))?;
-    let found = app.engine.query().get_incident(IncidentId(number)).await?.ok_or_else(|| gone("incident", &number.to_string()))?;
+    let number = number(&id)?;
+    let found = app.engine.query().get_incident(number).await?.ok_or_else(|| gone("incident", &number.0.to_string()))?;
     Ok(Json(response(found)))
 }
 
@@ -100,7 +167,12 @@ fn summary(incident: &Incident) -> IncidentSummary {
         opened_at: incident.opened_at,
         heard_at: incident.heard_at,
         ended_at: incident.ended_at,
+        acks: incident.acks.list.iter().map(ack_of).collect(),
     }
+}
+
+fn ack_of(ack: &crate::store::Ack) -> IncidentAck {
+    IncidentAck { by: ack.by.name.clone(), via: ack.by.via.clone(), at: ack.at, until: ack.until, alerts: ack.alerts.len() }
 }
 
 fn response(found: IncidentDetail) -> IncidentResponse {

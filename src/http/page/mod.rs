@@ -3,6 +3,7 @@
 //! Texts of alerts are hostile: they pass through the template's escape, links are absolute http(s) addresses, and the policy allows nothing but the
 //! style, the script and the icons that are served from here.
 
+mod act;
 mod build;
 mod now;
 mod words;
@@ -55,9 +56,13 @@ fn render(name: &str, data: &Value) -> String {
 }
 
 fn html(text: String) -> Response {
+    html_under(POLICY, text)
+}
+
+fn html_under(policy: HeaderValue, text: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::VARY, HeaderValue::from_static("accept, accept-language")),
         (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
@@ -94,6 +99,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, 
     drop(alone);
     Ok(html(page))
 }
+
+pub(super) use act::{act, show_to_act};
 
 /// A file of the pages. Browsers keep it: its address changes with its text.
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, HttpError> {

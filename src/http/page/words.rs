@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 41] = [
+const WORDS: [(&str, &str, &str); 55] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
     ("takes_none", "The store does not work", "存储不可用"),
@@ -46,6 +46,20 @@ const WORDS: [(&str, &str, &str); 41] = [
     ("skipped", "skipped", "跳过"),
     ("expired", "expired", "已过期"),
     ("unknown", "outcome unknown", "结果未知"),
+    ("act_ack", "Ack", "认领"),
+    ("act_unack", "Unack", "取消认领"),
+    ("act_snooze", "Snooze 2h", "推迟 2 小时"),
+    ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
+    ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
+    ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
+    ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
+    ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
+    ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
+    ("firing_now", "#{n} · nobody is on it", "#{n} · 无人认领"),
+    ("resolved_now", "#{n} · resolved", "#{n} · 已恢复"),
+    ("stale_now", "#{n} · no longer reported", "#{n} · 已不再上报"),
+    ("closed_now", "#{n} · closed by hand", "#{n} · 已手动关闭"),
+    ("link_name", "link to {n}", "{n} 的链接"),
 ];
 
 /// The word for a key; an unknown one is shown as it is.

@@ -4,6 +4,7 @@
 //! must be kept alive for it (a folder, a database), or `None` where the engine cannot be tested; the macro makes one test of each function here.
 //! Knows no engine.
 
+pub mod acts;
 pub mod admin;
 pub mod anchors;
 pub mod fallbacks;
@@ -68,6 +69,11 @@ macro_rules! store_contract {
                 what_was_notified_commits_with_the_outcome, every_edited_anchor_is_dirty_or_shows_its_incident,
                 the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last, an_edit_is_recorded_by_the_owner_of_the_outlet,
                 edits_of_what_ended_long_ago_are_given_up, anchors_follow_a_renamed_channel,
+            }
+            acts {
+                a_press_counts_once_and_is_seen_by_every_message, what_a_message_showed_is_acked_and_no_more, every_unack_rings,
+                something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
+                the_same_alerts_in_another_incident_are_acked_with_it,
             }
             fallbacks {
                 what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,

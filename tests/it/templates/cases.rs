@@ -129,7 +129,7 @@ impl Case {
             event: &self.event,
             details_url: self.details_url,
             notes: &[],
-            incident: self.incident,
+            incident: self.incident.as_ref(),
             language,
             now: Now { at: now(), zone },
             scale,

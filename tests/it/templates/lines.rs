@@ -13,7 +13,7 @@ use super::golden::{golden, pages};
 const LANGUAGES: [(Language, &str); 2] = [(Language::En, "en"), (Language::Zh, "zh")];
 
 fn incident(told: bool) -> Option<IncidentView> {
-    Some(IncidentView { number: 1842, first_notified: told.then(|| "2026-11-22T19:12:00Z".parse().unwrap()) })
+    Some(IncidentView { number: 1842, first_notified: told.then(|| "2026-11-22T19:12:00Z".parse().unwrap()), ..IncidentView::default() })
 }
 
 /// An incident of twelve: one of them is new, all of them go on, all of them are over.

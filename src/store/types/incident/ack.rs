@@ -222,6 +222,8 @@ pub enum ActResult {
         until: Option<UnixMs>,
         /// Who was on it before.
         taken_from: Vec<String>,
+        /// How long after its first firing, in milliseconds.
+        after: i64,
     },
     /// The same person was on it already.
     Already {
@@ -371,7 +373,8 @@ impl Incident {
             Some(until) => (TimelineKind::Snoozed, format!("{of}snoozed until {until} {who}")),
         };
         let row = TimelineRow { at: now, kind, channel: String::new(), text };
-        let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from };
+        let after = now - self.opened_at;
+        let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from, after };
         (result, Some(Answered { rows: vec![row], rings: None }))
     }
 

@@ -1,0 +1,255 @@
+//! Presses: what people do about incidents from a message, a link, the API or the command line, and what they are answered.
+//!
+//! A press is stored and applied in one transaction before it is answered: what was answered holds, also after a crash. What changed is shown by the edits
+//! of the incident's messages, and whatever must ring rings by deliveries that the same transaction makes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use subtle::ConstantTimeEq;
+
+use super::core::Shared;
+use super::engine::Engine;
+use super::links;
+use super::plan::Plan;
+use crate::channel::{Press, PressAnswer, Presses};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, UnixMs, Verb};
+use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, DeliveryFilter, PressKey, ShownIn, StoreError, StoredMessage};
+use crate::template::humanize;
+
+/// Within this a press is answered; platforms wait three seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Deliveries of a message that are looked at for its incidents.
+const MAX_ROWS: usize = 500;
+/// Longest id of an event, and longest name of a person, in characters.
+const MAX_ID: usize = 200;
+const MAX_NAME: usize = 60;
+/// The longest snooze.
+pub const LONGEST_SNOOZE: Duration = Duration::from_secs(30 * 86_400);
+
+/// What is to be done, by whom, and how it came.
+#[derive(Debug, Clone)]
+pub struct Deed {
+    /// By what it is known.
+    pub press: PressKey,
+    /// What.
+    pub verb: Verb,
+    /// For how long, for a snooze.
+    pub span: Duration,
+    /// Who.
+    pub by: Actor,
+}
+
+impl Engine {
+    /// Does something about incidents.
+    ///
+    /// # Errors
+    /// The store cannot be written: nothing was done.
+    pub async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
+        self.shared.act(deed, on).await
+    }
+
+    /// The message of an act link, when the link is one.
+    pub async fn message_to_act_on(&self, code: &str) -> Result<Option<MessageId>, StoreError> {
+        self.shared.message_of(code).await
+    }
+
+    /// What of which incidents a message shows; `version` is what it shows of its only one, 0 when that is not known.
+    pub async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
+        self.shared.shown_in(message, version).await
+    }
+
+    /// Takes the presses of buttons of these channels, which share a credential on a platform.
+    pub fn presses(&self, platform: &'static str, channels: Vec<Arc<str>>) -> Arc<dyn Presses> {
+        Arc::new(ChannelPresses { shared: self.shared.clone(), platform, channels })
+    }
+}
+
+impl Shared {
+    async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
+        let (plan, now) = (self.plan.load_full(), self.clock.wall());
+        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let rules = AckRules { remind_after: ms(plan.incidents.remind_after), expires_after: ms(plan.incidents.ack_expires) };
+        let until = (deed.verb == Verb::Snooze).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
+        let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
+        let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
+        let (platform, verb) = (press.platform.clone(), deed.verb);
+        let acted = self.store.act(Act { press, verb, until, by: by.clone(), on, rules, now }).await;
+        let metrics = &self.telemetry.metrics;
+        match &acted {
+            Ok(acted) => {
+                self.notify_new(&acted.rings);
+                for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
+                    if let ActResult::Acked { taken_from, after, .. } = result
+                        && taken_from.is_empty()
+                    {
+                        metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
+                    }
+                    tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, ?result, "somebody acted on an incident");
+                }
+                let done = acted.results.iter().any(|(_, result)| is_done(result));
+                metrics.pressed(
+                    &platform,
+                    verb.as_str(),
+                    if acted.repeated {
+                        "repeated"
+                    } else if done {
+                        "done"
+                    } else {
+                        "no_effect"
+                    },
+                );
+            }
+            Err(error) => {
+                metrics.pressed(&platform, verb.as_str(), "failed");
+                tracing::error!(%error, verb = verb.as_str(), by = by.name, via = by.via, "an act on an incident was not stored; who did it is told so");
+            }
+        }
+        acted
+    }
+
+    async fn message_of(&self, code: &str) -> Result<Option<MessageId>, StoreError> {
+        let plan = self.plan.load_full();
+        let Some(among) = links::messages_of_code(code, self.clock.wall()) else { return Ok(None) };
+        let found = self.store.list_message_ids(among).await?;
+        let is_meant = |id: &MessageId| bool::from(links::act_code(&plan.link_key, *id).as_bytes().ct_eq(code.as_bytes()));
+        Ok(found.into_iter().find(is_meant))
+    }
+
+    async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
+        let filter = DeliveryFilter { message: Some(message.id), limit: MAX_ROWS, ..DeliveryFilter::default() };
+        let rows = self.store.list_deliveries(&filter).await?;
+        let incidents: BTreeSet<IncidentId> = rows.iter().filter_map(|row| row.incident).collect();
+        let version = if incidents.len() == 1 { version } else { 0 };
+        let shown = || Some(ShownIn { channel: message.channel.clone(), version, formed_at: message.formed_at });
+        Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
+    }
+}
+
+/// Takes presses of the buttons of channels that share a credential.
+struct ChannelPresses {
+    shared: Arc<Shared>,
+    platform: &'static str,
+    channels: Vec<Arc<str>>,
+}
+
+impl ChannelPresses {
+    async fn take(&self, press: Press) -> Result<PressAnswer, StoreError> {
+        let (plan, metrics) = (self.shared.plan.load_full(), &self.shared.telemetry.metrics);
+        let language = self.language(&plan);
+        let refused = |why: &str, text: &str| {
+            metrics.pressed(self.platform, "", "refused");
+            tracing::warn!(platform = self.platform, by = press.by.id, why, "a press was refused");
+            Ok(PressAnswer { text: text.to_owned(), done: false })
+        };
+        let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
+        if press.by.foreign {
+            return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。"));
+        }
+        let Some(value) = ButtonValue::decode(&press.value) else {
+            return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。"));
+        };
+        let unknown = say("This message is no longer stored; nothing was done.", "该消息已不在库中，未做任何操作。");
+        let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown) };
+        let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown) };
+        if !self.channels.iter().any(|channel| **channel == message.channel) {
+            return refused("a message of another channel", unknown);
+        }
+        if matches!(value.verb, Verb::Close | Verb::Silence) {
+            return refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
+        }
+        let on = self.shared.shown_in(&message, value.version).await?;
+        let title = self.shared.plan.load().channel(&message.channel).map_or(self.platform, |channel| channel.platform.title);
+        let by = Actor {
+            id: format!("{}:{}", self.platform, press.by.id),
+            name: if press.by.name.trim().is_empty() { press.by.id.clone() } else { press.by.name.clone() },
+            via: title.split([' ', '(']).next().unwrap_or(title).to_owned(),
+        };
+        let span = Duration::from_secs(u64::from(value.minutes) * 60);
+        let press = PressKey { platform: self.platform.to_owned(), event_id: press.event_id };
+        let acted = self.shared.act(Deed { press, verb: value.verb, span, by }, on).await?;
+        Ok(answer(&acted, language, &plan, self.shared.clock.wall()))
+    }
+
+    fn language(&self, plan: &Plan) -> Language {
+        self.channels.first().map(|channel| plan.language_of(channel)).unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Presses for ChannelPresses {
+    async fn press(&self, press: Press) -> PressAnswer {
+        let failed = || {
+            let zh = self.language(&self.shared.plan.load()) == Language::Zh;
+            let text =
+                if zh { "未生效：存储暂不可用，请重试。" } else { "Not done: the store is not available. Press again in a moment." };
+            PressAnswer { text: text.into(), done: false }
+        };
+        match tokio::time::timeout(PATIENCE, self.take(press)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                self.shared.health.store_failed(&error);
+                failed()
+            }
+            Err(_) => failed(),
+        }
+    }
+}
+
+/// Whether what was asked for holds now.
+fn is_done(result: &ActResult) -> bool {
+    matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed)
+}
+
+/// What the person is told, at most three incidents by name.
+pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
+    const NAMED: usize = 3;
+    let zh = language == Language::Zh;
+    let done = acted.results.iter().any(|(_, result)| is_done(result));
+    if acted.results.is_empty() {
+        let text = if zh { "该消息没有对应的事件。" } else { "This message belongs to no incident." };
+        return PressAnswer { text: text.into(), done: false };
+    }
+    let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
+    let one = |(id, result): &(IncidentId, ActResult)| match result {
+        ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),
+        ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
+        ActResult::Acked { left, taken_from, .. } => {
+            let from = match (taken_from.is_empty(), zh) {
+                (true, _) => String::new(),
+                (false, true) => format!("，接手自 {}", taken_from.join("、")),
+                (false, false) => format!(", taken over from {}", taken_from.join(", ")),
+            };
+            let left = match (*left, zh) {
+                (0, _) => String::new(),
+                (left, true) => format!("，另有 {left} 条未认领"),
+                (left, false) => format!(", {left} alerts are not"),
+            };
+            if zh { format!("#{id} 已认领{from}{left}") } else { format!("#{id} is acked{from}{left}") }
+        }
+        ActResult::Already { since } if zh => format!("#{id} 已由你认领（{}）", clock(*since)),
+        ActResult::Already { since } => format!("#{id} is already yours since {}", clock(*since)),
+        ActResult::Unacked if zh => format!("#{id} 已取消认领"),
+        ActResult::Unacked => format!("#{id} is no longer acked"),
+        ActResult::NotAcked if zh => format!("#{id} 无人认领"),
+        ActResult::NotAcked => format!("#{id} was not acked"),
+        ActResult::Closed if zh => format!("#{id} 已关闭"),
+        ActResult::Closed => format!("#{id} is closed"),
+        ActResult::Over { since: Some(since) } if zh => format!("#{id} 已于 {}前结束", humanize(language, now.since(*since))),
+        ActResult::Over { since: Some(since) } => format!("#{id} ended {} ago", humanize(language, now.since(*since))),
+        ActResult::Over { since: None } if zh => format!("#{id}：此消息中的告警均已恢复"),
+        ActResult::Over { since: None } => format!("#{id}: what this message shows is over"),
+        ActResult::Unknown if zh => format!("#{id} 已不在库中"),
+        ActResult::Unknown => format!("#{id} is no longer stored"),
+    };
+    let mut parts: Vec<String> = acted.results.iter().take(NAMED).map(one).collect();
+    let more = acted.results.len().saturating_sub(NAMED);
+    if more > 0 {
+        parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
+    }
+    let text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
+    PressAnswer { text: text.chars().take(MAX_ID).collect(), done }
+}

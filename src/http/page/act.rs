@@ -1,0 +1,232 @@
+//! `/a/<code>`: the page of a message with what its reader can do about its incident. A GET shows, a POST acts: what fetches links acts on nothing.
+//!
+//! The code is the capability, so that a form needs no other secret. It ends with the incident: then the page only shows what became of it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::words::{filled, word};
+use super::{build, html_under, language, now, render};
+use crate::delivery::press::{Deed, answer};
+use crate::http::body::{self, BodySource};
+use crate::http::{App, HttpError};
+use crate::model::{Language, MessageId, Recipient, Verb};
+use crate::store::{ActOn, Actor, Incident, IncidentState, PressKey, StoredMessage};
+
+/// As on the other pages, and a form that posts to its own address.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+/// The name that a reader wrote last.
+const COOKIE: &str = "wf_name";
+const MAX_FORM_BYTES: usize = 4096;
+const MAX_NAME: usize = 60;
+const SNOOZE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
+
+/// A message that somebody may act on.
+struct Acting {
+    message: StoredMessage,
+    language: Language,
+    /// What of which incidents the message shows.
+    on: Vec<ActOn>,
+    incidents: Vec<Incident>,
+    /// Whom the link was sent to, where that is one person.
+    person: Option<Recipient>,
+}
+
+async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Result<Acting, HttpError> {
+    let wrong = || HttpError::not_found("no such message, or the link is incomplete");
+    let id: MessageId = app.engine.message_to_act_on(code).await?.ok_or_else(wrong)?;
+    let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
+    let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
+    let on = app.engine.shown_in(&message, version).await?;
+    let mut incidents = Vec::new();
+    for one in &on {
+        incidents.extend(app.engine.query().get_incident(one.incident).await?.map(|detail| detail.incident));
+    }
+    // A room is many people; a mail, a text message and a call are for one.
+    let personal = message.platform == "email" || message.platform.ends_with("_sms") || message.platform.ends_with("_voice");
+    let mut recipients: Vec<Recipient> = message.cells.iter().map(|cell| cell.recipient.clone()).collect();
+    recipients.dedup();
+    let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
+    Ok(Acting { message, language, on, incidents, person })
+}
+
+/// Shows a message to anybody who has its act link.
+pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Result<Response, HttpError> {
+    let acting = find(&app, &code, &headers, 0).await?;
+    Ok(page(&app, acting, &headers, "", None).await?.into_response())
+}
+
+/// Does what the form says.
+pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+    let (parts, sent) = request.into_parts();
+    // A form of another site cannot know the code; a browser that says where it comes from is believed all the same.
+    if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
+    }
+    let held = body::read(&app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
+    let form = Form::read(&held.bytes);
+    let acting = find(&app, &code, &parts.headers, form.version).await?;
+    let (language, plan) = (acting.language, app.engine.plan());
+    let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
+    let by = match &acting.person {
+        Some(person) => {
+            let who = person.masked();
+            Actor {
+                id: format!("link:{} {}", acting.message.channel, person.expose()),
+                name: filled(language, "link_name", &who, ""),
+                via: "link".into(),
+            }
+        }
+        None if name.is_empty() => {
+            let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
+            return Ok((StatusCode::BAD_REQUEST, told).into_response());
+        }
+        None => Actor { id: format!("link:{} {name}", acting.message.channel), name: name.clone(), via: "link".into() },
+    };
+    let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack or snooze")) };
+    let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
+    let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by }, acting.on.clone()).await;
+    let (status, outcome) = match &acted {
+        Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),
+    };
+    let acting = find(&app, &code, &parts.headers, form.version).await?;
+    let keeps = acting.person.is_none().then_some(name);
+    Ok((status, page(&app, acting, &parts.headers, &outcome, keeps).await?).into_response())
+}
+
+async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, keeps: Option<String>) -> Result<Response, HttpError> {
+    let (plan, language) = (app.engine.plan(), acting.language);
+    let form = form(&acting, &keeps.clone().or_else(|| kept_name(headers)).unwrap_or_default());
+    let states: Vec<String> = acting.incidents.iter().map(|incident| state(incident, language)).collect();
+    // A large body is read alone, and of several only the first.
+    let alone = app.engine.heavy().large_body().await;
+    let found = now::read(&app.engine, acting.message).await?;
+    let (now, outcome) = (app.engine.clock().wall().timestamp(), outcome.to_owned());
+    let secure = plan.external_url.starts_with("https:");
+    let work = move || {
+        let mut data = build::page(&found, &plan, language, now);
+        (data["incident"], data["act"], data["outcome"]) = (states.join("; ").into(), form, outcome.into());
+        render("message", &data)
+    };
+    let text = app.engine.heavy().run_blocking(work).await;
+    drop(alone);
+    let mut response = html_under(POLICY, text);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(name) = keeps {
+        let secure = if secure { "; Secure" } else { "" };
+        let cookie = format!("{COOKIE}={}; Path=/a; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}
+
+/// How an incident is, in one line.
+fn state(incident: &Incident, language: Language) -> String {
+    let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
+    let key = match incident.state {
+        IncidentState::Firing if names.is_empty() => "firing_now",
+        IncidentState::Firing | IncidentState::Acked => "acked_now",
+        IncidentState::Snoozed => "snoozed_now",
+        IncidentState::Resolved => "resolved_now",
+        IncidentState::Stale => "stale_now",
+        IncidentState::Closed => "closed_now",
+    };
+    filled(language, key, &incident.id.to_string(), &names.join(", "))
+}
+
+/// The form; null when nothing of it goes on.
+fn form(acting: &Acting, name: &str) -> Value {
+    let language = acting.language;
+    let open: Vec<&Incident> = acting.incidents.iter().filter(|incident| incident.state.is_open()).collect();
+    if open.is_empty() {
+        return Value::Null;
+    }
+    let acked = open.iter().all(|incident| incident.state != IncidentState::Firing);
+    let button = |verb: Verb, key| json!({ "verb": verb.as_str(), "label": word(language, key) });
+    let first = if acked { button(Verb::Unack, "act_unack") } else { button(Verb::Ack, "act_ack") };
+    // What the page shows is what is acked.
+    let version = if let [only] = acting.incidents.as_slice() { only.version } else { 0 };
+    let hidden = |name: &str, value: String| json!({ "name": name, "value": value });
+    let mut form = json!({
+        "hidden": [hidden("version", version.to_string()), hidden("nonce", Uuid::new_v4().simple().to_string())],
+        "buttons": [first, button(Verb::Snooze, "act_snooze")], "name": name,
+    });
+    match &acting.person {
+        Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),
+        None => form["asks"] = word(language, "act_name").into(),
+    }
+    form
+}
+
+fn kept_name(headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+    let kept = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('=')).next()?;
+    let name = percent_decode_str(kept).decode_utf8().ok()?;
+    Some(cleaned(&name)).filter(|name| !name.is_empty())
+}
+
+fn cleaned(name: &str) -> String {
+    name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+}
+
+/// What the form sends.
+#[derive(Default)]
+struct Form {
+    verb: Option<Verb>,
+    version: i64,
+    nonce: String,
+    name: String,
+}
+
+impl Form {
+    fn read(bytes: &[u8]) -> Self {
+        let mut form = Self::default();
+        let text = String::from_utf8_lossy(bytes);
+        for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
+            match key {
+                "verb" => form.verb = Verb::parse(&value).filter(|verb| matches!(verb, Verb::Ack | Verb::Unack | Verb::Snooze)),
+                "version" => form.version = value.parse().unwrap_or(0),
+                "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
+                "name" => form.name = cleaned(&value),
+                _ => {}
+            }
+        }
+        form
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_what_is_done_by_whom_and_nothing_that_it_may_not() {
+        let form = Form::read("verb=ack&version=7&nonce=ab-c1&name=%E5%BC%A0+%0A%E4%B8%89&x=1".as_bytes());
+        assert_eq!((form.verb, form.version, form.nonce.as_str(), form.name.as_str()), (Some(Verb::Ack), 7, "abc1", "张 三"));
+        for none in ["verb=close", "verb=silence", "verb=", "", "&&&=", "verb"] {
+            assert_eq!(Form::read(none.as_bytes()).verb, None, "{none}");
+        }
+        assert_eq!(Form::read(&[0xff, b'=', 0xfe]).version, 0);
+        let long = format!("name={}", "x".repeat(3000));
+        assert_eq!(Form::read(long.as_bytes()).name.len(), MAX_NAME);
+    }
+
+    #[test]
+    fn the_name_that_was_written_last_is_kept() {
+        let asked = |cookie: &str| kept_name(&[(header::COOKIE, HeaderValue::from_str(cookie).unwrap())].into_iter().collect());
+        assert_eq!(asked("a=1; wf_name=%E5%BC%A0%E4%B8%89; b=2").as_deref(), Some("张三"));
+        assert_eq!((asked("wf_name="), asked("wf_names=x"), asked("x=wf_name")), (None, None, None));
+    }
+}

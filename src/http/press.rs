@@ -1,0 +1,49 @@
+//! `/press/<channel>`: where platforms report pressed buttons.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::body::{self, BodySource};
+use super::{App, HttpError};
+use crate::channel::{Callback, PressCall, PressReply, PressWay};
+
+/// The largest report; Slack's has the whole message in it, which is at most some 100 KiB.
+const MAX_PRESS_BYTES: usize = 256 << 10;
+
+/// Takes a report. Who cannot prove to be the platform learns nothing, and changes nothing.
+pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, HttpError> {
+    let wrong = || HttpError::not_found("no such address");
+    let plan = app.engine.plan();
+    let channel = plan.channel(&name).filter(|channel| matches!(channel.driver.press_way(), Some(PressWay::Callback))).ok_or_else(wrong)?;
+    let (parts, sent) = request.into_parts();
+    let url = format!("{}{}", plan.external_url, parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_owned(), ToString::to_string));
+    let held = body::read(&app, sent, MAX_PRESS_BYTES, BodySource::Unauthenticated, |_| {}).await?;
+    let call = Callback { url: &url, headers: &parts.headers, body: &held.bytes, now: app.engine.clock().wall().timestamp() };
+    let call_is = channel.driver.pressed(&call).map_err(|why| {
+        app.engine.metrics().pressed(channel.platform.name, "", "not_believed");
+        tracing::warn!(channel = name, why, "a press was not believed");
+        HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
+    })?;
+    let reply = match call_is {
+        PressCall::Answer(reply) => reply,
+        PressCall::Press(press) => {
+            // The channels of one credential have one address at most platforms: any of them may have posted the message.
+            let same = plan.channels.values().filter(|other| other.platform.name == channel.platform.name);
+            let presses = app.engine.presses(channel.platform.name, same.map(|other| other.name.clone()).collect());
+            let answer = presses.press(press).await;
+            channel.driver.press_reply(&call, &answer)
+        }
+    };
+    Ok(answer(reply))
+}
+
+fn answer(PressReply { status, content_type, body }: PressReply) -> Response {
+    let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::OK);
+    if body.is_empty() {
+        return status.into_response();
+    }
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
+}

@@ -1,0 +1,167 @@
+//! Contract of acts: what people and times do to incidents, once each, and by which deliveries channels ring.
+
+use super::fixtures::*;
+use crate::model::{IncidentId, UnixMs, Verb};
+use crate::store::*;
+
+const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN };
+
+fn act(verb: Verb, name: &str, event: &str, on: &[IncidentId], now: UnixMs) -> Act {
+    Act {
+        press: PressKey { platform: "telegram".into(), event_id: event.into() },
+        verb,
+        until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
+        by: Actor { id: format!("telegram:{name}"), name: name.into(), via: "Telegram".into() },
+        on: on.iter().map(|incident| ActOn { incident: *incident, shown: None }).collect(),
+        rules: RULES,
+        now,
+    }
+}
+
+async fn kinds(store: &S, id: IncidentId) -> Vec<TimelineKind> {
+    incident(store, id).await.timeline.into_iter().map(|row| row.kind).collect()
+}
+
+/// An incident of which `ops` was notified: the delivery that did.
+async fn notified(store: &S, fence: &Fence, key: &str, alerts: &[(u64, bool)]) -> AcceptedDelivery {
+    let d = put_report(store, report(key, alerts), T0).await;
+    deliver(store, fence, &[&d], T0).await;
+    let known = alerts.iter().map(|(fingerprint, _)| NotifiedAlert { fingerprint: *fingerprint, rank: 1, version: 1, over: false });
+    let update = AnchorUpdate { notified: known.collect(), ..anchored(d.incident.unwrap(), 1) };
+    store.record_outcome(OutcomeBatch { anchors: vec![update], now: T0, ..settlement(fence) }).await.unwrap();
+    d
+}
+
+pub async fn a_press_counts_once_and_is_seen_by_every_message(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    let acted = store.act(act(Verb::Ack, "alice", "7", &[id], T0 + MIN)).await.unwrap();
+    assert!(!acted.repeated && acted.rings.is_empty(), "an ack rings nobody");
+    let [(of, ActResult::Acked { alerts: 1, left: 0, until: None, .. })] = acted.results.as_slice() else { panic!("{acted:?}") };
+    assert_eq!(*of, id);
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.state, now.version, now.acks.list[0].by.name.as_str()), (IncidentState::Acked, 2, "alice"));
+    assert_eq!(store.dirty_anchors(&["ops".into()], T0, 9).await.unwrap().len(), 1, "its message shows it by an edit");
+    let again = store.act(act(Verb::Ack, "alice", "7", &[id], T0 + 2 * MIN)).await.unwrap();
+    assert_eq!((again.repeated, &again.results), (true, &acted.results));
+    let once_more = store.act(act(Verb::Ack, "alice", "8", &[id], T0 + 2 * MIN)).await.unwrap();
+    assert_eq!(once_more.results, [(id, ActResult::Already { since: T0 + MIN })]);
+    assert_eq!(incident(&store, id).await.incident, now, "neither changes anything");
+    let taken = store.act(act(Verb::Ack, "bob", "9", &[id], T0 + 3 * MIN)).await.unwrap();
+    let [(_, ActResult::Acked { taken_from, .. })] = taken.results.as_slice() else { panic!("{taken:?}") };
+    assert_eq!(taken_from, &["alice"]);
+    assert_eq!(kinds(&store, id).await, [TimelineKind::Acked, TimelineKind::Acked]);
+    assert_eq!(store.act(act(Verb::Ack, "bob", "10", &[IncidentId(999)], T0)).await.unwrap().results, [(IncidentId(999), ActResult::Unknown)]);
+}
+
+pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    // A second alert was reported, but the message that somebody looks at shows the first version.
+    put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 1).await;
+    let shown = |version| ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version, formed_at: T0 }) };
+    let press = Act { on: vec![shown(1)], ..act(Verb::Ack, "alice", "1", &[], T0 + 2) };
+    let acted = store.act(press).await.unwrap();
+    let [(_, ActResult::Acked { alerts: 1, left: 1, .. })] = acted.results.as_slice() else { panic!("{acted:?}") };
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
+    // Of another channel, which was notified of nothing, nothing was shown.
+    let elsewhere = ActOn { incident: id, shown: Some(ShownIn { channel: "dba".into(), version: 9, formed_at: T0 + 9 }) };
+    let acted = store.act(Act { on: vec![elsewhere], ..act(Verb::Ack, "alice", "2", &[], T0 + 3) }).await.unwrap();
+    assert_eq!(acted.results, [(id, ActResult::Over { since: None })]);
+}
+
+pub async fn every_unack_rings(store: S) {
+    let fence = fence(&store).await;
+    let d = notified(&store, &fence, "a", &[(1, true)]).await;
+    let id = d.incident.unwrap();
+    store.act(act(Verb::Snooze, "alice", "1", &[id], T0)).await.unwrap();
+    assert_eq!(incident(&store, id).await.incident.state, IncidentState::Snoozed);
+    assert!(store.wake_incidents(T0 + 29 * MIN, 9).await.unwrap().is_empty());
+    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap();
+    assert_eq!(rings.iter().map(|ring| (ring.lane, ring.incident)).collect::<Vec<_>>(), [(d.lane, Some(id))]);
+    let ring = row(&store, rings[0].id).await;
+    assert_eq!((ring.event, ring.state, ring.reason.as_deref()), (row(&store, d.id).await.event, State::Waiting, Some("the snooze by alice ended")));
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.state, now.wake_at(), now.acks.unacked.map(|unacked| unacked.at)), (IncidentState::Firing, None, Some(T0 + 30 * MIN)));
+    assert!(store.wake_incidents(T0 + 31 * MIN, 9).await.unwrap().is_empty(), "once");
+    deliver(&store, &fence, &[&rings[0]], T0 + 31 * MIN).await;
+    // A forgotten ack is reminded of, and ends.
+    store.act(act(Verb::Ack, "bob", "2", &[id], T0 + 40 * MIN)).await.unwrap();
+    let reminded = store.wake_incidents(T0 + 160 * MIN, 9).await.unwrap();
+    assert_eq!((reminded.len(), incident(&store, id).await.incident.state), (1, IncidentState::Acked));
+    // "Still on it" begins it anew.
+    store.act(act(Verb::Ack, "bob", "3", &[id], T0 + 170 * MIN)).await.unwrap();
+    assert_eq!(incident(&store, id).await.incident.wake_at(), Some(T0 + 290 * MIN));
+    store.wake_incidents(T0 + 290 * MIN, 9).await.unwrap();
+    assert_eq!(store.wake_incidents(T0 + 650 * MIN, 9).await.unwrap().len(), 1);
+    store.act(act(Verb::Ack, "bob", "4", &[id], T0 + 651 * MIN)).await.unwrap();
+    let undone = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
+    assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, ActResult::Unacked)][..], 1));
+    let none = store.act(act(Verb::Unack, "carol", "6", &[id], T0 + 653 * MIN)).await.unwrap();
+    assert_eq!((&none.results[..], none.rings.len()), (&[(id, ActResult::NotAcked)][..], 0));
+    use TimelineKind::{Acked, Reminded, Snoozed, Unacked};
+    assert_eq!(kinds(&store, id).await, [Snoozed, Unacked, Acked, Reminded, Acked, Reminded, Unacked, Acked, Unacked]);
+}
+
+pub async fn something_more_severe_ends_an_ack(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    store.act(act(Verb::Ack, "alice", "1", &[id], T0)).await.unwrap();
+    // One as severe joins: it is nobody's, and the other stays whose it was.
+    put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 1).await;
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
+    let mut worse = report("a", &[(1, true), (2, true), (3, true)]);
+    worse.alerts[2].rank = 0;
+    put_report(&store, worse, T0 + 2).await;
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.acks.list.len(), now.acks.unacked.unwrap().why), (0, UnackReason::Worse { was: 1, is: 0 }));
+    assert_eq!(kinds(&store, id).await, [TimelineKind::Acked, TimelineKind::Unacked]);
+}
+
+pub async fn what_is_over_takes_no_ack_and_keeps_its_own(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    store.act(act(Verb::Ack, "alice", "1", &[id], T0)).await.unwrap();
+    put_report(&store, report("a", &[(1, false)]), T0 + MIN).await;
+    let now = incident(&store, id).await.incident;
+    assert_eq!((now.state, now.wake_at(), now.acks.list.len()), (IncidentState::Resolved, None, 1));
+    let late = store.act(act(Verb::Ack, "bob", "2", &[id], T0 + 2 * MIN)).await.unwrap();
+    assert_eq!(late.results, [(id, ActResult::Over { since: Some(T0 + MIN) })]);
+    assert!(store.wake_incidents(T0 + 9999 * MIN, 9).await.unwrap().is_empty());
+    // Within `reopen_within` it is the same incident, and still alice's.
+    put_report(&store, report("a", &[(1, true)]), T0 + 5 * MIN).await;
+    assert_eq!(incident(&store, id).await.incident.state, IncidentState::Acked);
+}
+
+pub async fn what_is_closed_stays_closed_until_something_new_fires(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    let closed = store.act(act(Verb::Close, "alice", "1", &[id], T0)).await.unwrap();
+    assert_eq!(closed.results, [(id, ActResult::Closed)]);
+    put_report(&store, report("a", &[(1, true)]), T0 + 60 * MIN).await;
+    assert_eq!(incident(&store, id).await.incident.state, IncidentState::Closed, "its sender's repeats change nothing");
+    let new = put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 61 * MIN).await;
+    assert_eq!((new.incident, incident(&store, id).await.incident.state), (Some(id), IncidentState::Firing));
+    store.act(act(Verb::Close, "alice", "2", &[id], T0 + 62 * MIN)).await.unwrap();
+    put_report(&store, report("a", &[(1, false), (2, false)]), T0 + 63 * MIN).await;
+    assert_eq!(incident(&store, id).await.incident.state, IncidentState::Resolved);
+    // Closed for long, though it is reported all the time: it is open again.
+    let other = notified(&store, &fence, "b", &[(5, true)]).await.incident.unwrap();
+    store.act(act(Verb::Close, "alice", "3", &[other], T0)).await.unwrap();
+    put_report(&store, report("b", &[(5, true)]), T0 + 540 * MIN).await;
+    assert_eq!(incident(&store, other).await.incident.state, IncidentState::Firing);
+}
+
+pub async fn the_same_alerts_in_another_incident_are_acked_with_it(store: S) {
+    let fence = fence(&store).await;
+    let one = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    let other = put_report(&store, IncidentReport { receiver: "other".into(), ..report("b", &[(1, true), (2, true)]) }, T0).await.incident.unwrap();
+    let elsewhere = put_report(&store, IncidentReport { source: "alertmanager:b".into(), ..report("c", &[(1, true)]) }, T0).await.incident.unwrap();
+    let acted = store.act(act(Verb::Ack, "alice", "1", &[one], T0)).await.unwrap();
+    assert_eq!(acted.results.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [one, other]);
+    let now = incident(&store, other).await.incident;
+    assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
+    assert_eq!(incident(&store, elsewhere).await.incident.state, IncidentState::Firing, "of another sender");
+}
