@@ -74,7 +74,7 @@ pub enum Frame {
 /// The answer to a request for a socket.
 pub enum Upgrade {
     /// It is open.
-    Open(Socket),
+    Open(Box<Socket>),
     /// An HTTP answer came instead.
     Refused(Reply),
 }
@@ -83,7 +83,7 @@ impl Upgrade {
     /// The socket, or what the refusal means by its status. Platforms that explain it in the answer's headers or body look there first.
     pub fn socket(self, now: Timestamp) -> Result<Socket, SendError> {
         let reply = match self {
-            Upgrade::Open(socket) => return Ok(socket),
+            Upgrade::Open(socket) => return Ok(*socket),
             Upgrade::Refused(reply) => reply,
         };
         let help = "a proxy on the way must let WebSockets through";
@@ -130,7 +130,7 @@ impl Call {
         let upgraded = opened
             .map_err(|_| super::transport::timed_out(&host, Progress::NoEffect))?
             .map_err(|error| failed(error, &host, Progress::NoEffect, &secrets))?;
-        Ok(Upgrade::Open(Socket::new(upgraded, host, secrets).await))
+        Ok(Upgrade::Open(Box::new(Socket::new(upgraded, host, secrets).await)))
     }
 }
 

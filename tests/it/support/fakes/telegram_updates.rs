@@ -196,7 +196,7 @@ impl Updates {
         let id = body["callback_query_id"].as_str().unwrap_or_default();
         let window = self.answered_within.as_millis() as u64;
         // A press is answered once.
-        if !self.presses.remove(id).is_some_and(|at| now.mono_ms - at <= window) {
+        if self.presses.remove(id).is_none_or(|at| now.mono_ms - at > window) {
             return bad("query is too old and response timeout expired or query ID is invalid");
         }
         self.shown.insert(id.to_owned(), Shown { text: text.to_owned(), alert: body["show_alert"] == true });
