@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::kit::FileLimit;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, SelfAlert, cluster, maintenance, receipts};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, PressesOf, SelfAlert, cluster, listen, maintenance, receipts};
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -83,6 +83,7 @@ pub struct App {
     maintenance: JoinHandle<()>,
     /// Asks vendors for their last words.
     receipts: JoinHandle<()>,
+    listeners: JoinHandle<()>,
     /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
@@ -188,6 +189,9 @@ impl App {
         let cancel = CancellationToken::new();
         let maintenance = tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
         let receipts = tokio::spawn(receipts::run(engine.clone(), cancel.clone()));
+        let presses = engine.clone();
+        let presses: PressesOf = Arc::new(move |channel| presses.presses(channel));
+        let listeners = tokio::spawn(listen::run(engine.clone(), presses, cancel.clone()));
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::run(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
@@ -201,6 +205,7 @@ impl App {
             server,
             maintenance,
             receipts,
+            listeners,
             nodes: (nodes, nodes_cancel),
             watcher,
             store,
@@ -231,6 +236,7 @@ impl App {
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
         let _ = self.maintenance.await;
         let _ = self.receipts.await;
+        let _ = self.listeners.await;
         if let Some(watcher) = self.watcher {
             let _ = watcher.await;
         }

@@ -80,7 +80,7 @@ enum Command {
     Unack(incidents::ActArgs),
     /// Say that somebody is on an incident until a time; then it rings again.
     Snooze(incidents::SnoozeArgs),
-    /// End an incident here, whatever its sender says; what fires anew opens it again.
+    /// End an incident here, whatever its sender says; what fires afterwards opens it again.
     Close(incidents::ActArgs),
     /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::core::Shared;
 use super::engine::Engine;
 use super::links;
-use super::plan::Plan;
+use super::plan::{ChannelPlan, Plan};
 use crate::channel::{Press, PressAnswer, Presses};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, UnixMs, Verb};
 use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, DeliveryFilter, PressKey, ShownIn, StoreError, StoredMessage};
@@ -61,9 +61,10 @@ impl Engine {
         self.shared.shown_in(message, version).await
     }
 
-    /// Takes the presses of buttons of these channels, which share a credential on a platform.
-    pub fn presses(&self, platform: &'static str, channels: Vec<Arc<str>>) -> Arc<dyn Presses> {
-        Arc::new(ChannelPresses { shared: self.shared.clone(), platform, channels })
+    /// Takes the presses of buttons of a platform's channels: the button names the message, and the message its channel. `asked` is the channel whose
+    /// credential proved the press; its language answers where there is no message.
+    pub fn presses(&self, asked: &ChannelPlan) -> Arc<dyn Presses> {
+        Arc::new(PlatformPresses { shared: self.shared.clone(), platform: asked.platform.name, asked: asked.name.clone() })
     }
 }
 
@@ -105,7 +106,7 @@ impl Shared {
             }
             Err(error) => {
                 metrics.pressed(&platform, verb.as_str(), "failed");
-                tracing::error!(%error, verb = verb.as_str(), by = by.name, via = by.via, "an act on an incident was not stored; who did it is told so");
+                tracing::error!(%error, verb = verb.as_str(), by = by.name, via = by.via, "an act on an incident was not stored; its author sees an error");
             }
         }
         acted
@@ -129,14 +130,13 @@ impl Shared {
     }
 }
 
-/// Takes presses of the buttons of channels that share a credential.
-struct ChannelPresses {
+struct PlatformPresses {
     shared: Arc<Shared>,
     platform: &'static str,
-    channels: Vec<Arc<str>>,
+    asked: Arc<str>,
 }
 
-impl ChannelPresses {
+impl PlatformPresses {
     async fn take(&self, press: Press) -> Result<PressAnswer, StoreError> {
         let (plan, metrics) = (self.shared.plan.load_full(), &self.shared.telemetry.metrics);
         let language = self.language(&plan);
@@ -155,14 +155,14 @@ impl ChannelPresses {
         let unknown = say("This message is no longer stored; nothing was done.", "该消息已不在库中，未做任何操作。");
         let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown) };
         let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown) };
-        if !self.channels.iter().any(|channel| **channel == message.channel) {
-            return refused("a message of another channel", unknown);
-        }
+        let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
+            return refused("a message of another platform's channel", unknown);
+        };
         if matches!(value.verb, Verb::Close | Verb::Silence) {
             return refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
         }
         let on = self.shared.shown_in(&message, value.version).await?;
-        let title = self.shared.plan.load().channel(&message.channel).map_or(self.platform, |channel| channel.platform.title);
+        let title = channel.platform.title;
         let by = Actor {
             id: format!("{}:{}", self.platform, press.by.id),
             name: if press.by.name.trim().is_empty() { press.by.id.clone() } else { press.by.name.clone() },
@@ -175,12 +175,12 @@ impl ChannelPresses {
     }
 
     fn language(&self, plan: &Plan) -> Language {
-        self.channels.first().map(|channel| plan.language_of(channel)).unwrap_or_default()
+        plan.language_of(&self.asked)
     }
 }
 
 #[async_trait]
-impl Presses for ChannelPresses {
+impl Presses for PlatformPresses {
     async fn press(&self, press: Press) -> PressAnswer {
         let failed = || {
             let zh = self.language(&self.shared.plan.load()) == Language::Zh;
@@ -204,7 +204,7 @@ fn is_done(result: &ActResult) -> bool {
     matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed)
 }
 
-/// What the person is told, at most three incidents by name.
+/// What the person reads, at most three incidents by name.
 pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
     const NAMED: usize = 3;
     let zh = language == Language::Zh;

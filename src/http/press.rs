@@ -31,9 +31,7 @@ pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, 
         PressCall::Answer(reply) => reply,
         PressCall::Press(press) => {
             // The channels of one credential have one address at most platforms: any of them may have posted the message.
-            let same = plan.channels.values().filter(|other| other.platform.name == channel.platform.name);
-            let presses = app.engine.presses(channel.platform.name, same.map(|other| other.name.clone()).collect());
-            let answer = presses.press(press).await;
+            let answer = app.engine.presses(channel).press(press).await;
             channel.driver.press_reply(&call, &answer)
         }
     };

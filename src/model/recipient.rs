@@ -20,6 +20,11 @@ impl Recipient {
         &self.0
     }
 
+    /// The same for the same address, and says nothing of it.
+    pub fn digest(&self) -> String {
+        super::hash_hex(&[&self.0])
+    }
+
     /// Whether the address ends with this, as one does that is written without its country.
     pub fn ends_with(&self, end: &str) -> bool {
         self.0.ends_with(end)

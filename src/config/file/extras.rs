@@ -75,7 +75,7 @@ pub struct IncidentsBlock {
     pub stale_after: Option<String>,
     /// After this people are reminded that somebody is on it while it still fires. Default `2h`.
     pub remind_after: Option<String>,
-    /// An ack of which nothing is heard for this long ends: the incident rings again. Default `8h`.
+    /// An ack ends when nothing is reported for this long: the incident rings again. Default `8h`.
     pub ack_expires: Option<String>,
 }
 

@@ -95,7 +95,7 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     }
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
-    // Whoever took it is on it no more, or is reminded of it: people hear so once.
+    // The ack ended, or its owner is reminded: that rings once.
     let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.at > notified.rang_at);
     let reminded = incident.acks.list.iter().filter_map(|ack| ack.reminded_at).any(|at| at > notified.rang_at);
     let again = unacked || now.since(notified.rang_at) >= repeat;

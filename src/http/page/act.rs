@@ -67,7 +67,7 @@ pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code)
 /// Does what the form says.
 pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
     let (parts, sent) = request.into_parts();
-    // A form of another site cannot know the code; a browser that says where it comes from is believed all the same.
+    // A form of another site cannot know the code; what a browser says of its origin is checked as well.
     if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
     }
@@ -80,7 +80,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         Some(person) => {
             let who = person.masked();
             Actor {
-                id: format!("link:{} {}", acting.message.channel, person.expose()),
+                id: format!("link:{} {}", acting.message.channel, person.digest()),
                 name: filled(language, "link_name", &who, ""),
                 via: "link".into(),
             }

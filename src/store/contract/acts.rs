@@ -90,7 +90,7 @@ pub async fn every_unack_rings(store: S) {
     store.act(act(Verb::Ack, "bob", "2", &[id], T0 + 40 * MIN)).await.unwrap();
     let reminded = store.wake_incidents(T0 + 160 * MIN, 9).await.unwrap();
     assert_eq!((reminded.len(), incident(&store, id).await.incident.state), (1, IncidentState::Acked));
-    // "Still on it" begins it anew.
+    // "Still on it" starts it again.
     store.act(act(Verb::Ack, "bob", "3", &[id], T0 + 170 * MIN)).await.unwrap();
     assert_eq!(incident(&store, id).await.incident.wake_at(), Some(T0 + 290 * MIN));
     store.wake_incidents(T0 + 290 * MIN, 9).await.unwrap();

@@ -8,6 +8,7 @@ use super::accept::insert_delivery;
 use super::admin;
 use super::anchors;
 use super::error::DbError;
+use super::incidents::set_answer;
 use super::rows::{find_incident, insert};
 use super::timeline;
 use crate::model::{DeliveryId, EventId, UnixMs};
@@ -70,13 +71,6 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
         }
     }
     Ok(rings)
-}
-
-/// Writes an incident's state, its end, and who is on it.
-pub(super) fn set_answer(db: &Connection, i: &Incident) -> Result<(), DbError> {
-    let mut update = db.prepare_cached("UPDATE incident SET state = ?2, ended_at = ?3, acks = ?4, wake_at = ?5, version = ?6 WHERE id = ?1")?;
-    update.execute(params![i.id.0, i.state.as_str(), i.ended_at, i.acks.to_stored(), i.wake_at(), i.version])?;
-    Ok(())
 }
 
 fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {

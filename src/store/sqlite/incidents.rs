@@ -3,7 +3,6 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
-use super::acts;
 use super::anchors;
 use super::error::DbError;
 use super::rows::{delivery_row, find_incident, insert};
@@ -97,10 +96,17 @@ fn update(db: &Connection, change: &Change) -> Result<(), DbError> {
         db.prepare_cached("UPDATE incident SET title = ?2, rank = ?3, version = ?4, heard_at = ?5, truncated = ?6, alerts = ?7 WHERE id = ?1")?;
     update.execute(params![i.id.0, i.title, i.rank, i.version, i.heard_at, i.truncated, write_incident_alerts(&i.alerts)])?;
     if *answered {
-        acts::set_answer(db, i)?;
+        set_answer(db, i)?;
     }
     anchors::mark_dirty(db, i.id)?;
     rows.iter().try_for_each(|row| timeline::add(db, i.id, row))
+}
+
+/// Writes an incident's state, its end, and who is on it.
+pub(super) fn set_answer(db: &Connection, i: &Incident) -> Result<(), DbError> {
+    let mut update = db.prepare_cached("UPDATE incident SET state = ?2, ended_at = ?3, acks = ?4, wake_at = ?5, version = ?6 WHERE id = ?1")?;
+    update.execute(params![i.id.0, i.state.as_str(), i.ended_at, i.acks.to_stored(), i.wake_at(), i.version])?;
+    Ok(())
 }
 
 /// [`crate::store::MaintenanceStore::end_stale_incidents`].

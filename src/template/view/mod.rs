@@ -157,7 +157,7 @@ pub enum AnswerView {
         /// Whose it was.
         name: String,
     },
-    /// Nobody is any more: nothing was heard of an ack for long.
+    /// Nobody is any more: the ack expired.
     Expired {
         /// Whose it was.
         name: String,

@@ -3,6 +3,7 @@
 //! [`Incident::apply`] is the only way in which an event changes an incident; both engines call it in the transaction that accepts the event.
 
 mod ack;
+mod act;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ use uuid::Uuid;
 use crate::model::{EventId, IncidentId, UnixMs};
 
 pub(in crate::store) use ack::Answered;
-pub use ack::{Ack, AckRules, Acks, Act, ActOn, ActResult, Acted, Actor, PressKey, ShownIn, UnackReason, Unacked};
+pub use ack::{Ack, AckRules, Acks, Actor, UnackReason, Unacked};
+pub use act::{Act, ActOn, ActResult, Acted, PressKey, ShownIn};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
 pub const MAX_INCIDENT_ALERTS: usize = 1024;

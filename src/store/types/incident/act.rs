@@ -1,0 +1,103 @@
+//! What somebody does about incidents, and what it did.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AckRules, Actor};
+use crate::model::{IncidentId, UnixMs, Verb};
+use crate::store::AcceptedDelivery;
+
+/// What somebody does about incidents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Where it came from, and the id of the event there: the same twice counts once.
+    pub press: PressKey,
+    /// What is to be done. [`Verb::Silence`] changes nothing of an incident.
+    pub verb: Verb,
+    /// Until when, for a snooze.
+    pub until: Option<UnixMs>,
+    /// Who.
+    pub by: Actor,
+    /// On which incidents.
+    pub on: Vec<ActOn>,
+    /// When acks are forgotten.
+    pub rules: AckRules,
+    /// Now.
+    pub now: UnixMs,
+}
+
+/// What a press is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PressKey {
+    /// `slack`, `telegram`, `api`, `link`.
+    pub platform: String,
+    /// The id of the event there.
+    pub event_id: String,
+}
+
+/// An incident, and what of it is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActOn {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Only what a message showed; `None`: all of it.
+    pub shown: Option<ShownIn>,
+}
+
+/// What of an incident a message showed: of what its channel was notified, what had begun to fire by then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownIn {
+    /// The message's channel.
+    pub channel: String,
+    /// The incident's version that it showed; 0 where that is not known.
+    pub version: i64,
+    /// When it was formed.
+    pub formed_at: UnixMs,
+}
+
+/// What an act did to one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActResult {
+    /// It is acked, or snoozed until then.
+    Acked {
+        /// Its alerts that are acked by this.
+        alerts: u32,
+        /// Those that fire and are not acked.
+        left: u32,
+        /// Until when.
+        until: Option<UnixMs>,
+        /// Who was on it before.
+        taken_from: Vec<String>,
+        /// How long after its first firing, in milliseconds.
+        after: i64,
+    },
+    /// The same person was on it already.
+    Already {
+        /// Since when.
+        since: UnixMs,
+    },
+    /// Nobody is on it any more.
+    Unacked,
+    /// Nobody was on it.
+    NotAcked,
+    /// It is closed.
+    Closed,
+    /// It is over, or what the message showed is.
+    Over {
+        /// Since when; `None` while others of its alerts go on.
+        since: Option<UnixMs>,
+    },
+    /// It is not stored any more.
+    Unknown,
+}
+
+/// What an act did.
+#[derive(Debug, Clone, Default)]
+pub struct Acted {
+    /// Whether the same press was taken before: nothing is done twice, and these are the results of then.
+    pub repeated: bool,
+    /// What it did to each incident that it was about, in their order; and to others in which the same alerts are.
+    pub results: Vec<(IncidentId, ActResult)>,
+    /// Deliveries by which channels ring, as accepted.
+    pub rings: Vec<AcceptedDelivery>,
+}
