@@ -76,8 +76,10 @@ route: {{ to: [slack, telegram, ding] }}
         )
     }
 
-    /// Anna presses a button of the first message in Telegram: the id of the press.
-    fn press(&self, label: &str) -> String {
+    /// Anna presses a button of the first message in Telegram, once it is there: the id of the press.
+    async fn press(&self, label: &str) -> String {
+        let named = format!("\"text\":\"{label}\"");
+        until("the button", || self.telegram.with(|telegram| telegram.transcript.all().next().unwrap().1.extra.contains(&named))).await;
         let now = self.telegram.clock.now();
         self.telegram.with(|telegram| {
             let id = telegram.transcript.all().next().expect("a message").0.rsplit('/').next().unwrap().parse().unwrap();
@@ -145,7 +147,7 @@ async fn an_ack_from_a_button_is_shown_everywhere_and_ends_when_something_worse_
     let hand = clock.clone();
     let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
     report(&app, &group(&[disk("firing")])).await;
-    let press = rooms.press("Ack");
+    let press = rooms.press("Ack").await;
     assert_eq!(rooms.shown(&press).await, "#1 is acked.");
     until("Slack shows who is on it", || texts(&rooms.slack)[0].contains("acked by Anna Meier (Telegram)")).await;
     until("Telegram shows it, too, with the way back", || {
@@ -249,10 +251,10 @@ async fn a_snooze_ends_aloud_and_a_press_that_cannot_be_stored_says_so() {
     })
     .await
     .unwrap();
-    let press = rooms.press("Ack");
+    let press = rooms.press("Ack").await;
     assert!(rooms.shown(&press).await.starts_with("Not done"), "an ack that is not on disk is no ack");
     tokio::task::spawn_blocking(move || other.execute_batch("rollback").unwrap()).await.unwrap();
-    let press = rooms.press("Snooze 2h");
+    let press = rooms.press("Snooze 2h").await;
     assert!(rooms.shown(&press).await.starts_with("#1 is snoozed until"));
     until("Slack shows it", || texts(&rooms.slack)[0].contains("snoozed by Anna Meier")).await;
     let before = (rang(&rooms.slack), rooms.ding.rec.accepted().len());
@@ -269,12 +271,12 @@ async fn an_ack_survives_a_restart_and_counts_once() {
     let rooms = Rooms::start().await;
     let app = TestApp::start(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
-    let press = rooms.press("Ack");
+    let press = rooms.press("Ack").await;
     rooms.shown(&press).await;
     let app = app.restart().await;
     let found = incident(&app).await;
     assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
-    let again = rooms.press("Unack");
+    let again = rooms.press("Unack").await;
     assert_eq!(rooms.shown(&again).await, "#1 is no longer acked.");
     app.settled().await;
     let unknown = app.post("/api/v1/incidents/77/ack", &json!({})).await;

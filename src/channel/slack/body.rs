@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, links_in_text, outside_addresses, split_units, units};
-use crate::model::{Link, LinkKind, Mentions, MessageStatus, Page, Severity, Size};
+use crate::model::{Form, Link, LinkKind, Mentions, MessageStatus, Page, Severity, Size};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
@@ -49,11 +49,13 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// In the thread of the message `ts`. What is critical is shown in the channel as well, to those who do not follow the thread.
+    /// In the thread of the message `ts`. What is critical, and what says once more that something goes on, is shown in the channel as well: most people
+    /// follow no thread.
     pub(super) fn reply_in(&mut self, channel: &str, ts: &str, page: &Page) {
         self.channel = Some(channel.to_owned());
         self.thread_ts = Some(ts.to_owned());
-        self.reply_broadcast = page.facts.severity == Severity::Critical && page.facts.status == MessageStatus::Firing;
+        let facts = &page.facts;
+        self.reply_broadcast = facts.status == MessageStatus::Firing && (facts.severity == Severity::Critical || facts.form == Form::Again);
     }
 }
 

@@ -69,7 +69,7 @@ mod tests {
     use crate::channel::Built;
     use crate::channel::descriptor::Living;
     use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, page, rich};
-    use crate::model::{MessageStatus, Recipient, Severity};
+    use crate::model::{Form, MessageStatus, Recipient, Severity};
 
     const BOT: &str = "{ token: xoxb-S3CRET-1, channel: '#ops', api_base: BASE }";
 
@@ -150,22 +150,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reply_is_in_the_thread_and_only_a_critical_one_is_shown_in_the_channel() {
+    async fn a_reply_is_in_the_thread_and_shown_in_the_channel_when_it_must_ring() {
         let ok = r#"{"ok":true,"channel":"C1","ts":"1700000009.000100","message":{"thread_ts":"1700000000.000100"}}"#;
-        let server = ScriptedServer::start((0..3).map(|_| Answer::from(ok))).await;
+        let server = ScriptedServer::start((0..4).map(|_| Answer::from(ok))).await;
         let built = build::<Config>(BOT, &server.base).unwrap();
         let mut page = page(&[("text", "db-2 as well")]);
         page.facts.severity = Severity::Critical;
-        for (severity, status) in
-            [(Severity::Critical, MessageStatus::Firing), (Severity::Critical, MessageStatus::Resolved), (Severity::Warning, MessageStatus::Firing)]
-        {
-            (page.facts.severity, page.facts.status) = (severity, status);
+        for (severity, status, form) in [
+            (Severity::Critical, MessageStatus::Firing, Form::News),
+            (Severity::Critical, MessageStatus::Resolved, Form::Over),
+            (Severity::Warning, MessageStatus::Firing, Form::News),
+            (Severity::Warning, MessageStatus::Firing, Form::Again),
+        ] {
+            (page.facts.severity, page.facts.status, page.facts.form) = (severity, status, form);
             let receipt = built.channel.send(&page, &[Recipient::new("#ops")], &reply()).await.remove(0).1.unwrap();
             assert_eq!(receipt.ids.get("ts"), Some("1700000009.000100"), "the reply's own, never the thread's");
         }
         let sent: Vec<_> = server.seen().iter().map(crate::channel::kit::test_server::Seen::json).collect();
         assert!(sent.iter().all(|sent| sent["thread_ts"] == "1700000000.000100" && sent["channel"] == "C1"), "{sent:?}");
-        assert_eq!(sent.iter().map(|sent| sent.get("reply_broadcast").is_some()).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(sent.iter().map(|sent| sent.get("reply_broadcast").is_some()).collect::<Vec<_>>(), [true, false, false, true]);
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ impl AttemptTask {
         let found: HashMap<IncidentId, Found> = found.into_iter().map(|one| (one.0.id, one)).collect();
         let can = self.channel.driver.living(self.channel.platform);
         let repeat = self.plan.incidents.repeat;
-        let (mut silent, mut silent_anchors, mut ended) = (HashSet::new(), Vec::new(), HashSet::new());
+        let (mut silent, mut silent_anchors, mut ended) = (HashMap::new(), Vec::new(), HashSet::new());
         let recipients = message.recipients(&self.channel).to_vec();
         let (mut rings, mut lanes) = (false, 0);
         for (lane, members) in by_lane(&message.members) {
@@ -54,7 +54,7 @@ impl AttemptTask {
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
             let how = how(moment, mode, can, recipients.iter().all(lives));
             if how == How::Silent {
-                silent.insert((lane, incident.id));
+                silent.insert(lane, self.silent_reason(incident));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
@@ -92,23 +92,32 @@ impl AttemptTask {
         children
     }
 
+    /// Why nothing is sent.
+    fn silent_reason(&self, incident: &Incident) -> String {
+        let id = incident.id;
+        if self.channel.content.living == LivingMode::Edit {
+            return format!("state only: shown by editing #{id}");
+        }
+        let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
+        let acked = if names.is_empty() { String::new() } else { format!(", and acked by {}", names.join(", ")) };
+        format!("nothing new: notified as #{id}{acked}")
+    }
+
     /// Takes out the members of lanes that have nothing to ring.
     fn silenced(
         &self,
         message: &mut PendingMessage,
-        silent: &HashSet<(LaneId, IncidentId)>,
+        silent: &HashMap<LaneId, String>,
         anchors: Vec<AnchorUpdate>,
         now: UnixMs,
     ) -> Option<OutcomeBatch> {
         if silent.is_empty() {
             return None;
         }
-        let edited = self.channel.content.living == LivingMode::Edit;
         let mut updates: Vec<DeliveryUpdate> = Vec::new();
         message.members.retain(|member| {
-            let Some((_, id)) = silent.iter().find(|(lane, _)| *lane == member.lane) else { return true };
-            let why = if edited { format!("state only: shown by editing #{id}") } else { format!("nothing new: notified as #{id}") };
-            updates.push(skipped(member, &why, now));
+            let Some(why) = silent.get(&member.lane) else { return true };
+            updates.push(skipped(member, why, now));
             false
         });
         for update in &updates {
