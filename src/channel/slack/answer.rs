@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::codes::{ERROR_CODES, is_known};
 use super::compatible;
 use crate::channel::kit::{Reply, classify, classify_status, parse, unclear, weigh};
-use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -18,6 +18,7 @@ struct Answer {
     channel: Option<String>,
     ts: Option<String>,
     needed: Option<String>,
+    url: Option<String>,
     #[serde(default)]
     response_metadata: Option<Metadata>,
 }
@@ -44,6 +45,31 @@ pub(super) fn of_method(reply: &Reply, now: Timestamp) -> Result<Receipt, SendEr
             Err(reply.error(kind, code, format!("Slack refused the message: {advice}")))
         }
         (Some(false), None) if reply.is_success() => Err(unreasoned(reply)),
+        _ => Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply))),
+    }
+}
+
+/// The answer of `apps.connections.open`: the address of a connection. The app token is another one than what messages are posted with.
+pub(super) fn of_connection(reply: &Reply, now: Timestamp) -> Result<Secret, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    match (answer.ok, answer.url, &answer.error) {
+        (Some(true), Some(url), _) if reply.is_success() => Ok(Secret::new(url)),
+        (_, _, Some(code)) => {
+            let advice = match code.as_str() {
+                "forbidden_team" | "insecure_request" | "missing_args" => {
+                    "it does not open Socket Mode for this app; look at *Socket Mode* of the app"
+                }
+                _ => match classify(ERROR_CODES, code) {
+                    Some((ErrorKind::Misconfigured, _)) => {
+                        "put an app-level token (`xapp-...`) with the scope connections:write into `app_token`, and turn Socket Mode on"
+                    }
+                    Some((_, advice)) => advice,
+                    None => "it does not say more",
+                },
+            };
+            let known = classify(ERROR_CODES, code).map_or(ErrorKind::Misconfigured, |(kind, _)| kind);
+            Err(reply.error(weigh(reply, now, Some(known)), code, format!("Slack opens no connection for presses (`{code}`): {advice}")))
+        }
         _ => Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply))),
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, links_in_text, outside_addresses, split_units, units};
-use crate::model::{Form, Link, LinkKind, Mentions, MessageStatus, Page, Severity, Size};
+use crate::model::{Form, Link, LinkKind, Mentions, MessageStatus, Page, Severity, Size, Verb};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
@@ -26,6 +26,8 @@ const MAX_ALL_BLOCKS: usize = 13_000;
 const MAX_TEXT: usize = 40_000;
 /// Text of an edit, above which it is refused: <https://docs.slack.dev/reference/methods/chat.update#errors>, `msg_too_long`
 const MAX_EDITED_TEXT: usize = 4000;
+/// How the `action_id` of a button begins whose press means something; a link's button sends a payload as well, which is only acknowledged.
+pub(super) const ACTION: &str = "press-";
 /// What of a plain message is repeated as its preview for notifications: <https://docs.slack.dev/reference/methods/chat.postMessage> advises
 /// at most 4,000.
 const MAX_PREVIEW: usize = 4000;
@@ -117,9 +119,18 @@ impl Text {
 struct Button {
     action_id: String,
     text: Text,
-    url: String,
+    #[serde(flatten)]
+    effect: Effect,
     #[serde(skip_serializing_if = "Option::is_none")]
     style: Option<&'static str>,
+}
+
+/// What a press does: the client opens an address, or this server receives what the button carries.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Effect {
+    Url(String),
+    Value(String),
 }
 
 /// The message of a page. A direct call's text is mrkdwn already, as its caller wrote it; other plain text is escaped.
@@ -150,6 +161,7 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
         message.text = spaced(&pings, &preview);
         // The blocks replace the text, so they carry the pings as well.
         message.blocks = sections(&whole);
+        message.blocks.extend(actions(page));
         return message;
     }
     let preview = if facts.preview.is_empty() { &facts.title } else { &facts.preview };
@@ -183,12 +195,14 @@ fn shortened(text: &str, max: usize) -> String {
 
 /// Whether the page's message has buttons.
 pub(super) fn has_buttons(page: &Page) -> bool {
-    !page.plain && blocks(page).iter().any(|block| matches!(block, Block::Actions { .. }))
+    actions(page).is_some() || !page.plain && blocks(page).iter().any(|block| matches!(block, Block::Actions { .. }))
 }
 
-/// The same page with its links in the text.
+/// The same page with its links in the text, and without its other buttons.
 pub(super) fn without_buttons(page: &Page) -> Page {
-    links_in_text(page, measure, in_text)
+    let mut page = if page.plain { page.clone() } else { links_in_text(page, measure, in_text) };
+    page.facts.incident.buttons.clear();
+    page
 }
 
 fn in_text(link: &Link) -> String {
@@ -226,10 +240,16 @@ fn blocks(page: &Page) -> Vec<Block> {
     let details = links.iter().find(|link| link.kind == LinkKind::Details && units(&link.url) <= MAX_CONTEXT).copied();
     let inline = details.map(in_text).unwrap_or_default();
     // What does not fire is read in passing.
-    if facts.status != MessageStatus::Firing && units(text) <= MAX_CONTEXT && page.total <= 1 && links.iter().all(|link| Some(*link) == details) {
+    if facts.status != MessageStatus::Firing
+        && facts.incident.buttons.is_empty()
+        && units(text) <= MAX_CONTEXT
+        && page.total <= 1
+        && links.iter().all(|link| Some(*link) == details)
+    {
         return context([text, &inline].map(|text| Text::Mrkdwn(text.to_owned()))).into_iter().collect();
     }
     let mut blocks = sections(text);
+    blocks.extend(actions(page));
     // A phone shows three buttons in a row; the link to the whole is small print then.
     let in_row = links.len() <= BUTTONS_IN_ROW || details.is_none();
     let buttons: Vec<Button> = links.into_iter().filter(|link| in_row || Some(*link) != details).enumerate().map(button).collect();
@@ -253,11 +273,27 @@ fn fits(link: &Link) -> bool {
     !link.label.trim().is_empty() && units(&link.url) <= MAX_URL
 }
 
+/// What can be done about the incident, in a row of its own.
+fn actions(page: &Page) -> Option<Block> {
+    let button = |(place, button): (usize, &crate::model::Button)| Button {
+        action_id: format!("{ACTION}{place}"),
+        text: Text::PlainText(cut_units(button.label.trim(), MAX_LABEL)),
+        effect: Effect::Value(button.value.clone()),
+        style: match button.verb {
+            Verb::Ack => Some("primary"),
+            Verb::Close => Some("danger"),
+            Verb::Unack | Verb::Snooze | Verb::Silence => None,
+        },
+    };
+    let elements: Vec<Button> = page.facts.incident.buttons.iter().take(MAX_BUTTONS).enumerate().map(button).collect();
+    (!elements.is_empty()).then_some(Block::Actions { elements })
+}
+
 fn button((place, link): (usize, &Link)) -> Button {
     Button {
         action_id: format!("link-{place}"),
         text: Text::PlainText(cut_units(link.label.trim(), MAX_LABEL)),
-        url: link.url.clone(),
+        effect: Effect::Url(link.url.clone()),
         style: (link.kind == LinkKind::Runbook).then_some("primary"),
     }
 }
@@ -291,7 +327,7 @@ fn cut_text(text: &str) -> String {
 }
 
 /// The three characters that Slack reads as markup of its own: <https://docs.slack.dev/messaging/formatting-message-text#escaping>
-fn entities(text: &str) -> String {
+pub(super) fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -6,6 +6,8 @@ mod body;
 mod codes;
 mod compatible;
 mod living;
+mod press;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -18,15 +20,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::socket::App;
 use super::descriptor::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::{
+    BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
+    PressReply, PressWay, Probe, Problem, SendContext, kit,
+};
 use crate::model::{Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
     name: "slack",
     title: "Slack",
-    about: "bot token (chat.postMessage) or incoming webhook; Block Kit with severity colour, fields and link buttons",
+    about: "bot token (chat.postMessage) or incoming webhook; Block Kit with severity colour, fields and buttons",
     docs: "https://docs.slack.dev/reference/methods/chat.postMessage",
     fields: &[
         FieldSpec { name: "title", escape: Escape::SlackMrkdwn, required: false, single_line: false, template: include_str!("title.hbs") },
@@ -63,6 +69,12 @@ pub struct Config {
     /// Address of an incoming webhook (`https://hooks.slack.com/services/...`), instead of `token` and `channel`. A hook of another system that
     /// takes Slack's messages will do as well: it has delivered when it answers 2xx, unless the body names an error.
     pub webhook: Option<SecretSource>,
+    /// App-level token (`xapp-...`) with the scope `connections:write`: messages have buttons, and their presses come over a connection that this server
+    /// opens (Socket Mode); no public address is needed. The channels of an app share it.
+    pub app_token: Option<SecretSource>,
+    /// The app's signing secret: messages have buttons, and Slack posts their presses to `<external_url>/press/<channel>`, which is to be entered as the
+    /// Request URL of *Interactivity*. Instead of `app_token`.
+    pub signing_secret: Option<SecretSource>,
     /// Another server in Slack's place. Default `https://slack.com`, or the webhook's own.
     pub api_base: Option<String>,
     /// PEM file of a further certificate authority; relative to the configuration file's folder.
@@ -101,6 +113,17 @@ impl PlatformConfig for Config {
             }
             None => {}
         }
+        for (key, secret) in [("slack.app_token", &self.app_token), ("slack.signing_secret", &self.signing_secret)] {
+            problems.extend(secret.as_ref().and_then(|secret| kit::check_secret(key, secret)));
+            if secret.is_some() && self.webhook.is_some() {
+                let help = "use a bot token (`token`, `channel`): its messages can be edited, so that they show who pressed";
+                problems.push(Problem::new(key, "the messages of a webhook have no buttons", help));
+            }
+        }
+        if self.app_token.is_some() && self.signing_secret.is_some() {
+            let help = "keep `app_token` where Slack cannot reach this server, else `signing_secret`";
+            problems.push(Problem::new("slack.signing_secret", "presses come by Socket Mode or to a Request URL, an app has only one of them", help));
+        }
         problems.extend(self.token.as_ref().and_then(|token| kit::check_secret("slack.token", token)));
         problems.extend(self.webhook.as_ref().and_then(|webhook| kit::check_secret("slack.webhook", webhook)));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("slack.api_base", base)));
@@ -130,9 +153,8 @@ impl PlatformConfig for Config {
         let (way, outlet, secrets) = match (token, webhook) {
             (Some(token), _) => {
                 let channel = self.channel.as_deref().unwrap_or_default().trim();
-                let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
                 let outlet = OutletKey::new("slack", &format!("{} {channel}", token.expose()));
-                (Way::Bot { base, token: token.clone() }, outlet, vec![token])
+                (Way::Bot { base: self.base(), token: token.clone() }, outlet, vec![token])
             }
             (None, Some(webhook)) => {
                 let secrets = kit::address_secrets(&webhook);
@@ -145,19 +167,58 @@ impl PlatformConfig for Config {
                 return Err(problems);
             }
         };
-        match http {
-            Some(http) if problems.is_empty() => {
-                Ok(Built { descriptor: None, channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet })
+        let http = http.map(|http| http.with_secrets(secrets));
+        let presses = http.as_ref().and_then(|http| self.presses(cx, http).map_err(|problem| problems.push(problem)).ok());
+        match (http, presses) {
+            (Some(http), Some(presses)) if problems.is_empty() => {
+                Ok(Built { descriptor: None, channel: Arc::new(Driver { way, http, presses }), outlet })
             }
             _ => Err(problems),
         }
     }
 }
 
+impl Config {
+    fn base(&self) -> String {
+        self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned())
+    }
+
+    /// How presses arrive; `None`: the messages have no buttons.
+    fn presses(&self, cx: &BuildContext<'_>, http: &kit::Http) -> Result<Option<PressesBy>, Problem> {
+        if let Some(source) = &self.signing_secret {
+            return Ok(Some(PressesBy::Request(kit::read_secret(cx, "slack.signing_secret", source)?)));
+        }
+        let Some(source) = &self.app_token else { return Ok(None) };
+        let token = kit::read_secret(cx, "slack.app_token", source)?;
+        if !token.expose().starts_with("xapp-") && !kit::is_placeholder(cx, &token) {
+            let help = "write the app-level token of *Basic Information*, which begins with `xapp-`; it needs the scope connections:write";
+            return Err(Problem::new("slack.app_token", "this is no app-level token", help));
+        }
+        let proxy = cx.proxy.as_ref().map_or("", |proxy| proxy.expose());
+        let ca_file = self.ca_file.as_deref().map_or_else(String::new, |path| path.display().to_string());
+        let base = self.base();
+        let app = || App { base: base.clone(), token: token.clone(), http: http.clone().with_secrets([token.clone()]) };
+        Ok(Some(PressesBy::Socket(cx.http.shared("slack app", &[token.expose(), &base, proxy, &ca_file], app))))
+    }
+}
+
 /// Whether a webhook is not Slack's: `slack.com`, `slack-gov.com` and their subdomains are.
 fn is_foreign(webhook: &Secret) -> bool {
     let host = reqwest::Url::parse(webhook.expose()).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
-    !["slack.com", "slack-gov.com"].iter().any(|own| host == *own || host.strip_suffix(own).is_some_and(|below| below.ends_with('.')))
+    !is_of_slack(&host)
+}
+
+/// Whether a host is Slack's own.
+fn is_of_slack(host: &str) -> bool {
+    ["slack.com", "slack-gov.com"].iter().any(|own| host == *own || host.strip_suffix(own).is_some_and(|below| below.ends_with('.')))
+}
+
+/// How presses of buttons arrive.
+enum PressesBy {
+    /// By Socket Mode.
+    Socket(Arc<App>),
+    /// At the Request URL, with signatures of this secret.
+    Request(Secret),
 }
 
 enum Way {
@@ -175,6 +236,7 @@ enum Way {
 struct Driver {
     way: Way,
     http: kit::Http,
+    presses: Option<PressesBy>,
 }
 
 #[async_trait]
@@ -208,15 +270,47 @@ impl Channel for Driver {
         let Way::Bot { base, token } = &self.way else {
             return Probe::Unsupported;
         };
-        let url = kit::join(base, "/api/auth.test");
-        match self.http.post(url).idempotent().bearer(token).send(kit::probe_deadline()).await {
-            Ok(reply) => answer::of_method(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
+        match self.asked(base, token).await {
+            Ok(()) => Probe::Ok,
             Err(error) => Probe::Failed(error),
         }
+    }
+
+    fn press_way(&self) -> Option<PressWay> {
+        self.presses.as_ref().map(|presses| match presses {
+            PressesBy::Socket(app) => PressWay::Listener(app.clone()),
+            PressesBy::Request(_) => PressWay::Callback,
+        })
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        match &self.presses {
+            Some(PressesBy::Request(secret)) => press::pressed(secret, call),
+            _ => Err("this channel has no `slack.signing_secret`".into()),
+        }
+    }
+
+    /// Slack shows nothing of the HTTP answer: the text goes to the address that came with the press.
+    fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        if let (Way::Bot { base, .. }, Some(url)) = (&self.way, press::response_url(call)) {
+            tokio::spawn(press::show(self.http.clone(), base.clone(), url, answer.clone()));
+        }
+        PressReply::EMPTY
     }
 }
 
 impl Driver {
+    /// Whether the bot token holds, and whether a connection for presses can be opened; the address of one is asked for, and not used.
+    async fn asked(&self, base: &str, token: &Secret) -> Result<(), SendError> {
+        let call = self.http.post(kit::join(base, "/api/auth.test")).idempotent().bearer(token);
+        let reply = call.send(kit::probe_deadline()).await?;
+        answer::of_method(&reply, reply.date().unwrap_or_default())?;
+        match &self.presses {
+            Some(PressesBy::Socket(app)) => app.address().await.map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     async fn attempt(&self, page: &Page, room: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
         match self.post(page, room, cx).await {
             // Which part of it is refused it does not say. The last of several pages has the buttons, and must not be lost for them.

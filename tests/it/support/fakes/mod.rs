@@ -31,6 +31,7 @@ pub mod server;
 pub mod slack;
 pub mod slack_blocks;
 pub mod slack_messages;
+pub mod slack_socket;
 pub mod smtp;
 pub mod socket;
 pub mod teams;

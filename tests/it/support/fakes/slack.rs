@@ -13,6 +13,8 @@ use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
 use super::slack_blocks::{MAX_BLOCK_TEXT, Reading};
+use super::slack_socket::Interactivity;
+use super::socket::{Heard, Line};
 use super::transcript::Transcript;
 
 /// Messages per channel.
@@ -57,6 +59,8 @@ pub struct Slack {
     pub transcript: Transcript,
     /// How many messages were posted.
     pub counter: u64,
+    /// Presses of buttons.
+    pub interactivity: Interactivity,
 }
 
 impl Slack {
@@ -72,6 +76,7 @@ impl Slack {
             edit_window_closed: false,
             transcript: Transcript::default(),
             counter: 0,
+            interactivity: Interactivity::default(),
         };
         slack.channel("C0123", "#ops", Room::Open)
     }
@@ -123,14 +128,24 @@ impl Platform for Slack {
 
     fn answer(&mut self, call: &Call) -> Answer {
         match call.path.strip_prefix("/api/") {
+            Some("apps.connections.open") => self.open_connection(call),
             Some(method) => self.web_api(call, method),
+            None if call.path.starts_with("/actions/") => self.interactivity.answered(call),
             None if call.path.starts_with("/services/") => self.incoming(call),
             None => Answer::text(404, "Not Found").refused("404"),
         }
     }
 
+    fn open(&mut self, call: &Call, line: Line) -> Result<(), Box<Answer>> {
+        self.open_line(call, line)
+    }
+
+    fn heard(&mut self, line: u64, heard: &Heard) {
+        self.heard_line(line, heard);
+    }
+
     fn limiters(&mut self) -> Vec<&mut Limiter> {
-        vec![&mut self.pace, &mut self.edits]
+        vec![&mut self.pace, &mut self.edits, &mut self.interactivity.opens]
     }
 
     fn transcript(&mut self) -> Option<&mut Transcript> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::slack::{Slack, fail, too_fast};
 use super::slack_blocks::Reading;
+use super::slack_socket::buttons;
 use super::transcript::Post;
 
 /// The text of an edit.
@@ -49,7 +50,10 @@ impl Slack {
             return fail("msg_too_long");
         }
         let text = reading.texts.join("\n");
-        self.transcript.edit(&key(channel, &ts), |post| post.text.clone_from(&text));
+        self.transcript.edit(&key(channel, &ts), |post| {
+            post.text.clone_from(&text);
+            post.extra = buttons(body);
+        });
         let reply = json!({ "ok": true, "channel": channel, "ts": ts, "text": body["text"], "message": { "type": "message", "text": body["text"] } });
         Answer::json(200, &reply).accepted("ok", text)
     }
@@ -64,8 +68,14 @@ impl Slack {
         let pings = std::mem::take(&mut reading.pings);
         // Who does not follow a thread hears of a reply that mentions, or that is shown in the channel as well.
         let rings = parent.is_none() || !pings.is_empty() || body["reply_broadcast"] == true;
-        let post =
-            Post { text: text.clone(), parent: parent.map(str::to_owned), author: token.to_owned(), posted_ms: call.now.mono_ms, ..Post::default() };
+        let post = Post {
+            text: text.clone(),
+            parent: parent.map(str::to_owned),
+            author: token.to_owned(),
+            posted_ms: call.now.mono_ms,
+            extra: buttons(body),
+            ..Post::default()
+        };
         self.transcript.post(key(channel, &ts), post, rings);
         let mut message = json!({ "type": "message", "subtype": "bot_message", "bot_id": "B0001", "text": body["text"], "ts": ts });
         if let Some(parent) = parent {
