@@ -49,7 +49,22 @@ pub enum Ping {
     Needless,
 }
 
-/// How it pings everybody, mobile numbers, user ids and groups.
+/// How a message of a platform reaches one person whom `people:` of the configuration describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It is sent to the mobile number.
+    Mobile,
+    /// It is sent to the mail address.
+    Email,
+    /// It is sent to the id that the person has under this key.
+    Id(&'static str),
+    /// A message to the channel's own recipients mentions the person: by the id under this key, else by the mobile number where the platform pings those.
+    Mention(&'static str),
+    /// The channel's receiver decides who is notified.
+    Nobody,
+}
+
+/// How it pings everybody, mobile numbers, user ids and groups, and how it reaches one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pings {
     /// Everybody in the room.
@@ -60,6 +75,8 @@ pub struct Pings {
     pub users: Ping,
     /// Groups of users.
     pub groups: Ping,
+    /// One person, in an escalation.
+    pub person: Reach,
 }
 
 impl Pings {
@@ -70,7 +87,17 @@ impl Pings {
 
     /// In the order of the fields.
     pub const fn of(all: Ping, mobiles: Ping, users: Ping, groups: Ping) -> Self {
-        Self { all, mobiles, users, groups }
+        Self { all, mobiles, users, groups, person: Reach::Nobody }
+    }
+
+    /// The same, of a platform whose messages reach one person like this.
+    pub const fn reaching(self, person: Reach) -> Self {
+        Self { person, ..self }
+    }
+
+    /// Whether a message can ping mobile numbers.
+    pub const fn pings_mobiles(&self) -> bool {
+        matches!(self.mobiles, Ping::Inside | Ping::Beside)
     }
 
     /// Those of `mentions` whom it reaches in one of these ways.

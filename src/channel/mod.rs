@@ -36,7 +36,8 @@ use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
 use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
-pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform};
+pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, Reach};
+pub use email::plain_address;
 pub use press::{ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 

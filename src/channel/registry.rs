@@ -33,6 +33,8 @@ macro_rules! platforms {
             /// How people are notified of an incident that goes on: `edit` (one message that is kept up to date; what is new is a reply), `reply` (in one thread), `new` (a message for what is new
             /// and for the end), `off` (a message for every notification). Default: the most that the platform can.
             pub living: Option<LivingMode>,
+            /// Who may press which button of its messages.
+            pub actions: Option<ActionsConfig>,
             /// `off`, or `{ per_minute: N, burst: N }`. Default: the platform's documented limit.
             pub rate_limit: Option<RateLimitConfig>,
             /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.
@@ -68,6 +70,31 @@ macro_rules! platforms {
             }
         }
     };
+}
+
+/// Who may press which button of a channel's messages: `anyone` who reads them, `known` people of `people:`, or `nobody`. People of other organisations may
+/// press none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ActionsConfig {
+    /// Who may say that somebody is on it, for how long, and that nobody is. Default `anyone`.
+    pub ack: Option<Who>,
+    /// Who may have the sender silenced. Default `known`.
+    pub silence: Option<Who>,
+    /// Who may close the incident. Default `known`.
+    pub close: Option<Who>,
+}
+
+/// Who may press a button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// Who reads the channel's messages.
+    Anyone,
+    /// Who has an id of the platform in `people:`.
+    Known,
+    /// Nobody.
+    Nobody,
 }
 
 /// The kind of messages that a channel sends.

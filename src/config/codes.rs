@@ -119,6 +119,13 @@ codes! {
         "`server.tls` names a certificate chain and its private key, both in PEM."
     BAD_MAPPING "E036" "a generic mapping that cannot work"
         "Mappings point into the body with JSON pointers (`/alerts/0/title`). The message says which part is wrong."
+    UNKNOWN_PERSON "E037" "a person that does not exist"
+        "A step of an escalation names somebody who is not defined under `people:`. Nobody would be reached."
+    UNKNOWN_ESCALATION "E038" "an escalation that does not exist"
+        "`escalation` on a route names an entry of `escalations:`."
+    BAD_ESCALATION "E039" "an escalation that cannot work"
+        "Its steps come in the order of their times, each notifies at least one channel, and each channel reaches the people that the step names: SMS and calls by `mobile`, mails by \
+         `email`, chats by the person's id on the platform."
     TEMPLATE_SYNTAX "E040" "a template that cannot be read"
         "The template breaks Handlebars' rules: a block that is not closed, a name that needs brackets, a brace too many. Line and column are those of the template."
     TEMPLATE_FIELD "E041" "a template uses a field that does not exist"
@@ -134,6 +141,8 @@ codes! {
     BAD_PRESET "E047" "a preset that cannot be used"
         "A preset is a file `presets/<name>.yaml` in the template folder: `title`, `about`, `docs`, `parameters`, `request`, `success`, `errors`, `limits` and answers on record. Everything \
          its request mentions is a parameter, its success names the service's own word, and the answers on record mean what the file says. docs/presets.md describes it."
+    BAD_PERSON "E048" "a person who cannot be reached or known"
+        "An address, number or id under `people:` is none, or two people have the same one. The message says which."
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
     FOREIGN "E051" "a file of another program"
@@ -174,6 +183,8 @@ codes! {
          vendor's console."
     IDLE_NAME "W110" "a label or annotation name that changes nothing"
         "`labels` and `annotations` add to what is hidden by default. The name is hidden already, is there twice, or another list of the block wins."
+    UNUSED_ESCALATION "W111" "an escalation that no route uses"
+        "It is checked, and nothing of it ever happens. A route uses it by `escalation: NAME`, and hands it down to the routes below it."
 }
 
 /// What a code means, in any case (`e014`).

@@ -13,7 +13,7 @@ use super::validate::{self, Validator};
 use super::{codes, folder, read, render, schema, schema_check};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
-use crate::delivery::{MessagesPlan, Plan};
+use crate::delivery::{MessagesPlan, Plan, SendersPlan};
 use crate::ingest::GenericMapping;
 use crate::model::yaml::{Kind, MAX_BYTES, Path, parse};
 use crate::model::{Finding, Level, SecretSource, unreadable};
@@ -159,6 +159,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     validate::generic(&mut validator);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
     validate::link_key(&mut validator, &link_key);
+    let people = validate::people(&mut validator, &channels);
     let tree = validate::routes(&mut validator, &templates.library);
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
@@ -189,13 +190,13 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         messages: MessagesPlan { time_zone: extras.time_zone, shown: extras.shown },
         external_url,
         link_key,
-        dedup_window: extras.dedup_window,
-        sites: extras.sites,
+        senders: SendersPlan { dedup_window: extras.dedup_window, sites: extras.sites },
         legacy,
         self_monitoring: extras.self_monitoring,
         incidents: extras.incidents,
         retention: extras.retention,
         heartbeats,
+        people,
     };
     Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files: files.clone(), http })
 }

@@ -139,7 +139,12 @@ impl Reader<'_> {
         }
         if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
             let found = self.below(self.resolve(values));
-            return found.into_iter().filter(|(suffix, _)| suffix.is_empty()).map(|(_, object)| (".<name>", object)).collect();
+            let named = |(suffix, object)| match suffix {
+                "" => Some((".<name>", object)),
+                "[]" => Some((".<name>[]", object)),
+                _ => None,
+            };
+            return found.into_iter().filter_map(named).collect();
         }
         if self.is_secret(schema) {
             return Vec::new();

@@ -43,7 +43,7 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!(told(&loaded.findings), Vec::<&str>::new());
     let plan = &loaded.plan;
     assert_eq!(plan.external_url, "https://w.example.com");
-    assert_eq!(plan.dedup_window, Duration::ZERO);
+    assert_eq!(plan.senders.dedup_window, Duration::ZERO);
     assert_eq!((plan.retention.sent, plan.retention.max_bytes), (Duration::from_secs(14 * 86_400), 1 << 30));
     assert_eq!((plan.self_monitoring.to.as_slice(), plan.self_monitoring.backlog), (["spare".to_owned()].as_slice(), Duration::from_secs(3600)));
     let incidents = crate::delivery::IncidentsPlan { repeat: Duration::from_secs(7200), ..Default::default() };

@@ -149,7 +149,7 @@ impl Routed {
         let mut deliveries = intake.deliveries(event);
         let incidents = reports(event, &mut deliveries, plan);
         let destination = to.map_or_else(String::new, |names| names.join(","));
-        let window = plan.dedup_window;
+        let window = plan.senders.dedup_window;
         let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
             Some(heartbeat) if to.is_none() => format!("{HEARTBEAT_NOTE} for the heartbeat `{}`, which is not routed", heartbeat.name),

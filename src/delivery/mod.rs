@@ -39,6 +39,7 @@ mod notified;
 mod outlet;
 mod payload;
 mod pending;
+pub mod people;
 pub mod plan;
 mod policy;
 pub mod press;
@@ -49,6 +50,7 @@ pub mod self_alert;
 pub mod simulate;
 pub mod stalled;
 mod started;
+pub mod steps;
 mod telemetry;
 #[cfg(test)]
 mod testing;
@@ -63,10 +65,13 @@ pub use incident::Notification;
 pub use listen::{ListenerState, PressesOf};
 pub use notified::MessageContext;
 pub use outlet::OutletState;
+pub use people::{ActionsPlan, People, Person, PersonName, Way, Why};
 pub use plan::{
-    ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, Wx,
+    ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan,
+    Wx,
 };
 pub use self_alert::{SelfAlert, SelfAlertKind};
+pub use steps::{EscalationPlan, PeoplePlan, StepPlan, StepTarget};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(at: UnixMs) -> String {

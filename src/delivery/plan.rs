@@ -12,6 +12,9 @@ use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Sec
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
 
+use super::people::ActionsPlan;
+use super::steps::PeoplePlan;
+
 /// What decides what is sent where.
 pub struct Plan {
     /// Hash of the configuration and the templates: events remember it, nodes compare it.
@@ -30,10 +33,8 @@ pub struct Plan {
     pub external_url: String,
     /// Key of the signatures in links to this server.
     pub link_key: Secret,
-    /// Within which a repeat is a duplicate; zero turns dedup off.
-    pub dedup_window: Duration,
-    /// Senders (names of credentials, `?source=`) that are replicas of one site, each with the site's name.
-    pub sites: BTreeMap<String, String>,
+    /// What senders have to do with one another.
+    pub senders: SendersPlan,
     /// Bindings of the seven direct paths.
     pub legacy: Legacy,
     /// Where self-alerts go.
@@ -44,6 +45,8 @@ pub struct Plan {
     pub retention: RetentionPlan,
     /// Always-firing alerts by which senders show that they are alive.
     pub heartbeats: Vec<HeartbeatPlan>,
+    /// People, and what happens when nobody acks an incident.
+    pub people: PeoplePlan,
 }
 
 impl Plan {
@@ -52,6 +55,15 @@ impl Plan {
         let channel = self.channels.get(channel).or_else(|| self.channels.values().next());
         channel.map(|channel| channel.content.language).unwrap_or_default()
     }
+}
+
+/// What senders have to do with one another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SendersPlan {
+    /// Within which a repeat is a duplicate; zero turns dedup off.
+    pub dedup_window: Duration,
+    /// Senders (names of credentials, `?source=`) that are replicas of one site, each with the site's name.
+    pub sites: BTreeMap<String, String>,
 }
 
 /// Where Watchfire's own alarms go.
@@ -133,6 +145,8 @@ pub struct ContentPlan {
     pub mentions: Mentions,
     /// How people are notified of an incident that goes on.
     pub living: LivingMode,
+    /// Who may press which button of them.
+    pub actions: ActionsPlan,
     /// At most this many pages per message.
     pub max_pages: usize,
 }
@@ -265,7 +279,7 @@ impl Plan {
 
     /// The site that a sender of that name belongs to; one that is not joined with others is its own.
     pub fn site<'a>(&'a self, sender: &'a str) -> &'a str {
-        self.sites.get(sender).map_or(sender, String::as_str)
+        self.senders.sites.get(sender).map_or(sender, String::as_str)
     }
 
     /// The outlets of its channels.

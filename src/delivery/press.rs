@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use super::core::Shared;
 use super::engine::Engine;
 use super::links;
+use super::people::Why;
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{Press, PressAnswer, Presses};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, UnixMs, Verb};
@@ -146,9 +147,6 @@ impl PlatformPresses {
             Ok(PressAnswer { text: text.to_owned(), done: false })
         };
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
-        if press.by.foreign {
-            return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。"));
-        }
         let Some(value) = ButtonValue::decode(&press.value) else {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。"));
         };
@@ -158,14 +156,30 @@ impl PlatformPresses {
         let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown);
         };
-        if matches!(value.verb, Verb::Close | Verb::Silence) {
-            return refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
+        let impossible = || refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
+        if value.verb == Verb::Silence {
+            return impossible();
         }
+        let known = match channel.content.actions.may(value.verb, &press.by, &plan.people.people, channel.platform) {
+            Ok(known) => known,
+            Err(Why::Nobody) => return impossible(),
+            Err(Why::Foreign) => {
+                return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。"));
+            }
+            Err(Why::Unknown) => {
+                return refused("not a known person", say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"));
+            }
+        };
         let on = self.shared.shown_in(&message, value.version).await?;
         let title = channel.platform.title;
         let by = Actor {
-            id: format!("{}:{}", self.platform, press.by.id),
-            name: if press.by.name.trim().is_empty() { press.by.id.clone() } else { press.by.name.clone() },
+            // A person whom the configuration names is the same on each platform.
+            id: known.as_ref().map_or_else(|| format!("{}:{}", self.platform, press.by.id), |name| format!("person:{name}")),
+            name: match known {
+                Some(name) => name.to_string(),
+                None if press.by.name.trim().is_empty() => press.by.id.clone(),
+                None => press.by.name.clone(),
+            },
             via: title.split([' ', '(']).next().unwrap_or(title).to_owned(),
         };
         let span = Duration::from_secs(u64::from(value.minutes) * 60);

@@ -34,7 +34,10 @@ fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>,
         let alert = event.alerts.get(place)?;
         let routes = match plan.absorbed(&alert.labels) {
             Some(heartbeat) => absorbed_text(heartbeat),
-            None => tree_text(&plan.tree.explain(&alert.labels, at)),
+            None => {
+                let explanation = plan.tree.explain(&alert.labels, at);
+                tree_text(&explanation) + &escalations_text(plan, &explanation)
+            }
         };
         Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
     };
@@ -88,6 +91,18 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
 /// Why no route was tried.
 pub fn absorbed_text(heartbeat: &HeartbeatPlan) -> String {
     format!("a sign of life for the heartbeat `{}`; it is not routed (`route: true` there would)\n", heartbeat.name)
+}
+
+/// What happens when nobody acks: a line for each escalation of the targets.
+pub fn escalations_text(plan: &Plan, explanation: &Explanation) -> String {
+    let mut named: Vec<&str> = Vec::new();
+    for name in explanation.targets.iter().filter_map(|target| target.target.escalation.as_deref()) {
+        if !named.contains(&name) {
+            named.push(name);
+        }
+    }
+    let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
+    steps.map(|(name, escalation)| format!("escalation {name}, unless somebody acks: {}\n", escalation.in_words())).collect()
 }
 
 /// Every route that was tried: whether it matched, else the matcher that failed and what it met.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
+use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{cut_units, phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
@@ -39,6 +40,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
+use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
@@ -39,6 +40,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: FinalWord::Later(Later {
         // The details are there three to five minutes after the call ended:

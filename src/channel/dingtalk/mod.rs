@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -42,7 +42,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  https://open.dingtalk.com/document/orgapp/api-call-quota: 3,000 a month and organisation of the free edition, \
                  5,000 for those from before 2025-11-19",
     },
-    pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Named).reaching(Reach::Mention("dingtalk")),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

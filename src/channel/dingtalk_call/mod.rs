@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::descriptor::{Pings, Reach};
 use super::dingtalk_app::{self, App};
 use super::kit::{self, phone};
 use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
@@ -41,6 +42,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 2, batch: 20 },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: super::FinalWord::Never,
     example: include_str!("example.yaml"),

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::press::Stream;
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::dingtalk_app::{self, App};
 use super::{
     BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressWay, Probe, Problem, SendContext, kit,
@@ -45,7 +45,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  https://open.dingtalk.com/document/orgapp/api-call-quota: 5,000 calls a month and organisation of the standard edition, \
                  10,000 for those from before 2025-11-19; edits count",
     },
-    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("dingtalk")),
     living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE

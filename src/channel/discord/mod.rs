@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -39,7 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://docs.discord.com/developers/topics/rate-limits: limits come in each answer and are not fixed; 5 in 2 seconds and \
                  30 a minute per webhook are what is commonly met",
     },
-    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside).reaching(Reach::Mention("discord")),
     // A webhook cannot answer a message.
     living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
     example: include_str!("example.yaml"),

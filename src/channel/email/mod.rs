@@ -26,6 +26,7 @@ mod tests;
 pub use config::Config;
 
 use self::types::DEFAULT_CONNECTIONS;
+use super::descriptor::{Pings, Reach};
 use super::{Attempts, OnAmbiguous, Pace, Platform};
 use crate::model::{Escape, FieldSpec, Page, Size};
 
@@ -53,9 +54,15 @@ pub static DESCRIPTOR: Platform = Platform {
     attempts: Attempts { concurrency: DEFAULT_CONNECTIONS, batch: 50 },
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     on_ambiguous: OnAmbiguous::Retry,
+    pings: Pings::NEEDLESS.reaching(Reach::Email),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
+
+/// An address without a name, as a recipient has it; else what is wrong with it, and what to do.
+pub fn plain_address(text: &str) -> Result<String, (String, &'static str)> {
+    address::address(text).map(|address| address.to_string()).map_err(|flaw| (flaw.what, flaw.help))
+}
 
 /// The bytes of the rendered fields.
 fn measure(page: &Page) -> Size {

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::token::{Fresh, TokenCache};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
@@ -46,7 +46,7 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: 100 a minute and 5 a second per bot; applications 5 a second \
                  per person or group (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
     },
-    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("feishu")),
     // Edits are limited by message (5 a second): <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
     living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
     example: include_str!("example.yaml"),

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::socket::App;
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{
     BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
     PressReply, PressWay, Probe, Problem, SendContext, kit,
@@ -47,7 +47,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel or incoming webhook, short bursts of more",
     },
-    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside).reaching(Reach::Mention("slack")),
     // `chat.update` has a limit of its own (tier 3): <https://docs.slack.dev/reference/methods/chat.update>
     living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
     example: include_str!("example.yaml"),

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -38,7 +38,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors",
     },
-    pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("email")),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::answer::Refusal;
 use self::press::{Bot, Room};
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{
     BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
     PressReply, PressWay, Probe, Problem, SendContext, kit,
@@ -41,7 +41,7 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: 20 a minute and group; one message per second and \
                  chat, short bursts of more",
     },
-    pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("telegram")),
     living: Living { edit: true, reply: true, edits_counted: true, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
+use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
     Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
@@ -38,6 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900) }),
     example: include_str!("voice.example.yaml"),

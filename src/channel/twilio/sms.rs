@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Account, Line};
+use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig,
@@ -44,6 +45,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),

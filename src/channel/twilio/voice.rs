@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Account, Line};
+use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
@@ -36,6 +37,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
+    pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(30), every: Duration::from_secs(15), most: Duration::from_secs(30) }),

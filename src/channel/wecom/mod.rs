@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 pub use config::Config;
 
+use super::descriptor::{Pings, Reach};
 use super::token::{Fresh, TokenCache};
 use super::{Attempts, CellResult, Channel, Counted, Limit, Pace, Platform, Probe, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendError};
@@ -39,7 +40,7 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://developer.work.weixin.qq.com/document/path/90454: 30 a minute and 1,000 an hour for each member; what is more is dropped in silence",
     },
     attempts: Attempts { concurrency: 2, batch: config::MAX_USERS },
-    pings: crate::channel::descriptor::Pings::NAMED,
+    pings: Pings::NAMED.reaching(Reach::Id("wecom")),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

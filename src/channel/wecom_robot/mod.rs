@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::kit::{self, CodeRule};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
@@ -34,7 +34,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://developer.work.weixin.qq.com/document/path/99110: 20 messages a minute and robot",
     },
-    pings: Pings::of(Ping::Beside, Ping::Beside, Ping::Inside, Ping::Named),
+    pings: Pings::of(Ping::Beside, Ping::Beside, Ping::Inside, Ping::Named).reaching(Reach::Mention("wecom")),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::descriptor::{Ping, Pings};
+use super::descriptor::{Ping, Pings, Reach};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -35,7 +35,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://zulip.com/api/rest-error-handling#rate-limit-exceeded: 200 requests a minute and user is the server's default",
     },
-    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside).reaching(Reach::Mention("zulip")),
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

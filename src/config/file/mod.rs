@@ -6,7 +6,7 @@ mod legacy;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
+pub use extras::{Dedup, EscalationStep, Expectation, Heartbeat, IncidentsBlock, NamesBlock, PersonBlock, Retention, SelfMonitoring, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use route::{OnMute, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
@@ -51,6 +51,10 @@ pub struct RoutesFile {
     pub channels: IndexMap<String, ChannelConfig>,
     /// The routing tree. Its root takes every alert.
     pub route: Option<RouteNode>,
+    /// People by name: whom escalations reach, and who is known by the buttons that they press.
+    pub people: IndexMap<String, PersonBlock>,
+    /// What happens when nobody acks an incident, by name: steps, each some time after the first message.
+    pub escalations: IndexMap<String, Vec<EscalationStep>>,
     /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes.
     pub time_intervals: Vec<TimeIntervalConfig>,
     /// Which channels the direct paths of older clients send through.

@@ -36,7 +36,7 @@ pub enum OnMute {
     Drop,
 }
 
-/// A route: which alerts it takes, and where it sends them. `to`, `template`, `mentions` and `send_resolved` are inherited by the routes below it.
+/// A route: which alerts it takes, and where it sends them. `to`, `escalation`, `template`, `mentions` and `send_resolved` are inherited by the routes below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteNode {
@@ -45,6 +45,8 @@ pub struct RouteNode {
     pub matchers: Option<OneOrMany>,
     /// Channels to send to.
     pub to: Option<OneOrMany>,
+    /// What happens when nobody acks its incidents: a name in `escalations:`.
+    pub escalation: Option<String>,
     /// Template set to use.
     pub template: Option<String>,
     /// Whom to ping.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::escalations::actions;
 use super::platforms::{format, living, pings, template};
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
@@ -83,6 +84,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
                 send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
                 mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
                 living,
+                actions: actions(config.actions),
                 max_pages: usize::from(config.max_pages.unwrap_or(3)),
             },
             rate_limit,

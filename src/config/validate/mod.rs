@@ -3,6 +3,7 @@
 mod auth;
 mod callbacks;
 mod channels;
+mod escalations;
 mod extras;
 mod generic;
 mod heartbeats;
@@ -33,6 +34,7 @@ use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
 pub use callbacks::callbacks;
 pub use channels::channels;
+pub use escalations::people;
 pub use extras::extras;
 pub use generic::generic;
 pub use heartbeats::heartbeats;
@@ -141,7 +143,8 @@ impl<'r, 'a> Validator<'r, 'a> {
         let fine = PLAIN.as_ref().is_some_and(|plain| plain.is_match(name));
         if !fine {
             let label = "use letters of any script, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 64";
-            self.report.error(codes::BAD_NAME, path, spot, format!("`{name}` cannot be the name of a {what}"), label);
+            let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            self.report.error(codes::BAD_NAME, path, spot, format!("`{name}` cannot be the name of {article} {what}"), label);
         }
         fine
     }

@@ -1,6 +1,7 @@
 //! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are checked elsewhere.
 
 use super::Validator;
+use super::escalations::escalation;
 use super::matchers::{intervals, matchers};
 use super::platforms::{pings, template, unused_template};
 use crate::channel::registry::Format;
@@ -53,6 +54,7 @@ fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
         name: path.to_string(),
         matchers: texts.filter_map(|text| matcher::parse(text).ok()).flatten().collect(),
         to: route.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default(),
+        escalation: route.escalation.clone(),
         template: route.template.clone(),
         mentions: route.mentions.clone(),
         send_resolved: route.send_resolved,
@@ -111,6 +113,9 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
     for (ix, name) in route.to.iter().flat_map(OneOrMany::list).enumerate() {
         let at = path.key("to");
         validator.channel(name, &if single { at } else { at.item(ix) }, "a route sends to");
+    }
+    if let Some(name) = &route.escalation {
+        escalation(validator, name, &path.key("escalation"));
     }
     let set = route.template.as_deref().or(above.template);
     // A set is looked up where it meets channels: on the route that names either.

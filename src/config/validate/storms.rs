@@ -19,6 +19,8 @@ pub const BEARABLE: usize = 30;
 pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {
     let mut named = BTreeSet::new();
     validator.file.route.iter().for_each(|route| collect(route, &mut named));
+    let steps = validator.file.escalations.values().flatten();
+    named.extend(steps.flat_map(|step| step.to.list()).map(String::as_str));
     let root = Path::of("channels");
     for plan in channels.values() {
         let costly = plan.platform.on_ambiguous == OnAmbiguous::Never;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::channel::descriptor::Ping;
+use crate::channel::registry::Who;
 use crate::delivery::links;
 use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
@@ -142,11 +143,12 @@ impl Renderer<'_> {
         facts
     }
 
-    /// What a reader can do about the incidents of the message, where presses reach this server; `version` is what it shows of its only one.
+    /// What a reader can do about the incidents of the message, where presses reach this server and somebody may; `version` is what it shows of its only one.
     fn buttons(&self, version: i64) -> Vec<Button> {
         let (channel, notification) = (self.draft.channel, self.draft.notification);
         let open: Vec<_> = notification.incidents.iter().filter(|incident| incident.state.is_open()).collect();
-        if open.is_empty() || notification.form == Form::Over || channel.driver.press_way().is_none() {
+        let nobody = channel.content.actions.ack == Who::Nobody || channel.driver.press_way().is_none();
+        if nobody || open.is_empty() || notification.form == Form::Over {
             return Vec::new();
         }
         let code = links::act_code(&self.draft.plan.link_key, self.draft.message);

@@ -15,8 +15,10 @@ use super::*;
 use crate::channel::{CellResult, Channel, ListenContext, ListenEnd, LivingMode, Platform, Press, PressAnswer, Presser, Presses, SendContext};
 use crate::delivery::clock::Clock;
 use crate::delivery::core::{EngineOptions, EngineParts};
-use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, RetentionPlan, SelfMonitoringPlan};
+use crate::delivery::people::ActionsPlan;
+use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, RetentionPlan, SelfMonitoringPlan, SendersPlan};
 use crate::delivery::self_alert::{SelfAlert, SelfAlertKind};
+use crate::delivery::steps::PeoplePlan;
 use crate::metrics::{Format, Metrics};
 use crate::model::{ErrorKind, Language, OutletKey, Page, Recipient, Secret, SendError, SeverityScale, Shown, UnixMs};
 use crate::route::{RouteSpec, Tree};
@@ -135,6 +137,7 @@ fn plan(channels: &[(&str, &Arc<Script>)]) -> Arc<Plan> {
                 send_resolved: true,
                 mentions: Default::default(),
                 living: LivingMode::Off,
+                actions: ActionsPlan::default(),
                 max_pages: 1,
             },
             rate_limit: None,
@@ -159,13 +162,13 @@ fn plan(channels: &[(&str, &Arc<Script>)]) -> Arc<Plan> {
         messages: MessagesPlan { time_zone: TimeZone::UTC, shown: Shown::default() },
         external_url: String::new(),
         link_key: Secret::new("key"),
-        dedup_window: Duration::ZERO,
-        sites: Default::default(),
+        senders: SendersPlan::default(),
         legacy: Legacy::default(),
         self_monitoring: SelfMonitoringPlan::default(),
         incidents: IncidentsPlan::default(),
         retention: RetentionPlan::default(),
         heartbeats: Vec::new(),
+        people: PeoplePlan::default(),
     })
 }
 

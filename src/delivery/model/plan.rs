@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::channel::{LivingMode, Platform};
-use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan};
+use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan};
 use crate::model::{DeliveryId, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
@@ -50,6 +50,7 @@ impl World {
                         send_resolved: true,
                         mentions: Default::default(),
                         living: LivingMode::Off,
+                        actions: Default::default(),
                         max_pages: 3,
                     },
                     rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
@@ -77,13 +78,13 @@ impl World {
             messages: MessagesPlan { time_zone: TimeZone::UTC, shown: crate::model::Shown::default() },
             external_url: String::new(),
             link_key: Secret::new("key"),
-            dedup_window: Duration::ZERO,
-            sites: Default::default(),
+            senders: SendersPlan::default(),
             legacy: Legacy::default(),
             self_monitoring: SelfMonitoringPlan::default(),
             incidents: IncidentsPlan::default(),
             retention: RetentionPlan::default(),
             heartbeats: Vec::new(),
+            people: Default::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{MAX_DEPTH, Node, RouteProblem, RouteSpec, Tree};
 #[derive(Clone, Default)]
 struct Inherited {
     to: Vec<Arc<str>>,
+    escalation: Option<Arc<str>>,
     template: Option<Arc<str>>,
     mentions: Option<Arc<Mentions>>,
     send_resolved: Option<bool>,
@@ -69,6 +70,9 @@ impl Compiler<'_> {
         if !spec.to.is_empty() {
             own.to = spec.to.iter().map(|channel| Arc::from(channel.as_str())).collect();
         }
+        if let Some(escalation) = &spec.escalation {
+            own.escalation = Some(Arc::from(escalation.as_str()));
+        }
         if let Some(template) = &spec.template {
             own.template = Some(Arc::from(template.as_str()));
         }
@@ -87,6 +91,7 @@ impl Compiler<'_> {
             depth,
             matchers: spec.matchers,
             to: own.to.clone(),
+            escalation: own.escalation.clone(),
             template: own.template.clone(),
             mentions: own.mentions.clone(),
             send_resolved: own.send_resolved,

@@ -40,6 +40,8 @@ pub struct RouteSpec {
     pub matchers: Vec<Matcher>,
     /// Channels, in order; empty: the parent's.
     pub to: Vec<String>,
+    /// What happens when nobody acks its incidents; `None`: as the parent says.
+    pub escalation: Option<String>,
     /// Template set; `None`: the parent's.
     pub template: Option<String>,
     /// Whom to ping; `None`: as the parent says.
@@ -83,6 +85,8 @@ pub struct Node {
     pub matchers: Vec<Matcher>,
     /// Channels, in order; at least one.
     pub to: Vec<Arc<str>>,
+    /// What happens when nobody acks its incidents.
+    pub escalation: Option<Arc<str>>,
     /// Template set.
     pub template: Option<Arc<str>>,
     /// Whom to ping.
@@ -113,6 +117,9 @@ impl Node {
 pub struct RouteTarget {
     /// The channel.
     pub channel: Arc<str>,
+    /// What happens when nobody acks its incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<Arc<str>>,
     /// Template set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Arc<str>>,
@@ -218,6 +225,7 @@ impl Router<'_> {
             for channel in &node.to {
                 let mut target = RouteTarget {
                     channel: channel.clone(),
+                    escalation: node.escalation.clone(),
                     template: node.template.clone(),
                     mentions: node.mentions.clone(),
                     send_resolved: node.send_resolved,

@@ -1,0 +1,217 @@
+//! People: how a message reaches one of them, and what they may do by the buttons of messages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::channel::registry::Who;
+use crate::channel::{Platform, Presser, Reach};
+use crate::model::{Mentions, Recipient, Verb};
+
+/// The name of a person in the configuration.
+pub type PersonName = Arc<str>;
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name in the configuration.
+    pub name: PersonName,
+    /// The mail address.
+    pub email: Option<String>,
+    /// The mobile number, as E.164: `+8613800000000`.
+    pub mobile: Option<String>,
+    /// The ids on platforms, by the keys that [`Reach`] names.
+    pub ids: BTreeMap<&'static str, String>,
+}
+
+/// How a message is sent so that it reaches somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// To this recipient.
+    To(Recipient),
+    /// To the channel's own recipients, with this mention.
+    Mention(Mentions),
+}
+
+impl Person {
+    /// The id under a key; `email` is the mail address.
+    fn id(&self, key: &str) -> Option<&str> {
+        if key == "email" { self.email.as_deref() } else { self.ids.get(key).map(String::as_str) }
+    }
+
+    /// How a platform reaches the person. The error is the key in `people:` that is missing; empty where the platform reaches nobody by name.
+    pub fn way(&self, platform: &Platform) -> Result<Way, &'static str> {
+        let to = |address: &Option<String>, key| address.as_deref().map(|address| Way::To(Recipient::new(address))).ok_or(key);
+        match platform.pings.person {
+            Reach::Mobile => to(&self.mobile, "mobile"),
+            Reach::Email => to(&self.email, "email"),
+            Reach::Id(key) => self.id(key).map(|id| Way::To(Recipient::new(id))).ok_or(key),
+            Reach::Mention(key) => {
+                let mention = |users: Vec<String>, mobiles: Vec<String>| Way::Mention(Mentions { users, mobiles, ..Mentions::default() });
+                let mobile = || self.mobile.clone().filter(|_| platform.pings.pings_mobiles());
+                let by_id = self.id(key).map(|id| mention(vec![id.to_owned()], Vec::new()));
+                by_id.or_else(|| mobile().map(|mobile| mention(Vec::new(), vec![dialled(&mobile)]))).ok_or(key)
+            }
+            Reach::Nobody => Err(""),
+        }
+    }
+}
+
+/// A mobile number as the Chinese platforms mention it: those of the mainland without the country's code.
+fn dialled(number: &str) -> String {
+    number.strip_prefix("+86").unwrap_or(number).to_owned()
+}
+
+/// The people of the configuration, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People(IndexMap<PersonName, Person>);
+
+impl People {
+    /// The person of that name.
+    pub fn get(&self, name: &str) -> Option<&Person> {
+        self.0.get(name)
+    }
+
+    /// The person whom a platform knows by this id.
+    pub fn of_id(&self, platform: &Platform, id: &str) -> Option<&Person> {
+        let is_it = |person: &&Person| match platform.pings.person {
+            Reach::Mobile => person.mobile.as_deref() == Some(id),
+            Reach::Email => person.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(id)),
+            Reach::Id(key) | Reach::Mention(key) => person.id(key) == Some(id),
+            Reach::Nobody => false,
+        };
+        self.0.values().find(is_it)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+}
+
+impl FromIterator<Person> for People {
+    fn from_iter<I: IntoIterator<Item = Person>>(people: I) -> Self {
+        Self(people.into_iter().map(|person| (person.name.clone(), person)).collect())
+    }
+}
+
+/// Who may press which button of a channel's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionsPlan {
+    /// Ack, unack and snooze.
+    pub ack: Who,
+    /// Silence.
+    pub silence: Who,
+    /// Close.
+    pub close: Who,
+}
+
+impl Default for ActionsPlan {
+    fn default() -> Self {
+        Self { ack: Who::Anyone, silence: Who::Known, close: Who::Known }
+    }
+}
+
+/// Why somebody may not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The person belongs to another organisation.
+    Foreign,
+    /// Only people of the configuration may, and none of them has this id.
+    Unknown,
+    /// Nobody may, on this channel.
+    Nobody,
+}
+
+impl ActionsPlan {
+    /// Whether somebody may do this by the button of a message of that platform, and who it is, where the configuration knows the person.
+    pub fn may(self, verb: Verb, presser: &Presser, people: &People, platform: &Platform) -> Result<Option<PersonName>, Why> {
+        if presser.foreign {
+            return Err(Why::Foreign);
+        }
+        let known = people.of_id(platform, &presser.id).map(|person| person.name.clone());
+        let who = match verb {
+            Verb::Ack | Verb::Unack | Verb::Snooze => self.ack,
+            Verb::Silence => self.silence,
+            Verb::Close => self.close,
+        };
+        match (who, known) {
+            (Who::Nobody, _) => Err(Why::Nobody),
+            (Who::Known, None) => Err(Why::Unknown),
+            (Who::Anyone | Who::Known, known) => Ok(known),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::platform;
+
+    fn ann() -> Person {
+        Person {
+            name: "ann".into(),
+            email: Some("Ann@example.com".into()),
+            mobile: Some("+8613800000000".into()),
+            ids: [("slack", "U1"), ("telegram", "42"), ("wecom", "ann")].map(|(key, id)| (key, id.to_owned())).into(),
+        }
+    }
+
+    #[test]
+    fn each_platform_reaches_a_person_in_its_way() {
+        let to = |address: &str| Ok(Way::To(Recipient::new(address)));
+        let users = |id: &str| Ok(Way::Mention(Mentions { users: vec![id.into()], ..Mentions::default() }));
+        let bob = Person { name: "bob".into(), email: None, mobile: None, ids: BTreeMap::new() };
+        for (name, way, missing) in [
+            ("twilio_sms", to("+8613800000000"), "mobile"),
+            ("aliyun_voice", to("+8613800000000"), "mobile"),
+            ("dingtalk_call", to("+8613800000000"), "mobile"),
+            ("email", to("Ann@example.com"), "email"),
+            ("wecom", to("ann"), "wecom"),
+            ("slack", users("U1"), "slack"),
+            ("telegram", users("42"), "telegram"),
+            ("wecom_robot", users("ann"), "wecom"),
+            ("teams", users("Ann@example.com"), "email"),
+            ("dingtalk", Ok(Way::Mention(Mentions { mobiles: vec!["13800000000".into()], ..Mentions::default() })), "dingtalk"),
+            ("discord", Err("discord"), "discord"),
+            ("feishu", Err("feishu"), "feishu"),
+            ("zulip", Err("zulip"), "zulip"),
+            ("webhook", Err(""), ""),
+            ("pagerduty", Err(""), ""),
+        ] {
+            let platform = platform(name).unwrap();
+            assert_eq!((ann().way(platform), bob.way(platform)), (way, Err(missing)), "{name}");
+        }
+    }
+
+    #[test]
+    fn who_may_press_what() {
+        let people: People = [ann()].into_iter().collect();
+        let slack = platform("slack").unwrap();
+        let presser = |id: &str, foreign| Presser { id: id.into(), name: "A".into(), foreign };
+        let (ann, other, guest) = (presser("U1", false), presser("U2", false), presser("U1", true));
+        let default = ActionsPlan::default();
+        let closed = ActionsPlan { ack: Who::Nobody, silence: Who::Anyone, close: Who::Nobody };
+        let known = Ok(Some(PersonName::from("ann")));
+        for (plan, verb, presser, wanted) in [
+            (default, Verb::Ack, &ann, known.clone()),
+            (default, Verb::Ack, &other, Ok(None)),
+            (default, Verb::Unack, &other, Ok(None)),
+            (default, Verb::Snooze, &other, Ok(None)),
+            (default, Verb::Close, &ann, known.clone()),
+            (default, Verb::Close, &other, Err(Why::Unknown)),
+            (default, Verb::Silence, &other, Err(Why::Unknown)),
+            (default, Verb::Ack, &guest, Err(Why::Foreign)),
+            (closed, Verb::Ack, &ann, Err(Why::Nobody)),
+            (closed, Verb::Snooze, &ann, Err(Why::Nobody)),
+            (closed, Verb::Silence, &other, Ok(None)),
+            (closed, Verb::Close, &ann, Err(Why::Nobody)),
+        ] {
+            assert_eq!(plan.may(verb, presser, &people, slack), wanted, "{verb:?} by {presser:?} with {plan:?}");
+        }
+        // The same id on another platform is somebody else.
+        assert_eq!(default.may(Verb::Close, &ann, &people, platform("discord").unwrap()), Err(Why::Unknown));
+        assert_eq!(default.may(Verb::Close, &presser("42", false), &people, platform("telegram").unwrap()), known);
+    }
+}
