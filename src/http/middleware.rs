@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tower::ServiceExt;
@@ -16,32 +15,29 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::connections::Connection;
 use super::{App, HttpError, api, legacy, linger};
 
-/// Wraps the routes.
+/// Wraps the routes. Nothing is routed before it: a path that is routed twice would have its parameters twice.
 pub(super) fn wrap(app: Arc<App>, plain: Router) -> Router {
     let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).deflate(true).pass_through_unaccepted(false));
-    let tidied = plain.clone();
-    plain.layer(middleware::from_fn_with_state(Arc::new(Middleware { app, tidied, inflating }), middleware))
+    Router::new().fallback(middleware).with_state(Arc::new(Middleware { app, plain, inflating }))
 }
 
 /// What wraps every request, in one layer, for each is boxed and cloned with all below it.
 struct Middleware {
     app: Arc<App>,
-    /// For paths that are written with more slashes than they have.
-    tidied: Router,
+    plain: Router,
     /// For bodies that come compressed, which few do.
     inflating: Router,
 }
 
-async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, next: Next) -> Response {
+async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request) -> Response {
     if let Some(uri) = tidy(request.uri()) {
         *request.uri_mut() = uri;
-        request.extensions_mut().insert(Tidied);
     }
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let _in_flight = connection.clone().map(Connection::begin_request);
     let may_close = request.version() <= Version::HTTP_11;
     let format = ErrorFormat::of(request.uri().path());
-    let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request), next)).catch_unwind().await;
+    let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request))).catch_unwind().await;
     let response = match handled {
         Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
         Err(defect) => {
@@ -59,21 +55,15 @@ async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, 
 }
 
 /// The handler's answer.
-async fn call_inner(stack: &Middleware, request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        let mut request = request;
+async fn call_inner(stack: &Middleware, mut request: Request) -> Response {
+    let router = if request.headers().contains_key(header::CONTENT_ENCODING) {
         tidy_encoding(request.headers_mut());
-        return stack.inflating.clone().oneshot(request).await.into_response();
-    }
-    if request.extensions().get::<Tidied>().is_some() {
-        return stack.tidied.clone().oneshot(request).await.into_response();
-    }
-    next.run(request).await
+        &stack.inflating
+    } else {
+        &stack.plain
+    };
+    router.clone().oneshot(request).await.into_response()
 }
-
-/// A request whose path was tidied: it is to be routed again.
-#[derive(Clone)]
-struct Tidied;
 
 /// Names of encodings are read as RFC 9110 8.4.1 has them: in any case, and `x-gzip` is `gzip`. A sender that is refused for one drops its alerts.
 fn tidy_encoding(headers: &mut HeaderMap) {
@@ -197,10 +187,10 @@ impl Drop for RequestPermit<'_> {
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
-async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<Response, HttpError> {
+async fn shed_load(stack: &Middleware, request: Request) -> Result<Response, HttpError> {
     let app = &*stack.app;
     if request.uri().path().starts_with("/-/") {
-        return Ok(call_inner(stack, request, next).await);
+        return Ok(call_inner(stack, request).await);
     }
     let settings = app.settings.load_full();
     let Some(_permit) = RequestPermit::acquire(&app.in_flight, settings.concurrent.max(1)) else {
@@ -216,7 +206,7 @@ async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<R
             return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
         }
     }
-    match tokio::time::timeout(settings.timeout, call_inner(stack, request, next)).await {
+    match tokio::time::timeout(settings.timeout, call_inner(stack, request)).await {
         Ok(response) => Ok(response),
         Err(_) => Err(HttpError::unavailable("not done within server.limits.timeout; try again")),
     }

@@ -59,6 +59,9 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.alerts("alertmanager", "firing", 1);
     metrics.stalled("ops", 1);
     metrics.restarted("worker", 1);
+    metrics.listener("ops", Some(true));
+    metrics.pressed("slack", "ack", "done");
+    metrics.acked(std::time::Duration::from_secs(60));
     metrics
 }
 

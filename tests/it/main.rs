@@ -48,6 +48,7 @@ mod operations;
 mod pages;
 mod phones;
 mod poison;
+mod press_forged;
 mod press_slack;
 mod press_telegram;
 mod rates;

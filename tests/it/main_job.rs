@@ -70,6 +70,13 @@ async fn put_gzip_and_bad_bodies() {
     gzip.write_all(body.replace("db", "dc").as_bytes()).unwrap();
     let zipped = app.http.post(app.url("/webhook")).header("content-encoding", "gzip").body(gzip.finish().unwrap()).send().await.unwrap();
     assert_eq!(zipped.status(), 200);
+    // Also where the path names something.
+    for path in ["/api/v1/channels/ops-slack/test", "//api//v1/channels/ops-slack/test/"] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(br#"{"text":"a test"}"#).unwrap();
+        let asked = app.http.post(app.url(path)).header("content-type", "application/json").header("content-encoding", "gzip");
+        assert_eq!(asked.body(gzip.finish().unwrap()).send().await.unwrap().status(), 200, "{path}");
+    }
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     bomb.write_all(&vec![b' '; 50 << 20]).unwrap();
     let bomb = app.http.post(app.url("/webhook")).header("content-encoding", "gzip").body(bomb.finish().unwrap()).send().await.unwrap();

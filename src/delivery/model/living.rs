@@ -1,5 +1,6 @@
 //! Messages that live, in injected time: whatever crashes, is refused, lost or deleted on the way, in the end every message shows what its incident is
-//! (I12, I14), and every alert was shown. Random lives of one process, seeded.
+//! (I12, I14), and every alert was shown. People ack, snooze, unack and close; every end of an ack rings while its incident goes on. Random lives of one
+//! process, seeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -8,11 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::{CellResult, Channel, LivingMode, SendContext};
+use crate::delivery::press::Deed;
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts};
 use crate::ingest::short_fingerprint;
 use crate::metrics::Metrics;
-use crate::model::{Alert, ErrorKind, Event, MessageStatus, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs};
-use crate::store::{DeliveryFilter, DeliveryRow, IncidentFilter, QueryStore, State};
+use crate::model::{Alert, ErrorKind, Event, MessageStatus, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs, Verb};
+use crate::store::{
+    ActOn, Actor, DeliveryFilter, DeliveryRow, IncidentDetail, IncidentFilter, IncidentState, MaintenanceStore, PressKey, QueryStore, State,
+};
 
 use super::life::Disk;
 use super::paused::Paused;
@@ -202,6 +206,38 @@ impl Story {
         self.fired.extend(fired);
     }
 
+    /// Somebody does something about one of the newest incidents.
+    async fn act(&mut self, engine: &Engine, store: &Paused, dice: &mut Dice) {
+        let found = store.list_incidents(&IncidentFilter { limit: 6, ..IncidentFilter::default() }).await.expect("the incidents");
+        let Some(incident) = found.get(dice.below(found.len().max(1) as u64) as usize) else { return };
+        let verb = [Verb::Ack, Verb::Ack, Verb::Ack, Verb::Snooze, Verb::Unack, Verb::Close][dice.below(6) as usize];
+        self.next += 1;
+        let name = ["Anna", "Bob"][dice.below(2) as usize];
+        let deed = Deed {
+            press: PressKey { platform: "api".into(), event_id: self.next.to_string() },
+            verb,
+            span: Duration::from_secs(60 + dice.below(120)),
+            by: Actor { id: format!("credential:{name}"), name: name.into(), via: "API".into() },
+        };
+        let acted = engine.act(deed, vec![ActOn { incident: incident.id, shown: None }]).await.expect("it is stored");
+        assert!(!acted.repeated && !acted.results.is_empty(), "{acted:?}");
+    }
+
+    /// Once all is quiet, each end of an ack has rung in the room, unless somebody is on all of it again.
+    async fn has_rung(&self, engine: &Engine, store: &Paused, clock: &Clock) {
+        // Every snooze and every ack ends in this time.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            wake(engine, store, clock).await;
+        }
+        let (_, details) = self.quiet(store, clock).await;
+        for detail in details.iter().filter(|detail| detail.incident.state == IncidentState::Firing) {
+            let Some(unacked) = &detail.incident.acks.unacked else { continue };
+            let rang = detail.anchors.iter().map(|anchor| anchor.rang_at).max().expect("its channel was notified");
+            assert!(rang >= unacked.at, "the end of an ack did not ring: {detail:#?}");
+        }
+    }
+
     /// One life: a process that starts, is sent reports, and dies wherever it is; the last one goes on until everything is quiet.
     fn live(&mut self, dice: &mut Dice, last: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
@@ -218,11 +254,16 @@ impl Story {
                 if dice.permille(60) {
                     self.bot.delete_some(dice);
                 }
+                if dice.permille(250) {
+                    self.act(&engine, &store, dice).await;
+                }
+                wake(&engine, &store, &clock).await;
                 let group = dice.below(4);
                 self.change(group, dice);
                 self.report(&engine, group).await;
             }
             if last {
+                self.has_rung(&engine, &store, &clock).await;
                 for group in 0..4 {
                     self.groups.entry(group).or_default().values_mut().for_each(|(_, fires)| *fires = false);
                     self.report(&engine, group).await;
@@ -255,6 +296,7 @@ impl Story {
         let mut plan = World::new(&mut Dice::new(1)).plan(false, "a");
         let channel = plan.channels.get_mut(CHANNEL).and_then(Arc::get_mut).expect("a channel that nobody else has");
         (channel.driver, channel.platform, channel.content.living) = (Arc::new(self.bot.clone()), &LIVING, LivingMode::Edit);
+        (plan.incidents.remind_after, plan.incidents.ack_expires) = (Duration::from_secs(90), Duration::from_secs(240));
         // One page each: what a card does not name is behind its link.
         plan.external_url = "https://w.example.com".into();
         let (engine, _alarms) = Engine::new(EngineParts {
@@ -270,34 +312,36 @@ impl Story {
         engine
     }
 
-    /// Waits until every delivery is final and every message shows what its incident is; then looks at what people see.
-    async fn settle(&self, store: &Paused, clock: &Clock) {
+    /// Waits until every delivery is final and every message shows what its incident is.
+    async fn quiet(&self, store: &Paused, clock: &Clock) -> (Vec<DeliveryRow>, Vec<IncidentDetail>) {
         let begun = clock.instant();
-        let mut known: BTreeSet<u64> = BTreeSet::new();
-        let mut over: BTreeSet<u64> = BTreeSet::new();
-        let last;
         loop {
             tokio::time::sleep(Duration::from_secs(30)).await;
             let rows = store.list_deliveries(&DeliveryFilter { limit: 5000, ..DeliveryFilter::default() }).await.expect("the deliveries");
             let found = store.list_incidents(&IncidentFilter { limit: 500, ..IncidentFilter::default() }).await.expect("the incidents");
-            let mut behind = Vec::new();
-            known.clear();
+            let mut details = Vec::new();
             for incident in &found {
-                let detail = store.get_incident(incident.id).await.expect("an incident").expect("it is there");
-                behind.extend(detail.anchors.iter().filter(|anchor| anchor.is_dirty(detail.incident.version)).cloned());
-                over.extend(detail.anchors.iter().flat_map(|anchor| &anchor.notified).filter(|one| one.over).map(|one| one.fingerprint));
-                known.extend(detail.anchors.iter().filter(|anchor| !anchor.ids.is_empty()).map(|anchor| id_of(&anchor.ids)));
+                details.push(store.get_incident(incident.id).await.expect("an incident").expect("it is there"));
             }
-            let open: Vec<_> = rows.iter().filter(|row| !row.state.is_final()).collect();
-            if open.is_empty() && behind.is_empty() {
-                let odd: Vec<_> = rows.iter().filter(|row| !matches!(row.state, State::Sent | State::Skipped | State::Dead)).collect();
-                assert!(odd.is_empty(), "{odd:#?}");
-                assert!(rows.iter().all(|row| row.state == State::Sent || row.reason.is_some()), "nothing ends without a reason");
-                last = rows;
-                break;
+            let dirty = |detail: &IncidentDetail| detail.anchors.iter().any(|anchor| anchor.is_dirty(detail.incident.version));
+            let behind: Vec<_> = details.iter().filter(|detail| dirty(detail)).collect();
+            let open = rows.iter().filter(|row| !row.state.is_final()).count();
+            if open == 0 && behind.is_empty() {
+                return (rows, details);
             }
-            assert!(begun.elapsed() < Duration::from_secs(6 * 3600), "{} deliveries wait, these are behind: {behind:#?}", open.len());
+            assert!(begun.elapsed() < Duration::from_secs(6 * 3600), "{open} deliveries wait, these are behind: {behind:#?}");
         }
+    }
+
+    /// Waits until all is quiet, then looks at what people see.
+    async fn settle(&self, store: &Paused, clock: &Clock) {
+        let (last, details) = self.quiet(store, clock).await;
+        let odd: Vec<_> = last.iter().filter(|row| !matches!(row.state, State::Sent | State::Skipped | State::Dead)).collect();
+        assert!(odd.is_empty(), "{odd:#?}");
+        assert!(last.iter().all(|row| row.state == State::Sent || row.reason.is_some()), "nothing ends without a reason");
+        let anchors = || details.iter().flat_map(|detail| &detail.anchors);
+        let known: BTreeSet<u64> = anchors().filter(|anchor| !anchor.ids.is_empty()).map(|anchor| id_of(&anchor.ids)).collect();
+        let over: BTreeSet<u64> = anchors().flat_map(|anchor| &anchor.notified).filter(|one| one.over).map(|one| one.fingerprint).collect();
         let room = self.bot.room.lock().unwrap();
         for (id, post) in room.posts.iter().filter(|(id, _)| known.contains(id)) {
             assert_ne!(post.status, MessageStatus::Firing, "post {id} is red after the end: {post:#?}");
@@ -313,6 +357,12 @@ impl Story {
         let rows: Vec<_> = last.iter().filter(about).collect();
         assert!(missed.is_empty(), "never shown to anybody: {missed:?}: {rows:#?}");
     }
+}
+
+/// What maintenance does for acks.
+async fn wake(engine: &Engine, store: &Paused, clock: &Clock) {
+    let rings = store.wake_incidents(clock.wall(), 100).await.expect("the store works");
+    engine.shared.notify_new(&rings);
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! Press addresses, act links and vendors' callbacks under bytes that nobody signed: no answer is a success or a server error, and nothing changes.
+
+use serde_json::{Value, json};
+use watchfire::api::{IncidentResponse, Incidents};
+use watchfire::store::IncidentState;
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::{Fake, Telegram};
+
+/// A small source of numbers: the same seed draws the same.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % n as u64).unwrap()
+    }
+
+    /// A body that a platform could send, with some of its bytes changed, cut or repeated; or noise.
+    fn body(&mut self, samples: &[Value]) -> Vec<u8> {
+        let mut bytes = match self.below(8) {
+            0 => (0..self.below(4000)).map(|_| u8::try_from(self.below(256)).unwrap()).collect(),
+            1 => b"[".repeat(self.below(60_000)),
+            2 => format!("payload={}", samples[self.below(samples.len())]).into_bytes(),
+            _ => samples[self.below(samples.len())].to_string().into_bytes(),
+        };
+        for _ in 0..self.below(4) {
+            let at = self.below(bytes.len().max(1));
+            match self.below(3) {
+                0 if at < bytes.len() => bytes[at] = u8::try_from(self.below(256)).unwrap(),
+                1 => bytes.truncate(at),
+                _ => bytes.splice(at.min(bytes.len())..at.min(bytes.len()), b"\"\\u0000\xff".iter().copied()).for_each(drop),
+            }
+        }
+        bytes
+    }
+}
+
+/// What platforms report of presses, with values that would work.
+fn samples(code: &str) -> Vec<Value> {
+    let value = format!("ack.{code}.0");
+    vec![
+        json!({ "update_id": 1, "callback_query": { "id": "1", "from": { "id": 1, "first_name": "Eve" }, "data": value,
+            "message": { "message_id": 1, "date": 1, "chat": { "id": -1001, "type": "supergroup" } } } }),
+        json!({ "type": "block_actions", "user": { "id": "U1", "team_id": "T1" }, "team": { "id": "T1" }, "trigger_id": "1.1",
+            "actions": [{ "action_id": "press-0", "value": value, "action_ts": "1.1" }], "response_url": "http://127.0.0.1:1/steal" }),
+        json!({ "schema": "2.0", "header": { "event_id": "e1", "event_type": "card.action.trigger", "token": "v", "tenant_key": "t" },
+            "event": { "operator": { "open_id": "ou_1" }, "action": { "tag": "button", "value": { "press": value } } } }),
+        json!({ "challenge": "c", "token": "v", "type": "url_verification" }),
+        json!({ "encrypt": "AAAAAAAAAAAAAAAAAAAAAA==" }),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_signed_changes_nothing_at_any_address() {
+    let telegram = Fake::start(Telegram::new("1:token", &["-1001"])).await;
+    telegram.unpaced();
+    let routes = format!(
+        r##"
+server: {{ listen: "127.0.0.1:0", external_url: "https://watchfire.example.com" }}
+store: sqlite:watchfire.db
+channels:
+  posted: {{ telegram: {{ token: "1:token", chat: -1001, webhook_secret: "a-secret-of-the-webhook", api_base: "{}" }} }}
+route: {{ to: [posted] }}
+"##,
+        telegram.url(),
+    );
+    let app = TestApp::start(&routes).await;
+    let (status, answer) = app.post("/webhook", &alert("web", "DiskFull", "firing")).await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+    let extra = telegram.with(|telegram| telegram.transcript.all().next().unwrap().1.extra.clone());
+    let code = extra.split("\"ack.").nth(1).and_then(|rest| rest.split('.').next()).expect("a button").to_owned();
+    let seed = std::env::var("WATCHFIRE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()));
+    println!("seed {seed} (WATCHFIRE_SEED={seed} draws the same)");
+    let mut draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let samples = samples(&code);
+    let rounds = if std::env::var_os("WATCHFIRE_LONG").is_some() { 20_000 } else { 400 };
+    let addresses = ["/press/posted", "/press/nobody", "/press/%ff", &format!("/a/{code}"), "/a/AAAAAAAAAAAAAA", "/a/%2e%2e", "/receipts/posted?k=x"]
+        .map(str::to_owned);
+    for round in 0..rounds {
+        let address = &addresses[draw.below(addresses.len())];
+        let mut request = app.http.post(app.url(address)).body(draw.body(&samples));
+        for (name, value) in [
+            ("x-telegram-bot-api-secret-token", "a-secret-of-the-webhooK"),
+            ("x-slack-signature", "v0=0000000000000000000000000000000000000000000000000000000000000000"),
+            ("x-slack-request-timestamp", "1795900000"),
+            ("x-lark-signature", "00"),
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ] {
+            if draw.below(3) == 0 {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.send().await.unwrap_or_else(|error| panic!("round {round}, {address}: {error}"));
+        let status = answer.status();
+        assert!(status.is_client_error(), "round {round}, {address}: {status}: {}", answer.text().await.unwrap_or_default());
+    }
+    let found: Incidents = app.read("/api/v1/incidents").await;
+    let found: IncidentResponse = app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await;
+    assert_eq!((found.incident.state, found.version), (IncidentState::Firing, 1), "{found:#?}");
+    // The same address does what it is there for.
+    let press = samples[0].to_string();
+    let asked = app.http.post(app.url("/press/posted")).header("x-telegram-bot-api-secret-token", "a-secret-of-the-webhook").body(press);
+    let answer = asked.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("#1 is acked."));
+}
