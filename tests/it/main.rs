@@ -48,6 +48,8 @@ mod operations;
 mod pages;
 mod phones;
 mod poison;
+mod press_app;
+mod press_feishu;
 mod press_forged;
 mod press_slack;
 mod press_telegram;

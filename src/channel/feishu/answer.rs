@@ -117,6 +117,53 @@ pub(super) fn token(reply: &Reply, now: Timestamp) -> Result<(Secret, u64), Send
     token.map(|token| (Secret::new(token), lives)).ok_or_else(none)
 }
 
+/// Where a long connection is opened, and what its frames carry.
+pub(super) struct Endpoint {
+    pub url: Secret,
+    pub service: i32,
+    /// Seconds.
+    pub ping_every: u64,
+}
+
+/// Codes of the question for a connection, and of a refused handshake, as in the vendor's SDKs:
+/// <https://github.com/larksuite/oapi-sdk-python/blob/v2_main/lark_oapi/ws/const.py>
+const CONNECTION_CODES: &[CodeRule] = &[
+    (&["1", "1000040343"], ErrorKind::Transient, "it is busy"),
+    (&["403"], ErrorKind::Misconfigured, "only a custom app (企业自建应用) can have one"),
+    (&["514", "1000040344", "10003", "10014"], ErrorKind::Misconfigured, "check `app_id` and `app_secret`"),
+    (&["1000040350"], ErrorKind::Misconfigured, "the application has 50 already; does something else use its secret?"),
+];
+
+/// The answer to the question for a connection.
+pub(super) fn endpoint(reply: &Reply, now: Timestamp) -> Result<Endpoint, SendError> {
+    let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
+    if answer.code != 0 || !reply.is_success() {
+        let code = answer.code.to_string();
+        let known = classify(CONNECTION_CODES, &code);
+        let advice = known.map_or("see the code in Feishu's list of errors", |(_, advice)| advice);
+        let kind = weigh(reply, now, Some(known.map_or(ErrorKind::Misconfigured, |(kind, _)| kind)));
+        return Err(reply.error(kind, code, format!("Feishu opens no connection for presses: {advice} (\"{}\")", answer.words)));
+    }
+    let url = answer.body.pointer("/data/URL").and_then(Value::as_str).and_then(|url| reqwest::Url::parse(url).ok());
+    let service = url.as_ref().and_then(|url| url.query_pairs().find(|(name, _)| name == "service_id")?.1.parse().ok());
+    let (Some(url), Some(service)) = (url, service) else {
+        // Nothing of a success is quoted: it holds a ticket.
+        let summary = "Feishu's answer to the question for a connection holds no address; is a proxy answering in its place?";
+        return Err(SendError::new(ErrorKind::Transient, summary));
+    };
+    let ping_every = answer.body.pointer("/data/ClientConfig/PingInterval").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    Ok(Endpoint { url: Secret::new(url.to_string()), service, ping_every })
+}
+
+/// Why a handshake was refused, where its headers say so.
+pub(super) fn handshake(reply: &Reply) -> Option<SendError> {
+    let status = reply.header("handshake-status")?;
+    let code = reply.header("handshake-autherrcode").filter(|_| status == "514").unwrap_or(status);
+    let (kind, advice) = classify(CONNECTION_CODES, code).unwrap_or((ErrorKind::Transient, "it does not say more"));
+    let words = reply.header("handshake-msg").unwrap_or_default();
+    Some(reply.error(kind, code, format!("Feishu refused the connection for presses: {advice} (\"{words}\")")))
+}
+
 fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendError {
     let (words, code) = (answer.words.as_str(), answer.code.to_string());
     let receiver = RECEIVER.iter().find(|(known, _)| *known == code).map(|(_, advice)| *advice);

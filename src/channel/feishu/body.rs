@@ -4,8 +4,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::press::VALUE;
 use crate::channel::kit::cut_units;
-use crate::model::{LinkKind, Mentions, MessageStatus, Page, Severity, Size, hash_hex};
+use crate::model::{Button, LinkKind, Mentions, MessageStatus, Page, Severity, Size, Verb, hash_hex};
 
 /// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 const MAX_BODY: usize = 20 * 1024;
@@ -118,6 +119,20 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
     let mut elements = Vec::new();
     if !content.is_empty() {
         elements.push(json!({ "tag": "markdown", "content": content }));
+    }
+    // What can be done about the incident is a row of its own. A press returns the value, which must be an object:
+    // <https://open.feishu.cn/document/feishu-cards/card-callback-communication>
+    let act = |button: &Button| {
+        let style = match button.verb {
+            Verb::Ack => "primary",
+            Verb::Close => "danger",
+            Verb::Unack | Verb::Snooze | Verb::Silence => "default",
+        };
+        json!({ "tag": "button", "text": { "tag": "plain_text", "content": button.label }, "type": style, "value": { VALUE: button.value } })
+    };
+    let acts: Vec<Value> = facts.incident.buttons.iter().take(MAX_BUTTONS).map(act).collect();
+    if !acts.is_empty() {
+        elements.push(json!({ "tag": "action", "actions": acts }));
     }
     let buttons: Vec<Value> = facts
         .links

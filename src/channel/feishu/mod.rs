@@ -4,7 +4,10 @@
 
 mod answer;
 mod body;
+mod frame;
 mod living;
+mod press;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -21,16 +24,21 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
+use self::press::Proof;
+use self::socket::App;
 use super::descriptor::{Ping, Pings, Reach};
 use super::token::{Fresh, TokenCache};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::{
+    BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
+    PressReply, PressWay, Probe, Problem, SendContext, kit,
+};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
     name: "feishu",
     title: "Feishu / Lark (飞书)",
-    about: "custom group bot, signed, or application messages to groups and people; cards with severity colour and link buttons",
+    about: "custom group bot, signed, or application messages to groups and people; cards with severity colour and buttons",
     docs: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot",
     fields: &[
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
@@ -73,6 +81,14 @@ pub struct Config {
     pub app_secret: Option<SecretSource>,
     /// Whom the application writes to: groups (`oc_...`), people (`ou_...`, `on_...`, a user id, or an e-mail address).
     pub to: Vec<String>,
+    /// The application's cards have buttons, and their presses come over a connection that this server opens (长连接): no public address is needed. The
+    /// channels of an application share it. Default false.
+    pub buttons: bool,
+    /// The application's Verification Token: its cards have buttons, and Feishu posts their presses to `<external_url>/press/<channel>`, which is to be
+    /// entered as its callback address. Instead of `buttons`.
+    pub verification_token: Option<SecretSource>,
+    /// The application's Encrypt Key, where it has one: what Feishu posts is encrypted and signed with it.
+    pub encrypt_key: Option<SecretSource>,
     /// Whom messages ping unless a route says otherwise: `users` (open ids, `ou_...`), `all`.
     pub mentions: Mentions,
     /// Another server. Default `https://open.feishu.cn`; for Lark write `https://open.larksuite.com`.
@@ -111,8 +127,10 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("feishu.mentions", "Feishu pings people by their open id only", "name `users: [ou_...]`, or `all: true`"));
         }
         problems.extend(self.keyword.as_ref().and_then(|word| kit::check_text("feishu.keyword", word, "write the word, or remove the key")));
+        problems.extend(self.check_presses());
         let secrets = [("feishu.token", &self.token), ("feishu.secret", &self.secret), ("feishu.app_secret", &self.app_secret)];
-        problems.extend(secrets.into_iter().filter_map(|(path, source)| kit::check_secret(path, source.as_ref()?)));
+        let of_callbacks = [("feishu.verification_token", &self.verification_token), ("feishu.encrypt_key", &self.encrypt_key)];
+        problems.extend(secrets.into_iter().chain(of_callbacks).filter_map(|(path, source)| kit::check_secret(path, source.as_ref()?)));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("feishu.api_base", base)));
         problems
     }
@@ -135,6 +153,8 @@ impl PlatformConfig for Config {
         let mut read = |path, source: &Option<SecretSource>| source.as_ref().and_then(|source| keep(kit::read_secret(cx, path, source)));
         let (token, secret, app_secret) =
             (read("feishu.token", &self.token), read("feishu.secret", &self.secret), read("feishu.app_secret", &self.app_secret));
+        let proof = read("feishu.verification_token", &self.verification_token);
+        let proof = proof.map(|token| Proof { token, key: read("feishu.encrypt_key", &self.encrypt_key) });
         let http = kit::http(cx, "feishu", self.ca_file.as_deref()).map_err(|problem| problems.push(problem)).ok();
         if let Some(token) = &token
             && token.expose().contains('/')
@@ -145,6 +165,7 @@ impl PlatformConfig for Config {
         let (Some(http), true) = (http, problems.is_empty()) else { return Err(problems) };
         let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
         let secrets: Vec<Secret> = [&token, &secret, &app_secret].into_iter().flatten().cloned().collect();
+        let http = http.with_secrets(secrets);
         let (way, outlet) = match (token, &self.app_id, app_secret) {
             (Some(token), ..) => {
                 let outlet = OutletKey::new("feishu", token.expose());
@@ -154,18 +175,73 @@ impl PlatformConfig for Config {
                 let credential = format!("{id} {} {base}", app_secret.expose());
                 let outlet = OutletKey::new("feishu", &format!("{credential} {}", self.to.join(" ")));
                 let tokens = cx.http.tokens("feishu", &[credential.as_str()]);
-                (Way::App { base, id: id.clone(), secret: app_secret, tokens, alone: self.to.len() == 1 }, outlet)
+                let app = || App { base: base.clone(), id: id.clone(), secret: app_secret.clone(), http: http.clone() };
+                let presses = match proof {
+                    Some(proof) => Some(PressesBy::Request(proof)),
+                    None => self.buttons.then(|| PressesBy::Socket(self.shared(cx, &credential, app))),
+                };
+                (Way::App { base: base.clone(), id: id.clone(), secret: app_secret, tokens, alone: self.to.len() == 1, presses }, outlet)
             }
             _ => return Err(problems),
         };
-        let driver = Driver { way, http: http.with_secrets(secrets), keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
+        let driver = Driver { way, http, keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
+    }
+}
+
+impl Config {
+    fn check_presses(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let keys = [
+            ("feishu.buttons", self.buttons),
+            ("feishu.verification_token", self.verification_token.is_some()),
+            ("feishu.encrypt_key", self.encrypt_key.is_some()),
+        ];
+        if self.app_id.is_none() {
+            let help = "use an application (`app_id`, `app_secret`, `to`): its cards can be edited, so that they show who pressed";
+            problems.extend(
+                keys.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| Problem::new(*key, "the cards of a group's bot have no buttons", help)),
+            );
+            return problems;
+        }
+        if self.buttons && self.verification_token.is_some() {
+            let help = "keep `buttons: true` where Feishu cannot reach this server, else `verification_token`";
+            problems.push(Problem::new(
+                "feishu.buttons",
+                "presses come over a long connection or to a callback address, an application has only one",
+                help,
+            ));
+        }
+        if self.encrypt_key.is_some() && self.verification_token.is_none() {
+            let help = "write `verification_token` as well, which is on the same page of the console; a long connection needs neither";
+            problems.push(Problem::new(
+                "feishu.encrypt_key",
+                "it is of use for a callback address only, and that needs the Verification Token",
+                help,
+            ));
+        }
+        problems
+    }
+
+    /// The connection of the application, which all its channels share.
+    fn shared(&self, cx: &BuildContext<'_>, credential: &str, make: impl FnOnce() -> App) -> Arc<App> {
+        let proxy = cx.proxy.as_ref().map_or("", |proxy| proxy.expose());
+        let ca_file = self.ca_file.as_deref().map_or_else(String::new, |path| path.display().to_string());
+        cx.http.shared("feishu app", &[credential, proxy, &ca_file], make)
     }
 }
 
 enum Way {
     Bot { url: Secret, secret: Option<Secret> },
-    App { base: String, id: String, secret: Secret, tokens: Arc<TokenCache>, alone: bool },
+    App { base: String, id: String, secret: Secret, tokens: Arc<TokenCache>, alone: bool, presses: Option<PressesBy> },
+}
+
+/// How presses of an application's buttons arrive.
+enum PressesBy {
+    /// Over the long connection.
+    Socket(Arc<App>),
+    /// At the callback address.
+    Request(Proof),
 }
 
 struct Driver {
@@ -218,12 +294,42 @@ impl Channel for Driver {
     async fn probe(&self) -> Probe {
         match self.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await {
             None => Probe::Unsupported,
-            Some(result) => result.map_or_else(Probe::Failed, |_| Probe::Ok),
+            Some(Err(error)) => Probe::Failed(error),
+            // Whether a connection for presses can be opened; the address of one is asked for, and not used.
+            Some(Ok(_)) => match self.presses() {
+                Some(PressesBy::Socket(app)) => app.endpoint(kit::probe_deadline()).await.map_or_else(Probe::Failed, |_| Probe::Ok),
+                _ => Probe::Ok,
+            },
         }
+    }
+
+    fn press_way(&self) -> Option<PressWay> {
+        self.presses().map(|presses| match presses {
+            PressesBy::Socket(app) => PressWay::Listener(app.clone()),
+            PressesBy::Request(_) => PressWay::Callback,
+        })
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        match self.presses() {
+            Some(PressesBy::Request(proof)) => proof.pressed(call),
+            _ => Err("this channel has no `feishu.verification_token`".into()),
+        }
+    }
+
+    fn press_reply(&self, _: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        press::reply(answer)
     }
 }
 
 impl Driver {
+    fn presses(&self) -> Option<&PressesBy> {
+        match &self.way {
+            Way::App { presses, .. } => presses.as_ref(),
+            Way::Bot { .. } => None,
+        }
+    }
+
     async fn to_group(&self, url: &Secret, secret: Option<&Secret>, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         let post = async |at: Timestamp| {
             let mut message = body::message(page, self.keyword.as_deref());

@@ -3,6 +3,7 @@
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::{Button, Verb};
 
 const BOT: &str = "{ token: h00k-S3CRET, secret: demo-S3CRET, api_base: BASE, keyword: 告警 }";
 const APP: &str = "{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1, anna@example.com], api_base: BASE }";
@@ -180,4 +181,34 @@ fn pages_are_measured_in_the_bytes_of_the_body() {
     let short = (DESCRIPTOR.measure)(&page(&[("text", "磁盘")]));
     let long = (DESCRIPTOR.measure)(&page(&[("text", &"磁".repeat(1000))]));
     assert_eq!((long.used - short.used, long.max), (3000 - 6, 20 * 1024));
+}
+
+#[test]
+fn buttons_carry_their_value_in_an_object() {
+    let button = |verb, label: &str| Button { verb, label: label.into(), value: format!("{}.x.1", verb.as_str()) };
+    let mut page = rich(&[("text", "db-1")]);
+    page.facts.incident.buttons = vec![button(Verb::Ack, "认领"), button(Verb::Snooze, "推迟 2 小时")];
+    let driver = build::<Config>("{ app_id: a, app_secret: s, to: [oc_1], buttons: true }", "").unwrap().channel;
+    let card: Value = serde_json::from_str(driver.body(&page)["content"].as_str().unwrap()).unwrap();
+    let row = &card["elements"][1];
+    let first = serde_json::json!({
+        "tag": "button", "text": { "tag": "plain_text", "content": "认领" }, "type": "primary", "value": { "press": "ack.x.1" },
+    });
+    assert_eq!((&row["tag"], &row["actions"][0], row["actions"].as_array().unwrap().len()), (&"action".into(), &first, 2), "{card}");
+    assert_eq!(card["elements"][2]["actions"][0]["url"].as_str().map(|url| url.starts_with("https://")), Some(true), "links are in another row");
+}
+
+#[test]
+fn presses_come_one_way_and_to_an_application_only() {
+    let paths = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|problem| problem.path).collect::<Vec<_>>();
+    let app = |more: &str| format!("{{ app_id: a, app_secret: s, to: [oc_1], {more} }}");
+    assert_eq!(paths(&app("buttons: true")), [""; 0]);
+    assert_eq!(paths(&app("verification_token: v, encrypt_key: k")), [""; 0]);
+    assert_eq!(paths(&app("buttons: true, verification_token: v")), ["feishu.buttons"]);
+    assert_eq!(paths(&app("encrypt_key: k")), ["feishu.encrypt_key"]);
+    assert_eq!(paths("{ token: t, buttons: true, verification_token: v }"), ["feishu.buttons", "feishu.verification_token"]);
+    let way = |more: &str| build::<Config>(&app(more), "").unwrap().channel.press_way();
+    assert!(way("buttons: false").is_none());
+    assert!(matches!(way("buttons: true"), Some(PressWay::Listener(_))));
+    assert!(matches!(way("verification_token: v"), Some(PressWay::Callback)));
 }

@@ -19,6 +19,7 @@
 
 mod address;
 mod call;
+mod cbc;
 mod check;
 mod clients;
 mod codes;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use address::{address_secrets, is_linkable, is_reachable_from_outside, read_address};
 pub use call::{Call, Http, guarded, http};
+pub use cbc::{BLOCK, decrypt_cbc};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, host_header, is_placeholder, join, read_secret};
 pub use clients::{HttpClients, install_crypto};
 pub use codes::{CodeRule, classify, classify_words};

@@ -2,6 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeEncrypt, KeyIvInit};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -18,6 +20,19 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// AES-256 in CBC mode, padded to whole blocks of 16 bytes.
+pub fn encrypt_cbc(key: &[u8; 32], iv: &[u8; 16], plain: &[u8]) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    bytes.resize(plain.len() + 16, 0);
+    let encryptor = cbc::Encryptor::<aes::Aes256>::new(key.into(), iv.into());
+    encryptor.encrypt_padded::<Pkcs7>(&mut bytes, plain.len()).expect("there is room for the padding").to_vec()
 }
 
 /// Lower-case hex of SHA-256.

@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Verdict};
 use super::crypt::{b64, hmac_sha256};
+use super::feishu_socket::{Callbacks, buttons};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
+use super::socket::{Heard, Line};
 use super::token::{TokenState, Tokens};
 use super::transcript::{Post, Transcript};
 
@@ -49,6 +51,8 @@ pub struct Feishu {
     pub transcript: Transcript,
     /// The next messages get these: (HTTP status, code, msg).
     pub next: VecDeque<(u16, i64, String)>,
+    /// Presses of buttons.
+    pub callbacks: Callbacks,
     seen: HashMap<String, (u64, String)>,
     counter: u64,
 }
@@ -67,6 +71,7 @@ impl Feishu {
             message_second: Limiter::new(Pace::per(5, Duration::from_secs(1))),
             transcript: Transcript::default(),
             next: VecDeque::new(),
+            callbacks: Callbacks::default(),
             seen: HashMap::new(),
             counter: 0,
         }
@@ -97,10 +102,19 @@ impl Platform for Feishu {
                 ("PATCH", None) => self.edit(call, &path["im/v1/messages/".len()..]),
                 _ => Ok(Answer::text(404, "404 page not found").refused("404")),
             },
+            None if call.path == "/callback/ws/endpoint" => Ok(self.endpoint(call)),
             Some(path) if path.starts_with("bot/v2/hook/") => self.hook(call, &path["bot/v2/hook/".len()..]),
             _ => Ok(Answer::text(404, "404 page not found").refused("404")),
         };
         answer.unwrap_or_else(|refusal| *refusal)
+    }
+
+    fn open(&mut self, call: &Call, line: Line) -> Result<(), Box<Answer>> {
+        self.open_line(call, line)
+    }
+
+    fn heard(&mut self, line: u64, heard: &Heard) {
+        self.heard_line(line, heard);
     }
 
     fn limiters(&mut self) -> Vec<&mut Limiter> {
@@ -206,6 +220,8 @@ impl Feishu {
         if self.message_second.take(id, call.now.mono_ms).is_err() {
             return Err(fail(400, 230_020, "This operation triggers the frequency limit.").into());
         }
+        let buttons = buttons(&card).map_err(|why| fail(400, 230_099, &format!("Failed to create card content, ext={why}")))?;
+        self.callbacks.keep(id, buttons);
         self.transcript.edit(id, |post| post.text.clone_from(&text));
         Ok(Answer::json(200, &json!({ "code": 0, "msg": "success", "data": {} })).accepted(0, text))
     }
@@ -258,8 +274,10 @@ impl Feishu {
         {
             return Ok(reply(id).accepted(0, "").verdict(Verdict::Duplicate).to([receiver]));
         }
+        let buttons = buttons(&parsed).map_err(|why| fail(400, 230_099, &format!("Failed to create card content, ext={why}")))?;
         self.counter += 1;
         let id = format!("om_{:032x}", self.counter);
+        self.callbacks.keep(&id, buttons);
         if !uuid.is_empty() {
             self.seen.insert(uuid.to_owned(), (call.now.mono_ms, id.clone()));
         }

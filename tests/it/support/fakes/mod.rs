@@ -17,6 +17,7 @@ pub mod dingtalk_stream;
 pub mod discord;
 pub mod fault;
 pub mod feishu;
+pub mod feishu_socket;
 pub mod fleet;
 pub mod mattermost;
 pub mod pagerduty;
