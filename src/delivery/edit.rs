@@ -32,6 +32,8 @@ use super::plan::{ChannelPlan, Plan};
 pub const EDIT_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest wait after an edit that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry.
+const MAX_REFUSALS: u32 = 3;
 /// A message is posted again this often in an hour; then it waits for news.
 const MAX_REPOSTS: u32 = 3;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -94,9 +96,13 @@ impl EditTask {
             Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
                 EditChange::GivenUp(format!("posted again, perhaps: {error}"))
             }
+            Err(error) if error.kind == ErrorKind::Rejected && anchor.failures + 1 >= MAX_REFUSALS => {
+                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "an edit was refused too often: the message waits for news");
+                EditChange::GivenUp(format!("the edit was refused {MAX_REFUSALS} times: {error}"))
+            }
             Err(error) => {
                 if let ErrorKind::RateLimited { retry_after } = error.kind {
-                    result.paused_until = Some(now + super::policy::pause(retry_after));
+                    result.paused_until = Some(now + super::policy::pause(retry_after).max(backoff(&anchor)));
                 }
                 tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "a message could not be edited; it is tried again");
                 EditChange::Failed
@@ -110,7 +116,7 @@ impl EditTask {
             EditChange::GivenUp(_) => "given_up",
         });
         let wait = match &change {
-            EditChange::Failed => EDIT_INTERVAL.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT),
+            EditChange::Failed => backoff(&anchor),
             EditChange::Gone { .. } => Duration::ZERO,
             _ => EDIT_INTERVAL,
         };
@@ -261,6 +267,11 @@ impl EditTask {
             Err(_) => Err(SendError::new(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(self.channel.timeout)))),
         }
     }
+}
+
+/// How long to wait after an edit that failed, after those that failed before it.
+fn backoff(anchor: &Anchor) -> Duration {
+    EDIT_INTERVAL.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT)
 }
 
 /// What an event says of the alerts whose newest state is in it, as if it were delivered.

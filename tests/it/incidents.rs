@@ -9,6 +9,7 @@ use watchfire::store::{IncidentState, State};
 
 use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
+use crate::support::fakes::fault::Fault;
 use crate::support::fakes::pagerduty::PagerDuty;
 use crate::support::fakes::{Discord, Fake, Feishu, Platform, Slack, Telegram};
 
@@ -207,6 +208,42 @@ route: {{ to: [slack] }}
     report(&app, &settings).await;
     assert!(texts(&slack).last().is_some_and(|text| text.contains("NodeDown") && !text.contains("Resolved")), "{:#?}", texts(&slack));
     assert!(app.deliveries("").await.iter().all(|row| matches!(row.state, State::Sent | State::Skipped)));
+}
+
+/// An edit that the platform refuses, whatever the time: asked for a few times, and then the next news is a message of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_is_refused_is_not_asked_for_again_and_again() {
+    let discord = Fake::start(Discord::new("1", "token")).await;
+    discord.unpaced();
+    let routes = format!(
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ ops: {{ discord: {{ webhook: '{}/api/webhooks/1/token' }} }} }}\nroute: {{ to: [ops] }}\n",
+        discord.url()
+    );
+    let clock = Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&routes, |options| options.clock = clock).await;
+    report(&app, &group("web", &[disk("firing"), down("firing")])).await;
+    let refused = r#"{"message":"Invalid Form Body","code":50035,"errors":{"embeds":{"0":{"description":{"_errors":[]}}}}}"#;
+    discord.faults.always_on("/messages/", Fault::Reply(400, "application/json".into(), refused.into()));
+    report(&app, &group("web", &[disk("resolved"), down("firing")])).await;
+    let asked = || discord.rec.all().iter().filter(|one| one.call.path.contains("/messages/")).count();
+    let end = tokio::time::Instant::now() + SOON;
+    while !incident(&app).await.timeline.iter().any(|step| step.kind == "given_up") {
+        assert!(tokio::time::Instant::now() < end, "asked {} times: {:#?}", asked(), incident(&app).await.timeline);
+        hand.jump(5_000);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let given_up = asked();
+    assert!((2..=3).contains(&given_up), "asked {given_up} times");
+    for _ in 0..5 {
+        hand.jump(600_000);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(asked(), given_up, "nothing is new");
+    discord.faults.clear();
+    report(&app, &group("web", &[one("DbDown", "critical", "firing", LATER), down("firing")])).await;
+    until("the news is read", || texts(&discord).iter().any(|text| text.contains("DbDown"))).await;
+    app.app.stop(Duration::from_secs(5)).await;
 }
 
 trait Unpaced {
