@@ -41,7 +41,10 @@ impl Pauses {
             ListenEnd::Closed if lasted >= STEADY => Duration::ZERO,
             ListenEnd::Lost(error) => match error.kind {
                 ErrorKind::Misconfigured => MISCONFIGURED,
-                ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(RATE_LIMITED).clamp(SECOND, LONGEST_ASKED),
+                ErrorKind::RateLimited { retry_after } => {
+                    // A wait of nothing grows, too, as long as nothing works.
+                    retry_after.unwrap_or(RATE_LIMITED).clamp(SECOND, LONGEST_ASKED).max(self.growing(jitter))
+                }
                 _ => self.growing(jitter),
             },
             ListenEnd::Closed => self.growing(jitter),
@@ -95,8 +98,11 @@ mod tests {
         let limited = |retry_after| lost(ErrorKind::RateLimited { retry_after });
         assert_eq!(pauses.after(&limited(Some(SECONDS(17))), SECONDS(0), 0.0), SECONDS(17));
         assert_eq!(pauses.after(&limited(Some(Duration::ZERO)), SECONDS(0), 0.0), SECONDS(1));
+        // A server that says so again and again is asked ever more seldom.
+        let waits: Vec<u64> = (0..7).map(|_| pauses.after(&limited(Some(Duration::ZERO)), SECONDS(0), 1.0).as_secs()).collect();
+        assert_eq!(waits, [4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(pauses.after(&limited(Some(SECONDS(86_400))), SECONDS(0), 0.0), SECONDS(3600));
-        assert_eq!(pauses.after(&limited(None), SECONDS(0), 0.0), SECONDS(30));
+        assert_eq!(Pauses::default().after(&limited(None), SECONDS(0), 0.0), SECONDS(30));
         assert_eq!(pauses.after(&lost(ErrorKind::Misconfigured), SECONDS(0), 0.9), SECONDS(300));
     }
 }
