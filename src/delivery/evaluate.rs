@@ -10,7 +10,7 @@ use crate::template::MessageKind;
 
 use super::pending::{PendingMessage, next_due};
 use super::plan::{ChannelPlan, Plan};
-use super::policy::{AttemptFacts, Decision, MAX_BACKOFF, decide};
+use super::policy::{AttemptFacts, Decision, decide};
 
 /// What happens next to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +138,8 @@ impl Evaluator<'_> {
                 }
                 Decision::Pause { until } => {
                     cell.state = CellState::Open;
-                    // The outlet pauses until then; a cell by itself never waits for longer than a back-off.
-                    cell.due_at = until.min(self.now + MAX_BACKOFF);
+                    // The outlet pauses until then. The cell does not: by other credentials it may leave at once.
+                    cell.due_at = self.now;
                     let change = outlet.get_or_insert_default();
                     change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
                 }

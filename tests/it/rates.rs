@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::fakes::fault::Fault;
+use crate::support::fakes::{Discord, Fake};
 
 /// A receiver of webhooks that answers by what the body holds.
 async fn receiver(answer: impl Fn(&str) -> (StatusCode, Option<&'static str>) + Clone + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
@@ -91,6 +93,30 @@ async fn a_clean_restart_waits_for_nothing() {
     app.post("/webhook", &alert("b", "After", "firing")).await;
     app.settled().await;
     assert!(begin.elapsed() < Duration::from_secs(10), "took {:?}", begin.elapsed());
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
+/// A pause belongs to the credential that was limited: another one, put in its place by a reload, sends what waits at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_with_the_credential_that_was_limited() {
+    let (first, second) = (Fake::start(Discord::new("1", "one")).await, Fake::start(Discord::new("2", "two")).await);
+    first.faults.always(Fault::Headed(429, vec![("retry-after".to_owned(), "3600".to_owned())], String::new()));
+    let routes = |hook: String| {
+        format!(
+            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ discord: {{ webhook: \"{hook}\" }} }}\nroute: {{ to: [ops] }}\n"
+        )
+    };
+    let app = TestApp::start(&routes(format!("{}/api/webhooks/1/one", first.url()))).await;
+    for name in ["First", "Second"] {
+        app.post("/webhook", &alert(name, name, "firing")).await;
+    }
+    assert!(first.rec.wait(SOON, |rec| rec.total() > 0).await);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(first.rec.total() <= 2, "asked {} times", first.rec.total());
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(format!("{}/api/webhooks/2/two", second.url()))).unwrap();
+    app.app.reload().await.unwrap();
+    let rows = app.settled().await;
+    assert!(rows.iter().all(|row| row.state == State::Sent) && second.rec.accepted().len() == 2, "{rows:#?}");
     app.app.stop(Duration::from_secs(5)).await;
 }
 
