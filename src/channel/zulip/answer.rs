@@ -43,12 +43,22 @@ const MENTIONS: &[&str] = &["STREAM_WILDCARD_MENTION_NOT_ALLOWED", "TOPIC_WILDCA
 /// Words of errors whose code is only `BAD_REQUEST`.
 const ERROR_WORDS: &[CodeRule] = &[
     (
-        &["not authorized to send", "direct messages are disabled", "you do not have permission", "user not authorized"],
+        &[
+            "not authorized to send",
+            "direct messages are disabled",
+            "you do not have permission",
+            "user not authorized",
+            "direct messages outside of your organization",
+            // As a bot of a Chinese organization reads them.
+            "您无权",
+            "没有授权",
+            "外发送私信",
+        ],
         ErrorKind::Misconfigured,
         "the bot may not write there; look at the channel's permissions, and subscribe the bot",
     ),
     (
-        &["invalid email", "invalid user id", "no longer using zulip"],
+        &["invalid email", "invalid user id", "no longer using zulip", "不再使用"],
         ErrorKind::Rejected,
         "there is no such person; check the address or id under `to`",
     ),
