@@ -20,7 +20,7 @@ const BAD: &[&str] = &["error", "fail", "failed", "failure", "denied", "rejected
 /// The answer of a hook under a 2xx.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     // A page may be the hook's own or a login's, and an answer without an end says nothing: nobody knows.
-    if reply.is_page() {
+    if reply.is_page() && is_html(&reply.text()) {
         let summary = "a web page came as the hook's answer; the message may have been delivered, or a login page is in its place";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
     }
@@ -42,6 +42,12 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
             Err(reply.error(weigh(reply, now, None), code, summary))
         }
     }
+}
+
+/// Whether what begins with a tag is a web page, and no answer in XML.
+fn is_html(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["<html", "<!doctype", "<head", "<body", "<title", "<meta", "<script"].iter().any(|tag| text.contains(tag))
 }
 
 /// The error that an object names.

@@ -172,6 +172,7 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         (200, "[]"),
         (200, "true"),
         (200, "1 message sent, 0 errors"),
+        (200, "<?xml version=\"1.0\"?><response><status>ok</status></response>"),
         // The mark of UTF-8 that some servers put in front.
         (200, "\u{FEFF}ok"),
         (200, "\u{FEFF}{\"success\":true}"),
@@ -190,6 +191,7 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         (200, "error: bad token", Rejected, "HTTP 200"),
         (200, "消息发送失败", Rejected, "HTTP 200"),
         (200, "<html>login</html>", Ambiguous, "HTTP 200"),
+        (200, "<response><status>error</status></response>", Rejected, "HTTP 200"),
         (302, "ok", Misconfigured, "HTTP 302"),
         (400, r#"{"success":true}"#, Rejected, "HTTP 400"),
         (403, r#"{"error":"forbidden"}"#, Misconfigured, "forbidden"),
