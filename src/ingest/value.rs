@@ -51,7 +51,7 @@ pub(super) fn is_null(raw: &str) -> bool {
 }
 
 /// Any JSON value as text: strings unescaped, null empty, numbers and booleans as they were written, objects and arrays as compact JSON.
-/// U+0000 becomes U+FFFD: no message needs it and databases refuse it in text; half a surrogate pair becomes U+FFFD too.
+/// U+0000 becomes U+FFFD: no message needs it and databases refuse it in text; half a surrogate pair becomes U+FFFD and its digits.
 pub(super) fn text(raw: &str) -> Cow<'_, str> {
     match raw.as_bytes().first() {
         Some(b'"') => {
@@ -83,7 +83,12 @@ fn unescape(inner: &str) -> String {
                         used += 6;
                     }
                 }
-                out.push(char::from_u32(code).filter(|c| *c != '\0').unwrap_or('\u{fffd}'));
+                match char::from_u32(code) {
+                    Some('\0') => out.push('\u{fffd}'),
+                    Some(c) => out.push(c),
+                    // As of bytes that are no UTF-8, its digits keep two texts apart that were cut in the middle of a character.
+                    None => out.push_str(&format!("\u{fffd}{unit:04X}")),
+                }
             }
             b'b' => out.push('\u{8}'),
             b'f' => out.push('\u{c}'),
