@@ -57,19 +57,36 @@ pub fn plain(text: &str) -> String {
 /// A text as carriers of the mainland let it pass in a template's variable: without ports and without the dots of addresses and domains
 /// (`10-0-3-17`, `db-1-prod-example-com`), which they take for links. <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>
 pub fn undotted(text: &str) -> String {
-    let word = |word: &str| {
-        let end = word.trim_end_matches([',', '.', ';', ':', ')', '，', '。']).len();
-        let (host, tail) = word.split_at(end);
-        let bare = match host.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
-            _ => host,
-        };
-        let labels: Vec<&str> = bare.split('.').collect();
-        let sound = labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_'));
-        let named = labels.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()));
-        if sound && (labels.len() > 2 || (labels.len() == 2 && named)) { format!("{}{tail}", labels.join("-")) } else { format!("{bare}{tail}") }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let text = text.replace("https://", "").replace("http://", "");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        out.push_str(&undotted_word(word));
+        let next = after.find(is_part).unwrap_or(after.len());
+        out.push_str(&after[..next]);
+        rest = &after[next..];
+    }
+    out
+}
+
+/// One run of the characters that addresses, domains, ports, times and numbers are written in.
+fn undotted_word(word: &str) -> String {
+    let (host, tail) = word.split_at(word.trim_end_matches(['.', ':']).len());
+    let is_number = |text: &str, digits: std::ops::RangeInclusive<usize>| digits.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let bare = match host.split_once(':') {
+        // A time of day, and an IPv6 address.
+        Some((hour, rest)) if is_number(hour, 1..=2) && rest.split(':').all(|part| is_number(part, 2..=2)) => host,
+        Some((_, rest)) if rest.contains(':') => host,
+        Some((bare, port)) if is_number(port, 1..=5) => bare,
+        _ => host,
     };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    let labels: Vec<&str> = bare.split('.').collect();
+    let sound = labels.iter().all(|label| !label.is_empty() && !label.contains(':'));
+    let named = labels.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()));
+    if sound && (labels.len() > 2 || (labels.len() == 2 && named)) { format!("{}{tail}", labels.join("-")) } else { format!("{bare}{tail}") }
 }
 
 /// A variable of a mainland SMS: [`phone::fill`], passing the carriers. An empty one is `-`: vendors refuse a template with a gap.
@@ -110,7 +127,13 @@ mod tests {
             ("10.0.3.17:9100", "10-0-3-17"),
             ("disk on db-1.prod.example.com:9100, 97.2% full.", "disk on db-1-prod-example-com, 97.2% full."),
             ("api:8080", "api"),
-            ("v1.2.3 e.g. 12:30", "v1-2-3 e.g. 12"),
+            ("v1.2.3 e.g. 12:30", "v1-2-3 e.g. 12:30"),
+            ("at 02:10:45, load 3.75 of 4.0", "at 02:10:45, load 3.75 of 4.0"),
+            ("10.0.3.17,10.0.3.18;10.0.3.19", "10-0-3-17,10-0-3-18;10-0-3-19"),
+            ("主机10.0.3.17:9100、10.0.3.18宕机", "主机10-0-3-17、10-0-3-18宕机"),
+            ("服务“api.example.com”：访问example.com失败", "服务“api-example-com”：访问example-com失败"),
+            ("http://grafana.example.com:3000/d/x (instance=db.corp.example:9100)", "grafana-example-com/d/x (instance=db-corp-example)"),
+            ("ops@example.com [fd00::1]:9100", "ops@example-com [fd00::1]"),
             ("磁盘 10.20.30.41 的", "磁盘 10-20-30-41 的"),
         ] {
             assert_eq!(undotted(text), passes);
