@@ -105,6 +105,14 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let url = kit::read_address(cx, "discord.webhook", &self.webhook, self.api_base.as_deref(), HELP).map_err(|problem| vec![problem])?;
+        if let Some(problem) = kit::check_hook("discord.webhook", &url) {
+            return Err(vec![problem]);
+        }
+        // Discord takes the messages of others there, which ours are not.
+        if let Some(end) = ["/slack", "/github"].into_iter().find(|end| url.expose().trim_end_matches('/').ends_with(end)) {
+            let message = format!("`{end}` at its end takes another service's messages");
+            return Err(vec![Problem::new("discord.webhook", message, format!("remove `{end}`"))]);
+        }
         let http = kit::http(cx, "discord", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("discord", url.expose());
         let driver = Driver {

@@ -24,6 +24,25 @@ pub fn read_address(cx: &BuildContext<'_>, path: &str, source: &SecretSource, ba
     })
 }
 
+/// Hosts of platforms whose webhooks have addresses of their own, and the key under which such an address belongs.
+const HOOK_HOSTS: &[(&str, &str)] = &[
+    ("hooks.slack.com", "slack.webhook"),
+    ("discord.com", "discord.webhook"),
+    ("discordapp.com", "discord.webhook"),
+    ("oapi.dingtalk.com", "dingtalk.access_token"),
+    ("open.feishu.cn", "feishu.token"),
+    ("open.larksuite.com", "feishu.token"),
+    ("qyapi.weixin.qq.com", "wecom_robot.key"),
+];
+
+/// Whether an address is the webhook of another platform than the one whose key `path` is.
+pub fn check_hook(path: &str, address: &Secret) -> Option<Problem> {
+    let url = reqwest::Url::parse(address.expose()).ok()?;
+    let (host, key) = HOOK_HOSTS.iter().find(|(host, _)| url.host_str() == Some(host))?;
+    let name = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+    (name(key) != name(path)).then(|| Problem::new(path, format!("`{host}` is another platform's"), format!("write it as `{key}`")))
+}
+
 /// What must not show of a secret address: all of it, its path, its path's last part, and the values of its query.
 pub fn address_secrets(address: &Secret) -> Vec<Secret> {
     let mut secrets = vec![address.clone()];

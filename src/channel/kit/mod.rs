@@ -43,7 +43,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 
-pub use address::{address_secrets, is_linkable, is_reachable_from_outside, read_address};
+pub use address::{address_secrets, check_hook, is_linkable, is_reachable_from_outside, read_address};
 pub use call::{Call, Http, guarded, http};
 pub use cbc::{BLOCK, decrypt_cbc};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, host_header, is_placeholder, join, read_secret};

@@ -83,6 +83,9 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let url = kit::read_address(cx, "teams.webhook", &self.webhook, self.api_base.as_deref(), HELP).map_err(|problem| vec![problem])?;
+        if let Some(problem) = kit::check_hook("teams.webhook", &url) {
+            return Err(vec![problem]);
+        }
         let http = kit::http(cx, "teams", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("teams", url.expose());
         Ok(Built { descriptor: None, channel: Arc::new(Driver { http: http.with_secrets(kit::address_secrets(&url)), url }), outlet })

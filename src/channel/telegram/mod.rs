@@ -131,6 +131,10 @@ impl PlatformConfig for Config {
             let help = "write only the token that @BotFather gave, `123456:ABC...`";
             return Err(vec![Problem::new("telegram.token", "it is an address, not a token", help)]);
         }
+        if token.expose().strip_prefix("bot").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            let help = "remove `bot`, which is a part of the interface's addresses: `123456:ABC...`";
+            return Err(vec![Problem::new("telegram.token", "a token begins with digits", help)]);
+        }
         let http = kit::http(cx, "telegram", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let base = self.api_base.as_deref().unwrap_or(API_BASE);
         // A bot's token is part of its address.

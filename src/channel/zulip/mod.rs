@@ -88,6 +88,13 @@ impl Target {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = kit::check_base("zulip.site", &self.site).into_iter().collect();
+        if self.site.contains("/api/") {
+            problems.push(Problem::new(
+                "zulip.site",
+                "it is an address of the interface, not the server's",
+                "write it as far as `/api`, without that",
+            ));
+        }
         problems.extend(kit::check_secret("zulip.api_key", &self.api_key));
         if !self.email.contains('@') {
             problems.push(Problem::new("zulip.email", "it is not an e-mail address", "copy the bot's e-mail from its zuliprc file"));
