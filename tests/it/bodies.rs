@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use watchfire::store::State;
 
+use crate::support::all::All;
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::turn::turn;
 
@@ -54,6 +55,36 @@ async fn one_odd_alert_costs_no_other() {
             assert!(text.contains(word), "{word} is missing in {text}");
         }
     }
+}
+
+/// What no platform shows and some refuse: control and direction characters, half a character, an endless word, an empty name, thousands of labels.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_of_odd_texts_passes_every_platform() {
+    let all = All::start().await;
+    let app = TestApp::start(&all.routes()).await;
+    let mut crowd = alert("crowd", "Crowd", "firing");
+    for n in 0..3000 {
+        crowd["alerts"][0]["labels"][format!("label_{n:04}")] = json!(format!("value of {n}"));
+    }
+    let odd = alert("odd", "Odd\u{0}\u{1}\u{1b}[31m\u{7f}\u{202e}gnp.exe\u{feff}\u{fffe}", "firing");
+    let mut endless = alert("endless", "Endless", "firing");
+    endless["alerts"][0]["annotations"] =
+        json!({ "summary": "长".repeat(60_000), "description": format!("https://x.example.com/{}", "a".repeat(60_000)) });
+    let mut nameless = alert("nameless", "", "firing");
+    nameless["alerts"][0]["labels"] = json!({ "alertname": "", "severity": "critical", " ": "\r\n\t", "": "x", "名 称": "&<>\"'`{{x}}" });
+    let half = alert("half", "HalfOfOne", "firing").to_string().replace("is wrong", "is wrong \\ud83d");
+    for body in [crowd.to_string(), odd.to_string(), endless.to_string(), nameless.to_string(), half] {
+        let (status, answer) = send(&app, "/webhook", "application/json", body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let rows = app.settled().await;
+    let lost: Vec<_> = rows.iter().filter(|row| row.state != State::Sent).map(|row| (&row.channel, &row.title, &row.reason)).collect();
+    assert!(rows.len() == 5 * all.members.len() && lost.is_empty(), "{} of {}: {lost:#?}", lost.len(), rows.len());
+    for member in &all.members {
+        let refused = member.rec.count(crate::support::fakes::Verdict::Refused);
+        assert_eq!(refused, 0, "{} refused a page, which then went as plain text", member.channel);
+    }
+    app.app.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -255,6 +255,13 @@ async fn long_texts_arrive_whole() {
     let long = "x".repeat(30_000);
     assert_eq!(call(&app, "/slack/send/message", json!({ "channel": "ops", "content": long })).await, json!({ "code": 0 }));
     assert_eq!(body(&four.slack.rec.accepted()[0])["text"].as_str().unwrap().len(), 30_000, "text alone, for blocks hold 13,000");
+    // A robot of DingTalk takes 20,000 bytes.
+    let lines: String = (0..1500).map(|n| format!("第{n}行：磁盘使用率 92%\n")).collect();
+    assert_eq!(call(&app, "/dingding/send/message", json!({ "content": lines, "isAtAll": true })).await, json!({ "code": 0 }));
+    let sent: Vec<String> = four.ding.rec.accepted().iter().map(|r| body(r)["text"]["content"].as_str().unwrap().to_owned()).collect();
+    let mentions = sent.iter().map(|part| part.replace("@all", "")).collect::<String>();
+    assert!(sent.len() > 1 && sent.iter().all(|part| part.len() < 20_000), "{:?}", sent.iter().map(String::len).collect::<Vec<_>>());
+    assert_eq!(whole(&mentions), whole(&lines));
     let endless = call(&app, "/wx/apps/send", json!({ "touser": "zhangsan", "agentid": "1000002", "content": "磁".repeat(100_000) })).await;
     assert!(endless["code"] == 1 && endless["message"].as_str().unwrap().contains("过长"), "{endless}");
 }

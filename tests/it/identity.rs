@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::app::{SOON, TestApp, alert};
+use crate::support::fakes::Preset;
 use crate::support::fakes::pagerduty::PagerDuty;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::webhook::Webhook;
@@ -285,6 +286,32 @@ async fn an_incident_is_of_the_group_and_the_site() {
     let detail = app.delivery(rows[0].id).await;
     let key = detail.message.as_ref().unwrap().pages[0].incident.as_deref().unwrap();
     assert!(both.pager.with(|pager| pager.alerts.contains_key(key)), "{detail:#?}");
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
+/// A thread is an identity, too: what a space of Google Chat reads of one incident is in one thread, over replicas and names of the channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_has_one_thread_whatever_its_channel_is_called() {
+    let chat = Fake::start(Preset::new("googlechat", "k/t")).await;
+    chat.unpaced();
+    let preset = format!("preset: {{ name: googlechat, params: {{ url: '{}', space: AAAA, webhook_key: k, token: t }} }}", chat.url());
+    let routes = |name: &str| {
+        let to = name.split(':').next().unwrap();
+        format!(
+            "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nsources: {{ eu: [am-1, am-2] }}\nchannels: {{ {name} {preset} }} }}\nroute: {{ to: [{to}] }}\n"
+        )
+    };
+    let app = TestApp::start(&routes("space: {")).await;
+    let (fires, over) = (alert("db", "Site", "firing"), alert("db", "Site", "resolved"));
+    assert!(!post(&app, "/webhook?source=am-1", &fires).await);
+    assert!(post(&app, "/webhook?source=am-2", &fires).await, "the copy of a replica");
+    std::fs::write(app.folder.path().join("routes.yaml"), routes("room: { previous_names: [space],")).unwrap();
+    app.app.reload().await.unwrap();
+    assert!(!post(&app, "/webhook?source=am-2", &over).await);
+    // Another site with equal rules has a thread of its own.
+    assert!(!post(&app, "/webhook?source=us", &fires).await);
+    let threads: Vec<String> = chat.rec.accepted().iter().map(|one| text(&one.json()["thread"]["threadKey"]).to_owned()).collect();
+    assert!(threads.len() == 3 && !threads[0].is_empty() && threads[0] == threads[1] && threads[2] != threads[0], "{threads:?}");
     app.app.stop(Duration::from_secs(5)).await;
 }
 

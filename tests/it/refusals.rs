@@ -38,6 +38,31 @@ async fn a_message_without_the_robots_keyword_holds_nobody_up_in_either_language
     }
 }
 
+/// A broken channel holds what comes; once it works and somebody says so, all of that goes out, the message included with which it was found broken.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broken_platform_held_goes_out_when_it_works_again() {
+    let all = All::start().await;
+    for member in &all.members {
+        member.faults.always_on(member.path, member.answer("misconfigured"));
+    }
+    let app = TestApp::start(&all.routes()).await;
+    app.post("/webhook", &alert("db", "First", "firing")).await;
+    let suspended = |channels: &serde_json::Value| channels["channels"].as_array().unwrap().iter().filter(|one| !one["suspended"].is_null()).count();
+    let end = tokio::time::Instant::now() + SOON;
+    while suspended(&app.get("/api/v1/channels").await.1) < all.members.len() {
+        assert!(tokio::time::Instant::now() < end, "{:#}", app.get("/api/v1/channels").await.1);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.post("/webhook", &alert("web", "Second", "firing")).await;
+    all.members.iter().for_each(|member| member.faults.clear());
+    app.app.reload().await.unwrap();
+    let rows = app.settled().await;
+    assert_eq!(rows.len(), 2 * all.members.len());
+    assert!(rows.iter().all(|row| row.state == State::Sent), "{:#?}", rows.iter().filter(|row| row.state != State::Sent).collect::<Vec<_>>());
+    assert_eq!(suspended(&app.get("/api/v1/channels").await.1), 0);
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
 /// Whatever a platform answers, for as long as it answers so: a refused message is sent once more as plain text, a broken channel and a limit are
 /// asked once (and a limit of two seconds may be over while this looks).
 #[tokio::test(flavor = "multi_thread")]

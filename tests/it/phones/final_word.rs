@@ -134,6 +134,7 @@ async fn what_a_vendor_says_in_the_end_decides_about_the_fallback() {
         ("busy", Undelivered, true),
         ("no-answer", Undelivered, true),
         ("failed", Undelivered, true),
+        ("canceled", Undelivered, true),
         ("queued", Awaited, false),
     ] {
         let later = Later::start(|routes| {
@@ -214,6 +215,23 @@ async fn a_vendor_that_does_not_answer_questions_delays_no_send_and_the_word_is_
         assert!(tokio::time::Instant::now() < end, "not heard after the restart");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A vendor that refuses the question as too early, and says to come back at once, is asked as seldom as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_refused_is_not_asked_again_and_again() {
+    let later = Later::start(|routes| routes.replace("route: { to: [night] }", "route: { to: [sms] }")).await;
+    later.vendors.twilio.faults.always_on("/Messages/", Fault::Headed(429, vec![("retry-after".to_owned(), "0".to_owned())], String::new()));
+    later.fire().await;
+    later.pass(21);
+    later.asked("sms", 1).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let asked = later.receipt("sms").await.asked;
+    assert!(asked <= 2, "asked {asked} times within seconds");
+    later.vendors.twilio.faults.clear();
+    later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "delivered".into()));
+    later.pass(3600);
+    later.heard("sms", Delivered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,6 +87,23 @@ async fn the_three_direct_paths_deliver_and_name_who_was_not_reached() {
     assert!(all_sync);
 }
 
+/// Twilio takes 1,600 characters of an SMS. A longer text arrives whole, or the caller reads that it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_sms_is_not_cut_in_silence() {
+    let vendors = Vendors::start().await;
+    let app = TestApp::start(&vendors.routes()).await;
+    let text: String = (0..200).map(|n| format!("{n} of the disks is full; ")).collect();
+    let (_, answer) = app.post("/sms/send", &json!({ "to": ["+8613800000001"], "content": text })).await;
+    let sent: Vec<String> = vendors.twilio.rec.accepted().iter().map(|one| one.text.clone()).collect();
+    let whole = |text: &str| text.split_whitespace().collect::<String>();
+    if answer == json!({ "code": 0 }) {
+        assert_eq!(whole(&sent.concat()), whole(&text));
+    } else {
+        // The vendor's own word, as for any refusal.
+        assert!(sent.is_empty() && answer["code"] == 1 && answer["message"].as_str().unwrap().contains("21617"), "{answer} {sent:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_vendor_takes_the_callers_own_variables() {
     let vendors = Vendors::start().await;
