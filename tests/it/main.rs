@@ -51,6 +51,7 @@ mod poison;
 mod press_app;
 mod press_feishu;
 mod press_forged;
+mod press_sdk;
 mod press_slack;
 mod press_telegram;
 mod rates;

@@ -1,0 +1,118 @@
+//! The vendors' own SDKs against the fakes: what they understand is what the vendors speak. `.ci/long sdk` installs them and runs this.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::support::fakes::feishu_socket::{self, Outcome};
+use crate::support::fakes::slack_socket::{ANNA, Envelope};
+use crate::support::fakes::{Fake, Feishu, Slack};
+use crate::support::presses::until;
+use crate::support::wire::Wire;
+
+const VALUE: &str = "ack.0W1x2y3z4A5b6C.3";
+
+const SLACK: &str = r#"
+import sys, threading
+from slack_sdk.socket_mode import SocketModeClient
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web import WebClient
+client = SocketModeClient(app_token="xapp-1-fake", web_client=WebClient(token="xoxb-fake-token", base_url=sys.argv[1] + "/api/"))
+def pressed(client, request):
+    client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+    print(request.type, request.payload["user"]["id"], request.payload["actions"][0]["value"], flush=True)
+client.socket_mode_request_listeners.append(pressed)
+client.connect()
+threading.Event().wait()
+"#;
+
+const FEISHU: &str = r#"
+import sys
+import lark_oapi as lark
+from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
+def pressed(data):
+    print(data.header.event_type, data.event.operator.open_id, data.event.action.value["press"], flush=True)
+    return P2CardActionTriggerResponse({"toast": {"type": "success", "content": "from the SDK"}})
+handler = lark.EventDispatcherHandler.builder("", "").register_p2_card_action_trigger(pressed).build()
+lark.ws.Client("cli_1", "app-secret", event_handler=handler, domain=sys.argv[1]).start()
+"#;
+
+/// A script that runs against a fake.
+struct Sdk {
+    child: Child,
+    lines: UnboundedReceiver<String>,
+}
+
+impl Sdk {
+    fn start(script: &str, url: &str) -> Self {
+        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/sdk/bin/python");
+        let started = Command::new(python).args(["-c", script, url]).stdout(Stdio::piped()).spawn();
+        let mut child = started.unwrap_or_else(|error| panic!("{python}: {error}; `.ci/long sdk` installs it"));
+        let (sender, lines) = unbounded_channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// What it says of a press; lines of its log begin with a bracket.
+    async fn line(&mut self) -> String {
+        loop {
+            let line = tokio::time::timeout(Duration::from_secs(20), self.lines.recv()).await.expect("it says something soon");
+            let line = line.expect("it runs");
+            if !line.starts_with('[') {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Sdk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs the vendors' SDKs: `.ci/long sdk`"]
+async fn slacks_sdk_takes_a_press_from_the_fake() {
+    let fake = Fake::start(Slack::new("xoxb-fake-token")).await;
+    let wire =
+        Wire::new("ops", &format!("slack: {{ token: xoxb-fake-token, channel: C0123, app_token: xapp-1-fake, api_base: \"{}\" }}", fake.url()));
+    let ids = wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap().ids;
+    let message = format!("{}/{}", ids.get("channel").unwrap(), ids.get("ts").unwrap());
+    let mut sdk = Sdk::start(SLACK, &fake.url());
+    until(|| fake.with(|slack| slack.interactivity.open_lines().len() == 1)).await;
+    let now = fake.clock.now();
+    let envelope = fake.with(|slack| slack.press(&message, "On it", &ANNA, now));
+    assert_eq!(sdk.line().await, format!("interactive U0ANNA {VALUE}"));
+    until(|| fake.with(|slack| slack.interactivity.envelopes[&envelope] == Envelope::Acked)).await;
+    let refused = fake.with(|slack| slack.interactivity.refused.clone());
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs the vendors' SDKs: `.ci/long sdk`"]
+async fn feishus_sdk_takes_a_press_from_the_fake_whole_and_in_parts() {
+    let fake = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    let yaml = format!("feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], buttons: true, api_base: \"{}\" }}", fake.url());
+    let wire = Wire::new("ops", &yaml);
+    let ids = wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap().ids;
+    let message = ids.get("message_id").unwrap().to_owned();
+    let mut sdk = Sdk::start(FEISHU, &fake.url());
+    until(|| fake.with(|feishu| feishu.callbacks.pings > 0)).await;
+    for parts in [1, 3] {
+        let press = fake.with(|feishu| {
+            let event = feishu.event(&message, "On it", feishu_socket::ANNA);
+            let line = feishu.callbacks.open_lines()[0].clone();
+            feishu.callbacks.send(&line, &event, parts)
+        });
+        assert_eq!(sdk.line().await, format!("card.action.trigger ou_anna {VALUE}"));
+        let toast = Outcome::Toast("success".into(), "from the SDK".into());
+        until(|| fake.with(|feishu| feishu.callbacks.presses[&press] == toast)).await;
+    }
+    let refused = fake.with(|feishu| feishu.callbacks.refused.clone());
+    assert!(refused.is_empty(), "{refused:?}");
+}
