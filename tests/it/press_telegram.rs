@@ -72,6 +72,7 @@ async fn a_press_is_stored_before_it_is_confirmed_and_comes_again_under_the_same
     fake.faults.push_on("getUpdates", Fault::Hang);
     presses.store.add_permits(1);
     presses.wait(1).await;
+    until(|| fake.faults.waiting() == 0).await;
     listening.drop_it().await;
     assert_eq!(fake.with(|telegram| telegram.updates.waiting()), 1, "not confirmed");
     presses.store.add_permits(100);
