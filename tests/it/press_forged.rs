@@ -63,6 +63,9 @@ server: {{ listen: "127.0.0.1:0", external_url: "https://watchfire.example.com" 
 store: sqlite:watchfire.db
 channels:
   posted: {{ telegram: {{ token: "1:token", chat: -1001, webhook_secret: "a-secret-of-the-webhook", api_base: "{}" }} }}
+  slack: {{ slack: {{ token: xoxb-1, channel: C0123, signing_secret: a-signing-secret }} }}
+  feishu: {{ feishu: {{ app_id: cli_1, app_secret: s, to: [oc_1], verification_token: a-verification-token }} }}
+  sealed: {{ feishu: {{ app_id: cli_2, app_secret: s, to: [oc_1], verification_token: v, encrypt_key: an-encrypt-key }} }}
 route: {{ to: [posted] }}
 "##,
         telegram.url(),
@@ -78,16 +81,29 @@ route: {{ to: [posted] }}
     let mut draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let samples = samples(&code);
     let rounds = if std::env::var_os("WATCHFIRE_LONG").is_some() { 20_000 } else { 400 };
-    let addresses = ["/press/posted", "/press/nobody", "/press/%ff", &format!("/a/{code}"), "/a/AAAAAAAAAAAAAA", "/a/%2e%2e", "/receipts/posted?k=x"]
-        .map(str::to_owned);
+    let link = format!("/a/{code}");
+    let addresses = [
+        "/press/posted",
+        "/press/slack",
+        "/press/feishu",
+        "/press/sealed",
+        "/press/nobody",
+        "/press/%ff",
+        &link,
+        "/a/AAAAAAAAAAAAAA",
+        "/a/%2e%2e",
+        "/receipts/posted?k=x",
+    ];
     for round in 0..rounds {
-        let address = &addresses[draw.below(addresses.len())];
+        let address = addresses[draw.below(addresses.len())];
         let mut request = app.http.post(app.url(address)).body(draw.body(&samples));
         for (name, value) in [
             ("x-telegram-bot-api-secret-token", "a-secret-of-the-webhooK"),
             ("x-slack-signature", "v0=0000000000000000000000000000000000000000000000000000000000000000"),
             ("x-slack-request-timestamp", "1795900000"),
             ("x-lark-signature", "00"),
+            ("x-lark-request-timestamp", "1795900000"),
+            ("x-lark-request-nonce", "n"),
             ("content-type", "application/json"),
             ("content-encoding", "gzip"),
         ] {
