@@ -111,6 +111,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         note: None,
         incidents: Vec::new(),
         deliveries: vec![delivery],
+        steps: Vec::new(),
     }
 }
 
@@ -169,6 +170,7 @@ fn settle(bencher: Bencher, together: usize) {
                     }],
                     children: Vec::new(),
                     anchors: Vec::new(),
+                    timeline: Vec::new(),
                     outlet: None,
                     sent_in_month: None,
                     may_wait: false,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::ingest;
 use crate::model::{Event, EventId, OutletKey, SenderKind, Status};
-use crate::store::{Accepted, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
 
 use super::engine::Engine;
+use super::escalation;
 use super::incident::reports;
 use super::intake::Intake;
 use super::lanes::is_large;
@@ -52,7 +53,7 @@ impl Engine {
             self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
-        let Routed { deliveries, incidents, dedup, note } = if is_large(&event) {
+        let Routed { deliveries, steps, incidents, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
             self.shared
                 .heavy
@@ -62,7 +63,8 @@ impl Engine {
             Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to })
         };
         let id = EventId::new();
-        let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_pending(d, id, &event))).collect();
+        let pending = |d: &NewDelivery| (d.outlet.clone(), to_pending(d, id, &event));
+        let (waiting, later) = (deliveries.iter().map(pending).collect(), steps.iter().map(pending).collect());
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
             if let Some(channel) = plan.channel(&skipped.channel) {
                 self.shared.telemetry.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
@@ -72,7 +74,7 @@ impl Engine {
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
-        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries };
+        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries, steps };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.health.store_failed(error);
@@ -86,7 +88,8 @@ impl Engine {
             if unrouted {
                 self.shared.telemetry.metrics.unrouted(sender);
             }
-            self.dispatch_accepted(waiting, &accepted);
+            self.dispatch_accepted(waiting, &accepted.deliveries);
+            self.dispatch_accepted(later, &accepted.steps);
         }
         if !own {
             // The sender keeps what would not outlive this process.
@@ -123,14 +126,16 @@ impl Engine {
         tokio::time::timeout(COMMIT_TIMEOUT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())
     }
 
-    fn dispatch_accepted(&self, waiting: Vec<(OutletKey, PendingDelivery)>, accepted: &Accepted) {
-        let placed =
-            waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
-                w.lane = a.lane;
-                w.lane_seq = a.lane_seq;
-                w.incident = a.incident;
-                (a.outlet.clone(), w)
-            });
+    /// `accepted` are those of `waiting` that were stored, in their order.
+    fn dispatch_accepted(&self, waiting: Vec<(OutletKey, PendingDelivery)>, accepted: &[AcceptedDelivery]) {
+        let mut waiting = waiting.into_iter();
+        let placed = accepted.iter().filter_map(|a| {
+            let (_, mut w) = waiting.find(|(_, w)| w.id == a.id)?;
+            w.lane = a.lane;
+            w.lane_seq = a.lane_seq;
+            w.incident = a.incident;
+            (!a.state.is_final()).then(|| (a.outlet.clone(), w))
+        });
         self.dispatch(placed.collect());
     }
 }
@@ -138,6 +143,7 @@ impl Engine {
 /// Where an event goes.
 struct Routed {
     deliveries: Vec<NewDelivery>,
+    steps: Vec<NewDelivery>,
     incidents: Vec<IncidentReport>,
     dedup: Option<Dedup>,
     note: Option<String>,
@@ -148,6 +154,7 @@ impl Routed {
         let (plan, to) = (intake.plan, intake.to);
         let mut deliveries = intake.deliveries(event);
         let incidents = reports(event, &mut deliveries, plan);
+        let steps = escalation::begin(event, &deliveries, &incidents, plan, intake.at.into());
         let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.senders.dedup_window;
         let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
@@ -157,7 +164,7 @@ impl Routed {
         });
         let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));
         let note = note.or_else(|| (!event.unknown_to.is_empty()).then(named));
-        Self { deliveries, incidents, dedup, note }
+        Self { deliveries, steps, incidents, dedup, note }
     }
 }
 

@@ -116,7 +116,7 @@ impl Evaluator<'_> {
                 born_at,
                 now: self.now,
                 max_age: self.channel.max_age,
-                ambiguous: self.channel.platform.on_ambiguous,
+                ambiguous: if message.step().is_some() { OnAmbiguous::Never } else { self.channel.platform.on_ambiguous },
                 direct,
                 jitter: self.jitter,
             };

@@ -162,6 +162,7 @@ impl Intake<'_> {
             fallback: channel.fallback.clone(),
             recipients: Vec::new(),
             page: None,
+            step: None,
             route: node.map_or("?to=", |node| &node.name).to_owned(),
         };
         NewDelivery {

@@ -107,6 +107,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
             shared.telemetry.metrics.incidents_open(state.as_str(), severity.as_str(), open);
         }
     }
+    let mut stuck: Vec<String> = Vec::new();
     for channel in plan.channels.values() {
         shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
         for state in [State::Waiting, State::Deferred] {
@@ -136,6 +137,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         }
         // Its owner, maybe another node, copies at once what waits on a suspended outlet; this is the safety net.
         let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
+        stuck.extend(suspended.map(|_| channel.name.to_string()));
         let wait = if suspended.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
             && born.is_some_and(|b| now.since(b) >= wait)
@@ -148,6 +150,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     }
     shared.relocate_misplaced(&stats.placed).await?;
     end_incidents(engine, &plan, now).await?;
+    shared.change_steps(&stuck).await?;
     for (channel, state, count) in &stats.open {
         if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(

@@ -16,6 +16,7 @@ mod core;
 pub mod direct;
 mod edit;
 pub mod engine;
+pub mod escalation;
 mod evaluate;
 mod excerpt;
 mod fallback;

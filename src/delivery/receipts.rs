@@ -172,6 +172,9 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
         shared.telemetry.raise(SelfAlert::dead_letters(&channel.name, 1, &format!("sent, but not received: {detail}")));
     }
     shared.notify_new(&made);
+    if !word.reached {
+        shared.change_steps(&[]).await?;
+    }
     Ok(())
 }
 

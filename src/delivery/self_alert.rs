@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs};
+use crate::model::{Alert, Event, IncidentId, Language, SenderKind, Status, UnixMs};
+use crate::store::EscalationStep;
 
 use super::plan::Plan;
 
@@ -27,6 +28,8 @@ pub enum SelfAlertKind {
     ReloadFailed,
     /// Deliveries wait for a channel that the configuration no longer has. It never resolves.
     OrphanedDeliveries,
+    /// A step of an escalation was not confirmed. It never resolves.
+    StepNotConfirmed,
     /// Nodes have different configurations.
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
@@ -44,6 +47,7 @@ impl SelfAlertKind {
             Self::StoreDamaged => "WatchfireStoreDamaged",
             Self::ReloadFailed => "WatchfireReloadFailed",
             Self::OrphanedDeliveries => "WatchfireOrphanedDeliveries",
+            Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
         }
@@ -52,7 +56,9 @@ impl SelfAlertKind {
     fn severity(self) -> &'static str {
         match self {
             Self::ChannelSuspended | Self::Disk | Self::StoreDamaged => "critical",
-            Self::DeadLetters | Self::Backlog | Self::OrphanedDeliveries | Self::ConfigMismatch | Self::ListenerLost => "error",
+            Self::DeadLetters | Self::Backlog | Self::StepNotConfirmed | Self::OrphanedDeliveries | Self::ConfigMismatch | Self::ListenerLost => {
+                "error"
+            }
             Self::ReloadFailed => "warning",
         }
     }
@@ -66,7 +72,7 @@ impl SelfAlertKind {
             Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
             Self::ListenerLost => Said::of(format!("Buttons of channel {channel} work again"), format!("通道 {channel} 的按钮已恢复")),
             Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
-            Self::DeadLetters | Self::StoreDamaged | Self::OrphanedDeliveries => Said::default(),
+            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::OrphanedDeliveries => Said::default(),
         }
     }
 }
@@ -124,6 +130,19 @@ impl SelfAlert {
             format!("原因：{reason}。执行 `watchfire queue ls --state dead --channel {channel}` 查看。"),
         );
         Self::firing(SelfAlertKind::DeadLetters, channel, said)
+    }
+
+    /// A step of an escalation was not confirmed; `channel` is empty where several may be at fault.
+    pub fn step_not_confirmed(channel: &str, step: &EscalationStep, incident: IncidentId, reason: &str) -> Self {
+        let said = Said::of(format!("An escalation of #{incident} did not reach anybody for sure"), format!("事件 #{incident} 的升级通知未确认送达"))
+            .with(
+                format!("{step}: {reason}. The next step starts at once. See `watchfire incidents show {incident}`."),
+                format!(
+                    "升级 `{}` 第 {} 步：{reason}。下一步立即开始。执行 `watchfire incidents show {incident}` 查看。",
+                    step.escalation, step.number
+                ),
+            );
+        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
     }
 
     /// Deliveries wait longer than they should.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::store::{OutcomeBatch, State};
+use crate::store::{DeliveryUpdate, OutcomeBatch, State};
 use crate::traces::Traces;
 
 use super::evaluate::{Next, Outcome};
@@ -49,6 +49,7 @@ impl Telemetry {
                 tracing::error!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
+        self.report_steps(message, &batch.deliveries);
         let dead = batch.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
         if dead > 0 && message.caller.is_none() {
             let reason = batch.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
@@ -58,6 +59,19 @@ impl Telemetry {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
             tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.describe(), "attempt failed");
+        }
+    }
+
+    /// Counts the steps of escalations that ended, and raises an alarm for one that was not confirmed.
+    pub fn report_steps(&self, message: &PendingMessage, updates: &[DeliveryUpdate]) {
+        for member in &message.members {
+            let ended = updates.iter().find(|update| update.id == member.id && update.state.is_final());
+            let (Some(update), Some(step), Some(incident)) = (ended, &member.target.step, member.incident) else { continue };
+            self.metrics.escalation_step(update.state.as_str());
+            if matches!(update.state, State::Dead | State::Unknown) {
+                let why = update.reason.as_deref().unwrap_or("the platform did not confirm it");
+                self.raise(SelfAlert::step_not_confirmed(&member.channel, step, incident, why));
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::labels::{Edited, OpenIncidents, Pressed};
+use super::labels::{Edited, EscalationSteps, OpenIncidents, Pressed};
 use super::register::series;
 
 /// Metrics of incidents.
@@ -16,6 +16,7 @@ pub struct Incidents {
     pub reposted: Counter,
     pub acked: Histogram,
     pub presses: Family<Pressed, Counter>,
+    pub escalation_steps: Family<EscalationSteps, Counter>,
 }
 
 impl Incidents {
@@ -23,6 +24,10 @@ impl Incidents {
         let edits = Family::default();
         for result in ["shown", "posted", "gone", "failed", "given_up"] {
             drop(edits.get_or_create(&Edited { result }));
+        }
+        let escalation_steps = Family::default();
+        for result in ["sent", "skipped", "dead", "unknown"] {
+            drop(escalation_steps.get_or_create(&EscalationSteps { result }));
         }
         let open = Family::default();
         for state in ["firing", "acked", "snoozed"] {
@@ -55,6 +60,12 @@ impl Incidents {
                 "presses",
                 "What people did about incidents, by the way it came: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`",
                 Family::default(),
+            ),
+            escalation_steps: series(
+                registry,
+                "escalation_steps",
+                "Steps of escalations that ended: `sent`, `skipped` (acked, over, or a later step is due), `dead` or `unknown`",
+                escalation_steps,
             ),
         }
     }

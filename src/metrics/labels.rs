@@ -99,6 +99,12 @@ pub struct Pressed {
     pub result: &'static str,
 }
 
+/// A step of an escalation that ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EscalationSteps {
+    pub result: &'static str,
+}
+
 /// An edit that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Edited {

@@ -24,7 +24,8 @@ use self::health::Health;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
-    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, Heartbeat, OpenIncidents, Platform, Pressed, Received, Rendered, Sender, What,
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, OpenIncidents, Platform, Pressed, Received, Rendered,
+    Sender, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -115,6 +116,11 @@ impl Metrics {
     /// So many incidents go on, of this state and severity.
     pub fn incidents_open(&self, state: &'static str, severity: &'static str, count: u64) {
         self.incidents.open.get_or_create(&OpenIncidents { state, severity }).set(count as i64);
+    }
+
+    /// A step of an escalation ended in this state.
+    pub fn escalation_step(&self, result: &'static str) {
+        self.incidents.escalation_steps.get_or_create(&EscalationSteps { result }).inc();
     }
 
     /// An edit of a message about an incident ended: `shown`, `posted`, `gone`, `failed` or `given_up`.

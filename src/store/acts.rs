@@ -5,7 +5,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::copies::Requeued;
-use super::{Act, ActResult, AlertState, Anchor, Incident, Mode, NewDelivery, ShownIn, State};
+use super::step_changes;
+use super::{
+    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, EscalationStep, Fallback, Incident, Mode, NewDelivery, STEP_LANE_PREFIX, ShownIn,
+    State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
+};
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
 
 /// Deliveries of an incident, the newest first, among which those are looked for by which its channels ring.
@@ -79,6 +83,58 @@ pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs)
     }
 }
 
+/// What becomes of the steps of an incident on which somebody acted: what waits of them ends with an ack of all that fires, with the incident, and when
+/// their escalations begin again.
+pub(super) fn stopped_steps(incident: &Incident, answered: &Answered, rows: &[StepRow], now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
+    let again = || is_unacked(answered).then(|| BEGAN_AGAIN.to_owned());
+    let Some(why) = nothing_calls(incident.state, &incident.acks).or_else(again) else { return Vec::new() };
+    step_changes(rows, &[(incident.id, Some(why))].into(), &[], now)
+}
+
+fn is_unacked(answered: &Answered) -> bool {
+    answered.rows.iter().any(|row| row.kind == TimelineKind::Unacked)
+}
+
+/// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each.
+pub(super) fn steps_again(incident: &Incident, answered: &Answered, rows: &[StepRow]) -> Vec<DeliveryId> {
+    if !is_unacked(answered) || nothing_calls(incident.state, &incident.acks).is_some() {
+        return Vec::new();
+    }
+    let last = |row: &StepRow| rows.iter().filter(|other| other.step.escalation == row.step.escalation).map(|other| other.step.began_at).max();
+    let is_same = |row: &StepRow, other: &StepRow| row.step == other.step && row.channel == other.channel;
+    let mut found: Vec<&StepRow> = Vec::new();
+    for row in rows.iter().filter(|row| last(row) == Some(row.step.began_at)) {
+        // Two runs may have begun in one moment.
+        if !found.iter().any(|known| is_same(known, row)) {
+            found.push(row);
+        }
+    }
+    found.into_iter().map(|row| row.id).collect()
+}
+
+/// A step of an escalation that begins again now; `None` when it is none.
+pub(super) fn step_again(old: &Requeued, now: UnixMs) -> Option<NewDelivery> {
+    let step = EscalationStep { began_at: now, ..old.target.step.clone()? };
+    let (id, due_at) = (DeliveryId::new(), now + step.after);
+    Some(NewDelivery {
+        id,
+        channel: old.row.channel.clone(),
+        outlet: old.outlet.clone(),
+        lane_key: format!("{STEP_LANE_PREFIX}{id}"),
+        reason: Some(step.to_string()),
+        target: Target { step: Some(step), ..old.target.clone() },
+        mode: Mode::Queued,
+        state: State::Deferred,
+        rank: old.row.rank,
+        summary: Summary { title: old.row.title.clone(), firing: old.row.firing, resolved: old.row.resolved },
+        born_at: due_at - 1,
+        due_at,
+        fallback: Fallback::default(),
+        report: None,
+        incident: old.row.incident.into(),
+    })
+}
+
 /// What a press did, as a store keeps it.
 pub(super) fn write_outcome(results: &[(IncidentId, ActResult)]) -> String {
     let results: Vec<(i64, &ActResult)> = results.iter().map(|(id, result)| (id.0, result)).collect();
@@ -96,7 +152,7 @@ pub(super) struct Acting<'a> {
     act: &'a Act,
     pub(super) results: Vec<(IncidentId, ActResult)>,
     /// What changed, each with what its timeline says and why its channels ring.
-    pub(super) changed: Vec<(Incident, super::Answered)>,
+    pub(super) changed: Vec<(Incident, Answered)>,
 }
 
 impl<'a> Acting<'a> {

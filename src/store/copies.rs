@@ -8,7 +8,7 @@ use crate::model::{DeliveryId, LaneId, OutletKey, UnixMs};
 
 /// What a target keeps on another channel: recipients, mentions and the template set are the old channel's, the new one has its own.
 fn for_channel(target: Target, fallback: &[String]) -> Target {
-    Target { template: String::new(), mentions: None, recipients: Vec::new(), fallback: fallback.to_vec(), ..target }
+    Target { template: String::new(), mentions: None, recipients: Vec::new(), fallback: fallback.to_vec(), step: None, ..target }
 }
 
 /// A copy of a waiting delivery for a fallback channel.
@@ -80,7 +80,8 @@ impl Requeued {
             outlet: outlet.clone(),
             // What goes to the same people stays in its lane.
             lane_key: if target.audience() == self.target.audience() { self.lane_key.clone() } else { group_of(&self.lane_key).to_owned() },
-            target,
+            // What a person sends again is sent, whatever became of the escalation.
+            target: Target { step: None, ..target },
             mode: Mode::Queued,
             state: State::Waiting,
             rank: old.rank,
@@ -91,7 +92,7 @@ impl Requeued {
             reason: Some(format!("{} of {}", if self.moves() { "move" } else { "replay" }, old.id)),
             report: None,
             // What was skipped because nothing of it was news is asked for now: it is a message of its own.
-            incident: old.incident.filter(|_| old.state != State::Skipped).into(),
+            incident: old.incident.filter(|_| old.state != State::Skipped && self.target.step.is_none()).into(),
         }
     }
 

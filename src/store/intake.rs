@@ -19,6 +19,8 @@ pub trait IntakeStore: Send + Sync {
     /// same sender under another key, of which everything that fires is in the report, goes on under this key. Of each key one incident is open at most.
     /// Anchors of an incident that changes are dirty from then on, where they are edited (I14).
     ///
+    /// Steps of escalations are stored after the incidents, where the escalation begins: not yet in this incident, or not since it was reopened last.
+    ///
     /// With `dedup`, the event is a duplicate when the newest event of every lane that it would enter has its key and arrived within the window
     /// ([`duplicate_of`](super::duplicate_of)): nothing is written, and the first event's ids are returned with `duplicate: true`. A duplicate that
     /// shares a batch with its first waits for that commit. An event without deliveries enters no lane and is never a duplicate.

@@ -3,7 +3,7 @@
 use crate::model::UnixMs;
 use async_trait::async_trait;
 
-use super::{AcceptedDelivery, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
+use super::{AcceptedDelivery, ChangedStep, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
 
 /// Used by the periodic tasks, and by a reload.
 #[async_trait]
@@ -51,6 +51,11 @@ pub trait MaintenanceStore: Send + Sync {
     /// Ends the acks and snoozes whose time has come, and reminds people of acks, of at most `limit` incidents. Returns the deliveries by which their channels
     /// ring, as accepted. One transaction.
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
+    /// Ends steps of escalations that nothing calls for any more, and makes those due at once whose predecessor was not confirmed
+    /// ([`step_changes`](super::step_changes)); `suspended` are channels that deliver nothing now. Returns what changed. One transaction; without a
+    /// change read only.
+    async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
 
     /// Cancels the edits that are due for incidents that ended before `ended_before`: those anchors are not edited any more. Returns how many. One
     /// transaction.

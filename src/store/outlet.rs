@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     Anchor, DirtyAnchor, EditOutcome, EventBodies, Fence, Incident, LaneHistory, LaneQuery, LaneStarts, LaneSummary, NewAttempt, NewMessage,
-    OutcomeBatch, OutletUpdate, PendingDelivery, RecordedOutcome, StoreError,
+    OutcomeBatch, OutletUpdate, PendingDelivery, RecordedOutcome, StepRow, StoreError,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 
@@ -45,8 +45,11 @@ pub trait OutletStore: Send + Sync {
     /// cells is begun (I5).
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError>;
 
-    /// Records that an attempt begins, and marks its cells `begun`. For at-most-once platforms and direct sends this is synced **before the first
-    /// byte leaves** (I6). Fenced. One transaction.
+    /// Records that an attempt begins, and marks its cells `begun`. For at-most-once platforms, direct sends and steps of escalations this is synced
+    /// **before the first byte leaves** (I6). Fenced. One transaction.
+    ///
+    /// Errors: [`StoreError::Overtaken`] when the attempt's guard refuses it: what the step is for is acked or over, or a later step is due (I13).
+    /// An ack locks the row of its incident, so an attempt that begins has begun before the ack.
     async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
 
     /// Writes the outcome of one attempt: the attempt (inserted or ended), the message and its cells when they were not stored before, the changed
@@ -77,6 +80,9 @@ pub trait OutletStore: Send + Sync {
 
     /// These incidents, in the order of `ids`, each with its anchors on a channel, by recipient. Unknown ones are left out. Read only.
     async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
+
+    /// The steps of an incident's escalations. Read only.
+    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError>;
 
     /// Anchors of these channels that are edited and show less than their incidents are (I14), at most `limit`. Those that may be edited by `now` come
     /// first: most severe incident first, then oldest. The rest follows by [`Anchor::next_edit_at`]. Read only.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::limits::{MAX_ANSWER_BYTES, NO_REASON};
 use super::packed::pack;
 use super::{
-    AttemptKind, Cell, CellState, Dedup, DeliveryIncident, EditChange, EditOutcome, FallbackChild, FinishedAttempt, IncidentReport, NewDelivery,
-    NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
+    AttemptKind, Cell, CellState, Dedup, DeliveryIncident, EditChange, EditOutcome, EscalationStep, FallbackChild, FinishedAttempt, IncidentReport,
+    NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
 };
 use crate::model::{EventId, Page, Recipient, UnixMs};
 
@@ -77,8 +77,14 @@ impl PreparedDelivery {
             .map_err(|e| StoreError::Invalid(format!("a delivery's target cannot be written as JSON: {e}")))?;
         let mut fallback = delivery.target.fallback.join(SEPARATOR);
         let d = &mut delivery;
+        text.apply_all(d.target.step.iter_mut().map(|step| &mut step.escalation));
         text.apply_all([&mut fallback, &mut d.channel, &mut d.lane_key, &mut d.summary.title].into_iter().chain(&mut d.reason));
         Ok(Self { delivery, target, fallback })
+    }
+
+    /// Which step of an escalation it is.
+    pub(super) fn step(&self) -> Option<&EscalationStep> {
+        self.delivery.target.step.as_ref()
     }
 
     /// When it became final, for one that is born final.
@@ -118,13 +124,14 @@ pub(super) struct PreparedEvent {
     pub(super) dedup: Option<Dedup>,
     pub(super) incidents: Vec<IncidentReport>,
     pub(super) deliveries: Vec<PreparedDelivery>,
+    pub(super) steps: Vec<PreparedDelivery>,
 }
 
 impl PreparedEvent {
     /// Serialises the event and its deliveries, and refuses one whose delivery names a report that it does not have.
     pub(super) fn new(new: NewEvent, text: TextRule) -> Result<Self, StoreError> {
         let unknown = |d: &&NewDelivery| matches!(d.incident, DeliveryIncident::Reported(place) if place >= new.incidents.len());
-        if let Some(delivery) = new.deliveries.iter().find(unknown) {
+        if let Some(delivery) = new.deliveries.iter().chain(&new.steps).find(unknown) {
             return Err(StoreError::Invalid(format!("delivery {} names an incident report that its event does not have", delivery.id)));
         }
         let mut incidents = new.incidents;
@@ -132,19 +139,32 @@ impl PreparedEvent {
             text.apply_all([&mut report.key, &mut report.source, &mut report.receiver, &mut report.group_key, &mut report.title]);
         }
         let body = pack(to_json(&*new.event, "an event")?);
-        let deliveries = new.deliveries.into_iter().map(|d| PreparedDelivery::new(d, text)).collect::<Result<Vec<_>, _>>()?;
+        let all = |deliveries: Vec<NewDelivery>| deliveries.into_iter().map(|d| PreparedDelivery::new(d, text)).collect::<Result<Vec<_>, _>>();
+        let (deliveries, steps) = (all(new.deliveries)?, all(new.steps)?);
         // An event without deliveries must say why; purge also finds it by its note.
         let mut note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
         let (mut source, mut group_key) = (new.event.source.clone(), new.event.group_key.clone());
         text.apply_all([&mut source, &mut group_key].into_iter().chain(&mut note));
-        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, incidents, deliveries })
+        Ok(Self {
+            id: new.id,
+            source,
+            received_at: new.received_at,
+            group_key,
+            plan: new.plan,
+            body,
+            note,
+            dedup: new.dedup,
+            incidents,
+            deliveries,
+            steps,
+        })
     }
 
     /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
         let incidents =
             self.incidents.iter().map(|report| 256 + report.title.len() + report.group_key.len() + report.alerts.len() * 64).sum::<usize>();
-        256 + self.body.len() + incidents + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
+        256 + self.body.len() + incidents + self.deliveries.iter().chain(&self.steps).map(PreparedDelivery::cost).sum::<usize>()
     }
 }
 
@@ -209,6 +229,9 @@ impl PreparedOutcome {
             text.recipient(&mut receipt.recipient);
             text.apply_all([&mut receipt.channel, &mut receipt.platform_id]);
         }
+        for (_, row) in &mut outcome.timeline {
+            text.apply_all([&mut row.channel, &mut row.text]);
+        }
         for anchor in &mut outcome.anchors {
             text.apply(&mut anchor.channel);
             text.recipient(&mut anchor.recipient);
@@ -244,7 +267,7 @@ impl PreparedOutcome {
         let o = &self.outcome;
         let message = self.message.as_ref().map_or(0, PreparedMessage::cost);
         let anchors = o.anchors.iter().map(|anchor| 400 + anchor.notified.len() * 32).sum::<usize>();
-        2048 + message + anchors + o.cells.len() * 120 + o.deliveries.len() * 200 + children_cost(&self.children)
+        2048 + message + anchors + o.timeline.len() * 256 + o.cells.len() * 120 + o.deliveries.len() * 200 + children_cost(&self.children)
     }
 }
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::packed::unpack;
 use super::{
-    AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, Fallback, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState,
-    State, Summary, Target,
+    AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, EscalationStep, Fallback, LaneSummary, Mode, PendingDelivery,
+    ReceiptRow, ReceiptState, State, StepRow, Summary, Target,
 };
 use crate::model::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
@@ -114,6 +114,10 @@ columns! {
         message_id, origin_id, hop, done_at, reason, incident
 }
 columns! {
+    /// The columns of a step `d`, for [`step_row`].
+    STEP, step_at, "d.": id, incident, escalation, step, began_at, after_ms, channel, state, born_at, due_at, tries
+}
+columns! {
     /// The columns of a lane, for [`lane_summary`].
     LANE, lane, "": id, channel, key, last_seq, waiting, rank, due_at, since
 }
@@ -188,6 +192,37 @@ pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery,
 /// Whether a delivery is a direct send.
 pub(super) fn is_direct<R: StoredRow>(row: &R) -> Result<bool, R::Error> {
     Ok(row.named(delivery::mode, Mode::parse, "delivery's mode")? == Mode::Direct)
+}
+
+/// A step, of the columns of [`STEP`].
+pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
+    use step_at as at;
+    Ok(StepRow {
+        id: DeliveryId(row.uuid(at::id)?),
+        incident: IncidentId(row.int(at::incident)?),
+        step: EscalationStep {
+            escalation: row.owned(at::escalation)?,
+            number: row.count(at::step)?,
+            began_at: row.time(at::began_at)?,
+            after: row.int(at::after_ms)?,
+        },
+        channel: row.owned(at::channel)?,
+        state: row.state(at::state)?,
+        born_at: row.time(at::born_at)?,
+        due_at: row.time(at::due_at)?,
+        tries: row.count(at::tries)?,
+        in_flight: row.flag(at::NEXT)?,
+        undelivered: row.flag(at::NEXT + 1)?,
+    })
+}
+
+/// Reads the steps of incidents that a condition on `d.incident` names.
+pub(super) fn steps_sql(condition: &str) -> String {
+    format!(
+        "SELECT {STEP}, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND NOT m.done),
+             d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state IN ('undelivered', 'unheard'))
+         FROM delivery d WHERE d.escalation IS NOT NULL AND {condition} ORDER BY d.id"
+    )
 }
 
 /// A lane with something waiting.

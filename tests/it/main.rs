@@ -22,6 +22,7 @@ mod docs_examples;
 mod docs_generated;
 mod drill;
 mod durable;
+mod escalations;
 mod fakes;
 mod faults;
 mod few_files;

@@ -25,6 +25,18 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
         later.extend(take_other_audiences(message));
+        match self.renew_step(message, now).await {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let recorded = self.record_outcome(self.overtaken_batch(message, &why)).await;
+                message.members.clear();
+                return Ok(Some(self.complete(message, later, recorded.is_err())));
+            }
+            Err(error) => {
+                message.lanes.returned.extend(later);
+                return Err(error);
+            }
+        }
         let (muted, deferred) = take_muted(message, &self.channel.name, &self.shared.mutes(), now);
         later.extend(muted);
         if !deferred.is_empty() && self.record_outcome(self.outcome_batch(deferred)).await.is_err() {
@@ -98,6 +110,9 @@ impl AttemptTask {
             tracing::warn!(message_id = %message.id, %error, "could not read an event again; the message shows the titles of its deliveries");
             None
         });
+        if let Err(error) = self.renew_step(&mut message, self.shared.clock.wall()).await {
+            tracing::warn!(message_id = %message.id, %error, "could not read again what fires; the message shows what it knew");
+        }
         let composed = self.compose_aside(&mut message).await;
         message.drop_large_events();
         drop(permit);
@@ -199,24 +214,26 @@ fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: U
     (muted, deferred)
 }
 
-/// Takes out the members that go to others than the first: nobody reads what was for somebody else. Of each lane a beginning stays together, so that its
-/// order holds; lanes that begin with another audience make the digest's next parts.
+/// Takes out the members that go to others than the first: nobody reads what was for somebody else, and a step of an escalation is a message of its own.
+/// Of each lane a beginning stays together, so that its order holds; lanes that begin with another audience make the digest's next parts.
 fn take_other_audiences(message: &mut PendingMessage) -> Vec<PendingDelivery> {
     let Some(first) = message.members.first() else { return Vec::new() };
-    if message.members.iter().all(|member| member.target.audience() == first.target.audience()) {
+    let together = |member: &PendingDelivery| member.target.audience() == first.target.audience() && member.target.step.is_none();
+    if message.members.len() == 1 || message.members.iter().all(together) {
         return Vec::new();
     }
     let mut later: Vec<PendingDelivery> = Vec::new();
     let mut heads: HashMap<LaneId, (Arc<Target>, bool)> = HashMap::new();
     let mut parts: Vec<(Arc<Target>, Vec<LaneId>)> = Vec::new();
-    let mine = Arc::new(first.target.clone());
+    let (mine, first_lane) = (Arc::new(first.target.clone()), first.lane);
     for member in std::mem::take(&mut message.members) {
         let audience = member.target.audience();
         let (head, ended) = heads.entry(member.lane).or_insert_with(|| {
-            if mine.audience() == audience {
+            let step = member.target.step.is_some();
+            if member.lane == first_lane || (mine.step.is_none() && !step && mine.audience() == audience) {
                 return (mine.clone(), false);
             }
-            match parts.iter_mut().find(|(target, _)| target.audience() == audience) {
+            match parts.iter_mut().find(|(target, _)| target.step.is_none() && !step && target.audience() == audience) {
                 Some((target, lanes)) => {
                     lanes.push(member.lane);
                     (target.clone(), true)

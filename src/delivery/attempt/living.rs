@@ -48,7 +48,12 @@ impl AttemptTask {
             let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
             let tells = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
-            let moment = decide(&said, incident, &notified, repeat, now);
+            let moment = match members.iter().any(|member| member.target.step.is_some()) {
+                // It rings, whatever people know.
+                true if notified.first_at.is_none() => Moment::First,
+                true => Moment::Again,
+                false => decide(&said, incident, &notified, repeat, now),
+            };
             // Each recipient has a message that can be answered, and that is edited where others are.
             let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || anchor.edited);
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);

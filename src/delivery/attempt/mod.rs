@@ -9,6 +9,7 @@ mod read;
 mod record;
 mod release;
 mod send;
+mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -132,9 +133,13 @@ impl AttemptTask {
         if !self.holds_lease() {
             return self.release_to_lanes(message, &StoreError::Fenced).await;
         }
-        let at_most_once = self.channel.platform.on_ambiguous == OnAmbiguous::Never || message.caller.is_some();
+        let never_twice = message.caller.is_some() || message.step().is_some();
+        let at_most_once = never_twice || self.channel.platform.on_ambiguous == OnAmbiguous::Never;
         let attempt = message.phase.begun().filter(|begun| begun.page == page).map_or_else(AttemptId::new, |begun| begun.id);
         if let Err(error) = self.persist_intent(&mut message, at_most_once, attempt, page, &to).await {
+            if let StoreError::Overtaken(why) = &error {
+                return self.overtaken(message, why).await;
+            }
             // The store knows another owner of the outlet or of the message: the in-memory state is stale.
             let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
             let result = self.release_to_lanes(message, &error).await;

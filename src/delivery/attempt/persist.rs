@@ -22,8 +22,15 @@ impl AttemptTask {
         }
         if at_most_once {
             let begun_at = self.shared.clock.wall();
-            let new =
-                NewAttempt { id: attempt, message: message.id, page, recipients: to.to_vec(), node: self.shared.node.name.to_string(), begun_at };
+            let new = NewAttempt {
+                id: attempt,
+                message: message.id,
+                page,
+                recipients: to.to_vec(),
+                node: self.shared.node.name.to_string(),
+                begun_at,
+                guard: self.step_guard(message),
+            };
             self.shared.store.begin_attempt(self.fence.clone(), new).await?;
             message.phase.set_begun(Some(BegunAttempt { id: attempt, page }));
         }
@@ -40,6 +47,7 @@ impl AttemptTask {
             deliveries,
             children: Vec::new(),
             anchors: Vec::new(),
+            timeline: Vec::new(),
             outlet: None,
             sent_in_month: None,
             may_wait: false,

@@ -8,10 +8,12 @@ use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, UnixMs};
 use crate::store::{
-    AnchorUpdate, AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, SuspensionChange,
+    AnchorUpdate, AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, State,
+    SuspensionChange,
 };
 use crate::traces::Attempted;
 
+use super::step::step_rows;
 use super::{AttemptResult, AttemptTask};
 
 /// Characters of the platform's answer that a message sent again as plain text shows.
@@ -58,6 +60,8 @@ impl AttemptTask {
         // Where every notification is a message, nothing depends on what was sent before.
         let living = self.channel.content.living != LivingMode::Off;
         let anchors = if done && living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
+        let timeline = step_rows(&message, &outcome.deliveries, now);
+        let unconfirmed = outcome.deliveries.iter().any(|change| matches!(change.state, State::Dead | State::Unknown)) && message.step().is_some();
         // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts, &anchors);
@@ -73,6 +77,7 @@ impl AttemptTask {
             deliveries: std::mem::take(&mut outcome.deliveries),
             children: std::mem::take(&mut outcome.children),
             anchors,
+            timeline,
             outlet: outcome.outlet.clone(),
             sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
             may_wait,
@@ -85,6 +90,9 @@ impl AttemptTask {
         }
         let answered = answered.is_some();
         let recorded = self.record_outcome(batch).await;
+        if unconfirmed {
+            self.shared.change_steps_soon();
+        }
         if !requeued {
             message.phase.mark_stored();
         }
@@ -188,13 +196,18 @@ impl AttemptTask {
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
         let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
         apply(&mut message, &mut outcome);
+        self.shared.telemetry.report_steps(&message, &outcome.deliveries);
         let batch = OutcomeBatch {
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
             children: outcome.children,
+            timeline: step_rows(&message, &outcome.deliveries, now),
             ..self.outcome_batch(outcome.deliveries)
         };
         let recorded = self.record_outcome(batch).await;
+        if message.step().is_some() {
+            self.shared.change_steps_soon();
+        }
         let mut result = self.complete(&mut message, Vec::new(), false);
         match recorded {
             Ok(children) => result.children = children,

@@ -42,7 +42,7 @@ impl AttemptTask {
     }
 
     /// What is on disk of a message that is not sent at all ends with its delivery, so that no worker finds it open and sends it.
-    fn cancelled(&self, message: &PendingMessage, batch: OutcomeBatch) -> OutcomeBatch {
+    pub(super) fn cancelled(&self, message: &PendingMessage, batch: OutcomeBatch) -> OutcomeBatch {
         if !message.is_stored() {
             return batch;
         }

@@ -89,7 +89,17 @@ impl Engine {
         let event = Arc::new(event);
         let mut member = to_pending(&new, event_id, &event);
         let plan = self.shared.plan.load().hash.clone();
-        let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, incidents: Vec::new(), deliveries: vec![new] };
+        let record = NewEvent {
+            id: event_id,
+            event,
+            received_at: now,
+            plan,
+            dedup: None,
+            note: None,
+            incidents: Vec::new(),
+            deliveries: vec![new],
+            steps: Vec::new(),
+        };
         let accepted = self.commit(record).await?;
         if let Some(placed) = accepted.deliveries.first() {
             member.lane = placed.lane;

@@ -79,6 +79,7 @@ pass_on! {
         lane_history(id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError>;
         fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
         incidents(ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
+        steps(incident: IncidentId) -> Result<Vec<StepRow>, StoreError>;
         dirty_anchors(channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError>;
         record_edit(fence: Fence, outcome: EditOutcome) -> Result<(), StoreError>;
     }
@@ -98,6 +99,7 @@ pass_on! {
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
         wake_incidents(now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        change_steps(suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
         give_up_edits(ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
     }
     QueryStore {

@@ -19,7 +19,7 @@ use super::{Dice, Shape, World};
 /// 2026-11-24 03:00 UTC.
 pub const BEGIN: UnixMs = UnixMs(1_795_489_200_000);
 /// The interval that mutes a route of each channel.
-const QUIET: &str = "quiet";
+pub const QUIET: &str = "quiet";
 pub const CHANNELS: [(&str, &Platform); 4] = [("chat", &CHAT), ("mail", &MAIL), ("voice", &VOICE), ("free", &FREE)];
 
 impl World {
@@ -145,7 +145,7 @@ impl Shape {
 }
 
 /// Every other ten minutes.
-fn quiet() -> TimeInterval {
+pub fn quiet() -> TimeInterval {
     let time = |hour: u32, minute: u32| format!("{:02}:{:02}", hour + minute / 60, minute % 60);
     let times = (0..24).flat_map(|hour| [0, 20, 40].map(|minute| json!({ "start_time": time(hour, minute), "end_time": time(hour, minute + 10) })));
     let rules = json!([{ "times": times.collect::<Vec<_>>() }]);

@@ -106,7 +106,8 @@ impl Worker {
                 self.end_direct(open);
                 continue;
             }
-            let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
+            let is_step = open.members.iter().any(|member| member.target.step.is_some());
+            let at_most_once = is_step || self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
             let message = PendingMessage::recovered(open, at_most_once, now.mono);
             for taken in &message.lanes.taken {
                 self.queue.lanes.mark_dirty(taken.lane, &message.channel, 3, now.wall, now.mono);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::delivery::clock::Now;
 use crate::model::{DeliveryId, LaneId, MessageId, Page, PlatformIds, Recipient, UnixMs};
-use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
+use crate::store::{Cell, CellState, EscalationStep, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
 use super::compose::Wording;
@@ -174,6 +174,11 @@ impl PendingMessage {
             self.members = read;
             self.lanes.returned.extend(unread);
         }
+    }
+
+    /// Which step of an escalation it is; `None` for what a route sends. A step is a message of its own.
+    pub fn step(&self) -> Option<&EscalationStep> {
+        self.members.first().and_then(|member| member.target.step.as_ref())
     }
 
     /// The lanes that are released with its next step and form messages of their own then.

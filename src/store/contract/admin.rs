@@ -261,7 +261,7 @@ pub async fn lanes_follow_their_credential(store: S) {
     let open: BTreeSet<_> = store.open_messages(&other).await.unwrap().into_iter().collect();
     assert_eq!(open, BTreeSet::from([formed.id, late.id]));
     let recipients = late.cells.iter().map(|cell| cell.recipient.clone()).collect();
-    let begin = NewAttempt { id: AttemptId::new(), message: late.id, page: 0, recipients, node: "n1".into(), begun_at: T0 };
+    let begin = NewAttempt { id: AttemptId::new(), message: late.id, page: 0, recipients, node: "n1".into(), begun_at: T0, guard: None };
     assert!(matches!(store.begin_attempt(first, begin.clone()).await, Err(StoreError::Fenced)), "only its new owner sends it");
     let fence = Fence { outlet: other.clone(), epoch: owned.epoch };
     store.begin_attempt(fence.clone(), begin).await.unwrap();

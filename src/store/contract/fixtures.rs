@@ -54,6 +54,7 @@ pub fn event(deliveries: Vec<NewDelivery>) -> NewEvent {
         note: None,
         incidents: Vec::new(),
         deliveries,
+        steps: Vec::new(),
     }
 }
 
@@ -134,6 +135,7 @@ pub fn settlement(fence: &Fence) -> OutcomeBatch {
         deliveries: Vec::new(),
         children: Vec::new(),
         anchors: Vec::new(),
+        timeline: Vec::new(),
         outlet: None,
         sent_in_month: None,
         may_wait: false,

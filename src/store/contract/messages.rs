@@ -5,7 +5,15 @@ use crate::model::{AttemptId, Recipient};
 use crate::store::*;
 
 fn begin_at(message: &NewMessage, recipient: &str) -> NewAttempt {
-    NewAttempt { id: AttemptId::new(), message: message.id, page: 0, recipients: vec![Recipient::new(recipient)], node: "n1".into(), begun_at: T0 }
+    NewAttempt {
+        id: AttemptId::new(),
+        message: message.id,
+        page: 0,
+        recipients: vec![Recipient::new(recipient)],
+        node: "n1".into(),
+        begun_at: T0,
+        guard: None,
+    }
 }
 
 fn invalid<T: std::fmt::Debug>(answer: Result<T, StoreError>, text: &str) {

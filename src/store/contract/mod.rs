@@ -22,6 +22,7 @@ pub mod owners;
 pub mod purging;
 pub mod random;
 pub mod receipts;
+pub mod steps;
 
 /// Makes the contract's tests for one engine: `store_contract!(open)`, where `open` is the full path (`crate::..`) of a
 /// `async fn() -> Option<(Arc<dyn Store>, impl Sized)>`.
@@ -74,6 +75,11 @@ macro_rules! store_contract {
                 a_press_counts_once_and_is_seen_by_every_message, what_a_message_showed_is_acked_and_no_more, every_unack_rings,
                 something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
                 the_same_alerts_in_another_incident_are_acked_with_it,
+            }
+            steps {
+                an_escalation_begins_with_its_incident_and_ends_with_it, an_ack_ends_what_waits_and_its_end_begins_again,
+                what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, of_late_steps_only_the_latest_begins,
+                a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
             }
             fallbacks {
                 what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,

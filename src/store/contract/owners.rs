@@ -44,6 +44,7 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
         recipients: vec![formed.cells[0].recipient.clone()],
         node: "n1".into(),
         begun_at: T0,
+        guard: None,
     };
     fenced("begin", store.begin_attempt(old.clone(), attempt).await);
     fenced("outlet", store.set_outlet_state(old.clone(), OutletUpdate { paused_until: Some(UnixMs(9)), suspension: None }).await);
@@ -109,7 +110,7 @@ pub async fn an_attempt_that_never_ended_is_unknown(store: S) {
     store.store_message(fence1.clone(), formed.clone()).await.unwrap();
     let id = AttemptId::new();
     let recipients = vec![formed.cells[0].recipient.clone()];
-    let begun = NewAttempt { id, message: formed.id, page: 0, recipients, node: "n1".into(), begun_at: T0 - 1000 };
+    let begun = NewAttempt { id, message: formed.id, page: 0, recipients, node: "n1".into(), begun_at: T0 - 1000, guard: None };
     store.begin_attempt(fence1.clone(), begun).await.unwrap();
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
     assert_eq!((stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)), (None, None));

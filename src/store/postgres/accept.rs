@@ -15,6 +15,7 @@ use super::lanes::{Arrival, Entry, LaneMap, claim};
 use super::reports::Reports;
 use super::rows::Columns;
 use super::rows::{get, outlet};
+use super::steps;
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, IncidentId, LaneId};
 use crate::store::prepared::PreparedEvent;
@@ -39,7 +40,15 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
     let firsts = repeats(group, &lanes);
     let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
     let reported = reports.apply_all(tx, &new).await?;
-    let arrivals = arrivals_of(&new, &reported);
+    let mut arrivals = arrivals_of(&new, &reported);
+    let mut begun = steps::begin(tx, &new, &reported, &reports).await?;
+    let (steps, count): (Vec<usize>, usize) = (begun.iter().map(Vec::len).collect(), arrivals.len());
+    let mut lanes = lanes;
+    for step in &mut begun {
+        // Lanes that nobody else knows of yet: no order of locks matters.
+        lanes.extend(claim(tx, step).await?);
+        arrivals.append(step);
+    }
     let entry = Entry::new(lanes, &arrivals)?;
     let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
     let known = tx
@@ -50,11 +59,19 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
         })
         .await?;
     let known = accepted_of(&known)?;
-    let mut accepted = entry.accepted.into_iter();
+    let mut accepted = entry.accepted;
+    let mut begun = accepted.split_off(count).into_iter();
+    let mut accepted = accepted.into_iter();
+    let mut steps = steps.into_iter();
     let answers = group.iter().zip(firsts).map(|(event, first)| {
         Ok(match first {
-            None => Accepted { event: event.id, duplicate: false, deliveries: accepted.by_ref().take(event.deliveries.len()).collect() },
-            Some(first) => Accepted { event: first, duplicate: true, deliveries: known.get(&first).cloned().unwrap_or_default() },
+            None => Accepted {
+                event: event.id,
+                duplicate: false,
+                deliveries: accepted.by_ref().take(event.deliveries.len()).collect(),
+                steps: begun.by_ref().take(steps.next().unwrap_or(0)).collect(),
+            },
+            Some(first) => Accepted { event: first, duplicate: true, deliveries: known.get(&first).cloned().unwrap_or_default(), steps: Vec::new() },
         })
     });
     Ok(answers.collect())

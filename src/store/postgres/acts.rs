@@ -9,15 +9,19 @@ use uuid::Uuid;
 use super::admin::olds;
 use super::anchors;
 use super::error::DbError;
+use super::guard;
 use super::lanes::{Arrival, append, lock_lanes};
 use super::rows::{Columns, get, limit};
+use super::steps;
 use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, UnixMs};
-use crate::store::acts::{Acting, Candidate, MAX_CANDIDATES, PRESS_BATCH, read_outcome, ring, spreads, to_ring, write_outcome};
+use crate::store::acts::{
+    Acting, Candidate, MAX_CANDIDATES, PRESS_BATCH, read_outcome, ring, spreads, step_again, steps_again, stopped_steps, to_ring, write_outcome,
+};
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, Incident};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident};
 
 /// [`crate::store::OperatorStore::act`]. Of one press that comes to two nodes at once, one waits for the other and finds what it did.
 pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
@@ -27,7 +31,7 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     if made == 0 {
         let row = tx.first("SELECT outcome FROM press WHERE platform = $1 AND event_id = $2", &[&platform, &event_id]).await?;
         let results = row.map(|row| get::<String>(&row, 0)).transpose()?.map(|outcome| read_outcome(&outcome)).unwrap_or_default();
-        return Ok(Acted { repeated: true, results, rings: Vec::new() });
+        return Ok(Acted { repeated: true, results, ..Acted::default() });
     }
     let named: Vec<i64> = act.on.iter().map(|on| on.incident.0).collect();
     let sql = format!(
@@ -44,10 +48,10 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
         shown.insert(on.incident, anchors::all(tx, on.incident).await?);
     }
     let Acting { results, changed, .. } = Acting::new(act).run(&known, &shown);
-    let rings = write(tx, &changed, act.now).await?;
+    let (rings, ended_steps) = write(tx, &changed, act.now).await?;
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
-    Ok(Acted { repeated: false, results, rings })
+    Ok(Acted { repeated: false, results, rings, ended_steps })
 }
 
 fn clean(text: &str) -> String {
@@ -70,12 +74,21 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
         let answered = incident.wake(now).unwrap_or(Answered { rows: Vec::new(), rings: None });
         changed.push((incident, answered));
     }
-    write(tx, &changed, now).await
+    Ok(write(tx, &changed, now).await?.0)
 }
 
-async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
+async fn stop_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
+    let mut found = Vec::new();
+    for (incident, answered) in changed {
+        found.extend(stopped_steps(incident, answered, &guard::of(tx, incident.id).await?, now));
+    }
+    steps::change(tx, &found, now).await
+}
+
+/// Writes what changed; returns the deliveries that it made, and the steps that ended.
+async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<(Vec<AcceptedDelivery>, Vec<ChangedStep>), DbError> {
     if changed.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let each = || changed.iter().map(|(incident, _)| incident);
     Columns::default()
@@ -91,19 +104,22 @@ async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result
     anchors::mark_dirty(tx, &ids).await?;
     let rows: Vec<_> = changed.iter().flat_map(|(incident, answered)| answered.rows.iter().map(|row| (incident.id, row))).collect();
     timeline::add(tx, &rows).await?;
+    let ended = stop_steps(tx, changed, now).await?;
     let mut new: Vec<(EventId, PreparedDelivery)> = Vec::new();
     for (incident, answered) in changed {
         if let Some(why) = &answered.rings {
             new.extend(rings(tx, incident, why, now).await?);
         }
+        new.extend(begin_again(tx, incident, answered, now).await?);
     }
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
     lock_lanes(tx, &Vec::new(), &Vec::new(), &arrivals).await?;
-    append(tx, &arrivals).await
+    Ok((append(tx, &arrivals).await?, ended))
 }
 
 async fn rings(tx: &Tx, incident: &Incident, why: &str, now: UnixMs) -> Result<Vec<(EventId, PreparedDelivery)>, DbError> {
-    let sql = "SELECT d.id, d.event_id, d.lane_id, d.channel FROM delivery d WHERE d.incident = $1 AND d.mode = 'queued' ORDER BY d.id DESC LIMIT $2";
+    let sql = "SELECT d.id, d.event_id, d.lane_id, d.channel FROM delivery d WHERE d.incident = $1 AND d.mode = 'queued' AND d.escalation IS NULL
+         ORDER BY d.id DESC LIMIT $2";
     let rows = tx.query(sql, &[&incident.id.0, &MAX_CANDIDATES]).await?;
     let candidate = |row| Ok(Candidate { id: DeliveryId(get(row, 0)?), event: EventId(get(row, 1)?), lane: get(row, 2)?, channel: get(row, 3)? });
     let candidates = rows.iter().map(candidate).collect::<Result<Vec<_>, DbError>>()?;
@@ -112,6 +128,18 @@ async fn rings(tx: &Tx, incident: &Incident, why: &str, now: UnixMs) -> Result<V
     let mut new = Vec::with_capacity(olds.len());
     for old in olds.values() {
         new.push((old.row.event, PreparedDelivery::new(ring(old, incident.id, why, now), TextRule::NoNul)?));
+    }
+    Ok(new)
+}
+
+async fn begin_again(tx: &Tx, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<(EventId, PreparedDelivery)>, DbError> {
+    let ids: Vec<Uuid> = steps_again(incident, answered, &guard::of(tx, incident.id).await?).into_iter().map(|id| id.0).collect();
+    let olds = olds(tx, &ids).await?;
+    let mut new = Vec::with_capacity(olds.len());
+    for old in olds.values() {
+        if let Some(step) = step_again(old, now) {
+            new.push((old.row.event, PreparedDelivery::new(step, TextRule::NoNul)?));
+        }
     }
     Ok(new)
 }

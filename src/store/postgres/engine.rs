@@ -27,6 +27,7 @@ impl IntakeStore for PostgresStore {
         let accepted = self.events.submit(Class::Urgent, event, cost).await?;
         if !accepted.duplicate {
             self.hints.add(&accepted.deliveries);
+            self.hints.add(&accepted.steps);
         }
         Ok(accepted)
     }
@@ -114,6 +115,10 @@ impl OutletStore for PostgresStore {
 
     async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError> {
         answer!(self, read, |tx| anchors::with_incidents(tx, ids, channel))
+    }
+
+    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
+        answer!(self, read, |tx| guard::of(tx, incident))
     }
 
     async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
@@ -248,6 +253,16 @@ impl MaintenanceStore for PostgresStore {
 
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
         answer!(self, write, |tx| acts::wake(tx, now, limit)).inspect(|accepted| self.hints.add(accepted))
+    }
+
+    async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError> {
+        let found = answer!(self, read, |tx| steps::changes(tx, suspended, now))?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changed = answer!(self, write, |tx| steps::change(tx, &found, now))?;
+        self.hints.add(&changed.iter().map(|step| step.delivery.clone()).collect::<Vec<_>>());
+        Ok(changed)
     }
 
     async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {

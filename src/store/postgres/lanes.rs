@@ -284,6 +284,10 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
         .with("reason", each().map(|a| a.prepared.reason()))
         .with("prior_id", places.iter().map(|(.., prior)| *prior))
         .with("incident", each().map(|a| a.incident.map(|id| id.0)))
+        .with("escalation", each().map(|a| a.prepared.step().map(|step| step.escalation.as_str())))
+        .with("step", each().map(|a| a.prepared.step().map(|step| i64::from(step.number))))
+        .with("began_at", each().map(|a| a.prepared.step().map(|step| step.began_at)))
+        .with("after_ms", each().map(|a| a.prepared.step().map(|step| step.after)))
         .insert(tx, "delivery", "")
         .await
 }

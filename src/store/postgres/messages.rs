@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::error::DbError;
+use super::guard;
 use super::lanes::lock_lanes;
 use super::rows::Columns;
 use super::rows::get;
@@ -198,6 +199,9 @@ async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId)
 /// [`crate::store::OutletStore::begin_attempt`].
 pub(super) async fn begin_attempt(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), DbError> {
     check_fence(tx, fence).await?;
+    if let Some(guard) = &attempt.guard {
+        guard::check(tx, guard).await?;
+    }
     // A reload may have moved it: then its new owner sends it, and nobody else.
     let moved = tx.query("SELECT 1 FROM message WHERE id = $1 AND outlet <> $2", &[&attempt.message.0, &fence.outlet.as_str()]).await?;
     if !moved.is_empty() {

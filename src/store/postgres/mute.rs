@@ -8,6 +8,7 @@ use super::admin::lock_deliveries;
 use super::error::DbError;
 use super::lanes::{lock_lanes, recount};
 use super::rows::get;
+use super::steps;
 use super::tx::Tx;
 use crate::model::UnixMs;
 use crate::store::limits::KEEP_ENDED_MUTES;
@@ -82,11 +83,13 @@ pub(super) async fn reschedule(tx: &Tx, to: &Deferral, reason: Option<&str>, now
     let rows = tx
         .query(
             "UPDATE delivery SET due_at = $2, reason = coalesce($3, reason || '; ended early') WHERE id = ANY ($1) AND state = 'deferred'
-             RETURNING lane_id",
+             RETURNING lane_id, incident",
             &[&ids, &to.last, &reason],
         )
         .await?;
-    let lanes: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let mut lanes: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let incidents: Vec<Option<i64>> = rows.iter().map(|row| get(row, 1)).collect::<Result<_, _>>()?;
+    lanes.extend(steps::begin_later(tx, &incidents.into_iter().flatten().collect(), to.last).await?);
     let lanes: Vec<i64> = lanes.into_iter().collect();
     lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     recount(tx, &lanes).await?;

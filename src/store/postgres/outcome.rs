@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use futures_util::future::{join, join3, join5};
+use futures_util::future::{join, join3, join4, join5};
 use uuid::Uuid;
 
 use super::anchors::{Confirmations, Versions, lock_incidents};
@@ -17,6 +17,7 @@ use super::messages::{Write, add_members, write_cells, write_messages};
 use super::outcome_parts::{LaneLocks, change_deliveries, end_attempts};
 use super::receipts::await_all;
 use super::rows::get;
+use super::timeline;
 use super::tx::Tx;
 use crate::model::{OutletKey, UnixMs};
 use crate::store::prepared::PreparedOutcome;
@@ -90,12 +91,13 @@ async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], versions: &Versions, l
     }
     let lanes = LaneLocks::of(stage);
     let confirmed = Confirmations::of(stage);
-    let (anchors, (outlets, taken, (attempts, cells, awaited), changed, held)) = join(
+    let rows: Vec<_> = stage.iter().flat_map(|s| s.outcome.timeline.iter().map(|(incident, row)| (*incident, row))).collect();
+    let (anchors, (outlets, taken, (attempts, cells, awaited, added), changed, held)) = join(
         confirmed.lock(tx, versions),
         join5(
             change_outlets(tx, stage),
             messages.settle(tx),
-            join3(end_attempts(tx, stage), write_cells(tx, &cells), await_all(tx, &receipts)),
+            join4(end_attempts(tx, stage), write_cells(tx, &cells), await_all(tx, &receipts), timeline::add(tx, &rows)),
             change_deliveries(tx, stage),
             lanes.lock(tx),
         ),
@@ -105,7 +107,7 @@ async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], versions: &Versions, l
     let anchors = anchors?;
     outlets?;
     let taken = taken?;
-    attempts.and(cells).and(awaited)?;
+    attempts.and(cells).and(awaited).and(added)?;
     let mut changed = changed?;
     changed.anchors = anchors;
     let children = lanes.update(tx, stage, taken, &changed, held?, last).await?;

@@ -15,7 +15,7 @@ use super::tx::Tx;
 use crate::model::{IncidentId, UnixMs};
 use crate::store::incidents::{Change, INCIDENT, Step, in_key_order, incident, incident_at, is_regrouped, leads, open, regroup, step};
 use crate::store::prepared::PreparedEvent;
-use crate::store::{Incident, IncidentReport, TimelineRow, write_incident_alerts};
+use crate::store::{Begun, Incident, IncidentReport, TimelineKind, TimelineRow, write_incident_alerts};
 
 /// An incident in memory.
 struct Entry {
@@ -136,6 +136,16 @@ impl Reports {
         }
         let id = |place: Option<usize>| place.map(|place| self.entries[place].incident.id);
         Ok(places.into_iter().map(|of| of.into_iter().map(id).collect()).collect())
+    }
+
+    /// Adds what the incidents are now, and which of them these events reopened.
+    pub(super) fn add_to(&self, begun: &mut Begun) {
+        for entry in &self.entries {
+            begun.know(&entry.incident);
+            for row in entry.rows.iter().filter(|row| row.kind == TimelineKind::Reopened) {
+                begun.called_again(entry.incident.id, row.at);
+            }
+        }
     }
 
     /// Writes what changed; all is sent when this is first polled. What ends makes room for what opens under its key, and so comes first.

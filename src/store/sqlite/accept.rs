@@ -4,6 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::begin;
 use super::error::DbError;
 use super::incidents;
 use super::rows::bytes;
@@ -16,7 +17,7 @@ use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
 pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, DbError> {
     if let Some(first) = repeats(db, event)? {
-        return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
+        return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)?, steps: Vec::new() });
     }
     insert!(db, "event", {
         id: bytes(&event.id.0),
@@ -31,7 +32,9 @@ pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted,
     let key = event.dedup.map(|dedup| dedup.key);
     let each = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at, key, &reported));
     let deliveries = each.collect::<Result<Vec<_>, _>>()?;
-    Ok(Accepted { event: event.id, duplicate: false, deliveries })
+    let begun = begin::steps(db, event, &reported)?.into_iter();
+    let steps = begun.map(|step| insert_delivery(db, event.id, step, event.received_at, None, &reported)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Accepted { event: event.id, duplicate: false, deliveries, steps })
 }
 
 /// The event that this one repeats. Most events are news to the first of their lanes, and no other is looked at.
@@ -159,6 +162,10 @@ pub(super) fn insert_delivery(
         reason: prepared.reason(),
         prior_id: prior.as_ref().map(bytes),
         incident: incident.map(|id| id.0),
+        escalation: prepared.step().map(|step| &step.escalation),
+        step: prepared.step().map(|step| step.number),
+        began_at: prepared.step().map(|step| step.began_at),
+        after_ms: prepared.step().map(|step| step.after),
     })?;
     Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state, incident })
 }

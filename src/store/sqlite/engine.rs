@@ -118,6 +118,10 @@ impl OutletStore for SqliteStore {
         self.readers.read(move |db| anchors::with_incidents(db, &ids, &channel)).await
     }
 
+    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
+        self.readers.read(move |db| guard::of(db, incident)).await
+    }
+
     async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
         let channels = channels.to_vec();
         self.readers.read(move |db| anchors::dirty(db, &channels, now, limit)).await
@@ -225,6 +229,15 @@ impl MaintenanceStore for SqliteStore {
 
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
         self.write(512, move |db| acts::wake(db, now, limit)).await
+    }
+
+    async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError> {
+        let (read, suspended) = (suspended.to_vec(), suspended.to_vec());
+        let found = self.readers.read(move |db| steps::changes(db, &read, now)).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(found.len() * 512, move |db| steps::change(db, steps::changes(db, &suspended, now)?, now)).await
     }
 
     async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::DbError;
+use super::guard;
 use super::rows::bytes;
 use super::rows::insert;
 use crate::model::{DeliveryId, LaneId, MessageId};
@@ -149,6 +150,7 @@ fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<()
 /// [`crate::store::OutletStore::begin_attempt`].
 pub(super) fn begin_attempt(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), DbError> {
     check_fence(db, fence)?;
+    attempt.guard.iter().try_for_each(|guard| guard::check(db, guard))?;
     // A reload may have moved it: then its new owner sends it, and nobody else.
     let mut home = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1 AND outlet <> ?2")?;
     if home.exists(params![bytes(&attempt.message.0), fence.outlet.as_str()])? {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::error::DbError;
 use super::outcome::recount;
+use super::steps;
 use crate::model::UnixMs;
 use crate::store::limits::KEEP_ENDED_MUTES;
 use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
@@ -63,14 +64,15 @@ pub(super) fn reschedule(db: &Connection, to: &Deferral, reason: Option<&str>, n
                  AND d.due_at > ?4 AND d.due_at <> ?2
                  AND CASE ?5 WHEN 0 THEN substr(d.reason, 1, length(?7)) = ?7 WHEN 1 THEN d.reason = ?6
                      ELSE substr(d.reason, 1, length(?8)) = ?8 AND coalesce(d.target ->> '$.route', '') = ?6 END)
-         RETURNING lane_id",
+         RETURNING lane_id, incident",
     )?;
     let (kind, detail) = to.cause.parts();
-    let rows =
-        update.query_map(params![to.channel, to.last, reason, now, kind, detail, CHANNEL_MUTE_PREFIX, INTERVAL_MUTE_PREFIX], |row| row.get(0))?;
-    let lanes: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
-    let changed = lanes.len() as u64;
-    for lane in lanes.into_iter().collect::<BTreeSet<_>>() {
+    let values = params![to.channel, to.last, reason, now, kind, detail, CHANNEL_MUTE_PREFIX, INTERVAL_MUTE_PREFIX];
+    let rows = update.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows: Vec<(i64, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
+    let changed = rows.len() as u64;
+    let steps = steps::begin_later(db, rows.iter().filter_map(|(_, incident)| *incident).collect(), to.last)?;
+    for lane in rows.into_iter().map(|(lane, _)| lane).chain(steps).collect::<BTreeSet<_>>() {
         recount(db, lane)?;
     }
     Ok(changed)

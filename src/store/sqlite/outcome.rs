@@ -13,6 +13,7 @@ use super::messages::{add_member, check_fence, occupy, write_cells, write_messag
 use super::receipts::await_all;
 use super::rows::bytes;
 use super::rows::insert;
+use super::timeline;
 use crate::model::{DeliveryId, MessageId, OutletKey, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
@@ -33,6 +34,7 @@ pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
         record_message(db, prepared, id, done)?;
     }
     anchors::confirm(db, &s.anchors, s.now)?;
+    s.timeline.iter().try_for_each(|(incident, row)| timeline::add(db, *incident, row))?;
     let mut lanes = BTreeSet::new();
     let mut detached = Vec::new();
     for change in &s.deliveries {

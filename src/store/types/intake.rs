@@ -24,6 +24,8 @@ pub struct NewEvent {
     pub incidents: Vec<IncidentReport>,
     /// Its deliveries.
     pub deliveries: Vec<NewDelivery>,
+    /// Steps of the escalations of its incidents. They are stored where the escalation begins: it has not begun since the incident opened or was reopened.
+    pub steps: Vec<NewDelivery>,
 }
 
 /// A dedup key and its window.
@@ -108,6 +110,8 @@ pub struct Accepted {
     pub duplicate: bool,
     /// Its deliveries (the first one's, when this is a duplicate).
     pub deliveries: Vec<AcceptedDelivery>,
+    /// The steps of escalations that began with it; none of a duplicate.
+    pub steps: Vec<AcceptedDelivery>,
 }
 
 /// A delivery as accepted.

@@ -115,6 +115,9 @@ pub fn group_of(key: &str) -> &str {
 /// What the keys of lanes of fallbacks begin with; the number of the lane that they come from follows.
 pub const FALLBACK_LANE_PREFIX: &str = "fallback:";
 
+/// What the key of the lane of a step of an escalation begins with; its delivery's id follows. Each step has a lane of its own.
+pub const STEP_LANE_PREFIX: &str = "step:";
+
 /// The lane whose fallbacks a lane of this key carries.
 pub fn source_lane(key: &str) -> Option<LaneId> {
     // A channel that was renamed while its lane was under way has `~` and a number behind the key.

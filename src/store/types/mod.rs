@@ -10,6 +10,7 @@ mod outcome;
 mod owner;
 mod receipt;
 mod relocation;
+mod step;
 mod timeline;
 
 pub use anchor::*;
@@ -22,6 +23,7 @@ pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;
 pub use relocation::*;
+pub use step::*;
 pub use timeline::*;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ pub enum StoreError {
     /// The database is damaged or of another version; the text says what to do.
     #[error("{0}")]
     Unusable(String),
+    /// What was to be begun is not called for any more; the text says why.
+    #[error("{0}")]
+    Overtaken(String),
     /// The request itself makes no sense (an unknown id, a wrong state).
     #[error("{0}")]
     Invalid(String),
@@ -212,6 +217,9 @@ pub struct Target {
     /// A page given as it is (direct calls), instead of templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Box<Page>>,
+    /// Which step of an escalation it is; `None` for what a route sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<EscalationStep>,
     /// The route's place in the tree, for `explain`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub route: String,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptedDelivery, AnchorUpdate, Fence, NewDelivery, NewReceipt, State};
-use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
+use super::{AcceptedDelivery, AnchorUpdate, Fence, NewDelivery, NewReceipt, State, StepGuard, TimelineRow};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, IncidentId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
 /// A cell's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -104,6 +104,8 @@ pub struct NewAttempt {
     pub node: String,
     /// When.
     pub begun_at: UnixMs,
+    /// What must hold for it to begin, where it is of a step of an escalation.
+    pub guard: Option<StepGuard>,
 }
 
 /// How an attempt went.
@@ -217,6 +219,8 @@ pub struct OutcomeBatch {
     pub children: Vec<FallbackChild>,
     /// Anchors of incidents that the message changes: what was notified commits with the outcome (I12).
     pub anchors: Vec<AnchorUpdate>,
+    /// Lines of the timelines of incidents.
+    pub timeline: Vec<(IncidentId, TimelineRow)>,
     /// Pause and hold of the outlet, when they change.
     pub outlet: Option<OutletUpdate>,
     /// Adds to the month's count.

@@ -33,11 +33,13 @@ pub enum TimelineKind {
     Reminded,
     /// Somebody closed it.
     Closed,
+    /// A step of an escalation was sent, or ended without.
+    Escalated,
 }
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 12] = [
+    pub const ALL: [TimelineKind; 13] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
@@ -50,6 +52,7 @@ impl TimelineKind {
         TimelineKind::Unacked,
         TimelineKind::Reminded,
         TimelineKind::Closed,
+        TimelineKind::Escalated,
     ];
 
     /// The name in SQL and the API.
@@ -67,6 +70,7 @@ impl TimelineKind {
             TimelineKind::Unacked => "unacked",
             TimelineKind::Reminded => "reminded",
             TimelineKind::Closed => "closed",
+            TimelineKind::Escalated => "escalated",
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AckRules, Actor};
 use crate::model::{IncidentId, UnixMs, Verb};
-use crate::store::AcceptedDelivery;
+use crate::store::{AcceptedDelivery, ChangedStep};
 
 /// What somebody does about incidents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub struct Acted {
     pub repeated: bool,
     /// What it did to each incident that it was about, in their order; and to others in which the same alerts are.
     pub results: Vec<(IncidentId, ActResult)>,
-    /// Deliveries by which channels ring, as accepted.
+    /// Deliveries by which channels ring, and steps of escalations that begin again, as accepted.
     pub rings: Vec<AcceptedDelivery>,
+    /// Steps of escalations that ended with it.
+    pub ended_steps: Vec<ChangedStep>,
 }

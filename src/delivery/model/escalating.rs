@@ -1,0 +1,367 @@
+//! Escalations, in injected time: who is notified when nobody acks, what an ack stops and its end starts, and what a restart, a mute and a failure do.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::LivingMode;
+use crate::delivery::press::Deed;
+use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepPlan, StepTarget};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, maintenance, testing};
+use crate::metrics::{Format, Metrics};
+use crate::model::{Event, IncidentId, Recipient, Status, UnixMs, Verb};
+use crate::route::{Matcher, Op, RouteSpec, Tree};
+use crate::store::{ActOn, Actor, DeliveryFilter, DeliveryRow, IncidentFilter, PressKey, QueryStore, State, TimelineKind};
+
+use super::exchange::{Exchange, Line};
+use super::life::Disk;
+use super::paused::Paused;
+use super::plan::{BEGIN, QUIET, quiet};
+use super::platform::{LIVING, MAIL, VOICE};
+use super::{Dice, World, seeds};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A store, and what outlives the processes on it.
+struct Scene {
+    exchange: Arc<Exchange>,
+    folder: tempfile::TempDir,
+    now: UnixMs,
+}
+
+struct Process {
+    engine: Arc<Engine>,
+    store: Arc<Paused>,
+    metrics: Arc<Metrics>,
+    presses: Mutex<u64>,
+}
+
+fn step(minutes: u64, channel: &str, to: &str) -> StepPlan {
+    let target = StepTarget { channel: channel.into(), recipients: vec![Recipient::new(to)], mentions: None };
+    StepPlan { after: Duration::from_secs(60 * minutes), targets: vec![target], people: vec![to.into()] }
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
+        Self { exchange: Arc::default(), folder: folder.expect("a folder"), now: BEGIN }
+    }
+
+    /// A process that lives until `work` ends, and then crashes.
+    fn live<T>(&mut self, work: impl AsyncFnOnce(&Process) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        let (done, lived) = runtime.block_on(async {
+            let store = Arc::new(Paused::new(Disk::File(self.folder.path().to_owned()).open().await, self.now));
+            let clock = Clock::runtime(self.now);
+            *self.exchange.clock.lock().unwrap() = Some(clock.clone());
+            let begun = clock.instant();
+            let process = self.start(&store, &clock).await;
+            let done = work(&process).await;
+            (done, begun.elapsed())
+        });
+        drop(runtime);
+        self.now = self.now + lived + 1000;
+        done
+    }
+
+    async fn start(&self, store: &Arc<Paused>, clock: &Clock) -> Process {
+        let mut plan = World::new(&mut Dice::new(1)).plan(false, "a");
+        for (name, platform, living) in [("free", &LIVING, LivingMode::Edit), ("voice", &VOICE, LivingMode::New), ("mail", &MAIL, LivingMode::New)] {
+            let channel = plan.channels.get_mut(name).and_then(Arc::get_mut).expect("a channel that nobody else has");
+            (channel.driver, channel.platform, channel.content.living) = (Arc::new(Line(self.exchange.clone(), name)), platform, living);
+            channel.fallback = Vec::new();
+        }
+        let db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
+        let web = EscalationPlan { steps: vec![step(2, "mail", "carol")] };
+        let escalations = IndexMap::from([("db".into(), db), ("web".into(), web)]);
+        plan.people = PeoplePlan { escalations, ..PeoplePlan::default() };
+        let is = |label: &str| vec![Matcher::new(label, Op::Equal, "yes").expect("a matcher")];
+        let below = |label: &str| RouteSpec { name: label.into(), matchers: is(label), ..RouteSpec::default() };
+        let routes = vec![
+            RouteSpec { escalation: Some("web".into()), ..below("web") },
+            RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
+        ];
+        let root = RouteSpec { name: "route".into(), to: vec!["free".into()], escalation: Some("db".into()), routes, ..RouteSpec::default() };
+        plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
+        let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());
+        let parts = EngineParts { store: store.clone(), plan: Arc::new(plan), clock: clock.clone(), metrics: metrics.clone(), node: "a", options };
+        let (engine, alarms) = Engine::new(parts);
+        let engine = Arc::new(engine);
+        engine.start().await.expect("the engine starts");
+        tokio::spawn(maintenance::run(engine.clone(), alarms, CancellationToken::new()));
+        Process { engine, store: store.clone(), metrics, presses: Mutex::default() }
+    }
+
+    /// Whom which channel reached in which minute, of those that only steps use.
+    fn steps(&self) -> Vec<(i64, &'static str, String)> {
+        let reached = self.exchange.reached.lock().unwrap();
+        reached.iter().filter(|one| one.channel != "free").map(|one| (one.minute, one.channel, one.to.clone())).collect()
+    }
+
+    /// How often the channel of the routes was notified.
+    fn notified(&self) -> usize {
+        self.exchange.reached.lock().unwrap().iter().filter(|one| one.channel == "free").count()
+    }
+}
+
+impl Process {
+    async fn report(&self, group: &str, alerts: &[(&str, &str, Status)]) -> IncidentId {
+        let alerts = alerts.iter().map(|(name, label, status)| {
+            let mut alert = testing::alert(name, "warning", *status);
+            alert.labels.insert((*label).into(), "yes".into());
+            alert
+        });
+        let event = Event { group_key: group.into(), ..testing::event(alerts.collect()) };
+        let accepted = self.engine.accept(event, None).await.expect("it is accepted");
+        accepted.deliveries[0].incident.expect("it belongs to an incident")
+    }
+
+    async fn press(&self, verb: Verb, on: IncidentId, span: Duration) {
+        let number = {
+            let mut presses = self.presses.lock().unwrap();
+            *presses += 1;
+            *presses
+        };
+        let event_id = format!("{}-{number}", self.engine.shared.clock.wall());
+        let press = PressKey { platform: "api".into(), event_id };
+        let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() };
+        self.engine.act(Deed { press, verb, span, by }, vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
+    }
+
+    /// The steps of an incident, by the order in which they were made: how each ended, and why.
+    async fn ends(&self, of: IncidentId) -> Vec<(State, String)> {
+        let rows = self.store.list_deliveries(&DeliveryFilter { limit: 500, ..DeliveryFilter::default() }).await.expect("the deliveries");
+        let mut steps: Vec<&DeliveryRow> = rows.iter().filter(|row| row.incident == Some(of) && row.channel != "free").collect();
+        steps.sort_by_key(|row| (row.born_at, row.id));
+        steps.into_iter().map(|row| (row.state, row.reason.clone().unwrap_or_default())).collect()
+    }
+
+    async fn escalated(&self, of: IncidentId) -> Vec<String> {
+        let detail = self.store.get_incident(of).await.expect("the store").expect("it is there");
+        detail.timeline.into_iter().filter(|row| row.kind == TimelineKind::Escalated).map(|row| row.text).collect()
+    }
+
+    fn counted(&self, result: &str) -> String {
+        let text = self.metrics.write(Format::Text);
+        let begins = format!("watchfire_escalation_steps_total{{result=\"{result}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&begins)).unwrap_or_default().to_owned()
+    }
+}
+
+const FIRES: (&str, &str, Status) = ("Disk", "x", Status::Firing);
+const ENDS: (&str, &str, Status) = ("Disk", "x", Status::Resolved);
+
+fn owned(steps: &[(i64, &'static str, &str)]) -> Vec<(i64, &'static str, String)> {
+    steps.iter().map(|(minute, channel, to)| (*minute, *channel, (*to).to_owned())).collect()
+}
+
+#[test]
+fn who_is_named_is_notified_step_by_step_until_the_last() {
+    let mut scene = Scene::new();
+    let exchange = scene.exchange.clone();
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(3 * MINUTE).await;
+        assert_eq!(process.report("g", &[FIRES, ("Load", "x", Status::Firing)]).await, id);
+        tokio::time::sleep(60 * MINUTE).await;
+        assert!(process.ends(id).await.iter().all(|(state, _)| *state == State::Sent), "{:?}", process.ends(id).await);
+        assert_eq!(process.escalated(id).await.len(), 3);
+        assert_eq!(process.counted("sent"), "3");
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (10, "mail", "bob"), (20, "voice", "bob")]));
+    let reached = exchange.reached.lock().unwrap();
+    let call = reached.iter().find(|one| one.channel == "voice").expect("a call");
+    assert!(call.text.contains("Disk") && call.text.contains("Load"), "it shows what fires when it is due: {}", call.text);
+}
+
+#[test]
+fn an_ack_ends_it_and_the_end_of_the_ack_begins_it_again() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.press(Verb::Snooze, id, 30 * MINUTE).await;
+        let reasons: Vec<String> = process.ends(id).await.into_iter().map(|(_, reason)| reason).collect();
+        assert_eq!(reasons[1..], ["snoozed by ann", "snoozed by ann"], "at once");
+        tokio::time::sleep(60 * MINUTE).await;
+        process.press(Verb::Ack, id, Duration::ZERO).await;
+        process.report("g", &[FIRES, ("Load", "x", Status::Firing)]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        assert_eq!(process.counted("skipped"), "2");
+    });
+    let again = [(5, "voice", "ann"), (41, "voice", "ann"), (46, "mail", "bob"), (56, "voice", "bob")];
+    assert_eq!(scene.steps(), owned(&again), "what joins an acked incident begins nothing");
+}
+
+#[test]
+fn a_step_that_fails_makes_the_next_one_come_at_once() {
+    let mut scene = Scene::new();
+    scene.exchange.broken.lock().unwrap().insert("voice");
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        let states: Vec<State> = process.ends(id).await.into_iter().map(|(state, _)| state).collect();
+        assert_eq!(states, [State::Dead, State::Sent, State::Dead]);
+        let told = process.escalated(id).await;
+        assert!(told.iter().any(|text| text == "step 2 of the escalation `db` at once, because of the step before: it is dead"), "{told:?}");
+        assert_eq!((process.counted("dead"), process.counted("sent")), ("2".into(), "1".into()));
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "mail", "bob")]), "not at ten");
+}
+
+#[test]
+fn what_ends_drops_what_waits() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.report("g", &[ENDS]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        let reasons: Vec<String> = process.ends(id).await.into_iter().map(|(_, reason)| reason).collect();
+        assert_eq!(reasons[1..], ["over: the incident is resolved", "over: the incident is resolved"]);
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann")]));
+}
+
+#[test]
+fn a_process_that_comes_back_late_runs_only_the_latest_step() {
+    let mut scene = Scene::new();
+    let id = scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(MINUTE).await;
+        id
+    });
+    scene.now = BEGIN + 12 * MINUTE;
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends[0], (State::Skipped, "step 2 is due: of late steps only the latest is sent".into()));
+        assert_eq!((ends[1].0, ends[2].0), (State::Sent, State::Deferred));
+    });
+    scene.live(async |_| tokio::time::sleep(20 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(12, "mail", "bob"), (20, "voice", "bob")]));
+}
+
+#[test]
+fn what_is_muted_begins_when_it_is_sent() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[("Disk", "muted", Status::Firing)]).await;
+        tokio::time::sleep(9 * MINUTE).await;
+    });
+    assert_eq!((scene.notified(), scene.steps().len()), (0, 0));
+    scene.live(async |_| tokio::time::sleep(60 * MINUTE).await);
+    assert_eq!(scene.notified(), 1);
+    assert_eq!(scene.steps(), owned(&[(15, "voice", "ann"), (20, "mail", "bob"), (30, "voice", "bob")]));
+}
+
+#[test]
+fn two_escalations_of_one_incident_run_side_by_side() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES, ("Page", "web", Status::Firing)]).await;
+        let other = process.report("h", &[("Other", "web", Status::Firing)]).await;
+        assert_ne!(id, other);
+        tokio::time::sleep(7 * MINUTE).await;
+        process.press(Verb::Ack, other, Duration::ZERO).await;
+        tokio::time::sleep(60 * MINUTE).await;
+    });
+    let both = [(2, "mail", "carol"), (2, "mail", "carol"), (5, "voice", "ann"), (10, "mail", "bob"), (20, "voice", "bob")];
+    assert_eq!(scene.steps(), owned(&both));
+}
+
+/// No attempt of a step began after all of its incident was acked, and before that ended.
+async fn no_step_began_while_acked(process: &Process) {
+    let found = process.store.list_incidents(&IncidentFilter { limit: 99, ..IncidentFilter::default() }).await.expect("the incidents");
+    for incident in found {
+        let detail = process.store.get_incident(incident.id).await.expect("the store").expect("it is there");
+        let mut acked: Vec<(UnixMs, UnixMs)> = Vec::new();
+        for row in &detail.timeline {
+            match row.kind {
+                TimelineKind::Acked | TimelineKind::Snoozed => acked.push((row.at, UnixMs::MAX)),
+                TimelineKind::Unacked | TimelineKind::Resolved => {
+                    acked.iter_mut().filter(|(_, until)| *until == UnixMs::MAX).for_each(|(_, until)| *until = row.at);
+                }
+                _ => {}
+            }
+        }
+        for row in detail.deliveries.iter().filter(|row| row.channel != "free") {
+            let Some(message) = row.message else { continue };
+            let message = process.store.get_message(message).await.expect("the store").expect("it is there");
+            for attempt in &message.attempts {
+                let within = acked.iter().find(|(from, until)| *from < attempt.begun_at && attempt.begun_at < *until);
+                assert!(within.is_none(), "{attempt:?} of {row:?} began within {within:?}: {:?}", detail.timeline);
+            }
+        }
+    }
+}
+
+/// Random lives: acks, their ends, ends of incidents, broken channels and crashes.
+#[test]
+fn an_acked_incident_starts_no_step_and_another_one_reaches_the_last() {
+    for seed in seeds(4) {
+        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
+        let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
+        let groups = ["a", "b", "c"];
+        // An ack holds for the same alert in other incidents, too.
+        let disk = |group: &str| format!("Disk-{group}");
+        let exchange = scene.exchange.clone();
+        let broken = &exchange.broken;
+        for _ in 0..2 + seed % 3 {
+            scene.live(async |process| {
+                for _ in 0..10 + dice.below(30) {
+                    tokio::time::sleep(Duration::from_secs(dice.below(240))).await;
+                    let group = groups[dice.below(3) as usize];
+                    let second = if dice.permille(500) { Status::Firing } else { Status::Resolved };
+                    match dice.below(10) {
+                        0..4 => _ = process.report(group, &[(&disk(group), "x", Status::Firing), (&format!("Load-{group}"), "x", second)]).await,
+                        4 => {
+                            let event =
+                                Event { group_key: group.into(), ..testing::event(vec![testing::alert(&disk(group), "warning", Status::Resolved)]) };
+                            process.engine.accept(event, None).await.expect("it is accepted");
+                        }
+                        5..8 => {
+                            let filter = IncidentFilter { limit: 99, ..IncidentFilter::default() };
+                            let found = process.store.list_incidents(&filter).await.expect("the incidents");
+                            if let Some(incident) = found.get(dice.below(found.len().max(1) as u64) as usize) {
+                                let verb = [Verb::Ack, Verb::Snooze, Verb::Unack, Verb::Ack][dice.below(4) as usize];
+                                process.press(verb, incident.id, Duration::from_secs(60 + dice.below(900))).await;
+                            }
+                        }
+                        _ => {
+                            let mut broken = broken.lock().unwrap();
+                            let name = ["voice", "mail"][dice.below(2) as usize];
+                            if !broken.remove(name) {
+                                broken.insert(name);
+                            }
+                        }
+                    }
+                }
+                no_step_began_while_acked(process).await;
+            });
+        }
+        scene.exchange.broken.lock().unwrap().clear();
+        let before = scene.steps().len();
+        scene.live(async |process| {
+            // Nothing of it is over, nobody is on it, and nothing is refused any more.
+            for group in groups {
+                let id = process.report(group, &[(&disk(group), "x", Status::Firing)]).await;
+                process.press(Verb::Ack, id, Duration::ZERO).await;
+                process.press(Verb::Unack, id, Duration::ZERO).await;
+            }
+            tokio::time::sleep(60 * MINUTE).await;
+            no_step_began_while_acked(process).await;
+            for group in groups {
+                let id = process.report(group, &[(&disk(group), "x", Status::Firing)]).await;
+                let ends = process.ends(id).await;
+                assert!(ends.iter().all(|(state, _)| state.is_final()), "seed {seed}: {ends:?}");
+            }
+        });
+        let mut last: Vec<&str> = scene.steps()[before..].iter().map(|(_, channel, _)| *channel).collect();
+        last.sort_unstable();
+        assert_eq!(last, ["mail", "mail", "mail", "voice", "voice", "voice", "voice", "voice", "voice"], "seed {seed}: three steps of each");
+    }
+}

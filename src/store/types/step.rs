@@ -1,0 +1,394 @@
+//! Steps of escalations: deliveries that wait for their time, and end when nothing calls for them any more.
+//!
+//! All of it is decided here; both engines read and write.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{AcceptedDelivery, Acks, AlertState, Incident, IncidentState, State, TimelineKind, TimelineRow};
+use crate::model::{DeliveryId, IncidentId, UnixMs};
+
+/// Why a step of an earlier run ends.
+pub(in crate::store) const BEGAN_AGAIN: &str = "the escalation began again";
+
+/// The step of an escalation that a delivery is; part of its target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EscalationStep {
+    /// The escalation's name.
+    pub escalation: String,
+    /// Its number, from 1. Deliveries of one step are due together.
+    pub number: u32,
+    /// When the escalation began, which is the same for all of its steps. An incident may see the same escalation begin again.
+    pub began_at: UnixMs,
+    /// How long after the first message it is due, in milliseconds.
+    pub after: i64,
+}
+
+impl std::fmt::Display for EscalationStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {} of the escalation `{}`", self.number, self.escalation)
+    }
+}
+
+/// A step as stored, as far as others depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRow {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Its incident.
+    pub incident: IncidentId,
+    /// Which step it is.
+    pub step: EscalationStep,
+    /// Its channel.
+    pub channel: String,
+    /// Its state.
+    pub state: State,
+    /// When it was to be due, less a millisecond.
+    pub born_at: UnixMs,
+    /// Not before.
+    pub due_at: UnixMs,
+    /// Tries spent.
+    pub tries: u32,
+    /// Whether a message that is not done carries it.
+    pub in_flight: bool,
+    /// Whether its platform said later that it reached nobody, or said nothing for too long.
+    pub undelivered: bool,
+}
+
+impl StepRow {
+    /// Whether its time has come, or came.
+    fn is_due(&self, now: UnixMs) -> bool {
+        self.due_at <= now || self.tries > 0
+    }
+
+    /// Why nobody can be sure that it reached somebody; `suspended` are channels that deliver nothing now.
+    fn failure(&self, suspended: &[String], now: UnixMs) -> Option<&'static str> {
+        match self.state {
+            State::Dead => Some("it is dead"),
+            State::Unknown => Some("nobody knows whether it was delivered"),
+            State::Sent if self.undelivered => Some("it did not reach its person"),
+            State::Waiting | State::Deferred if self.due_at <= now && suspended.contains(&self.channel) => Some("its channel is suspended"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number.
+pub fn later_step(rows: &[StepRow], mine: &EscalationStep, now: UnixMs) -> Option<u32> {
+    let later = rows.iter().filter(|row| row.step.escalation == mine.escalation && row.step.began_at == mine.began_at);
+    later.filter(|row| row.step.number > mine.number && row.is_due(now)).map(|row| row.step.number).max()
+}
+
+/// What the attempt of a step depends on; asked in the transaction that records its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepGuard {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The step.
+    pub step: EscalationStep,
+    /// The alerts that it is for, by eight bytes of their fingerprints.
+    pub alerts: Vec<u64>,
+    /// Now.
+    pub now: UnixMs,
+}
+
+impl StepGuard {
+    /// Whether the step may begin; else why not. `rows` are the incident's steps.
+    pub fn check(&self, incident: Option<&Incident>, rows: &[StepRow]) -> Result<(), String> {
+        let Some(incident) = incident else { return Err("the incident is not stored any more".into()) };
+        still_calls(incident, &self.alerts)?;
+        let is_newer = |row: &StepRow| row.step.escalation == self.step.escalation && row.step.began_at > self.step.began_at;
+        if rows.iter().any(is_newer) {
+            return Err(BEGAN_AGAIN.into());
+        }
+        match later_step(rows, &self.step, self.now) {
+            Some(later) => Err(format!("step {later} is due: of late steps only the latest is sent")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether one of these alerts still fires and nobody is on it; else why nothing calls for a step.
+fn still_calls(incident: &Incident, alerts: &[u64]) -> Result<(), String> {
+    if let Some(why) = nothing_calls(incident.state, &incident.acks) {
+        return Err(why);
+    }
+    let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing && alerts.contains(&alert.fingerprint));
+    let firing: Vec<u64> = firing.map(|alert| alert.fingerprint).collect();
+    if firing.is_empty() {
+        return Err("over: none of its alerts fires any more".into());
+    }
+    if firing.iter().all(|fingerprint| incident.is_acked(*fingerprint)) {
+        return Err(acked_by(&incident.acks, "acked", |alerts| firing.iter().any(|fingerprint| alerts.contains(fingerprint))));
+    }
+    Ok(())
+}
+
+/// Why nothing calls for any step of an incident: it is over, or somebody is on all of it; `None` where something may.
+pub(in crate::store) fn nothing_calls(state: IncidentState, acks: &Acks) -> Option<String> {
+    match state {
+        IncidentState::Firing => None,
+        IncidentState::Acked | IncidentState::Snoozed => Some(acked_by(acks, state.as_str(), |_| true)),
+        IncidentState::Resolved | IncidentState::Stale | IncidentState::Closed => Some(format!("over: the incident is {}", state.as_str())),
+    }
+}
+
+fn acked_by(acks: &Acks, how: &str, of: impl Fn(&[u64]) -> bool) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for ack in acks.list.iter().filter(|ack| of(&ack.alerts)) {
+        if !names.contains(&ack.by.name.as_str()) {
+            names.push(&ack.by.name);
+        }
+    }
+    format!("{how} by {}", names.join(", "))
+}
+
+/// What becomes of a step without being sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepChange {
+    /// It ends; the text says why.
+    Dropped(String),
+    /// It is due at once, because the step before it was not confirmed; the text says why.
+    DueAtOnce(&'static str),
+}
+
+/// What becomes of steps that wait: those of an incident that is over or acked end, those of an escalation that began again end, and one whose predecessor
+/// was not confirmed is due at once. `rows` are all steps of the incidents in `calls`, each with why nothing calls for a step of it.
+pub(in crate::store) fn step_changes(
+    rows: &[StepRow],
+    calls: &HashMap<IncidentId, Option<String>>,
+    suspended: &[String],
+    now: UnixMs,
+) -> Vec<(DeliveryId, StepChange)> {
+    let mut newest: HashMap<(IncidentId, &str), UnixMs> = HashMap::new();
+    let mut failed: BTreeMap<(IncidentId, &str, UnixMs, u32), &'static str> = BTreeMap::new();
+    for row in rows {
+        let step = &row.step;
+        let began = newest.entry((row.incident, step.escalation.as_str())).or_insert(step.began_at);
+        *began = (*began).max(step.began_at);
+        if let Some(why) = row.failure(suspended, now) {
+            failed.insert((row.incident, &step.escalation, step.began_at, step.number), why);
+        }
+    }
+    let change = |row: &StepRow| {
+        match calls.get(&row.incident) {
+            None => return Some(StepChange::Dropped("the incident is not stored any more".into())),
+            Some(Some(why)) => return Some(StepChange::Dropped(why.clone())),
+            Some(None) => {}
+        }
+        let step = &row.step;
+        if newest.get(&(row.incident, step.escalation.as_str())).is_some_and(|newest| *newest > step.began_at) {
+            return Some(StepChange::Dropped(BEGAN_AGAIN.into()));
+        }
+        // What a mute defers waits for its end.
+        let as_planned = row.due_at == row.born_at + 1;
+        let before = (row.incident, step.escalation.as_str(), step.began_at, step.number.checked_sub(1)?);
+        let why = failed.get(&before).filter(|_| as_planned && row.due_at > now)?;
+        Some(StepChange::DueAtOnce(why))
+    };
+    let waiting = rows.iter().filter(|row| !row.state.is_final() && !row.in_flight);
+    waiting.filter_map(|row| Some((row.id, change(row)?))).collect()
+}
+
+impl StepChange {
+    /// Its state from then on, where it is final, and why.
+    pub(in crate::store) fn applied(&self) -> (Option<State>, String) {
+        match self {
+            StepChange::Dropped(why) => (Some(State::Skipped), why.clone()),
+            StepChange::DueAtOnce(why) => (None, format!("at once, because of the step before: {why}")),
+        }
+    }
+}
+
+/// A step that changed without being sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedStep {
+    /// The delivery as it is now; its worker is to be notified.
+    pub delivery: AcceptedDelivery,
+    /// Its incident.
+    pub incident: IncidentId,
+    /// Which step it is.
+    pub step: EscalationStep,
+    /// What became of it.
+    pub change: StepChange,
+}
+
+impl ChangedStep {
+    /// What the timeline of its incident says. The end of an incident says enough of the steps that end with it.
+    pub(in crate::store) fn timeline_row(&self, now: UnixMs) -> Option<TimelineRow> {
+        let StepChange::DueAtOnce(why) = self.change else { return None };
+        let text = format!("{} at once, because of the step before: {why}", self.step);
+        Some(TimelineRow { at: now, kind: TimelineKind::Escalated, channel: self.delivery.channel.clone(), text })
+    }
+}
+
+/// When the escalations of incidents began, each the last time, and what would make them begin again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::store) struct Begun {
+    /// By incident and escalation.
+    pub(in crate::store) began: HashMap<(IncidentId, String), UnixMs>,
+    /// When an incident was reopened last, or its last ack ended.
+    again: HashMap<IncidentId, UnixMs>,
+    /// Incidents of which nothing calls for a step.
+    stopped: HashSet<IncidentId>,
+}
+
+impl Begun {
+    /// An incident as it is now.
+    pub(in crate::store) fn know(&mut self, incident: &Incident) {
+        if nothing_calls(incident.state, &incident.acks).is_some() {
+            self.stopped.insert(incident.id);
+        }
+        if let Some(unacked) = &incident.acks.unacked {
+            self.called_again(incident.id, unacked.at);
+        }
+    }
+
+    /// An incident was reopened, or its last ack ended.
+    pub(in crate::store) fn called_again(&mut self, incident: IncidentId, at: UnixMs) {
+        let last = self.again.entry(incident).or_insert(at);
+        *last = (*last).max(at);
+    }
+
+    /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more.
+    /// What begins is remembered.
+    pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
+        let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
+        let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
+            *decided.entry((incident, &step.escalation)).or_insert_with(|| {
+                let key = (incident, step.escalation.clone());
+                let again = self.again.get(&incident).copied();
+                let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(|began| again.is_some_and(|again| again > *began));
+                if begins {
+                    self.began.insert(key, step.began_at);
+                }
+                begins
+            })
+        };
+        steps.map(begins).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: UnixMs = UnixMs(1_764_000_000_000);
+    const INCIDENT: IncidentId = IncidentId(7);
+
+    fn step(number: u32) -> EscalationStep {
+        EscalationStep { escalation: "db".into(), number, began_at: T0, after: i64::from(number) * 60_000 }
+    }
+
+    /// A step of an escalation that is due `number` minutes after its beginning.
+    fn row(number: u32, state: State) -> StepRow {
+        let due_at = T0 + i64::from(number) * 60_000;
+        StepRow {
+            id: DeliveryId::new(),
+            incident: INCIDENT,
+            step: step(number),
+            channel: format!("c{number}"),
+            state,
+            born_at: due_at - std::time::Duration::from_millis(1),
+            due_at,
+            tries: 0,
+            in_flight: false,
+            undelivered: false,
+        }
+    }
+
+    fn minutes(n: i64) -> UnixMs {
+        T0 + n * 60_000 + 1
+    }
+
+    #[test]
+    fn of_late_steps_only_the_latest_is_sent() {
+        use State::{Deferred, Sent, Waiting};
+        let rows = [row(1, Deferred), row(2, Deferred), row(3, Deferred)];
+        for (now, late) in [(1, None), (2, Some(2)), (3, Some(3)), (99, Some(3))] {
+            assert_eq!(later_step(&rows, &step(1), minutes(now)), late, "after {now} minutes");
+        }
+        assert_eq!(later_step(&rows, &step(3), minutes(99)), None, "nothing is later than the last one");
+        // One that is tried again later was due, and so was one that ended.
+        let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
+        assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), minutes(3)), Some(2));
+        let sent = StepRow { tries: 1, ..row(2, Sent) };
+        assert_eq!(later_step(&[row(1, Waiting), sent], &step(1), minutes(1)), Some(2));
+        assert_eq!(later_step(&[row(1, Waiting), row(2, State::Dropped)], &step(1), minutes(1)), None, "dropped by hand before its time");
+        let other = |change: fn(&mut EscalationStep)| {
+            let mut other = row(2, Sent);
+            change(&mut other.step);
+            later_step(&[row(1, Waiting), other], &step(1), minutes(9))
+        };
+        assert_eq!(other(|step| step.escalation = "web".into()), None, "another escalation is none of its business");
+        assert_eq!(other(|step| step.began_at = minutes(-9)), None, "nor is what was before");
+    }
+
+    #[test]
+    fn a_step_that_was_not_confirmed_makes_the_next_one_due() {
+        use State::{Dead, Deferred, Dropped, Sent, Skipped, Unknown, Waiting};
+        let open = HashMap::from([(INCIDENT, None)]);
+        let changes = |rows: &[StepRow], now: i64| {
+            let changed = step_changes(rows, &open, &["c1".into()], minutes(now));
+            let number = |id: DeliveryId| rows.iter().find(|row| row.id == id).map_or(0, |row| row.step.number);
+            changed.into_iter().map(|(id, change)| (number(id), matches!(change, StepChange::DueAtOnce(_)))).collect::<Vec<_>>()
+        };
+        let undelivered = StepRow { undelivered: true, ..row(1, Sent) };
+        let due = vec![(2, true)];
+        for (what, first, wanted) in [
+            ("dead", row(1, Dead), due.clone()),
+            ("unknown", row(1, Unknown), due.clone()),
+            ("undelivered", undelivered, due.clone()),
+            ("on a suspended channel", row(1, Waiting), due.clone()),
+            ("on a suspended channel, deferred until now", row(1, Deferred), due),
+            ("sent", row(1, Sent), vec![]),
+            ("skipped", row(1, Skipped), vec![]),
+            ("dropped by hand", row(1, Dropped), vec![]),
+        ] {
+            assert_eq!(changes(&[first, row(2, Deferred), row(3, Deferred)], 1), wanted, "{what}");
+        }
+        assert_eq!(changes(&[row(1, Deferred), row(2, Deferred)], 0), [], "it is not due, whatever its channel does");
+        assert_eq!(changes(&[row(1, Dead), row(2, Deferred)], 2), [], "it is due anyway");
+        assert_eq!(changes(&[row(1, Dead), row(2, Dead), row(3, Deferred)], 1), [(3, true)]);
+        assert_eq!(changes(&[row(1, Dead), row(2, Sent), row(3, Deferred)], 1), [], "the chain went on already");
+        let in_flight = StepRow { in_flight: true, ..row(2, Waiting) };
+        assert_eq!(changes(&[row(1, Dead), in_flight], 1), []);
+        let muted = StepRow { due_at: minutes(60), ..row(2, Deferred) };
+        assert_eq!(changes(&[row(1, Dead), muted], 1), [], "a mute holds it");
+        // Of a step through several channels one is enough.
+        assert_eq!(changes(&[row(1, Sent), row(1, Dead), row(2, Deferred), row(2, Deferred)], 1), [(2, true), (2, true)]);
+    }
+
+    #[test]
+    fn what_is_over_and_what_began_again_ends() {
+        use State::{Dead, Deferred, Sent, Waiting};
+        let rows = [row(1, Sent), row(2, Deferred), StepRow { in_flight: true, ..row(3, Waiting) }];
+        let why = || Some("over: the incident is resolved".to_owned());
+        let dropped = |why: Option<String>| StepChange::Dropped(why.unwrap_or_default());
+        let over = step_changes(&rows, &HashMap::from([(INCIDENT, why())]), &[], minutes(1));
+        assert_eq!(over, [(rows[1].id, dropped(why()))], "what is under way says so itself");
+        let mut again = row(1, Deferred);
+        again.step.began_at = minutes(5);
+        let rows = [row(1, Dead), row(2, Deferred), again];
+        let changed = step_changes(&rows, &HashMap::from([(INCIDENT, None)]), &[], minutes(1));
+        assert_eq!(changed, [(rows[1].id, dropped(Some("the escalation began again".into())))]);
+    }
+
+    #[test]
+    fn an_escalation_begins_once_until_it_is_over() {
+        let steps = [step(1), step(2)];
+        let at = |began_at: UnixMs| steps.clone().map(|step| EscalationStep { began_at, ..step });
+        let begin = |begun: &mut Begun, steps: &[EscalationStep]| begun.begin(steps.iter().map(|step| (INCIDENT, step)));
+        let mut begun = Begun::default();
+        assert_eq!(begin(&mut begun, &at(T0)), [true, true]);
+        assert_eq!(begin(&mut begun, &at(minutes(1))), [false, false], "a later event of the same incident");
+        let other = EscalationStep { escalation: "web".into(), ..step(1) };
+        assert_eq!(begin(&mut begun, std::slice::from_ref(&other)), [true], "another escalation");
+        assert_eq!(begun.begin([(IncidentId(8), &steps[0])].into_iter()), [true], "another incident");
+        begun.called_again(INCIDENT, minutes(2));
+        begun.called_again(INCIDENT, minutes(1));
+        assert_eq!(begin(&mut begun, &at(minutes(2))), [true, true], "it was reopened, or its ack ended");
+        assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
+    }
+}

@@ -1,0 +1,137 @@
+//! Escalations end to end: a message, an SMS when nobody acks, a button that only known people may press, and a call that nobody needs any more.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watchfire::api::IncidentResponse;
+use watchfire::store::{DeliveryRow, IncidentState, State};
+
+use crate::support::app::{SOON, TestApp, alert};
+use crate::support::fakes::twilio::Twilio;
+use crate::support::fakes::{Fake, Telegram};
+
+const CHAT: i64 = -1001;
+/// Anna's number in Telegram, by the fake.
+const ANNA: u64 = 4711;
+
+struct Scene {
+    telegram: Fake<Telegram>,
+    twilio: Fake<Twilio>,
+    app: TestApp,
+}
+
+impl Scene {
+    /// Ann is known in Telegram by this number.
+    async fn start(ann: u64) -> Self {
+        let telegram = Fake::start(Telegram::new("1:token", &["-1001"])).await;
+        telegram.unpaced();
+        let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+        let account = format!("account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", api_base: \"{}\"", twilio.url());
+        let routes = format!(
+            r##"
+server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com" }}
+store: sqlite:watchfire.db
+channels:
+  telegram: {{ telegram: {{ token: "1:token", chat: {CHAT}, buttons: true, api_base: "{}" }}, actions: {{ ack: known }} }}
+  sms: {{ twilio_sms: {{ {account}, to: ["+15005550001"] }} }}
+  call: {{ twilio_voice: {{ {account}, to: ["+15005550001"] }} }}
+people:
+  ann: {{ telegram: {ann}, mobile: "+15005550002" }}
+  bob: {{ mobile: "+15005550003" }}
+escalations:
+  db:
+    - {{ after: 2s, to: [sms], people: [ann] }}
+    - {{ after: 1h, to: [call], people: [ann, bob] }}
+route: {{ to: [telegram], escalation: db }}
+"##,
+            telegram.url(),
+        );
+        let app = TestApp::start(&routes).await;
+        Self { telegram, twilio, app }
+    }
+
+    async fn fire(&self, status: &str) {
+        let (code, answer) = self.app.post("/webhook", &alert("web", "NodeDown", status)).await;
+        assert_eq!(code, 200, "{answer}");
+    }
+
+    /// Anna presses a button of the message: what her client shows.
+    async fn press(&self, label: &str) -> String {
+        let named = format!("\"text\":\"{label}\"");
+        let has = |telegram: &mut Telegram| telegram.transcript.all().next().is_some_and(|(_, post)| post.extra.contains(&named));
+        until("the button", || self.telegram.with(has)).await;
+        let now = self.telegram.clock.now();
+        let press = self.telegram.with(|telegram| {
+            let id = telegram.transcript.all().next().expect("a message").0.rsplit('/').next().unwrap().parse().unwrap();
+            telegram.press(CHAT, id, label, now).0
+        });
+        let mut shown = None;
+        until("the press is answered", || {
+            shown = self.telegram.with(|telegram| telegram.updates.shown.get(&press).cloned());
+            shown.is_some()
+        })
+        .await;
+        shown.unwrap().text
+    }
+
+    /// Whom SMS and calls reached.
+    fn phoned(&self) -> Vec<String> {
+        self.twilio.rec.accepted().into_iter().filter(|one| one.call.method == "POST").flat_map(|one| one.to).collect()
+    }
+
+    async fn calls(&self) -> Vec<DeliveryRow> {
+        self.app.deliveries("channel=call").await
+    }
+}
+
+async fn until(what: &str, mut check: impl FnMut() -> bool) {
+    let end = tokio::time::Instant::now() + SOON;
+    while !check() {
+        assert!(tokio::time::Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_acks_so_an_sms_comes_and_an_ack_stops_the_call() {
+    let scene = Scene::start(ANNA).await;
+    scene.fire("firing").await;
+    until("the SMS", || !scene.phoned().is_empty()).await;
+    assert_eq!(scene.phoned(), ["+15005550002"], "to ann, and not to the channel's own number");
+    let sent = scene.app.until("channel=sms", |rows| rows.iter().all(|row| row.state == State::Sent)).await;
+    assert_eq!((sent.len(), sent[0].title.as_str()), (1, "NodeDown web-host"));
+    assert_eq!(scene.calls().await[0].state, State::Deferred);
+    assert_eq!(scene.press("Ack").await, "#1 is acked.");
+    let call = scene.calls().await.remove(0);
+    assert_eq!((call.state, call.reason.as_deref()), (State::Skipped, Some("acked by ann")), "by her name in the configuration");
+    let found: IncidentResponse = scene.app.read("/api/v1/incidents/1").await;
+    assert_eq!((found.incident.state, found.incident.acks[0].by.as_str()), (IncidentState::Acked, "ann"), "{found:#?}");
+    assert!(found.timeline.iter().any(|step| step.kind == "escalated" && step.text.contains("step 1 of the escalation `db` sent")), "{found:#?}");
+    // The same person by another way is the same person; when she is not on it any more, it begins again.
+    assert_eq!(scene.press("Unack").await, "#1 is no longer acked.");
+    until("another SMS", || scene.phoned().len() == 2).await;
+    let open = scene.calls().await.into_iter().filter(|row| !row.state.is_final()).count();
+    assert_eq!(open, 1);
+    // It ends: so does what waits. It survives a restart that it waited.
+    let Scene { telegram, twilio, app } = scene;
+    let scene = Scene { telegram, twilio, app: app.restart().await };
+    assert_eq!(scene.calls().await.into_iter().filter(|row| row.state == State::Deferred).count(), 1);
+    scene.fire("resolved").await;
+    let rows = scene.app.settled().await;
+    assert!(rows.iter().any(|row| row.reason.as_deref() == Some("over: the incident is resolved")), "{rows:#?}");
+    assert_eq!(scene.phoned().len(), 2, "nobody was called: {:?}", scene.phoned());
+    let (status, text) = scene.app.get("/metrics").await;
+    assert!(status == 200 && text.as_str().is_some_and(|text| text.contains("watchfire_escalation_steps_total{result=\"skipped\"}")), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_known_may_not_ack_where_only_known_people_may() {
+    let scene = Scene::start(ANNA + 1).await;
+    scene.fire("firing").await;
+    assert_eq!(scene.press("Ack").await, "Only people whom the configuration names can do that.");
+    let found: IncidentResponse = scene.app.read("/api/v1/incidents/1").await;
+    assert_eq!((found.incident.state, found.incident.acks.len()), (IncidentState::Firing, 0), "{found:#?}");
+    let (status, answer) = scene.app.post("/api/v1/incidents/1/ack", &json!({ "by": "Bob" })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(scene.app.settled().await.iter().all(|row| matches!(row.state, State::Sent | State::Skipped)));
+}
