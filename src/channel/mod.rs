@@ -100,6 +100,11 @@ pub trait Channel: Send + Sync {
         Err(SendError::new(ErrorKind::Rejected, "this channel cannot edit a message; `living: new` posts what is news as new messages"))
     }
 
+    /// The least time between two edits of one message: its readers want to read it, and some platforms count edits by the month.
+    fn edit_interval(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
     /// What `send` posts for a page, to be looked at: its JSON, the fields of its form as an object, or a mail's headers and parts. Without what is
     /// secret or differs from one recipient and attempt to another: addresses, keys, ids, signatures.
     fn body(&self, page: &Page) -> Value;

@@ -28,8 +28,8 @@ use super::notified::MessageContext;
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
 
-/// The least time between two edits of one message: who watches it wants to read it.
-pub const EDIT_INTERVAL: Duration = Duration::from_secs(5);
+/// The wait after the first edit that failed; it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait after an edit that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry.
@@ -115,10 +115,11 @@ impl EditTask {
             EditChange::Failed => "failed",
             EditChange::GivenUp(_) => "given_up",
         });
+        let interval = self.channel.driver.edit_interval();
         let wait = match &change {
             EditChange::Failed => backoff(&anchor),
             EditChange::Gone { .. } => Duration::ZERO,
-            _ => EDIT_INTERVAL,
+            _ => interval,
         };
         result.fenced = self.record(&anchor, change, now + wait).await;
         result
@@ -271,7 +272,7 @@ impl EditTask {
 
 /// How long to wait after an edit that failed, after those that failed before it.
 fn backoff(anchor: &Anchor) -> Duration {
-    EDIT_INTERVAL.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT)
+    FIRST_WAIT.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT)
 }
 
 /// What an event says of the alerts whose newest state is in it, as if it were delivered.

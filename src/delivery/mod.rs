@@ -60,7 +60,6 @@ pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use core::{EngineOptions, EngineParts};
 pub use direct::{DirectError, DirectOutcome};
-pub use edit::EDIT_INTERVAL;
 pub use engine::Engine;
 pub use incident::Notification;
 pub use listen::{ListenerState, PressesOf};

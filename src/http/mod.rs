@@ -168,9 +168,14 @@ fn paths() -> Paths {
         )
         .at(
             "/press/{channel}",
-            [Op::post("press", "Where platforms report pressed buttons; each proves itself in its own way", press::take)
-                .gives_anything()
-                .refuses(&[403, 404])],
+            [
+                Op::post("press", "Where platforms report pressed buttons; each proves itself in its own way", press::take)
+                    .gives_anything()
+                    .refuses(&[403, 404]),
+                Op::get("pressCheck", "How a platform checks that address before it reports anything", press::take)
+                    .gives_anything()
+                    .refuses(&[403, 404]),
+            ],
         )
         .at(
             "/receipts/{channel}",

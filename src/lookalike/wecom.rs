@@ -54,6 +54,18 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
                 primary: false,
             }]),
         ],
+        "template_card" => {
+            let line = |pointer: &str| Some(text(body, pointer)).filter(|text| !text.is_empty()).map(|text| Block::Text(plain(text)));
+            let mut blocks = vec![Block::Heading(3, plain(text(body, "/template_card/main_title/title")))];
+            blocks.extend(line("/template_card/main_title/desc"));
+            blocks.extend(line("/template_card/sub_title_text"));
+            let url = |one: &Value, name: &str| text(one, name).to_owned();
+            let link = |one: &Value| Button { label: text(one, "/title").to_owned(), url: url(one, "/url"), primary: false };
+            let press = |one: &Value| Button { label: text(one, "/text").to_owned(), url: String::new(), primary: one["style"] == 1 };
+            let links = list(body, "/template_card/jump_list").iter().map(link);
+            blocks.push(Block::Buttons(list(body, "/template_card/button_list").iter().map(press).chain(links).collect()));
+            blocks
+        }
         "text" => {
             let mut blocks = blocks(text(body, "/text/content"), &Dialect::PLAIN, reader);
             let named = list(body, "/text/mentioned_list").iter().chain(list(body, "/text/mentioned_mobile_list"));

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use watchfire::api::Incidents;
 use watchfire::channel::ListenEnd;
 use watchfire::channel::kit::HttpClients;
 use watchfire::model::{ErrorKind, PlatformIds};
+use watchfire::store::IncidentState;
 
+use crate::support::app::{TestApp, alert};
 use crate::support::fakes::{DingtalkCard, Fake, Fault, Platform};
 use crate::support::presses::{Listening, Taken, listener, until};
 use crate::support::wire::Wire;
@@ -198,6 +201,33 @@ async fn a_connection_that_is_refused_ends_as_what_it_is() {
         assert!(!format!("{error:?}").contains("S3CRET") && !format!("{error:?}").contains("tk+"), "{error:?}");
         fake.faults.clear();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_acks_the_incident_and_its_card_says_so() {
+    let fake = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops:\n    dingtalk_card: {{ app_key: key, app_secret: S3CRET, \
+         robot_code: bot, to: ['cidOPS=='], {BUTTONS}, api_base: \"{}\" }}\nroute: {{ to: [ops] }}\n",
+        fake.url()
+    ))
+    .await;
+    app.post("/webhook", &alert("db", "Burns", "firing")).await;
+    app.settled().await;
+    until(|| fake.with(|dingtalk| !dingtalk.stream.lines().is_empty())).await;
+    let id = fake.with(|dingtalk| {
+        let (id, card) = dingtalk.cards.iter().next().map(|(id, card)| (id.clone(), card.clone())).unwrap();
+        let label = card.buttons()[0].text.clone();
+        dingtalk.press(&id, &label, "anna", "dingcorp1");
+        id
+    });
+    let shown = || fake.with(|dingtalk| dingtalk.cards[&id].clone());
+    until(|| shown().param("tips").is_empty() && format!("{}{}", shown().param("title"), shown().param("markdown")).contains("anna")).await;
+    let found: Incidents = app.read("/api/v1/incidents").await;
+    assert_eq!(found.incidents[0].state, IncidentState::Acked, "{found:?}");
+    assert_eq!(fake.with(|dingtalk| dingtalk.transcript.rang().len()), 1, "an edit makes no sound");
+    assert!(faults(&fake).is_empty(), "{:?}", faults(&fake));
+    app.app.stop(Duration::from_secs(2)).await;
 }
 
 #[tokio::test]

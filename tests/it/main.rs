@@ -55,6 +55,7 @@ mod press_forged;
 mod press_sdk;
 mod press_slack;
 mod press_telegram;
+mod press_wecom;
 mod rates;
 mod refusals;
 mod reload;

@@ -162,6 +162,11 @@ impl Channel for Driver {
         kit::edited(answer::edit(&reply, cx.now), ids, answer::is_gone)
     }
 
+    /// An edit is a call of the month's quota.
+    fn edit_interval(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     fn body(&self, page: &Page) -> Value {
         let mut body = self.card(page, "", "");
         body.as_object_mut().into_iter().for_each(|body| body.retain(|name, _| !matches!(name.as_str(), "outTrackId" | "openSpaceId")));

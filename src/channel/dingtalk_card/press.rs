@@ -116,8 +116,9 @@ impl Stream {
                 Some(Does::Leave(answer)) => return socket.send(Frame::Text(answer.to_string())).await,
                 Some(Does::Press(id, press)) => {
                     // It is stored before it is answered; what is not answered comes again.
+                    let user = press.by.id.clone();
                     let answer = cx.presses.press(press).await;
-                    socket.send(Frame::Text(answered(&id, 200, &shown(&answer)).to_string())).await?;
+                    socket.send(Frame::Text(answered(&id, 200, &shown(&user, &answer)).to_string())).await?;
                 }
                 None => tracing::debug!("a frame of DingTalk's stream was not understood"),
             }
@@ -176,9 +177,9 @@ impl Listener for Stream {
 }
 
 /// What the card says below its text, to everybody who sees it, until its next edit: a card has nothing that only one person sees.
-fn shown(answer: &PressAnswer) -> Value {
+fn shown(user: &str, answer: &PressAnswer) -> Value {
     let options = json!({ "updateCardDataByKey": true });
-    json!({ "response": { "cardUpdateOptions": options, "cardData": { "cardParamMap": body::tips(&answer.text) } } })
+    json!({ "response": { "cardUpdateOptions": options, "cardData": { "cardParamMap": body::tips(&format!("{user}: {}", answer.text)) } } })
 }
 
 fn answered(id: &str, code: u16, data: &Value) -> Value {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::config::{PARTY, TAG};
+use super::recipient::{PARTY, TAG};
 use crate::channel::CellResult;
 use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse, weigh};
 use crate::model::{ErrorKind, PlatformIds, Recipient, SendError};
@@ -34,6 +34,12 @@ struct Answer {
 /// Whether the access token was refused: 40014 and 42001 (invalid, expired), 41001 (missing), 40001 (not of this secret).
 pub(super) fn refuses_token(reply: &Reply) -> bool {
     matches!(reply.json::<Answer>().and_then(|answer| answer.errcode), Some(40_001 | 40_014 | 41_001 | 42_001))
+}
+
+/// Whether a card is what was refused: the application has no address for callbacks (43012), its id is used (42014 to 42018), or some part of it is
+/// not accepted (40058).
+pub(super) fn is_of_card(error: &SendError) -> bool {
+    matches!(error.code.as_deref(), Some("43012" | "42014" | "42015" | "42016" | "42017" | "42018" | "40058"))
 }
 
 /// The answer to a message, for each of its recipients; `Err` when all share one fate.

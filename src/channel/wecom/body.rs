@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
-use super::config::{PARTY, TAG};
+use super::characters::shown;
+use super::press_card::{self, Card};
+use super::recipient::{PARTY, TAG};
 use crate::model::{Language, LinkKind, Page, Recipient, Size};
 
 /// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
@@ -25,6 +27,26 @@ pub(super) struct Message {
     text: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
     textcard: Option<TextCard>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_card: Option<Card>,
+}
+
+impl Message {
+    /// Whether it is a card with buttons to press.
+    pub(super) fn has_buttons(&self) -> bool {
+        self.template_card.is_some()
+    }
+}
+
+/// What may be a card.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cards<'a> {
+    /// Nothing.
+    None,
+    /// A single alert that fits.
+    Fitting,
+    /// What has buttons to press, under this id; else nothing, or a single alert that fits.
+    Pressed { task_id: &'a str, fitting: bool },
 }
 
 #[derive(Debug, Serialize)]
@@ -60,56 +82,44 @@ fn card(page: &Page) -> Option<TextCard> {
 
 /// The message of a page to these recipients. `enable_duplicate_check` stays off: it knows a request by its text, so the second of two alerts that
 /// read the same would be taken and reach nobody (same page).
-pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool, as_card: bool) -> Message {
+pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool, cards: Cards<'_>) -> Message {
     let join = |pick: &dyn Fn(&str) -> Option<String>| to.iter().filter_map(|to| pick(to.expose())).collect::<Vec<_>>().join("|");
     let prefixed = |prefix: &'static str| move |name: &str| name.strip_prefix(prefix).map(str::to_owned);
-    let content = Content { content: content(page, direct) };
-    let textcard = if as_card { card(page) } else { None };
-    let (markdown, text) = if textcard.is_some() {
-        (None, None)
-    } else if page.plain {
-        (None, Some(content))
-    } else {
-        (Some(content), None)
-    };
-    Message {
+    let mut message = Message {
         touser: join(&|name| (!name.starts_with(PARTY) && !name.starts_with(TAG)).then(|| name.to_owned())),
         toparty: join(&prefixed(PARTY)),
         totag: join(&prefixed(TAG)),
-        msgtype: if textcard.is_some() {
-            "textcard"
-        } else if page.plain {
-            "text"
-        } else {
-            "markdown"
-        },
-        textcard,
+        msgtype: "",
         agentid: agent_id,
-        markdown,
-        text,
+        markdown: None,
+        text: None,
+        textcard: None,
+        template_card: None,
+    };
+    let (task_id, fitting) = match cards {
+        Cards::None => (None, false),
+        Cards::Fitting => (None, true),
+        Cards::Pressed { task_id, fitting } => (Some(task_id), fitting),
+    };
+    message.template_card = task_id.and_then(|task_id| press_card::card(page, task_id));
+    if message.has_buttons() {
+        message.msgtype = "template_card";
+        return message;
     }
+    message.textcard = if fitting { card(page) } else { None };
+    if message.textcard.is_some() {
+        message.msgtype = "textcard";
+        return message;
+    }
+    let content = Some(Content { content: content(page, direct) });
+    (message.msgtype, message.markdown, message.text) = if page.plain { ("text", None, content) } else { ("markdown", content, None) };
+    message
 }
 
 /// The content without control characters: JSON writes them as `\uXXXX`, which WeCom refuses (40033,
 /// <https://developer.work.weixin.qq.com/document/path/90313>). In text, `<a` opens a link, unless the caller of a direct call meant it to.
 fn content(page: &Page, direct: bool) -> String {
     shown(page.field("text").trim_end(), page.plain && !direct)
-}
-
-fn shown(text: &str, plain: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            continue;
-        }
-        out.push(c);
-        let opens_tag = c == '<' && rest.peek().is_some_and(|next| matches!(next, 'a' | 'A' | '/'));
-        if plain && opens_tag {
-            out.push('\u{200b}');
-        }
-    }
-    out
 }
 
 /// The bytes of the content.

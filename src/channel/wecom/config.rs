@@ -9,26 +9,16 @@ use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 
 use super::Driver;
+use super::app::App;
+use super::callback::Callbacks;
+use super::recipient::{EVERYBODY, PARTY, TAG};
 use crate::channel::{BuildContext, Built, PlatformConfig, Problem, kit};
-use crate::model::{OutletKey, Recipient, SecretSource};
+use crate::model::{OutletKey, Recipient, Secret, SecretSource};
 
 /// Users of one request: <https://developer.work.weixin.qq.com/document/path/90236>
 pub(super) const MAX_USERS: usize = 1000;
 /// Departments, and tags, of one request (same page).
 const MAX_PARTIES: usize = 100;
-/// Everybody who can see the application (same page).
-pub(super) const EVERYBODY: &str = "@all";
-/// Whether a recipient is one member, and not a group of them.
-pub(super) fn is_member(recipient: &Recipient) -> bool {
-    let name = recipient.expose();
-    name != EVERYBODY && !name.starts_with(PARTY) && !name.starts_with(TAG)
-}
-
-/// The prefix that distinguishes a department's id from a user's among the recipients.
-pub(super) const PARTY: &str = "party:";
-/// The same for tags.
-pub(super) const TAG: &str = "tag:";
-
 const API_BASE: &str = "https://qyapi.weixin.qq.com";
 
 /// `wecom: { corp_id, agent_id, secret, to_user }`.
@@ -53,6 +43,13 @@ pub struct Config {
     /// A single alert that fits goes out as a card (textcard) that opens its page; everything else stays markdown. Default false.
     #[serde(default)]
     pub card: bool,
+    /// Messages of incidents are cards with buttons, and WeCom posts their presses to `<external_url>/press/<channel>`: the Token of the application's
+    /// address for callbacks (接收消息), up to 32 letters and digits. Needs `encoding_aes_key`.
+    #[serde(default)]
+    pub callback_token: Option<SecretSource>,
+    /// The EncodingAESKey of that address, 43 letters and digits.
+    #[serde(default)]
+    pub encoding_aes_key: Option<SecretSource>,
     /// Another server in WeCom's place. Default `https://qyapi.weixin.qq.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -131,6 +128,14 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("wecom.agent_id", "it is 0", "write the application's AgentId, such as 1000002"));
         }
         problems.extend(kit::check_secret("wecom.secret", &self.secret));
+        problems.extend(self.callback_token.as_ref().and_then(|token| kit::check_secret("wecom.callback_token", token)));
+        problems.extend(self.encoding_aes_key.as_ref().and_then(|key| kit::check_secret("wecom.encoding_aes_key", key)));
+        if self.callback_token.is_some() != self.encoding_aes_key.is_some() {
+            let (there, missing) =
+                if self.callback_token.is_some() { ("callback_token", "encoding_aes_key") } else { ("encoding_aes_key", "callback_token") };
+            let message = format!("without `{missing}` it means nothing");
+            problems.push(Problem::new(format!("wecom.{there}"), message, "copy both from the application's page: 接收消息, API接收"));
+        }
         let (users, parties, tags) = (&self.to_user.0, &self.to_party.0, &self.to_tag.0);
         if users.is_empty() && parties.is_empty() && tags.is_empty() {
             let help = "name users, departments or tags: `to_user: \"zhangsan|lisi\"`, `to_party: 2`, `to_tag: 1`, or `to_user: \"@all\"`";
@@ -176,18 +181,32 @@ impl PlatformConfig for Config {
             (Ok(secret), Ok(http)) => (secret, http),
             (secret, http) => return Err(secret.err().into_iter().chain(http.err()).collect()),
         };
+        let callbacks = self.callbacks(cx).map_err(|problem| vec![problem])?;
         let corp_id = self.corp_id.trim().to_owned();
         let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
-        let driver = Driver {
+        let app = App {
             // One token a company and application; another server, another token.
             tokens: cx.http.tokens("wecom", &[&base, &corp_id, secret.expose()]),
             http: http.with_secrets([secret.clone()]),
             base,
             agent_id: self.agent_id,
-            card: self.card,
             secret,
             corp_id: corp_id.clone(),
         };
+        let driver = Driver { app: Arc::new(app), card: self.card, callbacks };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("wecom", &format!("{corp_id} {}", self.agent_id)) })
+    }
+}
+
+impl Config {
+    /// What proves that WeCom calls; `None`: its messages have no buttons.
+    fn callbacks(&self, cx: &BuildContext<'_>) -> Result<Option<Callbacks>, Problem> {
+        let (Some(token), Some(key)) = (&self.callback_token, &self.encoding_aes_key) else { return Ok(None) };
+        let (token, key) = (kit::read_secret(cx, "wecom.callback_token", token)?, kit::read_secret(cx, "wecom.encoding_aes_key", key)?);
+        let placeholder = Secret::new("A".repeat(43));
+        let key = if cx.secrets.real() { &key } else { &placeholder };
+        let help = "copy the 43 characters of EncodingAESKey from the application's page: 接收消息, API接收";
+        let wrong = || Problem::new("wecom.encoding_aes_key", "it is no EncodingAESKey", help);
+        Callbacks::new(token, key).map(Some).ok_or_else(wrong)
     }
 }

@@ -2,8 +2,13 @@
 //! One attempt; no queue, no retry, no clock. <https://developer.work.weixin.qq.com/document/path/90236>
 
 mod answer;
+mod app;
 mod body;
+mod callback;
+mod characters;
 mod config;
+mod press_card;
+mod recipient;
 #[cfg(test)]
 mod tests;
 
@@ -11,16 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
 pub use config::Config;
 
+use self::app::App;
+use self::body::Cards;
+use self::callback::{Callbacks, Pressed};
 use super::descriptor::{Pings, Reach};
-use super::token::{Fresh, TokenCache};
-use super::{Attempts, CellResult, Channel, Counted, Limit, Pace, Platform, Probe, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendError};
+use super::{
+    Attempts, Callback, CellResult, Channel, Counted, Limit, Pace, Platform, PressAnswer, PressCall, PressReply, PressWay, Probe, SendContext, kit,
+};
+use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, SendError, hash_hex};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -31,6 +38,7 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[
         FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
         FieldSpec { name: "card", escape: Escape::WeComMarkdown, required: false, single_line: false, template: include_str!("card.hbs") },
+        FieldSpec { name: "notice", escape: Escape::None, required: false, single_line: false, template: include_str!("notice.hbs") },
     ],
     measure: &body::measure,
     limit: "2,048 bytes of content (https://developer.work.weixin.qq.com/document/path/90236)",
@@ -45,14 +53,12 @@ pub static DESCRIPTOR: Platform = Platform {
     ..Platform::BASE
 };
 
+const SEND: &str = "/cgi-bin/message/send";
+
 struct Driver {
-    base: String,
-    http: kit::Http,
-    corp_id: String,
-    agent_id: u32,
+    app: Arc<App>,
     card: bool,
-    secret: Secret,
-    tokens: Arc<TokenCache>,
+    callbacks: Option<Callbacks>,
 }
 
 #[async_trait]
@@ -65,68 +71,90 @@ impl Channel for Driver {
     }
 
     fn body(&self, page: &Page) -> Value {
-        kit::shown(&body::message(page, &[], self.agent_id, false, self.card))
+        kit::shown(&body::message(page, &[], self.app.agent_id, false, self.cards("")))
     }
 
     /// The limits are each member's (<https://developer.work.weixin.qq.com/document/path/90454>); who is in a department or has a tag is not known.
     fn counted(&self, to: &[Recipient]) -> Counted {
-        if to.is_empty() || !to.iter().all(config::is_member) {
+        if to.is_empty() || !to.iter().all(recipient::is_member) {
             return Counted::Outlet;
         }
         // Members' ids are the same in either case (https://developer.work.weixin.qq.com/document/path/90195).
         Counted::Recipients(to.iter().map(|member| Recipient::new(member.expose().to_lowercase())).collect())
     }
 
+    fn press_way(&self) -> Option<PressWay> {
+        self.callbacks.as_ref().map(|_| PressWay::Callback)
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        let callbacks = self.callbacks.as_ref().ok_or("this channel has no `wecom.callback_token`")?;
+        callbacks.read(call, &self.app.corp_id, self.app.agent_id)
+    }
+
+    /// WeCom is answered at once; the card changes by a request of its own, with the right to it that the press brought.
+    fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        let pressed = self.callbacks.as_ref().and_then(|callbacks| callbacks.pressed(call, &self.app.corp_id, self.app.agent_id).ok().flatten());
+        if let Some(Pressed { press, response_code }) = pressed.filter(|pressed| !pressed.response_code.is_empty()) {
+            // What did not happen is said to one person; the others may still press.
+            let user = press.by.id.as_str();
+            let (text, only) = if answer.done { (format!("{user}: {}", answer.text), None) } else { (answer.text.clone(), Some(user)) };
+            let body = press_card::replaced(&text, &response_code, self.app.agent_id, only);
+            let app = self.app.clone();
+            tokio::spawn(async move { change(&app, &body).await });
+        }
+        PressReply::EMPTY
+    }
+
     async fn probe(&self) -> Probe {
-        match self.fetch(kit::probe_deadline()).await {
+        match self.app.fetch(kit::probe_deadline()).await {
             Ok(_) => Probe::Ok,
             Err(error) => Probe::Failed(error),
         }
     }
 }
 
+/// Changes a card. What WeCom says to it changes nothing: what was pressed is done.
+async fn change(app: &App, body: &Value) {
+    let reply = app.post("/cgi-bin/message/update_template_card", body, kit::within(Duration::from_secs(10))).await;
+    let refusal = match reply {
+        Ok(reply) => answer::of(&reply, &[], reply.date().unwrap_or_default()).err(),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refusal {
+        tracing::warn!(%error, "the answer to a press of a WeCom button was not shown");
+    }
+}
+
 impl Driver {
     async fn attempt(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Result<Vec<CellResult>, SendError> {
         let agent_id = match page.field("agent_id").trim() {
-            "" => self.agent_id,
+            "" => self.app.agent_id,
             text => text.parse().map_err(|_| SendError::new(ErrorKind::Rejected, "the agent id is not a number; write the application's AgentId"))?,
         };
-        let message = body::message(page, to, agent_id, cx.direct, self.card);
-        let token = self.token(cx.deadline).await?;
-        let reply = self.post(&message, &token, cx.deadline).await?;
-        if !answer::refuses_token(&reply) {
-            return answer::of(&reply, to, cx.now);
-        }
-        // WeCom may end a token before its time; one fresh token is part of this attempt.
-        self.tokens.invalidate(&token);
-        let token = self.token(cx.deadline).await?;
-        answer::of(&self.post(&message, &token, cx.deadline).await?, to, cx.now)
-    }
-
-    async fn token(&self, deadline: Instant) -> Result<Secret, SendError> {
-        let late = || SendError::new(ErrorKind::Transient, "no access token in time, and nothing was sent").code("timeout");
-        tokio::time::timeout_at(deadline, self.tokens.get(self.fetch(deadline))).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// Asks for a token: <https://developer.work.weixin.qq.com/document/path/91039>
-    async fn fetch(&self, deadline: Instant) -> Result<Fresh, SendError> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: String,
-            #[serde(default)]
-            expires_in: u64,
-        }
-        let call = self.http.get(kit::join(&self.base, "/cgi-bin/gettoken")).query("corpid", &self.corp_id).query_secret("corpsecret", &self.secret);
-        let reply = call.send(deadline).await?;
-        match reply.json::<Granted>() {
-            Some(granted) if reply.is_success() && !granted.access_token.is_empty() => {
-                Ok(Fresh { token: Secret::new(granted.access_token), expires_in: Duration::from_secs(granted.expires_in) })
+        // An id is used once; a repeat must not be refused for it.
+        let names: String = to.iter().map(|to| to.expose()).collect::<Vec<_>>().join("|");
+        let task_id = format!("watchfire-{}", hash_hex(&[&cx.idempotency_key, &names, &cx.attempt.to_string()]));
+        let message = body::message(page, to, agent_id, cx.direct, self.cards(&task_id));
+        let results = answer::of(&self.app.post(SEND, &message, cx.deadline).await?, to, cx.now);
+        match results {
+            // Such as when the application has no address for callbacks: the message must not be lost for its buttons.
+            Err(refused) if message.has_buttons() && answer::is_of_card(&refused) => {
+                let cards = if self.card { Cards::Fitting } else { Cards::None };
+                let message = body::message(page, to, agent_id, cx.direct, cards);
+                let results = answer::of(&self.app.post(SEND, &message, cx.deadline).await?, to, cx.now)?;
+                let said = |result: Result<_, _>| result.map(|receipt| kit::without_buttons(receipt, Some(&refused)));
+                Ok(results.into_iter().map(|(place, result)| (place, said(result))).collect())
             }
-            _ => Err(answer::of_token(&reply, reply.date().unwrap_or_default())),
+            results => results,
         }
     }
 
-    async fn post(&self, message: &body::Message, token: &Secret, deadline: Instant) -> Result<kit::Reply, SendError> {
-        self.http.post_json(kit::join(&self.base, "/cgi-bin/message/send"), message).query_secret("access_token", token).send(deadline).await
+    fn cards<'a>(&self, task_id: &'a str) -> Cards<'a> {
+        match (self.callbacks.is_some(), self.card) {
+            (true, fitting) => Cards::Pressed { task_id, fitting },
+            (false, true) => Cards::Fitting,
+            (false, false) => Cards::None,
+        }
     }
 }

@@ -275,7 +275,7 @@ proptest! {
     fn the_measure_is_the_contents_bytes(text in "([\\PC\n\t\u{1}<]|<a|磁盘){0,200}", plain: bool) {
         let mut page = page(&[("text", &text)]);
         page.plain = plain;
-        let body = serde_json::to_value(body::message(&page, &to(&["a"]), 1, false, false)).unwrap();
+        let body = serde_json::to_value(body::message(&page, &to(&["a"]), 1, false, Cards::None)).unwrap();
         let content = body[if plain { "text" } else { "markdown" }]["content"].as_str().unwrap().to_owned();
         prop_assert_eq!((DESCRIPTOR.measure)(&page), Size::bytes(content.len(), 2048));
         // A backslash of the text is itself escaped; `\\u` behind such pairs is text, alone it is an escape.
@@ -286,7 +286,7 @@ proptest! {
 #[test]
 fn a_single_alert_that_fits_is_a_card() {
     let page = crate::channel::kit::test_server::rich(&[("text", "**long form**"), ("card", "<div class=\"gray\">06:03</div>CPU is above 90%")]);
-    let body = |page: &Page| serde_json::to_value(body::message(page, &to(&["a"]), 1, false, true)).unwrap();
+    let body = |page: &Page| serde_json::to_value(body::message(page, &to(&["a"]), 1, false, Cards::Fitting)).unwrap();
     let sent = body(&page);
     assert_eq!((&sent["msgtype"], &sent["textcard"]["url"]), (&"textcard".into(), &"https://wiki.example.com/disk?a=1&b=2".into()));
     assert_eq!(sent["textcard"]["description"], "<div class=\"gray\">06:03</div>CPU is above 90%");
@@ -301,4 +301,32 @@ fn a_single_alert_that_fits_is_a_card() {
     assert_eq!(changed(&|page| drop(page.fields.insert("card".into(), "长".repeat(513)))), "markdown", "WeCom would cut it in silence");
     assert_eq!(changed(&|page| page.facts.title = "长".repeat(129)), "markdown");
     assert_eq!(changed(&|page| page.plain = true), "text");
+}
+
+#[tokio::test]
+async fn a_message_with_buttons_is_a_card_and_another_kind_where_cards_are_refused() {
+    let keys = "callback_token: tok, encoding_aes_key: jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C";
+    let yaml = format!("{{ corp_id: ww1, agent_id: 1000002, secret: appS3CRET, to_user: lisi, {keys}, api_base: BASE }}");
+    let taken = Answer::from(r#"{"errcode":0,"errmsg":"ok","msgid":"m-1","response_code":"rc"}"#);
+    let server = ScriptedServer::start([token("t"), taken, no(43012, "no receive url"), Answer::from(OK), Answer::from(OK)]).await;
+    let built = build::<Config>(&yaml, &server.base).unwrap();
+    let mut page = rich(&[("text", "**long form**"), ("notice", &"CPU is above 90%\n".repeat(20))]);
+    let button = |verb, label: &str, value: &str| crate::model::Button { verb, label: label.into(), value: value.into() };
+    page.facts.incident.buttons =
+        vec![button(crate::model::Verb::Ack, "On it", "ack.abc.1"), button(crate::model::Verb::Snooze, "Snooze for two hours", "snooze.abc.1.120")];
+    page.facts.title = "🔴 Critical · KubePodCrashLooping · payments/payments-api-6d8f9c7b5d-2xk9q".into();
+    assert_eq!(kinds(&built.channel.send(&page, &to(&["lisi"]), &context()).await), [Ok(Some("msgid m-1, response_code rc".to_owned()))]);
+    let refused = built.channel.send(&page, &to(&["lisi"]), &context()).await.remove(0).1.unwrap();
+    assert!(refused.answer.contains("buttons were refused"), "{refused:?}");
+    page.plain = true;
+    built.channel.send(&page, &to(&["lisi"]), &context()).await;
+    let seen = server.seen();
+    insta::assert_json_snapshot!("buttons", seen[1].json());
+    assert_eq!([&seen[3].json()["msgtype"], &seen[4].json()["msgtype"]], ["markdown", "text"]);
+    for (keys, path) in [("callback_token: tok", "wecom.callback_token"), ("encoding_aes_key: tok", "wecom.encoding_aes_key")] {
+        let config: Config = serde_yaml::from_str(&format!("{{ corp_id: ww1, agent_id: 2, secret: s, to_user: lisi, {keys} }}")).unwrap();
+        assert_eq!(config.check().into_iter().map(|problem| problem.path).collect::<Vec<_>>(), [path]);
+    }
+    let problems = build::<Config>(&yaml.replace("q2B2C", "q2B2"), "http://h").err().unwrap();
+    assert!(problems[0].path == "wecom.encoding_aes_key" && !format!("{problems:?}").contains("jWmYm7"), "{problems:?}");
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, read};
 use crate::api::{ActRequest, ActResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
-use crate::delivery::EDIT_INTERVAL;
+use crate::delivery::Plan;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
@@ -144,7 +144,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     for_all(&caller)?;
     let number = number(&id)?;
     let found = app.engine.query().get_incident(number).await?.ok_or_else(|| gone("incident", &number.0.to_string()))?;
-    Ok(Json(response(found)))
+    Ok(Json(response(found, &app.engine.plan())))
 }
 
 /// An incident shows alerts of all channels: it is for credentials that may see all of them.
@@ -175,8 +175,8 @@ fn ack_of(ack: &crate::store::Ack) -> IncidentAck {
     IncidentAck { by: ack.by.name.clone(), via: ack.by.via.clone(), at: ack.at, until: ack.until, alerts: ack.alerts.len() }
 }
 
-fn response(found: IncidentDetail) -> IncidentResponse {
-    let timeline = timeline(&found);
+fn response(found: IncidentDetail, plan: &Plan) -> IncidentResponse {
+    let timeline = timeline(&found, plan);
     let IncidentDetail { incident, anchors, deliveries, .. } = found;
     IncidentResponse {
         incident: summary(&incident),
@@ -203,7 +203,7 @@ fn message(anchor: Anchor) -> IncidentMessage {
 }
 
 /// What happened, oldest first: what is stored as such, and what deliveries and anchors say.
-fn timeline(found: &IncidentDetail) -> Vec<IncidentStep> {
+fn timeline(found: &IncidentDetail, plan: &Plan) -> Vec<IncidentStep> {
     let step = |at, kind: &str, channel: &str, text: String| IncidentStep { at, kind: kind.to_owned(), channel: channel.to_owned(), text };
     let mut steps = vec![step(found.incident.opened_at, "opened", "", found.incident.title.clone())];
     steps.extend(found.timeline.iter().map(|row| step(row.at, row.kind.as_str(), &row.channel, row.text.clone())));
@@ -217,7 +217,8 @@ fn timeline(found: &IncidentDetail) -> Vec<IncidentStep> {
     }
     for anchor in found.anchors.iter().filter(|anchor| anchor.edits > 0) {
         let times = if anchor.edits == 1 { "once".to_owned() } else { format!("{} times", anchor.edits) };
-        let at = (anchor.next_edit_at - EDIT_INTERVAL).max(anchor.notified_at);
+        let interval = plan.channel(&anchor.channel).map(|channel| channel.driver.edit_interval()).unwrap_or_default();
+        let at = (anchor.next_edit_at - interval).max(anchor.notified_at);
         steps.push(step(at, "edited", &anchor.channel, format!("edited {times} so far, up to version {}", anchor.shown)));
     }
     steps.sort_by_key(|step| step.at);

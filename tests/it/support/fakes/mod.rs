@@ -46,6 +46,7 @@ pub mod twilio;
 pub mod twiml;
 pub mod webhook;
 pub mod wecom;
+pub mod wecom_cards;
 pub mod wecom_robot;
 pub mod zulip;
 

@@ -15,6 +15,7 @@ use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 use super::token::{TokenState, Tokens};
+use super::wecom_cards::Cards;
 
 /// Messages that one member gets per minute; the rest is dropped without a word.
 pub const MEMBER_MINUTE: Pace = Pace::per(30, Duration::from_secs(60));
@@ -47,6 +48,8 @@ pub struct Wecom {
     pub member_hour: Limiter,
     /// See [`API_MINUTE`].
     pub api: Limiter,
+    /// Its cards with buttons.
+    pub cards: Cards,
     seen: HashMap<(i64, String), u64>,
     sent: HashMap<String, ()>,
     next_id: u64,
@@ -66,6 +69,7 @@ impl Wecom {
             member_minute: Limiter::new(MEMBER_MINUTE),
             member_hour: Limiter::new(MEMBER_HOUR),
             api: Limiter::new(API_MINUTE),
+            cards: Cards::default(),
             seen: HashMap::new(),
             sent: HashMap::new(),
             next_id: 0,
@@ -107,6 +111,7 @@ impl Platform for Wecom {
             "/cgi-bin/gettoken" => return self.token(call),
             "/cgi-bin/message/send" => self.send(call),
             "/cgi-bin/message/recall" => self.recall(call),
+            "/cgi-bin/message/update_template_card" => self.update_card(call),
             "/cgi-bin/user/getuserid" => self.user_id(call),
             _ => return Answer::text(404, "404 page not found").refused("404"),
         };
@@ -185,6 +190,7 @@ impl Wecom {
             answer.to = targets.invalid_user;
             return Err(answer);
         }
+        let code = self.cards.take(&body["template_card"], call.now).map_err(|(code, text)| no(code, &text))?;
         self.next_id += 1;
         let msgid = format!("msg-{:08}-{}", self.next_id, call.now.wall_ms);
         let mut reply = Map::new();
@@ -196,6 +202,7 @@ impl Wecom {
             }
         }
         reply.insert("msgid".into(), json!(msgid));
+        reply.extend(code.map(|code| ("response_code".to_owned(), json!(code))));
         let answer = Answer::json(200, &Value::Object(reply));
         if body.get("enable_duplicate_check").and_then(Value::as_i64) == Some(1) {
             let window = body.get("duplicate_check_interval").and_then(Value::as_u64).unwrap_or(1800) * 1000;
@@ -263,6 +270,14 @@ impl Wecom {
             Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok" })))
         } else {
             Ok(refusal(call, 40058, "msgid invalid. invalid Request Parameter"))
+        }
+    }
+
+    fn update_card(&mut self, call: &Call) -> Judged {
+        let (_, body) = self.admitted(call)?;
+        match self.cards.update(&body, call.now) {
+            Ok(()) => Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok" }))),
+            Err((code, text)) => Err(refusal(call, code, text).into()),
         }
     }
 
