@@ -1,5 +1,6 @@
 //! The integration tests of Watchfire, as one binary.
 
+mod acceptance;
 mod acks;
 mod alarms;
 mod answers;

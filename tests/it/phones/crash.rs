@@ -13,7 +13,6 @@ use crate::support::fakes::Twilio;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::postgres::Postgres;
-use crate::support::turn::turn;
 
 const NUMBER: &str = "+8613800000001";
 /// A vendor is asked 20 s after it took an SMS, and a node that takes over waits for the lease of the dead one.
@@ -175,7 +174,6 @@ async fn a_receipt_survives_sigkill_and_its_fallback_is_made_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_processes_one_asks_and_the_other_takes_over() {
     const SMS: usize = 4;
-    let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };
     let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
     let mut processes = [Process::start(&database.url(), &twilio.url()).await, Process::start(&database.url(), &twilio.url()).await];
