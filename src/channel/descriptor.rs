@@ -139,6 +139,8 @@ pub struct Later {
     pub calls_back: bool,
     /// After this it is not waited for any more.
     pub within: Duration,
+    /// Whether what still rings can be cancelled ([`Channel::cancel`](super::Channel::cancel)).
+    pub cancels: bool,
 }
 
 /// When a platform is asked for its last word.

@@ -129,6 +129,13 @@ pub trait Channel: Send + Sync {
         Ok(None)
     }
 
+    /// Cancels something that the platform took earlier and that still rings; `false`: it rings no more. Only asked where the descriptor says so
+    /// ([`FinalWord`]).
+    async fn cancel(&self, sent: &Sent<'_>) -> Result<bool, SendError> {
+        let _ = sent;
+        Ok(false)
+    }
+
     /// Reads what came to the channel's callback address, after checking that the platform sent it. The error says why it is not believed.
     fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
         let _ = call;

@@ -110,7 +110,8 @@ route: {{ to: [slack, telegram], escalation: db }}
     /// Ann presses a button of the first message in Telegram: what her client shows.
     async fn press(&self, label: &str) -> String {
         let named = format!("\"text\":\"{label}\"");
-        until("the button", || self.telegram.with(|telegram| telegram.transcript.all().next().is_some_and(|(_, post)| post.extra.contains(&named)))).await;
+        until("the button", || self.telegram.with(|telegram| telegram.transcript.all().next().is_some_and(|(_, post)| post.extra.contains(&named))))
+            .await;
         let now = self.telegram.clock.now();
         let press = self.telegram.with(|telegram| {
             let id = telegram.transcript.all().next().expect("a message").0.rsplit('/').next().unwrap().parse().unwrap();
@@ -151,7 +152,8 @@ route: {{ to: [slack, telegram], escalation: db }}
         // A fourth one, and it is worse: the ack is over, Slack has a new message, and the chain begins again.
         let down = alert("NodeDown", "critical", "firing");
         self.report(&[disk.clone(), queue.clone(), lag.clone(), down.clone()]).await;
-        until("a new message in Slack", || texts(&self.slack).first().is_some_and(|text| text.contains("NodeDown") && text.contains("DiskFilling"))).await;
+        until("a new message in Slack", || texts(&self.slack).first().is_some_and(|text| text.contains("NodeDown") && text.contains("DiskFilling")))
+            .await;
         assert_eq!(self.incident().await.incident.state, IncidentState::Firing);
         until("another SMS", || self.twilio("Messages").len() == 2).await;
         until("a call", || self.twilio("Calls").len() == 1).await;
@@ -168,6 +170,9 @@ route: {{ to: [slack, telegram], escalation: db }}
         let thumb = http.post(self.nodes[node].url(&path)).body("verb=ack&nonce=n1").send().await.unwrap();
         assert_eq!(thumb.status(), 200, "{}", thumb.text().await.unwrap());
         until("both rooms show it", || [texts(&self.slack), texts(&self.telegram)].iter().all(|texts| texts[0].contains("(link)"))).await;
+        // The call still rang: it is cancelled, and nobody is called in its place.
+        let cancelled = |one: &crate::support::fakes::recorder::Record| one.text == "canceled" && one.call.path.contains("/Calls/CA");
+        until("the call is cancelled", || self.twilio.rec.accepted().iter().any(cancelled)).await;
         // All of it is over: both are green, without buttons.
         let over: Vec<Value> = ["DiskFilling", "QueueLong", "ReplicaLag"].iter().map(|name| alert(name, "warning", "resolved")).collect();
         self.report(&[over, vec![alert("NodeDown", "critical", "resolved")]].concat()).await;

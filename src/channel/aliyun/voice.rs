@@ -48,6 +48,7 @@ pub static DESCRIPTOR: Platform = Platform {
         ask: Some(Ask { first: Duration::from_secs(300), every: Duration::from_secs(60), most: Duration::from_secs(60) }),
         calls_back: false,
         within: Duration::from_secs(900),
+        cancels: false,
     }),
     example: include_str!("voice.example.yaml"),
     ..Platform::BASE

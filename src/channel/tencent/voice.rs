@@ -41,7 +41,7 @@ pub static DESCRIPTOR: Platform = Platform {
     on_ambiguous: OnAmbiguous::Never,
     pings: Pings::NEEDLESS.reaching(Reach::Mobile),
     resolved_by_default: false,
-    word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900) }),
+    word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900), cancels: false }),
     example: include_str!("voice.example.yaml"),
     ..Platform::BASE
 };

@@ -180,6 +180,25 @@ impl Line {
     }
 }
 
+/// The call is answered or over: <https://www.twilio.com/docs/api/errors/21220>
+const NOT_RINGING: &str = "21220";
+
+impl Line {
+    /// Ends a call that is queued or rings; one that was answered goes on. <https://www.twilio.com/docs/voice/api/call-resource#update-a-call-resource>
+    async fn cancel(&self, sent: &Sent<'_>) -> Result<bool, SendError> {
+        let call = self.http.post_form(kit::join(&self.url, &format!("/Calls/{}.json", sent.platform_id)), &[("Status", "canceled")]);
+        let reply = call.basic(&self.user, &self.secret).idempotent().send(sent.deadline).await?;
+        if reply.is_success() {
+            let found: Answer = kit::parse(&reply, sent.now)?;
+            return Ok(found.status == "canceled");
+        }
+        match of(&reply, sent.now) {
+            Err(error) if error.code.as_deref() != Some(NOT_RINGING) => Err(error),
+            _ => Ok(false),
+        }
+    }
+}
+
 /// `StatusCallback` is not an address that Twilio would call: <https://www.twilio.com/docs/api/errors/21609>
 const BAD_CALLBACK: &str = "21609";
 

@@ -51,6 +51,7 @@ pub static DESCRIPTOR: Platform = Platform {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
         calls_back: true,
         within: Duration::from_secs(86_400),
+        cancels: false,
     }),
     example: include_str!("sms.example.yaml"),
     ..Platform::BASE

@@ -140,6 +140,24 @@ async fn the_last_word_is_asked_for_by_its_sid() {
     assert_eq!(server.seen()[0].uri.path(), "/2010-04-01/Accounts/AC1/Calls/CA1.json");
 }
 
+#[tokio::test]
+async fn a_call_that_rings_is_cancelled_and_one_that_was_answered_goes_on() {
+    let answers = [
+        Scripted::from(r#"{"sid":"CA1","status":"canceled"}"#),
+        Scripted::new(400, r#"{"code":21220,"message":"Call is not in-progress. Cannot redirect.","status":400}"#),
+        Scripted::new(401, r#"{"code":20003,"message":"Authenticate","status":401}"#),
+    ];
+    let server = ScriptedServer::start(answers).await;
+    let voice = build::<voice::Config>(CONFIG, &server.base).unwrap().channel;
+    let (to, cx) = (to(), context());
+    let sent = crate::channel::Sent { recipient: &to[0], platform_id: "CA1", at: cx.now, now: cx.now, deadline: cx.deadline };
+    assert!(voice.cancel(&sent).await.unwrap() && !voice.cancel(&sent).await.unwrap());
+    assert_eq!(voice.cancel(&sent).await.unwrap_err().code.as_deref(), Some("20003"));
+    let seen = server.seen();
+    assert_eq!(seen[0].uri.path(), "/2010-04-01/Accounts/AC1/Calls/CA1.json");
+    assert_eq!(seen[0].body, "Status=canceled");
+}
+
 #[test]
 fn a_callback_is_believed_with_its_signature_only() {
     // The vector of Twilio's own libraries.

@@ -43,6 +43,7 @@ pub static DESCRIPTOR: Platform = Platform {
         ask: Some(Ask { first: Duration::from_secs(30), every: Duration::from_secs(15), most: Duration::from_secs(30) }),
         calls_back: true,
         within: Duration::from_secs(900),
+        cancels: true,
     }),
     example: include_str!("voice.example.yaml"),
     ..Platform::BASE
@@ -94,6 +95,10 @@ impl Channel for Driver {
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
         self.0.ask("Calls", sent).await
+    }
+
+    async fn cancel(&self, sent: &Sent<'_>) -> Result<bool, SendError> {
+        self.0.cancel(sent).await
     }
 
     fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {

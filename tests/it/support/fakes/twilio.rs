@@ -92,6 +92,7 @@ impl Platform for Twilio {
                 let form: HashMap<String, String> = call.form().into_iter().collect();
                 if resource == "Messages.json" { self.message(call, &form) } else { self.call(call, &form) }
             }
+            ("POST", one) if one.starts_with("Calls/") => self.change(call, one),
             ("GET", "Messages.json") => self.list(call, true),
             ("GET", "Calls.json") => self.list(call, false),
             ("GET", one) => {
@@ -179,6 +180,24 @@ impl Twilio {
         }
     }
 
+    /// <https://www.twilio.com/docs/voice/api/call-resource#update-a-call-resource>: `canceled` ends what is queued or rings.
+    fn change(&mut self, call: &Call, path: &str) -> Answer {
+        let sid = path.rsplit('/').next().unwrap_or("").trim_end_matches(".json");
+        let form: HashMap<String, String> = call.form().into_iter().collect();
+        let Some(place) = self.resources.iter().position(|(is_sms, one)| !is_sms && one["sid"] == sid) else {
+            return fail(404, 20404, &format!("The requested resource {} was not found", call.path));
+        };
+        if form.get("Status").map(String::as_str) != Some("canceled") {
+            return fail(400, 20001, "Status must be canceled or completed.");
+        }
+        let now = self.with_status(&self.resources[place].1);
+        if !matches!(now["status"].as_str(), Some("queued" | "initiated" | "ringing")) {
+            return fail(400, 21220, "Call is not in-progress. Cannot redirect.");
+        }
+        self.resources[place].1["status"] = json!("canceled");
+        Answer::json(200, &self.resources[place].1).accepted(200, "canceled")
+    }
+
     fn list(&self, call: &Call, messages: bool) -> Answer {
         let fits = |r: &Value| ["To", "From"].iter().all(|f| call.param(f).is_none_or(|v| r[f.to_lowercase().as_str()] == v));
         // Newest first, as Twilio lists them.
@@ -191,7 +210,7 @@ impl Twilio {
     fn with_status(&self, resource: &Value) -> Value {
         let mut resource = resource.clone();
         let to = resource["to"].as_str().unwrap_or("").to_owned();
-        if let Some(status) = self.status.get(&to) {
+        if let Some(status) = self.status.get(&to).filter(|_| resource["status"] != "canceled") {
             resource["status"] = json!(status);
             if matches!(status.as_str(), "undelivered" | "failed") {
                 let (code, why) = self.why.get(&to).cloned().unwrap_or((30005, "Unknown destination handset".to_owned()));

@@ -3,6 +3,8 @@
 //! `sent` stays final; the status is kept beside it as a receipt, and one that did not reach its person makes the fallback, in one transaction. The leader
 //! queries, a few at a time and beside the workers: no send waits for a query.
 
+mod cancel;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::channel::{Ask, Called, FinalWord, Sent};
 use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
+use self::cancel::Cancelled;
 use super::core::Shared;
 use super::engine::Engine;
 use super::evaluate::Evaluator;
@@ -46,6 +49,7 @@ fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: UnixMs) -> UnixMs {
 
 /// Queries until cancelled. One task of each node; only the leader queries.
 pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
+    let mut cancelled = Cancelled::default();
     let mut interval = tokio::time::interval(TICK_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -62,7 +66,7 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
         tokio::select! {
             // What was queried and not recorded is queried again.
             () = cancel.cancelled() => return,
-            result = tick(&engine.shared) => {
+            result = async { cancelled.tick(&engine.shared).await.and(tick(&engine.shared).await) } => {
                 if let Err(error) = result {
                     engine.shared.health.store_failed(&error);
                 }
@@ -221,6 +225,7 @@ async fn fallbacks(
             None => Some("the channel has none"),
             Some(_) if carried.over || delivery.summary.firing == 0 => Some("the alert is over"),
             Some(_) if old => Some("the alert is older than `max_age`"),
+            Some(_) if cancel::is_acked(shared, delivery.incident, &channel.name).await? => Some("somebody is on it"),
             Some((first, rest)) => {
                 if let Some(mut child) = evaluator.child(delivery, first, rest.to_vec(), false) {
                     if !child.delivery.state.is_final() {

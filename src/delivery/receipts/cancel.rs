@@ -1,0 +1,105 @@
+//! Calls that still ring for what somebody is on by now, or for what is over: they are cancelled where the vendor can.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, write};
+use crate::channel::{FinalWord, Sent};
+use crate::delivery::core::Shared;
+use crate::delivery::plan::ChannelPlan;
+use crate::model::{IncidentId, MessageId, SendError};
+use crate::store::{Incident, IncidentState, ReceiptChange, ReceiptRow, ReceiptState, StoreError};
+
+/// Receipts that are due within this are looked at: calls are asked about every 30 s.
+const AHEAD: Duration = Duration::from_secs(60);
+/// So many calls are remembered as tried.
+const MAX_TRIED: usize = 1000;
+
+/// Calls whose cancellation was asked for: no vendor is asked twice.
+#[derive(Debug, Default)]
+pub(super) struct Cancelled(HashSet<(MessageId, u16)>);
+
+impl Cancelled {
+    /// Cancels what rings for nothing.
+    pub(super) async fn tick(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        let plan = shared.plan.load_full();
+        let cancels = |channel: &ChannelPlan| matches!(channel.platform.word, FinalWord::Later(later) if later.cancels);
+        if !plan.channels.values().any(|channel| cancels(channel)) {
+            return Ok(());
+        }
+        for row in shared.store.due_receipts(shared.clock.wall() + AHEAD, MAX_PER_TICK).await? {
+            let Some(channel) = plan.channel(&row.channel).filter(|channel| cancels(channel)) else { continue };
+            let key = (row.message, row.page);
+            if self.0.contains(&key) {
+                continue;
+            }
+            let Some(why) = needless(shared, &row).await? else { continue };
+            if self.0.len() >= MAX_TRIED {
+                self.0.clear();
+            }
+            self.0.insert(key);
+            let to = row.recipient.masked();
+            match cancel(shared, channel, &row).await {
+                Ok(true) => {
+                    let change = ReceiptChange::Final {
+                        state: ReceiptState::Undelivered,
+                        code: Some("canceled".into()),
+                        detail: format!("cancelled while it rang: {why}"),
+                    };
+                    if write(shared, &row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
+                        count(shared, &row, ReceiptState::Undelivered);
+                        tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call that still rang was cancelled");
+                    }
+                }
+                Ok(false) => {
+                    tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call was to be cancelled, and rang no more")
+                }
+                Err(error) => {
+                    tracing::warn!(channel = %channel.name, message_id = %row.message, to, why, %error, "a call could not be cancelled; it rings on");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn cancel(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<bool, SendError> {
+    let now = shared.clock.now();
+    let deadline = now.mono + QUERY_TIMEOUT;
+    let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: row.sent_at.timestamp(), now: now.wall.timestamp(), deadline };
+    channel.driver.cancel(&sent).await
+}
+
+/// Why nobody needs to hear a message any more; `None` while somebody does.
+async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option<String>, StoreError> {
+    let carried = shared.store.sent_deliveries(row.message).await?;
+    let mut ids: Vec<IncidentId> = Vec::new();
+    for one in &carried {
+        match one.delivery.incident {
+            // It says that something is over: that is what it is for.
+            _ if one.delivery.summary.firing == 0 => return Ok(None),
+            Some(id) => ids.push(id),
+            None if one.over => {}
+            None => return Ok(None),
+        }
+    }
+    ids.dedup();
+    let found = shared.store.incidents(&ids, &row.channel).await?;
+    if carried.is_empty() || found.iter().any(|(incident, _)| rings(incident)) {
+        return Ok(None);
+    }
+    let names = found.iter().filter(|(incident, _)| incident.state.is_open()).flat_map(|(incident, _)| &incident.acks.list);
+    let names: Vec<&str> = names.map(|ack| ack.by.name.as_str()).collect();
+    Ok(Some(if names.is_empty() { "it is over".to_owned() } else { format!("acked by {}", names.join(", ")) }))
+}
+
+fn rings(incident: &Incident) -> bool {
+    matches!(incident.state, IncidentState::Firing | IncidentState::Stale)
+}
+
+/// Whether somebody is on all that fires of an incident.
+pub(super) async fn is_acked(shared: &Shared, incident: Option<IncidentId>, channel: &str) -> Result<bool, StoreError> {
+    let Some(id) = incident else { return Ok(false) };
+    let found = shared.store.incidents(&[id], channel).await?;
+    Ok(found.iter().any(|(incident, _)| matches!(incident.state, IncidentState::Acked | IncidentState::Snoozed)))
+}
