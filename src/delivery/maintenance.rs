@@ -58,6 +58,10 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 {
                     engine.shared.health.store_failed(&error);
                 }
+                // By itself: whatever else fails, snoozes end.
+                if let Err(error) = wake_incidents(engine).await {
+                    engine.shared.health.store_failed(&error);
+                }
                 if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
                     engine.shared.health.store_failed(&error);
                 }
@@ -164,6 +168,15 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     purge(engine, &plan, now, stats.bytes).await
 }
 
+/// Ends the acks and snoozes whose time has come.
+async fn wake_incidents(engine: &Engine) -> Result<(), StoreError> {
+    if engine.shared.is_leader() {
+        let rings = engine.shared.store.wake_incidents(engine.shared.clock.wall(), INCIDENT_BATCH).await?;
+        engine.shared.notify_new(&rings);
+    }
+    Ok(())
+}
+
 /// Ends incidents of which nothing is reported any more, and abandons messages that could not be brought up to date for long.
 async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), StoreError> {
     let store = &engine.shared.store;
@@ -171,8 +184,6 @@ async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), 
     if stale > 0 {
         tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
     }
-    let rings = store.wake_incidents(now, INCIDENT_BATCH).await?;
-    engine.shared.notify_new(&rings);
     let left = store.give_up_edits(now - GIVE_UP_AFTER, now).await?;
     for _ in 0..left {
         engine.shared.telemetry.metrics.edited("given_up");

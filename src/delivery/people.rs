@@ -84,6 +84,12 @@ impl People {
         self.0.values().find(is_it)
     }
 
+    /// The person whose mail address or mobile number this is.
+    pub fn of_recipient(&self, recipient: &Recipient) -> Option<&Person> {
+        let is = |address: &Option<String>| address.as_deref().is_some_and(|address| *recipient == Recipient::new(address));
+        self.0.values().find(|person| is(&person.email) || is(&person.mobile))
+    }
+
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(|name| &**name)

@@ -13,11 +13,12 @@ use subtle::ConstantTimeEq;
 use super::core::Shared;
 use super::engine::Engine;
 use super::links;
-use super::people::Why;
+use super::people::{PersonName, Why};
 use super::plan::{ChannelPlan, Plan};
+use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presses};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, UnixMs, Verb};
-use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, DeliveryFilter, PressKey, ShownIn, StoreError, StoredMessage};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, UnixMs, Verb};
+use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, DeliveryFilter, Incident, PressKey, ShownIn, StoreError, StoredMessage};
 use crate::template::humanize;
 
 /// Within this a press is answered; platforms wait three seconds.
@@ -60,6 +61,24 @@ impl Engine {
     /// What of which incidents a message shows; `version` is what it shows of its only one, 0 when that is not known.
     pub async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
         self.shared.shown_in(message, version).await
+    }
+
+    /// These incidents as they are now.
+    pub async fn incidents_in(&self, on: &[ActOn], channel: &str) -> Result<Vec<Incident>, StoreError> {
+        let ids: Vec<IncidentId> = on.iter().map(|on| on.incident).collect();
+        Ok(self.shared.store.incidents(&ids, channel).await?.into_iter().map(|(incident, _)| incident).collect())
+    }
+
+    /// Whether the act link of a channel's message works, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.
+    pub fn may_act_by_link(&self, channel: &str, person: Option<&Recipient>) -> Result<Option<PersonName>, Why> {
+        let plan = self.shared.plan.load();
+        let known = person.and_then(|person| plan.people.people.of_recipient(person)).map(|person| person.name.clone());
+        match (plan.channel(channel).map(|channel| channel.content.actions.ack), known) {
+            (Some(Who::Anyone), known) => Ok(known),
+            (Some(Who::Known), Some(known)) => Ok(Some(known)),
+            (Some(Who::Known), None) => Err(Why::Unknown),
+            (None | Some(Who::Nobody), _) => Err(Why::Nobody),
+        }
     }
 
     /// Takes the presses of buttons of a platform's channels: the button names the message, and the message its channel. `asked` is the channel whose
@@ -197,19 +216,18 @@ impl PlatformPresses {
 #[async_trait]
 impl Presses for PlatformPresses {
     async fn press(&self, press: Press) -> PressAnswer {
-        let failed = || {
-            let zh = self.language(&self.shared.plan.load()) == Language::Zh;
-            let text =
-                if zh { "未生效：存储暂不可用，请重试。" } else { "Not done: the store is not available. Press again in a moment." };
-            PressAnswer { text: text.into(), done: false }
-        };
+        let zh = self.language(&self.shared.plan.load()) == Language::Zh;
+        let failed = |en: &str, zh_text: &str| PressAnswer { text: if zh { zh_text } else { en }.into(), done: false };
         match tokio::time::timeout(PATIENCE, self.take(press)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 self.shared.health.store_failed(&error);
-                failed()
+                failed("Not done: the store is not available. Press again in a moment.", "未生效：存储暂不可用，请重试。")
             }
-            Err(_) => failed(),
+            // What the store has begun it may still do.
+            Err(_) => {
+                failed("No answer from the store yet: look at the message in a moment, or press again.", "存储暂无响应：请稍后查看消息，或再次点击。")
+            }
         }
     }
 }
@@ -265,6 +283,9 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
     if more > 0 {
         parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
     }
-    let text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
+    let mut text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
+    if acted.repeated {
+        text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
+    }
     PressAnswer { text: text.chars().take(MAX_ID).collect(), done }
 }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::copies::Requeued;
 use super::step_changes;
 use super::{
-    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, EscalationStep, Fallback, Incident, Mode, NewDelivery, STEP_LANE_PREFIX, ShownIn,
-    State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
+    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, EscalationStep, Fallback, INTERVAL_MUTE_PREFIX, Incident, Mode, NewDelivery, Ring,
+    STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
 
-/// Deliveries of an incident, the newest first, among which those are looked for by which its channels ring.
+/// Deliveries of one event and incident, the newest first, among which those are looked for by which its channels ring.
 pub(super) const MAX_CANDIDATES: i64 = 500;
 /// Presses that one step of purging removes.
 pub(super) const PRESS_BATCH: i64 = 1000;
@@ -42,6 +42,16 @@ pub(super) fn same_alerts(of: &Incident, meant: Option<&HashSet<u64>>, other: &I
     same.map(|alert| alert.fingerprint).collect()
 }
 
+/// Of open incidents, those in which an alert is that is in one of the named ones, too.
+pub(super) fn shares(all: &[&Incident], named: &[i64]) -> Vec<i64> {
+    let is_named = |incident: &Incident| named.contains(&incident.id.0);
+    let key = |alert: &super::IncidentAlert| (alert.fingerprint, alert.start);
+    let open = |incident: &Incident| incident.alerts.iter().filter(|alert| alert.state != AlertState::Resolved).map(key).collect::<Vec<_>>();
+    let meant: HashSet<_> = all.iter().filter(|incident| is_named(incident)).flat_map(|incident| open(incident)).collect();
+    let others = all.iter().filter(|incident| !is_named(incident) && incident.state.is_open());
+    others.filter(|incident| open(incident).iter().any(|alert| meant.contains(alert))).map(|incident| incident.id.0).collect()
+}
+
 /// Whether what somebody does holds for the same alerts in other incidents, too.
 pub(super) fn spreads(verb: Verb) -> bool {
     matches!(verb, Verb::Ack | Verb::Snooze | Verb::Unack)
@@ -52,35 +62,43 @@ pub(super) fn is_told(result: &ActResult) -> bool {
     matches!(result, ActResult::Acked { .. } | ActResult::Unacked)
 }
 
-/// A delivery by which a channel may ring.
-pub(super) struct Candidate {
-    pub(super) id: DeliveryId,
-    pub(super) event: EventId,
-    pub(super) lane: i64,
-    pub(super) channel: String,
+/// The events that reported last what a ring is about, each with the places of those alerts in it.
+pub(super) fn events_of(incident: &Incident, ring: &Ring) -> BTreeMap<EventId, HashSet<u32>> {
+    let mut found: BTreeMap<EventId, HashSet<u32>> = BTreeMap::new();
+    for alert in incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing && ring.about.contains(&alert.fingerprint)) {
+        found.entry(alert.event).or_default().insert(alert.index);
+    }
+    found
 }
 
-/// Of candidates, the newest first, the one of each lane whose event reported something that still fires, on channels that know the incident.
-pub(super) fn to_ring(incident: &Incident, anchors: &[Anchor], candidates: Vec<Candidate>) -> Vec<DeliveryId> {
-    let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
-    let events: HashSet<EventId> = firing.map(|alert| alert.event).collect();
-    let knows = |channel: &str| anchors.iter().any(|anchor| anchor.channel == channel);
-    let mut of_lane: BTreeMap<i64, DeliveryId> = BTreeMap::new();
-    for candidate in candidates.into_iter().filter(|candidate| events.contains(&candidate.event) && knows(&candidate.channel)) {
-        of_lane.entry(candidate.lane).or_insert(candidate.id);
+/// Of deliveries, those by which channels that know the incident ring: they carry what it is about. Of copies of one, the newest; none of what a mute
+/// dropped.
+pub(super) fn to_ring<'a>(events: &BTreeMap<EventId, HashSet<u32>>, anchors: &[Anchor], of: impl Iterator<Item = &'a Requeued>) -> Vec<&'a Requeued> {
+    let is_about = |old: &Requeued| events.get(&old.row.event).is_some_and(|places| old.target.alerts.iter().any(|place| places.contains(place)));
+    let knows = |old: &Requeued| anchors.iter().any(|anchor| anchor.channel == old.row.channel);
+    let is_muted =
+        |old: &Requeued| old.row.state == State::Skipped && old.row.reason.as_deref().is_some_and(|why| why.starts_with(INTERVAL_MUTE_PREFIX));
+    let mut newest: BTreeMap<(i64, &str, Vec<u32>), &Requeued> = BTreeMap::new();
+    for old in of.filter(|old| old.target.step.is_none() && is_about(old) && knows(old) && !is_muted(old)) {
+        let mut alerts = old.target.alerts.clone();
+        alerts.sort_unstable();
+        let known = newest.entry((old.lane, &old.row.channel, alerts)).or_insert(old);
+        if known.row.id < old.row.id {
+            *known = old;
+        }
     }
-    of_lane.into_values().collect()
+    newest.into_values().collect()
 }
 
 /// The delivery by which a channel rings once more about an incident.
+///
+/// What a mute holds back it holds back once more.
 pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs) -> NewDelivery {
-    NewDelivery {
-        mode: Mode::Queued,
-        state: State::Waiting,
-        reason: Some(why.to_owned()),
-        incident: Some(incident).into(),
-        ..old.replacement(None, now)
+    let new = NewDelivery { mode: Mode::Queued, incident: Some(incident).into(), ..old.replacement(None, now) };
+    if old.row.state == State::Deferred {
+        return NewDelivery { state: State::Deferred, due_at: old.row.due_at, reason: old.row.reason.clone(), ..new };
     }
+    NewDelivery { state: State::Waiting, reason: Some(why.to_owned()), ..new }
 }
 
 /// What becomes of the steps of an incident on which somebody acted: what waits of them ends with an ack of all that fires, with the incident, and when

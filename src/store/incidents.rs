@@ -5,7 +5,9 @@
 use std::collections::HashSet;
 
 use super::rows::{StoredRow, columns};
-use super::{Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, TimelineKind, TimelineRow, read_incident_alerts, read_notified};
+use super::{
+    Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, Rang, TimelineKind, TimelineRow, read_incident_alerts, read_notified,
+};
 use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex};
 
 /// Firing alerts of a report by which an open incident of another group key is looked for.
@@ -129,7 +131,7 @@ columns! {
 }
 columns! {
     /// The columns of an anchor `a`, for [`anchor`].
-    ANCHOR, anchor_at, "a.": incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, shown, edited, next_edit_at, edits, failures,
+    ANCHOR, anchor_at, "a.": incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, rang_version, shown, edited, next_edit_at, edits, failures,
         reposts, reposted_at
 }
 columns! {
@@ -170,7 +172,7 @@ pub(super) fn anchor<R: StoredRow>(row: &R) -> Result<Anchor, R::Error> {
         ids: row.optional_text(at::ids)?.map(PlatformIds::from_stored).unwrap_or_default(),
         notified: read_notified(row.bytes(at::notified)?),
         notified_at: row.time(at::notified_at)?,
-        rang_at: row.time(at::rang_at)?,
+        rang: Rang { at: row.time(at::rang_at)?, version: row.int(at::rang_version)? },
         shown: row.int(at::shown)?,
         edited: row.flag(at::edited)?,
         next_edit_at: row.time(at::next_edit_at)?,
@@ -211,6 +213,7 @@ mod tests {
             alerts: alerts.collect(),
             whole: true,
             all_resolved: false,
+            left_out: false,
             opens: true,
             reopen_within: 10 * MIN,
             closed_for: 60 * MIN,

@@ -254,7 +254,7 @@ fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, mo
             },
             shown: None,
             edited: true,
-            rang: false,
+            rang: None,
         })
         .collect()
 }

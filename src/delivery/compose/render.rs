@@ -138,7 +138,9 @@ impl Renderer<'_> {
             facts.thread = crate::model::hash_hex(&thread);
         }
         if first {
-            facts.incident.buttons = self.buttons(facts.incident.version);
+            // A message that leaves something out says nothing of which version it shows: what had begun when it was formed is meant.
+            let complete = self.draft.notification.single().is_some_and(|incident| incident.complete);
+            facts.incident.buttons = self.buttons(if complete { facts.incident.version } else { 0 });
         }
         facts
     }
@@ -189,7 +191,8 @@ impl Renderer<'_> {
 
     /// Whether its readers act on its page: something of it goes on, and it has no buttons.
     fn acts(&self) -> bool {
-        self.draft.notification.incidents.iter().any(|incident| incident.state.is_open()) && self.draft.channel.driver.press_way().is_none()
+        let may = self.draft.channel.content.actions.ack != Who::Nobody;
+        may && self.draft.notification.incidents.iter().any(|incident| incident.state.is_open()) && self.draft.channel.driver.press_way().is_none()
     }
 
     pub(super) fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {

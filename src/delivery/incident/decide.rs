@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::channel::{Living, LivingMode};
 use crate::model::{Form, Recipient, UnixMs};
-use crate::store::{AlertState, Anchor, Incident, NotifiedAlert};
+use crate::store::{AlertState, Anchor, Incident, NotifiedAlert, Rang};
 
 /// What the deliveries of a lane say of its alerts: of each the newest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Known {
     /// Its alerts.
     pub alerts: Vec<NotifiedAlert>,
     /// When it rang last.
-    pub rang_at: UnixMs,
+    pub rang: Rang,
     /// When it was notified first; `None` when it was not.
     pub first_at: Option<UnixMs>,
 }
@@ -48,7 +48,7 @@ impl Known {
         }
         Self {
             alerts,
-            rang_at: anchors.iter().map(|anchor| anchor.rang_at).min().unwrap_or_default(),
+            rang: anchors.iter().map(|anchor| anchor.rang).min_by_key(|rang| (rang.version, rang.at)).unwrap_or_default(),
             first_at: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
     }
@@ -96,9 +96,9 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
     // The ack ended, or its owner is reminded: that rings once.
-    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.at > notified.rang_at);
-    let reminded = incident.acks.list.iter().filter_map(|ack| ack.reminded_at).any(|at| at > notified.rang_at);
-    let again = unacked || now.since(notified.rang_at) >= repeat;
+    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > notified.rang.version);
+    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > notified.rang.version);
+    let again = unacked || now.since(notified.rang.at) >= repeat;
     let news = news(said, incident, notified);
     if let Some(rank) = said.fires.iter().filter(|(fingerprint, _)| news.contains(fingerprint)).map(|(_, rank)| *rank).min() {
         let fires = |one: &&NotifiedAlert| now_of.get(&one.fingerprint).is_some_and(|alert| alert.state == AlertState::Firing);
@@ -120,7 +120,8 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
         return Moment::Nothing;
     }
     let is_open = incident.state.is_open();
-    let all_acked = said.fires.iter().all(|(fingerprint, _)| incident.is_acked(*fingerprint));
+    // What the sender left out nobody has seen, and nobody is on.
+    let all_acked = !incident.acks.left_out && said.fires.iter().all(|(fingerprint, _)| incident.is_acked(*fingerprint));
     if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { Moment::Nothing }
 }
 
@@ -226,10 +227,24 @@ mod tests {
             version: *version,
             over: *over,
         };
-        Known { alerts: alerts.iter().map(one).collect(), rang_at: T0, first_at: Some(T0) }
+        Known { alerts: alerts.iter().map(one).collect(), rang: Rang { at: T0, version: 1 }, first_at: Some(T0) }
     }
 
     use AlertState::{Firing, Resolved, Unreported};
+
+    /// What counts is what the message that rang last knew of, not when it was confirmed.
+    #[test]
+    fn the_end_of_an_ack_rings_until_a_message_rang_that_knew_of_it() {
+        let mut one = incident(&[(1, 2, Firing, 1)]);
+        let why = crate::store::UnackReason::By { name: "anna".into() };
+        one.acks.unacked = Some(crate::store::Unacked { at: T0, version: 3, why });
+        let known = |version| Known { rang: Rang { at: T0 + 50_000, version }, ..notified(&[(1, 2, 1, false)]) };
+        let moment = |one: &Incident, version| decide(&said(&[(1, 2)], &[]), one, &known(version), Duration::from_secs(3600), T0 + 60_000);
+        assert_eq!((moment(&one, 2), moment(&one, 3)), (Moment::Again, Moment::Nothing));
+        one.acks.left_out = true;
+        let late = decide(&said(&[(1, 2)], &[]), &one, &known(3), Duration::from_secs(3600), T0 + 9_000_000);
+        assert_eq!(late, Moment::Again, "what the sender leaves out goes on ringing");
+    }
 
     #[test]
     fn what_a_channel_knows_decides_what_is_news() {

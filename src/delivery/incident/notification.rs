@@ -180,7 +180,7 @@ impl Notification {
                     shown: ids.is_some().then_some(if incident.complete { incident.version } else { 0 }),
                     edited: self.edited && ids.is_some(),
                     ids,
-                    rang: self.mentions,
+                    rang: self.mentions.then_some(incident.version),
                 });
             }
         }

@@ -78,6 +78,7 @@ impl Gathered {
             alerts: self.alerts.iter().zip(&shown).map(reported).collect(),
             whole: event.is_whole(),
             all_resolved: event.status == Status::Resolved && event.reason == crate::model::ALL_RESOLVED,
+            left_out: event.truncated > 0 && event.status == Status::Firing,
             opens: self.opens,
             reopen_within: plan.incidents.reopen_within.as_millis() as i64,
             closed_for: plan.incidents.stale_after.as_millis() as i64,

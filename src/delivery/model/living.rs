@@ -233,8 +233,8 @@ impl Story {
         let (_, details) = self.quiet(store, clock).await;
         for detail in details.iter().filter(|detail| detail.incident.state == IncidentState::Firing) {
             let Some(unacked) = &detail.incident.acks.unacked else { continue };
-            let rang = detail.anchors.iter().map(|anchor| anchor.rang_at).max().expect("its channel was notified");
-            assert!(rang >= unacked.at, "the end of an ack did not ring: {detail:#?}");
+            let rang = detail.anchors.iter().map(|anchor| anchor.rang.version).max().expect("its channel was notified");
+            assert!(rang >= unacked.version, "the end of an ack did not ring: {detail:#?}");
         }
     }
 

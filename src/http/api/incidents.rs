@@ -195,7 +195,7 @@ fn message(anchor: Anchor) -> IncidentMessage {
         message: anchor.message,
         platform_ids: anchor.ids,
         notified_at: anchor.notified_at,
-        rang_at: anchor.rang_at,
+        rang_at: anchor.rang.at,
         edited: anchor.edited,
         shown: anchor.shown,
         edits: anchor.edits,

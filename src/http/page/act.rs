@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::words::{filled, word};
 use super::{build, html_under, language, now, render};
 use crate::delivery::press::{Deed, answer};
+use crate::delivery::{PersonName, Why};
 use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
@@ -38,6 +39,8 @@ struct Acting {
     incidents: Vec<Incident>,
     /// Whom the link was sent to, where that is one person.
     person: Option<Recipient>,
+    /// Whether its reader may do anything, and who that is, where the configuration knows.
+    may: Result<Option<PersonName>, Why>,
 }
 
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Result<Acting, HttpError> {
@@ -46,16 +49,14 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Resul
     let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
     let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
     let on = app.engine.shown_in(&message, version).await?;
-    let mut incidents = Vec::new();
-    for one in &on {
-        incidents.extend(app.engine.query().get_incident(one.incident).await?.map(|detail| detail.incident));
-    }
+    let incidents = app.engine.incidents_in(&on, &message.channel).await?;
     // A room is many people; a mail, a text message and a call are for one.
     let personal = message.platform == "email" || message.platform.ends_with("_sms") || message.platform.ends_with("_voice");
     let mut recipients: Vec<Recipient> = message.cells.iter().map(|cell| cell.recipient.clone()).collect();
     recipients.dedup();
     let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
-    Ok(Acting { message, language, on, incidents, person })
+    let may = app.engine.may_act_by_link(&message.channel, person.as_ref());
+    Ok(Acting { message, language, on, incidents, person, may })
 }
 
 /// Shows a message to anybody who has its act link.
@@ -75,8 +76,19 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     let form = Form::read(&held.bytes);
     let acting = find(&app, &code, &parts.headers, form.version).await?;
     let (language, plan) = (acting.language, app.engine.plan());
+    let Ok(known) = acting.may.clone() else {
+        let told = page(&app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
+        return Ok((StatusCode::FORBIDDEN, told).into_response());
+    };
+    if form.nonce.is_empty() {
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, "`nonce` is missing; send the form of the page"));
+    }
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
     let by = match &acting.person {
+        _ if known.is_some() => {
+            let name = known.map(|name| name.to_string()).unwrap_or_default();
+            Actor { id: format!("person:{name}"), name, via: "link".into() }
+        }
         Some(person) => {
             let who = person.masked();
             Actor {
@@ -149,7 +161,7 @@ fn state(incident: &Incident, language: Language) -> String {
 fn form(acting: &Acting, name: &str) -> Value {
     let language = acting.language;
     let open: Vec<&Incident> = acting.incidents.iter().filter(|incident| incident.state.is_open()).collect();
-    if open.is_empty() {
+    if open.is_empty() || acting.may.is_err() {
         return Value::Null;
     }
     let acked = open.iter().all(|incident| incident.state != IncidentState::Firing);

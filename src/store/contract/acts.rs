@@ -1,7 +1,7 @@
 //! Contract of acts: what people and times do to incidents, once each, and by which deliveries channels ring.
 
 use super::fixtures::*;
-use crate::model::{IncidentId, UnixMs, Verb};
+use crate::model::{DeliveryId, IncidentId, UnixMs, Verb};
 use crate::store::*;
 
 const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN };
@@ -102,6 +102,39 @@ pub async fn every_unack_rings(store: S) {
     assert_eq!((&none.results[..], none.rings.len()), (&[(id, ActResult::NotAcked)][..], 0));
     use TimelineKind::{Acked, Reminded, Snoozed, Unacked};
     assert_eq!(kinds(&store, id).await, [Snoozed, Unacked, Acked, Reminded, Acked, Reminded, Unacked, Acked, Unacked]);
+}
+
+pub async fn a_ring_carries_what_it_is_about(store: S) {
+    let fence = fence(&store).await;
+    let d = notified(&store, &fence, "a", &[(1, true), (2, true)]).await;
+    let id = d.incident.unwrap();
+    store.act(act(Verb::Snooze, "alice", "1", &[id], T0)).await.unwrap();
+    // One of them ends. Its channel is not sent that: the delivery that says so is the newest, and skipped.
+    let mut event = reporting(report("a", &[(1, true), (2, false)]), T0 + MIN);
+    let first = event.deliveries[0].clone();
+    let over = Summary { title: "the end".into(), firing: 0, resolved: 1 };
+    let target = Target { alerts: vec![1], ..first.target.clone() };
+    let reason = Some("`send_resolved: false`".into());
+    event.deliveries.push(NewDelivery { id: DeliveryId::new(), state: State::Skipped, summary: over, target, reason, ..first });
+    store.accept(event).await.unwrap();
+    for (press, minutes) in [("2", 30), ("3", 90), ("4", 150)] {
+        // However often it is snoozed: one ring each, of what fires.
+        let rings = store.wake_incidents(T0 + minutes * MIN, 9).await.unwrap();
+        assert_eq!(rings.len(), 1, "{minutes}");
+        let ring = row(&store, rings[0].id).await;
+        assert_eq!((ring.title.as_str(), ring.state, ring.firing), ("Disk full", State::Waiting, 1));
+        store.act(act(Verb::Snooze, "alice", press, &[id], T0 + (minutes + 30) * MIN)).await.unwrap();
+    }
+    // What a mute holds back is held back once more.
+    let muted = NewDelivery { state: State::Deferred, due_at: T0 + 999 * MIN, ..reporting(report("b", &[(3, true)]), T0).deliveries.remove(0) };
+    let deferred = store.accept(NewEvent { deliveries: vec![muted], ..reporting(report("b", &[(3, true)]), T0) }).await.unwrap().deliveries.remove(0);
+    let other = deferred.incident.unwrap();
+    let known = AnchorUpdate { notified: Vec::new(), ..anchored(other, 0) };
+    store.record_outcome(OutcomeBatch { anchors: vec![known], now: T0, ..settlement(&fence) }).await.unwrap();
+    store.act(act(Verb::Snooze, "alice", "5", &[other], T0)).await.unwrap();
+    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap();
+    assert_eq!(rings.iter().map(|ring| ring.state).collect::<Vec<_>>(), [State::Deferred]);
+    assert_eq!(row(&store, rings[0].id).await.due_at, T0 + 999 * MIN);
 }
 
 pub async fn something_more_severe_ends_an_ack(store: S) {

@@ -64,11 +64,11 @@ pub async fn what_was_notified_commits_with_the_outcome(store: S) {
         (made.channel.as_str(), made.recipient.expose(), made.message, &made.ids),
         ("ops", "room", single.id, &PlatformIds::one("ts", "v1".to_owned()))
     );
-    assert_eq!((&made.notified, made.notified_at, made.rang_at, made.shown, made.edited), (&update.notified, T0 + 7, T0 + 7, 1, true));
+    assert_eq!((&made.notified, made.notified_at, made.rang.at, made.shown, made.edited), (&update.notified, T0 + 7, T0 + 7, 1, true));
     assert_eq!((made.next_edit_at, made.edits, made.failures, made.reposts, made.reposted_at), (UnixMs(0), 0, 0, 0, UnixMs(0)));
     // A reply adds what it names; the anchor stays where it is.
     let notified = vec![NotifiedAlert { fingerprint: 2, rank: 0, version: 2, over: false }];
-    let reply = AnchorUpdate { ids: None, notified, shown: None, edited: false, rang: false, ..anchored(id, 2) };
+    let reply = AnchorUpdate { ids: None, notified, shown: None, edited: false, rang: None, ..anchored(id, 2) };
     confirm(&store, &fence, vec![reply.clone(), reply], T0 + 9).await;
     let replied = anchor(&store, id).await;
     let expected = [(1, 1, 1), (2, 0, 2)];

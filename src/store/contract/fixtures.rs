@@ -214,6 +214,7 @@ pub fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
         alerts: alerts.iter().enumerate().map(reported).collect(),
         whole: true,
         all_resolved: false,
+        left_out: false,
         opens: true,
         reopen_within: 10 * MIN,
         closed_for: 9 * 3_600_000,
@@ -247,7 +248,7 @@ pub fn anchored(incident: IncidentId, shown: i64) -> AnchorUpdate {
         notified: vec![NotifiedAlert { fingerprint: 1, rank: 1, version: shown, over: false }],
         shown: Some(shown),
         edited: true,
-        rang: true,
+        rang: Some(shown),
     }
 }
 

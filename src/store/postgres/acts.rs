@@ -17,7 +17,8 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, UnixMs};
 use crate::store::acts::{
-    Acting, Candidate, MAX_CANDIDATES, PRESS_BATCH, read_outcome, ring, spreads, step_again, steps_again, stopped_steps, to_ring, write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, events_of, read_outcome, ring, shares, spreads, step_again, steps_again, stopped_steps, to_ring,
+    write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
@@ -34,12 +35,13 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
         return Ok(Acted { repeated: true, results, ..Acted::default() });
     }
     let named: Vec<i64> = act.on.iter().map(|on| on.incident.0).collect();
-    let sql = format!(
-        "SELECT {INCIDENT} FROM incident i WHERE i.id = ANY ($1)
-             OR ($2 AND i.ended_at IS NULL AND i.source IN (SELECT n.source FROM incident n WHERE n.id = ANY ($1))) ORDER BY i.key, i.id FOR UPDATE"
-    );
+    let mut meant = named.clone();
+    if spreads(act.verb) {
+        meant.extend(sharing(tx, &named).await?);
+    }
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ANY ($1) ORDER BY i.key, i.id FOR UPDATE");
     let mut known = BTreeMap::new();
-    for row in &tx.query(&sql, &[&named, &spreads(act.verb)]).await? {
+    for row in &tx.query(&sql, &[&meant]).await? {
         let incident: Incident = incident(row, 0)?;
         known.insert(incident.id, incident);
     }
@@ -52,6 +54,19 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
     Ok(Acted { repeated: false, results, rings, ended_steps })
+}
+
+/// Other open incidents that may hold the same alerts, read without a lock: what an act does to them is decided once they are locked.
+async fn sharing(tx: &Tx, named: &Vec<i64>) -> Result<Vec<i64>, DbError> {
+    let sql = format!(
+        "SELECT {INCIDENT} FROM incident i WHERE i.id = ANY ($1)
+             OR (i.ended_at IS NULL AND i.source IN (SELECT n.source FROM incident n WHERE n.id = ANY ($1)))"
+    );
+    let mut all: Vec<Incident> = Vec::new();
+    for row in &tx.query(&sql, &[named]).await? {
+        all.push(incident(row, 0)?);
+    }
+    Ok(shares(&all.iter().collect::<Vec<_>>(), named))
 }
 
 fn clean(text: &str) -> String {
@@ -70,9 +85,13 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
     let mut changed = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut incident: Incident = incident(row, 0)?;
-        // Of what is over nothing is due any more.
-        let answered = incident.wake(now).unwrap_or(Answered { rows: Vec::new(), rings: None });
-        changed.push((incident, answered));
+        match incident.wake(now) {
+            Some(answered) => changed.push((incident, answered)),
+            // Nothing is due any more.
+            None => {
+                tx.execute("UPDATE incident SET wake_at = $2 WHERE id = $1", &[&incident.id.0, &incident.wake_at()]).await?;
+            }
+        }
     }
     Ok(write(tx, &changed, now).await?.0)
 }
@@ -105,40 +124,42 @@ async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result
     let rows: Vec<_> = changed.iter().flat_map(|(incident, answered)| answered.rows.iter().map(|row| (incident.id, row))).collect();
     timeline::add(tx, &rows).await?;
     let ended = stop_steps(tx, changed, now).await?;
-    let mut new: Vec<(EventId, PreparedDelivery)> = Vec::new();
-    for (incident, answered) in changed {
-        if let Some(why) = &answered.rings {
-            new.extend(rings(tx, incident, why, now).await?);
-        }
-        new.extend(begin_again(tx, incident, answered, now).await?);
-    }
+    let new = copies(tx, changed, now).await?;
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
     lock_lanes(tx, &Vec::new(), &Vec::new(), &arrivals).await?;
     Ok((append(tx, &arrivals).await?, ended))
 }
 
-async fn rings(tx: &Tx, incident: &Incident, why: &str, now: UnixMs) -> Result<Vec<(EventId, PreparedDelivery)>, DbError> {
-    let sql = "SELECT d.id, d.event_id, d.lane_id, d.channel FROM delivery d WHERE d.incident = $1 AND d.mode = 'queued' AND d.escalation IS NULL
-         ORDER BY d.id DESC LIMIT $2";
-    let rows = tx.query(sql, &[&incident.id.0, &MAX_CANDIDATES]).await?;
-    let candidate = |row| Ok(Candidate { id: DeliveryId(get(row, 0)?), event: EventId(get(row, 1)?), lane: get(row, 2)?, channel: get(row, 3)? });
-    let candidates = rows.iter().map(candidate).collect::<Result<Vec<_>, DbError>>()?;
-    let ids: Vec<Uuid> = to_ring(incident, &anchors::all(tx, incident.id).await?, candidates).into_iter().map(|id| id.0).collect();
-    let olds = olds(tx, &ids).await?;
-    let mut new = Vec::with_capacity(olds.len());
-    for old in olds.values() {
-        new.push((old.row.event, PreparedDelivery::new(ring(old, incident.id, why, now), TextRule::NoNul)?));
+/// The deliveries by which channels ring, and the steps of escalations that begin again. What they are made of is locked at once, in one order.
+async fn copies(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<(EventId, PreparedDelivery)>, DbError> {
+    let mut found = Vec::with_capacity(changed.len());
+    for (incident, answered) in changed {
+        let events = answered.rings.as_ref().map(|about| events_of(incident, about)).unwrap_or_default();
+        let mut rings: Vec<Uuid> = Vec::new();
+        for event in events.keys() {
+            let sql = "SELECT d.id FROM delivery d WHERE d.event_id = $1 AND d.incident = $2 AND d.mode = 'queued' AND d.escalation IS NULL
+                 ORDER BY d.id DESC LIMIT $3";
+            for row in &tx.query(sql, &[&event.0, &incident.id.0, &MAX_CANDIDATES]).await? {
+                rings.push(get(row, 0)?);
+            }
+        }
+        let steps: Vec<Uuid> = steps_again(incident, answered, &guard::of(tx, incident.id).await?).into_iter().map(|id| id.0).collect();
+        found.push((events, rings, steps));
     }
-    Ok(new)
-}
-
-async fn begin_again(tx: &Tx, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<(EventId, PreparedDelivery)>, DbError> {
-    let ids: Vec<Uuid> = steps_again(incident, answered, &guard::of(tx, incident.id).await?).into_iter().map(|id| id.0).collect();
+    let ids: Vec<Uuid> = found.iter().flat_map(|(_, rings, steps)| rings.iter().chain(steps)).copied().collect();
     let olds = olds(tx, &ids).await?;
-    let mut new = Vec::with_capacity(olds.len());
-    for old in olds.values() {
-        if let Some(step) = step_again(old, now) {
-            new.push((old.row.event, PreparedDelivery::new(step, TextRule::NoNul)?));
+    let of = |ids: &[Uuid]| ids.iter().filter_map(|id| olds.get(&DeliveryId(*id))).collect::<Vec<_>>();
+    let mut new = Vec::new();
+    for ((incident, answered), (events, rings, steps)) in changed.iter().zip(&found) {
+        if let Some(about) = &answered.rings {
+            for old in to_ring(events, &anchors::all(tx, incident.id).await?, of(rings).into_iter()) {
+                new.push((old.row.event, PreparedDelivery::new(ring(old, incident.id, &about.why, now), TextRule::NoNul)?));
+            }
+        }
+        for old in of(steps) {
+            if let Some(step) = step_again(old, now) {
+                new.push((old.row.event, PreparedDelivery::new(step, TextRule::NoNul)?));
+            }
         }
     }
     Ok(new)

@@ -85,7 +85,8 @@ pub(super) async fn write(tx: &Tx, anchors: &[(Anchor, i64)]) -> Result<(), DbEr
         .with("ids", each().map(|a| a.ids.to_stored()))
         .with("notified", each().map(|a| write_notified(&a.notified)))
         .with("notified_at", each().map(|a| a.notified_at))
-        .with("rang_at", each().map(|a| a.rang_at))
+        .with("rang_at", each().map(|a| a.rang.at))
+        .with("rang_version", each().map(|a| a.rang.version))
         .with("shown", each().map(|a| a.shown))
         .with("edited", each().map(|a| a.edited))
         .with("dirty", anchors.iter().map(|(anchor, version)| anchor.is_dirty(*version)))
@@ -98,7 +99,7 @@ pub(super) async fn write(tx: &Tx, anchors: &[(Anchor, i64)]) -> Result<(), DbEr
             tx,
             "anchor",
             "ON CONFLICT (incident, channel, recipient) DO UPDATE SET message_id = excluded.message_id, ids = excluded.ids, notified = excluded.notified,
-                 notified_at = excluded.notified_at, rang_at = excluded.rang_at, shown = excluded.shown, edited = excluded.edited, dirty = excluded.dirty,
+                 notified_at = excluded.notified_at, rang_at = excluded.rang_at, rang_version = excluded.rang_version, shown = excluded.shown, edited = excluded.edited, dirty = excluded.dirty,
                  next_edit_at = excluded.next_edit_at, edits = excluded.edits, failures = excluded.failures, reposts = excluded.reposts,
                  reposted_at = excluded.reposted_at",
         )

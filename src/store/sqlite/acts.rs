@@ -1,6 +1,6 @@
 //! What people and times do to incidents: acks, their ends, and the deliveries by which channels ring about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -10,12 +10,13 @@ use super::anchors;
 use super::error::DbError;
 use super::guard;
 use super::incidents::set_answer;
-use super::rows::{find_incident, insert};
+use super::rows::{bytes, find_incident, insert};
 use super::steps;
 use super::timeline;
-use crate::model::{DeliveryId, EventId, UnixMs};
+use crate::model::{DeliveryId, UnixMs};
 use crate::store::acts::{
-    Acting, Candidate, MAX_CANDIDATES, PRESS_BATCH, read_outcome, ring, spreads, step_again, steps_again, stopped_steps, to_ring, write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, events_of, read_outcome, ring, shares, spreads, step_again, steps_again, stopped_steps, to_ring,
+    write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
@@ -28,13 +29,13 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
     if let Some(outcome) = taken.query_row([&act.press.platform, &act.press.event_id], |row| row.get::<_, String>(0)).optional()? {
         return Ok(Acted { repeated: true, results: read_outcome(&outcome), ..Acted::default() });
     }
-    let (mut known, mut shown) = (BTreeMap::new(), BTreeMap::new());
+    let (mut known, mut shown, mut sources) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for on in &act.on {
         let Some(incident) = find_incident(db, on.incident)? else { continue };
         if on.shown.is_some() {
             shown.insert(on.incident, anchors::all(db, on.incident)?);
         }
-        if spreads(act.verb) {
+        if spreads(act.verb) && sources.insert(incident.source.clone()) {
             let mut others = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL AND i.source = ?1"))?;
             for other in others.query_map([&incident.source], |row| self::incident(row, 0))? {
                 let other = other?;
@@ -43,6 +44,9 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         }
         known.insert(incident.id, incident);
     }
+    let named: Vec<i64> = act.on.iter().map(|on| on.incident.0).collect();
+    let sharing = shares(&known.values().collect::<Vec<_>>(), &named);
+    known.retain(|id, _| named.contains(&id.0) || sharing.contains(&id.0));
     let Acting { results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (mut rings, mut ended_steps) = (Vec::new(), Vec::new());
     for (incident, answered) in &changed {
@@ -85,21 +89,24 @@ fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs)
     set_answer(db, incident)?;
     anchors::mark_dirty(db, incident.id)?;
     answered.rows.iter().try_for_each(|row| timeline::add(db, incident.id, row))?;
-    let Some(why) = &answered.rings else { return Ok(Vec::new()) };
-    let mut select = db.prepare_cached(
-        "SELECT d.id, d.event_id, d.lane_id, d.channel FROM delivery d INDEXED BY delivery_incident
-         WHERE d.incident = ?1 AND d.incident IS NOT NULL AND d.mode = 'queued' AND d.escalation IS NULL ORDER BY d.id DESC LIMIT ?2",
-    )?;
-    let candidates = select.query_map(params![incident.id.0, MAX_CANDIDATES], |row| {
-        Ok(Candidate { id: DeliveryId(row.uuid(0)?), event: EventId(row.uuid(1)?), lane: row.get(2)?, channel: row.get(3)? })
-    })?;
-    let candidates = candidates.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut accepted = Vec::new();
-    for id in to_ring(incident, &anchors::all(db, incident.id)?, candidates) {
-        let old = admin::old(db, id)?;
-        let event = old.row.event;
-        let prepared = PreparedDelivery::new(ring(&old, incident.id, why, now), TextRule::Any).map_err(DbError::Undo)?;
-        accepted.push(insert_delivery(db, event, &prepared, now, None, &[])?);
+    if let Some(about) = &answered.rings {
+        let events = events_of(incident, about);
+        let mut select = db.prepare_cached(
+            "SELECT d.id FROM delivery d INDEXED BY delivery_event
+             WHERE d.event_id = ?1 AND d.incident = ?2 AND d.mode = 'queued' AND d.escalation IS NULL ORDER BY d.id DESC LIMIT ?3",
+        )?;
+        let mut olds = Vec::new();
+        for event in events.keys() {
+            let ids = select.query_map(params![bytes(&event.0), incident.id.0, MAX_CANDIDATES], |row| Ok(DeliveryId(row.uuid(0)?)))?;
+            for id in ids.collect::<rusqlite::Result<Vec<_>>>()? {
+                olds.push(admin::old(db, id)?);
+            }
+        }
+        for old in to_ring(&events, &anchors::all(db, incident.id)?, olds.iter()) {
+            let prepared = PreparedDelivery::new(ring(old, incident.id, &about.why, now), TextRule::Any).map_err(DbError::Undo)?;
+            accepted.push(insert_delivery(db, old.row.event, &prepared, now, None, &[])?);
+        }
     }
     for id in steps_again(incident, answered, &guard::of(db, incident.id)?) {
         let old = admin::old(db, id)?;

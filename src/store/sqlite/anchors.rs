@@ -49,9 +49,9 @@ fn find(db: &Connection, incident: IncidentId, channel: &str, recipient: &Recipi
 
 fn write(db: &Connection, a: &Anchor, version: i64) -> Result<(), DbError> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO anchor (incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, shown, edited, dirty, next_edit_at, edits,
+        "INSERT OR REPLACE INTO anchor (incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, rang_version, shown, edited, dirty, next_edit_at, edits,
              failures, reposts, reposted_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?
     .execute(params![
         a.incident.0,
@@ -61,7 +61,8 @@ fn write(db: &Connection, a: &Anchor, version: i64) -> Result<(), DbError> {
         a.ids.to_stored(),
         write_notified(&a.notified),
         a.notified_at,
-        a.rang_at,
+        a.rang.at,
+        a.rang.version,
         a.shown,
         a.edited,
         a.is_dirty(version),

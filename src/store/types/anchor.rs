@@ -63,6 +63,15 @@ pub fn merge_notified(before: &[NotifiedAlert], now: &[NotifiedAlert]) -> Vec<No
     all.split_off(first)
 }
 
+/// A sound that an incident made on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rang {
+    /// When it was confirmed; 0 for never.
+    pub at: UnixMs,
+    /// The incident's version that the message knew of: what happened to the incident since has not rung.
+    pub version: i64,
+}
+
 /// Where an incident's message is, and what its readers know: one for each incident, channel and recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
@@ -80,8 +89,8 @@ pub struct Anchor {
     pub notified: Vec<NotifiedAlert>,
     /// When they were notified first.
     pub notified_at: UnixMs,
-    /// When it rang last; 0 for never.
-    pub rang_at: UnixMs,
+    /// When it rang last.
+    pub rang: Rang,
     /// The incident's version that the message shows; 0 when it is gone.
     pub shown: i64,
     /// Whether its channel keeps it up to date by edits.
@@ -119,7 +128,7 @@ impl Anchor {
             ids: PlatformIds::default(),
             notified: Vec::new(),
             notified_at: now,
-            rang_at: UnixMs::EPOCH,
+            rang: Rang::default(),
             shown: 0,
             edited: false,
             next_edit_at: UnixMs::EPOCH,
@@ -134,8 +143,8 @@ impl Anchor {
             anchor.shown = 0;
         }
         anchor.notified = notified;
-        if update.rang {
-            anchor.rang_at = now;
+        if let Some(version) = update.rang {
+            anchor.rang = Rang { at: now, version: version.max(anchor.rang.version) };
         }
         if let Some(ids) = &update.ids {
             anchor.message = update.message;
@@ -213,8 +222,8 @@ pub struct AnchorUpdate {
     pub shown: Option<i64>,
     /// Whether its channel keeps it up to date by edits, where it is the anchor.
     pub edited: bool,
-    /// Whether it rang.
-    pub rang: bool,
+    /// The incident's version as of which it rang; `None`: it did not.
+    pub rang: Option<i64>,
 }
 
 /// How an edit went, or the posting of a message in place of one that is gone.
@@ -294,7 +303,7 @@ mod tests {
             notified: vec![notified(1, 2)],
             shown: Some(2),
             edited: true,
-            rang: true,
+            rang: Some(1),
         }
     }
 
@@ -324,13 +333,16 @@ mod tests {
 
     #[test]
     fn a_message_becomes_the_anchor_by_its_ids() {
-        let digest = AnchorUpdate { rang: false, shown: None, ..update(None) };
+        let digest = AnchorUpdate { rang: None, shown: None, ..update(None) };
         let first = Anchor::confirmed(None, &digest, T0);
-        assert_eq!((first.message, first.notified_at, first.rang_at, first.shown), (digest.message, T0, UnixMs::EPOCH, 0));
+        assert_eq!((first.message, first.notified_at, first.rang, first.shown), (digest.message, T0, Rang::default(), 0));
         assert!(first.ids.is_empty() && !first.edited && !first.is_dirty(9), "what a digest named has no message of its own");
         let living = AnchorUpdate { notified: vec![notified(2, 3)], shown: Some(3), ..update(Some(id("1"))) };
         let anchor = Anchor::confirmed(Some(first), &living, T0 + 1);
-        assert_eq!((anchor.message, &anchor.ids, anchor.notified_at, anchor.rang_at, anchor.shown), (living.message, &id("1"), T0, T0 + 1, 3));
+        assert_eq!(
+            (anchor.message, &anchor.ids, anchor.notified_at, anchor.rang, anchor.shown),
+            (living.message, &id("1"), T0, Rang { at: T0 + 1, version: 1 }, 3)
+        );
         assert!(!anchor.is_dirty(3) && anchor.is_dirty(4));
         let reply = AnchorUpdate { notified: vec![notified(5, 3)], shown: None, edited: false, ..update(None) };
         let replied = Anchor::confirmed(Some(anchor.clone()), &reply, T0 + 2);

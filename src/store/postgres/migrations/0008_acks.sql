@@ -9,6 +9,9 @@ CREATE INDEX incident_open ON incident (heard_at) INCLUDE (rank, state) WHERE en
 CREATE INDEX incident_lead ON incident (lead) WHERE ended_at IS NULL;
 CREATE INDEX incident_wake ON incident (wake_at) WHERE wake_at IS NOT NULL;
 
+-- The version of its incident as of which it rang last.
+ALTER TABLE anchor ADD COLUMN rang_version BIGINT NOT NULL DEFAULT 0;
+
 CREATE TABLE press (
     platform TEXT COLLATE "C" NOT NULL,      -- where it came from: slack, telegram, api, link
     event_id TEXT COLLATE "C" NOT NULL,      -- the id of the event there

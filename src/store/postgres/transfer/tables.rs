@@ -165,6 +165,7 @@ pub(super) static TABLES: &[Table] = &[
             ("notified", Bytes),
             ("notified_at", Number),
             ("rang_at", Number),
+            ("rang_version", Number),
             ("shown", Number),
             ("edited", Flag),
             ("dirty", Flag),

@@ -32,6 +32,9 @@ CREATE INDEX incident_lead ON incident (lead) WHERE ended_at IS NULL;
 CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX incident_wake ON incident (wake_at) WHERE wake_at IS NOT NULL;
 
+-- The version of its incident as of which it rang last.
+ALTER TABLE anchor ADD COLUMN rang_version INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE press (
     platform TEXT NOT NULL,                  -- where it came from: slack, telegram, api, link
     event_id TEXT NOT NULL,                  -- the id of the event there

@@ -33,9 +33,9 @@ pub struct Ack {
     /// When people are reminded of it; `None` once they were, and for a snooze.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_at: Option<UnixMs>,
-    /// When they were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reminded_at: Option<UnixMs>,
+    /// In which version of the incident they were; 0: not yet.
+    #[serde(default)]
+    pub reminded_in: i64,
     /// Without a sign of life it ends then; `None` for a snooze, which has an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMs>,
@@ -46,6 +46,11 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// Whether it is about any of these alerts.
+    fn holds_any(&self, alerts: &HashSet<u64>) -> bool {
+        self.alerts.iter().any(|fingerprint| alerts.contains(fingerprint))
+    }
+
     /// When it ends or people are reminded of it.
     fn wake_at(&self) -> Option<UnixMs> {
         [self.until, self.remind_at, self.expires_at].into_iter().flatten().min()
@@ -57,6 +62,9 @@ impl Ack {
 pub struct Unacked {
     /// When.
     pub at: UnixMs,
+    /// In which version of the incident.
+    #[serde(default)]
+    pub version: i64,
     /// Why.
     pub why: UnackReason,
 }
@@ -115,6 +123,9 @@ pub struct Acks {
     /// The end of the last one that ended while its alerts went on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unacked: Option<Unacked>,
+    /// Whether the sender's newest report left out alerts that may fire: nobody has seen them, so that it goes on ringing whoever acked the others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
     /// When somebody closed the incident by hand; `None` once it is open again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<UnixMs>,
@@ -137,7 +148,7 @@ impl Acks {
     }
 
     /// Takes alerts out of all acks, and says whose they were.
-    fn release(&mut self, alerts: &HashSet<u64>) -> Vec<Actor> {
+    pub(super) fn release(&mut self, alerts: &HashSet<u64>) -> Vec<Actor> {
         let mut from = Vec::new();
         for ack in &mut self.list {
             let before = ack.alerts.len();
@@ -165,8 +176,17 @@ pub struct AckRules {
 pub(in crate::store) struct Answered {
     /// What its timeline says.
     pub(in crate::store) rows: Vec<TimelineRow>,
-    /// Whether its channels must ring, and why.
-    pub(in crate::store) rings: Option<String>,
+    /// What its channels must ring about.
+    pub(in crate::store) rings: Option<Ring>,
+}
+
+/// What channels must ring about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Ring {
+    /// Why, in words.
+    pub(in crate::store) why: String,
+    /// The alerts, by their fingerprints.
+    pub(in crate::store) about: HashSet<u64>,
 }
 
 impl Incident {
@@ -177,7 +197,11 @@ impl Incident {
 
     /// When its next ack ends, or people are reminded of one; `None` when it is over.
     pub fn wake_at(&self) -> Option<UnixMs> {
-        if self.state.is_open() { self.acks.list.iter().filter_map(Ack::wake_at).min() } else { None }
+        if !self.state.is_open() {
+            return None;
+        }
+        let open = self.open_alerts(None);
+        self.acks.list.iter().filter(|ack| ack.holds_any(&open)).filter_map(Ack::wake_at).min()
     }
 
     /// Its alerts that are not over, among these.
@@ -206,13 +230,15 @@ impl Incident {
         }
     }
 
-    /// Ends the acks when what has begun to fire in this version is more severe than what was acked.
-    pub(super) fn unack_for_worse(&mut self, now: UnixMs) {
+    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
+    /// acked.
+    pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
         let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
-        let is_worse = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked;
+        let is_new = |alert: &super::IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
+        let is_worse = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
         let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
         self.acks.list.clear();
-        self.acks.unacked = Some(Unacked { at: now, why: UnackReason::Worse { was: acked, is: worst } });
+        self.acks.unacked = Some(Unacked { at: now, version: self.version, why: UnackReason::Worse { was: acked, is: worst } });
     }
 
     /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
@@ -234,8 +260,9 @@ impl Incident {
                     return (ActResult::NotAcked, None);
                 }
                 let why = by("unacked".into());
-                self.acks.unacked = Some(Unacked { at: now, why: UnackReason::By { name: act.by.name.clone() } });
-                (ActResult::Unacked, answered(TimelineKind::Unacked, why.clone(), Some(why)))
+                let by = UnackReason::By { name: act.by.name.clone() };
+                self.acks.unacked = Some(Unacked { at: now, version: self.version + 1, why: by });
+                (ActResult::Unacked, answered(TimelineKind::Unacked, why.clone(), Some(Ring { why, about: meant })))
             }
             Verb::Close => {
                 self.acks.closed_at = Some(now);
@@ -252,7 +279,7 @@ impl Incident {
     fn ack(&mut self, act: &Act, meant: &HashSet<u64>) -> (ActResult, Option<Answered>) {
         let now = act.now;
         let own = self.acks.list.iter().find(|ack| ack.by.id == act.by.id && meant.iter().all(|one| ack.alerts.contains(one)));
-        if let Some(own) = own.filter(|own| act.verb == Verb::Ack && own.until.is_none() && own.reminded_at.is_none()) {
+        if let Some(own) = own.filter(|own| act.verb == Verb::Ack && own.until.is_none() && own.reminded_in == 0) {
             return (ActResult::Already { since: own.at }, None);
         }
         let since = own.map_or(now, |own| own.at);
@@ -265,7 +292,7 @@ impl Incident {
             None => (Some(now + act.rules.remind_after), Some(now + act.rules.expires_after)),
             Some(_) => (None, None),
         };
-        self.acks.list.push(Ack { by: act.by.clone(), at: since, until, remind_at, reminded_at: None, expires_at, rank, alerts });
+        self.acks.list.push(Ack { by: act.by.clone(), at: since, until, remind_at, reminded_in: 0, expires_at, rank, alerts });
         self.version += 1;
         self.answer_state();
         let left = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing && !self.is_acked(alert.fingerprint)).count();
@@ -287,27 +314,34 @@ impl Incident {
         if self.wake_at().is_none_or(|at| at > now) {
             return None;
         }
-        let (mut rows, mut rings) = (Vec::new(), None);
-        let mut row = |kind, text: String| {
+        let (open, version) = (self.open_alerts(None), self.version + 1);
+        let mut rows = Vec::new();
+        let mut ring = Ring { why: String::new(), about: HashSet::new() };
+        let mut row = |kind, text: String, alerts: &[u64]| {
             rows.push(TimelineRow { at: now, kind, channel: String::new(), text: text.clone() });
-            rings = Some(text);
+            ring.why = text;
+            ring.about.extend(alerts);
         };
         let mut ended = None;
         self.acks.list.retain_mut(|ack| {
+            // All that it was about is over.
+            if !ack.holds_any(&open) {
+                return ack.wake_at().is_none_or(|at| at > now);
+            }
             let why = if ack.until.is_some_and(|until| until <= now) {
                 UnackReason::SnoozeEnded { name: ack.by.name.clone() }
             } else if ack.expires_at.is_some_and(|at| at <= now) {
                 UnackReason::Expired { name: ack.by.name.clone(), seconds: now.since(ack.at).as_secs() }
             } else {
                 if ack.remind_at.is_some_and(|at| at <= now) {
-                    (ack.remind_at, ack.reminded_at) = (None, Some(now));
+                    (ack.remind_at, ack.reminded_in) = (None, version);
                     let since = format_duration(Duration::from_secs(now.since(ack.at).as_secs()));
-                    row(TimelineKind::Reminded, format!("acked by {} {since} ago, and it still fires", ack.by.name));
+                    row(TimelineKind::Reminded, format!("acked by {} {since} ago, and it still fires", ack.by.name), &ack.alerts);
                 }
                 return true;
             };
-            row(TimelineKind::Unacked, why.text());
-            ended = Some(Unacked { at: now, why });
+            row(TimelineKind::Unacked, why.text(), &ack.alerts);
+            ended = Some(Unacked { at: now, version, why });
             false
         });
         if ended.is_some() {
@@ -315,6 +349,7 @@ impl Incident {
         }
         self.version += 1;
         self.answer_state();
+        let rings = (!ring.about.is_empty()).then_some(ring);
         Some(Answered { rows, rings })
     }
 

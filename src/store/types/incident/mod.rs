@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::model::{EventId, IncidentId, UnixMs};
 
-pub(in crate::store) use ack::Answered;
 pub use ack::{Ack, AckRules, Acks, Actor, UnackReason, Unacked};
+pub(in crate::store) use ack::{Answered, Ring};
 pub use act::{Act, ActOn, ActResult, Acted, PressKey, ShownIn};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
@@ -101,6 +101,8 @@ pub struct IncidentReport {
     pub whole: bool,
     /// Whether its sender says that all of the group is resolved, though the event lists only a part of it.
     pub all_resolved: bool,
+    /// Whether the sender left out alerts that may fire (`truncatedAlerts`).
+    pub left_out: bool,
     /// Whether it may open an incident: something of it is to be sent.
     pub opens: bool,
     /// An incident that ended no longer ago than this goes on under its number, in milliseconds.
@@ -285,8 +287,27 @@ impl Incident {
         self.heard_at = now;
         self.title.clone_from(&report.title);
         let mut places: HashMap<u64, usize> = self.alerts.iter().enumerate().map(|(place, alert)| (alert.fingerprint, place)).collect();
+        let rose = report
+            .alerts
+            .iter()
+            .filter(|said| said.fires)
+            .filter(|said| places.get(&said.fingerprint).is_some_and(|place| said.rank < self.alerts[*place].rank));
+        let rose: HashSet<u64> = rose.map(|said| said.fingerprint).collect();
+        // An ack is of an outage: what fires again long after its end is another one.
+        let ended = |alert: &IncidentAlert| alert.state != AlertState::Firing && now - alert.changed_at > report.reopen_within;
+        let another = report.alerts.iter().filter(|said| said.fires).filter(|said| {
+            places
+                .get(&said.fingerprint)
+                .map(|place| &self.alerts[*place])
+                .is_some_and(|alert| ended(alert) && (alert.state == AlertState::Resolved || alert.start != said.start))
+        });
+        let another: HashSet<u64> = another.map(|said| said.fingerprint).collect();
+        self.acks.release(&another);
         for said in &report.alerts {
             self.merge(said, &mut places, event, now);
+        }
+        if report.fires() || report.whole {
+            self.acks.left_out = report.left_out;
         }
         if report.whole || report.all_resolved {
             self.truncated = false;
@@ -308,7 +329,7 @@ impl Incident {
             self.truncated |= self.alerts[MAX_INCIDENT_ALERTS..].iter().any(|alert| alert.state != AlertState::Resolved);
             self.alerts.truncate(MAX_INCIDENT_ALERTS);
         }
-        self.unack_for_worse(now);
+        self.unack_for_worse(&rose, now);
         self.conclude(report, now);
     }
 
@@ -327,6 +348,10 @@ impl Incident {
                 _ => true,
             };
             if goes_on {
+                // Nobody is on what was given up or closed.
+                if matches!(self.state, IncidentState::Stale | IncidentState::Closed) {
+                    self.acks.list.clear();
+                }
                 self.acks.closed_at = None;
                 (self.state, self.ended_at) = (self.open_state(), None);
             }

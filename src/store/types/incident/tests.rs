@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Verb;
 
 const T0: UnixMs = UnixMs(1_764_000_000_000);
 const MIN: i64 = 60_000;
@@ -27,6 +28,7 @@ fn report(alerts: &[ReportedAlert]) -> IncidentReport {
         alerts: alerts.to_vec(),
         whole: true,
         all_resolved: false,
+        left_out: false,
         opens: true,
         reopen_within: 10 * MIN,
         closed_for: 9 * 3_600_000,
@@ -98,6 +100,65 @@ fn news_is_another_start_or_what_was_over_for_a_while() {
     assert_eq!(reported(&left_out, alert(1, true), MIN + 1), [1], "what was no longer reported is news at once");
     let twice = applied(&applied(&over, &report(&[alert(1, true)]), T0 + MIN + 1), &report(&[alert(1, true)]), T0 + 9 * MIN);
     assert_eq!(news(&twice, 1), Vec::<u64>::new(), "twins disagreed for a moment");
+}
+
+/// Somebody acks these alerts.
+fn acked(incident: &Incident, alerts: &[u64], now: UnixMs) -> Incident {
+    let mut incident = incident.clone();
+    let act = Act {
+        press: PressKey { platform: "api".into(), event_id: "1".into() },
+        verb: Verb::Ack,
+        until: None,
+        by: Actor { id: "a".into(), name: "anna".into(), via: "API".into() },
+        on: Vec::new(),
+        rules: AckRules { remind_after: 60 * MIN, expires_after: 120 * MIN },
+        now,
+    };
+    incident.act(&act, Some(&alerts.iter().copied().collect()));
+    incident
+}
+
+#[test]
+fn an_ack_is_of_one_outage() {
+    let both = acked(&opened(&report(&[alert(1, true), alert(2, true)])), &[1, 2], T0);
+    let half = applied(&both, &report(&[alert(1, false), alert(2, true)]), T0 + MIN);
+    for (what, said, after, still) in [
+        ("the same again soon", alert(1, true), 5, true),
+        ("another start soon", since(1, 1), 5, true),
+        ("the same again later", alert(1, true), 20, false),
+        ("another start later", since(1, 1), 20, false),
+    ] {
+        let again = applied(&half, &report(&[said, alert(2, true)]), T0 + after * MIN);
+        assert_eq!((again.is_acked(1), again.is_acked(2)), (still, true), "{what}");
+    }
+    // A sender that starts again names another start without an end: it is the same outage.
+    assert!(applied(&both, &report(&[since(1, 1), alert(2, true)]), T0 + 20 * MIN).is_acked(1));
+    // Of what is over nobody is reminded, and no ack of it ends aloud.
+    let mut first = acked(&opened(&report(&[alert(1, true), alert(2, true)])), &[1], T0);
+    first = applied(&first, &report(&[alert(1, false), alert(2, true)]), T0 + MIN);
+    assert_eq!((first.wake_at(), first.wake(T0 + 999 * MIN)), (None, None));
+    // Nobody is on what was given up or closed.
+    for state in [IncidentState::Stale, IncidentState::Closed] {
+        let mut ended = both.clone();
+        ended.end(state, T0 + 600 * MIN);
+        let again = applied(&ended, &report(&[since(1, 9), alert(2, true)]), T0 + 9000 * MIN);
+        assert_eq!((again.state, again.acks.list.len()), (IncidentState::Firing, 0), "{state:?}");
+    }
+}
+
+#[test]
+fn an_ack_ends_for_what_is_new_and_worse_only() {
+    let ranked = |fingerprint, rank| ReportedAlert { rank, ..alert(fingerprint, true) };
+    let part = acked(&opened(&report(&[ranked(1, 2), ranked(2, 0)])), &[1], T0);
+    let repeated = applied(&part, &report(&[ranked(1, 2), ranked(2, 0)]), T0 + MIN);
+    assert!(repeated.is_acked(1) && repeated.acks.unacked.is_none(), "what is worse was there before");
+    for (what, report) in
+        [("a new one", report(&[ranked(1, 2), ranked(2, 0), ranked(3, 1)])), ("one that rose", report(&[ranked(1, 1), ranked(2, 0)]))]
+    {
+        let worse = applied(&part, &report, T0 + MIN);
+        assert_eq!((worse.acks.list.len(), worse.acks.unacked.map(|unacked| unacked.version)), (0, Some(worse.version)), "{what}");
+    }
+    assert!(applied(&part, &report(&[ranked(1, 2), ranked(2, 0), ranked(3, 3)]), T0 + MIN).is_acked(1));
 }
 
 #[test]
