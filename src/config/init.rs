@@ -233,7 +233,7 @@ route:
 /// The variables that the text reads: the names in `{ env: NAME }` outside comments.
 fn variables(text: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let active = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let active = text.lines().filter(|line| !line.trim_start().starts_with('#')).map(|line| line.split("##").next().unwrap_or(line));
     let pieces = active.flat_map(|line| line.split("{ env: ").skip(1));
     pieces.filter_map(|piece| piece.split(' ').next()).filter(|name| seen.insert(name.to_string())).map(str::to_owned).collect()
 }
