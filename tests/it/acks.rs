@@ -252,7 +252,7 @@ async fn a_snooze_ends_aloud_and_a_press_that_cannot_be_stored_says_so() {
     .await
     .unwrap();
     let press = rooms.press("Ack").await;
-    assert!(rooms.shown(&press).await.starts_with("Not done"), "an ack that is not on disk is no ack");
+    assert!(rooms.shown(&press).await.starts_with("No answer from the store yet"), "an ack that is not on disk is no ack");
     tokio::task::spawn_blocking(move || other.execute_batch("rollback").unwrap()).await.unwrap();
     let press = rooms.press("Snooze 2h").await;
     assert!(rooms.shown(&press).await.starts_with("#1 is snoozed until"));

@@ -351,16 +351,9 @@ mod tests {
         let again = Anchor::confirmed(Some(Anchor { shown: 3, ..replied.clone() }), &reply, T0 + 3);
         assert_eq!(again.shown, 3, "nothing new");
         // An edit that was begun before knows nothing of it, and one of another message nothing at all.
-        let edit = EditOutcome {
-            incident: reply.incident,
-            channel: reply.channel.clone(),
-            recipient: reply.recipient.clone(),
-            ids: anchor.ids.clone(),
-            notified: anchor.notified.clone(),
-            change: EditChange::Shown(9),
-            next_edit_at: T0,
-            now: T0,
-        };
+        let AnchorUpdate { incident, channel, recipient, .. } = reply;
+        let (ids, known, change) = (anchor.ids.clone(), anchor.notified.clone(), EditChange::Shown(9));
+        let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, now: T0 };
         assert!(replied.clone().after_edit(&edit).0.is_dirty(9));
         assert_eq!(replied.clone().after_edit(&EditOutcome { ids: id("other"), ..edit }).0, replied);
         assert_eq!(replied.notified, [notified(1, 2), notified(2, 3), notified(5, 3)]);

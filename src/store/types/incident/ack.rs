@@ -1,11 +1,11 @@
 //! Who is on an incident: acks, snoozes, their ends, and what a press does. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, ActResult, AlertState, Incident, IncidentState};
+use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState};
 use crate::model::{Severity, UnixMs, Verb, format_duration};
 use crate::store::{TimelineKind, TimelineRow};
 
@@ -123,7 +123,7 @@ pub struct Acks {
     /// The end of the last one that ended while its alerts went on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unacked: Option<Unacked>,
-    /// Whether the sender's newest report left out alerts that may fire: nobody has seen them, so that it goes on ringing whoever acked the others.
+    /// Whether the sender's newest report left out alerts that may fire: nobody has seen them, so that it goes on ringing when all others are acked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
     /// When somebody closed the incident by hand; `None` once it is open again.
@@ -228,6 +228,24 @@ impl Incident {
             (true, false) => IncidentState::Acked,
             (true, true) => IncidentState::Snoozed,
         }
+    }
+
+    /// Takes another outage out of the acks, before a report is merged: an ack is of one outage, and what fires again long after its end is another one.
+    /// Returns the alerts that become more severe. `places` has the place of each fingerprint.
+    pub(super) fn acks_before(&mut self, report: &IncidentReport, places: &HashMap<u64, usize>, now: UnixMs) -> HashSet<u64> {
+        let (mut rose, mut another) = (HashSet::new(), HashSet::new());
+        for said in report.alerts.iter().filter(|said| said.fires) {
+            let Some(alert) = places.get(&said.fingerprint).map(|place| &self.alerts[*place]) else { continue };
+            if said.rank < alert.rank {
+                rose.insert(said.fingerprint);
+            }
+            let long_over = alert.state != AlertState::Firing && now - alert.changed_at > report.reopen_within;
+            if long_over && (alert.state == AlertState::Resolved || alert.start != said.start) {
+                another.insert(said.fingerprint);
+            }
+        }
+        self.acks.release(&another);
+        rose
     }
 
     /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was

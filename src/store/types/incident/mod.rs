@@ -287,22 +287,7 @@ impl Incident {
         self.heard_at = now;
         self.title.clone_from(&report.title);
         let mut places: HashMap<u64, usize> = self.alerts.iter().enumerate().map(|(place, alert)| (alert.fingerprint, place)).collect();
-        let rose = report
-            .alerts
-            .iter()
-            .filter(|said| said.fires)
-            .filter(|said| places.get(&said.fingerprint).is_some_and(|place| said.rank < self.alerts[*place].rank));
-        let rose: HashSet<u64> = rose.map(|said| said.fingerprint).collect();
-        // An ack is of an outage: what fires again long after its end is another one.
-        let ended = |alert: &IncidentAlert| alert.state != AlertState::Firing && now - alert.changed_at > report.reopen_within;
-        let another = report.alerts.iter().filter(|said| said.fires).filter(|said| {
-            places
-                .get(&said.fingerprint)
-                .map(|place| &self.alerts[*place])
-                .is_some_and(|alert| ended(alert) && (alert.state == AlertState::Resolved || alert.start != said.start))
-        });
-        let another: HashSet<u64> = another.map(|said| said.fingerprint).collect();
-        self.acks.release(&another);
+        let rose = self.acks_before(report, &places, now);
         for said in &report.alerts {
             self.merge(said, &mut places, event, now);
         }
