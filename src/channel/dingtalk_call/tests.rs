@@ -32,6 +32,19 @@ async fn people_are_looked_up_once_and_those_not_reached_are_named() {
     insta::assert_json_snapshot!("ding", seen[2].json());
 }
 
+#[test]
+fn a_call_is_heard_and_what_is_read_stays_as_it_was_written() {
+    let content = |remind: &str| {
+        let config = CONFIG.replace("api_base: BASE", &format!("remind: {remind}, api_base: BASE"));
+        let built = build::<Config>(&config, "http://127.0.0.1:9").unwrap();
+        built.channel.body(&page(&[("text", "db-1:9100 holds 1234567 rows, https://x.example/a")]))["content"].as_str().unwrap().to_owned()
+    };
+    assert!(!content("phone").contains("9100") && content("phone").contains("1 2 3 4 5 6 7"), "{}", content("phone"));
+    for remind in ["app", "sms"] {
+        assert_eq!(content(remind), "db-1:9100 holds 1234567 rows, https://x.example/a");
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed() {
     let expired = Scripted::new(400, r#"{"code":"InvalidAuthentication","message":"不合法的access_token"}"#);
