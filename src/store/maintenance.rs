@@ -53,7 +53,7 @@ pub trait MaintenanceStore: Send + Sync {
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
 
     /// Ends steps of escalations that nothing calls for any more, and makes those due at once whose predecessor was not confirmed
-    /// ([`step_changes`](super::step_changes)); `suspended` are channels that deliver nothing now. Returns what changed. One transaction; without a
+    /// (`step_changes`); `suspended` are channels that deliver nothing now. Returns what changed. One transaction; without a
     /// change read only.
     async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
 
