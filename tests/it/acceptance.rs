@@ -1,4 +1,4 @@
-//! The story of one night, by everything that belongs to it: living messages, a chain of SMS and calls, acks from a button and from a link, a restart, a
+//! One night, with everything that belongs to it: living messages, a chain of SMS and calls, acks from a button and from a link, a restart, a
 //! deletion, and the end. On SQLite, and on three nodes that share PostgreSQL.
 
 use std::time::Duration;

@@ -192,7 +192,7 @@ impl Channel for Driver {
 
     fn body(&self, page: &Page) -> Value {
         let text = page.field("text");
-        // Only a call is heard; what is read keeps its addresses and numbers as they are.
+        // Only a call is spoken; what people read keeps its addresses and numbers as they are.
         let text = if self.remind == Remind::Phone { kit::spoken(text, page.facts.language) } else { text.to_owned() };
         let text: String = text.chars().take(MAX_TEXT).collect();
         json!({ "robotCode": self.robot, "remindType": self.remind.number(), "content": text })
