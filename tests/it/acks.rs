@@ -279,6 +279,9 @@ async fn an_ack_survives_a_restart_and_counts_once() {
     let again = rooms.press("Unack").await;
     assert_eq!(rooms.shown(&again).await, "#1 is no longer acked.");
     app.settled().await;
+    // Who says no name, and calls without a credential, is shown as somebody.
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": " " })).await.0, 200);
+    assert_eq!(incident(&app).await.incident.acks[0].by, "somebody");
     let unknown = app.post("/api/v1/incidents/77/ack", &json!({})).await;
     assert_eq!(unknown.0, 404, "{unknown:?}");
     let (status, answer) = app.post("/api/v1/incidents/1/snooze", &json!({})).await;

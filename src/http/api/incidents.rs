@@ -90,7 +90,9 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
     }
     let incident = number(id)?;
     let credential = &admitted.caller.name;
-    let name = body.by.as_deref().map(str::trim).filter(|by| !by.is_empty()).unwrap_or(credential).to_owned();
+    // Without credentials nobody is known; a message must not say "acked by" and stop.
+    let named = [body.by.as_deref().map(str::trim), Some(credential.as_str())].into_iter().flatten().find(|name| !name.is_empty());
+    let name = named.unwrap_or("somebody").to_owned();
     let by = Actor { id: format!("credential:{credential} {name}"), name, via: "API".into() };
     let press = PressKey { platform: "api".into(), event_id: uuid::Uuid::now_v7().to_string() };
     let acted = app.engine.act(Deed { press, verb, span, by }, vec![ActOn { incident, shown: None }]).await?;
