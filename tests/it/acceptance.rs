@@ -200,6 +200,7 @@ async fn a_night_on_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long nights`"]
 async fn a_night_on_three_nodes() {
     let Some(database) = Postgres::start() else { return };
     Night::begin(&database.url(), 3).await.tell().await;

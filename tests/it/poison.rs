@@ -70,6 +70,7 @@ async fn slack() -> Fake<Slack> {
 /// Two processes share one database, and each dies at the message in its turn: what the dead one had begun is suspected by the one that takes over, until
 /// one sends it in short. Messages of another outlet, which only wait beside it, are never shortened.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long nights`"]
 async fn a_message_that_kills_each_process_in_its_turn_is_sent_in_short() {
     let Some(database) = Postgres::start() else { return };
     watchfire::channel::kit::install_crypto();

@@ -3,10 +3,11 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long cluster`"]
 async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
     let _turn = turn().await;
     let Some(mut database) = Postgres::start() else { return };
-    let blows: usize = std::env::var("WATCHFIRE_BLOWS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let blows: usize = std::env::var("WATCHFIRE_BLOWS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let (base, seen) = collector().await;
     let client = client();
     let mut nodes: Vec<Node> = (0..3).map(|_| Node::new(&database.url(), &base)).collect();

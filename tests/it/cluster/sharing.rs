@@ -32,6 +32,7 @@ async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long cluster`"]
 async fn nodes_behind_a_pooler_in_transaction_mode_lose_nothing() {
     let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };

@@ -167,11 +167,13 @@ async fn killed(dies: Dies) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long nights`"]
 async fn a_receipt_survives_sigkill_and_its_fallback_is_made_once() {
     tokio::join!(killed(Dies::Unasked), killed(Dies::Asking), killed(Dies::Answered));
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long nights`"]
 async fn of_two_processes_one_asks_and_the_other_takes_over() {
     const SMS: usize = 4;
     let Some(database) = Postgres::start() else { return };
