@@ -62,6 +62,7 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.listener("ops", Some(true));
     metrics.pressed("slack", "ack", "done");
     metrics.acked(std::time::Duration::from_secs(60));
+    metrics.incidents_open("firing", "critical", 1);
     metrics
 }
 
@@ -167,6 +168,7 @@ fn the_dashboard_is_one_that_grafana_can_show() {
     for panel in board["panels"].as_array().unwrap() {
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels have the id {}", panel["id"]);
         assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+        assert!(panel["description"].as_str().is_some_and(|text| text.ends_with('.')), "{} does not say what it shows", panel["title"]);
         let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
         assert!(at("x") + at("w") <= 24, "{}", panel["title"]);
         for (x, y) in (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y))) {
