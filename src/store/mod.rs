@@ -1,10 +1,12 @@
 //! The store: what must survive. Two engines, SQLite and PostgreSQL, hold to the same traits and the same contract test.
 //!
-//! [`Store`] is the sum of seven small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
-//! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`] and [`OperatorStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
+//! [`Store`] is the sum of eight small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
+//! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`], [`OperatorStore`]
+//! and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
 mod acts;
+mod audits;
 mod bounded_queue;
 mod cluster;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod prepared;
 mod query;
 mod receipts;
 mod rows;
+mod session;
 mod sqlite;
 mod types;
 
@@ -40,12 +43,15 @@ pub use outlet::OutletStore;
 pub use packed::unpack;
 pub use query::QueryStore;
 pub use receipts::ReceiptStore;
+pub use session::SessionStore;
 
 use async_trait::async_trait;
 
 /// Everything that outlives the process.
 #[async_trait]
-pub trait Store: IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + 'static {
+pub trait Store:
+    IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + SessionStore + 'static
+{
     /// Writes a consistent copy to a file while running.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
 

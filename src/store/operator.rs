@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{AcceptedDelivery, Act, Acted, MoveTo, Mute, StoreError};
+use uuid::Uuid;
+
+use super::{AcceptedDelivery, Act, Acted, AuditRow, AuditState, MoveTo, Mute, StoreError};
 use crate::model::{DeliveryId, UnixMs};
 
 /// Used by the API and the CLI, through the engine, which notifies the workers.
@@ -27,4 +29,10 @@ pub trait OperatorStore: Send + Sync {
     /// Makes or changes the mute with these matchers, or ends it (`until` 0). Deliveries that it has deferred and that are not due yet wait for the new end
     /// from then on; without one they are due now. One transaction.
     async fn set_mute(&self, mute: Mute, now: UnixMs) -> Result<(), StoreError>;
+
+    /// Stores what somebody does, before it is done: what cannot be stored is not done. Rows older than a year go, some at a time. One transaction.
+    async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError>;
+
+    /// Says what became of an act; one that has ended stays as it is. One transaction.
+    async fn end_audit(&self, id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError>;
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use super::{
-    DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter, StoreError,
-    StoredMessage,
+    AuditFilter, AuditRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter,
+    StoreError, StoredMessage,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, MessageId};
 
@@ -36,4 +36,7 @@ pub trait QueryStore: Send + Sync {
 
     /// One incident with its anchors, its timeline and its deliveries. Read only.
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
+
+    /// A page of what people did by hand, newest first; the cursor is the last id of the previous page. Read only.
+    async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::*;
@@ -111,6 +112,7 @@ pass_on! {
         list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
         list_incidents(filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
         get_incident(id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
+        list_audit(filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
     }
     OperatorStore {
         requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
@@ -118,6 +120,15 @@ pass_on! {
         act(act: Act) -> Result<Acted, StoreError>;
         list_mutes() -> Result<Vec<Mute>, StoreError>;
         set_mute(mute: Mute, now: UnixMs) -> Result<(), StoreError>;
+        record_audit(row: AuditRow) -> Result<(), StoreError>;
+        end_audit(id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError>;
+    }
+    SessionStore {
+        open_session(session: Session) -> Result<(), StoreError>;
+        session(key: [u8; 32]) -> Result<Option<Session>, StoreError>;
+        touch_session(key: [u8; 32], now: UnixMs) -> Result<(), StoreError>;
+        end_session(key: [u8; 32]) -> Result<bool, StoreError>;
+        list_sessions(now: UnixMs) -> Result<Vec<Session>, StoreError>;
     }
     Store {
         backup(to: &Path) -> Result<(), StoreError>;

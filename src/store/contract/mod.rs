@@ -7,6 +7,7 @@
 pub mod acts;
 pub mod admin;
 pub mod anchors;
+pub mod audits;
 pub mod fallbacks;
 pub mod fixtures;
 pub mod history;
@@ -109,6 +110,9 @@ macro_rules! store_contract {
                 a_mute_that_changes_takes_along_what_it_deferred,
                 a_mute_by_labels_takes_along_what_it_deferred_on_any_channel,
                 what_an_interval_deferred_can_be_deferred_anew,
+            }
+            audits {
+                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, logins_end_by_time_and_by_hand,
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
+use super::super::audits::{bounded, shorten};
 use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule, prepare_edit};
 use super::connect::transaction;
 use super::queue::Class;
@@ -303,6 +305,10 @@ impl QueryStore for PostgresStore {
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
         answer!(self, read, |tx| incidents::find(tx, id))
     }
+
+    async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        answer!(self, read, |tx| audit::list(tx, filter))
+    }
 }
 
 #[async_trait]
@@ -328,6 +334,40 @@ impl OperatorStore for PostgresStore {
     async fn set_mute(&self, mut mute: Mute, now: UnixMs) -> Result<(), StoreError> {
         TextRule::NoNul.apply_all([&mut mute.matchers, &mut mute.reason, &mut mute.by]);
         answer!(self, write, |tx| mute::set(tx, &mute, now))
+    }
+
+    async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError> {
+        let row = bounded(row);
+        answer!(self, write, |tx| audit::record(tx, &row))
+    }
+
+    async fn end_audit(&self, id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError> {
+        let mut outcome = outcome.to_owned();
+        shorten(&mut outcome);
+        answer!(self, write, |tx| audit::end(tx, id, state, &outcome))
+    }
+}
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn open_session(&self, new: Session) -> Result<(), StoreError> {
+        answer!(self, write, |tx| session::open(tx, &new))
+    }
+
+    async fn session(&self, key: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        answer!(self, read, |tx| session::find(tx, key))
+    }
+
+    async fn touch_session(&self, key: [u8; 32], now: UnixMs) -> Result<(), StoreError> {
+        answer!(self, write, |tx| session::touch(tx, key, now))
+    }
+
+    async fn end_session(&self, key: [u8; 32]) -> Result<bool, StoreError> {
+        answer!(self, write, |tx| session::end(tx, key))
+    }
+
+    async fn list_sessions(&self, now: UnixMs) -> Result<Vec<Session>, StoreError> {
+        answer!(self, read, |tx| session::list(tx, now))
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
+use super::super::audits::{bounded, shorten};
 use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
@@ -281,6 +283,11 @@ impl QueryStore for SqliteStore {
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
         self.readers.read(move |db| incidents::get(db, id)).await
     }
+
+    async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| audit::list(db, &filter)).await
+    }
 }
 
 #[async_trait]
@@ -305,6 +312,40 @@ impl OperatorStore for SqliteStore {
 
     async fn set_mute(&self, mute: Mute, now: UnixMs) -> Result<(), StoreError> {
         self.write(512, move |db| mute::set(db, &mute, now)).await
+    }
+
+    async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError> {
+        let row = bounded(row);
+        self.write(1024, move |db| audit::record(db, &row)).await
+    }
+
+    async fn end_audit(&self, id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError> {
+        let mut outcome = outcome.to_owned();
+        shorten(&mut outcome);
+        self.write(512, move |db| audit::end(db, id, state, &outcome)).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn open_session(&self, new: Session) -> Result<(), StoreError> {
+        self.write(512, move |db| session::open(db, &new)).await
+    }
+
+    async fn session(&self, key: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.readers.read(move |db| session::find(db, key)).await
+    }
+
+    async fn touch_session(&self, key: [u8; 32], now: UnixMs) -> Result<(), StoreError> {
+        self.write(128, move |db| session::touch(db, key, now)).await
+    }
+
+    async fn end_session(&self, key: [u8; 32]) -> Result<bool, StoreError> {
+        self.write(128, move |db| session::end(db, key)).await
+    }
+
+    async fn list_sessions(&self, now: UnixMs) -> Result<Vec<Session>, StoreError> {
+        self.readers.read(move |db| session::list(db, now)).await
     }
 }
 

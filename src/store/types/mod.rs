@@ -1,6 +1,7 @@
 //! The types of a store's requests and answers: errors, and what all requests share. The rest is in the submodules, by the step it belongs to.
 
 mod anchor;
+mod audit;
 mod history;
 mod incident;
 mod intake;
@@ -10,10 +11,12 @@ mod outcome;
 mod owner;
 mod receipt;
 mod relocation;
+mod session;
 mod step;
 mod timeline;
 
 pub use anchor::*;
+pub use audit::*;
 pub use history::*;
 pub use incident::*;
 pub use intake::*;
@@ -23,6 +26,7 @@ pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;
 pub use relocation::*;
+pub use session::*;
 pub use step::*;
 pub use timeline::*;
 

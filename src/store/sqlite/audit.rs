@@ -1,0 +1,47 @@
+//! What people did by hand.
+
+use rusqlite::{Connection, params};
+
+use super::error::DbError;
+use super::rows::{bytes, insert};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, anywhere, audit_row};
+use crate::store::{AuditFilter, AuditRow, AuditState};
+
+/// [`crate::store::OperatorStore::record_audit`].
+pub(super) fn record(db: &Connection, row: &AuditRow) -> Result<(), DbError> {
+    insert!(db, "audit", {
+        id: bytes(&row.id),
+        at: row.at,
+        by_name: row.by.name,
+        by_way: row.by.via,
+        by_address: row.by.from,
+        act: row.act,
+        object: row.on,
+        reason: row.reason,
+        state: row.state.as_str(),
+        outcome: row.outcome,
+    })?;
+    let mut old = db.prepare_cached("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY at LIMIT ?2)")?;
+    old.execute(params![row.at - AUDIT_KEPT_MS, AUDIT_BATCH])?;
+    Ok(())
+}
+
+/// [`crate::store::OperatorStore::end_audit`].
+pub(super) fn end(db: &Connection, id: uuid::Uuid, state: AuditState, outcome: &str) -> Result<(), DbError> {
+    let mut update = db.prepare_cached("UPDATE audit SET state = ?2, outcome = ?3 WHERE id = ?1 AND state = 'begun'")?;
+    update.execute(params![bytes(&id), state.as_str(), outcome])?;
+    Ok(())
+}
+
+/// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
+pub(super) fn list(db: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
+    let before = filter.before.map(|id| bytes(&id).to_vec());
+    let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {AUDIT} FROM audit WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
+             OR object LIKE ?2 ESCAPE '\\' OR reason LIKE ?2 ESCAPE '\\' OR outcome LIKE ?2 ESCAPE '\\')
+         ORDER BY id DESC LIMIT ?3"
+    ))?;
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    Ok(select.query_map(params![before, text, limit], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
+}
