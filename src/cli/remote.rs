@@ -137,6 +137,7 @@ impl Remote {
             }
             Self::Local { router, .. } => {
                 let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+                let request = request.header(header::USER_AGENT, http::audit::COMMAND_LINE);
                 let response = router.clone().oneshot(request.body(Body::from(text))?).await.map_err(|e| anyhow!("{e}"))?;
                 let status = response.status().as_u16();
                 (status, axum::body::to_bytes(response.into_body(), 64 << 20).await?.to_vec())
@@ -198,6 +199,7 @@ impl Server {
         // The address is this machine's own; the certificate there names the one that others use.
         let client = reqwest::Client::builder()
             .no_proxy()
+            .user_agent(http::audit::COMMAND_LINE)
             .tls_certs_only([])
             .tls_danger_accept_invalid_certs(true)
             .timeout(Duration::from_secs(30))

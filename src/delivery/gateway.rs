@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::metrics::Metrics;
-use crate::model::{DeliveryId, EventId};
-use crate::store::{AcceptedDelivery, Arriving, EventBodies, MoveTo, Mute, NodeRow, QueryStore, Stats, StoreError};
+use crate::model::{DeliveryId, EventId, IncidentId};
+use crate::store::{AcceptedDelivery, Arriving, EventBodies, MoveTo, Mute, NodeRow, QueryStore, SessionStore, Stats, StepRow, StoreError};
 
 use super::clock::Clock;
 use super::engine::Engine;
@@ -50,6 +50,16 @@ impl Engine {
     /// Reads events, deliveries and messages. Changes go through the engine, which notifies its workers.
     pub fn query(&self) -> &dyn QueryStore {
         &*self.shared.store
+    }
+
+    /// Logins to the console.
+    pub fn sessions(&self) -> &dyn SessionStore {
+        &*self.shared.store
+    }
+
+    /// The steps of an incident's escalations.
+    pub async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
+        self.shared.store.steps(incident).await
     }
 
     /// Bodies of events, as [`crate::store::OutletStore::load_events`] returns them.

@@ -9,6 +9,7 @@ use crate::model::UnixMs;
 
 pub mod accept;
 mod attempt;
+mod audit;
 pub mod clock;
 pub mod cluster;
 mod compose;
@@ -56,6 +57,7 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{Intent, Recorded};
 pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use core::{EngineOptions, EngineParts};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use subtle::ConstantTimeEq;
 
+use super::audit::Intent;
 use super::core::Shared;
 use super::engine::Engine;
 use super::links;
@@ -18,7 +19,9 @@ use super::plan::{ChannelPlan, Plan};
 use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presses};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, UnixMs, Verb};
-use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, DeliveryFilter, Incident, PressKey, ShownIn, StoreError, StoredMessage};
+use crate::store::{
+    AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, PressKey, ShownIn, StoreError, StoredMessage,
+};
 use crate::template::humanize;
 
 /// Within this a press is answered; platforms wait three seconds.
@@ -42,6 +45,8 @@ pub struct Deed {
     pub span: Duration,
     /// Who.
     pub by: Actor,
+    /// The address from which it came; empty where a platform reports it.
+    pub from: String,
 }
 
 impl Engine {
@@ -98,7 +103,19 @@ impl Shared {
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
         let (platform, verb) = (press.platform.clone(), deed.verb);
+        let author = Author { name: by.name.clone(), via: by.via.clone(), from: deed.from };
+        let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
+        let intent = Intent { by: author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
+        let record = self.begin_audit(intent).await?;
         let acted = self.store.act(Act { press, verb, until, by: by.clone(), on, rules, now }).await;
+        let (state, outcome) = match &acted {
+            Ok(acted) => {
+                let answer = answer(acted, Language::En, &plan, now);
+                (if answer.done { AuditState::Done } else { AuditState::Refused }, answer.text)
+            }
+            Err(error) => (AuditState::Failed, error.to_string()),
+        };
+        self.end_audit(record, state, &outcome).await;
         let metrics = &self.telemetry.metrics;
         match &acted {
             Ok(acted) => {
@@ -204,7 +221,7 @@ impl PlatformPresses {
         };
         let span = Duration::from_secs(u64::from(value.minutes) * 60);
         let press = PressKey { platform: self.platform.to_owned(), event_id: press.event_id };
-        let acted = self.shared.act(Deed { press, verb: value.verb, span, by }, on).await?;
+        let acted = self.shared.act(Deed { press, verb: value.verb, span, by, from: String::new() }, on).await?;
         Ok(answer(&acted, language, &plan, self.shared.clock.wall()))
     }
 

@@ -8,8 +8,10 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::body::{self, BodySource, BufferedBody};
-use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope};
+use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
+use crate::delivery::Intent;
 use crate::ingest::{Decoded, to_utf8};
+use crate::store::{AuditState, Author};
 use crate::traces::traceparent;
 
 /// A request that was admitted and read.
@@ -45,7 +47,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
     let now = app.engine.clock().wall().seconds();
     let from = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    let refuse = |refusal: Refusal| match refusal {
+    let refuse = async |refusal: Refusal| match refusal {
         Refusal::Credentials(why) => {
             app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
@@ -54,6 +56,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         Refusal::NotFor(why) => {
             app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
+            note_refusal(app, scope, audit::author("", &parts.headers, &from), parts.uri.path(), &why).await;
             HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
         }
         Refusal::Unread => HttpError::new(StatusCode::UNAUTHORIZED, "not authorized: the body's signature does not match"),
@@ -64,23 +67,35 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     };
     let auth = &settings.auth;
     // The body of a caller that cannot be admitted is not read: only a signature that may be right needs it.
-    let from = match auth.admit(scope, &parts.headers, None, peer, now).await {
+    let admitted = match auth.admit(scope, &parts.headers, None, peer, now).await {
         Ok(caller) => Some(caller),
         Err(Refusal::Unread) => None,
-        Err(refusal) => return Err(refuse(refusal)),
+        Err(refusal) => return Err(refuse(refusal).await),
     };
     body::check_length(app, &parts.headers, settings.max_body)?;
-    if let Some(caller) = from {
+    let known = |caller: Caller| Caller { author: audit::author(&caller.name, &parts.headers, &from), ..caller };
+    if let Some(caller) = admitted {
         let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
-        return Ok(Admitted::new(caller, held, trace, &parts.headers));
+        return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
     let held = body::read(app, body, settings.max_body, BodySource::Unauthenticated, |piece| signed.update(piece)).await?;
-    let caller = auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await.map_err(refuse)?;
-    Ok(Admitted::new(caller, held, trace, &parts.headers))
+    match auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await {
+        Ok(caller) => Ok(Admitted::new(known(caller), held, trace, &parts.headers)),
+        Err(refusal) => Err(refuse(refusal).await),
+    }
 }
 
-fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<IpAddr> {
+/// Records that somebody who is known may not do what they asked for.
+async fn note_refusal(app: &App, scope: Scope, by: Author, path: &str, why: &str) {
+    if matches!(scope, Scope::Operate | Scope::Admin) && app.may_note_refusal() {
+        let intent = Intent { by, act: "call", on: path.to_owned(), reason: String::new() };
+        app.engine.note_audit(intent, AuditState::Refused, why).await;
+    }
+}
+
+/// The address of the caller, also behind proxies that are trusted.
+pub(super) fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<IpAddr> {
     let direct = direct?;
     let trusted = |ip: IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     if !trusted(direct) {

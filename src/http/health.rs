@@ -8,7 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{App, HttpError, Scope, Unread, authenticate};
+use crate::delivery::Intent;
 use crate::metrics::Format;
+use crate::store::{AuditState, Author};
 
 /// The process runs.
 pub(super) async fn healthy() -> &'static str {
@@ -65,18 +67,45 @@ fn unheard(app: &App) -> String {
 
 /// Reloads the configuration; an invalid one is rejected and changes nothing.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
-    authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
-    // A client that leaves does not cut it off half way.
-    let reloaded = tokio::spawn((app.reload)()).await.map_err(|_| {
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked; the previous configuration stays active, and the log says why")
-            .into_response()
-    })?;
-    reloaded.map_err(|report| {
-        // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
-        let text = format!("not reloaded, the previous configuration stays active\n{report}");
-        (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+    let admitted = authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
+    reload_by(&app, admitted.caller.author).await.map_err(|why| match why {
+        NotReloaded::Http(error) => error.into_response(),
+        NotReloaded::Report(report) => {
+            // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
+            let text = format!("not reloaded, the previous configuration stays active\n{report}");
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+        }
     })?;
     Ok("reloaded\n")
+}
+
+/// Why the configuration was not reloaded.
+enum NotReloaded {
+    /// It was not tried, or panicked.
+    Http(HttpError),
+    /// What is wrong with it.
+    Report(String),
+}
+
+async fn reload_by(app: &Arc<App>, by: Author) -> Result<(), NotReloaded> {
+    let intent = Intent { by, act: "reload", on: "the configuration".into(), reason: String::new() };
+    let act = app.engine.begin_audit(intent).await.map_err(|error| NotReloaded::Http(error.into()))?;
+    // A client that leaves does not cut it off half way.
+    let (reload, app) = (app.reload.clone(), app.clone());
+    let work = async move {
+        let reloaded = tokio::spawn(reload()).await;
+        let (state, outcome) = match &reloaded {
+            Ok(Ok(())) => (AuditState::Done, "reloaded"),
+            Ok(Err(_)) => (AuditState::Refused, "the configuration has mistakes; the previous one stays active"),
+            Err(_) => (AuditState::Failed, "the reload panicked; the previous configuration stays active"),
+        };
+        app.engine.end_audit(act, state, outcome).await;
+        reloaded
+    };
+    let panicked =
+        || HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked; the previous configuration stays active, and the log says why");
+    let reloaded = tokio::spawn(work).await.and_then(|reloaded| reloaded).map_err(|_| NotReloaded::Http(panicked()))?;
+    reloaded.map_err(NotReloaded::Report)
 }
 
 /// Prometheus metrics. Open unless a credential is given the scope `metrics`.

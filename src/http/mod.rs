@@ -2,9 +2,11 @@
 
 mod admission;
 pub mod api;
+pub mod audit;
 pub mod auth;
 mod body;
 mod connections;
+mod console;
 mod error;
 pub mod explain;
 mod health;
@@ -102,6 +104,10 @@ pub struct App {
     body_budget: body::BodyBudget,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
+    /// What open consoles share.
+    live: console::Live,
+    /// The current minute and the refusals in it that were recorded.
+    refusals: Mutex<(i64, u32)>,
 }
 
 /// Bodies that were no alerts, since the start.
@@ -126,7 +132,18 @@ impl App {
             body_budget: body::BodyBudget::default(),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
+            live: console::Live::default(),
+            refusals: Mutex::new((0, 0)),
         }
+    }
+
+    /// Whether one more refusal goes into the audit: a caller who guesses must not fill it. The log has them all.
+    fn may_note_refusal(&self) -> bool {
+        const A_MINUTE: u32 = 30;
+        let minute = self.engine.clock().wall().seconds() / 60;
+        let mut noted = self.refusals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *noted = if noted.0 == minute { (minute, noted.1.saturating_add(1)) } else { (minute, 1) };
+        noted.1 <= A_MINUTE
     }
 
     /// Says that a stop has begun.
@@ -190,7 +207,12 @@ fn paths() -> Paths {
 
 /// The router.
 pub fn router(app: Arc<App>) -> Router {
-    let plain: Router = paths().router().fallback(any(unknown)).method_not_allowed_fallback(wrong_method).with_state(app.clone());
+    let plain: Router = paths()
+        .router()
+        .nest("/ui", console::router(app.clone()))
+        .fallback(any(unknown))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app.clone());
     middleware::wrap(app, plain)
 }
 

@@ -9,6 +9,7 @@ mod bodies;
 mod call_at_start;
 mod cards;
 mod cluster;
+mod console;
 mod crash;
 mod crash_of_a_call;
 mod deploy;

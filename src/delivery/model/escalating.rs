@@ -128,7 +128,7 @@ impl Process {
         let event_id = format!("{}-{number}", self.engine.shared.clock.wall());
         let press = PressKey { platform: "api".into(), event_id };
         let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() };
-        self.engine.act(Deed { press, verb, span, by }, vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
+        self.engine.act(Deed { press, verb, span, by, from: String::new() }, vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
     }
 
     /// The steps of an incident, by the order in which they were made: how each ended, and why.

@@ -218,6 +218,7 @@ impl Story {
             verb,
             span: Duration::from_secs(60 + dice.below(120)),
             by: Actor { id: format!("credential:{name}"), name: name.into(), via: "API".into() },
+            from: String::new(),
         };
         let acted = engine.act(deed, vec![ActOn { incident: incident.id, shown: None }]).await.expect("it is stored");
         assert!(!acted.repeated && !acted.results.is_empty(), "{acted:?}");

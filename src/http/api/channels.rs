@@ -12,9 +12,10 @@ use crate::api::{
     TestSendResult,
 };
 use crate::delivery::intake::known_channels;
-use crate::delivery::{Composed, Draft};
+use crate::delivery::{Composed, Draft, Intent};
+use crate::http::audit::audited;
 use crate::http::openapi::{Op, Paths};
-use crate::http::{Admitted, App, Scope};
+use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
 use crate::store::{Fallback, PendingDelivery, State as DeliveryState, Summary, Target};
@@ -76,6 +77,11 @@ async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> ApiResult<
 
 async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Channels> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
+    states(&app, &caller).await.map(Json)
+}
+
+/// The channels that the caller may see, with their state.
+pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channels, ApiError> {
     let plan = app.engine.plan();
     let stats = app.engine.stats().await?;
     let mutes = app.engine.mutes();
@@ -107,16 +113,30 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
             callback: Some(crate::delivery::links::callback_url(&plan, c)).filter(|url| !url.is_empty()),
         }
     };
-    Ok(Json(Channels { channels: plan.channels.values().filter(|c| caller.may_use(&c.name)).map(state).collect() }))
+    Ok(Channels { channels: plan.channels.values().filter(|c| caller.may_use(&c.name)).map(state).collect() })
 }
 
 /// Really sends one message through a channel and answers with the platform's word.
 async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<TestSendResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    may_use(&admitted.caller, &name)?;
     let body: TestSendRequest = read(&admitted.body)?;
+    test_channel(&app, &admitted.caller, &name, body).await.map(Json)
+}
+
+/// Really sends one message through a channel: what its platform said.
+pub(in crate::http) async fn test_channel(app: &App, caller: &Caller, name: &str, body: TestSendRequest) -> Result<TestSendResponse, ApiError> {
+    let intent = Intent { by: caller.author.clone(), act: "test", on: format!("channel {name}"), reason: String::new() };
+    let told = |done: &TestSendResponse| {
+        let sent = done.results.iter().filter(|result| result.ok).count();
+        format!("accepted for {sent} of {} recipients", done.results.len())
+    };
+    audited(app, intent, send_test(app, caller, name, body), told).await
+}
+
+async fn send_test(app: &App, caller: &Caller, name: &str, body: TestSendRequest) -> Result<TestSendResponse, ApiError> {
+    may_use(caller, name)?;
     let plan = app.engine.plan();
-    let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &admitted.caller, &name))?;
+    let channel = plan.channel(name).cloned().ok_or_else(|| no_channel(&plan, caller, name))?;
     let now = app.engine.clock().wall().timestamp();
     let (event, page) = match body.payload {
         Some(payload) => {
@@ -135,11 +155,11 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
         .send_direct(&channel, event, page, channel.recipients.clone())
         .await
         .map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
-    Ok(Json(TestSendResponse {
+    Ok(TestSendResponse {
         delivery: outcome.delivery,
         expired: outcome.expired,
         results: outcome.results.into_iter().map(|(to, result)| TestSendResult::new(to.masked(), result)).collect(),
-    }))
+    })
 }
 
 /// What an event would look like on a channel, whole: for `render`, tests and the API. Always the same for the same event and time: its link leads to
@@ -227,13 +247,16 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<Accept
         return Err(ApiError::bad(format!("`to` names no channel; channels: {all}")));
     }
     event.unknown_to.clone_from(&unknown);
-    let accepted = app.engine.accept(event, Some(&known)).await?;
+    let intent = Intent { by: caller.author, act: "send", on: format!("channels {}", known.join(", ")), reason: String::new() };
+    let work = async { Ok::<_, ApiError>(app.engine.accept(event, Some(&known)).await?) };
+    let accepted = audited(&app, intent, work, |accepted| format!("event {}", accepted.event)).await?;
     Ok(Json(AcceptedResponse::new(&accepted, unknown)))
 }
 
 async fn backup(State(app): State<Arc<App>>, request: Request) -> ApiResult<BackupResponse> {
     let admitted = gate(&app, Scope::Admin, request).await?;
     let body: BackupRequest = read(&admitted.body)?;
-    app.engine.backup(&body.file).await?;
+    let intent = Intent { by: admitted.caller.author, act: "backup", on: body.file.display().to_string(), reason: String::new() };
+    audited(&app, intent, async { Ok::<_, ApiError>(app.engine.backup(&body.file).await?) }, |()| "written".into()).await?;
     Ok(Json(BackupResponse { file: body.file.display().to_string() }))
 }

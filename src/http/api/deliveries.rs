@@ -11,7 +11,8 @@ use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
 };
-use crate::delivery::Plan;
+use crate::delivery::{Intent, Plan};
+use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
@@ -231,7 +232,7 @@ fn ids(body: &[u8]) -> Result<DeliveriesRequest, ApiError> {
 
 async fn retry(State(app): State<Arc<App>>, request: Request) -> ApiResult<RequeueResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    requeue(&app, &admitted.caller, &ids(&admitted.body)?).await
+    requeue(&app, &admitted.caller, &ids(&admitted.body)?).await.map(Json)
 }
 
 async fn move_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<RequeueResponse> {
@@ -240,7 +241,7 @@ async fn move_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<R
     if ids.to.is_none() {
         return Err(ApiError::bad("`to` names the channel to move to"));
     }
-    requeue(&app, &admitted.caller, &ids).await
+    requeue(&app, &admitted.caller, &ids).await.map(Json)
 }
 
 /// Refuses deliveries of channels that the caller's credential does not name.
@@ -259,30 +260,52 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
     Ok(())
 }
 
-async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> ApiResult<RequeueResponse> {
-    if let Some(to) = &ids.to {
-        may_use(caller, to)?;
-    }
-    may_touch(app, caller, &ids.ids).await?;
-    let plan = app.engine.plan();
-    let to = match &ids.to {
-        None => None,
-        Some(name) => {
-            let channel = plan.channel(name).ok_or_else(|| no_channel(&plan, caller, name))?;
-            Some(MoveTo { channel: name.clone(), outlet: channel.outlet.clone(), fallback: channel.fallback.clone() })
+/// Deliveries as the audit names them.
+fn named(ids: &[DeliveryId]) -> String {
+    const NAMED: usize = 20;
+    let names: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if ids.len() > NAMED { ", ..." } else { "" };
+    let what = if ids.len() == 1 { "delivery".to_owned() } else { format!("{} deliveries:", ids.len()) };
+    format!("{what} {}{more}", names.join(", "))
+}
+
+/// Requeues deliveries, or moves them to the channel that `to` names.
+pub(in crate::http) async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> Result<RequeueResponse, ApiError> {
+    let (act, to) = ids.to.as_ref().map_or(("retry", String::new()), |to| ("move", format!(" to {to}")));
+    let reason = ids.reason.clone().unwrap_or_default();
+    let intent = Intent { by: caller.author.clone(), act, on: named(&ids.ids) + &to, reason };
+    let work = async {
+        if let Some(to) = &ids.to {
+            may_use(caller, to)?;
         }
+        may_touch(app, caller, &ids.ids).await?;
+        let plan = app.engine.plan();
+        let to = match &ids.to {
+            None => None,
+            Some(name) => {
+                let channel = plan.channel(name).ok_or_else(|| no_channel(&plan, caller, name))?;
+                Some(MoveTo { channel: name.clone(), outlet: channel.outlet.clone(), fallback: channel.fallback.clone() })
+            }
+        };
+        let made = app.engine.requeue(&ids.ids, to).await?;
+        Ok(RequeueResponse { deliveries: made.into_iter().map(|d| CreatedDelivery { id: d.id, channel: d.channel }).collect() })
     };
-    let made = app.engine.requeue(&ids.ids, to).await?;
-    Ok(Json(RequeueResponse { deliveries: made.into_iter().map(|d| CreatedDelivery { id: d.id, channel: d.channel }).collect() }))
+    audited(app, intent, work, |made: &RequeueResponse| format!("{} queued", made.deliveries.len())).await
 }
 
 async fn drop_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<DropResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    let ids = ids(&admitted.body)?;
-    may_touch(&app, &admitted.caller, &ids.ids).await?;
-    let reason =
-        ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
-    let reason: String = reason.chars().take(500).collect();
-    let dropped = app.engine.drop_deliveries(&ids.ids, &reason).await?;
-    Ok(Json(DropResponse { dropped }))
+    drop_all(&app, &admitted.caller, &ids(&admitted.body)?).await.map(Json)
+}
+
+/// Ends waiting or dead deliveries; a reason is needed.
+pub(in crate::http) async fn drop_all(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> Result<DropResponse, ApiError> {
+    let reason = ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty());
+    let reason: String = reason.ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?.chars().take(500).collect();
+    let intent = Intent { by: caller.author.clone(), act: "drop", on: named(&ids.ids), reason: reason.clone() };
+    let work = async {
+        may_touch(app, caller, &ids.ids).await?;
+        Ok(DropResponse { dropped: app.engine.drop_deliveries(&ids.ids, &reason).await? })
+    };
+    audited(app, intent, work, |done: &DropResponse| format!("{} dropped", done.dropped)).await
 }

@@ -88,14 +88,29 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
     if span > LONGEST_SNOOZE || (verb == Verb::Snooze && span < Duration::from_secs(60)) {
         return Err(ApiError::bad("a snooze lasts a minute to 30 days"));
     }
-    let incident = number(id)?;
-    let credential = &admitted.caller.name;
-    // Without credentials nobody is known; a message must not say "acked by" and stop.
-    let named = [body.by.as_deref().map(str::trim), Some(credential.as_str())].into_iter().flatten().find(|name| !name.is_empty());
-    let name = named.unwrap_or("somebody").to_owned();
-    let by = Actor { id: format!("credential:{credential} {name}"), name, via: "API".into() };
+    let by = body.by.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let acted = act_on(app, &admitted.caller, number(id)?, verb, span, by).await?;
+    Ok(Json(acted))
+}
+
+/// Does something about an incident; `by` is the name that people read, the credential's unless another is given.
+pub(in crate::http) async fn act_on(
+    app: &App,
+    caller: &Caller,
+    incident: IncidentId,
+    verb: Verb,
+    span: Duration,
+    by: Option<&str>,
+) -> Result<ActResponse, ApiError> {
+    for_all(caller)?;
+    let credential = &caller.name;
+    let by = match by {
+        Some(name) => Actor { id: format!("credential:{credential} {name}"), name: name.to_owned(), via: caller.author.via.clone() },
+        None => Actor { id: actor_id(credential), name: named(credential).to_owned(), via: caller.author.via.clone() },
+    };
     let press = PressKey { platform: "api".into(), event_id: uuid::Uuid::now_v7().to_string() };
-    let acted = app.engine.act(Deed { press, verb, span, by }, vec![ActOn { incident, shown: None }]).await?;
+    let deed = Deed { press, verb, span, by, from: caller.author.from.clone() };
+    let acted = app.engine.act(deed, vec![ActOn { incident, shown: None }]).await?;
     match acted.results.first() {
         None | Some((_, ActResult::Unknown)) => Err(gone("incident", &incident.0.to_string())),
         Some(_) => {
@@ -103,9 +118,19 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
             if !answer.done {
                 return Err(ApiError::new(StatusCode::CONFLICT, answer.text));
             }
-            Ok(Json(ActResponse { text: answer.text, incidents: acted.results.into_iter().map(|(id, _)| id).collect() }))
+            Ok(ActResponse { text: answer.text, incidents: acted.results.into_iter().map(|(id, _)| id).collect() })
         }
     }
+}
+
+/// The name of a credential as people read it. Without credentials nobody is known; a message must not say "acked by" and stop.
+fn named(credential: &str) -> &str {
+    if credential.is_empty() { "somebody" } else { credential }
+}
+
+/// By what the acts of a credential are known that name nobody else.
+pub(in crate::http) fn actor_id(credential: &str) -> String {
+    format!("credential:{credential} {}", named(credential))
 }
 
 fn number(id: &str) -> Result<IncidentId, ApiError> {

@@ -1,11 +1,11 @@
 //! `/api/v1`: look up, explain, retry, drop and move deliveries; mute; send. JSON in and out, errors as `application/problem+json`.
 
-mod channels;
-mod deliveries;
+pub(super) mod channels;
+pub(super) mod deliveries;
 mod events;
-mod incidents;
-mod mutes;
-mod next;
+pub(super) mod incidents;
+pub(super) mod mutes;
+pub(super) mod next;
 
 use axum::Json;
 use axum::extract::Request;
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audit::Blame;
 use super::openapi::Paths;
 use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
 use crate::api::Problem;
@@ -58,6 +59,16 @@ impl From<HttpError> for ApiError {
     fn from(error: HttpError) -> Self {
         let detail = error.text().to_owned();
         Self(error, detail)
+    }
+}
+
+impl Blame for ApiError {
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    fn text(&self) -> &str {
+        &self.1
     }
 }
 
@@ -153,7 +164,7 @@ fn limit_schema() -> Value {
 }
 
 /// Names and values of a query.
-fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, pairs, read};
 use crate::api::{Mute, MuteRequest, MuteResponse, Mutes};
+use crate::delivery::Intent;
+use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::UnixMs;
@@ -59,7 +61,7 @@ async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteRe
     if body.reason.trim().is_empty() {
         return Err(ApiError::bad("`reason` is needed: why is it muted?"));
     }
-    set(&app, matchers, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await
+    set(&app, matchers, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await.map(Json)
 }
 
 async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<MuteResponse> {
@@ -69,10 +71,20 @@ async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: 
     if matchers.is_empty() {
         return Err(ApiError::bad("`matchers` is needed: which mute ends?"));
     }
-    set(&app, matchers, UnixMs::EPOCH, "", &admitted.caller).await
+    set(&app, matchers, UnixMs::EPOCH, "", &admitted.caller).await.map(Json)
 }
 
-async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
+/// Makes, changes or ends (`until` 0) a mute.
+pub(in crate::http) async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> Result<MuteResponse, ApiError> {
+    let ends = until == UnixMs::EPOCH;
+    let till = if ends { String::new() } else { format!(" until {until}") };
+    let (act, on) = (if ends { "unmute" } else { "mute" }, texts(&matchers).join(",") + &till);
+    let intent = Intent { by: by.author.clone(), act, on, reason: reason.to_owned() };
+    let told = |_: &MuteResponse| if ends { "not muted any more" } else { "muted" }.to_owned();
+    audited(app, intent, set_checked(app, matchers, until, reason, by), told).await
+}
+
+async fn set_checked(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> Result<MuteResponse, ApiError> {
     if matchers.iter().all(|matcher| matcher.matches_value("")) {
         return Err(ApiError::bad("at least one matcher must not match the empty value: else everything is muted"));
     }
@@ -113,7 +125,7 @@ async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by:
         tracing::warn!(matchers = text, %until, reason, by, "a mute was made or changed by hand");
     }
     app.engine.set_mute(store::Mute { matchers: text, until, reason: reason.chars().take(500).collect(), by }).await?;
-    Ok(Json(MuteResponse { matchers: shown, until: (until > UnixMs::EPOCH).then_some(until) }))
+    Ok(MuteResponse { matchers: shown, until: (until > UnixMs::EPOCH).then_some(until) })
 }
 
 fn parsed(text: &str) -> Result<Vec<Matcher>, ApiError> {

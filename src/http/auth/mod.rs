@@ -2,6 +2,7 @@
 
 mod check;
 mod hashed;
+mod session;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use self::check::{Checked, WRONG_PASSWORD, check};
 use self::signature::{Signatures, Signing};
 use crate::config::{Admission, CredentialKind, Password, ServerSettings};
 use crate::model::Secret;
+use crate::store::Author;
 
 pub use crate::config::Scope;
 
@@ -99,6 +101,8 @@ pub struct Caller {
     pub channels: Vec<String>,
     /// Whether it showed who it is by signing the body: then only the body is known to be its own.
     pub signed: bool,
+    /// Its address and how it calls, for the audit.
+    pub author: Author,
 }
 
 impl Caller {
@@ -195,7 +199,7 @@ impl Auth {
                 Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
                 Checked::Right if credential.opens(scope) => {
                     let signed = matches!(credential.kind, Kind::Hmac { .. });
-                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed });
+                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed, ..Caller::default() });
                 }
                 Checked::Right => known = Some(credential),
                 Checked::Wrong(reason) => why = reason,

@@ -105,7 +105,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     };
     let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack or snooze")) };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
-    let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by }, acting.on.clone()).await;
+    let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, from: String::new() }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),

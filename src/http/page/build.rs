@@ -101,7 +101,7 @@ fn show_controls(value: &mut Value) {
     }
 }
 
-fn turns(c: char) -> bool {
+pub(in crate::http) fn turns(c: char) -> bool {
     matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

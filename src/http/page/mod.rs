@@ -4,9 +4,9 @@
 //! style, the script and the icons that are served from here.
 
 mod act;
-mod build;
+pub(super) mod build;
 mod now;
-mod words;
+pub(super) mod words;
 
 use std::sync::{Arc, LazyLock};
 

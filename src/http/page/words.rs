@@ -81,7 +81,7 @@ pub(super) fn filled(language: Language, key: &'static str, n: &str, m: &str) ->
 }
 
 /// The language as HTML names it.
-pub(super) fn tag(language: Language) -> &'static str {
+pub(in crate::http) fn tag(language: Language) -> &'static str {
     if language == Language::Zh { "zh-CN" } else { "en" }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn state(state: State) -> (&'static str, &'static str, &'static str) 
 }
 
 /// How long ago: one unit.
-pub(super) fn age(language: Language, seconds: i64) -> String {
+pub(in crate::http) fn age(language: Language, seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (n, en, zh) = match seconds {
         0..60 => (seconds, "s", "秒"),

@@ -1,0 +1,69 @@
+//! The audit: what people do by hand is stored before it is done, and what became of it afterwards. An act that cannot be recorded is not done.
+
+use uuid::Uuid;
+
+use super::core::Shared;
+use super::engine::Engine;
+use crate::store::{AuditRow, AuditState, Author, StoreError};
+
+/// What somebody is about to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// Who, and from where.
+    pub by: Author,
+    /// `ack`, `retry`, `mute`, ...
+    pub act: &'static str,
+    /// On what, in words.
+    pub on: String,
+    /// Why; empty where no reason is asked for.
+    pub reason: String,
+}
+
+/// An act that was recorded and has not ended.
+#[derive(Debug)]
+#[must_use = "what became of the act is recorded by `end_audit`"]
+pub struct Recorded(Uuid);
+
+impl Engine {
+    /// Records what somebody is about to do.
+    ///
+    /// # Errors
+    /// It cannot be recorded, so it must not be done.
+    pub async fn begin_audit(&self, intent: Intent) -> Result<Recorded, StoreError> {
+        self.shared.begin_audit(intent).await
+    }
+
+    /// Records what became of an act. It is done by now: where that cannot be recorded, its row stays as begun, and the log says what happened.
+    pub async fn end_audit(&self, act: Recorded, state: AuditState, outcome: &str) {
+        self.shared.end_audit(act, state, outcome).await;
+    }
+
+    /// Records what somebody was refused, or did that needs no preparation.
+    pub async fn note_audit(&self, intent: Intent, state: AuditState, outcome: &str) {
+        let act = intent.act;
+        let row = AuditRow { state, outcome: outcome.to_owned(), ..self.shared.audit_row(intent) };
+        if let Err(error) = self.shared.store.record_audit(row).await {
+            tracing::error!(%error, act, state = state.as_str(), outcome, "an act is missing in the audit");
+        }
+    }
+}
+
+impl Shared {
+    pub(super) async fn begin_audit(&self, intent: Intent) -> Result<Recorded, StoreError> {
+        let row = self.audit_row(intent);
+        let id = row.id;
+        self.store.record_audit(row).await?;
+        Ok(Recorded(id))
+    }
+
+    pub(super) async fn end_audit(&self, act: Recorded, state: AuditState, outcome: &str) {
+        if let Err(error) = self.store.end_audit(act.0, state, outcome).await {
+            tracing::error!(%error, act = %act.0, state = state.as_str(), outcome, "the audit does not say what became of an act");
+        }
+    }
+
+    fn audit_row(&self, Intent { by, act, on, reason }: Intent) -> AuditRow {
+        let at = self.clock.wall();
+        AuditRow { id: Uuid::now_v7(), at, by, act: act.to_owned(), on, reason, state: AuditState::Begun, outcome: String::new() }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the console's pages load. Each file's name has a hash of its text, so browsers keep it without asking again.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use crate::lookalike;
+
+/// A file.
+struct Asset {
+    /// Where it is served: `/ui/assets/console.3fa9c1d2.css`.
+    path: String,
+    kind: &'static str,
+    text: &'static str,
+}
+
+impl Asset {
+    fn new(name: &str, ending: &str, kind: &'static str, text: &'static str) -> Self {
+        let hash: String = Sha256::digest(text)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { path: format!("/ui/assets/{name}.{hash}.{ending}"), kind, text }
+    }
+}
+
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// The files, in the order of [`File`].
+static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
+    [
+        Asset::new("console", "css", CSS, include_str!("assets/console.css")),
+        Asset::new("console", "js", JS, include_str!("assets/console.js")),
+        Asset::new("icons", "svg", SVG, include_str!("assets/icons.svg")),
+        Asset::new("htmx", "js", JS, include_str!("assets/htmx-2.0.11.min.js")),
+        Asset::new("mark", "svg", SVG, include_str!("assets/mark.svg")),
+        Asset::new("mark-hot", "svg", SVG, include_str!("assets/mark-hot.svg")),
+        Asset::new("lookalike", "css", CSS, lookalike::STYLE),
+    ]
+});
+
+/// A file that a page loads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum File {
+    /// The style of every page.
+    Style,
+    /// Ages, countdowns, keys.
+    Script,
+    /// The sprite of icons.
+    Icons,
+    /// htmx.
+    Htmx,
+    /// The icon of the tab.
+    Mark,
+    /// The same while something needs somebody.
+    MarkHot,
+    /// The style of what clients show.
+    Lookalike,
+}
+
+impl File {
+    /// Its address.
+    pub(super) fn path(self) -> &'static str {
+        &ASSETS[self as usize].path
+    }
+}
+
+/// Serves a file.
+pub(super) async fn serve(Path(name): Path<String>) -> Response {
+    let path = format!("/ui/assets/{name}");
+    let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else { return StatusCode::NOT_FOUND.into_response() };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (headers, asset.text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_vendored_is_what_was_published() {
+        let hex = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        // `dist/htmx.min.js` of htmx.org 2.0.11 in the npm registry.
+        assert_eq!(hex(ASSETS[File::Htmx as usize].text), "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717");
+    }
+
+    #[test]
+    fn both_ways_to_a_dark_page_name_the_same_colours() {
+        let style = ASSETS[File::Style as usize].text;
+        let block = |mark: &str| style.split_once(mark).and_then(|(_, rest)| rest.split_once('}')).map(|(block, _)| block.to_owned());
+        let asked = block(":root:not([data-theme=light]){").expect("the block for systems that are dark");
+        assert_eq!(Some(asked), block("\n:root[data-theme=dark]{"));
+    }
+
+    #[test]
+    fn every_file_has_its_own_address() {
+        let paths: std::collections::BTreeSet<&str> = ASSETS.iter().map(|asset| asset.path.as_str()).collect();
+        assert_eq!(paths.len(), ASSETS.len());
+        assert!(File::Style.path().starts_with("/ui/assets/console.") && File::Lookalike.path().ends_with(".css"));
+    }
+}

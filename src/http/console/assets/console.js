@@ -1,0 +1,124 @@
+// Watchfire console: what HTML and htmx cannot do. Everything here is a comfort; without it every page still works.
+(function () {
+  'use strict';
+  var doc = document, root = doc.documentElement; root.classList.add('js');
+  var zh = root.lang.slice(0, 2) === 'zh';
+  // The server's clock, not the laptop's: ages stay right on a machine whose clock is wrong.
+  var skew = Date.parse(root.dataset.now) - Date.now();
+  function now() { return Date.now() + skew; }
+
+  function age(ms) {
+    var s = Math.max(0, Math.round(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
+    if (zh) return s < 60 ? s + ' 秒' : m < 60 ? m + ' 分钟' : h < 24 ? h + ' 小时' : d + ' 天';
+    return s < 60 ? s + ' s' : m < 60 ? m + ' min' : h < 24 ? h + ' h' : d + ' d';
+  }
+  function two(n) { return (n < 10 ? '0' : '') + n; }
+  function left(ms) {
+    var s = Math.max(0, Math.ceil(ms / 1000)), h = Math.floor(s / 3600);
+    return (h ? h + ':' + two(Math.floor(s / 60) % 60) : Math.floor(s / 60)) + ':' + two(s % 60);
+  }
+  function tick() {
+    if (doc.hidden) return;
+    doc.querySelectorAll('time[data-ago]').forEach(function (t) { var v = age(now() - Date.parse(t.dateTime)); if (t.textContent !== v) t.textContent = v; });
+    doc.querySelectorAll('time[data-due]').forEach(function (t) {
+      var ms = Date.parse(t.dateTime) - now();
+      t.textContent = ms > 0 ? left(ms) : zh ? '现在' : 'now';
+    });
+  }
+  setInterval(tick, 1000);
+  doc.addEventListener('visibilitychange', tick);
+
+  doc.addEventListener('click', function (e) {
+    var c = e.target.closest('[data-copy]');
+    if (c && navigator.clipboard) {
+      navigator.clipboard.writeText(c.dataset.copy).then(function () { say(zh ? '已复制' : 'Copied'); });
+    }
+    // Light or dark at once; the cookie lets the server say so from the next page on. Without script the form posts.
+    if (e.target.closest('[data-theme-switch]')) {
+      e.preventDefault();
+      var dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+      root.dataset.theme = dark ? 'light' : 'dark';
+      doc.cookie = 'wf_theme=' + root.dataset.theme + ';path=/ui;max-age=31536000;SameSite=Lax';
+    }
+    // One menu at a time; a click elsewhere closes it.
+    doc.querySelectorAll('details.menu[open]').forEach(function (d) { if (!d.contains(e.target)) d.open = false; });
+  });
+  // Live updates. A row that is under the pointer, has the focus or an open menu is replaced when it is left; a hidden tab hears nothing.
+  var live = doc.getElementById('live');
+  if (live && live.dataset.live && window.EventSource) (function () {
+    var source = null, paused = false, held = {}, last = '', heard = 0, more = live.querySelector('[data-show-new]'), pause = live.querySelector('[data-key="p"]');
+    function state(on, text) { live.classList.toggle('off', !on); live.querySelector('.state').textContent = text; }
+    function busy(el) { return el.matches(':hover') || el.contains(doc.activeElement) || el.querySelector('details[open]'); }
+    function put(el, fresh) { el.replaceWith(fresh); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
+    function take(html) {
+      var box = doc.createElement('template'); box.innerHTML = html;
+      var fresh = box.content.firstElementChild, el = fresh && doc.getElementById(fresh.id);
+      if (!el) return;
+      if (busy(el)) held[fresh.id] = fresh; else put(el, fresh);
+    }
+    setInterval(function () {
+      Object.keys(held).forEach(function (id) { var el = doc.getElementById(id); if (el && !busy(el)) put(el, held[id]); });
+      if (source && heard && Date.now() - heard > 30000) state(false, live.dataset.lost);
+    }, 500);
+    function more_by(n) { more.hidden = !n; more.textContent = n + live.dataset.new; }
+    function open() {
+      if (source || paused || doc.hidden) return;
+      source = new EventSource(last ? live.dataset.live.replace(/from=\d+/, 'from=' + last) : live.dataset.live);
+      function on(name, f) { source.addEventListener(name, function (e) { if (e.lastEventId) last = e.lastEventId; heard = Date.now(); state(true, live.dataset.on); f(e.data); }); }
+      on('row', take); on('beat', function () {}); on('new', function (n) { more_by(+n); });
+      on('reload', function () { shut(); state(false, live.dataset.lost); more.hidden = false; more.textContent = '\u21bb'; });
+      source.onopen = function () { heard = Date.now(); state(true, live.dataset.on); };
+      source.onerror = function () { state(false, live.dataset.lost); };
+    }
+    function shut() { if (source) source.close(); source = null; }
+    pause.addEventListener('click', function () {
+      paused = !paused; pause.setAttribute('aria-pressed', paused);
+      if (paused) { shut(); state(false, live.dataset.off); } else open();
+    });
+    more.addEventListener('click', function () { location.reload(); });
+    doc.addEventListener('visibilitychange', function () { if (doc.hidden) shut(); else open(); });
+    open();
+  }());
+
+  // What an answer added to the toasts leaves after a while; errors stay until they are pressed.
+  doc.addEventListener('htmx:load', function (e) {
+    var t = e.target; if (!t.classList || !t.classList.contains('toast')) return;
+    if (t.classList.contains('stays')) t.addEventListener('click', function () { t.remove(); });
+    else setTimeout(function () { t.remove(); }, 6000);
+  });
+
+  function say(text) {
+    var box = doc.querySelector('.toasts'); if (!box) return;
+    var t = doc.createElement('p'); t.className = 'toast'; t.textContent = text; box.append(t);
+    setTimeout(function () { t.remove(); }, 4000);
+  }
+
+  // Keys. Never while typing, never with a modifier.
+  var rows = function () { return Array.prototype.slice.call(doc.querySelectorAll('[data-row]')); }, at = -1, chord = '';
+  function pick(i) {
+    var r = rows(); if (!r.length) return;
+    at = Math.max(0, Math.min(r.length - 1, i));
+    r.forEach(function (x, n) { x.classList.toggle('sel', n === at); });
+    var a = r[at].querySelector('a'); a.focus({ preventScroll: true }); r[at].scrollIntoView({ block: 'nearest' });
+  }
+  function go(sel) { var el = doc.querySelector(sel); if (el) el.click(); }
+  doc.addEventListener('keydown', function (e) {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    var open = doc.querySelector('details.menu[open]');
+    if (e.key === 'Escape' && open) { open.open = false; open.querySelector('summary').focus(); return; }
+    if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) return;
+    if (chord === 'g') { chord = ''; go('[data-go="' + e.key + '"]'); return; }
+    var here = rows()[at] || doc;
+    switch (e.key) {
+      case '/': { var q = doc.querySelector('[data-search]'); if (q) { e.preventDefault(); q.focus(); } else go('[data-go="h"]'); break; }
+      case 'j': pick(at + 1); break;
+      case 'k': pick(at - 1); break;
+      case 'g': chord = 'g'; setTimeout(function () { chord = ''; }, 1200); break;
+      case 'a': { var b = here.querySelector('[data-key="a"]'); if (b) b.click(); break; }
+      case 's': case 'e': { var m = here.querySelector('[data-key="' + e.key + '"]'); if (m) m.click(); break; }
+      case 'p': go('[data-key="p"]'); break;
+      case '.': go('[data-show-new]'); break;
+      case '?': { var d = doc.getElementById('keys'); if (d && d.showModal) d.showModal(); break; }
+    }
+  });
+}());

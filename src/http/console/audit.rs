@@ -1,0 +1,226 @@
+//! What people did by hand, who is logged in, and what this is.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::failure::Failure;
+use super::form::{Fields, Form, go};
+use super::layout::{Page, Place};
+use super::manner::Manner;
+use super::parts::{badge, icon, say, shown, time};
+use super::viewer::Viewer;
+use crate::delivery::Intent;
+use crate::http::App;
+use crate::model::Language;
+use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session};
+
+/// Rows of a page.
+const PAGE: usize = 50;
+/// Rows of a file, and how many are read at a time.
+const EXPORTED: usize = 50_000;
+const STEP: usize = 1000;
+
+/// The page.
+pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    let fields = Fields::read(query.as_deref().unwrap_or_default());
+    let filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
+    let mut rows = app.engine.query().list_audit(&filter).await?;
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let sessions = app.engine.sessions().list_sessions(app.engine.clock().wall()).await?;
+    let manner = &viewer.manner;
+    let language = manner.language;
+    let text = fields.get("q");
+    let older = rows.last().filter(|_| more).map(|row| format!("/ui/audit?before={}{}", row.id, query_of(text)));
+    let body = html! {
+        div.head {
+            div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
+            div.acts { a.b href={ "/ui/audit.csv?" (query_of(text)) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
+        }
+        form.filters role="search" method="get" action="/ui/audit" {
+            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(text) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
+        }
+        div.two-col {
+            div {
+                @if rows.is_empty() {
+                    div.card.pad { p { (say(language, "Nothing found. Acts of people appear here: acks, retries, mutes, logins.", "没有记录。人员的操作会显示在这里：认领、重试、静音、登录。")) } }
+                } @else {
+                    div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
+                        tbody { @for row in &rows { (entry(manner, row)) } } } }
+                }
+                @if let Some(older) = older { nav.pager { a.b href=(older) rel="next" { (say(language, "Older", "更早")) (icon("right")) } } }
+            }
+            aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
+        }
+    };
+    Ok(Page { title: say(language, "Audit", "审计").into(), at: Place::Audit, body, ..Page::default() }.of(&viewer))
+}
+
+fn query_of(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("&q={}", utf8_percent_encode(text, NON_ALPHANUMERIC)) }
+}
+
+fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
+    let before = match fields.get("before") {
+        "" => None,
+        id => Some(id.parse().map_err(|_| Failure::bad("`before` is the id of an act"))?),
+    };
+    let text = Some(fields.get("q").to_owned()).filter(|text| !text.is_empty());
+    Ok(AuditFilter { text, before, limit: 0 })
+}
+
+fn entry(manner: &Manner, row: &AuditRow) -> Markup {
+    let language = manner.language;
+    html! {
+        tr data-row {
+            td.nw { (time::clock(manner, row.at)) }
+            td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
+                div.dim.s { (shown(&row.by.via)) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
+            td { b { (act(language, &row.act)) } " " (shown(&row.on))
+                @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
+                div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
+        }
+    }
+}
+
+/// An act in words.
+fn act(language: Language, name: &str) -> &str {
+    if language != Language::Zh {
+        return name;
+    }
+    match name {
+        "ack" => "认领",
+        "unack" => "交还",
+        "snooze" => "暂缓",
+        "close" => "关闭",
+        "silence" => "静默",
+        "retry" => "重试",
+        "move" => "转移",
+        "drop" => "放弃",
+        "mute" => "静音",
+        "unmute" => "取消静音",
+        "test" => "测试",
+        "send" => "发送",
+        "reload" => "重新加载",
+        "backup" => "备份",
+        "log in" => "登录",
+        "log out" => "退出",
+        "end session" => "结束会话",
+        "call" => "调用",
+        other => other,
+    }
+}
+
+fn logins(viewer: &Viewer, sessions: &[Session]) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    html! {
+        section.sec { h2 { (say(language, "Signed in", "已登录")) " " span.dim { (sessions.len()) } }
+            ul.card.rows {
+                @if sessions.is_empty() { li { span.dim { (say(language, "Nobody: no login is needed, or all have ended.", "无：无需登录或均已结束。")) } } }
+                @for session in sessions.iter().take(20) {
+                    li {
+                        b { (shown(&session.credential)) }
+                        span.dim.s { (shown(&session.from)) ", " (time::since(manner, session.seen_at)) }
+                        @if viewer.login == Some(session.key) { span.dim.s.end { (say(language, "this one", "当前会话")) } }
+                        @else if viewer.administers {
+                            form.end method="post" action="/ui/audit/sessions/end" {
+                                input type="hidden" name="key" value=(hex(&session.key));
+                                button.b.sm title=(time::whole(manner, session.opened_at + SESSION_LIFE)) { (say(language, "End", "结束")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn about(app: &App, language: Language) -> Result<Markup, Failure> {
+    let (plan, stats) = (app.engine.plan(), app.engine.stats().await?);
+    let days = |span: std::time::Duration| crate::model::format_duration(span);
+    Ok(html! {
+        section.sec { h2 { (say(language, "About", "关于")) }
+            div.card.pad { dl.kv {
+                dt { (say(language, "Version", "版本")) } dd { (env!("CARGO_PKG_VERSION")) }
+                dt { (say(language, "Node", "节点")) } dd { (shown(app.engine.node())) }
+                dt { (say(language, "Configuration", "配置")) } dd { (plan.hash) }
+                dt { (say(language, "Store", "存储")) } dd { (stats.bytes / (1 << 20)) " MiB" }
+                dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) ", " (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
+            } }
+        }
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Ends a login; for who may do everything.
+pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Result<Response, Failure> {
+    if !form.viewer.administers {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "ending logins of others needs the scope `admin`"));
+    }
+    let named = form.fields.get("key").to_owned();
+    let sessions = app.engine.sessions().list_sessions(app.engine.clock().wall()).await?;
+    let session = sessions.into_iter().find(|session| hex(&session.key) == named).ok_or_else(|| Failure::missing("this login has ended already"))?;
+    let on = format!("the login of {} from {}", session.credential, session.from);
+    let intent = Intent { by: form.viewer.caller.author, act: "end session", on, reason: String::new() };
+    let act = app.engine.begin_audit(intent).await?;
+    let ended = app.engine.sessions().end_session(session.key).await;
+    let (state, outcome) = match &ended {
+        Ok(_) => (AuditState::Done, String::new()),
+        Err(error) => (AuditState::Failed, error.to_string()),
+    };
+    app.engine.end_audit(act, state, &outcome).await;
+    ended?;
+    Ok(go(&Default::default(), "/ui/audit"))
+}
+
+/// The same as a file of comma-separated values (RFC 4180), the newest first.
+pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    let mut filter = AuditFilter { limit: STEP, ..filter(&Fields::read(query.as_deref().unwrap_or_default()))? };
+    let mut out = String::from("time,who,via,from,act,on,reason,state,outcome\r\n");
+    for _ in 0..EXPORTED / STEP {
+        let rows = app.engine.query().list_audit(&filter).await?;
+        for row in &rows {
+            let time = row.at.to_string();
+            let columns =
+                [&time, &row.by.name, &row.by.via, &row.by.from, &row.act, &row.on, &row.reason, row.state.as_str(), &row.outcome].map(cell);
+            out.push_str(&columns.join(","));
+            out.push_str("\r\n");
+        }
+        filter.before = rows.last().map(|row| row.id);
+        if rows.len() < STEP {
+            break;
+        }
+    }
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"watchfire-audit.csv\"")),
+    ];
+    Ok((headers, out).into_response())
+}
+
+/// A cell of the file. What a spreadsheet would take for a formula is text.
+fn cell(text: &str) -> String {
+    let quote = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("\"{quote}{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_text_whatever_it_holds() {
+        assert_eq!(cell("a \"b\", c"), "\"a \"\"b\"\", c\"");
+        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+    }
+}

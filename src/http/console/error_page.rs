@@ -1,0 +1,57 @@
+//! What went wrong, as a page; for a part of a page as a note on it.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::layout::{Page, Place};
+use super::manner::Manner;
+use super::parts::{icon, icon_of, say, shown};
+use crate::model::Language;
+
+/// The heading of an error.
+fn heading(language: Language, status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => say(language, "Not here", "这里没有"),
+        StatusCode::FORBIDDEN => say(language, "Not allowed", "无权执行"),
+        StatusCode::CONFLICT => say(language, "Nothing was done", "未执行"),
+        StatusCode::SERVICE_UNAVAILABLE => say(language, "Not available now", "暂不可用"),
+        _ if status.is_client_error() => say(language, "Not as expected", "请求有误"),
+        _ => say(language, "Something broke", "出错了"),
+    }
+}
+
+/// The answer to a browser that asked for a page, or for a part of one.
+pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str) -> Response {
+    let language = manner.language;
+    if manner.fragment {
+        let toast = html! { p.toast.stays role="alert" { (icon("alert")) span { b { (heading(language, status)) } ". " (shown(why)) } } };
+        // htmx shows no answer of an error unless it is said where.
+        let headers = [("hx-retarget", ".toasts"), ("hx-reswap", "beforeend")];
+        return (status, headers, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], toast.into_string()).into_response();
+    }
+    let title = heading(language, status).to_owned();
+    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why), ..Page::default() };
+    (status, page.write(manner, None)).into_response()
+}
+
+fn body(language: Language, status: StatusCode, title: &str, why: &str) -> Markup {
+    let down = status == StatusCode::SERVICE_UNAVAILABLE;
+    html! {
+        div.head { div { h1 { (title) } } }
+        div.card.pad.errc {
+            @if down {
+                h2 { (say(language, "What this means", "这意味着")) }
+                ul.rows.flush.say3 {
+                    li { (icon_of("ok", "ok")) span { b { (say(language, "Nothing is lost.", "没有丢失。")) } " " (say(language, "What was acknowledged is on disk.", "已应答的告警都已落盘。")) } }
+                    li { (icon_of("alert", "bad")) span { (say(language, "New alerts are refused with 503 while the store is down; Alertmanager and Grafana send them again.", "存储不可用期间，新告警以 503 拒收；Alertmanager 和 Grafana 会重发。")) } }
+                }
+            }
+            @if status == StatusCode::NOT_FOUND {
+                p { (say(language, "It may have been removed after its retention.", "可能已超过保留期而被清除。")) }
+            }
+            pre.code.mt { (shown(why)) }
+            div.acts.mt { a.b.p href="/ui" { (icon("now")) (say(language, "Now", "当前")) } }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Nothing was received yet: what to do with this.
+
+use maud::{Markup, html};
+
+use super::parts::{icon, say, shown};
+use super::readiness::trouble;
+use super::viewer::Viewer;
+use crate::api::ChannelState;
+use crate::http::App;
+
+/// The body of the page. `host` is what the browser calls this server.
+pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: &str) -> Markup {
+    let language = viewer.manner.language;
+    let plan = app.engine.plan();
+    let base = if plan.external_url.is_empty() { format!("http://{host}") } else { plan.external_url.clone() };
+    let alertmanager = format!("receivers:\n  - name: watchfire\n    webhook_configs:\n      - url: {base}/webhook");
+    let body = r#"{"alerts":[{"status":"firing","labels":{"alertname":"Test","severity":"warning"},"annotations":{"summary":"A test"}}]}"#;
+    let curl = format!("curl -H 'Content-Type: application/json' -d '{body}' {base}/webhook");
+    let ready = channels.iter().filter(|channel| !channel.disabled && trouble(channel, viewer.manner.now.into(), language).is_none());
+    let ready: Vec<&str> = ready.map(|channel| channel.name.as_str()).collect();
+    html! {
+        div.head { div { h1 { (say(language, "Ready. Nothing received yet", "已就绪，尚未收到告警")) } p { (say(language, "This page shows the first alert as soon as it comes.", "收到第一条告警后，此页即会显示。")) } } (super::live::indicator(&viewer.manner, 0)) }
+        ol.list.steps {
+            li.step { span.no { "1" } div { h2 { (say(language, "Point Alertmanager here", "让 Alertmanager 指向这里")) }
+                p.dim { (say(language, "These lines in alertmanager.yml, then reload it. In Grafana: a contact point of the type Webhook with the same address.", "把以下内容写入 alertmanager.yml 并重新加载。Grafana：新建 Webhook 联络点，地址相同。")) }
+                pre.code { (shown(&alertmanager)) }
+                div.acts { button.b type="button" data-copy=(alertmanager) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
+            li.step { span.no { "2" } div { h2 { (say(language, "Or send a test alert now", "或现在发送测试告警")) }
+                p.dim { (say(language, "It goes the whole way: received, kept, routed, sent, and confirmed by the platform. With server.auth, add its credential.", "走完整个流程：接收、落盘、路由、发送并由平台确认。启用 server.auth 时请附上凭据。")) }
+                pre.code { (shown(&curl)) }
+                div.acts { button.b type="button" data-copy=(curl) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
+            li.step { span.no.done { (icon("check")) } div { h2 { (ready.len()) (say(language, " of ", " / ")) (channels.len()) (say(language, " channels are ready", " 个通道就绪")) }
+                p.dim { (shown(&ready.join(", "))) } div.acts { a.b href="/ui/channels" { (say(language, "Test a channel", "测试通道")) } } } }
+            @if app.engine.heartbeats().is_empty() {
+                li.step { span.no { "4" } div { h2 { (say(language, "Before you rely on it", "正式使用之前")) }
+                    p.dim { (say(language, "No heartbeat is configured: nobody is notified when Alertmanager dies. Set `heartbeats` in routes.yaml.", "尚未配置心跳：Alertmanager 停止工作时无人知晓。请在 routes.yaml 中设置 heartbeats。")) } } }
+            }
+        }
+    }
+}

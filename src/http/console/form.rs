@@ -1,0 +1,103 @@
+//! Forms: what a reader sends, from pages of this server only, and by who may act.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::failure::Failure;
+use super::viewer::{Viewer, is_own_form};
+use crate::http::App;
+use crate::http::api::pairs;
+use crate::http::body::{self, BodySource};
+
+/// The largest form.
+const MAX_FORM: usize = 256 << 10;
+
+/// The fields of a form or of a query.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Of `a=1&b=2`.
+    pub(super) fn read(text: &str) -> Self {
+        Self(pairs(Some(text)).collect())
+    }
+
+    /// The value of a field without spaces around it; empty when it is missing.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+    }
+}
+
+/// A form of who may act.
+pub(super) struct Form {
+    pub(super) viewer: Viewer,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<Arc<App>> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        let (mut parts, sent) = request.into_parts();
+        own(app, &parts)?;
+        let viewer = Viewer::from_request_parts(&mut parts, app).await?;
+        viewer.may_operate()?;
+        let fields = read(app, sent, BodySource::Authenticated).await?;
+        Ok(Self { viewer, fields })
+    }
+}
+
+/// Refuses what no page of this server sent.
+pub(super) fn own(app: &App, parts: &Parts) -> Result<(), Failure> {
+    if is_own_form(&parts.headers, &parts.uri, &app.engine.plan().external_url) {
+        return Ok(());
+    }
+    let why = "this form was not sent by a page of this server; open the page and press its button (behind a proxy, set server.external_url)";
+    Err(Failure::new(StatusCode::FORBIDDEN, why))
+}
+
+/// Reads the fields of a form.
+pub(super) async fn read(app: &App, sent: axum::body::Body, source: BodySource) -> Result<Fields, Failure> {
+    let held = body::read(app, sent, MAX_FORM, source, |_| {}).await?;
+    Ok(Fields::read(&String::from_utf8_lossy(&held.bytes)))
+}
+
+/// Where a form may lead: an address of the console.
+pub(super) fn back(asked: &str) -> &str {
+    let own = asked == "/ui" || asked.starts_with("/ui/") || asked.starts_with("/ui?");
+    if own && !asked.contains(['\\', '\r', '\n']) { asked } else { "/ui" }
+}
+
+/// Leads to another page: `303`, or for htmx its header.
+pub(super) fn go(headers: &HeaderMap, to: &str) -> Response {
+    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/ui"));
+    if headers.contains_key("hx-request") {
+        return (StatusCode::NO_CONTENT, [("hx-redirect", to)]).into_response();
+    }
+    (StatusCode::SEE_OTHER, [("location", to)]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_to_pages_of_the_console_only() {
+        for own in ["/ui", "/ui/dead?x=1", "/ui?since=2"] {
+            assert_eq!(back(own), own);
+        }
+        for other in ["", "https://evil.example/ui", "//evil.example/ui", "/uix", "/ui/\r\nx: y", "/ui/\\evil"] {
+            assert_eq!(back(other), "/ui", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_read_as_browsers_send_them() {
+        let fields = Fields::read("a=1+2&b=%E5%BC%A0&c=&d");
+        assert_eq!((fields.get("a"), fields.get("b"), fields.get("c"), fields.get("d"), fields.get("e")), ("1 2", "张", "", "", ""));
+    }
+}

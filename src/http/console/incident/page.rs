@@ -1,0 +1,107 @@
+//! The page of an incident: what it is, who knows, what comes next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::forms::{Way, menu, snoozes};
+use super::row::{first, who};
+use super::{Known, alerts, events, read, timeline};
+use crate::http::App;
+use crate::http::console::failure::Failure;
+use crate::http::console::layout::Page;
+use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
+use crate::http::console::viewer::Viewer;
+use crate::model::{EventId, IncidentId, MessageId};
+use crate::store::{AttemptRow, IncidentDetail};
+
+/// Events whose bodies are read, and messages whose attempts are shown.
+const MAX_EVENTS: usize = 50;
+const MAX_MESSAGES: usize = 20;
+
+/// The page.
+pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, viewer: Viewer) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    let id: IncidentId = id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number, as 1842"))?;
+    let missing = || Failure::missing(format!("there is no incident #{id}; those past `retention` are removed"));
+    let found = app.engine.query().get_incident(id).await?.ok_or_else(missing)?;
+    let known = read(&app, vec![found.incident.clone()]).await?.pop().ok_or_else(missing)?;
+    let mut ids: Vec<EventId> = found.incident.alerts.iter().map(|alert| alert.event).collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids.dedup();
+    ids.truncate(MAX_EVENTS);
+    let bodies = events(&app, &ids).await?;
+    let attempts = attempts(&app, &found).await?;
+    let all = alerts::of(&found.incident, &bodies);
+    let shared = alerts::shared(&all, &app.engine.plan().messages.shown);
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let acts = acts(&viewer, &known);
+    let body = html! {
+        div.head { div {
+            div.acts.ctr {
+                (pill(language, known.severity())) (who(&viewer, &known))
+                span.dim { (say(language, "for ", "已 ")) (time::ago(manner, known.since())) }
+                span.end { (id_chip(language, &format!("#{id}"), &format!("#{id}"))) }
+            }
+            h1.ttl { (shown(&found.incident.title)) }
+            @if !known.sentence().is_empty() { p.lead { (shown(known.sentence())) } }
+        } }
+        @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
+        div.two-col.gap {
+            div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &found, &attempts)) }
+            aside { (told(&viewer, &found)) (alerts::labels(&viewer, &shared)) }
+        }
+    };
+    let title = format!("#{id} {}", crate::http::console::parts::plain(&found.incident.title));
+    let back = Some(("/ui".to_owned(), say(language, "Now", "当前").to_owned()));
+    Ok(Page { title, back, body, sheet: acts, ..Page::default() }.of(&viewer))
+}
+
+/// The attempts of its newest messages.
+async fn attempts(app: &App, found: &IncidentDetail) -> Result<HashMap<MessageId, Vec<AttemptRow>>, Failure> {
+    let mut ids: Vec<MessageId> = found.deliveries.iter().rev().filter_map(|row| row.message).collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids.dedup();
+    let mut attempts = HashMap::new();
+    for id in ids.into_iter().take(MAX_MESSAGES) {
+        if let Some(message) = app.engine.query().get_message(id).await? {
+            attempts.insert(id, message.attempts);
+        }
+    }
+    Ok(attempts)
+}
+
+fn acts(viewer: &Viewer, known: &Known) -> Option<Markup> {
+    let id = known.incident.id;
+    let language = viewer.manner.language;
+    (viewer.operates && known.incident.state.is_open()).then(|| {
+        html! {
+            (first(viewer, known, Way::Page))
+            details.menu { summary.b { (icon("moon")) (say(language, "Snooze", "暂缓")) } div.pop { (snoozes(viewer, id, Way::Page)) } }
+            (menu(viewer, id, Way::Page))
+        }
+    })
+}
+
+/// Which channels know of it.
+fn told(viewer: &Viewer, found: &IncidentDetail) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    html! {
+        section.sec { h2 { (say(language, "Who was notified", "已通知")) }
+            ul.card.rows {
+                @if found.anchors.is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
+                @for anchor in &found.anchors { li {
+                    b { (shown(&anchor.channel)) }
+                    span.dim.s { (shown(&anchor.recipient.masked())) }
+                    span.dim.s.end { (time::clock(manner, if anchor.rang.at.0 > 0 { anchor.rang.at } else { anchor.notified_at })) }
+                } }
+                @for row in found.deliveries.iter().filter(|row| row.state == crate::store::State::Dead).take(10) { li {
+                    a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } } span.end { (badge(language, row.state)) }
+                } }
+            }
+        }
+    }
+}

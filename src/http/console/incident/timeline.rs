@@ -1,0 +1,108 @@
+//! What happened to an incident, the newest first, with what is still to come on top.
+
+use std::collections::HashMap;
+
+use maud::{Markup, html};
+
+use crate::http::console::parts::{Look, answer, icon, say, shown, time};
+use crate::http::console::viewer::Viewer;
+use crate::model::{MessageId, UnixMs};
+use crate::store::{AttemptRow, DeliveryRow, IncidentDetail, State, TimelineKind, TimelineRow};
+
+/// Lines that are shown.
+const MAX_LINES: usize = 200;
+
+/// One line.
+struct Line {
+    at: UnixMs,
+    /// Whether it is still to come.
+    soon: bool,
+    class: &'static str,
+    icon: &'static str,
+    head: Markup,
+    text: String,
+    answer: String,
+}
+
+/// The list. `attempts` are those of the messages that were read.
+pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let mut lines: Vec<Line> = found.timeline.iter().map(|row| told(viewer, row)).collect();
+    lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, row, attempts)));
+    lines.push(Line {
+        at: found.incident.opened_at,
+        soon: false,
+        class: "warn",
+        icon: "in",
+        head: html! { b { (say(language, "Came in", "收到")) } ", " (shown(&found.incident.source)) },
+        text: found.incident.receiver.clone(),
+        answer: String::new(),
+    });
+    // What comes next is nearest to now; everything else is the newest first.
+    lines.sort_by_key(|line| (!line.soon, if line.soon { line.at.0 } else { -line.at.0 }));
+    let more = lines.len().saturating_sub(MAX_LINES);
+    html! {
+        section.sec {
+            h2 { (say(language, "What happened", "经过")) }
+            ol.tl.card {
+                @for line in lines.iter().take(MAX_LINES) {
+                    li class=[line.soon.then_some("soon")] {
+                        span.d.(line.class) { (icon(line.icon)) }
+                        div {
+                            div.h { div { (line.head) } @if line.soon { span { (say(language, "in ", "还有 ")) (time::due(manner, line.at)) } } @else { (time::clock(manner, line.at)) } }
+                            @if !line.text.is_empty() { p.x { (shown(&line.text)) } }
+                            (answer(language, &line.answer))
+                        }
+                    }
+                }
+                @if more > 0 { li { span.d {} div { p.x { (say(language, "and ", "另有 ")) (more) (say(language, " more lines", " 条更早的记录")) } } } }
+            }
+        }
+    }
+}
+
+fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
+    let language = viewer.manner.language;
+    let (class, icon, en, zh) = match row.kind {
+        TimelineKind::Reopened => ("crit", "alert", "Fires again", "再次触发"),
+        TimelineKind::Resolved => ("ok", "ok", "Resolved", "已恢复"),
+        TimelineKind::Stale => ("", "stale", "Not heard of any more", "久无消息"),
+        TimelineKind::Regrouped => ("", "swap", "Grouped in another way", "分组方式改变"),
+        TimelineKind::Reposted => ("warn", "chat", "Posted again", "重新发布"),
+        TimelineKind::GivenUp => ("warn", "x", "Not kept up to date any more", "不再更新"),
+        TimelineKind::Lost => ("warn", "x", "Channel is gone", "通道已不存在"),
+        TimelineKind::Acked => ("acc", "acked", "Acked", "已认领"),
+        TimelineKind::Snoozed => ("acc", "moon", "Snoozed", "已暂缓"),
+        TimelineKind::Unacked => ("crit", "alert", "Not acked any more", "不再有人认领"),
+        TimelineKind::Reminded => ("", "bell", "Reminded", "已提醒"),
+        TimelineKind::Closed => ("acc", "x", "Closed", "已关闭"),
+        TimelineKind::Escalated => ("", "up", "Escalation", "升级"),
+    };
+    let head = html! { b { (say(language, en, zh)) } @if !row.channel.is_empty() { " · " (shown(&row.channel)) } };
+    Line { at: row.at, soon: false, class, icon, head, text: row.text.clone(), answer: String::new() }
+}
+
+fn delivered(viewer: &Viewer, row: &DeliveryRow, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Option<Line> {
+    let language = viewer.manner.language;
+    let soon = !row.state.is_final();
+    // What only waits its turn is nothing to wait for.
+    if soon && row.due_at <= UnixMs::from(viewer.manner.now) {
+        return None;
+    }
+    let at = if soon { row.due_at } else { row.done_at? };
+    let look = Look::from(row.state);
+    let class = match row.state {
+        State::Sent => "ok",
+        State::Dead | State::Expired => "crit",
+        State::Unknown => "warn",
+        _ => "",
+    };
+    let last = row.message.and_then(|message| attempts.get(&message)?.last());
+    let head = html! {
+        a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } }
+        @if soon { (say(language, " is next", "（接下来）")) } @else { ": " (say(language, look.en, look.zh)) }
+    };
+    let text = row.reason.clone().unwrap_or_default();
+    let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
+    Some(Line { at, soon, class: if soon { "soon" } else { class }, icon: look.icon, head, text, answer })
+}

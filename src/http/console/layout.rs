@@ -1,0 +1,207 @@
+//! What every page has around it: head, navigation, the settings, and where toasts appear.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::File;
+use super::manner::Manner;
+use super::parts::{icon, say, shown, time};
+use super::viewer::Viewer;
+use crate::http::page::words::tag;
+use crate::model::Language;
+
+/// htmx without what the policy of pages refuses: no eval, no style of its own, no requests to elsewhere.
+const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0,"scrollBehavior":"auto"}"#;
+
+/// Where a page is in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Place {
+    /// Nowhere.
+    #[default]
+    None,
+    /// The first page.
+    Now,
+    /// What people did.
+    Audit,
+}
+
+/// An entry of the navigation.
+struct Entry {
+    place: Place,
+    path: &'static str,
+    /// The key behind `g`.
+    key: &'static str,
+    icon: &'static str,
+    en: &'static str,
+    zh: &'static str,
+}
+
+/// The pages of daily work, in the order of the navigation; on a phone the first four are at the bottom.
+const DAILY: &[Entry] = &[Entry { place: Place::Now, path: "/ui", key: "n", icon: "now", en: "Now", zh: "当前" }];
+/// The inside.
+const SYSTEM: &[Entry] = &[Entry { place: Place::Audit, path: "/ui/audit", key: "u", icon: "audit", en: "Audit", zh: "审计" }];
+
+/// A page.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// The title of the tab.
+    pub(super) title: String,
+    /// Where it is.
+    pub(super) at: Place,
+    /// Where a page without a place of its own leads back to: address and word.
+    pub(super) back: Option<(String, String)>,
+    /// What is in `main`.
+    pub(super) body: Markup,
+    /// On a phone the bar at the bottom, in place of the navigation.
+    pub(super) sheet: Option<Markup>,
+    /// Whether something needs somebody: the icon of the tab says so.
+    pub(super) hot: bool,
+}
+
+impl Page {
+    /// The page for who looks at it.
+    pub(super) fn of(self, viewer: &Viewer) -> Response {
+        self.write(&viewer.manner, Some(viewer))
+    }
+
+    /// The page, also for who is not known.
+    pub(super) fn write(self, manner: &Manner, viewer: Option<&Viewer>) -> Response {
+        let language = manner.language;
+        let body = html! {
+            a.skip href="#main" { (say(language, "Skip to content", "跳到正文")) }
+            div.shell {
+                header.top {
+                    @if let Some((path, word)) = &self.back {
+                        a.back href=(path) { (icon("left")) (word) }
+                    } @else {
+                        span.mk { (icon("mark")) } b { (self.title) }
+                    }
+                }
+                nav.side aria-label=(say(language, "Main", "主导航")) {
+                    a.brand href="/ui" { (icon("mark")) "Watchfire" }
+                    (entries(language, DAILY, self.at))
+                    h2 { (say(language, "System", "系统")) }
+                    (entries(language, SYSTEM, self.at))
+                    (me(manner, viewer))
+                }
+                main #main { (self.body) }
+            }
+            @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(language, self.at)) }
+            form #set method="post" action="/ui/settings" hidden { input type="hidden" name="back" value=(manner.here); }
+            div.toasts role="status" aria-live="polite" {}
+            (keys(language))
+        };
+        html_page(document(manner, &self.title, self.hot, "", body))
+    }
+}
+
+/// A page without navigation.
+pub(super) fn bare(manner: &Manner, title: &str, body: Markup) -> Response {
+    html_page(document(manner, title, false, "gate", body))
+}
+
+/// A part of a page, for htmx.
+pub(super) fn fragment(part: Markup) -> Response {
+    html_page(part)
+}
+
+fn html_page(page: Markup) -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], page.into_string()).into_response()
+}
+
+fn document(manner: &Manner, title: &str, hot: bool, class: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(tag(manner.language)) data-now=(time::exact(manner, manner.now.into())) data-theme=[manner.theme] {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover";
+                meta name="color-scheme" content="light dark";
+                meta name="format-detection" content="telephone=no";
+                meta name="htmx-config" content=(HTMX);
+                title { (title) " · Watchfire" }
+                link rel="icon" href=(if hot { File::MarkHot } else { File::Mark }.path());
+                link rel="stylesheet" href=(File::Style.path());
+                link rel="stylesheet" href=(File::Lookalike.path());
+                script src=(File::Htmx.path()) defer {}
+                script src=(File::Script.path()) defer {}
+            }
+            body class=[Some(class).filter(|class| !class.is_empty())] { (body) }
+        }
+    }
+}
+
+fn entries(language: Language, entries: &[Entry], at: Place) -> Markup {
+    html! {
+        ul { @for entry in entries {
+            li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) } }
+        } }
+    }
+}
+
+/// Who looks, and their settings.
+fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
+    let language = manner.language;
+    let other = if manner.theme == Some("dark") { "light" } else { "dark" };
+    let (code, word) = if language == Language::Zh { ("en", "English") } else { ("zh", "中文") };
+    html! {
+        div.me {
+            @if let Some(viewer) = viewer {
+                span {
+                    @if viewer.caller.name.is_empty() { (say(language, "No login needed", "无需登录")) } @else { b { (shown(&viewer.caller.name)) } }
+                    " · " (if viewer.administers { "admin" } else if viewer.operates { "operate" } else { "read" })
+                }
+            }
+            span.acts {
+                button.b.g.sm type="submit" form="set" name="theme" value=(other) data-theme-switch title=(say(language, "Light or dark", "浅色或深色")) { (icon("theme")) (say(language, "Theme", "主题")) }
+                button.b.g.sm type="submit" form="set" name="lang" value=(code) lang=(code) { (word) }
+                @if viewer.is_some_and(|viewer| viewer.login.is_some()) {
+                    form method="post" action="/ui/logout" { button.b.g.sm { (say(language, "Sign out", "退出")) } }
+                }
+            }
+        }
+    }
+}
+
+/// The navigation of a phone.
+fn bar(language: Language, at: Place) -> Markup {
+    let first = DAILY.iter().take(4);
+    html! {
+        nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
+            @for entry in first {
+                a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
+            }
+            details.menu {
+                summary { (icon("more")) (say(language, "More", "更多")) }
+                div.pop {
+                    @for entry in DAILY.iter().skip(4).chain(SYSTEM) {
+                        a href=(entry.path) { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
+                    }
+                    button type="submit" form="set" name="lang" value=(if language == Language::Zh { "en" } else { "zh" }) { (icon("chat")) (if language == Language::Zh { "English" } else { "中文" }) }
+                }
+            }
+        }
+    }
+}
+
+/// The keys, shown by `?`.
+fn keys(language: Language) -> Markup {
+    let keys = [
+        ("j k", say(language, "next, previous row", "下一行、上一行")),
+        ("a", say(language, "the row's or page's first act", "该行或该页的主要操作")),
+        ("s", say(language, "snooze and more", "暂缓及更多")),
+        ("/", say(language, "search", "搜索")),
+        ("p", say(language, "pause, resume live", "暂停、继续实时更新")),
+        (".", say(language, "show new rows", "显示新增")),
+        ("g", say(language, "then n h d c u: Now, History, Dead letters, Channels, Audit", "再按 n h d c u：当前、历史、死信、通道、审计")),
+        ("Esc", say(language, "close", "关闭")),
+    ];
+    html! {
+        dialog #keys.card.pad {
+            h2 { (say(language, "Keys", "快捷键")) }
+            dl.kv.mt { @for (key, what) in keys { dt { kbd { (key) } } dd { (what) } } }
+            form.mt method="dialog" { button.b { (say(language, "Close", "关闭")) } }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Live updates by server-sent events: rows of incidents that changed, and how many are new. Nothing is added, removed or moved by them.
+//!
+//! One task looks at the store once a second while any console is open; what it finds is shared by all. A console that was asleep says when it last
+//! received something (`Last-Event-ID`, in Unix milliseconds), and is sent what changed since; after longer it loads the page again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use maud::{Markup, html};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Interval, interval};
+
+use super::failure::Failure;
+use super::form::Fields;
+use super::incident::{Known, open, read, row};
+use super::manner::Manner;
+use super::parts::{icon, say, time};
+use super::viewer::Viewer;
+use crate::http::App;
+use crate::model::{IncidentId, UnixMs};
+use crate::store::Incident;
+
+/// How often the store is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a console that hears nothing is sent a sign of life.
+const BEAT: Duration = Duration::from_secs(10);
+/// A stream ends after so many of them, so that its login is checked again; browsers connect again by themselves.
+const BEATS: u32 = 30;
+/// Who was away for longer loads the page again.
+const CAUGHT_UP_MS: i64 = 15 * 60_000;
+/// Streams at once; each is a connection.
+const MAX_STREAMS: usize = 256;
+/// Updates that a slow console may be behind.
+const BEHIND: usize = 64;
+/// Rows of one update.
+const MAX_ROWS: usize = 150;
+
+/// What changed within a second.
+#[derive(Clone)]
+struct Update {
+    at: UnixMs,
+    changed: Arc<Vec<Known>>,
+    /// The numbers of the open incidents.
+    open: Arc<Vec<i64>>,
+}
+
+/// What the consoles of this node share.
+pub(in crate::http) struct Live {
+    updates: broadcast::Sender<Update>,
+    /// Whether the store is looked at.
+    looks: AtomicBool,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { updates: broadcast::Sender::new(BEHIND), looks: AtomicBool::new(false) }
+    }
+}
+
+/// Looks at the store until no console is open any more.
+async fn look(app: Arc<App>) {
+    let mut seen: Option<BTreeMap<IncidentId, i64>> = None;
+    let mut tick = interval(LOOK);
+    while app.live.updates.receiver_count() > 0 && !app.stopping.load(Ordering::Acquire) {
+        tick.tick().await;
+        match changes(&app, &mut seen).await {
+            Ok(Some(update)) => drop(app.live.updates.send(update)),
+            Ok(None) => {}
+            // A page says so when it is loaded; here the next look may succeed.
+            Err(_) => tracing::debug!("open consoles are not brought up to date: the store cannot be read"),
+        }
+    }
+    app.live.looks.store(false, Ordering::Release);
+}
+
+async fn changes(app: &App, seen: &mut Option<BTreeMap<IncidentId, i64>>) -> Result<Option<Update>, Failure> {
+    let at = app.engine.clock().wall();
+    let open = open(app).await?;
+    let now: BTreeMap<IncidentId, i64> = open.iter().map(|incident| (incident.id, incident.version)).collect();
+    let Some(before) = seen.replace(now.clone()) else { return Ok(None) };
+    if before == now {
+        return Ok(None);
+    }
+    let numbers: Vec<i64> = open.iter().map(|incident| incident.id.0).collect();
+    let mut changed: Vec<Incident> =
+        open.into_iter().filter(|incident| before.get(&incident.id).is_some_and(|version| *version != incident.version)).collect();
+    changed.truncate(MAX_ROWS);
+    for id in before.keys().filter(|id| !now.contains_key(id)).take(MAX_ROWS) {
+        changed.extend(app.engine.query().get_incident(*id).await?.map(|found| found.incident));
+    }
+    Ok(Some(Update { at, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers) }))
+}
+
+/// A console's stream.
+struct Stream {
+    viewer: Viewer,
+    /// The newest incident that its page knows.
+    newest: i64,
+    updates: broadcast::Receiver<Update>,
+    waiting: VecDeque<Event>,
+    beat: Interval,
+    beats: u32,
+    new: usize,
+    app: Arc<App>,
+    over: bool,
+}
+
+impl Stream {
+    fn add(&mut self, update: &Update) {
+        let id = update.at.0.to_string();
+        for known in update.changed.iter() {
+            self.waiting.push_back(Event::default().event("row").id(&id).data(row(&self.viewer, known).into_string()));
+        }
+        let new = update.open.iter().filter(|number| **number > self.newest).count();
+        if new != self.new {
+            self.new = new;
+            self.waiting.push_back(Event::default().event("new").id(&id).data(new.to_string()));
+        }
+    }
+
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some((Ok(event), self));
+            }
+            if self.over || self.app.stopping.load(Ordering::Acquire) || self.beats == 0 {
+                return None;
+            }
+            tokio::select! {
+                update = self.updates.recv() => match update {
+                    Ok(update) => self.add(&update),
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                        self.over = true;
+                        self.waiting.push_back(Event::default().event("reload").data("behind"));
+                    }
+                },
+                _ = self.beat.tick() => {
+                    self.beats -= 1;
+                    let at = self.app.engine.clock().wall().0;
+                    self.waiting.push_back(Event::default().event("beat").id(at.to_string()).data("."));
+                }
+            }
+        }
+    }
+}
+
+/// The stream of a page: `newest` is the newest incident that it knows, `from` when it was made, Unix milliseconds.
+pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    if app.live.updates.receiver_count() >= MAX_STREAMS {
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many consoles are open; pages work without live updates"));
+    }
+    let fields = Fields::read(query.as_deref().unwrap_or_default());
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let from = UnixMs(last.or_else(|| fields.get("from").parse().ok()).unwrap_or_default());
+    let updates = app.live.updates.subscribe();
+    if !app.live.looks.swap(true, Ordering::AcqRel) {
+        tokio::spawn(look(app.clone()));
+    }
+    let now = app.engine.clock().wall();
+    let newest = fields.get("newest").parse().unwrap_or(i64::MAX);
+    let mut stream = Stream {
+        viewer,
+        newest,
+        updates,
+        waiting: VecDeque::from([Event::default().retry(Duration::from_secs(3)).comment("live")]),
+        beat: interval(BEAT),
+        beats: BEATS,
+        new: 0,
+        app: app.clone(),
+        over: false,
+    };
+    if now - from > CAUGHT_UP_MS {
+        stream.over = true;
+        stream.waiting.push_back(Event::default().event("reload").data("away"));
+    } else {
+        let update = missed(&app, from, now).await?;
+        stream.add(&update);
+    }
+    Ok(Sse::new(stream::unfold(stream, Stream::next)).into_response())
+}
+
+/// What changed since a time.
+async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
+    let open = open(app).await?;
+    let numbers: Vec<i64> = open.iter().map(|incident| incident.id.0).collect();
+    let acted = |incident: &Incident| {
+        let acks = &incident.acks;
+        acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
+    };
+    let mut changed: Vec<Incident> = open.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let over = crate::store::IncidentFilter {
+        states: vec![crate::store::IncidentState::Resolved, crate::store::IncidentState::Closed],
+        limit: MAX_ROWS,
+        ..Default::default()
+    };
+    changed.extend(app.engine.query().list_incidents(&over).await?.into_iter().filter(|incident| incident.ended_at.is_some_and(|at| at >= from)));
+    changed.truncate(MAX_ROWS);
+    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers) })
+}
+
+/// Whether the page is live, how to pause it, and how many rows wait. Its place is always there.
+pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
+    let language = manner.language;
+    let now = UnixMs::from(manner.now);
+    html! {
+        div.live #live data-live={ "/ui/live?newest=" (newest) "&from=" (now.0) }
+            data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接")) data-new=(say(language, " new", " 个新增")) {
+            span.dot {}
+            span { span.state { (say(language, "As of ", "截至 ")) (time::clock(manner, now)) } noscript { " " a href="" { (say(language, "Reload", "刷新")) } } }
+            button.b.g type="button" data-key="p" aria-pressed="false" aria-label=(say(language, "Pause live updates", "暂停实时更新")) { (icon("pause")) span.w { (say(language, "Pause", "暂停")) } }
+            button.b.new type="button" data-show-new hidden {}
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The console at `/ui/`: what happened, why, and what can be done about it, in a browser. HTML that works without script; htmx saves the reload.
+//!
+//! A page is a typed function over what the store and the engine say; the parts are the same in every page. Texts of alerts are hostile: they pass
+//! through `parts::shown`, and the policy of `dress` allows nothing inline and nothing from elsewhere.
+
+mod assets;
+mod audit;
+mod error_page;
+mod failure;
+mod first_run;
+mod form;
+mod incident;
+mod layout;
+mod live;
+mod login;
+mod manner;
+mod now;
+mod parts;
+mod readiness;
+mod storm;
+mod viewer;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use self::failure::Failure;
+use self::manner::Manner;
+use super::App;
+
+pub(super) use live::Live;
+
+/// The pages; the prefix `/ui` is cut off already.
+pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(now::page))
+        .route("/live", get(live::stream))
+        .route("/incidents/{id}", get(incident::page::page))
+        .route("/incidents/{id}/confirm/close", get(incident::act::confirm_close))
+        .route("/incidents/{id}/{verb}", post(incident::act::act))
+        .route("/audit", get(audit::page))
+        .route("/audit.csv", get(audit::export))
+        .route("/audit/sessions/end", post(audit::end_session))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/logout", post(login::leave))
+        .route("/settings", post(login::settings))
+        .route("/assets/{name}", get(assets::serve))
+        .fallback(nothing)
+        .method_not_allowed_fallback(nothing)
+        .layer(from_fn_with_state(app, dress))
+}
+
+async fn nothing() -> Failure {
+    Failure::missing("there is no such page")
+}
+
+/// Makes a page of a failure, in the reader's language, and adds what keeps browsers from mischief.
+async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+                          base-uri 'none'; frame-ancestors 'none'";
+    let manner = Manner::of_request(&app, &request);
+    let headers = request.headers().clone();
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Failure>() {
+        None => {}
+        Some(Failure::Login) => {
+            let next = percent_encoding::utf8_percent_encode(&manner.here, percent_encoding::NON_ALPHANUMERIC);
+            response = form::go(&headers, &format!("/ui/login?next={next}"));
+        }
+        Some(Failure::Answer(status, why)) => {
+            let kept = response.headers().get(header::RETRY_AFTER).cloned();
+            response = error_page::answer(&manner, status, &why);
+            if let Some(after) = kept.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(HeaderValue::from_static("5"))) {
+                response.headers_mut().insert(header::RETRY_AFTER, after);
+            }
+        }
+    }
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (header::VARY, "cookie, accept-language, hx-request"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
+    ];
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

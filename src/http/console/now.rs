@@ -1,0 +1,218 @@
+//! The first page: must I do something? What needs somebody, who is on what, and whether silence can be believed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::failure::Failure;
+use super::incident::{Known, open, read, row};
+use super::layout::{Page, Place};
+use super::live;
+use super::parts::{badge_of, count, icon, icon_of, say, shown, time};
+use super::readiness::trouble;
+use super::viewer::Viewer;
+use super::{first_run, storm};
+use crate::api::ChannelState;
+use crate::http::App;
+use crate::http::api::channels::states;
+use crate::model::UnixMs;
+use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState};
+
+/// Rows of a section.
+const MAX_ROWS: usize = 50;
+/// From so many open incidents on it is a storm.
+const STORM: usize = 30;
+/// Events among which each sender's last one is looked for.
+const EVENTS: usize = 200;
+const DAY_MS: i64 = 86_400_000;
+
+/// Those that ended within a day, the newest first.
+async fn ended(app: &App, state: IncidentState, limit: usize) -> Result<Vec<Incident>, Failure> {
+    let now = app.engine.clock().wall();
+    let filter = IncidentFilter { states: vec![state], since: Some(now - 30 * DAY_MS), limit, ..IncidentFilter::default() };
+    let mut found = app.engine.query().list_incidents(&filter).await?;
+    found.retain(|incident| incident.ended_at.is_some_and(|at| now - at < DAY_MS));
+    Ok(found)
+}
+
+/// The page.
+pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderMap, uri: axum::http::Uri) -> Result<Response, Failure> {
+    if viewer.caller.is_limited() {
+        return Ok(super::form::go(&headers, "/ui/history"));
+    }
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let open = open(&app).await?;
+    let newest = open.first().map_or(0, |incident| incident.id.0);
+    let heard = heard(&app).await?;
+    let channels = states(&app, &viewer.caller).await?.channels;
+    let side = side(&viewer, &app, &channels, &heard);
+    if open.is_empty() && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
+        let page = first_run::body(&app, &viewer, &channels, super::viewer::host(&headers, &uri).unwrap_or_default());
+        return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
+    }
+    let (acked, firing) = (count_of(&open, IncidentState::Acked), count_of(&open, IncidentState::Firing));
+    let heading = match (open.len(), firing) {
+        (0, _) => say(language, "All quiet", "一切平静").to_owned(),
+        (n, _) if n >= STORM => format!("{n} {}", say(language, "open: a storm", "个未结事件：告警风暴")),
+        (_, 0) => say(language, "Nothing needs you", "无需处理").to_owned(),
+        (_, 1) => say(language, "1 needs somebody", "1 个待认领").to_owned(),
+        (_, n) => format!("{n} {}", say(language, "need somebody", "个待认领")),
+    };
+    let detail = match open.len() {
+        0 => say(language, "Nothing fires.", "没有告警在触发。").to_owned(),
+        n => format!(
+            "{n} {}{firing} {}{acked} {}{} {}",
+            say(language, "open: ", "个未结："),
+            say(language, "not acked, ", "个待认领，"),
+            say(language, "acked, ", "个处理中，"),
+            count_of(&open, IncidentState::Snoozed),
+            say(language, "snoozed.", "个暂缓。")
+        ),
+    };
+    let (is_storm, is_quiet) = (open.len() >= STORM, open.is_empty());
+    let known = read(&app, open).await?;
+    let stale = read(&app, ended(&app, IncidentState::Stale, 20).await?).await?;
+    let main = if is_storm {
+        storm::body(&viewer, &known)
+    } else {
+        let sections = sections(&viewer, known, stale);
+        let quiet = if is_quiet { Some(quiet(&viewer, &app, &channels, &heard).await?) } else { None };
+        html! { @if let Some(quiet) = quiet { (quiet) } (sections) }
+    };
+    let body = html! {
+        div.head { div { h1 { (heading) } p { (detail) } } (live::indicator(manner, newest)) }
+        div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
+    };
+    let title = if firing > 0 { format!("({firing}) {}", say(language, "Now", "当前")) } else { say(language, "Now", "当前").into() };
+    Ok(Page { title, at: Place::Now, body, hot: firing > 0, ..Page::default() }.of(&viewer))
+}
+
+fn count_of(open: &[Incident], state: IncidentState) -> usize {
+    open.iter().filter(|incident| incident.state == state).count()
+}
+
+fn sections(viewer: &Viewer, known: Vec<Known>, stale: Vec<Known>) -> Markup {
+    let language = viewer.manner.language;
+    let (mut firing, mut acked, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for one in known {
+        match one.incident.state {
+            IncidentState::Firing => firing.push(one),
+            IncidentState::Acked => acked.push(one),
+            _ => rest.push(one),
+        }
+    }
+    rest.extend(stale);
+    let parts = [
+        ("s1", say(language, "Needs somebody", "待认领"), firing),
+        ("s2", say(language, "Somebody is on it", "处理中"), acked),
+        ("s3", say(language, "Snoozed and stale", "暂缓与久无消息"), rest),
+    ];
+    html! {
+        @for (id, title, mut rows) in parts {
+            @let () = rows.sort_by_key(|one| (one.incident.rank, one.incident.opened_at));
+            @if !rows.is_empty() {
+                section aria-labelledby=(id) {
+                    h2.h2 id=(id) { (title) " " span.dim { (rows.len()) } }
+                    ol.list { @for one in rows.iter().take(MAX_ROWS) { (row(viewer, one)) } }
+                    @if rows.len() > MAX_ROWS { p.dim.s.mt { (rows.len() - MAX_ROWS) (say(language, " more in History", " 个更多，见历史")) } }
+                }
+            }
+        }
+    }
+}
+
+/// On a phone, what holds a channel is above the list.
+fn attention(viewer: &Viewer, channels: &[ChannelState]) -> Markup {
+    let language = viewer.manner.language;
+    html! {
+        div.strip.po {
+            @for channel in channels.iter().filter(|channel| channel.suspended.is_some()).take(3) {
+                a.note.crit href="/ui/channels" {
+                    (icon("lock")) span { b { (shown(&channel.name)) (say(language, " is held", " 已挂起")) } ": " (shown(channel.suspended.as_deref().unwrap_or_default())) }
+                }
+            }
+        }
+    }
+}
+
+/// When each sender sent something last.
+type Heard = BTreeMap<String, UnixMs>;
+
+async fn heard(app: &App) -> Result<Heard, Failure> {
+    let rows = app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?;
+    let mut heard = Heard::new();
+    for row in rows.into_iter().filter(|row| !row.source.starts_with("watchfire")) {
+        let at = heard.entry(row.source).or_insert(row.received_at);
+        *at = row.received_at.max(*at);
+    }
+    Ok(heard)
+}
+
+fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let now = UnixMs::from(manner.now);
+    let active: Vec<&ChannelState> = channels.iter().filter(|channel| !channel.disabled).collect();
+    let not_ready: Vec<_> = active.iter().filter_map(|channel| Some((channel, trouble(channel, now, language)?))).collect();
+    let waiting: u64 = channels.iter().map(|channel| channel.waiting).sum();
+    let oldest = channels.iter().filter_map(|channel| channel.oldest_born_at).min();
+    let dead: u64 = channels.iter().map(|channel| channel.dead).sum();
+    html! {
+        section.sec { h2 { (say(language, "Delivery", "投递")) a.l.s.end href="/ui/channels" { (say(language, "channels", "通道")) } }
+            ul.card.rows {
+                @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(why)) { (say(language, look.en, look.zh)) } } }
+                li { (icon_of("ok", "ok")) span { (active.len() - not_ready.len()) (say(language, " of ", " / ")) (active.len()) (say(language, " ready", " 就绪")) } }
+                li { span.dim { (say(language, "Backlog", "积压")) } span.end.n {
+                    @match oldest.filter(|_| waiting > 0) {
+                        None => { (say(language, "nothing waits", "无等待")) }
+                        Some(oldest) => { b { (waiting) } (say(language, " wait, oldest ", " 条等待，最久 ")) (time::ago(manner, oldest)) }
+                    }
+                } }
+                @if dead > 0 { li { (icon_of("dead", "bad")) a href="/ui/dead" { (count(language, dead, "dead letter", "dead letters", "条死信")) } } }
+            }
+        }
+        section.sec { h2 { (say(language, "Heard from", "最近来信")) }
+            ul.card.rows {
+                @for (source, at) in heard.iter().take(8) { li { (icon("in")) span.c1 { (shown(source)) } span.dim.s.end { (time::since(manner, *at)) } } }
+                @for beat in app.engine.heartbeats().iter() { li {
+                    @if beat.silent_since.is_some() { (icon_of("alert", "bad")) } @else { (icon_of("ok", "ok")) }
+                    span { (shown(&beat.name)) }
+                    span.dim.s.end { @match beat.seen_at { Some(at) => { (time::since(manner, at)) } None => { (say(language, "never", "从未")) } } }
+                } }
+                @if heard.is_empty() && app.engine.heartbeats().is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
+            }
+        }
+    }
+}
+
+/// Why quiet can be believed, and what ended lately.
+async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) -> Result<Markup, Failure> {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let ended = ended(app, IncidentState::Resolved, 10).await?;
+    let last = heard.iter().max_by_key(|(_, at)| **at);
+    let ready = channels.iter().all(|channel| channel.disabled || trouble(channel, manner.now.into(), language).is_none());
+    Ok(html! {
+        div.card.quiet {
+            (icon("ok")) h2 { (say(language, "Nothing needs you", "无需处理")) }
+            p {
+                @if let Some((source, at)) = last { (shown(source)) (say(language, " was heard ", " 最近来信：")) (time::since(manner, *at)) ". " }
+                @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) ". " } }
+                @if ready { (say(language, "Every channel is ready.", "所有通道就绪。")) } @else { (say(language, "Not every channel is ready.", "并非所有通道就绪。")) }
+            }
+        }
+        @if !ended.is_empty() {
+            section.sec { h2 { (say(language, "Ended in the last 24 h", "24 小时内结束")) a.l.s.end href="/ui/history" { (say(language, "History", "历史")) } }
+                ul.card.rows { @for incident in &ended { li {
+                    a href={ "/ui/incidents/" (incident.id) } { span.st.ok { (icon("ok")) (shown(&incident.title)) } }
+                    @if let Some(at) = incident.ended_at {
+                        span.dim { (say(language, "lasted ", "持续 ")) (time::span(language, at - incident.opened_at)) }
+                        span.dim.s.end { (time::clock(manner, at)) }
+                    }
+                } } }
+            }
+        }
+    })
+}

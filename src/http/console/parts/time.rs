@@ -1,0 +1,82 @@
+//! Times: relative to read, exact to hover over and for the script, which keeps them going.
+
+use jiff::ZonedDateTime;
+use maud::{Markup, html};
+
+use super::say;
+use crate::http::console::manner::Manner;
+use crate::http::page::words::age;
+use crate::model::{Language, UnixMs};
+
+/// Older than this a time is a date.
+const RECENT_MS: i64 = 7 * 86_400_000;
+
+fn local(manner: &Manner, at: UnixMs) -> ZonedDateTime {
+    at.timestamp().to_zoned_datetime(manner.zone.clone())
+}
+
+/// RFC 3339 with the zone's offset: `2026-11-28T03:24:10+08:00`.
+pub(in super::super) fn exact(manner: &Manner, at: UnixMs) -> String {
+    local(manner, at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// `2026-11-28 03:24:10 UTC+8`.
+pub(in super::super) fn whole(manner: &Manner, at: UnixMs) -> String {
+    format!("{} {}", local(manner, at).strftime("%Y-%m-%d %H:%M:%S"), zone(manner, at))
+}
+
+/// `UTC`, `UTC+8`, `UTC+5:30`.
+pub(in super::super) fn zone(manner: &Manner, at: UnixMs) -> String {
+    let seconds = local(manner, at).offset().seconds();
+    let (sign, minutes) = if seconds < 0 { ('-', -seconds / 60) } else { ('+', seconds / 60) };
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => "UTC".into(),
+        (hours, 0) => format!("UTC{sign}{hours}"),
+        (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+    }
+}
+
+/// How long it is since: `12 min`; over a week the date.
+pub(in super::super) fn ago(manner: &Manner, at: UnixMs) -> Markup {
+    let passed = UnixMs::from(manner.now) - at;
+    if passed > RECENT_MS {
+        return clock(manner, at);
+    }
+    html! { time datetime=(exact(manner, at)) data-ago title=(whole(manner, at)) { (age(manner.language, passed / 1000)) } }
+}
+
+/// `12 min ago`.
+pub(in super::super) fn since(manner: &Manner, at: UnixMs) -> Markup {
+    if UnixMs::from(manner.now) - at > RECENT_MS {
+        return clock(manner, at);
+    }
+    html! { (ago(manner, at)) (say(manner.language, " ago", "前")) }
+}
+
+/// The time of day; with its date unless that is today.
+pub(in super::super) fn clock(manner: &Manner, at: UnixMs) -> Markup {
+    let (there, today) = (local(manner, at), local(manner, manner.now.into()));
+    let format = match (there.date() == today.date(), there.year() == today.year()) {
+        (true, _) => "%H:%M:%S",
+        (_, true) => "%m-%d %H:%M",
+        _ => "%Y-%m-%d %H:%M",
+    };
+    html! { time datetime=(exact(manner, at)) title=(whole(manner, at)) { (there.strftime(format).to_string()) } }
+}
+
+/// How long it is until: `2:41`, counted down by the script.
+pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
+    let left = (at - UnixMs::from(manner.now)).max(0) / 1000;
+    let (hours, minutes, seconds) = (left / 3600, left / 60 % 60, left % 60);
+    let text = match (left, hours) {
+        (0, _) => say(manner.language, "now", "现在").to_owned(),
+        (_, 0) => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    };
+    html! { time.cd datetime=(exact(manner, at)) data-due title=(whole(manner, at)) { (text) } }
+}
+
+/// A span of time in one unit: `12 min`.
+pub(in super::super) fn span(language: Language, ms: i64) -> String {
+    age(language, ms / 1000)
+}

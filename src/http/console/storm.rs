@@ -1,0 +1,100 @@
+//! Many incidents at once: what they share, the critical ones by name, the rest by label.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::incident::{Known, row};
+use super::parts::{Look, count, icon, label, mark, say, shown, time};
+use super::viewer::Viewer;
+use crate::model::Severity;
+use crate::store::IncidentState;
+
+/// Critical ones that are named.
+const NAMED: usize = 12;
+/// Groups that are shown, and rows of what is left.
+const GROUPS: usize = 20;
+/// Labels by which incidents are grouped, the first that at least half of them have with more than one value.
+const GROUPED_BY: [&str; 8] = ["cluster", "region", "zone", "namespace", "team", "service", "job", "alertname"];
+
+/// How many of them have each label.
+fn shares(known: &[Known]) -> Vec<(String, String, usize)> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for one in known {
+        for (name, value) in one.labels().into_iter().flatten() {
+            *counts.entry((name, value)).or_default() += 1;
+        }
+    }
+    let often = counts.into_iter().filter(|((name, _), n)| *n * 2 > known.len() && !name.starts_with("__") && *name != "prometheus");
+    let mut often: Vec<_> = often.map(|((name, value), n)| (name.to_owned(), value.to_owned(), n)).collect();
+    often.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
+    often.truncate(4);
+    often
+}
+
+/// The label by which they are grouped.
+fn group_label(known: &[Known]) -> &'static str {
+    let of = |name: &str| known.iter().filter_map(|one| one.labels()?.get(name)).collect::<Vec<_>>();
+    let separates = |name: &&str| {
+        let values = of(name);
+        values.len() * 2 >= known.len() && values.iter().any(|value| *value != values[0])
+    };
+    GROUPED_BY.into_iter().find(separates).unwrap_or("alertname")
+}
+
+/// The body of the page.
+pub(super) fn body(viewer: &Viewer, known: &[Known]) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let mut critical: Vec<&Known> =
+        known.iter().filter(|one| one.severity() == Severity::Critical && one.incident.state == IncidentState::Firing).collect();
+    critical.sort_by_key(|one| one.incident.opened_at);
+    let first = known.iter().min_by_key(|one| one.incident.opened_at);
+    let by = group_label(known);
+    let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
+    for one in known {
+        groups.entry(one.labels().and_then(|labels| labels.get(by)).map_or("", String::as_str)).or_default().push(one);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
+    html! {
+        div.note.acc { (icon("ask")) div { p {
+            b { (say(language, "What they share: ", "共同点：")) }
+            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) ". " }
+            @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } ", " (time::since(manner, first.incident.opened_at)) "." }
+        } } }
+        section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical.len()) } }
+            ol.list { @for one in critical.iter().take(NAMED) { (row(viewer, one)) } }
+            @if critical.len() > NAMED { p.dim.s.mt { (critical.len() - NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
+        }
+        section.sec { h2 { (say(language, "All, by ", "全部，按 ")) (by) }
+            ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }
+            @if groups.len() > GROUPS { p.dim.s.mt { (groups.len() - GROUPS) (say(language, " more groups", " 个更多分组")) } }
+        }
+    }
+}
+
+fn group(viewer: &Viewer, by: &str, value: &str, members: &[&Known]) -> Markup {
+    let language = viewer.manner.language;
+    let oldest = members.iter().map(|one| one.incident.opened_at).min();
+    let counts = Severity::ALL.map(|severity| (severity, members.iter().filter(|one| one.severity() == severity).count()));
+    let mut at = 0.0;
+    let total = members.len() as f64;
+    html! {
+        li.grp data-row {
+            details {
+                summary { b { @if value.is_empty() { (say(language, "without ", "无 ")) (by) } @else { (shown(value)) } } " " span.dim { (count(language, members.len() as u64, "incident", "incidents", "个事件")) } }
+                ul.rows { @for one in members.iter().take(GROUPS) { li { (mark(language, one.severity())) a href={ "/ui/incidents/" (one.incident.id) } { (shown(&one.incident.title)) } } }
+                    @if members.len() > GROUPS { li { span.dim { "+" (members.len() - GROUPS) } } } }
+            }
+            div.cnt { @for (severity, n) in counts { @if n > 0 { span.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) b.n { (n) } span.vh { " " (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } } } } }
+            svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+                @for (class, (_, n)) in ["f1", "f2", "f3", "f4"].into_iter().zip(counts) { @if n > 0 {
+                    @let width = n as f64 * 100.0 / total;
+                    rect class=(class) x=(format!("{at:.2}")) width=(format!("{width:.2}")) height="8" {}
+                    @let () = at += width;
+                } }
+            }
+            span.dim.s.n.old { @if let Some(oldest) = oldest { b { (say(language, "oldest ", "最早 ")) } (time::ago(&viewer.manner, oldest)) } }
+        }
+    }
+}

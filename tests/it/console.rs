@@ -1,0 +1,261 @@
+//! The console over HTTP: logging in, what a session is worth, what pages show, what forms do, and what the audit says of it.
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Response, StatusCode, redirect};
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, alert};
+
+const ROOT: &str = "roots-token-0123456789";
+const READER: &str = "readers-token-0123456789";
+const TEAM: &str = "teams-token-0123456789";
+
+/// What somebody wrote into a label to do harm.
+const HOSTILE: &str = "<script>alert(1)</script> <img src=x onerror=alert(1)> \u{202E}gnp.exe \" ' {{x}} @channel";
+
+fn routes(auth: &str) -> String {
+    format!(
+        "server:\n  listen: '127.0.0.1:0'\n{auth}store: sqlite:watchfire.db\nchannels: {{ ours: {{ log: {{}} }}, theirs: {{ log: {{}} }} }}\n\
+         route: {{ to: [ours], routes: [{{ matchers: ['group=\"theirs\"'], to: [theirs] }}] }}\n"
+    )
+}
+
+fn guarded() -> String {
+    let hash = "pässword 1234567890";
+    routes(&format!(
+        "  auth:\n    - {{ bearer: {ROOT}, name: root }}\n    - {{ bearer: {READER}, name: reader, scopes: [read] }}\n    \
+         - {{ bearer: {TEAM}, name: team, channels: [ours] }}\n    - {{ basic: {{ username: ann, password: '{hash}' }}, name: ann, scopes: [read, operate] }}\n"
+    ))
+}
+
+/// A browser: it keeps cookies, follows nothing, and says where its forms come from.
+struct Browser {
+    http: reqwest::Client,
+    base: String,
+    cookie: String,
+}
+
+impl Browser {
+    fn of(app: &TestApp) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+        Self { http, base: app.url(""), cookie: String::new() }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        headers.insert("cookie", HeaderValue::from_str(&self.cookie).unwrap());
+        headers
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.base)).headers(self.headers()).send().await.unwrap()
+    }
+
+    /// A page's text, which must be there and be safe.
+    async fn page(&self, path: &str) -> String {
+        let response = self.get(path).await;
+        let (status, policy) = (response.status(), response.headers().get("content-security-policy").cloned());
+        let text = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        let policy = policy.unwrap();
+        assert!(policy.to_str().unwrap().starts_with("default-src 'none'; style-src 'self'; script-src 'self';"), "{policy:?}");
+        safe(path, &text);
+        text
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+        self.http.post(format!("{}{path}", self.base)).headers(self.headers()).form(form).send().await.unwrap()
+    }
+
+    async fn log_in(&mut self, user: &str, secret: &str) -> StatusCode {
+        let response = self.post("/ui/login", &[("user", user), ("secret", secret), ("next", "/ui/audit")]).await;
+        if let Some(cookie) = response.headers().get("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            assert!(cookie.contains("HttpOnly; SameSite=Lax") && cookie.contains("Path=/;"), "{cookie}");
+            self.cookie = cookie.split(';').next().unwrap().to_owned();
+        }
+        response.status()
+    }
+}
+
+/// Nothing inline, nothing from elsewhere, and no text of an alert that is markup.
+fn safe(path: &str, text: &str) {
+    let lower = text.to_lowercase();
+    assert!(!lower.contains("style=") && !lower.contains("<style") && !lower.contains("javascript:") && !text.contains('\u{202E}'), "{path}");
+    assert!(!text.contains("<img") && !text.contains("<script>") && !lower.contains(" onerror=alert(1)>"), "{path}");
+    assert_eq!(text.matches("<script").count(), text.matches("<script src=\"/ui/assets/").count(), "{path}");
+}
+
+async fn fire(app: &TestApp, token: Option<&str>, body: &Value) {
+    let mut request = app.http.post(app.url("/webhook")).json(body);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    assert_eq!(request.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_opens_the_console_until_it_is_ended_or_its_secret_changes() {
+    let app = TestApp::start(&guarded()).await;
+    let mut browser = Browser::of(&app);
+    let asked = browser.get("/ui/audit?q=a").await;
+    assert_eq!((asked.status(), asked.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/login?next=%2Fui%2Faudit%3Fq%3Da"));
+    assert!(browser.page("/ui/login").await.contains("Sign in"));
+    assert_eq!(browser.log_in("", "wrong-token").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.log_in("ann", "wrong").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.log_in("ann", "pässword 1234567890").await, StatusCode::SEE_OTHER);
+    let page = browser.page("/ui").await;
+    assert!(page.contains("ann") && page.contains("operate"), "{page}");
+    // What the session is worth nobody else can use: another site's form, another name for the cookie's host.
+    let foreign =
+        browser.http.post(app.url("/ui/logout")).header("cookie", &browser.cookie).header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    let bare = browser.http.post(app.url("/ui/logout")).header("cookie", &browser.cookie).send().await.unwrap();
+    assert_eq!(bare.status(), StatusCode::FORBIDDEN, "a form that says nothing of where it comes from");
+    // The store knows the session, so it outlives the process.
+    let app = app.restart().await;
+    browser.base = app.url("");
+    assert!(browser.page("/ui").await.contains("ann"));
+    // Another secret under the same name ends it.
+    let changed = guarded().replace("pässword 1234567890", "another password 123");
+    std::fs::write(app.folder.path().join("routes.yaml"), changed).unwrap();
+    assert_eq!(app.http.post(app.url("/-/reload")).bearer_auth(ROOT).send().await.unwrap().status(), 200);
+    assert_eq!(browser.get("/ui").await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(browser.log_in("ann", "another password 123").await, StatusCode::SEE_OTHER);
+    assert_eq!(browser.post("/ui/logout", &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(browser.get("/ui").await.status(), StatusCode::SEE_OTHER, "the cookie is worth nothing any more");
+    let mut root = Browser::of(&app);
+    assert_eq!(root.log_in("", ROOT).await, StatusCode::SEE_OTHER);
+    let audit = root.page("/ui/audit").await;
+    for told in ["log in", "log out", "reload", "ann", "Refused", "127.0.0.1"] {
+        assert!(audit.contains(told), "{told}: {audit}");
+    }
+    assert!(!audit.contains("wrong-token") && !audit.contains("another password"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui").await.contains("Nothing received yet"));
+    let mut body = alert("ours", HOSTILE, "firing");
+    body["alerts"][0]["annotations"]["summary"] = json!(HOSTILE);
+    body["alerts"][0]["annotations"]["description"] = json!(format!("{HOSTILE}\n{HOSTILE}"));
+    body["alerts"][0]["annotations"]["runbook_url"] = json!("javascript:alert(1)");
+    body["alerts"][0]["labels"]["team"] = json!(HOSTILE);
+    fire(&app, Some(ROOT), &body).await;
+    app.http.get(app.url("/-/ready")).send().await.unwrap();
+    let page = ann.page("/ui").await;
+    assert!(
+        page.contains("1 needs somebody") && page.contains("&lt;script&gt;") && page.contains("U+202E") && page.contains(">Acknowledge<"),
+        "{page}"
+    );
+    ann.page("/ui/incidents/1").await;
+    // htmx asks for the row, and gets it in its new state.
+    let url = app.url("/ui/incidents/1/ack");
+    let row = ann.http.post(url).headers(ann.headers()).header("hx-request", "true").body("").send().await.unwrap();
+    assert_eq!(row.status(), StatusCode::OK);
+    let row = row.text().await.unwrap();
+    assert!(
+        row.starts_with("<li class=\"inc critical\" id=\"i-1\"") && row.contains("Hand back") && row.contains("hx-swap-oob") && row.contains("Undo"),
+        "{row}"
+    );
+    safe("row", &row);
+    assert!(ann.page("/ui").await.contains("Nothing needs you"));
+    // Without script a form leads back to its page.
+    let done = ann.post("/ui/incidents/1/snooze", &[("for", "2h"), ("back", "/ui/incidents/1")]).await;
+    assert_eq!((done.status(), done.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/incidents/1"));
+    assert!(ann.page("/ui/incidents/1").await.contains("Snoozed"));
+    assert!(ann.page("/ui/incidents/1/confirm/close").await.contains("Close #1?"));
+    assert_eq!(ann.post("/ui/incidents/1/close", &[("back", "https://evil.example")]).await.headers()["location"], "/ui");
+    let again = ann.post("/ui/incidents/1/close", &[]).await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    assert!(again.text().await.unwrap().contains("Nothing was done"));
+    assert_eq!(ann.post("/ui/incidents/1/snooze", &[("for", "nonsense")]).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(ann.post("/ui/incidents/9/ack", &[]).await.status(), StatusCode::NOT_FOUND);
+    // The same by the API, and by who may not.
+    let api = app.http.post(app.url("/api/v1/incidents/1/ack")).bearer_auth(READER).send().await.unwrap();
+    assert_eq!(api.status(), 403);
+    let mut reader = Browser::of(&app);
+    reader.log_in("", READER).await;
+    let page = reader.page("/ui").await;
+    assert!(!page.contains("<button class=\"b p\""), "no button that does not work: {page}");
+    assert_eq!(reader.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::FORBIDDEN);
+    let mute = json!({ "matchers": ["channel=\"ours\""], "for": "1h", "reason": "deploy" });
+    assert_eq!(app.http.post(app.url("/api/v1/mutes")).bearer_auth(ROOT).json(&mute).send().await.unwrap().status(), 200);
+    let audit = ann.page("/ui/audit").await;
+    for told in ["ack", "snooze", "close", "incident #1", "console", "mute", "deploy", "API", "Refused"] {
+        assert!(audit.contains(told), "{told}: {audit}");
+    }
+    assert!(ann.page("/ui/audit?q=deploy").await.matches("data-row").count() == 1);
+    let file = ann.get("/ui/audit.csv").await.text().await.unwrap();
+    assert!(
+        file.starts_with("time,who,via,from,act,on,reason,state,outcome\r\n")
+            && file.contains("\"ann\",\"console\",\"127.0.0.1\",\"ack\",\"incident #1\""),
+        "{file}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_limited_to_channels_sees_no_incident_of_others() {
+    let app = TestApp::start(&guarded()).await;
+    fire(&app, Some(ROOT), &alert("theirs", "SecretOfTheirs", "firing")).await;
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    for path in ["/ui/incidents/1", "/ui/audit", "/ui/audit.csv", "/ui/live"] {
+        let answer = team.get(path).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(!answer.text().await.unwrap().contains("SecretOfTheirs"), "{path}");
+    }
+    assert_eq!(team.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads_here() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    let page = browser.page("/ui/").await;
+    assert!(page.contains("No login needed") && page.contains("alertmanager.yml"), "{page}");
+    let rebound = browser.http.get(app.url("/ui")).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(rebound.status(), StatusCode::FORBIDDEN);
+    let missing = browser.get("/ui/nothing").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    assert!(missing.text().await.unwrap().contains("<main"), "errors are pages");
+    // Files have addresses that change with them; the language is the reader's.
+    let zh = browser.http.get(app.url("/ui")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
+    assert!(zh.contains("lang=\"zh-CN\"") && zh.contains("已就绪"), "{zh}");
+    let style = zh.split("/ui/assets/console.").nth(1).unwrap().split('"').next().unwrap();
+    let asset = browser.get(&format!("/ui/assets/console.{style}")).await;
+    assert!(asset.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+    let set = browser.post("/ui/settings", &[("lang", "zh"), ("back", "/ui/audit")]).await;
+    assert!(set.headers()["set-cookie"].to_str().unwrap().starts_with("wf_lang=zh; Path=/ui"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut heard = String::new();
+    let mut until = async |wanted: &[&str]| {
+        while !wanted.iter().all(|text| heard.contains(text)) {
+            let piece = tokio::time::timeout(std::time::Duration::from_secs(10), stream.chunk()).await;
+            heard.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted:?} in {heard}")).unwrap().unwrap()));
+        }
+    };
+    until(&["retry: 3000"]).await;
+    // The store is looked at once before what changes is known.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
+    fire(&app, None, &alert("b", "Second", "firing")).await;
+    until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
+    // Who was away for long loads the page again.
+    let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
+    assert!(late.contains("event: reload"), "{late}");
+}
