@@ -43,6 +43,7 @@ async fn driver(bench: &Bench) -> f64 {
                     idempotency_key: message.to_string(),
                     traceparent: String::new(),
                     callback: String::new(),
+                    press: String::new(),
                     reply_to: None,
                     direct: false,
                 };

@@ -78,6 +78,7 @@ fn relay(file: &str) -> Router {
                 traceparent: String::new(),
                 direct: false,
                 callback: String::new(),
+                press: String::new(),
                 reply_to: None,
             };
             if channel.driver.send(&page, &channel.recipients, &cx).await.iter().any(|(_, result)| result.is_err()) {

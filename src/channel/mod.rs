@@ -38,7 +38,7 @@ use twilio::{sms as twilio_sms, voice as twilio_voice};
 
 pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, Reach};
 pub use email::plain_address;
-pub use press::{ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
+pub use press::{Command, ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -73,6 +73,8 @@ pub struct SendContext {
     pub direct: bool,
     /// The channel's callback address, for platforms that tell their last word there; empty when this server's address is not known.
     pub callback: String,
+    /// The channel's press address, for calls that offer keys ([`PressWay::Phone`]); empty where the vendor could not reach it.
+    pub press: String,
     /// The message that [`Channel::send`] answers in its thread; `None`: a message of its own. Only set where [`Channel::living`] has replies.
     pub reply_to: Option<PlatformIds>,
 }
@@ -149,7 +151,7 @@ pub trait Channel: Send + Sync {
     }
 
     /// Reads what came to the channel's press address, after checking that the platform sent it. The error says why it is not believed. Only called
-    /// where [`Channel::press_way`] is [`PressWay::Callback`].
+    /// where [`Channel::press_way`] is [`PressWay::Callback`] or [`PressWay::Phone`].
     fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
         let _ = call;
         Err("this channel takes no presses by callback".into())
@@ -158,6 +160,12 @@ pub trait Channel: Send + Sync {
     /// The HTTP answer to a press that came to the channel's press address with this `call`.
     fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
         let _ = (call, answer);
+        PressReply::EMPTY
+    }
+
+    /// The HTTP answer to a call whose person wants to hear `page` again ([`PressCall::Again`]).
+    fn said_again(&self, call: &Callback<'_>, page: &Page) -> PressReply {
+        let _ = (call, page);
         PressReply::EMPTY
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use tokio::sync::watch;
 
-use crate::model::SendError;
+use crate::model::{SendError, Verb};
 
 /// A pressed button, as its platform reported it and proved that it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,9 @@ pub enum PressWay {
     Listener(Arc<dyn Listener>),
     /// By requests of the platform to `<external_url>/press/<channel>`.
     Callback,
+    /// By keys in a call, or by a text message that answers one: the vendor reports them to the same address, where it reaches this server. A message by phone
+    /// keeps its link beside that.
+    Phone,
 }
 
 /// What a listener works with.
@@ -96,6 +99,23 @@ pub enum PressCall {
     Answer(PressReply),
     /// A press.
     Press(Press),
+    /// The person in a call wants to hear it again: the call of this button's value ([`Channel::said_again`](super::Channel::said_again)).
+    Again(String),
+    /// A command in a text message.
+    Command(Command),
+}
+
+/// A command in a text message that somebody sent in answer to one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The platform's id of the text message.
+    pub event_id: String,
+    /// What is to be done; `None`: the text is no command.
+    pub verb: Option<Verb>,
+    /// The number of the incident, where the text names one; else what was last sent to this person is meant.
+    pub incident: Option<i64>,
+    /// Who sent it: the id is the phone number, as E.164.
+    pub by: Presser,
 }
 
 /// An HTTP answer to a platform.
@@ -103,7 +123,7 @@ pub enum PressCall {
 pub struct PressReply {
     /// The status.
     pub status: StatusCode,
-    /// `application/json`, `text/plain`; ignored where the body is empty.
+    /// `application/json`, `text/plain`, `text/xml`; ignored where the body is empty.
     pub content_type: &'static str,
     /// The body.
     pub body: String,

@@ -89,6 +89,7 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
             traceparent: String::new(),
             direct: true,
             callback: String::new(),
+            press: String::new(),
             reply_to: None,
         };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {

@@ -116,6 +116,7 @@ async fn without_secrets_everything_is_judged_and_nothing_can_be_sent() {
         traceparent: String::new(),
         direct: false,
         callback: String::new(),
+        press: String::new(),
         reply_to: None,
     };
     let results = mail.driver.send(&crate::model::Page::default(), &mail.recipients, &context).await;

@@ -245,6 +245,7 @@ impl EditTask {
             traceparent: String::new(),
             direct: false,
             callback: String::new(),
+            press: String::new(),
             reply_to: None,
         };
         let driver = &self.channel.driver;

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
 use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
-use crate::channel::{FinalWord, Later};
+use crate::channel::{FinalWord, Later, PressWay, kit};
 use crate::model::{MessageId, Secret, UnixMs};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
@@ -82,12 +83,27 @@ fn formed_second(message: MessageId) -> u64 {
 pub fn callback_url(plan: &Plan, channel: &ChannelPlan) -> String {
     match channel.platform.word {
         FinalWord::Later(Later { calls_back: true, .. }) if !plan.external_url.is_empty() => {
-            let name = percent_encoding::utf8_percent_encode(&channel.name, percent_encoding::NON_ALPHANUMERIC);
+            let name = percent_encoding::utf8_percent_encode(&channel.name, NON_ALPHANUMERIC);
             format!("{}/receipts/{name}?k={}", plan.external_url, callback_key(&plan.link_key, &channel.name))
         }
         _ => String::new(),
     }
 }
+
+/// Where a channel's vendor reports keys and answers; empty for other platforms, and where the vendor could not reach this server.
+pub fn press_url(plan: &Plan, channel: &ChannelPlan) -> String {
+    let reaches = plan.external_url.starts_with("https://") && kit::is_reachable_from_outside(&plan.external_url);
+    match channel.driver.press_way() {
+        Some(PressWay::Phone) if reaches => {
+            let name = percent_encoding::utf8_percent_encode(&channel.name, UNRESERVED);
+            format!("{}/press/{name}", plan.external_url)
+        }
+        _ => String::new(),
+    }
+}
+
+/// What no client encodes in another way (<https://www.rfc-editor.org/rfc/rfc3986#section-2.3>): the address that comes back is the one that is signed.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The secret part of a channel's callback address.
 pub fn callback_key(key: &Secret, channel: &str) -> String {

@@ -42,6 +42,7 @@ mod outlet;
 mod payload;
 mod pending;
 pub mod people;
+mod phone;
 pub mod plan;
 mod policy;
 pub mod press;

@@ -17,7 +17,7 @@ use super::links;
 use super::people::{PersonName, Why};
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::registry::Who;
-use crate::channel::{Press, PressAnswer, Presses};
+use crate::channel::{Press, PressAnswer, Presser, Presses};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, UnixMs, Verb};
 use crate::store::{
     AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, PressKey, ShownIn, StoreError, StoredMessage,
@@ -89,7 +89,11 @@ impl Engine {
     /// Takes the presses of buttons of a platform's channels: the button names the message, and the message its channel. `asked` is the channel whose
     /// credential proved the press; its language answers where there is no message.
     pub fn presses(&self, asked: &ChannelPlan) -> Arc<dyn Presses> {
-        Arc::new(PlatformPresses { shared: self.shared.clone(), platform: asked.platform.name, asked: asked.name.clone() })
+        Arc::new(self.platform_presses(asked))
+    }
+
+    pub(super) fn platform_presses(&self, asked: &ChannelPlan) -> PlatformPresses {
+        PlatformPresses { shared: self.shared.clone(), platform: asked.platform.name, asked: asked.name.clone() }
     }
 }
 
@@ -158,7 +162,7 @@ impl Shared {
         Ok(found.into_iter().find(is_meant))
     }
 
-    async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
+    pub(super) async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
         let filter = DeliveryFilter { message: Some(message.id), limit: MAX_ROWS, ..DeliveryFilter::default() };
         let rows = self.store.list_deliveries(&filter).await?;
         let incidents: BTreeSet<IncidentId> = rows.iter().filter_map(|row| row.incident).collect();
@@ -168,21 +172,17 @@ impl Shared {
     }
 }
 
-struct PlatformPresses {
-    shared: Arc<Shared>,
-    platform: &'static str,
-    asked: Arc<str>,
+pub(super) struct PlatformPresses {
+    pub(super) shared: Arc<Shared>,
+    pub(super) platform: &'static str,
+    pub(super) asked: Arc<str>,
 }
 
 impl PlatformPresses {
     async fn take(&self, press: Press) -> Result<PressAnswer, StoreError> {
-        let (plan, metrics) = (self.shared.plan.load_full(), &self.shared.telemetry.metrics);
+        let plan = self.shared.plan.load_full();
         let language = self.language(&plan);
-        let refused = |why: &str, text: &str| {
-            metrics.pressed(self.platform, "", "refused");
-            tracing::warn!(platform = self.platform, by = press.by.id, why, "a press was refused");
-            Ok(PressAnswer { text: text.to_owned(), done: false })
-        };
+        let refused = |why: &str, text: &str| self.refused(&press.by, why, text);
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
         let Some(value) = ButtonValue::decode(&press.value) else {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。"));
@@ -193,11 +193,28 @@ impl PlatformPresses {
         let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown);
         };
+        let on = self.shared.shown_in(&message, value.version).await?;
+        self.act(channel, value.verb, Duration::from_secs(u64::from(value.minutes) * 60), press, on).await
+    }
+
+    /// Does what somebody may do about what a message of this channel shows.
+    pub(super) async fn act(
+        &self,
+        channel: &ChannelPlan,
+        verb: Verb,
+        span: Duration,
+        press: Press,
+        on: Vec<ActOn>,
+    ) -> Result<PressAnswer, StoreError> {
+        let plan = self.shared.plan.load_full();
+        let language = self.language(&plan);
+        let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
+        let refused = |why: &str, text: &str| self.refused(&press.by, why, text);
         let impossible = || refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
-        if value.verb == Verb::Silence {
+        if verb == Verb::Silence {
             return impossible();
         }
-        let known = match channel.content.actions.may(value.verb, &press.by, &plan.people.people, channel.platform) {
+        let known = match channel.content.actions.may(verb, &press.by, &plan.people.people, channel.platform) {
             Ok(known) => known,
             Err(Why::Nobody) => return impossible(),
             Err(Why::Foreign) => {
@@ -207,7 +224,6 @@ impl PlatformPresses {
                 return refused("not a known person", say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"));
             }
         };
-        let on = self.shared.shown_in(&message, value.version).await?;
         let title = channel.platform.title;
         let by = Actor {
             // A person whom the configuration names is the same on each platform.
@@ -219,13 +235,21 @@ impl PlatformPresses {
             },
             via: title.split([' ', '(']).next().unwrap_or(title).to_owned(),
         };
-        let span = Duration::from_secs(u64::from(value.minutes) * 60);
         let press = PressKey { platform: self.platform.to_owned(), event_id: press.event_id };
-        let acted = self.shared.act(Deed { press, verb: value.verb, span, by, from: String::new() }, on).await?;
+        let acted = self.shared.act(Deed { press, verb, span, by, from: String::new() }, on).await?;
         Ok(answer(&acted, language, &plan, self.shared.clock.wall()))
     }
 
-    fn language(&self, plan: &Plan) -> Language {
+    /// The answer to a press that changes nothing.
+    pub(super) fn refused(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
+        self.shared.telemetry.metrics.pressed(self.platform, "", "refused");
+        // A phone number is shown without most of it.
+        let by = if by.id.starts_with('+') { &by.name } else { &by.id };
+        tracing::warn!(platform = self.platform, by, why, "a press was refused");
+        Ok(PressAnswer { text: text.to_owned(), done: false })
+    }
+
+    pub(super) fn language(&self, plan: &Plan) -> Language {
         plan.language_of(&self.asked)
     }
 }
@@ -233,9 +257,16 @@ impl PlatformPresses {
 #[async_trait]
 impl Presses for PlatformPresses {
     async fn press(&self, press: Press) -> PressAnswer {
+        self.within_patience(self.take(press)).await
+    }
+}
+
+impl PlatformPresses {
+    /// What the store answers in time, else that it does not.
+    pub(super) async fn within_patience(&self, taking: impl Future<Output = Result<PressAnswer, StoreError>>) -> PressAnswer {
         let zh = self.language(&self.shared.plan.load()) == Language::Zh;
         let failed = |en: &str, zh_text: &str| PressAnswer { text: if zh { zh_text } else { en }.into(), done: false };
-        match tokio::time::timeout(PATIENCE, self.take(press)).await {
+        match tokio::time::timeout(PATIENCE, taking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 self.shared.health.store_failed(&error);

@@ -17,7 +17,8 @@ const MAX_PRESS_BYTES: usize = 256 << 10;
 pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, HttpError> {
     let wrong = || HttpError::not_found("no such address");
     let plan = app.engine.plan();
-    let channel = plan.channel(&name).filter(|channel| matches!(channel.driver.press_way(), Some(PressWay::Callback))).ok_or_else(wrong)?;
+    let channel =
+        plan.channel(&name).filter(|channel| matches!(channel.driver.press_way(), Some(PressWay::Callback | PressWay::Phone))).ok_or_else(wrong)?;
     let (parts, sent) = request.into_parts();
     let url = format!("{}{}", plan.external_url, parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_owned(), ToString::to_string));
     let held = body::read(&app, sent, MAX_PRESS_BYTES, BodySource::Unauthenticated, |_| {}).await?;
@@ -29,6 +30,14 @@ pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, 
     })?;
     let reply = match call_is {
         PressCall::Answer(reply) => reply,
+        PressCall::Again(value) => match app.engine.called_page(channel, &value).await? {
+            Some(page) => channel.driver.said_again(&call, &page),
+            None => PressReply::EMPTY,
+        },
+        PressCall::Command(command) => {
+            let answer = app.engine.command(channel, command).await;
+            channel.driver.press_reply(&call, &answer)
+        }
         PressCall::Press(press) => {
             // The channels of one credential have one address at most platforms: any of them may have posted the message.
             let answer = app.engine.presses(channel).press(press).await;

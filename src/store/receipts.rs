@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{AcceptedDelivery, ReceiptRow, ReceiptUpdate, SentDelivery, StoreError};
-use crate::model::{MessageId, UnixMs};
+use crate::model::{MessageId, Recipient, UnixMs};
 
 /// Used by whatever follows up on messages that a platform accepted and reports on later (SMS, calls).
 #[async_trait]
@@ -13,6 +13,9 @@ pub trait ReceiptStore: Send + Sync {
 
     /// The awaited receipt of a channel with this id of its platform. Read only.
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+
+    /// The receipts of what was sent to somebody, whatever their state, the newest message first; at most `limit`. Read only.
+    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
     /// The queued deliveries in `sent` that a message carried, and whether their alerts are resolved: the lane in which the delivery (or the one that
     /// it is a fallback of) was born got something newer without a firing alert. Read only.

@@ -24,6 +24,7 @@ impl Draw {
             0 => (0..self.below(4000)).map(|_| u8::try_from(self.below(256)).unwrap()).collect(),
             1 => b"[".repeat(self.below(60_000)),
             2 => format!("payload={}", samples[self.below(samples.len())]).into_bytes(),
+            3 => b"CallSid=CA1&Digits=1&To=%2B15005550001&MessageSid=SM1&From=%2B15005550001&Body=ok".to_vec(),
             _ => samples[self.below(samples.len())].to_string().into_bytes(),
         };
         for _ in 0..self.below(4) {
@@ -66,6 +67,8 @@ channels:
   slack: {{ slack: {{ token: xoxb-1, channel: C0123, signing_secret: a-signing-secret }} }}
   feishu: {{ feishu: {{ app_id: cli_1, app_secret: s, to: [oc_1], verification_token: a-verification-token }} }}
   sealed: {{ feishu: {{ app_id: cli_2, app_secret: s, to: [oc_1], verification_token: v, encrypt_key: an-encrypt-key }} }}
+  call: {{ twilio_voice: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"] }} }}
+  text: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"] }} }}
 route: {{ to: [posted] }}
 "##,
         telegram.url(),
@@ -82,7 +85,10 @@ route: {{ to: [posted] }}
     let samples = samples(&code);
     let rounds = if std::env::var_os("WATCHFIRE_LONG").is_some() { 20_000 } else { 400 };
     let link = format!("/a/{code}");
+    let key = format!("/press/call?v=ack.{code}.0&t=1795900000");
     let addresses = [
+        key.as_str(),
+        "/press/text",
         "/press/posted",
         "/press/slack",
         "/press/feishu",
@@ -104,6 +110,7 @@ route: {{ to: [posted] }}
             ("x-lark-signature", "00"),
             ("x-lark-request-timestamp", "1795900000"),
             ("x-lark-request-nonce", "n"),
+            ("x-twilio-signature", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
             ("content-type", "application/json"),
             ("content-encoding", "gzip"),
         ] {

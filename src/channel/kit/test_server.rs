@@ -143,6 +143,7 @@ pub fn context() -> SendContext {
         traceparent: String::new(),
         direct: false,
         callback: String::new(),
+        press: String::new(),
         reply_to: None,
     }
 }

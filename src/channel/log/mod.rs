@@ -177,6 +177,7 @@ mod tests {
             traceparent: String::new(),
             direct: false,
             callback: String::new(),
+            press: String::new(),
             reply_to: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Twilio: one account, SMS and calls. What both share: credentials, answers, and asking what became of a request whose answer was lost.
 //! <https://www.twilio.com/docs/usage/requests-to-twilio>, errors: <https://www.twilio.com/docs/api/errors>
 
+mod press;
 pub mod sms;
 #[cfg(test)]
 mod tests;
@@ -10,13 +11,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use base64::Engine as _;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use sha1::Sha1;
 
 use super::kit::phone::{self, Use};
 use super::kit::{self, CodeRule};
@@ -203,25 +201,12 @@ impl Line {
 const BAD_CALLBACK: &str = "21609";
 
 impl Line {
-    /// A status callback, signed: <https://www.twilio.com/docs/usage/security#validating-requests>. `id` and `status` name its fields.
+    /// A status callback. `id` and `status` name its fields.
     fn called(&self, call: &Callback<'_>, id: &str, status: &str) -> Result<Called, String> {
-        if !self.signs {
-            return Err("`auth_token` is an API key's secret, by which Twilio's signature cannot be checked".into());
-        }
-        let body = std::str::from_utf8(call.body).map_err(|_| "it is no form")?;
-        let form = reqwest::Url::parse(&format!("http://localhost/?{body}")).map_err(|_| "it is no form")?;
-        let mut form: Vec<(String, String)> = form.query_pairs().into_owned().collect();
-        form.sort();
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret.expose().as_bytes()).map_err(|_| "the token is no key")?;
-        mac.update(call.url.as_bytes());
-        form.iter().for_each(|(name, value)| mac.update(format!("{name}{value}").as_bytes()));
-        let given = call.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let given = base64::engine::general_purpose::STANDARD.decode(given).map_err(|_| "the signature is no Base64")?;
-        mac.verify_slice(&given).map_err(|_| "the signature is wrong")?;
-        let field = |name: &str| form.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
-        let sid = field(id).ok_or_else(|| format!("it holds no {id}"))?;
-        let code = field("ErrorCode").and_then(|code| code.parse().ok());
-        let word = word(field(status).unwrap_or_default(), code, field("ErrorMessage"));
+        let form = self.signed(call)?;
+        let sid = form.field(id).ok_or_else(|| format!("it holds no {id}"))?;
+        let code = form.field("ErrorCode").and_then(|code| code.parse().ok());
+        let word = word(form.field(status).unwrap_or_default(), code, form.field("ErrorMessage"));
         Ok(Called { platform_id: sid.to_owned(), recipient: None, word })
     }
 }

@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Account, Line};
+use super::{Account, Line, press};
 use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig,
-    Problem, SendContext, Sent,
+    PressAnswer, PressCall, PressReply, PressWay, Problem, SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
@@ -109,6 +109,18 @@ impl Channel for Driver {
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
         self.0.ask("Messages", sent).await
+    }
+
+    fn press_way(&self) -> Option<PressWay> {
+        self.0.press_way()
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        self.0.text(call)
+    }
+
+    fn press_reply(&self, _: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        press::text_reply(answer)
     }
 
     fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
-use crate::channel::{CellResult, Channel};
+use crate::channel::{CellResult, Channel, PressCall, PressWay};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::Recipient;
+use crate::model::{Button, Language, Recipient, Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,4 +191,83 @@ async fn a_callback_address_is_given_where_it_can_be_reached_and_left_out_where_
     }
     let given: Vec<bool> = server.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("StatusCallback=https%3A%2F%2Fw.")).collect();
     assert_eq!(given, [true, false, false, true, false]);
+}
+
+/// The vector of Twilio's own libraries: an address, a form and a token, and their signature.
+#[test]
+fn keys_and_answers_are_believed_with_a_signature_only() {
+    let line = |more: &str| {
+        build::<voice::Config>(&CONFIG.replace("twilio-S3CRET", "'12345'").replace("from:", &format!("{more}from:")), "http://127.0.0.1:9")
+            .unwrap()
+            .channel
+    };
+    let voice = line("");
+    assert!(matches!(voice.press_way(), Some(PressWay::Phone)));
+    assert!(line("api_key: SK1, ").press_way().is_none(), "an API key's secret checks nothing");
+    let at = 1_795_900_000;
+    let url = format!("https://w.example.com/press/call?v=ack.0W1x2y3z4A5b6C.3&t={at}");
+    let body = "CallSid=CA1&Digits=1&From=%2B15005550006&To=%2B8613800000000";
+    let sign = |url: &str, body: &str| {
+        let form = reqwest::Url::parse(&format!("http://h/?{body}")).unwrap();
+        let mut pairs: Vec<String> = form.query_pairs().map(|(name, value)| format!("{name}{value}")).collect();
+        pairs.sort();
+        let mut mac = <hmac::Hmac<sha1::Sha1> as hmac::KeyInit>::new_from_slice(b"12345").unwrap();
+        hmac::Mac::update(&mut mac, format!("{url}{}", pairs.concat()).as_bytes());
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hmac::Mac::finalize(mac).into_bytes())
+    };
+    let ask = |channel: &Arc<dyn Channel>, signature: &str, url: &str, body: &str, now: i64| {
+        let headers = [("x-twilio-signature".parse().unwrap(), signature.parse().unwrap())].into_iter().collect();
+        channel.pressed(&Callback { url, headers: &headers, body: body.as_bytes(), now: Timestamp::from_second(now).unwrap() })
+    };
+    let good = sign(&url, body);
+    // The published vector has no message in its address; what is wrong with it is that, and not its signature.
+    let vector = (
+        "https://mycompany.com/myapp.php?foo=1&bar=2",
+        "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212",
+    );
+    assert_eq!(sign(vector.0, vector.1), "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+    assert_eq!(ask(&voice, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", vector.0, vector.1, at).err().as_deref(), Some("the address names no message"));
+    let Ok(PressCall::Press(press)) = ask(&voice, &good, &url, body, at + 60) else { panic!() };
+    assert_eq!((press.event_id.as_str(), press.value.as_str(), press.by.id.as_str()), ("CA1.1", "ack.0W1x2y3z4A5b6C.3", "+8613800000000"));
+    assert_eq!(press.by.name, "+86****0000");
+    assert!(ask(&voice, &good, &url, body, at + 4 * 3600 + 1).err().unwrap().contains("4 hours"));
+    assert!(ask(&voice, &good, &url, body, at - 4 * 3600 - 1).is_err());
+    for (url, body) in
+        [(url.replace("ack", "close"), body.to_owned()), (url.clone(), body.replace("Digits=1", "Digits=2")), (url.clone(), String::new())]
+    {
+        assert_eq!(ask(&voice, &good, &url, &body, at).err().as_deref(), Some("the signature is wrong"));
+    }
+    let again = body.replace("Digits=1", "Digits=2");
+    assert!(matches!(ask(&voice, &sign(&url, &again), &url, &again, at), Ok(PressCall::Again(value)) if value == "ack.0W1x2y3z4A5b6C.3"));
+    let sms = build::<sms::Config>(&CONFIG.replace("twilio-S3CRET", "'12345'"), "http://127.0.0.1:9").unwrap().channel;
+    let (url, body) = ("https://w.example.com/press/text", "Body=1842+ok&From=%2B8613800000000&MessageSid=SM1");
+    let Ok(PressCall::Command(command)) = ask(&sms, &sign(url, body), url, body, at) else { panic!() };
+    assert_eq!((command.event_id.as_str(), command.verb, command.incident), ("SM1", Some(Verb::Ack), Some(1842)));
+}
+
+#[test]
+fn a_call_offers_keys_where_they_lead_somewhere() {
+    let mut one = page(&[("text", "磁盘 & 内存")]);
+    let now = context().now;
+    let press = "https://w.example.com/press/call";
+    assert_eq!(press::key_address(&one, press, now), None, "nothing to ack");
+    let button = |verb, value: &str| Button { verb, label: "On it".into(), value: value.into() };
+    one.facts.incident.buttons = vec![button(Verb::Unack, "unack.c.1"), button(Verb::Snooze, "snooze.c.1.120")];
+    assert_eq!(press::key_address(&one, press, now), None, "somebody is on it");
+    one.facts.incident.buttons.insert(0, button(Verb::Ack, "ack.c.1"));
+    assert_eq!(press::key_address(&one, "", now), None, "no address");
+    let address = press::key_address(&one, press, now).unwrap();
+    assert_eq!(address, format!("{press}?v=ack.c.1&t={}", now.as_second()));
+    one.facts.language = Language::Zh;
+    let twiml = press::twiml(&one, Some(&address));
+    let (first, second) = ("磁盘 &amp; 内存。", "重复一遍。磁盘 &amp; 内存。");
+    let said = format!(
+        "<Response><Gather numDigits=\"1\" timeout=\"10\" method=\"POST\" action=\"{}\"><Say language=\"zh-CN\">{first}</Say><Pause length=\"1\"/>\
+         <Say language=\"zh-CN\">{second}</Say><Say language=\"zh-CN\">认领请按1，重听请按2。</Say></Gather></Response>",
+        address.replace('&', "&amp;")
+    );
+    assert_eq!(twiml, said);
+    // What takes all the room is said without keys rather than refused.
+    let signs = page(&[("text", &"\"".repeat(300))]);
+    assert!(!press::twiml(&signs, Some(&address)).contains("Gather"));
 }

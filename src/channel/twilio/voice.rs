@@ -8,18 +8,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::press::{self, MAX_TEXT};
 use super::{Account, Line};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, phone};
+use crate::channel::kit::phone;
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
-    Problem, SendContext, Sent,
+    PressAnswer, PressCall, PressReply, PressWay, Problem, SendContext, Sent,
 };
-use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, SendError, Size, Word};
-
-/// Our own: what a person woken up by a call can follow; twice that with its markup stays below the 4,000 characters of `Twiml`
-/// (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>).
-const MAX_TEXT: usize = 300;
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -79,7 +76,8 @@ impl Channel for Driver {
     }
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let twiml = twiml(page);
+        let keys = press::key_address(page, &cx.press, cx.now).filter(|_| self.0.signs);
+        let twiml = press::twiml(page, keys.as_deref());
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
@@ -90,7 +88,7 @@ impl Channel for Driver {
     }
 
     fn body(&self, page: &Page) -> Value {
-        serde_json::json!({ "Twiml": twiml(page) })
+        serde_json::json!({ "Twiml": press::twiml(page, None) })
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
@@ -101,25 +99,23 @@ impl Channel for Driver {
         self.0.cancel(sent).await
     }
 
+    fn press_way(&self) -> Option<PressWay> {
+        self.0.press_way()
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        self.0.key(call)
+    }
+
+    fn press_reply(&self, call: &Callback<'_>, answer: &PressAnswer) -> PressReply {
+        press::key_reply(call, answer)
+    }
+
+    fn said_again(&self, call: &Callback<'_>, page: &Page) -> PressReply {
+        PressReply { content_type: "text/xml", body: press::twiml(page, Some(call.url)), ..PressReply::EMPTY }
+    }
+
     fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
         self.0.called(call, "CallSid", "CallStatus")
     }
-}
-
-/// The text, said twice with a pause. <https://www.twilio.com/docs/voice/twiml/say>
-pub(super) fn twiml(page: &Page) -> String {
-    let (language, again) = if page.facts.language == Language::Zh { ("zh-CN", "重复一遍。") } else { ("en-US", "I repeat. ") };
-    let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
-    let mut said = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => said.push_str("&amp;"),
-            '<' => said.push_str("&lt;"),
-            '>' => said.push_str("&gt;"),
-            '"' => said.push_str("&quot;"),
-            '\'' => said.push_str("&apos;"),
-            c => said.push(c),
-        }
-    }
-    format!("<Response><Say language=\"{language}\">{said}</Say><Pause length=\"1\"/><Say language=\"{language}\">{again}{said}</Say></Response>")
 }

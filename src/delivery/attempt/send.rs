@@ -31,6 +31,7 @@ impl AttemptTask {
             direct: message.caller.is_some(),
             traceparent: message.traces().next().unwrap_or_default().to_owned(),
             callback: links::callback_url(&self.plan, &self.channel),
+            press: links::press_url(&self.plan, &self.channel),
             // Where a message may answer another, a request is to one recipient.
             reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| message.notification.answered(to)).cloned(),
         };

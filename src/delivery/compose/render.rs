@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::channel::PressWay;
 use crate::channel::descriptor::Ping;
 use crate::channel::registry::Who;
 use crate::delivery::links;
@@ -191,8 +192,9 @@ impl Renderer<'_> {
 
     /// Whether its readers act on its page: something of it goes on, and it has no buttons.
     fn acts(&self) -> bool {
-        let may = self.draft.channel.content.actions.ack != Who::Nobody;
-        may && self.draft.notification.incidents.iter().any(|incident| incident.state.is_open()) && self.draft.channel.driver.press_way().is_none()
+        let channel = self.draft.channel;
+        let by_link = matches!(channel.driver.press_way(), None | Some(PressWay::Phone));
+        by_link && channel.content.actions.ack != Who::Nobody && self.draft.notification.incidents.iter().any(|incident| incident.state.is_open())
     }
 
     pub(super) fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {

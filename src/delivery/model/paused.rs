@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
 use crate::store::*;
 
 pub struct Paused {
@@ -87,6 +87,7 @@ pass_on! {
     ReceiptStore {
         due_receipts(now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
         find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+        receipts_to(recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
         sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;
         update_receipt(heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
     }

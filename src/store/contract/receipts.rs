@@ -58,6 +58,13 @@ pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
     assert_eq!(store.update_receipt(heard(message, "+9", last(ReceiptState::Delivered))).await.unwrap(), None, "nobody waits for it");
     assert_eq!(due(&store, T0 + 99 * MIN).await, ["CA2"]);
     assert!(store.find_receipt("ops", "CA1").await.unwrap().is_none(), "it is not awaited any more");
+    let to =
+        async |number: &str| store.receipts_to(&Recipient::new(number), 9).await.unwrap().into_iter().map(|row| row.platform_id).collect::<Vec<_>>();
+    assert_eq!((to("+1").await, to("+9").await), (vec!["CA1".to_owned()], Vec::new()), "also what is final");
+    let d2 = put(&store, "another").await;
+    send(&store, &fence, &d2, vec![new_receipt("+1", "CA3", T0 + 10)]).await;
+    assert_eq!(to("+1").await, ["CA3", "CA1"], "the newest first");
+    assert_eq!(store.receipts_to(&Recipient::new("+1"), 1).await.unwrap().len(), 1);
     let shown = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!(shown.row.state, State::Sent, "sent stays sent");
     let first = &shown.message.unwrap().receipts[0];

@@ -12,7 +12,7 @@ use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule, prepare
 use super::connect::transaction;
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
 
 /// One transaction of the store, with the caller's error type.
 macro_rules! answer {
@@ -186,6 +186,10 @@ impl ReceiptStore for PostgresStore {
 
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
         answer!(self, read, |tx| receipts::find(tx, channel, platform_id))
+    }
+
+    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        answer!(self, read, |tx| receipts::to(tx, recipient, limit))
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {

@@ -7,7 +7,7 @@ use super::lanes::{Arrival, append};
 use super::rows::Columns;
 use super::rows::{get, limit};
 use super::tx::Tx;
-use crate::model::{MessageId, UnixMs};
+use crate::model::{MessageId, Recipient, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::{PreparedDelivery, PreparedReceipt};
 use crate::store::rows::{DELIVERY, RECEIPT, delivery, pending_delivery, receipt};
@@ -43,6 +43,12 @@ pub(super) async fn due(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Receipt
 pub(super) async fn find(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
     tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
+}
+
+/// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.
+pub(super) async fn to(tx: &Tx, recipient: &Recipient, most: usize) -> Result<Vec<ReceiptRow>, DbError> {
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE recipient = $1 ORDER BY message_id DESC, page LIMIT $2");
+    tx.query(&sql, &[&recipient.expose(), &limit(most)]).await?.iter().map(receipt).collect()
 }
 
 /// All receipts of a message.

@@ -12,7 +12,7 @@ use super::super::audits::{bounded, shorten};
 use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
 
 #[async_trait]
 impl IntakeStore for SqliteStore {
@@ -165,6 +165,11 @@ impl ReceiptStore for SqliteStore {
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
         let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
         self.readers.read(move |db| receipts::find(db, &channel, &platform_id)).await
+    }
+
+    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        let recipient = recipient.clone();
+        self.readers.read(move |db| receipts::to(db, &recipient, limit)).await
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {

@@ -6,7 +6,7 @@ use super::accept::insert_delivery;
 use super::error::DbError;
 use super::rows::insert;
 use super::rows::{bytes, pending_delivery};
-use crate::model::{MessageId, UnixMs};
+use crate::model::{MessageId, Recipient, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::PreparedReceipt;
 use crate::store::rows::{DELIVERY, RECEIPT, StoredRow as _, receipt};
@@ -44,6 +44,13 @@ pub(super) fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_awaited WHERE channel = ?1 AND platform_id = ?2 AND due_at IS NOT NULL"
     ))?;
     Ok(select.query_row([channel, platform_id], |row| receipt(row)).optional()?)
+}
+
+/// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.
+pub(super) fn to(db: &Connection, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {RECEIPT} FROM receipt WHERE recipient = ?1 ORDER BY message_id DESC, page LIMIT ?2"))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(select.query_map(params![recipient.expose(), limit], |row| receipt(row))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All receipts of a message.

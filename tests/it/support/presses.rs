@@ -64,7 +64,7 @@ pub async fn until(mut is_so: impl FnMut() -> bool) {
 pub fn listener(driver: &Arc<dyn Channel>) -> Arc<dyn Listener> {
     match driver.press_way() {
         Some(PressWay::Listener(listener)) => listener,
-        Some(PressWay::Callback) => panic!("its presses come by callback"),
+        Some(PressWay::Callback | PressWay::Phone) => panic!("its presses come by callback"),
         None => panic!("it has no buttons"),
     }
 }

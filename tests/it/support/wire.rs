@@ -101,6 +101,7 @@ fn context(seconds: u64) -> SendContext {
         idempotency_key: MessageId::new().to_string(),
         traceparent: String::new(),
         callback: String::new(),
+        press: String::new(),
         direct: false,
         reply_to: None,
     }

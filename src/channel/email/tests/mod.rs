@@ -70,6 +70,7 @@ fn cx() -> SendContext {
         traceparent: String::new(),
         direct: false,
         callback: String::new(),
+        press: String::new(),
         reply_to: None,
     }
 }

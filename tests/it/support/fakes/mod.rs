@@ -43,6 +43,7 @@ pub mod tls;
 pub mod token;
 pub mod transcript;
 pub mod twilio;
+pub mod twilio_answers;
 pub mod twiml;
 pub mod webhook;
 pub mod wecom;

@@ -13,6 +13,7 @@ use super::phone::segments;
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
+use super::twilio_answers::Placed;
 use super::twiml::spoken;
 
 /// The account.
@@ -33,6 +34,8 @@ pub struct Twilio {
     pub api: Limiter,
     /// The next creations get these: (HTTP status, code, message).
     pub next: VecDeque<(u16, u32, String)>,
+    /// The calls that were placed, in their order.
+    pub calls: Vec<Placed>,
     resources: Vec<(bool, Value)>,
 }
 
@@ -48,6 +51,7 @@ impl Twilio {
             why: HashMap::new(),
             api: Limiter::new(Pace::Off),
             next: VecDeque::new(),
+            calls: Vec::new(),
             resources: Vec::new(),
         }
     }
@@ -169,10 +173,12 @@ impl Twilio {
             return fail(400, 21220, "Timeout is out of range.");
         }
         let resource = json!({
-            "sid": self.sid("CA"), "account_sid": self.account, "to": to, "from": from, "status": "queued", "direction": "outbound-api", "price": null,
+            "sid": self.sid("CA"), "account_sid": self.account, "to": to, "from": &from, "status": "queued", "direction": "outbound-api", "price": null,
             "date_created": call.now.wall_s().to_string(),
         });
         self.resources.push((false, resource.clone()));
+        let sid = resource["sid"].as_str().unwrap_or("").to_owned();
+        self.calls.push(Placed { sid, to: to.clone(), from, account: self.account.clone(), twiml: twiml.to_owned() });
         let answer = Answer::json(201, &resource).to([to]);
         match if twiml.is_empty() { Ok(String::new()) } else { spoken(twiml) } {
             Ok(text) => answer.accepted(201, text),

@@ -111,3 +111,17 @@ fn unescape(text: &str) -> Result<String, String> {
     }
     Ok(out)
 }
+
+/// Where a key leads that is pressed while this document is said; `None` when it waits for none. Twilio posts only to an address with its scheme.
+/// <https://www.twilio.com/docs/voice/twiml/gather#gather-attributes>
+pub fn action(xml: &str) -> Option<String> {
+    spoken(xml).ok()?;
+    let tag = xml.split_once("<Gather ")?.1;
+    let tag = &tag[..tag_end(tag)?];
+    let attribute = |name: &str| {
+        let value = tag.split_once(&format!("{name}=\""))?.1;
+        unescape(&value[..value.find('"')?]).ok()
+    };
+    let one_key = attribute("numDigits").as_deref() == Some("1") && attribute("method").as_deref() == Some("POST");
+    attribute("action").filter(|url| one_key && url.starts_with("https://"))
+}

@@ -1,0 +1,82 @@
+//! Presses by phone: keys in calls, and text messages that answer ours.
+
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::plan::ChannelPlan;
+use super::press::PlatformPresses;
+use crate::channel::{Command, Press, PressAnswer};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient};
+use crate::store::StoreError;
+
+/// So many of the last messages to a number are searched for what a text message is about.
+const MAX_MESSAGES: usize = 20;
+
+impl Engine {
+    /// Does what a text message to a channel's number asks for: about the last message to this person that is about an incident, or about the incident that it
+    /// names. An empty answer: the sender got no message of ours, or asked for nothing and is not answered.
+    pub async fn command(&self, asked: &ChannelPlan, command: Command) -> PressAnswer {
+        let presses = self.platform_presses(asked);
+        presses.within_patience(presses.command(command)).await
+    }
+
+    /// The page that the call of a button's value reads; `None`: there is none any more.
+    pub async fn called_page(&self, asked: &ChannelPlan, value: &str) -> Result<Option<Page>, StoreError> {
+        let Some(value) = ButtonValue::decode(value) else { return Ok(None) };
+        let Some(id) = self.message_to_act_on(&value.code).await? else { return Ok(None) };
+        let message = self.shared.store.get_message(id).await?.filter(|message| message.platform == asked.platform.name);
+        Ok(message.and_then(|message| message.pages.into_iter().next()))
+    }
+}
+
+impl PlatformPresses {
+    async fn command(&self, command: Command) -> Result<PressAnswer, StoreError> {
+        let Command { event_id, verb, incident, by } = command;
+        let messages = self.messages_to(&Recipient::new(by.id.as_str())).await?;
+        if messages.is_empty() {
+            return self.refused(&by, "no message was sent to this number", "");
+        }
+        let Some(verb) = verb else { return self.refused(&by, "the text is no command", "") };
+        let plan = self.shared.plan.load_full();
+        let zh = self.language(&plan) == Language::Zh;
+        for id in messages {
+            let Some(message) = self.shared.store.get_message(id).await? else { continue };
+            let Some(channel) = plan.channel(&message.channel) else { continue };
+            // The version that it shows is in its buttons.
+            let shown = message.pages.first().and_then(|page| page.facts.incident.buttons.first());
+            let version = shown.and_then(|button| ButtonValue::decode(&button.value)).map_or(0, |value| value.version);
+            let mut on = self.shared.shown_in(&message, version).await?;
+            on.retain(|on| incident.is_none_or(|number| on.incident == IncidentId(number)));
+            match on.as_slice() {
+                [] => {}
+                [_] => return self.act(channel, verb, Duration::ZERO, Press { event_id, value: String::new(), by }, on).await,
+                several => {
+                    let names: Vec<String> = several.iter().take(3).map(|on| format!("#{}", on.incident)).collect();
+                    let (names, first) = (names.join(", "), several[0].incident);
+                    let text = if zh {
+                        format!("该消息涉及多个事件（{names} 等），请注明编号，例如：{first} 收到")
+                    } else {
+                        format!("The message is about several incidents ({names}). Name one: {first} ok")
+                    };
+                    return self.refused(&by, "the text names none of several incidents", &text);
+                }
+            }
+        }
+        let text = match (incident, zh) {
+            (Some(number), true) => format!("近期发给你的消息中没有事件 #{number}，未做任何操作。"),
+            (Some(number), false) => format!("No message to you was about #{number} lately; nothing was done."),
+            (None, true) => "近期发给你的消息没有对应的事件，未做任何操作。".to_owned(),
+            (None, false) => "No message to you was about an incident lately; nothing was done.".to_owned(),
+        };
+        self.refused(&by, "no such message", &text)
+    }
+
+    /// The last messages to a person from the number that was answered, the newest first.
+    async fn messages_to(&self, person: &Recipient) -> Result<Vec<MessageId>, StoreError> {
+        let plan = self.shared.plan.load_full();
+        let Some(asked) = plan.channel(&self.asked) else { return Ok(Vec::new()) };
+        let is_ours = |channel: &str| plan.channel(channel).is_some_and(|channel| channel.outlet == asked.outlet);
+        let rows = self.shared.store.receipts_to(person, MAX_MESSAGES).await?;
+        Ok(rows.into_iter().filter(|row| is_ours(&row.channel)).map(|row| row.message).collect())
+    }
+}

@@ -1,0 +1,114 @@
+//! Keys in calls and text messages that answer ours, against faithful fakes: what is offered, who is believed, and what becomes of the incident.
+
+use reqwest::header::CONTENT_TYPE;
+use watchfire::api::{IncidentResponse, Incidents};
+use watchfire::store::IncidentState;
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::Fake;
+use crate::support::fakes::twilio::Twilio;
+use crate::support::fakes::twilio_answers::{Placed, Posted, text};
+use crate::support::fakes::twiml::spoken;
+
+const TOKEN: &str = "twilio-token";
+const OUTSIDE: &str = "https://watchfire.example.com";
+
+struct Phones {
+    twilio: Fake<Twilio>,
+    app: TestApp,
+}
+
+impl Phones {
+    async fn start() -> Self {
+        let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+        let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", api_base: \"{}\"", twilio.url());
+        let routes = format!(
+            r#"
+server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
+store: sqlite:watchfire.db
+channels:
+  night-call: {{ twilio_voice: {{ {account}, to: ["+15005550001"] }} }}
+  night-sms: {{ twilio_sms: {{ {account}, to: ["+15005550002"] }} }}
+people:
+  ann: {{ mobile: "+15005550001" }}
+route: {{ to: [night-call, night-sms] }}
+"#
+        );
+        Self { twilio, app: TestApp::start(&routes).await }
+    }
+
+    /// As Twilio posts it; the status, and what is said or written.
+    async fn post(&self, posted: &Posted) -> (u16, String) {
+        let path = posted.url.strip_prefix(OUTSIDE).expect("our address");
+        let request = self.app.http.post(self.app.url(path)).header("X-Twilio-Signature", &posted.signature);
+        let answer = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(posted.body.clone()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Somebody texts to our number; what is texted back.
+    async fn text(&self, sid: &str, from: &str, body: &str) -> String {
+        let (status, xml) = self.post(&text(TOKEN, &format!("{OUTSIDE}/press/night-sms"), sid, from, body)).await;
+        assert_eq!(status, 200, "{xml}");
+        let inner = xml.strip_prefix("<Response>").and_then(|rest| rest.strip_suffix("</Response>")).expect("TwiML");
+        let message = inner.strip_prefix("<Message>").and_then(|rest| rest.strip_suffix("</Message>"));
+        message.unwrap_or_else(|| if inner.is_empty() { "" } else { panic!("{xml}") }).to_owned()
+    }
+
+    async fn incident(&self) -> IncidentResponse {
+        let found: Incidents = self.app.read("/api/v1/incidents").await;
+        self.app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
+    }
+
+    fn call(&self) -> Placed {
+        self.twilio.with(|twilio| twilio.calls.last().cloned()).expect("a call")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_about() {
+    let phones = Phones::start().await;
+    phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    phones.app.settled().await;
+    let mut call = phones.call();
+    let heard = spoken(&call.twiml).unwrap();
+    assert!(heard.ends_with("Press 1 to acknowledge, 2 to hear it again.") && heard.matches("Host Down").count() == 2, "{heard}");
+    // Again, by the address that the answer names.
+    let (status, again) = phones.post(&call.press(TOKEN, "2").unwrap()).await;
+    assert_eq!((status, spoken(&again).unwrap()), (200, heard));
+    call.twiml = again;
+    let forged = phones.post(&call.press("another-token", "1").unwrap()).await;
+    assert_eq!((forged.0, phones.incident().await.incident.state), (403, IncidentState::Firing), "{forged:?}");
+    let key = call.press(TOKEN, "1").unwrap();
+    for stolen in [
+        Posted { body: key.body.replace("%2B15005550001", "%2B15005550009"), ..key.clone() },
+        Posted { url: key.url.replace("&t=", "&t=1"), ..key.clone() },
+        Posted { url: key.url.replace("v=ack.", "v=close."), ..key.clone() },
+    ] {
+        assert_eq!(phones.post(&stolen).await.0, 403, "{stolen:?}");
+    }
+    let (status, said) = phones.post(&key).await;
+    assert_eq!((status, spoken(&said).unwrap().as_str()), (200, "1 is acked."));
+    let shown = phones.incident().await;
+    assert_eq!(shown.incident.state, IncidentState::Acked, "{shown:#?}");
+    assert!(format!("{shown:?}").contains("ann") && !format!("{shown:?}").contains("+15005550001"), "{shown:#?}");
+    let (_, repeated) = phones.post(&key).await;
+    assert!(spoken(&repeated).unwrap().starts_with("1 is acked. This had counted before"), "{repeated}");
+
+    // Whoever got no message is not answered, and neither is a text that asks for nothing.
+    for (sid, from, body) in [
+        ("SM1", "+15005550009", "ok"),
+        ("SM2", "+15005550002", "who is this?"),
+        ("SM3", "+15005550002", "I am driving and will ok it later, promise"),
+    ] {
+        assert_eq!(phones.text(sid, from, body).await, "", "{body}");
+    }
+    assert_eq!(phones.text("SM4", "+15005550002", "unack 7").await, "No message to you was about #7 lately; nothing was done.");
+    assert_eq!(phones.incident().await.incident.state, IncidentState::Acked);
+    assert_eq!(phones.text("SM5", "+15005550002", "Unack").await, "#1 is no longer acked.");
+    assert_eq!(phones.incident().await.incident.state, IncidentState::Firing);
+    let text = phones.text("SM6", "+15005550002", "1 收到").await;
+    assert_eq!(text, "#1 is acked.");
+    let shown = format!("{:?}", phones.incident().await);
+    assert!(shown.contains("+15****0002") && !shown.contains("+15005550002"), "{shown}");
+    phones.app.app.stop(std::time::Duration::from_secs(2)).await;
+}
