@@ -38,7 +38,7 @@ use twilio::{sms as twilio_sms, voice as twilio_voice};
 
 pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, Reach};
 pub use email::plain_address;
-pub use press::{Command, ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
+pub use press::{Command, Kept, ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -138,8 +138,9 @@ pub trait Channel: Send + Sync {
         Ok(false)
     }
 
-    /// Reads what came to the channel's callback address, after checking that the platform sent it. The error says why it is not believed.
-    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+    /// Reads what came to the channel's callback address, after checking that the platform sent it: at least one report, or the error that says why it is
+    /// not believed.
+    fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         let _ = call;
         Err("this platform calls nobody back".into())
     }
@@ -237,6 +238,8 @@ pub struct Called {
     pub recipient: Option<String>,
     /// Its last word; `None` when it says something else.
     pub word: Option<Word>,
+    /// The key that the person pressed in the call.
+    pub key: Option<String>,
 }
 
 /// The outcome of a probe.

@@ -103,6 +103,21 @@ pub enum PressCall {
     Again(String),
     /// A command in a text message.
     Command(Command),
+    /// Somebody did something about an incident that the platform keeps.
+    Kept(Kept),
+}
+
+/// What somebody did at a platform about an incident that it keeps ([`Channel::keeps_incidents`](super::Channel::keeps_incidents)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The platform's id of the event.
+    pub event_id: String,
+    /// What was done.
+    pub verb: Verb,
+    /// The incident's key there, which is the one that it was reported with ([`IncidentFacts::key`](crate::model::IncidentFacts::key)).
+    pub key: String,
+    /// Who did it: a person of the platform's account.
+    pub by: Presser,
 }
 
 /// A command in a text message that somebody sent in answer to one of ours.

@@ -1,16 +1,18 @@
-//! Presses by phone: keys in calls, and text messages that answer ours.
+//! Presses without a button of ours: keys in calls, text messages that answer ours, and what people do about an incident at a platform that keeps it.
 
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::PlatformPresses;
-use crate::channel::{Command, Press, PressAnswer};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient};
-use crate::store::StoreError;
+use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, Verb, hash_hex};
+use crate::store::{ActOn, Incident, IncidentFilter, IncidentState, ReceiptRow, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
 const MAX_MESSAGES: usize = 20;
+/// So many open incidents are read at a time.
+const MAX_PAGE: usize = 500;
 
 impl Engine {
     /// Does what a text message to a channel's number asks for: about the last message to this person that is about an incident, or about the incident that it
@@ -18,6 +20,42 @@ impl Engine {
     pub async fn command(&self, asked: &ChannelPlan, command: Command) -> PressAnswer {
         let presses = self.platform_presses(asked);
         presses.within_patience(presses.command(command)).await
+    }
+
+    /// Somebody pressed a key in a call: the vendor said so at the channel's callback address. Nobody is answered; what was refused is logged.
+    pub(super) async fn key_pressed(&self, channel: &ChannelPlan, call: &ReceiptRow, key: &str) -> Result<(), StoreError> {
+        let presses = self.platform_presses(channel);
+        let by = Presser { id: call.recipient.expose().to_owned(), name: call.recipient.masked(), foreign: false };
+        if key != kit::phone::ACK_KEY {
+            return presses.refused(&by, "not a key that does anything", "").map(|_| ());
+        }
+        let Some(message) = self.shared.store.get_message(call.message).await? else { return Ok(()) };
+        let on = self.shared.shown_in(&message, 0).await?;
+        let press = Press { event_id: format!("{}.{key}", call.platform_id), value: String::new(), by };
+        presses.act(channel, Verb::Ack, Duration::ZERO, press, on).await.map(|_| ())
+    }
+
+    /// Does what somebody did at the platform about the incidents that have this key there: about all of their alerts, for what is kept there is the group.
+    /// What was refused is logged.
+    pub async fn kept(&self, channel: &ChannelPlan, kept: Kept) -> Result<(), StoreError> {
+        let presses = self.platform_presses(channel);
+        let states = vec![IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed];
+        let mut filter = IncidentFilter { states, limit: MAX_PAGE, ..IncidentFilter::default() };
+        let mut on = Vec::new();
+        loop {
+            let page = self.shared.store.list_incidents(&filter).await?;
+            let is_it = |incident: &&Incident| hash_hex(&[&incident.source, &incident.group_key]) == kept.key;
+            on.extend(page.iter().filter(is_it).map(|incident| ActOn { incident: incident.id, shown: None }));
+            filter.before = page.last().map(|incident| incident.id);
+            if page.len() < MAX_PAGE {
+                break;
+            }
+        }
+        if on.is_empty() {
+            return presses.refused(&kept.by, "no open incident has this key", "").map(|_| ());
+        }
+        let press = Press { event_id: kept.event_id, value: String::new(), by: kept.by };
+        presses.act(channel, kept.verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
     /// The page that the call of a button's value reads; `None`: there is none any more.

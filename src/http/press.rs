@@ -34,6 +34,11 @@ pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, 
             Some(page) => channel.driver.said_again(&call, &page),
             None => PressReply::EMPTY,
         },
+        PressCall::Kept(kept) => {
+            // Where the store cannot be written, the platform tries again.
+            app.engine.kept(channel, kept).await?;
+            PressReply::EMPTY
+        }
         PressCall::Command(command) => {
             let answer = app.engine.command(channel, command).await;
             channel.driver.press_reply(&call, &answer)

@@ -18,13 +18,18 @@ use crate::delivery::receipts::CallbackResult;
 /// The largest callback; real ones have a few hundred bytes.
 const MAX_CALLBACK_BYTES: usize = 64 << 10;
 
-/// What the vendors wait for (<https://cloud.tencent.com/document/product/1128/51534>; Twilio reads only the status).
+/// What the vendors wait for (Tencent Cloud: <https://cloud.tencent.com/document/product/1128/51534>; Alibaba Cloud:
+/// <https://help.aliyun.com/zh/vms/developer-reference/voicereport-6>; Twilio reads only the status).
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CallbackAccepted {
     /// 0.
     result: u8,
     /// `OK`.
     errmsg: &'static str,
+    /// 0.
+    code: u8,
+    /// `OK`.
+    msg: &'static str,
 }
 
 /// Takes a callback. Who does not know the address's secret part learns nothing.
@@ -53,9 +58,13 @@ pub(super) async fn take(
             tracing::warn!(channel = name, why, "a callback was not believed");
             HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
         })?;
-    match app.engine.handle_callback(channel, &called).await? {
-        CallbackResult::Recorded => Ok(Json(CallbackAccepted { result: 0, errmsg: "OK" })),
-        // The vendor may have been faster than the store: it repeats.
-        CallbackResult::NotAwaited => Err(HttpError::not_found("nothing is waited for under this id")),
+    let mut recorded = 0;
+    for one in &called {
+        recorded += usize::from(app.engine.handle_callback(channel, one).await? == CallbackResult::Recorded);
     }
+    // The vendor may have been faster than the store: it repeats. A list has calls of the account's other programs in it.
+    if recorded == 0 && called.len() == 1 {
+        return Err(HttpError::not_found("nothing is waited for under this id"));
+    }
+    Ok(Json(CallbackAccepted { result: 0, errmsg: "OK", code: 0, msg: "OK" }))
 }

@@ -1,14 +1,16 @@
 //! Keys in calls and text messages that answer ours, against faithful fakes: what is offered, who is believed, and what becomes of the incident.
 
 use reqwest::header::CONTENT_TYPE;
-use watchfire::api::{IncidentResponse, Incidents};
+use serde_json::Value;
+use watchfire::api::{Channels, IncidentResponse, Incidents};
 use watchfire::store::IncidentState;
 
 use crate::support::app::{TestApp, alert};
-use crate::support::fakes::Fake;
 use crate::support::fakes::twilio::Twilio;
 use crate::support::fakes::twilio_answers::{Placed, Posted, text};
 use crate::support::fakes::twiml::spoken;
+use crate::support::fakes::voice_reports::{aliyun_end, aliyun_key, tencent_end, tencent_key};
+use crate::support::fakes::{Aliyun, Fake, Tencent};
 
 const TOKEN: &str = "twilio-token";
 const OUTSIDE: &str = "https://watchfire.example.com";
@@ -55,13 +57,18 @@ route: {{ to: [night-call, night-sms] }}
     }
 
     async fn incident(&self) -> IncidentResponse {
-        let found: Incidents = self.app.read("/api/v1/incidents").await;
-        self.app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
+        incident(&self.app).await
     }
 
     fn call(&self) -> Placed {
         self.twilio.with(|twilio| twilio.calls.last().cloned()).expect("a call")
     }
+}
+
+/// The newest.
+async fn incident(app: &TestApp) -> IncidentResponse {
+    let found: Incidents = app.read("/api/v1/incidents").await;
+    app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +78,7 @@ async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_
     phones.app.settled().await;
     let mut call = phones.call();
     let heard = spoken(&call.twiml).unwrap();
-    assert!(heard.ends_with("Press 1 to acknowledge, 2 to hear it again.") && heard.matches("Host Down").count() == 2, "{heard}");
+    assert!(heard.ends_with("Press 1 to acknowledge, 2 to hear it again.") && heard.matches("Critical alert").count() == 2, "{heard}");
     // Again, by the address that the answer names.
     let (status, again) = phones.post(&call.press(TOKEN, "2").unwrap()).await;
     assert_eq!((status, spoken(&again).unwrap()), (200, heard));
@@ -111,4 +118,61 @@ async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_
     let shown = format!("{:?}", phones.incident().await);
     assert!(shown.contains("+15****0002") && !shown.contains("+15005550002"), "{shown}");
     phones.app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_a_call_of_the_chinese_vendors_acks_by_the_address_that_only_they_know() {
+    let aliyun = Fake::start(Aliyun::new("aliyun-key", "aliyun-secret")).await;
+    aliyun.with(|aliyun| aliyun.tts_templates.insert("TTS_10002".into(), "已认领".into()));
+    let tencent = Fake::start(Tencent::new("tencent-id", "tencent-secret")).await;
+    let routes = format!(
+        r#"
+server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
+store: sqlite:watchfire.db
+channels:
+  aliyun: {{ aliyun_voice: {{ access_key_id: aliyun-key, access_key_secret: aliyun-secret, template: TTS_10001, ack_template: TTS_10002, show_number: "057112345678",
+    params: {{ name: "{{text}}", severity: "{{severity}}" }}, to: ["13800000001"], api_base: "{}" }} }}
+  tencent: {{ tencent_voice: {{ secret_id: tencent-id, secret_key: tencent-secret, app_id: "1400006666", template: "2220", params: ["{{text}}", "{{severity}}"],
+    to: ["13800000002"], api_base: "{}" }} }}
+people:
+  bob: {{ mobile: "+8613800000001" }}
+route: {{ to: [aliyun, tencent] }}
+"#,
+        aliyun.url(),
+        tencent.url()
+    );
+    let app = TestApp::start(&routes).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let rows = app.settled().await;
+    let channels = app.read::<Channels>("/api/v1/channels").await.channels;
+    let address = |name: &str| {
+        let channel = channels.iter().find(|channel| channel.name == name).unwrap();
+        channel.callback.as_deref().unwrap().strip_prefix(OUTSIDE).unwrap().to_owned()
+    };
+    let call = async |name: &str| {
+        let row = rows.iter().find(|row| row.channel == name).unwrap();
+        app.delivery(row.id).await.message.unwrap().cells[0].platform_ids.single().unwrap().to_owned()
+    };
+    let (first, second) = (call("aliyun").await, call("tencent").await);
+    let state = async || incident(&app).await.incident.state;
+    let post = async |path: &str, body: &Value| app.post(path, body).await.0;
+    // Another address, another call, another number, another key.
+    assert_eq!(post("/receipts/aliyun?k=guess", &aliyun_key(&first, "1")).await, 404);
+    assert_eq!(post(&address("aliyun"), &aliyun_key("123^456", "1")).await, 404);
+    assert_eq!(post(&address("tencent"), &tencent_key(&second, "13800000009", "1")).await, 404);
+    assert_eq!(post(&address("aliyun"), &aliyun_key(&first, "3")).await, 200);
+    assert_eq!(state().await, IncidentState::Firing);
+    assert_eq!(post(&address("aliyun"), &aliyun_key(&first, "1")).await, 200);
+    assert_eq!(state().await, IncidentState::Acked);
+    // The report of the end says the same key again: it counts once.
+    assert_eq!(app.post("/api/v1/incidents/1/unack", &serde_json::json!({})).await.0, 200);
+    assert_eq!(post(&address("aliyun"), &aliyun_end(&first, "13800000001", "1")).await, 200);
+    assert_eq!(state().await, IncidentState::Firing);
+    // The key after the end, by which nobody waits for the call any more.
+    assert_eq!(post(&address("tencent"), &tencent_end(&second, "13800000002")).await, 200);
+    assert_eq!(post(&address("tencent"), &tencent_key(&second, "13800000002", "1")).await, 200);
+    assert_eq!(state().await, IncidentState::Acked);
+    let shown = format!("{:?}", incident(&app).await);
+    assert!(shown.contains("bob") && shown.contains("+86****0002") && !shown.contains("13800000002"), "{shown}");
+    app.app.stop(std::time::Duration::from_secs(2)).await;
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
+use crate::channel::Called;
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, phone};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -296,14 +297,47 @@ pub(super) fn word_of_call(reply: &Reply, now: Timestamp) -> Result<Option<Word>
     let detail: Option<CallDetail> = answer.and_then(|answer| serde_json::from_str(&answer.data).ok());
     let Some(detail) = detail else { return Ok(None) };
     let state = detail.state.as_str().map_or_else(|| detail.state.to_string(), str::to_owned);
-    if ANSWERED_STATUSES.contains(&state.as_str()) {
-        return Ok(Some(Word::delivered(state, "the call was answered")));
+    Ok(word_of_state(&state, &detail.state_desc))
+}
+
+/// How a call ended, by its code.
+fn word_of_state(state: &str, described: &str) -> Option<Word> {
+    if ANSWERED_STATUSES.contains(&state) {
+        return Some(Word::delivered(state, "the call was answered"));
     }
-    let found = NOT_REACHED.iter().find(|(code, _)| *code == state);
-    Ok(found.map(|(code, what)| {
-        let described = if detail.state_desc.is_empty() { String::new() } else { format!(" (\"{}\")", detail.state_desc) };
-        Word::undelivered(*code, format!("{what}{described}"))
-    }))
+    let (code, what) = NOT_REACHED.iter().find(|(code, _)| *code == state)?;
+    let described = if described.is_empty() { String::new() } else { format!(" (\"{described}\")") };
+    Some(Word::undelivered(*code, format!("{what}{described}")))
+}
+
+/// A report about a call. Of its end (<https://help.aliyun.com/zh/vms/developer-reference/voicereport-6>), which names the callee, or of something that
+/// happens in it (<https://help.aliyun.com/zh/vms/developer-reference/voicecallreport-4>), such as a key.
+#[derive(Deserialize)]
+struct CallReport {
+    #[serde(default)]
+    call_id: String,
+    #[serde(default)]
+    callee: String,
+    #[serde(default)]
+    status_code: Value,
+    #[serde(default)]
+    status_msg: String,
+    #[serde(default)]
+    dtmf: Value,
+}
+
+/// What came to the callback address of voice calls: a list, which is not signed.
+pub(super) fn called(body: &[u8]) -> Result<Vec<Called>, String> {
+    let reports: Vec<CallReport> = serde_json::from_slice(body).map_err(|_| "it is no list of reports about voice calls")?;
+    let text = |value: &Value| value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned);
+    let one = |report: CallReport| {
+        let has_ended = !report.callee.is_empty();
+        let word = if has_ended { word_of_state(&text(&report.status_code), &report.status_msg) } else { None };
+        let key = Some(text(&report.dtmf).trim().to_owned()).filter(|key| !key.is_empty());
+        Called { platform_id: report.call_id, recipient: phone::e164(&report.callee), word, key }
+    };
+    let called: Vec<Called> = reports.into_iter().filter(|report| !report.call_id.is_empty()).map(one).collect();
+    if called.is_empty() { Err("it reports nothing about a call".into()) } else { Ok(called) }
 }
 
 /// Whether the list of what was sent holds the SMS with this id of ours: <https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-querysenddetails>

@@ -48,6 +48,9 @@ pub struct Account {
     /// For calls in dedicated mode: the number that is shown.
     #[serde(default)]
     pub show_number: Option<String>,
+    /// For calls: the approved template (`TTS_...`) that is read when the person presses 1, which acks the incident. The call's own template must say so.
+    #[serde(default)]
+    pub ack_template: Option<String>,
     /// Numbers.
     pub to: Vec<String>,
     /// Another server (a regional endpoint). Default `https://dysmsapi.aliyuncs.com`, `https://dyvmsapi.aliyuncs.com`.
@@ -80,6 +83,13 @@ impl Account {
         problems.extend(kit::check_text(&format!("{key}.access_key_id"), &self.access_key_id, "copy it from the RAM console"));
         problems.extend(kit::check_secret(&format!("{key}.access_key_secret"), &self.access_key_secret));
         problems.extend(kit::check_text(&format!("{key}.template"), &self.template, "write the approved template's code"));
+        if self.ack_template.is_some() && self.show_number.is_none() {
+            let help = "write the number of the account that calls";
+            problems.push(Problem::new(format!("{key}.show_number"), "a call that waits for a key needs it", help));
+        }
+        problems.extend(
+            self.ack_template.as_ref().and_then(|t| kit::check_text(&format!("{key}.ack_template"), t, "write the approved template's code")),
+        );
         problems.extend(self.params.iter().filter_map(|(name, pattern)| phone::check_pattern(format!("{key}.params.{name}"), pattern)));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems

@@ -197,3 +197,47 @@ async fn the_last_word_is_asked_for_by_number_or_call() {
     let from: i64 = seen[3].query("QueryDate").unwrap().parse().unwrap();
     assert!(from <= cx.now.as_millisecond() && cx.now.as_millisecond() - from < 86_400_000);
 }
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_key_is_another_product() {
+    let detail = r#"{"Code":"OK","Data":"{\"state\":\"200000\",\"stateDesc\":\"用户接听\"}"}"#;
+    let server = ScriptedServer::start([Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#), Scripted::from(detail)]).await;
+    let config = VOICE.replace("template: TTS_1", "template: TTS_1, ack_template: TTS_2, show_number: '057112345678'");
+    let voice = build::<voice::Config>(&config, &server.base).unwrap().channel;
+    assert_eq!(kinds(&voice.send(&page(&[("text", "Disk is full")]), &to(), &context()).await), [Ok(Some("CallId C1".to_owned()))]);
+    let (to, cx) = (to(), context());
+    let sent = crate::channel::Sent { recipient: &to[0], platform_id: "C1", at: cx.now, now: cx.now, deadline: cx.deadline };
+    assert!(voice.receipt(&sent).await.unwrap().unwrap().reached);
+    let seen = server.seen();
+    assert_eq!(seen[0].header("x-acs-action"), "IvrCall");
+    let asked =
+        ["StartCode", "StartTtsParams", "MenuKeyMap.1.Key", "MenuKeyMap.1.Code", "CalledShowNumber", "TtsCode"].map(|name| seen[0].query(name));
+    let wanted = ["TTS_1", r#"{"name":"Disk is full."}"#, "1", "TTS_2", "057112345678"].map(|value| Some(value.to_owned()));
+    assert_eq!((&asked[..5], &asked[5]), (&wanted[..], &None));
+    assert_eq!(seen[1].query("ProdId").as_deref(), Some("11000000300005"));
+    let config: Account =
+        serde_yaml::from_str(&VOICE.replace("template: TTS_1", "template: TTS_1, ack_template: TTS_2").replace(", api_base: BASE", "")).unwrap();
+    assert_eq!(config.check("aliyun_voice").into_iter().map(|p| p.path).collect::<Vec<_>>(), ["aliyun_voice.show_number"]);
+}
+
+#[test]
+fn reports_tell_the_end_of_a_call_and_the_key_that_was_pressed_in_it() {
+    // The examples of the documents.
+    let key =
+        r#"[{"status_code":"300000","smart_status_code":"ANSWERED","dtmf":"1","status_time":"2023-03-06 16:21:12","out_id":"42","call_id":"C^1"}]"#;
+    let called = answer::called(key.as_bytes()).unwrap();
+    assert_eq!(called.len(), 1);
+    assert_eq!((called[0].platform_id.as_str(), &called[0].recipient, &called[0].word, called[0].key.as_deref()), ("C^1", &None, &None, Some("1")));
+    let ends = r#"[{"call_id":"C^1","callee":"13900000000","status_code":"200003","status_msg":"用户未接听","duration":"0","dtmf":""},
+                   {"call_id":"C^2","callee":"13900000001","status_code":"200000","dtmf":"2","out_id":"x"},{"call_id":""}]"#;
+    let called = answer::called(ends.as_bytes()).unwrap();
+    let said =
+        |place: usize| (called[place].recipient.as_deref(), called[place].word.as_ref().map(|word| word.reached), called[place].key.as_deref());
+    assert_eq!((said(0), said(1), called.len()), ((Some("+8613900000000"), Some(false), None), (Some("+8613900000001"), Some(true), Some("2")), 2));
+    // What happens in a call is not its end.
+    let rings = r#"[{"status_code":"200010","status_time":"2023-03-06 16:21:12","call_id":"C^1"}]"#;
+    assert_eq!(answer::called(rings.as_bytes()).unwrap()[0].word, None);
+    for none in ["[]", "{}", "x", r#"[{"call_id":""}]"#] {
+        assert!(answer::called(none.as_bytes()).is_err(), "{none}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Calls by Alibaba Cloud: an approved text-to-speech template. One callee a request.
+//! Calls by Alibaba Cloud: an approved text-to-speech template, with a key to press where another template answers it. One callee a request.
 //! <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts>
 
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
-    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
-    SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
+    Problem, SendContext, Sent,
 };
 use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
@@ -46,7 +46,7 @@ pub static DESCRIPTOR: Platform = Platform {
         // The details are there three to five minutes after the call ended:
         // https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid
         ask: Some(Ask { first: Duration::from_secs(300), every: Duration::from_secs(60), most: Duration::from_secs(60) }),
-        calls_back: false,
+        calls_back: true,
         within: Duration::from_secs(900),
         cancels: false,
     }),
@@ -104,14 +104,23 @@ impl Channel for Driver {
         // A moment before the call, of the call's own day: the day after it is searched.
         let day = (sent.at + CHINA_UTC_OFFSET).as_second().div_euclid(86_400) * 86_400 - CHINA_UTC_OFFSET.as_secs() as i64;
         let from = ((sent.at.as_second() - 300).max(day) * 1000).to_string();
-        let ask = [("CallId", sent.platform_id), ("ProdId", NOTIFICATIONS_PRODUCT), ("QueryDate", from.as_str())];
+        let product = if self.0.account.ack_template.is_some() { MENUS_PRODUCT } else { NOTIFICATIONS_PRODUCT };
+        let ask = [("CallId", sent.platform_id), ("ProdId", product), ("QueryDate", from.as_str())];
         answer::word_of_call(&self.0.inquire("QueryCallDetailByCallId", &ask, sent).await?, sent.now)
+    }
+
+    fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
+        answer::called(call.body)
     }
 }
 
 /// The product "voice notifications", of which template calls are one.
 /// <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid>
 const NOTIFICATIONS_PRODUCT: &str = "11000000300006";
+/// The product "voice IVR": calls that wait for a key (same page).
+const MENUS_PRODUCT: &str = "11000000300005";
+/// How long a call waits for a key, in milliseconds.
+const KEY_TIMEOUT: &str = "10000";
 
 impl Driver {
     fn params(&self, page: &Page) -> Params {
@@ -124,15 +133,23 @@ impl Driver {
         let number = phone::reachable(to, phone::Use::Call)?;
         let number = phone::dialled(&number);
         let show = self.0.account.show_number.as_deref().unwrap_or_default();
-        let mut order = vec![
-            ("CalledNumber", number.as_str()),
-            ("TtsCode", self.0.account.template.as_str()),
-            ("TtsParam", params.json.as_str()),
-            ("PlayTimes", "2"),
-        ];
+        let (template, params_json) = (self.0.account.template.as_str(), params.json.as_str());
+        let mut order = vec![("CalledNumber", number.as_str()), ("PlayTimes", "2")];
         if !show.is_empty() {
             order.push(("CalledShowNumber", show));
         }
-        phone::told(answer::of(&self.0.order("SingleCallByTts", &order, cx).await?, &self.0.variables(), cx.now), params.cut)
+        let action = match &self.0.account.ack_template {
+            // <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-ivrcall>
+            Some(acked) => {
+                order.extend([("StartCode", template), ("StartTtsParams", params_json), ("Timeout", KEY_TIMEOUT)]);
+                order.extend([("MenuKeyMap.1.Key", phone::ACK_KEY), ("MenuKeyMap.1.Code", acked.as_str())]);
+                "IvrCall"
+            }
+            None => {
+                order.extend([("TtsCode", template), ("TtsParam", params_json)]);
+                "SingleCallByTts"
+            }
+        };
+        phone::told(answer::of(&self.0.order(action, &order, cx).await?, &self.0.variables(), cx.now), params.cut)
     }
 }

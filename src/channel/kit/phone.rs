@@ -38,6 +38,9 @@ fn without_address(word: &str) -> String {
     format!("{}{stop}{}", before.trim_end_matches(['(', '<', '[', '"', '\'', '=']), without_address(after))
 }
 
+/// The key that acks, in the calls of all vendors.
+pub const ACK_KEY: &str = "1";
+
 /// One recipient per number.
 pub fn recipients(numbers: &[String]) -> Vec<Recipient> {
     numbers.iter().map(|number| Recipient::new(e164(number).unwrap_or_default())).collect()

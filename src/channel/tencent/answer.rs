@@ -109,11 +109,16 @@ struct CallEnd {
     #[serde(default)]
     mobile: String,
     #[serde(default)]
+    nationcode: String,
+    #[serde(default)]
     result: Value,
+    #[serde(default)]
+    keypress: String,
 }
 
-/// What came to the callback address of voice calls; it is not signed. <https://cloud.tencent.com/document/product/1128/51534>
-pub(super) fn called(body: &[u8]) -> Result<Called, String> {
+/// What came to the callback address of voice calls; it is not signed. How calls end: <https://cloud.tencent.com/document/product/1128/51534>, keys:
+/// <https://cloud.tencent.com/document/product/1128/51535>
+pub(super) fn called(body: &[u8]) -> Result<Vec<Called>, String> {
     let event: CallEvent = serde_json::from_slice(body).map_err(|_| "it is not a callback of Tencent Cloud's voice messages")?;
     let (end, key) = match event {
         CallEvent { voiceprompt_callback: Some(end), .. } => (end, false),
@@ -127,7 +132,9 @@ pub(super) fn called(body: &[u8]) -> Result<Called, String> {
         (false, "1") => Some(Word::undelivered("1", "nobody answered the call")),
         (false, _) => Some(Word::undelivered(result, "the call failed")),
     };
-    Ok(Called { platform_id: end.callid, recipient: Some(end.mobile).filter(|mobile| !mobile.is_empty()), word })
+    let recipient = if end.nationcode.is_empty() { end.mobile } else { format!("+{}{}", end.nationcode, end.mobile) };
+    let pressed = Some(end.keypress).filter(|pressed| key && !pressed.is_empty());
+    Ok(vec![Called { platform_id: end.callid, recipient: Some(recipient).filter(|number| !number.is_empty()), word, key: pressed }])
 }
 
 fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {

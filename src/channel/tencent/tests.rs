@@ -142,9 +142,15 @@ fn callbacks_of_calls_tell_their_end() {
     };
     let end = |result: &str| format!(r#"{{"voiceprompt_callback":{{"result":{result},"callid":"C1","mobile":"13711112222","nationcode":"86"}}}}"#);
     for (result, reached) in [(r#""0""#, true), (r#""1""#, false), ("2", false)] {
-        let called = ask(&end(result)).unwrap();
-        assert_eq!((called.platform_id.as_str(), called.recipient.as_deref(), called.word.unwrap().reached), ("C1", Some("13711112222"), reached));
+        let called = ask(&end(result)).unwrap().remove(0);
+        let (id, to) = (called.platform_id.as_str(), called.recipient.as_deref());
+        assert_eq!((id, to, called.word.unwrap().reached, called.key), ("C1", Some("+8613711112222"), reached, None));
     }
-    assert_eq!(ask(r#"{"voicekey_callback":{"callid":"C1","keypress":"1","mobile":"13711112222"}}"#).unwrap().word, None);
+    // The example of the document.
+    let key = r#"{"voicekey_callback":{"call_from":"","callid":"C1","keypress":"2","mobile":"13711112222","nationcode":"86"}}"#;
+    let called = ask(key).unwrap().remove(0);
+    assert_eq!((called.word, called.key.as_deref(), called.recipient.as_deref()), (None, Some("2"), Some("+8613711112222")));
+    let called = ask(r#"{"voicekey_callback":{"callid":"C1","keypress":"1","mobile":"13711112222"}}"#).unwrap().remove(0);
+    assert_eq!((called.key.as_deref(), called.recipient.as_deref()), (Some("1"), Some("13711112222")));
     assert!(ask("{}").is_err() && ask("x").is_err());
 }

@@ -93,7 +93,7 @@ impl Channel for Driver {
         json!({ "TemplateId": self.0.account.template, "TemplateParamSet": self.params(page).0 })
     }
 
-    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+    fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         answer::called(call.body)
     }
 }

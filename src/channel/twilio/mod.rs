@@ -202,12 +202,12 @@ const BAD_CALLBACK: &str = "21609";
 
 impl Line {
     /// A status callback. `id` and `status` name its fields.
-    fn called(&self, call: &Callback<'_>, id: &str, status: &str) -> Result<Called, String> {
+    fn called(&self, call: &Callback<'_>, id: &str, status: &str) -> Result<Vec<Called>, String> {
         let form = self.signed(call)?;
         let sid = form.field(id).ok_or_else(|| format!("it holds no {id}"))?;
         let code = form.field("ErrorCode").and_then(|code| code.parse().ok());
         let word = word(form.field(status).unwrap_or_default(), code, form.field("ErrorMessage"));
-        Ok(Called { platform_id: sid.to_owned(), recipient: None, word })
+        Ok(vec![Called { platform_id: sid.to_owned(), recipient: None, word, key: None }])
     }
 }
 

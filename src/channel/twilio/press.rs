@@ -19,8 +19,6 @@ pub(super) const MAX_TEXT: usize = 300;
 const MAX_TWIML: usize = 4000;
 /// A call lasts four hours at most (<https://www.twilio.com/docs/voice/api/call-resource>): a key that is reported later is a replay.
 const WINDOW: Duration = Duration::from_secs(4 * 3600);
-/// The key that acks; any other repeats the text.
-const ACK_KEY: &str = "1";
 
 /// The fields of a form that Twilio signed.
 pub(super) struct Form(Vec<(String, String)>);
@@ -68,7 +66,8 @@ impl Line {
             return Err(format!("the call was ordered more than {} hours ago", WINDOW.as_secs() / 3600));
         }
         let (sid, key, by) = (form.needed("CallSid")?, form.field("Digits").unwrap_or_default(), person(form.needed("To")?)?);
-        if key != ACK_KEY {
+        // Any other key repeats the text.
+        if key != phone::ACK_KEY {
             return Ok(PressCall::Again(value));
         }
         Ok(PressCall::Press(Press { event_id: format!("{sid}.{key}"), value, by }))

@@ -123,7 +123,7 @@ impl Channel for Driver {
         press::text_reply(answer)
     }
 
-    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+    fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         self.0.called(call, "MessageSid", "MessageStatus")
     }
 }

@@ -115,7 +115,7 @@ impl Channel for Driver {
         PressReply { content_type: "text/xml", body: press::twiml(page, Some(call.url)), ..PressReply::EMPTY }
     }
 
-    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+    fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         self.0.called(call, "CallSid", "CallStatus")
     }
 }

@@ -193,7 +193,7 @@ impl Renderer<'_> {
     /// Whether its readers act on its page: something of it goes on, and it has no buttons.
     fn acts(&self) -> bool {
         let channel = self.draft.channel;
-        let by_link = matches!(channel.driver.press_way(), None | Some(PressWay::Phone));
+        let by_link = channel.driver.keeps_incidents() || matches!(channel.driver.press_way(), None | Some(PressWay::Phone));
         by_link && channel.content.actions.ack != Who::Nobody && self.draft.notification.incidents.iter().any(|incident| incident.state.is_open())
     }
 

@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent};
-use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
+use crate::model::{ErrorKind, OutletKey, Recipient, SendError, UnixMs, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
 use self::cancel::Cancelled;
@@ -34,6 +34,8 @@ const MAX_PER_OUTLET: usize = 20;
 /// Between two queries to one account: 20 a second are allowed where it is documented
 /// (<https://cloud.tencent.com/document/api/382/59185>).
 const SPACING: Duration = Duration::from_millis(60);
+/// The last receipts of one person, among which a call that ended is.
+const MAX_TO_ONE: usize = 20;
 /// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A receipt whose channel is not configured is retried after this.
@@ -195,14 +197,28 @@ impl Engine {
     /// Handles what a platform reported about something that it accepted from this channel.
     pub async fn handle_callback(&self, channel: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
         let shared = &self.shared;
-        let Some(row) = shared.store.find_receipt(&channel.name, &called.platform_id).await? else { return Ok(CallbackResult::NotAwaited) };
+        let Some(row) = self.receipt_of(channel, called).await? else { return Ok(CallbackResult::NotAwaited) };
         if called.recipient.as_deref().is_some_and(|end| !row.recipient.ends_with(end)) {
             return Ok(CallbackResult::NotAwaited);
         }
         if let Some(word) = &called.word {
             conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
         }
+        if let Some(key) = &called.key {
+            self.key_pressed(channel, &row, key).await?;
+        }
         Ok(CallbackResult::Recorded)
+    }
+
+    /// The receipt that a callback is about. A key may be reported after the end of its call, by which the receipt is awaited no more.
+    async fn receipt_of(&self, channel: &ChannelPlan, called: &Called) -> Result<Option<ReceiptRow>, StoreError> {
+        let store = &self.shared.store;
+        if let Some(row) = store.find_receipt(&channel.name, &called.platform_id).await? {
+            return Ok(Some(row));
+        }
+        let (Some(_), Some(number)) = (&called.key, &called.recipient) else { return Ok(None) };
+        let rows = store.receipts_to(&Recipient::new(number.as_str()), MAX_TO_ONE).await?;
+        Ok(rows.into_iter().find(|row| row.channel == *channel.name && row.platform_id == called.platform_id))
     }
 }
 
@@ -261,7 +277,6 @@ fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
 mod tests {
     use super::*;
     use crate::model::MessageId;
-    use crate::model::Recipient;
 
     fn row(sent_at: UnixMs, until: UnixMs) -> ReceiptRow {
         ReceiptRow {

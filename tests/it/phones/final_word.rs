@@ -282,7 +282,7 @@ async fn callbacks_tell_the_end_at_once_and_are_believed_with_their_proof_only()
     let body = |id: &str, mobile: &str| json!({ "voiceprompt_callback": { "result": "1", "callid": id, "mobile": mobile, "nationcode": "86" } });
     assert_eq!(app.post(path, &body("another", "13800000001")).await.0, 404);
     assert_eq!(app.post(path, &body(&id, "13800000009")).await.0, 404);
-    assert_eq!(app.post(path, &body(&id, "13800000001")).await, (200, json!({ "result": 0, "errmsg": "OK" })));
+    assert_eq!(app.post(path, &body(&id, "13800000001")).await, (200, json!({ "result": 0, "errmsg": "OK", "code": 0, "msg": "OK" })));
     let rows = app.settled().await;
     assert!(rows.iter().any(|row| row.channel == "templated" && row.state == State::Sent), "{rows:#?}");
 }

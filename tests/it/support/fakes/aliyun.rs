@@ -36,6 +36,8 @@ pub struct Aliyun {
     pub call_limits: [Limiter; 3],
     /// What became of sent messages and calls, by number: (SMS `SendStatus`, `ErrCode`); delivered unless set.
     pub receipts: HashMap<String, (u8, String)>,
+    /// Numbers of the account, which a call that waits for a key must show.
+    pub own: HashSet<String>,
     /// The next requests that pass the signature get these answers: (HTTP status, Code, Message).
     pub next: VecDeque<(u16, String, String)>,
     /// Whether `x-acs-signature-nonce` may repeat.
@@ -46,6 +48,8 @@ pub struct Aliyun {
 }
 
 struct Sent {
+    /// What it is charged as, and asked for by.
+    product: &'static str,
     id: String,
     number: String,
     template: String,
@@ -70,6 +74,7 @@ impl Aliyun {
                 Limiter::new(Pace::per(20, Duration::from_secs(24 * HOUR))),
             ],
             receipts: HashMap::new(),
+            own: HashSet::from(["057112345678".to_owned()]),
             next: VecDeque::new(),
             nonce_reuse: false,
             nonces: HashSet::new(),
@@ -128,6 +133,7 @@ impl Aliyun {
             "SendSms" => self.send_sms(call, &params),
             "QuerySendDetails" => self.query_sms(call, &params),
             "SingleCallByTts" => self.single_call(call, &params),
+            "IvrCall" => self.menu_call(call, params),
             "QueryCallDetailByCallId" => self.query_call(call, &params),
             _ => Err(gateway(call, 404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.")),
         }
@@ -204,6 +210,7 @@ impl Aliyun {
         for number in &known {
             let out_id = get("OutId").unwrap_or("").to_owned();
             self.sent.push(Sent {
+                product: "",
                 id: id.clone(),
                 number: number.clone(),
                 template: template.to_owned(),
@@ -262,7 +269,9 @@ impl Aliyun {
         self.counter += 1;
         let id = format!("1160123541{:02}^1028137841{:02}", self.counter, self.counter);
         let out_id = get("OutId").unwrap_or("").to_owned();
+        let product = if get("StartCode").is_some() { "11000000300005" } else { "11000000300006" };
         self.sent.push(Sent {
+            product,
             id: id.clone(),
             number: number.clone(),
             template: code.to_owned(),
@@ -274,6 +283,27 @@ impl Aliyun {
         Ok(Answer::json(200, &body).accepted("OK", text).to([number]))
     }
 
+    /// <https://help.aliyun.com/document_detail/56962.html>: what waits for a key is read like any call, and has a template for each key.
+    fn menu_call(&mut self, call: &Call, mut p: Params) -> Judged {
+        let get = |name: &str| p.get(name).map(String::as_str).unwrap_or("");
+        let unknown = || business(call, "isv.TTS_TEMPLATE_ILLEGAL", "未找到审核通过的文本转语音模板");
+        if !self.own.contains(get("CalledShowNumber")) {
+            return Err(business(call, "isv.DISPLAY_NUMBER_ILLEGAL", "号显不合法"));
+        }
+        if get("MenuKeyMap.1.Key").len() != 1 || !get("Timeout").parse::<u32>().is_ok_and(|ms| ms <= 10_000) || p.contains_key("TtsCode") {
+            return Err(business(call, "isv.INVALID_PARAMETERS", "参数异常"));
+        }
+        if !self.tts_templates.contains_key(get("MenuKeyMap.1.Code")) {
+            return Err(unknown());
+        }
+        for (menu, single) in [("StartCode", "TtsCode"), ("StartTtsParams", "TtsParam")] {
+            if let Some(value) = p.get(menu).cloned() {
+                p.insert(single.to_owned(), value);
+            }
+        }
+        self.single_call(call, &p)
+    }
+
     fn query_call(&self, call: &Call, p: &Params) -> Judged {
         let get = |name: &str| p.get(name).map(String::as_str).unwrap_or("");
         if !matches!(get("ProdId"), "11010000138001" | "11000000300006" | "11000000300005") || get("QueryDate").parse::<i64>().is_err() {
@@ -281,7 +311,9 @@ impl Aliyun {
         }
         // The details are there three minutes after the call, and are looked for in the 24 hours after the date.
         let from = get("QueryDate").parse::<i64>().unwrap_or(0) / 1000;
-        let ours = |s: &&Sent| s.id == get("CallId") && (0..86_400).contains(&(s.at_s - from)) && call.now.wall_s() - s.at_s >= 180;
+        let ours = |s: &&Sent| {
+            s.id == get("CallId") && s.product == get("ProdId") && (0..86_400).contains(&(s.at_s - from)) && call.now.wall_s() - s.at_s >= 180
+        };
         let Some(sent) = self.sent.iter().find(ours) else {
             return Err(business(call, "isv.BILLID_NOT_EXIST", "没有找到该话单"));
         };

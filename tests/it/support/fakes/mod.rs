@@ -45,6 +45,7 @@ pub mod transcript;
 pub mod twilio;
 pub mod twilio_answers;
 pub mod twiml;
+pub mod voice_reports;
 pub mod webhook;
 pub mod wecom;
 pub mod wecom_cards;
