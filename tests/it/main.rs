@@ -54,6 +54,7 @@ mod poison;
 mod press_app;
 mod press_feishu;
 mod press_forged;
+mod press_pagerduty;
 mod press_phones;
 mod press_sdk;
 mod press_slack;

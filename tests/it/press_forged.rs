@@ -51,6 +51,10 @@ fn samples(code: &str) -> Vec<Value> {
             "event": { "operator": { "open_id": "ou_1" }, "action": { "tag": "button", "value": { "press": value } } } }),
         json!({ "challenge": "c", "token": "v", "type": "url_verification" }),
         json!({ "encrypt": "AAAAAAAAAAAAAAAAAAAAAA==" }),
+        json!({ "event": { "id": "1", "event_type": "incident.acknowledged", "occurred_at": "2026-11-29T00:00:00Z",
+            "agent": { "id": "P1", "summary": "Eve", "type": "user_reference" }, "data": { "incident_key": "k" } } }),
+        json!({ "voicekey_callback": { "callid": "1", "keypress": "1", "mobile": "13800000000", "nationcode": "86" } }),
+        json!([{ "call_id": "1", "status_code": "300000", "dtmf": "1" }]),
     ]
 }
 
@@ -69,6 +73,7 @@ channels:
   sealed: {{ feishu: {{ app_id: cli_2, app_secret: s, to: [oc_1], verification_token: v, encrypt_key: an-encrypt-key }} }}
   call: {{ twilio_voice: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"] }} }}
   text: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"] }} }}
+  paged: {{ pagerduty: {{ routing_key: 0123456789abcdef0123456789abcdef, webhook_secret: a-webhook-secret }} }}
 route: {{ to: [posted] }}
 "##,
         telegram.url(),
@@ -89,6 +94,7 @@ route: {{ to: [posted] }}
     let addresses = [
         key.as_str(),
         "/press/text",
+        "/press/paged",
         "/press/posted",
         "/press/slack",
         "/press/feishu",
@@ -110,6 +116,7 @@ route: {{ to: [posted] }}
             ("x-lark-signature", "00"),
             ("x-lark-request-timestamp", "1795900000"),
             ("x-lark-request-nonce", "n"),
+            ("x-pagerduty-signature", "v1=627ded192a97e86556da55957a95a68030ea1e179bb54326620b77d3e1031159"),
             ("x-twilio-signature", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
             ("content-type", "application/json"),
             ("content-encoding", "gzip"),

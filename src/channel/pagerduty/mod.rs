@@ -2,6 +2,7 @@
 //! <https://developer.pagerduty.com/docs/events-api-v2-overview>
 
 mod body;
+mod press;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,8 @@ use serde_json::Value;
 
 use super::kit::CodeRule;
 use super::{
-    Attempts, BuildContext, Built, CellResult, Channel, Limit, Living, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit,
+    Attempts, BuildContext, Built, Callback, CellResult, Channel, Limit, Living, OnAmbiguous, Pace, Platform, PlatformConfig, PressCall, PressWay,
+    Problem, SendContext, kit,
 };
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -55,6 +57,9 @@ const API_BASE: &str = "https://events.pagerduty.com";
 pub struct Config {
     /// Integration key of an Events API v2 integration (32 characters).
     pub routing_key: SecretSource,
+    /// Secret of a v3 webhook subscription that posts to `<external_url>/press/<channel>`: then what people do about an incident there holds here, too.
+    #[serde(default)]
+    pub webhook_secret: Option<SecretSource>,
     /// Shown as the client that sent it. Default `Watchfire`.
     #[serde(default)]
     pub client: Option<String>,
@@ -69,7 +74,8 @@ pub struct Config {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let base = self.api_base.as_ref().and_then(|base| kit::check_base("pagerduty.api_base", base));
-        kit::check_secret("pagerduty.routing_key", &self.routing_key).into_iter().chain(base).collect()
+        let webhook = self.webhook_secret.as_ref().and_then(|secret| kit::check_secret("pagerduty.webhook_secret", secret));
+        kit::check_secret("pagerduty.routing_key", &self.routing_key).into_iter().chain(webhook).chain(base).collect()
     }
 
     fn recipients(&self) -> Vec<Recipient> {
@@ -82,12 +88,15 @@ impl PlatformConfig for Config {
             let help = "copy it from the service's page, Integrations, Events API V2; a REST API key does not work here";
             return Err(vec![Problem::new("pagerduty.routing_key", "it is not an integration key, which has 32 characters", help)]);
         }
+        let webhook = self.webhook_secret.as_ref().map(|secret| kit::read_secret(cx, "pagerduty.webhook_secret", secret)).transpose();
+        let webhook = webhook.map_err(|problem| vec![problem])?;
         let http = kit::http(cx, "pagerduty", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("pagerduty", key.expose());
         let driver = Driver {
             url: kit::join(self.api_base.as_deref().unwrap_or(API_BASE), "/v2/enqueue"),
             http: http.with_secrets([key.clone()]),
             key,
+            webhook,
             client: self.client.clone().unwrap_or_else(|| "Watchfire".into()),
         };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
@@ -98,6 +107,7 @@ struct Driver {
     url: String,
     http: kit::Http,
     key: Secret,
+    webhook: Option<Secret>,
     client: String,
 }
 
@@ -109,6 +119,14 @@ impl Channel for Driver {
 
     fn body(&self, page: &Page) -> Value {
         body::event(page, "", &self.client, "")
+    }
+
+    fn press_way(&self) -> Option<PressWay> {
+        self.webhook.as_ref().map(|_| PressWay::Callback)
+    }
+
+    fn pressed(&self, call: &Callback<'_>) -> Result<PressCall, String> {
+        press::read(call, self.webhook.as_ref().ok_or("this channel has no `pagerduty.webhook_secret`")?)
     }
 
     fn keeps_incidents(&self) -> bool {

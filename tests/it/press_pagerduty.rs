@@ -1,0 +1,68 @@
+//! What people do about an incident at PagerDuty, through the whole program: signed by one of two secrets, counted once, and no echo of ours.
+
+use serde_json::{Value, json};
+use watchfire::api::{IncidentResponse, Incidents};
+use watchfire::store::IncidentState::{Acked, Closed, Firing};
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::pagerduty::webhook;
+use crate::support::fakes::{Fake, PagerDuty};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const SECRET: &str = "pd-webhook-secret";
+
+async fn incident(app: &TestApp) -> IncidentResponse {
+    let found: Incidents = app.read("/api/v1/incidents").await;
+    app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
+    let pagerduty = Fake::start(PagerDuty::new(KEY)).await;
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  pd: {{ pagerduty: {{ routing_key: {KEY}, webhook_secret: {SECRET}, api_base: \"{}\" }} }}\nroute: {{ to: [pd] }}\n",
+        pagerduty.url()
+    ))
+    .await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let key = pagerduty.with(|pagerduty| pagerduty.alerts.keys().next().cloned()).expect("an alert");
+    let jane = json!({ "html_url": "https://acme.pagerduty.com/users/PLH1HKV", "id": "PLH1HKV", "self": "", "summary": "Jane Doe", "type": "user_reference" });
+    let post = async |(body, signature): &(String, String)| {
+        let request = app.http.post(app.url("/press/pd")).header("X-PagerDuty-Signature", signature).body(body.clone());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let event = |id: &str, kind: &str, key: &str, agent: &Value| webhook(&["another-secret", SECRET], id, kind, key, agent);
+    let ack = event("01A", "incident.acknowledged", &key, &jane);
+    for forged in [
+        webhook(&["another-secret"], "01A", "incident.acknowledged", &key, &jane),
+        (ack.0.replace("Jane", "Evil"), ack.1.clone()),
+        (ack.0.clone(), String::new()),
+    ] {
+        assert_eq!(post(&forged).await, 403, "{forged:?}");
+    }
+    // Of no use, and answered well: after three refusals PagerDuty would send nothing for a day.
+    let service = json!({ "id": "PF9KMXH", "summary": "Watchfire", "type": "events_api_v2_inbound_integration_reference" });
+    for idle in [
+        event("01B", "pagey.ping", &key, &Value::Null),
+        event("01C", "incident.acknowledged", &key, &Value::Null),
+        event("01D", "incident.resolved", &key, &service),
+        event("01E", "incident.escalated", &key, &jane),
+        event("01F", "incident.acknowledged", "another-key", &jane),
+    ] {
+        assert_eq!(post(&idle).await, 200, "{idle:?}");
+    }
+    assert_eq!(incident(&app).await.incident.state, Firing);
+    assert_eq!(post(&ack).await, 200);
+    let shown = incident(&app).await;
+    assert_eq!(shown.incident.state, Acked);
+    assert!(format!("{shown:?}").contains("Jane Doe"), "{shown:#?}");
+    assert_eq!(post(&event("01G", "incident.unacknowledged", &key, &jane)).await, 200);
+    assert_eq!(incident(&app).await.incident.state, Firing);
+    assert_eq!(post(&ack).await, 200, "a repeat");
+    assert_eq!(incident(&app).await.incident.state, Firing, "which counts once");
+    assert_eq!(post(&event("01H", "incident.resolved", &key, &jane)).await, 200);
+    assert_eq!(incident(&app).await.incident.state, Closed);
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
