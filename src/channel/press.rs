@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use tokio::sync::watch;
 
-use crate::model::{SendError, Verb};
+use crate::model::{Recipient, SendError, Verb};
 
 /// A pressed button, as its platform reported it and proved that it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,13 @@ pub struct Presser {
     pub name: String,
     /// Whether the person belongs to another organisation than the channel: such a press is refused.
     pub foreign: bool,
+}
+
+impl Presser {
+    /// Who has a phone number, as E.164. Shown without most of it, unless the configuration knows the person.
+    pub fn of_number(number: &Recipient) -> Self {
+        Self { id: number.expose().to_owned(), name: number.masked(), foreign: false }
+    }
 }
 
 /// What the person who pressed is shown.

@@ -25,7 +25,7 @@ impl Engine {
     /// Somebody pressed a key in a call: the vendor said so at the channel's callback address. Nobody is answered; what was refused is logged.
     pub(super) async fn key_pressed(&self, channel: &ChannelPlan, call: &ReceiptRow, key: &str) -> Result<(), StoreError> {
         let presses = self.platform_presses(channel);
-        let by = Presser { id: call.recipient.expose().to_owned(), name: call.recipient.masked(), foreign: false };
+        let by = Presser::of_number(&call.recipient);
         if key != kit::phone::ACK_KEY {
             return presses.refused(&by, "not a key that does anything", "").map(|_| ());
         }

@@ -216,7 +216,7 @@ impl PlatformPresses {
         }
         let known = match channel.content.actions.may(verb, &press.by, &plan.people.people, channel.platform) {
             Ok(known) => known,
-            // Whoever may do it at a platform that keeps incidents is known to the account there.
+            // People who may do it at a platform that keeps incidents are known to the account there.
             Err(Why::Unknown) if channel.driver.keeps_incidents() => None,
             Err(Why::Nobody) => return impossible(),
             Err(Why::Foreign) => {

@@ -101,7 +101,7 @@ async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_
     let (_, repeated) = phones.post(&key).await;
     assert!(spoken(&repeated).unwrap().starts_with("1 is acked. This had counted before"), "{repeated}");
 
-    // Whoever got no message is not answered, and neither is a text that asks for nothing.
+    // Who got no message is not answered, and neither is a text that asks for nothing.
     for (sid, from, body) in [
         ("SM1", "+15005550009", "ok"),
         ("SM2", "+15005550002", "who is this?"),

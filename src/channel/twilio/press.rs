@@ -82,10 +82,10 @@ impl Line {
     }
 }
 
-/// Who has a number. Shown without most of it, unless the configuration knows the person.
+/// Who has a number.
 fn person(number: &str) -> Result<Presser, String> {
     let id = phone::e164(number).ok_or("it is from no number that could be answered")?;
-    Ok(Presser { name: Recipient::new(id.as_str()).masked(), id, foreign: false })
+    Ok(Presser::of_number(&Recipient::new(id)))
 }
 
 /// A parameter of an address.
