@@ -1,5 +1,6 @@
 //! What people ask of the store: history. Read only.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -15,6 +16,9 @@ use crate::model::{DeliveryId, EventId, IncidentId, MessageId};
 pub trait QueryStore: Send + Sync {
     /// A page of deliveries, newest first, by filter; the cursor is the last id of the previous page. Read only.
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+
+    /// Of these deliveries, those whose alerts another channel delivered in their place. Read only.
+    async fn delivered_elsewhere(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError>;
 
     /// One delivery with its event, message, cells and attempts. Read only.
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;

@@ -153,7 +153,6 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         "{page}"
     );
     ann.page("/ui/incidents/1").await;
-    // htmx asks for the row, and gets it in its new state.
     let url = app.url("/ui/incidents/1/ack");
     let row = ann.http.post(url).headers(ann.headers()).header("hx-request", "true").body("").send().await.unwrap();
     assert_eq!(row.status(), StatusCode::OK);
@@ -223,7 +222,6 @@ async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads
     let missing = browser.get("/ui/nothing").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     assert!(missing.text().await.unwrap().contains("<main"), "errors are pages");
-    // Files have addresses that change with them; the language is the reader's.
     let zh = browser.http.get(app.url("/ui")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
     assert!(zh.contains("lang=\"zh-CN\"") && zh.contains("已就绪"), "{zh}");
     let style = zh.split("/ui/assets/console.").nth(1).unwrap().split('"').next().unwrap();
@@ -255,7 +253,147 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
     fire(&app, None, &alert("b", "Second", "firing")).await;
     until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
-    // Who was away for long loads the page again.
     let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
     assert!(late.contains("event: reload"), "{late}");
+}
+
+/// A platform that refuses until it accepts.
+async fn gateway() -> (String, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    let accepts = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked = accepts.clone();
+    let answer = async move || match asked.load(std::sync::atomic::Ordering::Relaxed) {
+        true => (axum::http::StatusCode::OK, "ok"),
+        false => (axum::http::StatusCode::BAD_REQUEST, "<script>no</script>"),
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    (url, accepts)
+}
+
+/// The links of a page that begin like this.
+fn links(page: &str, start: &str) -> Vec<String> {
+    let hrefs = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    hrefs.filter(|href| href.starts_with(start)).map(|href| href.replace("&amp;", "&")).collect()
+}
+
+/// The hidden fields of a page's forms.
+fn hidden(page: &str) -> Vec<(String, String)> {
+    let unescape = |text: &str| text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
+    let pairs = inputs
+        .filter_map(|rest| rest.split_once("\" value=\""))
+        .filter_map(|(name, rest)| Some((name.to_owned(), unescape(rest.split('"').next()?))));
+    pairs.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_died_is_explained_retried_moved_and_dropped() {
+    let (url, accepts) = gateway().await;
+    let hook = format!("webhook: {{ url: '{url}', allow_networks: [127.0.0.1] }}");
+    let yaml = guarded()
+        .replace("theirs: { log: {} }", &format!("theirs: {{ {hook} }}, saved: {{ fallback: [ours], {hook} }}"))
+        .replace("routes: [", "routes: [{ matchers: ['group=\"saved\"'], to: [saved] }, ");
+    let app = TestApp::start(&yaml).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui/dead").await.contains("No dead letters"));
+    for group in ["theirs", "saved"] {
+        let mut body = alert(group, HOSTILE, "firing");
+        body["alerts"][0]["annotations"]["summary"] = json!(HOSTILE);
+        fire(&app, Some(ROOT), &body).await;
+    }
+    let read = async |query: &str| -> Vec<Value> {
+        let answer = app.http.get(app.url(&format!("/api/v1/deliveries?{query}"))).bearer_auth(ROOT).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["deliveries"].as_array().unwrap().clone()
+    };
+    let until = async |query: &str, n: usize| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let rows = read(query).await;
+            if rows.len() == n {
+                return rows;
+            }
+            assert!(std::time::Instant::now() < end, "{query}: {rows:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    };
+    until("state=dead", 2).await;
+    until("state=sent", 1).await;
+    let dead = ann.page("/ui/dead").await;
+    assert!(dead.contains("2 dead letters") && dead.contains("Reached nobody") && dead.contains("Another channel has it"), "{dead}");
+    for path in links(&dead, "/ui/deliveries/").into_iter().chain([
+        "/ui/history".into(),
+        "/ui/history?view=incidents".into(),
+        "/ui/history?view=nowhere".into(),
+    ]) {
+        ann.page(&path).await;
+    }
+    // How many is said before anything is done, and what came later is not meant.
+    let retry = links(&dead, "/ui/dead/confirm/retry?channel=theirs").remove(0);
+    let asked = ann.page(&retry).await;
+    assert!(asked.contains("<button class=\"b p\">Retry 1</button>"), "{asked}");
+    accepts.store(true, std::sync::atomic::Ordering::Relaxed);
+    let fields = hidden(&asked);
+    let form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let done = ann.post("/ui/dead/retry", &form).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER, "{}", done.text().await.unwrap());
+    until("state=sent", 2).await;
+    // One alone: explained, moved, dropped with a reason.
+    let saved = read("state=dead&channel=saved").await.remove(0)["id"].as_str().unwrap().to_owned();
+    let page = ann.page(&format!("/ui/deliveries/{saved}")).await;
+    assert!(
+        page.contains("ours") && page.contains("has it instead") && page.contains("Attempts") && page.contains("&lt;script&gt;no&lt;/script&gt;"),
+        "{page}"
+    );
+    assert!(ann.page(&format!("/ui/deliveries/{saved}/confirm/move")).await.contains("<option>ours</option>"));
+    let moved = ann.post(&format!("/ui/deliveries/{saved}/move"), &[("to", "ours")]).await;
+    assert_eq!(moved.status(), StatusCode::SEE_OTHER);
+    ann.page(moved.headers()["location"].to_str().unwrap()).await;
+    until("state=sent", 3).await;
+    ann.page(&format!("/ui/deliveries/{saved}/confirm/drop")).await;
+    assert_eq!(ann.post(&format!("/ui/deliveries/{saved}/drop"), &[]).await.status(), StatusCode::BAD_REQUEST, "why?");
+    assert_eq!(ann.post(&format!("/ui/deliveries/{saved}/drop"), &[("reason", "noise")]).await.status(), StatusCode::SEE_OTHER);
+    assert!(read("state=dead").await.iter().all(|row| row["id"] != saved.as_str()));
+    // Filters are an address.
+    assert_eq!(ann.page("/ui/history?state=sent").await.matches("<tr data-row").count(), 3);
+    assert_eq!(ann.page("/ui/history?q=nothing+like+it").await.matches("<tr data-row").count(), 0);
+    assert_eq!(ann.page("/ui/history?channel=theirs&since=1h").await.matches("<tr data-row").count(), 2);
+    for bad in ["/ui/history?state=x", "/ui/history?cursor=x", "/ui/history?since=x", "/ui/history?view=incidents&cursor=x"] {
+        assert_eq!(ann.get(bad).await.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert_eq!(team.get(&format!("/ui/deliveries/{saved}")).await.status(), StatusCode::FORBIDDEN);
+    assert!(!team.page("/ui/history").await.contains("theirs"));
+    assert_eq!(team.get(&retry).await.status(), StatusCode::NOT_FOUND);
+    let audit = ann.page("/ui/audit").await;
+    for told in ["retry", "move", "drop", "noise"] {
+        assert!(audit.contains(&format!("<b>{told}</b>")) || audit.contains(told), "{told}: {audit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_muted_unmuted_and_tested() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui/channels").await.contains("Every channel is ready"));
+    assert!(ann.page("/ui/channels/ours/confirm/mute").await.contains("Why"));
+    assert_eq!(ann.post("/ui/channels/ours/mute", &[("for", "1h")]).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(ann.post("/ui/channels/none/mute", &[("for", "1h"), ("reason", "x")]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(ann.post("/ui/channels/ours/mute", &[("for", "1h"), ("reason", "new number")]).await.status(), StatusCode::SEE_OTHER);
+    let page = ann.page("/ui/channels").await;
+    assert!(page.contains("1 muted") && page.contains("new number") && page.contains("Unmute"), "{page}");
+    fire(&app, Some(ROOT), &alert("a", "Deferred", "firing")).await;
+    assert!(ann.page("/ui/history?state=deferred").await.contains("new number"));
+    assert_eq!(ann.post("/ui/channels/ours/unmute", &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(ann.post("/ui/channels/ours/unmute", &[]).await.status(), StatusCode::NOT_FOUND, "there is none any more");
+    let tested = ann.post("/ui/channels/ours/test", &[("text", "hello")]).await;
+    let text = tested.text().await.unwrap();
+    assert!(text.contains("The platform took it"), "{text}");
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert!(!team.page("/ui/channels").await.contains("theirs"));
+    assert_eq!(team.post("/ui/channels/theirs/test", &[("text", "x")]).await.status(), StatusCode::FORBIDDEN);
 }

@@ -4,7 +4,7 @@
 //! their own clocks would wait for an hour for the lease of one that hung just when the clock was set back; no configuration does that. It knows
 //! the nodes that are alive, too, so that they share the outlets out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -106,6 +106,7 @@ pass_on! {
     }
     QueryStore {
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+        delivered_elsewhere(ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError>;
         get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
         list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;

@@ -137,7 +137,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
 }
 
 /// Whether the routing table chose where a delivery goes, and not its sender.
-pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
+pub(in crate::http) fn was_routed(detail: &DeliveryDetail) -> bool {
     detail.target.route.starts_with("route")
 }
 

@@ -17,8 +17,13 @@ use crate::model::UnixMs;
 use crate::route::{Matcher, Op as Compare, matcher};
 use crate::store::{self, CHANNEL_LABEL};
 
+/// The matcher of a channel.
+pub(in crate::http) fn of_channel(name: &str) -> Result<Vec<Matcher>, ApiError> {
+    parsed(&store::channel_matchers(name))
+}
+
 /// The longest that a mute may last: a year. Longer is a change of the configuration.
-const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
+pub(in crate::http) const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
 /// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
 const MAX_MATCHERS: usize = 2000;

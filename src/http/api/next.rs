@@ -10,7 +10,7 @@ use crate::model::{UnixMs, format_duration};
 use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
 
 /// What happens next.
-pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
+pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
     let row = &detail.row;
     let engine = &app.engine;
     if row.state.is_final() {

@@ -22,6 +22,12 @@ pub(super) enum Place {
     None,
     /// The first page.
     Now,
+    /// Every delivery.
+    History,
+    /// What was not delivered.
+    Dead,
+    /// The channels.
+    Channels,
     /// What people did.
     Audit,
 }
@@ -38,7 +44,12 @@ struct Entry {
 }
 
 /// The pages of daily work, in the order of the navigation; on a phone the first four are at the bottom.
-const DAILY: &[Entry] = &[Entry { place: Place::Now, path: "/ui", key: "n", icon: "now", en: "Now", zh: "当前" }];
+const DAILY: &[Entry] = &[
+    Entry { place: Place::Now, path: "/ui", key: "n", icon: "now", en: "Now", zh: "当前" },
+    Entry { place: Place::History, path: "/ui/history", key: "h", icon: "clock", en: "History", zh: "历史" },
+    Entry { place: Place::Dead, path: "/ui/dead", key: "d", icon: "dead", en: "Dead letters", zh: "死信" },
+    Entry { place: Place::Channels, path: "/ui/channels", key: "c", icon: "channels", en: "Channels", zh: "通道" },
+];
 /// The inside.
 const SYSTEM: &[Entry] = &[Entry { place: Place::Audit, path: "/ui/audit", key: "u", icon: "audit", en: "Audit", zh: "审计" }];
 
@@ -55,8 +66,8 @@ pub(super) struct Page {
     pub(super) body: Markup,
     /// On a phone the bar at the bottom, in place of the navigation.
     pub(super) sheet: Option<Markup>,
-    /// Whether something needs somebody: the icon of the tab says so.
-    pub(super) hot: bool,
+    /// How much needs somebody: the tab says so, in its title and by its icon.
+    pub(super) waiting: usize,
 }
 
 impl Page {
@@ -92,13 +103,13 @@ impl Page {
             div.toasts role="status" aria-live="polite" {}
             (keys(language))
         };
-        html_page(document(manner, &self.title, self.hot, "", body))
+        html_page(document(manner, &self.title, self.waiting, "", body))
     }
 }
 
 /// A page without navigation.
 pub(super) fn bare(manner: &Manner, title: &str, body: Markup) -> Response {
-    html_page(document(manner, title, false, "gate", body))
+    html_page(document(manner, title, 0, "gate", body))
 }
 
 /// A part of a page, for htmx.
@@ -110,7 +121,7 @@ fn html_page(page: Markup) -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], page.into_string()).into_response()
 }
 
-fn document(manner: &Manner, title: &str, hot: bool, class: &str, body: Markup) -> Markup {
+fn document(manner: &Manner, title: &str, waiting: usize, class: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(tag(manner.language)) data-now=(time::exact(manner, manner.now.into())) data-theme=[manner.theme] {
@@ -120,8 +131,8 @@ fn document(manner: &Manner, title: &str, hot: bool, class: &str, body: Markup) 
                 meta name="color-scheme" content="light dark";
                 meta name="format-detection" content="telephone=no";
                 meta name="htmx-config" content=(HTMX);
-                title { (title) " · Watchfire" }
-                link rel="icon" href=(if hot { File::MarkHot } else { File::Mark }.path());
+                title { @if waiting > 0 { "(" (waiting) ") " } (title) " · Watchfire" }
+                link rel="icon" href=(if waiting > 0 { File::MarkHot } else { File::Mark }.path());
                 link rel="stylesheet" href=(File::Style.path());
                 link rel="stylesheet" href=(File::Lookalike.path());
                 script src=(File::Htmx.path()) defer {}

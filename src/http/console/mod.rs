@@ -5,10 +5,14 @@
 
 mod assets;
 mod audit;
+mod channels;
+mod dead;
+mod delivery;
 mod error_page;
 mod failure;
 mod first_run;
 mod form;
+mod history;
 mod incident;
 mod layout;
 mod live;
@@ -43,6 +47,16 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/incidents/{id}", get(incident::page::page))
         .route("/incidents/{id}/confirm/close", get(incident::act::confirm_close))
         .route("/incidents/{id}/{verb}", post(incident::act::act))
+        .route("/deliveries/{id}", get(delivery::page))
+        .route("/deliveries/{id}/confirm/{act}", get(delivery::confirm))
+        .route("/deliveries/{id}/{act}", post(delivery::act))
+        .route("/history", get(history::page))
+        .route("/dead", get(dead::page))
+        .route("/dead/confirm/{act}", get(dead::confirm))
+        .route("/dead/{act}", post(dead::act))
+        .route("/channels", get(channels::page))
+        .route("/channels/{name}/confirm/{act}", get(channels::confirm))
+        .route("/channels/{name}/{act}", post(channels::act))
         .route("/audit", get(audit::page))
         .route("/audit.csv", get(audit::export))
         .route("/audit/sessions/end", post(audit::end_session))

@@ -87,8 +87,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         div.head { div { h1 { (heading) } p { (detail) } } (live::indicator(manner, newest)) }
         div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
     };
-    let title = if firing > 0 { format!("({firing}) {}", say(language, "Now", "当前")) } else { say(language, "Now", "当前").into() };
-    Ok(Page { title, at: Place::Now, body, hot: firing > 0, ..Page::default() }.of(&viewer))
+    let title = say(language, "Now", "当前").to_owned();
+    Ok(Page { title, at: Place::Now, body, waiting: firing, ..Page::default() }.of(&viewer))
 }
 
 fn count_of(open: &[Incident], state: IncidentState) -> usize {

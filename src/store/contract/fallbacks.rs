@@ -1,7 +1,7 @@
 //! Contract of `fall_back` and `followers`.
 
 use super::fixtures::*;
-use crate::model::{Mentions, OutletKey, Recipient, UnixMs};
+use crate::model::{DeliveryId, Mentions, OutletKey, Recipient, UnixMs};
 use crate::store::*;
 
 fn to(channel: &str, fallback: &[&str]) -> MoveTo {
@@ -38,6 +38,16 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
     assert_eq!(store.get_delivery(second[0].id).await.unwrap().unwrap().row.fallback_of, Some(young.id));
     assert_eq!((second[0].lane, second[0].lane_seq), (copies[0].lane, 2), "in the order of their lane");
+}
+
+pub async fn what_another_channel_delivered_is_known(store: S) {
+    let fence = fence(&store).await;
+    let old = put_one(&store, with_chain("a", &["sms"])).await;
+    let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: Vec::new() };
+    let copies = store.copy_to_fallback("ops", T0 + MIN, to, "late", 10, T0 + MIN).await.unwrap();
+    assert!(store.delivered_elsewhere(&[old.id]).await.unwrap().is_empty(), "not yet");
+    deliver(&store, &fence, &[&copies[0]], T0 + MIN).await;
+    assert_eq!(store.delivered_elsewhere(&[old.id, copies[0].id, DeliveryId::new()]).await.unwrap(), [old.id].into());
 }
 
 pub async fn a_chain_never_turns_back(store: S) {

@@ -27,6 +27,8 @@ pub async fn a_page_follows_its_cursor(store: S) {
         put(&store, "late").await;
     }
     assert_eq!(seen, ids, "newest first, none twice, none left out");
+    let after = store.list_deliveries(&DeliveryFilter { after: Some(ids[2]), before: Some(ids[0]), ..filter() }).await.unwrap();
+    assert_eq!(after.iter().map(|row| row.id).collect::<Vec<_>>(), ids[1..3], "no further back than that");
     assert!(store.list_deliveries(&DeliveryFilter { limit: 0, ..filter() }).await.unwrap().is_empty());
 }
 

@@ -83,7 +83,7 @@ macro_rules! store_contract {
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
             }
             fallbacks {
-                what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
+                what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
                 what_is_resolved_finds_where_its_firing_went,
             }
             receipts {

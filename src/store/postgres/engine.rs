@@ -1,5 +1,6 @@
 //! The store's traits in PostgreSQL: each method handed to the module that implements it, in one transaction of its own or by a group commit.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -280,6 +281,10 @@ impl MaintenanceStore for PostgresStore {
 impl QueryStore for PostgresStore {
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         answer!(self, read, |tx| history::list_deliveries(tx, filter))
+    }
+
+    async fn delivered_elsewhere(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError> {
+        answer!(self, read, |tx| history::delivered_elsewhere(tx, ids))
     }
 
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {

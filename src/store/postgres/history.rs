@@ -1,5 +1,6 @@
 //! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use uuid::Uuid;
@@ -43,6 +44,9 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
     if let Some(id) = filter.before {
         only.add("d.id < ?", id.0);
     }
+    if let Some(id) = filter.after {
+        only.add("d.id >= ?", id.0);
+    }
     if let Some(id) = filter.event {
         only.add("d.event_id = ?", id.0);
     }
@@ -77,6 +81,13 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
     let sql = format!("SELECT {DELIVERY} FROM delivery d WHERE {} ORDER BY d.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
     let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
     tx.query(&sql, &values).await?.iter().map(delivery_row).collect()
+}
+
+/// [`crate::store::QueryStore::delivered_elsewhere`].
+pub(super) async fn delivered_elsewhere(tx: &Tx, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, DbError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = tx.query("SELECT DISTINCT origin_id FROM delivery WHERE origin_id = ANY ($1) AND state = 'sent'", &[&ids]).await?;
+    rows.iter().map(|row| Ok(DeliveryId(get(row, 0)?))).collect()
 }
 
 /// [`crate::store::QueryStore::get_delivery`].

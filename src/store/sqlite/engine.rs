@@ -259,6 +259,11 @@ impl QueryStore for SqliteStore {
         self.readers.read(move |db| history::list_deliveries(db, &filter)).await
     }
 
+    async fn delivered_elsewhere(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.read(move |db| history::delivered_elsewhere(db, &ids)).await
+    }
+
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         self.readers.read(move |db| history::get_delivery(db, id)).await
     }

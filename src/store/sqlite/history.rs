@@ -1,5 +1,6 @@
 //! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use rusqlite::types::Value;
@@ -25,6 +26,9 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
     };
     if let Some(id) = filter.before {
         bind("d.id < ?", Value::Blob(bytes(&id.0).to_vec()));
+    }
+    if let Some(id) = filter.after {
+        bind("d.id >= ?", Value::Blob(bytes(&id.0).to_vec()));
     }
     if let Some(id) = filter.event {
         bind("d.event_id = ?", Value::Blob(bytes(&id.0).to_vec()));
@@ -79,6 +83,18 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
 fn few_open(db: &Connection) -> Result<bool, DbError> {
     let mut count = db.prepare_cached("SELECT coalesce(sum(waiting), 0) FROM lane WHERE waiting > 0")?;
     Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
+}
+
+/// [`crate::store::QueryStore::delivered_elsewhere`]. Each is found by the index of fallbacks.
+pub(super) fn delivered_elsewhere(db: &Connection, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, DbError> {
+    let mut select = db.prepare_cached("SELECT 1 FROM delivery WHERE origin_id = ?1 AND state = 'sent'")?;
+    let mut found = HashSet::new();
+    for id in ids {
+        if select.exists([bytes(&id.0)])? {
+            found.insert(*id);
+        }
+    }
+    Ok(found)
 }
 
 /// [`crate::store::QueryStore::get_delivery`].

@@ -35,6 +35,8 @@ pub struct DeliveryFilter {
     pub message: Option<MessageId>,
     /// Only those with an id smaller than this (the page before ended there).
     pub before: Option<DeliveryId>,
+    /// Only those with an id of at least this: a search goes no further back.
+    pub after: Option<DeliveryId>,
     /// At most this many.
     pub limit: usize,
 }

@@ -27,7 +27,7 @@ pub(in super::super) fn row(viewer: &Viewer, known: &Known) -> Markup {
                 a.c2 href={ "/ui/incidents/" (incident.id) } title=(plain(&incident.title)) { (shown(&incident.title)) }
                 p.c2 { (shown(known.sentence())) }
                 p.meta.c1 {
-                    (count(language, known.firing() as u64, "alert", "alerts", "条告警"))
+                    @match known.firing() { 0 => { (say(language, "nothing fires", "无触发")) } n => { (count(language, n as u64, "alert", "alerts", "条告警")) } }
                     @for part in place.iter().take(4) { " · " (shown(part)) } " · #" (incident.id)
                 }
             }

@@ -52,6 +52,14 @@ pub(super) fn id_chip(language: Language, whole: &str, short: &str) -> Markup {
     }
 }
 
+/// `01a2210b…6c43` of a UUID.
+pub(super) fn short_id(id: &str) -> String {
+    match (id.get(..8), id.len().checked_sub(4).and_then(|at| id.get(at..))) {
+        (Some(head), Some(tail)) if id.len() > 16 => format!("{head}…{tail}"),
+        _ => id.to_owned(),
+    }
+}
+
 /// What a platform answered: capped, escaped, folded.
 pub(super) fn answer(language: Language, text: &str) -> Markup {
     html! {

@@ -1,0 +1,199 @@
+//! Channels: can I rely on them? What needs attention first, with its reason and its cure; test, mute and unmute.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::failure::Failure;
+use super::form::{Form, go};
+use super::layout::{Page, Place};
+use super::parts::{Look, answer, badge_of, count, icon, say, shown, time};
+use super::readiness::trouble;
+use super::viewer::Viewer;
+use crate::api::{ChannelState, TestSendRequest, TestSendResponse};
+use crate::delivery::Plan;
+use crate::http::App;
+use crate::http::api::channels::{states, test_channel};
+use crate::http::api::mutes::{LONGEST_MUTE, of_channel, set};
+use crate::model::{UnixMs, parse_duration};
+
+/// The page.
+pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
+    let language = viewer.manner.language;
+    let now = UnixMs::from(viewer.manner.now);
+    let (plan, channels) = (app.engine.plan(), states(&app, &viewer.caller).await?.channels);
+    let (troubled, working): (Vec<_>, Vec<_>) =
+        channels.iter().map(|channel| (channel, trouble(channel, now, language))).partition(|(_, trouble)| trouble.is_some());
+    let kinds = |word: &str| troubled.iter().filter(|(_, trouble)| trouble.as_ref().is_some_and(|(look, _)| look.en == word)).count();
+    let parts: Vec<String> = ["Held", "Paused", "Failing", "Muted", "No presses"]
+        .into_iter()
+        .filter(|word| kinds(word) > 0)
+        .map(|word| {
+            let look = troubled.iter().find_map(|(_, trouble)| trouble.as_ref().filter(|(look, _)| look.en == word).map(|(look, _)| *look));
+            format!("{} {}", kinds(word), look.map_or_else(String::new, |look| say(language, look.en, look.zh).to_lowercase()))
+        })
+        .collect();
+    let heading = if parts.is_empty() {
+        say(language, "Every channel is ready", "所有通道就绪").to_owned()
+    } else {
+        parts.join(say(language, ", ", "，"))
+    };
+    let waiting: u64 = channels.iter().map(|channel| channel.waiting).sum();
+    let body = html! {
+        div.head { div { h1 { (heading) } p {
+            (count(language, channels.len() as u64, "channel", "channels", "个通道")) ". "
+            @match channels.iter().filter_map(|channel| channel.oldest_born_at).min().filter(|_| waiting > 0) {
+                None => { (say(language, "Nothing waits.", "无等待。")) }
+                Some(oldest) => { (count(language, waiting, "delivery waits", "deliveries wait", "条投递等待")) (say(language, ", the oldest for ", "，最久 ")) (time::ago(&viewer.manner, oldest)) "." }
+            }
+        } } }
+        @if !troubled.is_empty() { section { h2.h2 { (say(language, "Need attention", "需要关注")) } ol.list { @for (channel, trouble) in &troubled { @if let Some((look, why)) = trouble { (attention(&viewer, channel, *look, why)) } } } } }
+        section { h2.h2 { (say(language, "Working", "正常")) " " span.dim { (working.len()) } }
+            div.card { table.t.cards.chan { thead { tr { th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th { (say(language, "Rate limit", "限速")) } th.r { (say(language, "Waiting", "等待")) } th.r { (say(language, "Dead", "死信")) } th { span.vh { (say(language, "Acts", "操作")) } } } }
+                tbody { @for (channel, _) in &working { (line(&viewer, &plan, channel)) } } } } }
+    };
+    Ok(Page { title: say(language, "Channels", "通道").into(), at: Place::Channels, body, waiting: kinds("Held"), ..Page::default() }.of(&viewer))
+}
+
+fn path(name: &str) -> String {
+    format!("/ui/channels/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}
+
+fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let path = path(&channel.name);
+    html! {
+        li.att3.edge.(if look.class == "bad" { "critical" } else { "" }) data-row {
+            div.c0 { (badge_of(look, say(language, look.en, look.zh))) b { (shown(&channel.name)) } span.dim.s { (shown(&channel.platform)) } }
+            div {
+                p { b { (shown(why)) } }
+                p.dim.s {
+                    @match look.en {
+                        "Held" => { (say(language, "The platform refuses its credentials. Correct them in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝其凭据。请在 routes.yaml 中更正并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
+                        "Muted" => { @if let Some(until) = channel.muted_until { (say(language, "Until ", "至 ")) (time::clock(manner, until)) (say(language, "; then what still fires is sent.", "；届时仍触发的会发送。")) } }
+                        "Paused" => { (say(language, "Goes on in ", "恢复还有 ")) (time::due(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
+                        "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
+                        _ => { (say(language, "It goes on by itself when an attempt succeeds.", "尝试成功后自动恢复。")) }
+                    }
+                    " " (count(language, channel.waiting, "waits", "wait", "条等待")) ", " (count(language, channel.deferred, "is deferred", "are deferred", "条推迟")) "."
+                }
+            }
+            @if viewer.operates { div.acts {
+                @if channel.muted_until.is_some() { form method="post" action={ (path) "/unmute" } { button.b { (icon("bell")) (say(language, "Unmute", "取消静音")) } } }
+                @else { a.b href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } }
+                a.b href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) }
+            } }
+        }
+    }
+}
+
+fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState) -> Markup {
+    let language = viewer.manner.language;
+    let path = path(&channel.name);
+    let off = Look { class: "q", icon: "dash", en: "Disabled", zh: "已停用" };
+    let ready = Look { class: "ok", icon: "ok", en: "Ready", zh: "就绪" };
+    let look = if channel.disabled { off } else { ready };
+    html! {
+        tr data-row {
+            td { a href={ "/ui/history?channel=" (utf8_percent_encode(&channel.name, NON_ALPHANUMERIC)) } { b { (shown(&channel.name)) } } div.dim.s { (shown(&channel.platform)) } }
+            td.stt { (badge_of(look, say(language, look.en, look.zh))) }
+            td data-l=(say(language, "Rate limit", "限速")) { span.dim.s { (plan.channel(&channel.name).map(|channel| channel.rate_limit_text()).unwrap_or_default()) @if let Some(limit) = channel.month_limit { ", " (channel.month_sent) "/" (limit) (say(language, " this month", " 本月")) } } }
+            td.r data-l=(say(language, "Waiting", "等待")) { (channel.waiting) }
+            td.r data-l=(say(language, "Dead", "死信")) { (channel.dead) }
+            td.r.ctl { @if viewer.operates { span.acts { a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }
+        }
+    }
+}
+
+fn known<'a>(plan: &'a Plan, viewer: &Viewer, name: &str) -> Result<&'a str, Failure> {
+    let found = plan.channels.keys().find(|known| *known == name && viewer.caller.may_use(name));
+    found.map(String::as_str).ok_or_else(|| Failure::missing("there is no such channel"))
+}
+
+/// Asks before it sends or holds back.
+pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path<(String, String)>, viewer: Viewer) -> Result<Response, Failure> {
+    viewer.may_operate()?;
+    let plan = app.engine.plan();
+    let name = known(&plan, &viewer, &name)?;
+    let language = viewer.manner.language;
+    let (title, inside, word) = match act.as_str() {
+        "mute" => (
+            say(language, "Mute ", "静音 "),
+            html! {
+                p { (say(language, "Its deliveries are deferred, not lost: when the mute ends, what still fires is sent.", "投递会推迟而不会丢失：静音结束后，仍触发的会发送。")) }
+                label.f { span { (say(language, "For", "时长")) } select.in name="for" { @for span in ["30m", "1h", "2h", "4h", "8h", "1d", "3d", "1w"] { option { (span) } } } }
+                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" required maxlength="500"; }
+            },
+            say(language, "Mute", "静音"),
+        ),
+        "test" => (
+            say(language, "Test ", "测试 "),
+            html! {
+                p { (say(language, "One message is really sent to its recipients, and the platform’s answer is shown.", "会向收件人真实发送一条消息，并显示平台返回。")) }
+                label.f { span { (say(language, "Text", "内容")) } input.in name="text" value=(say(language, "Watchfire test message", "Watchfire 测试消息")) required maxlength="200"; }
+            },
+            say(language, "Send it", "发送"),
+        ),
+        _ => return Err(Failure::missing("a channel is tested, muted or unmuted")),
+    };
+    let body = html! {
+        div.head { div { h1 { (title) (name) } } }
+        form.conf.grid method="post" action={ (path(name)) "/" (act) } { (inside) div.acts { button.b.p { (word) } a.b.g href="/ui/channels" { (say(language, "Cancel", "取消")) } } }
+    };
+    Ok(Page {
+        title: format!("{title}{name}"),
+        back: Some(("/ui/channels".into(), say(language, "Channels", "通道").into())),
+        body,
+        ..Page::default()
+    }
+    .of(&viewer))
+}
+
+/// Tests, mutes or unmutes it.
+pub(super) async fn act(
+    State(app): State<Arc<App>>,
+    Path((name, act)): Path<(String, String)>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Failure> {
+    let Form { viewer, fields } = form;
+    let caller = &viewer.caller;
+    match act.as_str() {
+        "mute" => {
+            let span = parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?;
+            if span > LONGEST_MUTE || fields.get("reason").is_empty() {
+                return Err(Failure::bad("a mute lasts a year at most, and has a reason"));
+            }
+            set(&app, of_channel(&name)?, app.engine.clock().wall() + span, fields.get("reason"), caller).await?;
+        }
+        "unmute" => drop(set(&app, of_channel(&name)?, UnixMs::EPOCH, "", caller).await?),
+        "test" => {
+            let text = Some(fields.get("text").to_owned()).filter(|text| !text.is_empty());
+            let done = test_channel(&app, caller, &name, TestSendRequest { text, payload: None }).await?;
+            return Ok(tested(&viewer, &name, &done));
+        }
+        _ => return Err(Failure::new(StatusCode::NOT_FOUND, "a channel is tested, muted or unmuted")),
+    }
+    Ok(go(&headers, "/ui/channels"))
+}
+
+fn tested(viewer: &Viewer, name: &str, done: &TestSendResponse) -> Response {
+    let language = viewer.manner.language;
+    let sent = done.results.iter().filter(|result| result.ok).count();
+    let all = sent == done.results.len() && !done.expired;
+    let body = html! {
+        div.head { div { h1 { @if all { (say(language, "The platform took it", "平台已接收")) } @else { (say(language, "Not delivered", "未送达")) } } p { (shown(name)) ", " (sent) " / " (done.results.len()) } } }
+        @if done.expired { div.note.warn { (icon("clock")) p { (say(language, "No slot of the rate limit came free in time.", "限速内未等到空位。")) } } }
+        ul.card.rows { @for result in &done.results { li {
+            @if result.ok { (super::parts::icon_of("ok", "ok")) } @else { (super::parts::icon_of("x", "bad")) }
+            b { (shown(&result.recipient)) } @if let Some(error) = &result.error { span { (shown(error)) } }
+            (answer(language, result.answer.as_deref().unwrap_or_default()))
+        } } }
+        div.acts.mt { a.b.p href="/ui/channels" { (say(language, "Channels", "通道")) } a.b href={ "/ui/deliveries/" (done.delivery) } { (say(language, "The delivery", "该投递")) } }
+    };
+    Page { title: say(language, "Test", "测试").into(), at: Place::Channels, body, ..Page::default() }.of(viewer)
+}

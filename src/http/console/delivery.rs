@@ -1,0 +1,300 @@
+//! The page of a delivery: why did I get this, or not? The message as its platform shows it, the attempts, and what can be done.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use maud::{Markup, PreEscaped, html};
+
+use super::failure::Failure;
+use super::form::{Form, go};
+use super::layout::Page as View;
+use super::manner::Manner;
+use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time};
+use super::viewer::Viewer;
+use crate::api::DeliveriesRequest;
+use crate::delivery::Plan;
+use crate::http::App;
+use crate::http::api::deliveries::{drop_all, requeue, was_routed};
+use crate::http::api::next::next_action;
+use crate::http::explain::explain_stored;
+use crate::lookalike::{self, Reader};
+use crate::model::{DeliveryId, Page};
+use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage};
+
+/// Pages of a message that are shown.
+const MAX_PAGES: usize = 5;
+/// Bytes of the routing tree that are shown.
+const MAX_TREE: usize = 16 << 10;
+
+fn id_of(text: &str) -> Result<DeliveryId, Failure> {
+    text.parse().map_err(|_| Failure::missing("a delivery is known by a UUID"))
+}
+
+async fn find(app: &App, viewer: &Viewer, id: DeliveryId) -> Result<DeliveryDetail, Failure> {
+    let missing = || Failure::missing(format!("there is no delivery {id}; those past `retention` are removed"));
+    let found = app.engine.query().get_delivery(id).await?.ok_or_else(missing)?;
+    match viewer.caller.may_use(&found.row.channel) {
+        true => Ok(found),
+        false => Err(Failure::new(StatusCode::FORBIDDEN, format!("delivery {id} is not for the credential `{}`", viewer.caller.name))),
+    }
+}
+
+/// The page.
+pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, viewer: Viewer) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    // Its event may be large: one in memory at a time.
+    let alone = app.engine.heavy().large_body().await;
+    let found = find(&app, &viewer, id).await?;
+    let next = next_action(&app, &found).await?;
+    let plan = app.engine.plan();
+    let language = viewer.manner.language;
+    let why = why(&viewer, &plan, &found);
+    drop(alone);
+    let row = &found.row;
+    let acts = acts(&viewer, &found);
+    let body = html! {
+        div.head { div {
+            div.acts.ctr {
+                (badge(language, row.state))
+                span.dim { (say(language, "since ", "自 ")) (time::clock(&viewer.manner, row.done_at.unwrap_or(row.born_at))) }
+                span.end { (id_chip(language, &id.to_string(), &short_id(&id.to_string()))) }
+            }
+            h1.ttl { (shown(&row.title)) " " span.dim { (say(language, "to ", "→ ")) (shown(&row.channel)) } }
+            p { (verdict(&viewer, &found)) }
+        } }
+        @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
+        div.third {
+            section.sec { h2 { (say(language, "As its readers see it", "收件人所见")) } (message(&viewer.manner, &plan, found.message.as_ref())) }
+            div {
+                (attempts(&viewer.manner, &found))
+                section.sec { h2 { (say(language, "Why here", "为何发到这里")) } div.card.pad { (why) } }
+                section.sec { h2 { (say(language, "What happens next", "接下来")) } div.card.pad { p { (shown(&next)) } } }
+                (belongs(&viewer, &found))
+            }
+        }
+    };
+    let back = Some(("/ui/history".to_owned(), say(language, "History", "历史").to_owned()));
+    Ok(View { title: plain(&row.title), back, body, sheet: acts, ..View::default() }.of(&viewer))
+}
+
+/// Why somebody was notified of this, or not, in one sentence.
+fn verdict(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
+    let language = viewer.manner.language;
+    let row = &found.row;
+    let instead = found.children.iter().find(|child| child.state == DeliveryState::Sent && viewer.caller.may_use(&child.channel));
+    let reason = row.reason.clone().unwrap_or_default();
+    let word = match row.state {
+        DeliveryState::Sent => say(language, "The platform confirmed it.", "平台已确认。"),
+        DeliveryState::Waiting => say(language, "It waits to be sent.", "等待发送。"),
+        DeliveryState::Deferred => say(language, "It is held back for now.", "暂缓发送。"),
+        DeliveryState::Dead => say(language, "It was not delivered.", "未送达。"),
+        DeliveryState::Unknown => {
+            say(language, "Nobody knows whether it was delivered; it is not repeated by itself.", "是否送达未知，不会自动重发。")
+        }
+        DeliveryState::Dropped => say(language, "Somebody dropped it.", "已被放弃。"),
+        DeliveryState::Skipped => say(language, "It was not meant to be sent.", "无需发送。"),
+        DeliveryState::Expired => say(language, "No slot came free in time.", "未能在期限内发送。"),
+    };
+    html! {
+        (word) @if !reason.is_empty() { " " (shown(&reason)) "." }
+        @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
+        @else if row.state == DeliveryState::Dead { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
+    }
+}
+
+/// What its platform shows of a message; its fields where the channel is gone.
+fn message(manner: &Manner, plan: &Plan, message: Option<&StoredMessage>) -> Markup {
+    let language = manner.language;
+    let Some(message) = message else { return html! { p.dim { (say(language, "No message was made of it yet.", "尚未生成消息。")) } } };
+    let channel = plan.channel(&message.channel).filter(|channel| channel.platform.name == message.platform);
+    let reader = Reader { now: manner.now, zone: manner.zone.clone() };
+    let fields = |page: &Page| html! { dl.kv { @for (name, text) in page.fields.iter().filter(|(name, _)| *name != "html") { dt { (name) } dd { (shown(text)) } } } };
+    html! {
+        @for page in message.pages.iter().take(MAX_PAGES) {
+            @match channel {
+                Some(channel) => {
+                    // A mail's own page would need styles of its own.
+                    @if message.platform == "email" { div.card.pad { (fields(page)) } } @else { div.phone { (look_alike(&lookalike::html(&message.platform, &channel.driver.body(page), &reader))) } }
+                    @let size = (channel.platform.measure)(page);
+                    dl.sizes.mt { dt { (shown(size.unit)) } dd { (meter(size.used, size.max)) span.n { (size.used) (say(language, " of ", " / ")) (size.max) } } }
+                }
+                None => { div.card.pad { (fields(page)) } }
+            }
+            @if page.plain { p.dim.s { (say(language, "Sent as plain text: the template failed or was refused.", "以纯文本发送：模板出错或被拒。")) } }
+        }
+        @if message.pages.len() > MAX_PAGES { p.dim.s { "+" (message.pages.len() - MAX_PAGES) } }
+        p.dim.s.mt { (message.kind.as_str()) ", " (say(language, "template ", "模板 ")) (shown(&message.template)) @if message.members > 1 { ", " (message.members) (say(language, " deliveries in one message", " 条合并为一条消息")) } }
+    }
+}
+
+/// What a client shows, without the colours that a body brings: the policy of pages allows no style of their own.
+fn look_alike(html: &str) -> Markup {
+    const STYLE: &str = " style=\"--colour:";
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find(STYLE) {
+        out.push_str(&rest[..at]);
+        rest = rest[at + STYLE.len()..].split_once('"').map_or("", |(_, rest)| rest);
+    }
+    out.push_str(rest);
+    // Its texts are escaped by the writer; what turns their direction is not.
+    PreEscaped(plain(&out))
+}
+
+fn meter(used: usize, max: usize) -> Markup {
+    let share = if max == 0 { 0 } else { (used * 100 / max).min(100) };
+    let class = match share {
+        _ if used > max => "bar over",
+        80.. => "bar near",
+        _ => "bar",
+    };
+    html! { svg class=(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect.bg width="100" height="6" {} rect.fg width=(share) height="6" {} } }
+}
+
+fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
+    let language = manner.language;
+    let mut all: Vec<&AttemptRow> = found.earlier.iter().chain(found.message.iter().flat_map(|message| &message.attempts)).collect();
+    all.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at));
+    html! {
+        section.sec { h2 { (say(language, "Attempts", "尝试")) " " span.dim { (all.len()) } }
+            @if all.is_empty() { p.dim { (say(language, "None yet.", "尚无。")) } } @else { ol.tl.card { @for attempt in all.into_iter().take(50) {
+                @let kind = attempt.kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default();
+                @let (class, name) = match kind.as_str() { "ok" => ("ok", "ok"), "" => ("warn", "clock"), "unknown" | "partial" => ("warn", "ask"), _ => ("crit", "x") };
+                li { span.d.(class) { (icon(name)) } div {
+                    div.h { div { b { @if kind.is_empty() { (say(language, "under way", "进行中")) } @else { (shown(&kind)) } } @if let Some(code) = &attempt.code { " " (shown(code)) } } (time::clock(manner, attempt.begun_at)) }
+                    p.x { (say(language, "page ", "第 ")) (attempt.page + 1) @if let Some(ended) = attempt.ended_at { " · " (ended - attempt.begun_at) " ms" } }
+                    (answer(language, attempt.answer.as_deref().unwrap_or_default()))
+                } }
+            } } }
+        }
+    }
+}
+
+/// How it came to this channel.
+fn why(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
+    let language = viewer.manner.language;
+    let routes = (was_routed(found) && !viewer.caller.is_limited()).then(|| explain_stored(plan, &found.event, Some(&found.target.alerts)));
+    html! {
+        p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !found.target.fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&found.target.fallback.join(", "))) } }
+        @if let Some(routes) = routes {
+            @if routes.changed { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
+            @for trace in routes.alerts.iter().take(3) { pre.code.mt { (shown(&super::parts::cut(&trace.routes, MAX_TREE))) } }
+        }
+    }
+}
+
+fn belongs(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
+    let language = viewer.manner.language;
+    html! {
+        section.sec { h2 { (say(language, "Belongs to", "所属")) } ul.card.rows {
+            @if let Some(incident) = found.row.incident.filter(|_| !viewer.caller.is_limited()) { li { (icon("alert")) a href={ "/ui/incidents/" (incident) } { b { "#" (incident) } } span.dim.s.end { (say(language, "incident", "事件")) } } }
+            li { (icon("in")) span { (shown(&found.event.event.source)) } span.dim.s.end { (time::clock(&viewer.manner, found.event.received_at)) } }
+            @if let Some(origin) = found.row.fallback_of { li { (icon("swap")) a href={ "/ui/deliveries/" (origin) } { (say(language, "stands in for another channel's", "替代另一通道的投递")) } } }
+            @for child in found.children.iter().filter(|child| viewer.caller.may_use(&child.channel)) { li { (icon_of("swap", "")) a href={ "/ui/deliveries/" (child.id) } { (shown(&child.channel)) } span.end { (badge(language, child.state)) } } }
+        } }
+    }
+}
+
+/// What fits the state of a delivery.
+fn acts(viewer: &Viewer, found: &DeliveryDetail) -> Option<Markup> {
+    let language = viewer.manner.language;
+    let (id, state) = (found.row.id, found.row.state);
+    if !viewer.operates || state == DeliveryState::Sent {
+        return None;
+    }
+    let path = format!("/ui/deliveries/{id}");
+    let droppable = matches!(state, DeliveryState::Waiting | DeliveryState::Deferred | DeliveryState::Dead);
+    Some(html! {
+        form method="post" action={ (path) "/retry" } { button.b.p data-key="a" { (icon("retry")) @if state.is_final() { (say(language, "Retry", "重试")) } @else { (say(language, "Send now", "立即发送")) } } }
+        a.b href={ (path) "/confirm/move" } { (icon("arrow")) (say(language, "Move…", "转移…")) }
+        @if droppable { a.b.d href={ (path) "/confirm/drop" } { (say(language, "Drop…", "放弃…")) } }
+    })
+}
+
+/// Asks where to, or why.
+pub(super) async fn confirm(State(app): State<Arc<App>>, Path((id, act)): Path<(String, String)>, viewer: Viewer) -> Result<Response, Failure> {
+    viewer.may_operate()?;
+    let id = id_of(&id)?;
+    let found = find(&app, &viewer, id).await?;
+    let language = viewer.manner.language;
+    let plan = app.engine.plan();
+    let path = format!("/ui/deliveries/{id}");
+    let (title, inside) = match act.as_str() {
+        "move" => (
+            say(language, "Move to another channel", "转移到其他通道"),
+            html! {
+                p { (say(language, "A new delivery of the same alerts is made there; this one keeps its end, or is dropped if it still waits.", "在目标通道新建相同告警的投递；原投递保持终态，若仍在等待则放弃。")) }
+                label.f { span { (say(language, "Channel", "通道")) } select.in name="to" required { @for name in plan.channels.keys().filter(|name| viewer.caller.may_use(name) && **name != found.row.channel) { option { (name) } } } }
+            },
+        ),
+        "drop" => (
+            say(language, "Drop", "放弃"),
+            html! {
+                p { (say(language, "It is not sent any more. Its alerts stay in their incident, and its reason is shown.", "不再发送；告警仍保留在事件中，并显示原因。")) }
+                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" required maxlength="500"; }
+            },
+        ),
+        _ => return Err(Failure::missing("a delivery is retried, moved or dropped")),
+    };
+    let body = html! {
+        div.head { div { h1 { (title) } p { (shown(&found.row.title)) ", " (shown(&found.row.channel)) } } }
+        form.conf.grid method="post" action={ (path) "/" (act) } { (inside) div.acts { button class=(if act == "drop" { "b d" } else { "b p" }) { (title) } a.b.g href=(path) { (say(language, "Cancel", "取消")) } } }
+    };
+    Ok(View { title: title.into(), back: Some((path, short_id(&id.to_string()))), body, ..View::default() }.of(&viewer))
+}
+
+/// Retries, moves or drops it.
+pub(super) async fn act(
+    State(app): State<Arc<App>>,
+    Path((id, act)): Path<(String, String)>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    let (reason, to) = (form.fields.get("reason"), form.fields.get("to"));
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let request = DeliveriesRequest { ids: vec![id], reason: some(reason), to: some(to) };
+    let caller = &form.viewer.caller;
+    let leads_to = match act.as_str() {
+        "retry" => requeue(&app, caller, &DeliveriesRequest { to: None, ..request }).await?.deliveries,
+        "move" if request.to.is_some() => requeue(&app, caller, &request).await?.deliveries,
+        "move" => return Err(Failure::bad("`to` names the channel to move to")),
+        "drop" => {
+            drop_all(&app, caller, &request).await?;
+            Vec::new()
+        }
+        _ => return Err(Failure::missing("a delivery is retried, moved or dropped")),
+    };
+    let shows = leads_to.first().map_or(id, |made| made.id);
+    Ok(go(&headers, &format!("/ui/deliveries/{shows}")))
+}
+
+/// A line of a list of deliveries.
+pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
+    let language = viewer.manner.language;
+    let severity = crate::model::Severity::from_rank(row.rank);
+    html! {
+        tr data-row {
+            td.nw { (time::clock(&viewer.manner, row.born_at)) }
+            td { div.tt.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) span.vh { (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
+                div.dim.s.c1 { (shown(row.reason.as_deref().unwrap_or_default())) } }
+            td.ch { a.l href={ "/ui/history?channel=" (percent_encoding::utf8_percent_encode(&row.channel, percent_encoding::NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
+            td.stt { (badge(language, row.state)) }
+            td.r.off { (row.tries) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_alike_brings_no_style_and_turns_no_text() {
+        let html = r#"<div class="card" style="--colour:#f54a45"><p>a style=&quot;--colour: b"#.to_owned() + "\u{202E}</p></div>";
+        let made = look_alike(&html).into_string();
+        assert_eq!(made, r#"<div class="card"><p>a style=&quot;--colour: b[U+202E]</p></div>"#);
+    }
+}
