@@ -29,6 +29,8 @@ mod tencent;
 mod twilio;
 mod webhook;
 mod wecom;
+mod wecom_bot;
+mod wecom_card;
 mod wecom_robot;
 mod zulip;
 

@@ -112,6 +112,7 @@ platforms! {
     dingtalk,
     dingtalk_card,
     wecom,
+    wecom_bot,
     wecom_robot,
     feishu,
     telegram,

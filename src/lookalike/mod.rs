@@ -79,7 +79,7 @@ fn client(platform: &str) -> &'static str {
     match platform {
         "slack" => "slack",
         "dingtalk" | "dingtalk_card" => "dingtalk",
-        "wecom" | "wecom_robot" => "wecom",
+        "wecom" | "wecom_bot" | "wecom_robot" => "wecom",
         "feishu" => "feishu",
         "telegram" => "telegram",
         "discord" => "discord",
@@ -96,7 +96,7 @@ fn read(platform: &str, body: &Value, reader: &Reader) -> Message {
         "slack" => slack::read(body, reader),
         "dingtalk" => dingtalk::read(body, reader),
         "dingtalk_card" => dingtalk::card(body, reader),
-        "wecom" | "wecom_robot" => wecom::read(body, reader),
+        "wecom" | "wecom_bot" | "wecom_robot" => wecom::read(body, reader),
         "feishu" => feishu::read(body, reader),
         "telegram" => telegram::read(body, reader),
         "discord" => discord::read(body, reader),

@@ -71,3 +71,4 @@ mod systemd;
 mod templates;
 mod traces;
 mod transfer;
+mod wecom_bot;

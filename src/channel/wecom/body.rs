@@ -3,9 +3,8 @@
 
 use serde::Serialize;
 
-use super::characters::shown;
-use super::press_card::{self, Card};
 use super::recipient::{PARTY, TAG};
+use crate::channel::wecom_card::{self, Card, shown};
 use crate::model::{Language, LinkKind, Page, Recipient, Size};
 
 /// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
@@ -101,7 +100,7 @@ pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool
         Cards::Fitting => (None, true),
         Cards::Pressed { task_id, fitting } => (Some(task_id), fitting),
     };
-    message.template_card = task_id.and_then(|task_id| press_card::card(page, task_id));
+    message.template_card = task_id.and_then(|task_id| wecom_card::card(page, task_id));
     if message.has_buttons() {
         message.msgtype = "template_card";
         return message;

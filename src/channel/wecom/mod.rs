@@ -5,7 +5,6 @@ mod answer;
 mod app;
 mod body;
 mod callback;
-mod characters;
 mod config;
 mod press_card;
 mod recipient;

@@ -48,6 +48,7 @@ pub mod twiml;
 pub mod voice_reports;
 pub mod webhook;
 pub mod wecom;
+pub mod wecom_bot;
 pub mod wecom_cards;
 pub mod wecom_robot;
 pub mod zulip;
@@ -81,6 +82,7 @@ pub use transcript::{Post, Transcript};
 pub use twilio::Twilio;
 pub use webhook::Webhook;
 pub use wecom::Wecom;
+pub use wecom_bot::WecomBot;
 pub use wecom_robot::WecomRobot;
 pub use zulip::Zulip;
 
@@ -103,6 +105,7 @@ pub fn samples() -> Vec<Sample> {
         twilio::samples(),
         webhook::samples(),
         wecom::samples(),
+        wecom_bot::samples(),
         wecom_robot::samples(),
         zulip::samples(),
     ];

@@ -38,13 +38,18 @@ pub trait Platform: Send + 'static {
     /// Answers one request.
     fn answer(&mut self, call: &Call) -> Answer;
     /// A WebSocket is asked for: `Err` refuses it; else the platform keeps the line, over which it speaks.
-    fn open(&mut self, call: &Call, line: Line) -> Result<(), Box<Answer>> {
-        let _ = (call, line);
+    fn open(&mut self, _call: &Call, _line: Line) -> Result<(), Box<Answer>> {
         Err(Answer::text(404, "no WebSocket is served here").into())
     }
     /// Something came over the line with this number, or it ended.
-    fn heard(&mut self, line: u64, heard: &Heard) {
-        let _ = (line, heard);
+    fn heard(&mut self, _line: u64, _heard: &Heard) {}
+    /// Whether a fault that a request for a WebSocket meets is to happen to the first message over it, which has this number.
+    fn meets(&mut self, _line: u64, _fault: &Fault) -> bool {
+        false
+    }
+    /// The body of a message that came over the line and was accepted, with what is recorded of it.
+    fn taken(&mut self, _line: u64) -> Option<(String, Answer)> {
+        None
     }
     /// Everything that limits the pace, to scale it or turn it off at once.
     fn limiters(&mut self) -> Vec<&mut Limiter> {

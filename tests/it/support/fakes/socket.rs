@@ -91,7 +91,8 @@ pub fn is_wanted(call: &Call) -> bool {
 
 /// Opens a WebSocket, unless a fault or the platform refuses it.
 pub(super) async fn open<P: Platform>(fake: &Fake<P>, conn: &Conn, call: &Call, req: Request) -> Response<Body> {
-    if let Some(fault) = fake.faults.next(&call.path).filter(|fault| *fault != Fault::Pass) {
+    let fault = fake.faults.next(&call.path).filter(|fault| *fault != Fault::Pass);
+    if let Some(fault) = fault.filter(|fault| !fake.with(|platform| platform.meets(call.number, fault))) {
         let answer = fault.answer().verdict(Verdict::Faulted);
         let status = if fault.answers() { answer.status } else { 0 };
         fake.rec.push(call, &answer, status, Some(format!("{fault:?}")));
@@ -124,10 +125,11 @@ fn accept<P: Platform>(fake: &Fake<P>, call: &Call, mut req: Request, id: u64, a
     let key = call.header("sec-websocket-key").unwrap_or_default();
     let accept = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
     let upgrade = hyper::upgrade::on(&mut req);
-    let fake = fake.clone();
+    let (fake, call) = (fake.clone(), call.clone());
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            speak(&fake, WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await, id, acts).await;
+            let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            speak(&fake, socket, &call, acts).await;
         }
         fake.with(|platform| platform.heard(id, &Heard::End));
     });
@@ -135,7 +137,8 @@ fn accept<P: Platform>(fake: &Fake<P>, call: &Call, mut req: Request, id: u64, a
     response.header("sec-websocket-accept", accept).body(Body::empty()).expect("a response")
 }
 
-async fn speak<P: Platform>(fake: &Fake<P>, mut socket: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, id: u64, Acts(mut acts): Acts) {
+async fn speak<P: Platform>(fake: &Fake<P>, mut socket: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, call: &Call, Acts(mut acts): Acts) {
+    let id = call.number;
     loop {
         let heard = tokio::select! {
             act = acts.recv() => match act {
@@ -166,5 +169,8 @@ async fn speak<P: Platform>(fake: &Fake<P>, mut socket: WebSocketStream<TokioIo<
             },
         };
         fake.with(|platform| platform.heard(id, &heard));
+        let Some((body, answer)) = fake.with(|platform| platform.taken(id)) else { continue };
+        let message = Call { method: "WS".to_owned(), path: "/message".to_owned(), body: body.into(), ..call.clone() };
+        fake.rec.push(&message, &answer, answer.status, None);
     }
 }
