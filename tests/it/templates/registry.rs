@@ -66,7 +66,10 @@ fn a_template_is_tried_beside_the_others_and_changes_none() {
     assert_eq!(rendered(&tried, "slack", "critical", "text"), "tried of HighCPU");
     assert_eq!(rendered(&tried, "slack", "default", "text"), "mine HighCPU · db-1");
     assert_eq!(rendered(&registry, "slack", "critical", "text"), "critical of HighCPU");
-    assert_eq!((registry.text("slack", "critical", "text"), registry.text("slack", "gone", "text")), (Some("critical {{#each alerts}}{{> _who}}{{/each}}"), None));
+    assert_eq!(
+        (registry.text("slack", "critical", "text"), registry.text("slack", "gone", "text")),
+        (Some("critical {{#each alerts}}{{> _who}}{{/each}}"), None)
+    );
     // A set that does not exist yet, and a mistake: only the tried file is spoken of.
     let (tried, findings) = registry.with(slack, source("slack/new.text.hbs", "{{sumary}}"));
     assert!(findings.len() == 1 && format!("{findings:?}").contains("sumary"), "{findings:?}");
