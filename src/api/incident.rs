@@ -81,6 +81,13 @@ pub struct ActResponse {
     pub incidents: Vec<IncidentId>,
 }
 
+/// A drill that began.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DrillResponse {
+    /// The drill's incident.
+    pub incident: IncidentId,
+}
+
 /// An incident with everything known about it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentResponse {

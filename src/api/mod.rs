@@ -4,6 +4,7 @@ mod channel;
 mod delivery;
 mod event;
 mod incident;
+mod oncall;
 mod request;
 
 use schemars::JsonSchema;
@@ -20,7 +21,10 @@ pub use delivery::{
     RequeueResponse,
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
-pub use incident::{ActRequest, ActResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
+pub use incident::{
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents,
+};
+pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};
 
 /// An error (RFC 9457).

@@ -108,6 +108,7 @@ impl Pings {
             mobiles: some(self.mobiles, &mentions.mobiles),
             users: some(self.users, &mentions.users),
             groups: some(self.groups, &mentions.groups),
+            ..Mentions::default()
         }
     }
 }

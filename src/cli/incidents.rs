@@ -144,7 +144,7 @@ pub struct SnoozeArgs {
     duration: String,
 }
 
-/// Runs `ack`, `unack` and `close`.
+/// Runs `ack`, `unack`, `escalate` and `close`.
 pub fn act(common: &Common, verb: Verb, args: &ActArgs) -> Result<ExitStatus> {
     send_act(common, verb, args, None)
 }

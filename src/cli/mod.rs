@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
 
 mod check;
+mod drill;
 mod events;
 mod explain;
 mod goldens;
@@ -10,6 +11,7 @@ mod incidents;
 mod init;
 mod logging;
 mod mute;
+mod oncall;
 mod online;
 mod password;
 mod payloads;
@@ -82,9 +84,16 @@ enum Command {
     Snooze(incidents::SnoozeArgs),
     /// End an incident here, whatever its sender says; what fires afterwards opens it again.
     Close(incidents::ActArgs),
+    /// Hand an incident on: the next step of its escalation comes at once.
+    Escalate(incidents::ActArgs),
+    /// Run an escalation with messages that are marked as a drill.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]
     Mute(mute::MuteCommand),
+    /// Show who is on call, and put somebody else on call for a while.
+    Oncall(oncall::OnCallArgs),
     /// What a storm of alerts would become on each channel: messages, digests, delays. Sends nothing.
     Simulate(simulate::SimulateArgs),
     /// Why was this (not) sent: routes, target, message, attempts, what happens next.
@@ -159,7 +168,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Unack(args) => incidents::act(&common, Verb::Unack, &args),
         Command::Snooze(args) => incidents::snooze(&common, &args),
         Command::Close(args) => incidents::act(&common, Verb::Close, &args),
+        Command::Escalate(args) => incidents::act(&common, Verb::Escalate, &args),
+        Command::Drill(command) => drill::run(&common, &command),
         Command::Mute(command) => mute::run(&common, &command),
+        Command::Oncall(args) => oncall::run(&common, &args),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),

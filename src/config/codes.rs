@@ -143,10 +143,14 @@ codes! {
          its request mentions is a parameter, its success names the service's own word, and the answers on record mean what the file says. docs/presets.md describes it."
     BAD_PERSON "E048" "a person who cannot be reached or known"
         "An address, number or id under `people:` is none, or two people have the same one. The message says which."
+    BAD_ROTA "E049" "a rota that cannot work"
+        "Its zone exists, its handoff is a time of day (`10:00`; `monday 10:00` of a weekly rota), its start is a date, and everybody in it is defined under `people:`."
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
     FOREIGN "E051" "a file of another program"
         "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and lists what of it stays there."
+    UNKNOWN_ROTA "E052" "a rota that does not exist"
+        "`oncall` and `next` name an entry of `rotas:`."
     BAD_BODY "E060" "a stored body that cannot be used"
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."
@@ -185,6 +189,8 @@ codes! {
         "`labels` and `annotations` add to what is hidden by default. The name is hidden already, is there twice, or another list of the block wins."
     UNUSED_ESCALATION "W111" "an escalation that no route uses"
         "It is checked, and nothing of it ever happens. A route uses it by `escalation: NAME`, and hands it down to the routes below it."
+    DOUBTFUL_ROTA "W112" "a rota that reaches nobody for a while"
+        "Nobody is on call for some of the next 90 days, somebody is whom no step of an escalation reaches, or nothing uses the rota: `people: { oncall: NAME }` of a step and `mentions: { oncall: NAME }` do."
 }
 
 /// What a code means, in any case (`e014`).

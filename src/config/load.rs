@@ -154,17 +154,21 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     validate::secrets(&mut validator, &templates.presets);
     let (server, external_url) = validate::server(&mut validator);
     let extras = validate::extras(&mut validator);
+    let intervals = validate::intervals(&mut validator);
+    validator.people.people = validate::people(&mut validator, &intervals);
+    validate::rotas(&mut validator, &extras.time_zone);
     let channels = validate::channels(&mut validator, &templates.library, &templates.presets, &http);
     let legacy = validate::legacy(&mut validator);
     validate::generic(&mut validator);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
     validate::link_key(&mut validator, &link_key);
-    let people = validate::people(&mut validator, &channels);
-    let tree = validate::routes(&mut validator, &templates.library);
+    validator.people.escalations = validate::escalations(&mut validator, &channels, &intervals);
+    let tree = validate::routes(&mut validator, &templates.library, &intervals);
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);
     validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats);
+    let people = validator.people;
 
     files.extend(templates.folder.clone());
     files.extend(real.files());

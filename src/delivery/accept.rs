@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ingest;
-use crate::model::{Event, EventId, OutletKey, SenderKind, Status};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
+use crate::model::{Event, EventId, Mentions, OutletKey, SenderKind, Status};
+use crate::store::{
+    Accepted, AcceptedDelivery, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError, group_of, lane_key,
+};
 
 use super::engine::Engine;
 use super::escalation;
@@ -21,10 +23,25 @@ const HEARTBEAT_NOTE: &str = "a sign of life";
 
 impl Engine {
     /// Ingests an event: it is committed when this returns. `to` bypasses the routing table and names its channels (the caller leaves unknown names out).
-    pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+    pub async fn accept(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+        self.accept_traced(event, to, Extras::default()).await
+    }
+
+    /// The same for these channels, with mentions of its own.
+    pub(super) async fn accept_mentioning(&self, event: Event, to: &[String], mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
+        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), ..Extras::default() };
+        self.accept_traced(event, Some(to), extras).await
+    }
+
+    /// The same for these channels, with an escalation that begins with it.
+    pub(super) async fn accept_escalating(&self, event: Event, to: &[String], escalation: &str) -> Result<Accepted, StoreError> {
+        self.accept_traced(event, Some(to), Extras { escalation: Some(escalation.to_owned()), ..Extras::default() }).await
+    }
+
+    async fn accept_traced(&self, mut event: Event, to: Option<&[String]>, extras: Extras) -> Result<Accepted, StoreError> {
         let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall().into());
         event.trace = span.context(std::mem::take(&mut event.trace));
-        let accepted = self.ingest(event, to).await;
+        let accepted = self.ingest(event, to, extras).await;
         if self.shared.telemetry.traces.on() {
             let result = accepted
                 .as_ref()
@@ -35,7 +52,7 @@ impl Engine {
         accepted
     }
 
-    async fn ingest(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+    async fn ingest(&self, event: Event, to: Option<&[String]>, extras: Extras) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.wall();
@@ -53,7 +70,7 @@ impl Engine {
             self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
-        let Routed { deliveries, steps, incidents, dedup, note } = if is_large(&event) {
+        let Routed { mut deliveries, mut steps, incidents, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
             self.shared
                 .heavy
@@ -62,6 +79,12 @@ impl Engine {
         } else {
             Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to })
         };
+        if let Some(mentions) = &extras.mentions {
+            deliveries.iter_mut().for_each(|delivery| mention(delivery, mentions));
+        }
+        if let Some(name) = &extras.escalation {
+            steps = escalation::begin_by_hand(&event, name, &plan, now);
+        }
         let id = EventId::new();
         let pending = |d: &NewDelivery| (d.outlet.clone(), to_pending(d, id, &event));
         let (waiting, later) = (deliveries.iter().map(pending).collect(), steps.iter().map(pending).collect());
@@ -138,6 +161,21 @@ impl Engine {
         });
         self.dispatch(placed.collect());
     }
+}
+
+/// What an event of Watchfire's own has that no route says.
+#[derive(Default)]
+struct Extras {
+    /// Whom its deliveries ping.
+    mentions: Option<Mentions>,
+    /// The escalation that begins with it.
+    escalation: Option<String>,
+}
+
+/// Has a delivery ping these; its audience has a lane of its own.
+fn mention(delivery: &mut NewDelivery, mentions: &Mentions) {
+    delivery.target.mentions = Some(mentions.clone());
+    delivery.lane_key = lane_key(group_of(&delivery.lane_key), delivery.target.audience());
 }
 
 /// Where an event goes.

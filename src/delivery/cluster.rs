@@ -95,6 +95,7 @@ async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreErr
     engine.apply_renewal(&owned, asked + shared.node.lease - LEASE_SAFETY_MARGIN, asked);
     if !left {
         engine.refresh_mutes().await?;
+        engine.shared.refresh_overrides().await?;
     }
     Ok(nodes)
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{AcceptedDelivery, OutcomeBatch, Store, StoreError};
+use crate::store::{AcceptedDelivery, OutcomeBatch, Override, Store, StoreError};
 use crate::traces::Traces;
 
 use super::clock::Clock;
@@ -65,6 +65,14 @@ pub struct EngineParts<'a> {
     pub options: EngineOptions,
 }
 
+/// What people changed by hand, as of the last look at the store.
+#[derive(Default)]
+pub(super) struct ByHand {
+    mutes: ArcSwap<Mutes>,
+    /// Who is on call in place of whom.
+    pub(super) overrides: ArcSwap<Vec<Override>>,
+}
+
 /// What all workers share.
 pub struct Shared {
     /// What survives a restart.
@@ -86,7 +94,7 @@ pub struct Shared {
     names: Mutex<HashMap<String, Arc<str>>>,
     /// The memory that waiting deliveries may take, over all outlets.
     pub(super) budget: Arc<MemoryBudget>,
-    mutes: ArcSwap<Mutes>,
+    pub(super) by_hand: ByHand,
     pub(super) heartbeats: Heartbeats,
     /// What `/-/ready` depends on.
     pub(super) health: Health,
@@ -114,7 +122,7 @@ impl Shared {
             outlets: Registry::default(),
             names: Mutex::default(),
             budget: MemoryBudget::new(super::lanes::MEMORY_LIMIT),
-            mutes: ArcSwap::default(),
+            by_hand: ByHand::default(),
             heartbeats: Heartbeats::default(),
             seed: seed.into(),
             #[cfg(test)]
@@ -141,16 +149,16 @@ impl Shared {
     }
 
     pub(super) fn muted_until(&self, channel: &str, now: UnixMs) -> Option<UnixMs> {
-        self.mutes.load().of_channel(channel, now).map(|mute| mute.until)
+        self.by_hand.mutes.load().of_channel(channel, now).map(|mute| mute.until)
     }
 
     /// The mutes by hand.
     pub fn mutes(&self) -> Arc<Mutes> {
-        self.mutes.load_full()
+        self.by_hand.mutes.load_full()
     }
 
     pub(super) fn set_mutes(&self, mutes: Mutes) {
-        self.mutes.store(Arc::new(mutes));
+        self.by_hand.mutes.store(Arc::new(mutes));
     }
 
     /// Uniform in [0, 1); cheap, not secret: it only spreads retries.

@@ -216,7 +216,6 @@ impl EditTask {
         let work = move || {
             let draft = Draft {
                 plan: &plan,
-                templates: &plan.templates,
                 channel: &channel,
                 message,
                 members: &members,

@@ -73,6 +73,7 @@ impl Engine {
             }
         }
         self.refresh_mutes().await?;
+        self.shared.refresh_overrides().await?;
         self.reevaluate_mutes().await?;
         for (outlet, mailbox, queued) in self.shared.outlets.take_pending() {
             self.workers.spawn(supervised(self.shared.clone(), outlet, mailbox, queued, self.stopped.clone(), self.stop.subscribe()));

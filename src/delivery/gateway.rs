@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::metrics::Metrics;
 use crate::model::{DeliveryId, EventId, IncidentId};
-use crate::store::{AcceptedDelivery, Arriving, EventBodies, MoveTo, Mute, NodeRow, QueryStore, SessionStore, Stats, StepRow, StoreError};
+use crate::store::{AcceptedDelivery, Arriving, EventBodies, MoveTo, Mute, NodeRow, Override, QueryStore, SessionStore, Stats, StepRow, StoreError};
 
 use super::clock::Clock;
 use super::engine::Engine;
@@ -116,6 +116,30 @@ impl Engine {
     pub async fn set_mute(&self, mute: Mute) -> Result<(), StoreError> {
         self.shared.store.set_mute(mute, self.shared.clock.wall()).await?;
         self.refresh_mutes().await
+    }
+
+    /// The overrides of rotas, as of the last look at the store.
+    pub fn overrides(&self) -> Arc<Vec<Override>> {
+        self.shared.overrides()
+    }
+
+    /// Reads the overrides of rotas again.
+    pub async fn refresh_overrides(&self) -> Result<(), StoreError> {
+        self.shared.refresh_overrides().await
+    }
+
+    /// Puts somebody on call in place of those whose turn it is; its number is the next one.
+    pub async fn add_override(&self, new: Override) -> Result<Override, StoreError> {
+        let added = self.shared.store.add_override(new, self.shared.clock.wall()).await?;
+        self.refresh_overrides().await?;
+        Ok(added)
+    }
+
+    /// Ends an override. Returns whether there was one that had not ended.
+    pub async fn end_override(&self, id: i64) -> Result<bool, StoreError> {
+        let ended = self.shared.store.end_override(id, self.shared.clock.wall()).await?;
+        self.refresh_overrides().await?;
+        Ok(ended)
     }
 
     /// Copies the store to a new file.

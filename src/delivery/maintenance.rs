@@ -14,6 +14,7 @@ use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
 use super::outlet::supervise::Supervision;
 use super::plan::Plan;
+use super::rota;
 use super::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use super::stalled::Stalls;
 
@@ -63,6 +64,9 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                     engine.shared.health.store_failed(&error);
                 }
                 if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
+                    engine.shared.health.store_failed(&error);
+                }
+                if let Err(error) = rota::tick(engine).await {
                     engine.shared.health.store_failed(&error);
                 }
                 if let Err(error) = heartbeat::tick(engine, &mut monitor).await {

@@ -49,6 +49,7 @@ pub mod press;
 mod rate_limit;
 pub mod receipts;
 mod relocate;
+pub mod rota;
 pub mod self_alert;
 pub mod simulate;
 pub mod stalled;
@@ -68,13 +69,14 @@ pub use incident::Notification;
 pub use listen::{ListenerState, PressesOf};
 pub use notified::MessageContext;
 pub use outlet::OutletState;
-pub use people::{ActionsPlan, People, Person, PersonName, Way, Why};
+pub use people::{ActionsPlan, People, Person, PersonName, Quiet, Way, Why};
 pub use plan::{
     ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan,
     Wx,
 };
+pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};
-pub use steps::{EscalationPlan, PeoplePlan, StepPlan, StepTarget};
+pub use steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(at: UnixMs) -> String {

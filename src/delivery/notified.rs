@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Alert, DeliveryId, LaneId, Status, UnixMs};
+use crate::model::{Alert, DeliveryId, LaneId, Mentions, Status, UnixMs};
 use crate::store::{LaneHistory, State};
 
 /// What composing a message must know besides its members.
@@ -12,6 +12,8 @@ pub struct MessageContext {
     pub notified: HashMap<LaneId, Notified>,
     /// How many alerts of the lane were not reported as resolved yet, where that matters.
     pub unresolved: Option<u64>,
+    /// Whom it pings, where that depends on whose turn it is.
+    pub mentions: Option<Mentions>,
 }
 
 /// What a lane sent about its alerts before.

@@ -7,13 +7,14 @@ use indexmap::IndexMap;
 
 use crate::channel::registry::Who;
 use crate::channel::{Platform, Presser, Reach};
-use crate::model::{Mentions, Recipient, Verb};
+use crate::model::{Mentions, Recipient, Severity, UnixMs, Verb};
+use crate::route::TimeInterval;
 
 /// The name of a person in the configuration.
 pub type PersonName = Arc<str>;
 
 /// A person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Person {
     /// The name in the configuration.
     pub name: PersonName,
@@ -23,6 +24,17 @@ pub struct Person {
     pub mobile: Option<String>,
     /// The ids on platforms, by the keys that [`Reach`] names.
     pub ids: BTreeMap<&'static str, String>,
+    /// When steps of escalations leave them alone.
+    pub quiet: Option<Quiet>,
+}
+
+/// When steps of escalations leave somebody alone.
+#[derive(Debug, Clone)]
+pub struct Quiet {
+    /// In any of these.
+    pub intervals: Vec<Arc<TimeInterval>>,
+    /// What is at least so severe reaches them anyway.
+    pub unless: Severity,
 }
 
 /// How a message is sent so that it reaches somebody.
@@ -38,6 +50,12 @@ impl Person {
     /// The id under a key; `email` is the mail address.
     fn id(&self, key: &str) -> Option<&str> {
         if key == "email" { self.email.as_deref() } else { self.ids.get(key).map(String::as_str) }
+    }
+
+    /// Whether a step leaves the person alone, of which the most severe alert has this rank.
+    pub fn is_quiet(&self, rank: i64, at: UnixMs) -> bool {
+        let holds = |quiet: &Quiet| rank > quiet.unless.rank() && quiet.intervals.iter().any(|interval| interval.contains(at.timestamp()));
+        self.quiet.as_ref().is_some_and(holds)
     }
 
     /// How a platform reaches the person. The error is the key in `people:` that is missing; empty where the platform reaches nobody by name.
@@ -64,7 +82,7 @@ fn dialled(number: &str) -> String {
 }
 
 /// The people of the configuration, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct People(IndexMap<PersonName, Person>);
 
 impl People {
@@ -105,7 +123,7 @@ impl FromIterator<Person> for People {
 /// Who may press which button of a channel's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionsPlan {
-    /// Ack, unack and snooze.
+    /// Ack, unack, snooze and escalate.
     pub ack: Who,
     /// Silence.
     pub silence: Who,
@@ -138,7 +156,7 @@ impl ActionsPlan {
         }
         let known = people.of_id(platform, &presser.id).map(|person| person.name.clone());
         let who = match verb {
-            Verb::Ack | Verb::Unack | Verb::Snooze => self.ack,
+            Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => self.ack,
             Verb::Silence => self.silence,
             Verb::Close => self.close,
         };
@@ -161,6 +179,7 @@ mod tests {
             email: Some("Ann@example.com".into()),
             mobile: Some("+8613800000000".into()),
             ids: [("slack", "U1"), ("telegram", "42"), ("wecom", "ann")].map(|(key, id)| (key, id.to_owned())).into(),
+            quiet: None,
         }
     }
 
@@ -168,7 +187,7 @@ mod tests {
     fn each_platform_reaches_a_person_in_its_way() {
         let to = |address: &str| Ok(Way::To(Recipient::new(address)));
         let users = |id: &str| Ok(Way::Mention(Mentions { users: vec![id.into()], ..Mentions::default() }));
-        let bob = Person { name: "bob".into(), email: None, mobile: None, ids: BTreeMap::new() };
+        let bob = Person { name: "bob".into(), email: None, mobile: None, ids: BTreeMap::new(), quiet: None };
         for (name, way, missing) in [
             ("twilio_sms", to("+8613800000000"), "mobile"),
             ("aliyun_voice", to("+8613800000000"), "mobile"),

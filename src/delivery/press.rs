@@ -20,7 +20,8 @@ use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presser, Presses};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, UnixMs, Verb};
 use crate::store::{
-    AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, PressKey, ShownIn, StoreError, StoredMessage,
+    AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, IncidentState, PressKey, ShownIn, StoreError,
+    StoredMessage,
 };
 use crate::template::humanize;
 
@@ -72,6 +73,18 @@ impl Engine {
     pub async fn incidents_in(&self, on: &[ActOn], channel: &str) -> Result<Vec<Incident>, StoreError> {
         let ids: Vec<IncidentId> = on.iter().map(|on| on.incident).collect();
         Ok(self.shared.store.incidents(&ids, channel).await?.into_iter().map(|(incident, _)| incident).collect())
+    }
+
+    /// Whether a step of an escalation of one of these waits for its time, so that it can come at once.
+    pub async fn can_escalate(&self, incidents: &[Incident]) -> Result<bool, StoreError> {
+        let now = self.shared.clock.wall();
+        for incident in incidents.iter().filter(|incident| incident.state == IncidentState::Firing) {
+            let rows = self.shared.store.steps(incident.id).await?;
+            if rows.iter().any(|row| !row.state.is_final() && row.due_at > now) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the act link of a channel's message works, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.
@@ -284,7 +297,7 @@ impl PlatformPresses {
 
 /// Whether what was asked for holds now.
 fn is_done(result: &ActResult) -> bool {
-    matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed)
+    matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed | ActResult::HandedOn { .. })
 }
 
 /// What the person reads, at most three incidents by name.
@@ -321,6 +334,10 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::NotAcked => format!("#{id} was not acked"),
         ActResult::Closed if zh => format!("#{id} 已关闭"),
         ActResult::Closed => format!("#{id} is closed"),
+        ActResult::HandedOn { steps } if zh => format!("#{id} 已转交下一步：{}", steps.join("、")),
+        ActResult::HandedOn { steps } => format!("#{id} is handed on: {} comes now", steps.join(", ")),
+        ActResult::NoStep if zh => format!("#{id} 没有等待中的升级步骤"),
+        ActResult::NoStep => format!("#{id}: no step of an escalation waits"),
         ActResult::Over { since: Some(since) } if zh => format!("#{id} 已于 {}前结束", humanize(language, now.since(*since))),
         ActResult::Over { since: Some(since) } => format!("#{id} ended {} ago", humanize(language, now.since(*since))),
         ActResult::Over { since: None } if zh => format!("#{id}：此消息中的告警均已恢复"),

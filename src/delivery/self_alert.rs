@@ -30,6 +30,8 @@ pub enum SelfAlertKind {
     OrphanedDeliveries,
     /// A step of an escalation was not confirmed. It never resolves.
     StepNotConfirmed,
+    /// Nobody is on call whom a message could reach. It never resolves.
+    NobodyOnCall,
     /// Nodes have different configurations.
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
@@ -48,6 +50,7 @@ impl SelfAlertKind {
             Self::ReloadFailed => "WatchfireReloadFailed",
             Self::OrphanedDeliveries => "WatchfireOrphanedDeliveries",
             Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
+            Self::NobodyOnCall => "WatchfireNobodyOnCall",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
         }
@@ -56,9 +59,13 @@ impl SelfAlertKind {
     fn severity(self) -> &'static str {
         match self {
             Self::ChannelSuspended | Self::Disk | Self::StoreDamaged => "critical",
-            Self::DeadLetters | Self::Backlog | Self::StepNotConfirmed | Self::OrphanedDeliveries | Self::ConfigMismatch | Self::ListenerLost => {
-                "error"
-            }
+            Self::DeadLetters
+            | Self::Backlog
+            | Self::StepNotConfirmed
+            | Self::NobodyOnCall
+            | Self::OrphanedDeliveries
+            | Self::ConfigMismatch
+            | Self::ListenerLost => "error",
             Self::ReloadFailed => "warning",
         }
     }
@@ -72,7 +79,7 @@ impl SelfAlertKind {
             Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
             Self::ListenerLost => Said::of(format!("Buttons of channel {channel} work again"), format!("通道 {channel} 的按钮已恢复")),
             Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
-            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::OrphanedDeliveries => Said::default(),
+            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::NobodyOnCall | Self::OrphanedDeliveries => Said::default(),
         }
     }
 }
@@ -143,6 +150,13 @@ impl SelfAlert {
                 ),
             );
         Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
+    }
+
+    /// Nobody is on call whom a message through a channel could reach.
+    pub fn nobody_on_call(channel: &str, reason: &str) -> Self {
+        let said = Said::of(format!("Channel {channel} reaches nobody who is on call"), format!("通道 {channel} 无法通知值班人员"))
+            .with(format!("{reason}. See `watchfire oncall`."), format!("原因：{reason}。执行 `watchfire oncall` 查看。"));
+        Self::firing(SelfAlertKind::NobodyOnCall, channel, said)
     }
 
     /// Deliveries wait longer than they should.

@@ -5,35 +5,102 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::model::{Mentions, Recipient, format_duration};
+use crate::model::{Mentions, Recipient, Severity, UnixMs, format_duration};
+use crate::route::TimeInterval;
 
 use super::people::{People, PersonName};
+use super::rota::{Rota, RotaName};
 
 /// The people of the configuration, and what happens when nobody acks an incident.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct PeoplePlan {
     /// The people.
     pub people: People,
+    /// Who is on call when, by name.
+    pub rotas: IndexMap<RotaName, Rota>,
     /// The escalations, by name.
     pub escalations: IndexMap<Arc<str>, EscalationPlan>,
 }
 
 /// What happens when nobody acks an incident.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct EscalationPlan {
     /// Its steps, in the order of their times.
     pub steps: Vec<StepPlan>,
 }
 
 /// A step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StepPlan {
     /// How long after the first message.
     pub after: Duration,
     /// Where it is sent, one delivery each.
     pub targets: Vec<StepTarget>,
-    /// Whom it is for; empty: the channels' own recipients.
-    pub people: Vec<PersonName>,
+    /// Whom it is for.
+    pub people: StepPeople,
+    /// When it is sent.
+    pub when: StepCondition,
+}
+
+/// What must hold when a step is due; else it is skipped.
+#[derive(Debug, Clone, Default)]
+pub struct StepCondition {
+    /// Something fires that is at least so severe.
+    pub severity: Option<Severity>,
+    /// The time is in none of these.
+    pub mute: Vec<Arc<TimeInterval>>,
+    /// The time is in one of these, when there are any.
+    pub active: Vec<Arc<TimeInterval>>,
+}
+
+impl StepCondition {
+    /// Whether a step is sent now, of which the most severe alert has this rank; else why not.
+    pub fn holds(&self, rank: i64, now: UnixMs) -> Result<(), String> {
+        let names =
+            |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|interval| format!("`{}`", interval.name())).collect::<Vec<_>>().join(", ");
+        let at = now.timestamp();
+        if let Some(severity) = self.severity.filter(|severity| rank > severity.rank()) {
+            return Err(format!("the step is for what is at least {}", severity.as_str()));
+        }
+        if let Some(mute) = self.mute.iter().find(|interval| interval.contains(at)) {
+            return Err(format!("the step is not sent in the time interval `{}`", mute.name()));
+        }
+        if !self.active.is_empty() && !self.active.iter().any(|interval| interval.contains(at)) {
+            return Err(format!("the step is only sent in the time interval {}", names(&self.active)));
+        }
+        Ok(())
+    }
+
+    fn in_words(&self) -> String {
+        let names = |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|interval| interval.name()).collect::<Vec<_>>().join(" or ");
+        let severity = self.severity.map(|severity| format!(" if at least {}", severity.as_str()));
+        let mute = (!self.mute.is_empty()).then(|| format!(" outside {}", names(&self.mute)));
+        let active = (!self.active.is_empty()).then(|| format!(" in {}", names(&self.active)));
+        [severity, active, mute].into_iter().flatten().collect()
+    }
+}
+
+/// Whom a step is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepPeople {
+    /// These; none: the channels' own recipients.
+    Named(Vec<PersonName>),
+    /// Who is on call.
+    OnCall(RotaName),
+    /// Who is on call next.
+    Next(RotaName),
+}
+
+impl StepPeople {
+    /// In words, none for the channels' own recipients: `ann, bob`, `who is on call in db`.
+    fn in_words(&self) -> Option<String> {
+        match self {
+            StepPeople::Named(names) if names.is_empty() => None,
+            StepPeople::Named(names) => Some(names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ")),
+            StepPeople::OnCall(rota) => Some(format!("who is on call in {rota}")),
+            StepPeople::Next(rota) => Some(format!("who is next in {rota}")),
+        }
+    }
 }
 
 /// What a step sends through one channel.
@@ -52,9 +119,8 @@ impl EscalationPlan {
     pub fn in_words(&self) -> String {
         let step = |step: &StepPlan| {
             let channels: Vec<&str> = step.targets.iter().map(|target| target.channel.as_str()).collect();
-            let people = step.people.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
-            let to = if people.is_empty() { String::new() } else { format!(" to {people}") };
-            format!("after {} {}{to}", format_duration(step.after), channels.join(" and "))
+            let to = step.people.in_words().map_or_else(String::new, |people| format!(" to {people}"));
+            format!("after {} {}{to}{}", format_duration(step.after), channels.join(" and "), step.when.in_words())
         };
         self.steps.iter().map(step).collect::<Vec<_>>().join(", ")
     }

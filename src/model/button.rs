@@ -19,11 +19,13 @@ pub enum Verb {
     Close,
     /// Its sender is to be silent about it.
     Silence,
+    /// The next step of its escalation comes at once.
+    Escalate,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 5] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence];
+    pub const ALL: [Verb; 6] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence, Verb::Escalate];
 
     /// The name in SQL, metrics, links and the API.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Verb {
             Verb::Snooze => "snooze",
             Verb::Close => "close",
             Verb::Silence => "silence",
+            Verb::Escalate => "escalate",
         }
     }
 

@@ -69,12 +69,23 @@ pub struct Mentions {
     pub users: Vec<String>,
     /// Groups as the platform names them (Slack `S…`, Discord role id).
     pub groups: Vec<String>,
+    /// Who is on call in this rota when the message is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oncall: Option<String>,
+    /// Who is on call next in this rota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Mentions {
     /// Whether nobody is pinged.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.mobiles.is_empty() && self.users.is_empty() && self.groups.is_empty()
+        !self.all && self.mobiles.is_empty() && self.users.is_empty() && self.groups.is_empty() && !self.has_turns()
+    }
+
+    /// Whether it depends on rotas whom it pings.
+    pub fn has_turns(&self) -> bool {
+        self.oncall.is_some() || self.next.is_some()
     }
 }
 

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::copies::Requeued;
-use super::step_changes;
 use super::{
-    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, EscalationStep, Fallback, INTERVAL_MUTE_PREFIX, Incident, Mode, NewDelivery, Ring,
-    STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
+    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, Fallback, INTERVAL_MUTE_PREFIX, Incident, Mode,
+    NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
 };
+use super::{next_steps, step_changes};
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
 
 /// Deliveries of one event and incident, the newest first, among which those are looked for by which its channels ring.
@@ -102,11 +102,30 @@ pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs)
 }
 
 /// What becomes of the steps of an incident on which somebody acted: what waits of them ends with an ack of all that fires, with the incident, and when
-/// their escalations begin again.
-pub(super) fn stopped_steps(incident: &Incident, answered: &Answered, rows: &[StepRow], now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
+/// their escalations begin again; the next one is due when it is handed on.
+pub(super) fn acted_steps(incident: &Incident, answered: &Answered, rows: &[StepRow], now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
+    if let Some(handed_on) = answered.rows.iter().find(|row| row.kind == TimelineKind::Escalated) {
+        return next_steps(rows, &handed_on.text, now);
+    }
     let again = || is_unacked(answered).then(|| BEGAN_AGAIN.to_owned());
     let Some(why) = nothing_calls(incident.state, &incident.acks).or_else(again) else { return Vec::new() };
     step_changes(rows, &[(incident.id, Some(why))].into(), &[], now)
+}
+
+/// Names the steps that an incident was handed on to.
+pub(super) fn name_steps(results: &mut [(IncidentId, ActResult)], changed: &[ChangedStep]) {
+    for (id, result) in results {
+        let ActResult::HandedOn { steps } = result else { continue };
+        for changed in changed.iter().filter(|changed| changed.incident == *id && matches!(changed.change, StepChange::HandedOn(_))) {
+            let step = changed.step.to_string();
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        if steps.is_empty() {
+            *result = ActResult::NoStep;
+        }
+    }
 }
 
 fn is_unacked(answered: &Answered) -> bool {

@@ -20,6 +20,9 @@ pub(super) const RECENT_ATTEMPT_MS: i64 = 3_600_000;
 /// Mutes that ended this many milliseconds ago are removed.
 pub(super) const KEEP_ENDED_MUTES: i64 = 86_400_000;
 
+/// Overrides of rotas that ended this many milliseconds ago are removed: 100 days.
+pub(super) const KEEP_ENDED_OVERRIDES: i64 = 100 * 86_400_000;
+
 /// How far back a chain of fallbacks is followed.
 pub(super) const MAX_FALLBACK_DEPTH: i64 = 16;
 

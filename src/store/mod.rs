@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the sum of eight small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
 //! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`], [`OperatorStore`]
-//! and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
+//! [`OnCallStore`] and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
 mod acts;
@@ -16,6 +16,7 @@ mod incidents;
 mod intake;
 mod limits;
 mod maintenance;
+mod oncall;
 mod operator;
 mod outlet;
 mod packed;
@@ -38,6 +39,7 @@ pub use cluster::ClusterStore;
 pub use intake::{Arriving, IntakeStore};
 pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;
+pub use oncall::OnCallStore;
 pub use operator::OperatorStore;
 pub use outlet::OutletStore;
 pub use packed::unpack;
@@ -50,7 +52,7 @@ use async_trait::async_trait;
 /// Everything that outlives the process.
 #[async_trait]
 pub trait Store:
-    IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + SessionStore + 'static
+    IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + OnCallStore + SessionStore + 'static
 {
     /// Writes a consistent copy to a file while running.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;

@@ -36,7 +36,9 @@ async fn ask(app: &TestApp, document: &Value, method: &str, path: &str, template
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_is_what_is_described() {
     let four = Four::start().await;
-    let app = TestApp::start(&four.routes()).await;
+    let rotas =
+        "people: { ann: { slack: U1 } }\nrotas: { db: { rotation: daily, handoff: '10:00', start: 2020-01-01, people: [ann], tell: ops-slack } }\n";
+    let app = TestApp::start(&(four.routes() + rotas)).await;
     let (status, document) = app.get("/api/openapi.json").await;
     assert_eq!(status, 200);
     let printed: Value = serde_json::from_str(watchfire::http::openapi::document()).unwrap();
@@ -103,12 +105,46 @@ async fn what_is_answered_is_what_is_described() {
         ("post", "/api/v1/incidents/1/unack", "/api/v1/incidents/{id}/unack", Some(json!({})), 200),
         ("post", "/api/v1/incidents/1/snooze", "/api/v1/incidents/{id}/snooze", Some(json!({ "for": "2h" })), 200),
         ("post", "/api/v1/incidents/1/snooze", "/api/v1/incidents/{id}/snooze", Some(json!({ "for": "soon" })), 400),
+        ("post", "/api/v1/incidents/1/escalate", "/api/v1/incidents/{id}/escalate", Some(json!({})), 409),
+        ("post", "/api/v1/incidents/99999/escalate", "/api/v1/incidents/{id}/escalate", Some(json!({})), 404),
         ("post", "/api/v1/incidents/1/close", "/api/v1/incidents/{id}/close", Some(json!({})), 200),
         ("post", "/api/v1/incidents/99999/ack", "/api/v1/incidents/{id}/ack", Some(json!({})), 404),
         ("get", "/api/v1/mutes", "/api/v1/mutes", None, 200),
         ("delete", "/api/v1/mutes?matchers=team%3D%22db%22", "/api/v1/mutes", None, 200),
         ("delete", "/api/v1/mutes", "/api/v1/mutes", None, 400),
         ("delete", "/api/v1/mutes?matchers=channel%3D%22nobody%22", "/api/v1/mutes", None, 404),
+        ("post", "/api/v1/escalations/none/drill", "/api/v1/escalations/{name}/drill", None, 404),
+        ("get", "/api/v1/oncall?at=2026-12-04T10:00:00Z", "/api/v1/oncall", None, 200),
+        ("get", "/api/v1/oncall?at=soon", "/api/v1/oncall", None, 400),
+        ("get", "/api/v1/oncall/rotas/db", "/api/v1/oncall/rotas/{name}", None, 200),
+        ("get", "/api/v1/oncall/rotas/web", "/api/v1/oncall/rotas/{name}", None, 404),
+        ("get", "/api/v1/oncall/rotas/db/calendar.ics", "/api/v1/oncall/rotas/{name}/calendar.ics", None, 200),
+        ("get", "/api/v1/oncall/people/ann/calendar.ics", "/api/v1/oncall/people/{name}/calendar.ics", None, 200),
+        ("get", "/api/v1/oncall/people/eve/calendar.ics", "/api/v1/oncall/people/{name}/calendar.ics", None, 404),
+        (
+            "post",
+            "/api/v1/oncall/overrides",
+            "/api/v1/oncall/overrides",
+            Some(json!({ "rota": "db", "person": "ann", "from": "2099-12-04 18:00", "until": "2099-12-07T09:00:00Z", "reason": "swap" })),
+            200,
+        ),
+        (
+            "post",
+            "/api/v1/oncall/overrides",
+            "/api/v1/oncall/overrides",
+            Some(json!({ "rota": "db", "person": "ann", "until": "2020-12-04 18:00" })),
+            400,
+        ),
+        (
+            "post",
+            "/api/v1/oncall/overrides",
+            "/api/v1/oncall/overrides",
+            Some(json!({ "rota": "db", "person": "eve", "until": "2099-12-04 18:00" })),
+            404,
+        ),
+        ("get", "/api/v1/oncall/overrides", "/api/v1/oncall/overrides", None, 200),
+        ("delete", "/api/v1/oncall/overrides/1", "/api/v1/oncall/overrides/{number}", None, 200),
+        ("delete", "/api/v1/oncall/overrides/1", "/api/v1/oncall/overrides/{number}", None, 404),
         ("post", "/api/v1/channels/ops-slack/test", "/api/v1/channels/{name}/test", Some(json!({ "text": "a test" })), 200),
         ("post", "/api/v1/send", "/api/v1/send", Some(send), 200),
         ("post", "/api/v1/send", "/api/v1/send", Some(json!({ "to": "nobody", "text": "x" })), 400),

@@ -166,7 +166,13 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
             link(LinkKind::Runbook, "Runbook", "https://wiki.example.com/disk?a=1&b=2"),
             link(LinkKind::Silence, "Silence", "https://am.example.com/#/silences/new"),
         ],
-        mentions: Mentions { all: true, mobiles: vec!["13800000000".into()], users: vec!["U012AB".into()], groups: vec!["S034CD".into()] },
+        mentions: Mentions {
+            all: true,
+            mobiles: vec!["13800000000".into()],
+            users: vec!["U012AB".into()],
+            groups: vec!["S034CD".into()],
+            ..Mentions::default()
+        },
         thread: "group-1".into(),
         incident: IncidentFacts { key: "group-1".into(), ..IncidentFacts::default() },
         formed_at: UnixMs(1_700_000_000_000),

@@ -79,60 +79,6 @@ pub struct IncidentsBlock {
     pub ack_expires: Option<String>,
 }
 
-/// A person: how channels reach them, and by what id platforms know them when they press a button.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PersonBlock {
-    /// Mail address; also the user's name in Microsoft Teams.
-    pub email: Option<String>,
-    /// Mobile number, for SMS and calls, and for mentions by DingTalk and WeCom group robots: `+8613800000000`.
-    pub mobile: Option<String>,
-    /// Member id in Slack: `U…` or `W…`.
-    pub slack: Option<String>,
-    /// User id in Telegram, a number.
-    pub telegram: Option<String>,
-    /// User id in DingTalk.
-    pub dingtalk: Option<String>,
-    /// User id in WeCom.
-    pub wecom: Option<String>,
-    /// `open_id` in Feishu: `ou_…`.
-    pub feishu: Option<String>,
-    /// User id in Discord, a number.
-    pub discord: Option<String>,
-    /// User id or full name in Zulip.
-    pub zulip: Option<String>,
-}
-
-impl PersonBlock {
-    /// The ids, each with its key.
-    pub fn ids(&self) -> [(&'static str, &Option<String>); 7] {
-        [
-            ("slack", &self.slack),
-            ("telegram", &self.telegram),
-            ("dingtalk", &self.dingtalk),
-            ("wecom", &self.wecom),
-            ("feishu", &self.feishu),
-            ("discord", &self.discord),
-            ("zulip", &self.zulip),
-        ]
-    }
-}
-
-/// A step of an escalation: what is sent when nobody has acked the incident by then. It is sent at most once; one that is not confirmed makes the next step
-/// due at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EscalationStep {
-    /// How long after the first message, from `1s` to `7d`; later than the step before it.
-    pub after: String,
-    /// Channels that are notified.
-    pub to: OneOrMany,
-    /// Names in `people:`. SMS, calls, mails and WeCom applications reach these people in place of the channel's own recipients; on other channels the message mentions them.
-    /// Default: the channel's own recipients and mentions.
-    #[serde(default)]
-    pub people: Option<OneOrMany>,
-}
-
 /// A dead-man's switch: reports when an alert that always fires is missing, because then its sender is down or cannot reach Watchfire.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

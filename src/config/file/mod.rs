@@ -3,11 +3,13 @@
 
 mod extras;
 mod legacy;
+mod people;
 mod route;
 mod server;
 
-pub use extras::{Dedup, EscalationStep, Expectation, Heartbeat, IncidentsBlock, NamesBlock, PersonBlock, Retention, SelfMonitoring, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
+pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TurnBlock};
 pub use route::{OnMute, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
 
@@ -53,6 +55,8 @@ pub struct RoutesFile {
     pub route: Option<RouteNode>,
     /// People by name: whom escalations reach, and who is known by the buttons that they press.
     pub people: IndexMap<String, PersonBlock>,
+    /// Who is on call when, by name: people who take turns.
+    pub rotas: IndexMap<String, RotaBlock>,
     /// What happens when nobody acks an incident, by name: steps, each some time after the first message.
     pub escalations: IndexMap<String, Vec<EscalationStep>>,
     /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::escalations::actions;
 use super::platforms::{format, living, pings, template};
+use super::rotas::turns;
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
@@ -54,8 +55,10 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             format(validator, config, platform.name, platform_config.takes_text(), &path);
         }
         if let Some(mentions) = &config.mentions {
+            turns(validator, mentions, &path.key("mentions"));
             pings(validator, platform, name, mentions, &path.key("mentions"));
         }
+        turns(validator, &platform_config.mentions(), &path.key(platform.name).key("mentions"));
         if validator.report.is_blamed_inside(&path) {
             continue;
         }

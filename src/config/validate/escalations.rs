@@ -1,24 +1,31 @@
-//! `people:` and `escalations:`, and who may press which button.
+//! `escalations:`, and who may press which button.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
+use super::matchers::interval;
+use super::people::{missing, named};
+use super::rotas::rota;
 use super::{Channels, Validator};
-use crate::channel::kit::phone::{Use, e164, refusal};
+use crate::channel::Platform;
 use crate::channel::registry::ActionsConfig;
-use crate::channel::{Platform, plain_address};
 use crate::config::codes;
-use crate::config::file::{EscalationStep, OneOrMany, PersonBlock, RouteNode};
+use crate::config::file::{EscalationStep, OneOrMany, RouteNode, StepPeople};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::delivery::{ActionsPlan, EscalationPlan, People, PeoplePlan, Person, PersonName, StepPlan, StepTarget, Way};
+use crate::delivery::{self, ActionsPlan, EscalationPlan, PeoplePlan, Person, RotaName, StepCondition, StepPlan, StepTarget, Way};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions, format_duration};
+use crate::route::Intervals;
 
 /// The shortest and the longest time to a step.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(7 * 86_400);
+/// How often a step is repeated at most, and how long after each other at least.
+const MOST_REPEATS: u32 = 9;
+const SHORTEST_REPEAT: Duration = Duration::from_secs(60);
 
 /// Who may press which button, where a channel says so.
 pub fn actions(asked: Option<ActionsConfig>) -> ActionsPlan {
@@ -30,12 +37,11 @@ pub fn actions(asked: Option<ActionsConfig>) -> ActionsPlan {
     }
 }
 
-/// Validates `people:` and `escalations:`. `channels` are those that can be built.
-pub fn people(validator: &mut Validator<'_, '_>, channels: &Channels) -> PeoplePlan {
-    let people: People = persons(validator).into_iter().collect();
+/// Validates `escalations:`. `channels` are those that can be built.
+pub fn escalations(validator: &mut Validator<'_, '_>, channels: &Channels, intervals: &Intervals) -> IndexMap<Arc<str>, EscalationPlan> {
     let file = validator.file;
     let used = used(validator.file.route.as_ref());
-    let mut plan = PeoplePlan { people, ..PeoplePlan::default() };
+    let mut escalations = IndexMap::new();
     for (name, steps) in &file.escalations {
         let path = Path::of("escalations").key(name);
         validator.name(name, &path, Anchor::Key, "escalation");
@@ -66,12 +72,18 @@ pub fn people(validator: &mut Validator<'_, '_>, channels: &Channels) -> PeopleP
                 validator.report.error(codes::BAD_ESCALATION, &at.key("after"), Anchor::Value, message, label);
             }
             before = before.max(after);
-            let (targets, people) = step(validator, one, &plan.people, channels, &at);
-            planned.push(StepPlan { after, targets, people });
+            let (targets, people) = step(validator, one, channels, &at);
+            let when = condition(validator, one, intervals, &at);
+            let every = repeats(validator, one, &at);
+            for n in 0..=every.map_or(0, |(times, _)| times) {
+                let after = after + every.map_or(Duration::ZERO, |(_, every)| every * n);
+                before = before.max(after);
+                planned.push(StepPlan { after, targets: targets.clone(), people: people.clone(), when: when.clone() });
+            }
         }
-        plan.escalations.insert(Arc::from(name.as_str()), EscalationPlan { steps: planned });
+        escalations.insert(Arc::from(name.as_str()), EscalationPlan { steps: planned });
     }
-    plan
+    escalations
 }
 
 /// The escalations that routes name.
@@ -98,81 +110,9 @@ pub fn escalation(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
     validator.report.add(finding, path, Anchor::Value);
 }
 
-fn persons(validator: &mut Validator<'_, '_>) -> Vec<Person> {
-    let file = validator.file;
-    let mut taken: BTreeMap<(&str, String), &str> = BTreeMap::new();
-    let mut people = Vec::new();
-    for (name, block) in &file.people {
-        let path = Path::of("people").key(name);
-        validator.name(name, &path, Anchor::Key, "person");
-        let person = person(validator, name, block, &path);
-        let ids = person.ids.iter().map(|(key, id)| (*key, id.clone()));
-        let known = [("email", &person.email), ("mobile", &person.mobile)].into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
-        for (key, id) in known.chain(ids) {
-            if let Some(other) = taken.insert((key, id.to_lowercase()), name) {
-                let label = "nobody could say who of the two pressed a button; correct one of them";
-                let message = format!("`{other}` and `{name}` have the same `{key}`");
-                validator.report.error(codes::BAD_PERSON, &path.key(key), Anchor::Value, message, label);
-            }
-        }
-        people.push(person);
-    }
-    people
-}
-
-fn person(validator: &mut Validator<'_, '_>, name: &str, block: &PersonBlock, path: &Path) -> Person {
-    let mut wrong = |key: &str, message: String, label: &str| {
-        validator.report.error(codes::BAD_PERSON, &path.key(key), Anchor::Value, message, label);
-    };
-    let email = block.email.as_deref().and_then(|email| match plain_address(email) {
-        Ok(email) => Some(email),
-        Err((what, help)) => {
-            wrong("email", format!("`email` of `{name}`: {what}"), help);
-            None
-        }
-    });
-    let mobile = block.mobile.as_deref().and_then(|mobile| match refusal(mobile, Use::Mobile) {
-        None => e164(mobile),
-        Some((what, help)) => {
-            wrong("mobile", format!("`mobile` of `{name}`: {what}"), help);
-            None
-        }
-    });
-    let mut ids = BTreeMap::new();
-    for (key, id) in block.ids() {
-        let Some(id) = id.as_deref().map(str::trim) else { continue };
-        match doubt(key, id) {
-            None => _ = ids.insert(key, id.to_owned()),
-            Some(label) => wrong(key, format!("`{key}` of `{name}` is not an id of that platform"), label),
-        }
-    }
-    Person { name: PersonName::from(name), email, mobile, ids }
-}
-
-/// What an id of a platform looks like, when this one does not.
-fn doubt(key: &str, id: &str) -> Option<&'static str> {
-    let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = !id.is_empty() && id.len() <= 128 && !id.chars().any(|c| c.is_control() || matches!(c, '<' | '>' | '@'));
-    let (fine, label) = match key {
-        "slack" => {
-            (plain && id.starts_with(['U', 'W']), "write the member id, `U…` or `W…`: it is in the person's profile in Slack, under Copy member ID")
-        }
-        "telegram" => (digits, "write the user's number; @userinfobot says it"),
-        "discord" => (digits, "write the user's number: Copy User ID, with developer mode on"),
-        "feishu" => (plain && id.starts_with("ou_"), "write the `open_id`, `ou_…`, as the application sees it"),
-        _ => (plain, "write the user's id on the platform"),
-    };
-    (!fine).then_some(label)
-}
-
-fn step(
-    validator: &mut Validator<'_, '_>,
-    step: &EscalationStep,
-    people: &People,
-    channels: &Channels,
-    path: &Path,
-) -> (Vec<StepTarget>, Vec<PersonName>) {
-    let named = named(validator, step, people, path);
+fn step(validator: &mut Validator<'_, '_>, step: &EscalationStep, channels: &Channels, path: &Path) -> (Vec<StepTarget>, delivery::StepPeople) {
+    let plan = validator.people.clone();
+    let (people, reached) = whom(validator, step, &plan, path);
     let to = path.key("to");
     if step.to.list().is_empty() {
         validator.report.error(codes::BAD_ESCALATION, &to, Anchor::Value, "a step that notifies nobody", "name at least one channel");
@@ -201,42 +141,90 @@ fn step(
             continue;
         }
         if let Some(Some(platform)) = validator.names.get(channel).copied() {
-            targets.push(target(validator, channel, platform, &named, &at));
+            targets.push(target(validator, channel, platform, &people, &reached, &at));
         }
     }
-    (targets, named.into_iter().map(|person| person.name.clone()).collect())
+    (targets, people)
 }
 
-fn named<'p>(validator: &mut Validator<'_, '_>, step: &EscalationStep, people: &'p People, path: &Path) -> Vec<&'p Person> {
-    let mut found: Vec<&Person> = Vec::new();
-    let at = path.key("people");
-    for (ix, name) in step.people.iter().flat_map(OneOrMany::list).enumerate() {
-        let at = if matches!(step.people, Some(OneOrMany::One(_))) { at.clone() } else { at.item(ix) };
-        match people.get(name) {
-            Some(person) if !found.iter().any(|known| known.name == person.name) => found.push(person),
-            Some(_) => {
-                let message = format!("`{name}` is in this list twice");
-                validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, message, "a step reaches a person once; remove the second one");
-            }
-            None => {
-                let finding = Finding::error(codes::UNKNOWN_PERSON, "a step names a person that does not exist")
-                    .label(format!("nobody is called `{name}`{}", hint(name, people.names())))
-                    .note(format!("people defined here: {}", listed(people.names())));
-                validator.report.add(finding, &at, Anchor::Value);
-            }
+/// How many times more a step is sent, and how long after each other.
+fn repeats(validator: &mut Validator<'_, '_>, step: &EscalationStep, path: &Path) -> Option<(u32, Duration)> {
+    let (times, every) = match (step.repeat, &step.every) {
+        (None | Some(0), None) => return None,
+        (Some(times), Some(every)) => (times, every),
+        _ => {
+            let label = "write both, `repeat: 3, every: 10m`, or neither";
+            validator.report.error(codes::BAD_ESCALATION, path, Anchor::Value, "`repeat` and `every` need each other", label);
+            return None;
         }
+    };
+    if !(1..=MOST_REPEATS).contains(&times) {
+        let label = format!("write 1 to {MOST_REPEATS}");
+        validator.report.error(codes::OUT_OF_RANGE, &path.key("repeat"), Anchor::Value, format!("a step is not repeated {times} times"), label);
+        return None;
     }
-    if step.people.as_ref().is_some_and(|people| people.list().is_empty()) {
+    let every = validator.duration(Some(every), &path.key("every"), SHORTEST_REPEAT, SHORTEST_REPEAT, LATEST);
+    Some((times, every))
+}
+
+/// When a step is sent.
+fn condition(validator: &mut Validator<'_, '_>, step: &EscalationStep, intervals: &Intervals, path: &Path) -> StepCondition {
+    let mut named = |key: &str, names: &[String]| {
+        for (ix, name) in names.iter().enumerate() {
+            interval(validator, name, &path.key(key).item(ix));
+        }
+        names.iter().filter_map(|name| intervals.get(name).cloned()).collect()
+    };
+    StepCondition {
+        severity: step.severity,
+        mute: named("mute_time_intervals", &step.mute_time_intervals),
+        active: named("active_time_intervals", &step.active_time_intervals),
+    }
+}
+
+/// Whom a step is for, and everybody whom it may reach.
+fn whom<'p>(validator: &mut Validator<'_, '_>, step: &EscalationStep, plan: &'p PeoplePlan, path: &Path) -> (delivery::StepPeople, Vec<&'p Person>) {
+    let at = path.key("people");
+    let none = || delivery::StepPeople::Named(Vec::new());
+    let (names, single) = match &step.people {
+        None => return (none(), Vec::new()),
+        Some(StepPeople::One(name)) => (std::slice::from_ref(name), true),
+        Some(StepPeople::Many(names)) => (names.as_slice(), false),
+        Some(StepPeople::Turn(turn)) => {
+            let (key, name) = match (&turn.oncall, &turn.next) {
+                (Some(name), None) => ("oncall", name),
+                (None, Some(name)) => ("next", name),
+                _ => {
+                    let label = "write `{ oncall: ROTA }` or `{ next: ROTA }`";
+                    validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, "`people` names one of `oncall` and `next`", label);
+                    return (none(), Vec::new());
+                }
+            };
+            let Some(rota) = rota(validator, name, &at.key(key)) else { return (none(), Vec::new()) };
+            let name = RotaName::from(name.as_str());
+            let people = if key == "oncall" { delivery::StepPeople::OnCall(name) } else { delivery::StepPeople::Next(name) };
+            return (people, rota.people.iter().filter_map(|person| plan.people.get(person)).collect());
+        }
+    };
+    if names.is_empty() {
         let label = "name somebody, or remove `people` to reach the channels' own recipients";
         validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, "`people` names nobody", label);
     }
-    found
+    let found = named(validator, codes::BAD_ESCALATION, names, single, &plan.people, &at);
+    (delivery::StepPeople::Named(found.iter().map(|person| person.name.clone()).collect()), found)
 }
 
-/// What a step sends through a channel; reports whom the channel cannot reach.
-fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform, people: &[&Person], at: &Path) -> StepTarget {
+/// What a step sends through a channel; reports whom the channel cannot reach. `reached` are all whom the step may be for.
+fn target(
+    validator: &mut Validator<'_, '_>,
+    channel: &str,
+    platform: &Platform,
+    people: &delivery::StepPeople,
+    reached: &[&Person],
+    at: &Path,
+) -> StepTarget {
     let mut target = StepTarget { channel: channel.to_owned(), recipients: Vec::new(), mentions: None };
-    for person in people {
+    for person in reached {
         match person.way(platform) {
             Ok(Way::To(recipient)) => target.recipients.push(recipient),
             Ok(Way::Mention(one)) => {
@@ -245,13 +233,12 @@ fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform,
                 mentions.mobiles.extend(one.mobiles);
             }
             Err(key) => {
-                let name = &person.name;
                 let (message, label) = if key.is_empty() {
                     let message = format!("`{channel}` ({}) reaches nobody by name", platform.name);
                     (message, "give it a step of its own, without `people`".to_owned())
                 } else {
-                    let also = if platform.pings.pings_mobiles() { " or a `mobile`" } else { "" };
-                    (format!("`{channel}` ({}) cannot reach `{name}`", platform.name), format!("`{name}` needs `{key}`{also} under `people:`"))
+                    let message = format!("`{channel}` ({}) cannot reach `{}`", platform.name, person.name);
+                    (message, missing(person, platform, key))
                 };
                 validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, label);
                 if key.is_empty() {
@@ -260,5 +247,15 @@ fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform,
             }
         }
     }
-    target
+    let turn = |oncall: Option<&RotaName>, next: Option<&RotaName>| Mentions {
+        oncall: oncall.map(ToString::to_string),
+        next: next.map(ToString::to_string),
+        ..Mentions::default()
+    };
+    // Whom it reaches is decided when it is sent.
+    match people {
+        delivery::StepPeople::Named(_) => target,
+        delivery::StepPeople::OnCall(rota) => StepTarget { recipients: Vec::new(), mentions: Some(turn(Some(rota), None)), ..target },
+        delivery::StepPeople::Next(rota) => StepTarget { recipients: Vec::new(), mentions: Some(turn(None, Some(rota))), ..target },
+    }
 }

@@ -7,7 +7,7 @@ use super::extras::zone_help;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
 use crate::config::source::Anchor;
-use crate::config::suggest::listed;
+use crate::config::suggest::{hint, listed};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Severity};
 use crate::route::matcher::{Matcher, Op};
@@ -188,4 +188,17 @@ pub fn intervals(validator: &mut Validator<'_, '_>) -> Intervals {
         }
     }
     read
+}
+
+/// Reports a time interval that does not exist.
+pub(super) fn interval(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
+    let mut known: Vec<&str> = validator.file.time_intervals.iter().map(|interval| interval.name.as_str()).collect();
+    known.dedup();
+    if known.contains(&name) || validator.report.is_blamed(&Path::of("time_intervals")) {
+        return;
+    }
+    let finding = Finding::error(codes::UNKNOWN_INTERVAL, "there is no time interval of this name")
+        .label(format!("no time interval `{name}`{}", hint(name, known.iter().copied())))
+        .note(format!("time intervals defined here: {}", listed(known.iter().copied())));
+    validator.report.add(finding, path, Anchor::Value);
 }

@@ -9,7 +9,9 @@ mod generic;
 mod heartbeats;
 mod legacy;
 mod matchers;
+mod people;
 mod platforms;
+mod rotas;
 mod routes;
 mod routing_tests;
 mod secrets;
@@ -29,16 +31,20 @@ use super::schema_check::SecretLocation;
 use super::source::Anchor;
 use super::suggest::{hint, listed};
 use crate::channel::{PLATFORMS, Platform, SecretReader};
+use crate::delivery::PeoplePlan;
 use crate::model::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
 pub use callbacks::callbacks;
 pub use channels::channels;
-pub use escalations::people;
+pub use escalations::escalations;
 pub use extras::extras;
 pub use generic::generic;
 pub use heartbeats::heartbeats;
 pub use legacy::legacy;
+pub use matchers::intervals;
+pub use people::people;
+pub use rotas::rotas;
 pub use routes::routes;
 pub use routing_tests::routing_tests;
 pub use secrets::secrets;
@@ -61,6 +67,8 @@ pub struct Validator<'r, 'a> {
     pub folder: &'r std::path::Path,
     /// `--listen` or `WATCHFIRE_LISTEN`, which win over the file.
     pub listen: Option<&'r str>,
+    /// People and rotas, once they are validated.
+    pub people: PeoplePlan,
 }
 
 impl<'r, 'a> Validator<'r, 'a> {
@@ -81,7 +89,7 @@ impl<'r, 'a> Validator<'r, 'a> {
             };
             channels.entries().iter().map(|entry| (entry.key.clone(), platform(entry.value.entries()))).collect()
         });
-        Self { report, file, names: names.unwrap_or_default(), secrets, sites, folder, listen }
+        Self { report, file, names: names.unwrap_or_default(), secrets, sites, folder, listen, people: PeoplePlan::default() }
     }
 
     /// Whether a channel of that name exists; reports it if not.

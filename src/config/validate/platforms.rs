@@ -1,7 +1,8 @@
 //! What a channel's platform must have for what a channel or route asks of it: a template set, people to ping.
 
 use super::Validator;
-use crate::channel::descriptor::Ping;
+use super::people::missing;
+use crate::channel::descriptor::{Ping, Reach};
 use crate::channel::{ChannelConfig, Living, LivingMode, Platform};
 use crate::config::codes;
 use crate::config::source::Anchor;
@@ -31,6 +32,7 @@ pub fn unused_template(validator: &mut Validator<'_, '_>, path: &Path) {
 
 /// Reports whom a channel's platform cannot ping: its messages name them instead.
 pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    turn_pings(validator, platform, channel, mentions, at);
     let named = platform.pings.pick(mentions, &[Ping::Named]);
     let parts =
         [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
@@ -38,11 +40,34 @@ pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &s
     if parts.is_empty() {
         return;
     }
-    let finding =
-        Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `mentions` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
-            .label("its messages name them instead; give that channel a route with `mentions` of its own")
-            .note("docs/platforms has a page for each platform: whom it can ping, and how");
+    pings_nobody(validator, &parts.join(", "), platform, channel, at);
+}
+
+/// Reports parts of `mentions` that a platform cannot ping.
+fn pings_nobody(validator: &mut Validator<'_, '_>, parts: &str, platform: &Platform, channel: &str, at: &Path) {
+    let finding = Finding::warning(codes::DOUBTFUL_ROUTE, format!("{parts} of `mentions` pings nobody on `{channel}` ({})", platform.name))
+        .label("its messages name them instead; give that channel a route with `mentions` of its own")
+        .note("docs/platforms has a page for each platform: whom it can ping, and how");
     validator.report.add(finding, at, Anchor::Key);
+}
+
+/// Reports whom of a rota a channel's platform cannot ping.
+fn turn_pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    for (key, name) in [("oncall", &mentions.oncall), ("next", &mentions.next)] {
+        let Some(rota) = name.as_ref().and_then(|name| validator.people.rotas.get(name.as_str())).cloned() else { continue };
+        if !matches!(platform.pings.person, Reach::Mention(_)) {
+            pings_nobody(validator, &format!("`{key}`"), platform, channel, at);
+            continue;
+        }
+        let people = validator.people.people.clone();
+        for person in rota.people.iter().filter_map(|name| people.get(name)) {
+            if let Err(missed) = person.way(platform) {
+                let message = format!("`{channel}` ({}) cannot mention `{}`, who is in the rota `{}`", platform.name, person.name, rota.name);
+                let finding = Finding::warning(codes::DOUBTFUL_ROUTE, message).label(missing(person, platform, missed));
+                validator.report.add(finding, at, Anchor::Key);
+            }
+        }
+    }
 }
 
 /// Reports `format: text` where the platform has no such kind of message, and a template set that it leaves without effect.

@@ -2,29 +2,28 @@
 
 use super::Validator;
 use super::escalations::escalation;
-use super::matchers::{intervals, matchers};
+use super::matchers::{interval, matchers};
 use super::platforms::{pings, template, unused_template};
+use super::rotas::turns;
 use crate::channel::registry::Format;
 use crate::config::codes;
 use crate::config::file::{OnMute, OneOrMany, RouteNode, RoutesFile};
 use crate::config::source::Anchor;
-use crate::config::suggest::{hint, listed};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
-use crate::route::{RouteSpec, Tree, matcher};
+use crate::route::{Intervals, RouteSpec, Tree, matcher};
 use crate::template::TemplateRegistry;
 
 /// Validates `route:` and `time_intervals:`; returns the tree when nothing is wrong with either.
-pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry) -> Option<Tree> {
+pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, intervals: &Intervals) -> Option<Tree> {
     names(validator, templates);
-    let intervals = intervals(validator);
     let path = Path::of("route");
     let root = validator.file.route.as_ref()?;
     matchers(validator, root, &path);
     if validator.report.is_blamed_inside(&path) || validator.report.is_blamed_inside(&Path::of("time_intervals")) {
         return None;
     }
-    match Tree::compile(spec(root, &path), &intervals) {
+    match Tree::compile(spec(root, &path), intervals) {
         Ok(tree) => {
             warnings(validator, &tree);
             Some(tree)
@@ -130,6 +129,9 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
     if route.template.is_some() && !to.unwrap_or_default().is_empty() && is_plain(validator.file, route, to.unwrap_or_default()) {
         unused_template(validator, path);
     }
+    if let Some(mentions) = &route.mentions {
+        turns(validator, mentions, &path.key("mentions"));
+    }
     // The same for whom it mentions.
     let mentions = route.mentions.as_ref().or(above.mentions);
     if let Some(mentions) = mentions.filter(|_| route.mentions.is_some() || route.to.is_some()) {
@@ -168,16 +170,4 @@ fn is_plain(file: &RoutesFile, route: &RouteNode, to: &[String]) -> bool {
     let below = |child: &RouteNode| child.template.is_some() || is_plain(file, child, child.to.as_ref().map_or(to, OneOrMany::list));
     let plain = |name: &String| file.channels.get(name).is_some_and(|channel| channel.format == Some(Format::Text));
     to.iter().all(plain) && route.routes.iter().all(below)
-}
-
-fn interval(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
-    let mut known: Vec<&str> = validator.file.time_intervals.iter().map(|interval| interval.name.as_str()).collect();
-    known.dedup();
-    if known.contains(&name) || validator.report.is_blamed(&Path::of("time_intervals")) {
-        return;
-    }
-    let finding = Finding::error(codes::UNKNOWN_INTERVAL, "a route names a time interval that does not exist")
-        .label(format!("no time interval `{name}`{}", hint(name, known.iter().copied())))
-        .note(format!("time intervals defined here: {}", listed(known.iter().copied())));
-    validator.report.add(finding, path, Anchor::Value);
 }

@@ -27,8 +27,11 @@ impl AttemptTask {
         later.extend(take_other_audiences(message));
         match self.renew_step(message, now).await {
             Ok(None) => {}
-            Ok(Some(why)) => {
-                let recorded = self.record_outcome(self.overtaken_batch(message, &why)).await;
+            Ok(Some(end)) => {
+                let recorded = self.record_outcome(self.ended_batch(message, &end)).await;
+                if end.state == State::Dead {
+                    self.shared.change_steps_soon();
+                }
                 message.members.clear();
                 return Ok(Some(self.complete(message, later, recorded.is_err())));
             }
@@ -133,7 +136,6 @@ impl AttemptTask {
         let work = move || {
             let draft = Draft {
                 plan: &plan,
-                templates: &plan.templates,
                 channel: &channel,
                 message: id,
                 members: &members,

@@ -2,7 +2,8 @@
 
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::pending::PendingMessage;
-use crate::model::LaneId;
+use crate::delivery::self_alert::SelfAlert;
+use crate::model::{LaneId, Mentions};
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
@@ -16,7 +17,7 @@ const MAX_PAST_LANES: usize = 50;
 impl AttemptTask {
     /// What composing must know besides the members. If it cannot be read, the message says what may be news.
     pub(super) async fn context(&self, message: &PendingMessage) -> MessageContext {
-        let mut context = MessageContext::default();
+        let mut context = MessageContext { mentions: self.turns(message), ..MessageContext::default() };
         let unknown = |error: StoreError| tracing::warn!(%error, message_id = %message.id, "could not read what was sent before; the message says what may be news");
         let mut lanes: Vec<LaneId> = message.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
         lanes.dedup();
@@ -38,5 +39,20 @@ impl AttemptTask {
             }
         }
         context
+    }
+
+    /// Whom the message mentions, where that depends on whose turn it is.
+    fn turns(&self, message: &PendingMessage) -> Option<Mentions> {
+        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
+        let asked = own.unwrap_or(&self.channel.content.mentions);
+        if !asked.has_turns() {
+            return None;
+        }
+        let reached = self.plan.people.reached(asked, self.channel.platform, &self.shared.overrides(), None, self.shared.clock.wall());
+        for missed in &reached.missed {
+            tracing::warn!(channel = %self.channel.name, message_id = %message.id, missed, "the message mentions nobody in their place");
+            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, missed));
+        }
+        Some(reached.mentions)
     }
 }

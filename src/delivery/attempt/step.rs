@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::delivery::heavy::LARGE_BODY;
-use crate::delivery::intake::title;
+use crate::delivery::intake::{self, title};
 use crate::delivery::pending::PendingMessage;
+use crate::delivery::people::{PersonName, Way};
+use crate::delivery::self_alert::SelfAlert;
+use crate::delivery::steps::StepPeople;
 use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, EventId, IncidentId, UnixMs};
 use crate::store::{
@@ -20,12 +23,13 @@ const DISABLED: &str = "the channel is disabled (`disabled: true`)";
 const MAX_EVENTS: usize = 50;
 
 impl AttemptTask {
-    /// Makes a step one of what fires now of its incident. Returns why nothing calls for it any more; `None` where something does, and for what is no step.
-    pub(super) async fn renew_step(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<String>, StoreError> {
+    /// Makes a step one of what fires now of its incident, for those whose turn it is. Returns why it ends without being sent; `None` where it goes on, and
+    /// for what is no step.
+    pub(super) async fn renew_step(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<StepEnd>, StoreError> {
         let Some(member) = message.members.first_mut().filter(|member| member.target.step.is_some()) else { return Ok(None) };
         let (Some(step), Some(id)) = (member.target.step.clone(), member.incident) else { return Ok(None) };
         if self.channel.disabled {
-            return Ok(Some(DISABLED.into()));
+            return Ok(Some(StepEnd::skipped(DISABLED)));
         }
         let store = &self.shared.store;
         let found = store.incidents(&[id], &self.channel.name).await?;
@@ -34,8 +38,10 @@ impl AttemptTask {
             Some(incident) => self.firing_of(incident, member, &step.escalation).await?,
             None => None,
         };
+        let (step_name, number, mut rank) = (step.escalation.clone(), step.number as usize, member.rank);
         if let Some((event, alerts)) = firing {
             let shown: Vec<&Alert> = alerts.iter().collect();
+            rank = intake::rank(&shown, &self.plan);
             member.summary = Summary { title: title(&shown), firing: alerts.len() as u32, resolved: 0 };
             member.target.alerts = (0..alerts.len() as u32).collect();
             member.event = Some(Arc::new(Event { alerts, ..event.as_ref().clone() }));
@@ -43,7 +49,55 @@ impl AttemptTask {
         // Its time came: from here on it waits like anything else.
         member.state = State::Waiting;
         let guard = StepGuard { incident: id, step, alerts: fingerprints(member), now };
-        Ok(guard.check(incident, &store.steps(id).await?).err())
+        if let Err(why) = guard.check(incident, &store.steps(id).await?) {
+            return Ok(Some(StepEnd::skipped(&why)));
+        }
+        let plan = self.plan.people.escalations.get(step_name.as_str()).and_then(|plan| plan.steps.get(number.saturating_sub(1)));
+        if let Err(why) = plan.map_or(Ok(()), |plan| plan.when.holds(rank, now)) {
+            return Ok(Some(StepEnd::skipped(&why)));
+        }
+        Ok(self.take_turn(member, plan.map(|plan| &plan.people), rank, now))
+    }
+
+    /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody.
+    fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, rank: i64, now: UnixMs) -> Option<StepEnd> {
+        let quiet = |names: &[PersonName]| Some(StepEnd::skipped(&format!("quiet hours of {}", names.join(", "))));
+        if let Some(StepPeople::Named(names)) = people {
+            let left = self.leave_alone(member, names, rank, now);
+            let somebody = !member.target.recipients.is_empty() || member.target.mentions.as_ref().is_some_and(|mentions| !mentions.is_empty());
+            return if left.is_empty() || somebody { None } else { quiet(&left) };
+        }
+        let asked = member.target.mentions.as_ref().filter(|asked| asked.has_turns())?;
+        let reached = self.plan.people.reached(asked, self.channel.platform, &self.shared.overrides(), Some(rank), now);
+        if !reached.is_somebody() && reached.missed.is_empty() {
+            return quiet(&reached.quiet);
+        }
+        if !reached.is_somebody() {
+            let why = reached.missed.join(", ");
+            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &why));
+            return Some(StepEnd { state: State::Dead, why });
+        }
+        (member.target.recipients, member.target.mentions) = (reached.recipients, Some(reached.mentions));
+        None
+    }
+
+    /// Takes out of a step those of these people who have quiet hours. Returns them.
+    fn leave_alone(&self, member: &mut PendingDelivery, names: &[PersonName], rank: i64, now: UnixMs) -> Vec<PersonName> {
+        let people = names.iter().filter_map(|name| self.plan.people.people.get(name));
+        let mut left = Vec::new();
+        for person in people.filter(|person| person.is_quiet(rank, now)) {
+            match person.way(self.channel.platform) {
+                Ok(Way::To(recipient)) => member.target.recipients.retain(|one| *one != recipient),
+                Ok(Way::Mention(one)) => {
+                    let Some(mentions) = &mut member.target.mentions else { continue };
+                    mentions.users.retain(|id| !one.users.contains(id));
+                    mentions.mobiles.retain(|number| !one.mobiles.contains(number));
+                }
+                Err(_) => continue,
+            }
+            left.push(person.name.clone());
+        }
+        left
     }
 
     /// The newest event of what fires of an incident, and the alerts that the escalation is for: those that it began with, and those that are routed to it.
@@ -97,16 +151,17 @@ impl AttemptTask {
 
     /// Ends a step that nothing calls for any more. What is on disk of it ends, too.
     pub(super) async fn overtaken(&self, mut message: PendingMessage, why: &str) -> AttemptResult {
-        let batch = self.overtaken_batch(&message, why);
+        let batch = self.ended_batch(&message, &StepEnd::skipped(why));
         let recorded = self.record_outcome(self.cancelled(&message, batch)).await;
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }
 
-    /// The outcome of a step that nothing calls for any more.
-    pub(super) fn overtaken_batch(&self, message: &PendingMessage, why: &str) -> OutcomeBatch {
+    /// The outcome of a step that ends without being sent.
+    pub(super) fn ended_batch(&self, message: &PendingMessage, end: &StepEnd) -> OutcomeBatch {
         let now = self.shared.clock.wall();
+        let why = end.why.as_str();
         // Of several people the first may have been reached by then.
-        let state = if message.cells.iter().any(|cell| cell.state == CellState::Ok) { State::Sent } else { State::Skipped };
+        let state = if message.cells.iter().any(|cell| cell.state == CellState::Ok) { State::Sent } else { end.state };
         let ended = |member: &PendingDelivery| DeliveryUpdate { state, ..skipped(member, why, now) };
         let updates: Vec<DeliveryUpdate> = message.members.iter().map(ended).collect();
         for member in &message.members {
@@ -117,6 +172,19 @@ impl AttemptTask {
         }
         let timeline = step_rows(message, &updates, now);
         OutcomeBatch { timeline, ..self.outcome_batch(updates) }
+    }
+}
+
+/// Why a step ends without being sent.
+pub(super) struct StepEnd {
+    /// Skipped when nothing calls for it any more; dead when it could reach nobody.
+    pub(super) state: State,
+    why: String,
+}
+
+impl StepEnd {
+    fn skipped(why: &str) -> Self {
+        Self { state: State::Skipped, why: why.to_owned() }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::plan::{ChannelPlan, Plan};
 use crate::model::{Event, Mentions, MessageId, Page};
 use crate::store::PendingDelivery;
-use crate::template::{MessageKind, RenderError, TemplateRegistry};
+use crate::template::{MessageKind, RenderError};
 
 /// A composed message.
 #[derive(Debug, Default)]
@@ -48,8 +48,6 @@ pub struct Wording {
 pub struct Draft<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The templates: the plan's, or those that somebody tries.
-    pub templates: &'a TemplateRegistry,
     /// The channel.
     pub channel: &'a ChannelPlan,
     /// The message's identity.
@@ -91,7 +89,7 @@ impl Draft<'_> {
     /// Whom it pings: all members go to the same.
     pub(super) fn mentions(&self) -> &Mentions {
         let own = self.members.first().and_then(|member| member.target.mentions.as_ref());
-        own.unwrap_or(&self.channel.content.mentions)
+        self.context.mentions.as_ref().or(own).unwrap_or(&self.channel.content.mentions)
     }
 }
 

@@ -71,6 +71,12 @@ fn delivery(plan: &Plan, step: &EscalationStep, to: &StepTarget, beginning: Begi
     })
 }
 
+/// The steps of an escalation that begins with an event of one incident, whatever routes say.
+pub fn begin_by_hand(event: &Event, name: &str, plan: &Plan, now: UnixMs) -> Vec<NewDelivery> {
+    let alerts: Vec<u32> = (0..event.alerts.len() as u32).collect();
+    steps(plan, name, Beginning { incident: DeliveryIncident::Reported(0), event, alerts: &alerts, base: now, now })
+}
+
 /// The steps of the escalations that may begin with an event; the store knows whether they do. `deliveries` are the event's, `incidents` what it says of
 /// its incidents. What is muted is notified when the mute ends, and its escalation begins then.
 pub fn begin(event: &Event, deliveries: &[NewDelivery], incidents: &[IncidentReport], plan: &Plan, now: UnixMs) -> Vec<NewDelivery> {

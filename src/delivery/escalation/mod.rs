@@ -5,6 +5,8 @@
 //! (I13). A step that was not confirmed makes the next one due at once.
 
 mod chain;
+mod drill;
 mod watch;
 
-pub use chain::{Beginning, begin, steps};
+pub use chain::{Beginning, begin, begin_by_hand, steps};
+pub use drill::DrillError;

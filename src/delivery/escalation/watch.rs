@@ -25,6 +25,9 @@ impl Shared {
                     self.telemetry.metrics.escalation_step("skipped");
                     tracing::info!(%incident, %delivery, channel, step, why, "a step of an escalation is not sent");
                 }
+                StepChange::HandedOn(why) => {
+                    tracing::info!(%incident, %delivery, channel, step, why, "a step of an escalation is due at once");
+                }
                 StepChange::DueAtOnce(why) => {
                     tracing::warn!(%incident, %delivery, channel, step, why, "a step of an escalation is due at once: the one before it was not confirmed");
                     self.telemetry.raise(SelfAlert::step_not_confirmed("", &changed.step, incident, why));

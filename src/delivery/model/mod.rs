@@ -11,6 +11,8 @@ mod paused;
 mod people;
 mod plan;
 mod platform;
+mod rotas;
+mod scene;
 mod verdict;
 
 use std::collections::BTreeMap;

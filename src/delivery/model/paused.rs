@@ -125,6 +125,12 @@ pass_on! {
         record_audit(row: AuditRow) -> Result<(), StoreError>;
         end_audit(id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError>;
     }
+    OnCallStore {
+        list_overrides() -> Result<Vec<Override>, StoreError>;
+        add_override(new: Override, now: UnixMs) -> Result<Override, StoreError>;
+        end_override(id: i64, now: UnixMs) -> Result<bool, StoreError>;
+        update_rotas(changes: Vec<RotaRow>) -> Result<Vec<RotaRow>, StoreError>;
+    }
     SessionStore {
         open_session(session: Session) -> Result<(), StoreError>;
         session(key: [u8; 32]) -> Result<Option<Session>, StoreError>;

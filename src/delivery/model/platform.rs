@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::channel::descriptor::{Ping, Pings};
+use crate::channel::descriptor::{Ping, Pings, Reach};
 use crate::channel::{Attempts, CellResult, Channel, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, SendContext};
 use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, PlatformIds, Receipt, Recipient, SendError, Size, UnixMs};
 
@@ -24,7 +24,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         pace: Pace { limits, per_month: None, source: "" },
         attempts: Attempts { concurrency, batch },
         on_ambiguous: ambiguous,
-        pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside),
+        pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside).reaching(Reach::Mobile),
         ..Platform::BASE
     }
 }

@@ -9,7 +9,7 @@ use crate::channel::{Counted, Limit};
 use crate::delivery::core::Shared;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::model::{OutletKey, UnixMs};
+use crate::model::{OutletKey, Recipient, UnixMs};
 
 use super::select::Channels;
 use super::worker::Worker;
@@ -28,6 +28,15 @@ impl OutletChannels {
     fn get(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
         self.plan.channel(name).filter(|channel| channel.outlet == self.outlet)
     }
+
+    /// Whom a step reaches whose turn decides that, now; `None` where it is known already.
+    fn turn(&self, job: &PendingMessage, channel: &ChannelPlan) -> Option<Vec<Recipient>> {
+        let target = &job.members.first()?.target;
+        let asked = target.mentions.as_ref().filter(|asked| asked.has_turns() && target.step.is_some())?;
+        let now = self.shared.clock.wall();
+        let reached = self.plan.people.reached(asked, channel.platform, &self.shared.overrides(), None, now);
+        Some(reached.recipients).filter(|recipients| !recipients.is_empty())
+    }
 }
 
 impl Channels for OutletChannels {
@@ -40,7 +49,10 @@ impl Channels for OutletChannels {
 
     fn counted(&self, job: &PendingMessage) -> Counted {
         let Some(channel) = self.get(&job.channel) else { return Counted::Outlet };
-        channel.driver.counted(job.recipients(channel))
+        match self.turn(job, channel) {
+            Some(recipients) => channel.driver.counted(&recipients),
+            None => channel.driver.counted(job.recipients(channel)),
+        }
     }
 
     fn counted_of(&self, channel: &str) -> Counted {

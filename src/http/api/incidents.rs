@@ -8,14 +8,19 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, read};
-use crate::api::{ActRequest, ActResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
-use crate::delivery::Plan;
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, pairs, read};
+use crate::api::{ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
+use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
+use crate::delivery::{Intent, Plan};
+use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
 use crate::store::{ActOn, ActResult, Actor, AlertState, Anchor, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey};
+
+/// An incident shows alerts of all channels: it is for credentials that may see all of them.
+const WHAT: &str = "what all channels share, as incidents are,";
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -44,9 +49,18 @@ pub(super) fn paths() -> Paths {
                 .gives::<IncidentResponse>()
                 .refuses(&[404]))],
         )
+        .at(
+            "/escalations/{name}/drill",
+            [Op::post("drillEscalation", "Runs an escalation with messages that are marked as a drill", drill)
+                .scope(Scope::Operate)
+                .problems()
+                .gives::<DrillResponse>()
+                .refuses(&[404, 409])],
+        )
         .at("/incidents/{id}/ack", [does("ackIncident", "Says that somebody is on it: it rings no more for what fires now", ack)])
         .at("/incidents/{id}/unack", [does("unackIncident", "Says that nobody is on it any more: it rings", unack)])
         .at("/incidents/{id}/snooze", [does("snoozeIncident", "Acks it until a time; then it rings again", snooze)])
+        .at("/incidents/{id}/escalate", [does("escalateIncident", "Hands it on: the next step of its escalation comes at once", escalate)])
         .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires anew opens it again", close)])
 }
 
@@ -75,9 +89,13 @@ async fn close(State(app): State<Arc<App>>, Path(id): Path<String>, request: Req
     act(&app, &id, Verb::Close, request).await
 }
 
+async fn escalate(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Escalate, request).await
+}
+
 async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<ActResponse> {
     let admitted = gate(app, Scope::Operate, request).await?;
-    for_all(&admitted.caller)?;
+    for_all(&admitted.caller, WHAT)?;
     let body: ActRequest = if admitted.body.is_empty() { ActRequest::default() } else { read(&admitted.body)? };
     let span = match (&body.duration, verb) {
         (Some(text), Verb::Snooze) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
@@ -102,7 +120,7 @@ pub(in crate::http) async fn act_on(
     span: Duration,
     by: Option<&str>,
 ) -> Result<ActResponse, ApiError> {
-    for_all(caller)?;
+    for_all(caller, WHAT)?;
     let credential = &caller.name;
     let by = match by {
         Some(name) => Actor { id: format!("credential:{credential} {name}"), name: name.to_owned(), via: caller.author.via.clone() },
@@ -124,7 +142,7 @@ pub(in crate::http) async fn act_on(
 }
 
 /// The name of a credential as people read it. Without credentials nobody is known; a message must not say "acked by" and stop.
-fn named(credential: &str) -> &str {
+pub(super) fn named(credential: &str) -> &str {
     if credential.is_empty() { "somebody" } else { credential }
 }
 
@@ -133,13 +151,34 @@ pub(in crate::http) fn actor_id(credential: &str) -> String {
     format!("credential:{credential} {}", named(credential))
 }
 
+async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<DrillResponse> {
+    let admitted = gate(&app, Scope::Operate, request).await?;
+    for_all(&admitted.caller, WHAT)?;
+    let by = named(&admitted.caller.name);
+    let intent = Intent { by: admitted.caller.author.clone(), act: "drill", on: format!("escalation {name}"), reason: String::new() };
+    audited(&app, intent, begin_drill(&app, &name, by), |begun| format!("#{}", begun.incident)).await.map(Json)
+}
+
+async fn begin_drill(app: &App, name: &str, by: &str) -> Result<DrillResponse, ApiError> {
+    tracing::warn!(escalation = name, by, "a drill begins");
+    match app.engine.drill(name, by).await {
+        Ok(incident) => Ok(DrillResponse { incident }),
+        Err(DrillError::Unknown) => {
+            let plan = app.engine.plan();
+            Err(nearest_of("escalation", name, plan.people.escalations.keys().map(|known| &**known)))
+        }
+        Err(error @ DrillError::Unused) => Err(ApiError::new(StatusCode::CONFLICT, error.to_string())),
+        Err(DrillError::Store(error)) => Err(error.into()),
+    }
+}
+
 fn number(id: &str) -> Result<IncidentId, ApiError> {
     id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| ApiError::bad("an incident has a number, as 1842"))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Incidents> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    for_all(&caller)?;
+    for_all(&caller, WHAT)?;
     let mut filter = IncidentFilter { limit: PAGE, ..IncidentFilter::default() };
     for (name, value) in pairs(text.as_deref()) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
@@ -168,15 +207,10 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<IncidentResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    for_all(&caller)?;
+    for_all(&caller, WHAT)?;
     let number = number(&id)?;
     let found = app.engine.query().get_incident(number).await?.ok_or_else(|| gone("incident", &number.0.to_string()))?;
     Ok(Json(response(found, &app.engine.plan())))
-}
-
-/// An incident shows alerts of all channels: it is for credentials that may see all of them.
-fn for_all(caller: &Caller) -> Result<(), ApiError> {
-    if caller.is_limited() { Err(not_for(caller, "what all channels share, as incidents are,")) } else { Ok(()) }
 }
 
 fn summary(incident: &Incident) -> IncidentSummary {

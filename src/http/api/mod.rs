@@ -6,6 +6,7 @@ mod events;
 pub(super) mod incidents;
 pub(super) mod mutes;
 pub(super) mod next;
+mod oncall;
 
 use axum::Json;
 use axum::extract::Request;
@@ -22,7 +23,7 @@ use crate::config::nearest;
 use crate::delivery::Plan;
 use crate::model::Event;
 
-pub use channels::{preview, preview_by, preview_target, text_page};
+pub use channels::{preview, preview_target, text_page};
 
 /// Entries on a page unless asked otherwise, and at most.
 const PAGE: usize = 50;
@@ -103,6 +104,7 @@ pub(super) fn paths() -> Paths {
         .below("", incidents::paths())
         .below("", channels::paths())
         .below("", mutes::paths())
+        .below("", oncall::paths())
 }
 
 /// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.
@@ -118,6 +120,22 @@ fn not_for(caller: &Caller, what: &str) -> ApiError {
     }
     let detail = format!("{what} is not for the credential `{}`, which is limited to {channels} (see its `channels` in server.auth)", caller.name);
     ApiError::new(StatusCode::FORBIDDEN, detail)
+}
+
+/// Refuses what is shared by all channels to credentials that may see some only.
+fn for_all(caller: &Caller, what: &str) -> Result<(), ApiError> {
+    if caller.is_limited() { Err(not_for(caller, what)) } else { Ok(()) }
+}
+
+/// Nothing of this kind has this name; which has a similar one, or which there are.
+fn nearest_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> ApiError {
+    let name: String = name.chars().take(60).collect();
+    let known: Vec<&str> = known.collect();
+    let help = match nearest(&name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are: {}", known.iter().take(20).copied().collect::<Vec<_>>().join(", ")),
+    };
+    ApiError::missing(format!("there is no {what} `{name}`; {help}"))
 }
 
 /// No delivery or event has this identity.

@@ -35,6 +35,7 @@ enum Good {
     Text,
     Html,
     File,
+    Calendar,
     OpenMetrics,
     Json(MakeSchema),
     Anything,
@@ -137,6 +138,12 @@ impl Op {
         self
     }
 
+    /// Answers a calendar.
+    pub(crate) fn gives_calendar(mut self) -> Self {
+        self.good = Good::Calendar;
+        self
+    }
+
     /// Answers metrics.
     pub(crate) fn gives_metrics(mut self) -> Self {
         self.good = Good::OpenMetrics;
@@ -181,6 +188,7 @@ impl Op {
             Good::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
             Good::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
             Good::File => json!({ "*/*": { "schema": { "type": "string" } } }),
+            Good::Calendar => json!({ "text/calendar": { "schema": { "type": "string" } } }),
             Good::OpenMetrics => {
                 json!({ "text/plain": { "schema": { "type": "string" } }, "application/openmetrics-text": { "schema": { "type": "string" } } })
             }

@@ -37,6 +37,8 @@ struct Acting {
     /// What of which incidents the message shows.
     on: Vec<ActOn>,
     incidents: Vec<Incident>,
+    /// Whether the next step of an escalation can come at once.
+    escalates: bool,
     /// Whom the link was sent to, where that is one person.
     person: Option<Recipient>,
     /// Whether its reader may do anything, and who that is, where the configuration knows.
@@ -56,7 +58,8 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Resul
     recipients.dedup();
     let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
     let may = app.engine.may_act_by_link(&message.channel, person.as_ref());
-    Ok(Acting { message, language, on, incidents, person, may })
+    let escalates = app.engine.can_escalate(&incidents).await?;
+    Ok(Acting { message, language, on, incidents, escalates, person, may })
 }
 
 /// Shows a message to anybody who has its act link.
@@ -103,7 +106,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         }
         None => Actor { id: format!("link:{} {name}", acting.message.channel), name: name.clone(), via: "link".into() },
     };
-    let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack or snooze")) };
+    let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack, snooze or escalate")) };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
     let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, from: String::new() }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
@@ -174,6 +177,9 @@ fn form(acting: &Acting, name: &str) -> Value {
         "hidden": [hidden("version", version.to_string()), hidden("nonce", Uuid::new_v4().simple().to_string())],
         "buttons": [first, button(Verb::Snooze, "act_snooze")], "name": name,
     });
+    if let (true, Some(buttons)) = (acting.escalates, form["buttons"].as_array_mut()) {
+        buttons.push(button(Verb::Escalate, "act_escalate"));
+    }
     match &acting.person {
         Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),
         None => form["asks"] = word(language, "act_name").into(),
@@ -208,7 +214,7 @@ impl Form {
         for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
             match key {
-                "verb" => form.verb = Verb::parse(&value).filter(|verb| matches!(verb, Verb::Ack | Verb::Unack | Verb::Snooze)),
+                "verb" => form.verb = Verb::parse(&value).filter(|verb| matches!(verb, Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate)),
                 "version" => form.version = value.parse().unwrap_or(0),
                 "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
                 "name" => form.name = cleaned(&value),

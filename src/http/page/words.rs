@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 56] = [
+const WORDS: [(&str, &str, &str); 57] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
     ("takes_none", "The store does not work", "存储不可用"),
@@ -48,6 +48,7 @@ const WORDS: [(&str, &str, &str); 56] = [
     ("unknown", "outcome unknown", "结果未知"),
     ("act_ack", "Ack", "认领"),
     ("act_unack", "Unack", "取消认领"),
+    ("act_escalate", "Call the next one", "通知下一位"),
     ("act_snooze", "Snooze 2h", "推迟 2 小时"),
     ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),

@@ -18,6 +18,7 @@ pub mod lanes;
 pub mod messages;
 pub mod model;
 pub mod mutes;
+pub mod oncall;
 pub mod outcomes;
 pub mod owners;
 pub mod purging;
@@ -113,6 +114,9 @@ macro_rules! store_contract {
             }
             audits {
                 an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, logins_end_by_time_and_by_hand,
+            }
+            oncall {
+                overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,

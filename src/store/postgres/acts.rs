@@ -17,7 +17,7 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, UnixMs};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, events_of, read_outcome, ring, shares, spreads, step_again, steps_again, stopped_steps, to_ring,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
     write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
@@ -49,8 +49,9 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     for on in act.on.iter().filter(|on| on.shown.is_some() && known.contains_key(&on.incident)) {
         shown.insert(on.incident, anchors::all(tx, on.incident).await?);
     }
-    let Acting { results, changed, .. } = Acting::new(act).run(&known, &shown);
+    let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (rings, ended_steps) = write(tx, &changed, act.now).await?;
+    name_steps(&mut results, &ended_steps);
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
     Ok(Acted { repeated: false, results, rings, ended_steps })
@@ -96,10 +97,10 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
     Ok(write(tx, &changed, now).await?.0)
 }
 
-async fn stop_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
+async fn change_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
     let mut found = Vec::new();
     for (incident, answered) in changed {
-        found.extend(stopped_steps(incident, answered, &guard::of(tx, incident.id).await?, now));
+        found.extend(acted_steps(incident, answered, &guard::of(tx, incident.id).await?, now));
     }
     steps::change(tx, &found, now).await
 }
@@ -123,7 +124,7 @@ async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result
     anchors::mark_dirty(tx, &ids).await?;
     let rows: Vec<_> = changed.iter().flat_map(|(incident, answered)| answered.rows.iter().map(|row| (incident.id, row))).collect();
     timeline::add(tx, &rows).await?;
-    let ended = stop_steps(tx, changed, now).await?;
+    let ended = change_steps(tx, changed, now).await?;
     let new = copies(tx, changed, now).await?;
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
     lock_lanes(tx, &Vec::new(), &Vec::new(), &arrivals).await?;

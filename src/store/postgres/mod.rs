@@ -25,6 +25,7 @@ mod migrate;
 mod mute;
 mod nodes;
 mod notify;
+mod oncall;
 mod outcome;
 mod outcome_parts;
 mod purge;

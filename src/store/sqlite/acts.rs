@@ -15,7 +15,7 @@ use super::steps;
 use super::timeline;
 use crate::model::{DeliveryId, UnixMs};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, events_of, read_outcome, ring, shares, spreads, step_again, steps_again, stopped_steps, to_ring,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
     write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
@@ -47,12 +47,13 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
     let named: Vec<i64> = act.on.iter().map(|on| on.incident.0).collect();
     let sharing = shares(&known.values().collect::<Vec<_>>(), &named);
     known.retain(|id, _| named.contains(&id.0) || sharing.contains(&id.0));
-    let Acting { results, changed, .. } = Acting::new(act).run(&known, &shown);
+    let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (mut rings, mut ended_steps) = (Vec::new(), Vec::new());
     for (incident, answered) in &changed {
-        ended_steps.extend(stop_steps(db, incident, answered, act.now)?);
+        ended_steps.extend(change_steps(db, incident, answered, act.now)?);
         rings.extend(write(db, incident, answered, act.now)?);
     }
+    name_steps(&mut results, &ended_steps);
     insert!(db, "press", {
         platform: act.press.platform,
         event_id: act.press.event_id,
@@ -75,7 +76,7 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
     for mut incident in due {
         match incident.wake(now) {
             Some(answered) => {
-                stop_steps(db, &incident, &answered, now)?;
+                change_steps(db, &incident, &answered, now)?;
                 rings.extend(write(db, &incident, &answered, now)?);
             }
             // It is over: nothing is due any more.
@@ -118,8 +119,8 @@ fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs)
     Ok(accepted)
 }
 
-fn stop_steps(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
-    steps::change(db, stopped_steps(incident, answered, &guard::of(db, incident.id)?, now), now)
+fn change_steps(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
+    steps::change(db, acted_steps(incident, answered, &guard::of(db, incident.id)?, now), now)
 }
 
 /// Removes presses from before a time.

@@ -216,6 +216,13 @@ pub(super) static TABLES: &[Table] = &[
     Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], key: 1, when: When::Shared },
     Table { name: "mute", columns: &[("matchers", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
     Table {
+        name: "oncall_override",
+        columns: &[("id", Number), ("rota", Text), ("person", Text), ("from_at", Number), ("until", Number), ("reason", Text), ("by", Text)],
+        key: 1,
+        when: When::Shared,
+    },
+    Table { name: "rota", columns: &[("name", Text), ("person", Text), ("from_at", Number), ("noticed", Number)], key: 1, when: When::Shared },
+    Table {
         name: "outlet",
         columns: &[
             ("key", Text),

@@ -288,6 +288,8 @@ impl Incident {
                 (ActResult::Closed, answered(TimelineKind::Closed, by("closed".into()), None))
             }
             Verb::Silence => return (ActResult::NotAcked, None),
+            Verb::Escalate if self.state != IncidentState::Firing => return (ActResult::NoStep, None),
+            Verb::Escalate => (ActResult::HandedOn { steps: Vec::new() }, answered(TimelineKind::Escalated, by("handed on".into()), None)),
         };
         self.version += 1;
         self.answer_state();

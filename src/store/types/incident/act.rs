@@ -82,6 +82,13 @@ pub enum ActResult {
     NotAcked,
     /// It is closed.
     Closed,
+    /// The next step of its escalations comes at once.
+    HandedOn {
+        /// Which, in words.
+        steps: Vec<String>,
+    },
+    /// No step of an escalation waits for its time.
+    NoStep,
     /// It is over, or what the message showed is.
     Over {
         /// Since when; `None` while others of its alerts go on.
@@ -100,6 +107,6 @@ pub struct Acted {
     pub results: Vec<(IncidentId, ActResult)>,
     /// Deliveries by which channels ring, and steps of escalations that begin again, as accepted.
     pub rings: Vec<AcceptedDelivery>,
-    /// Steps of escalations that ended with it.
+    /// Steps of escalations that ended with it, or that come at once.
     pub ended_steps: Vec<ChangedStep>,
 }

@@ -151,6 +151,18 @@ pub enum StepChange {
     Dropped(String),
     /// It is due at once, because the step before it was not confirmed; the text says why.
     DueAtOnce(&'static str),
+    /// It is due at once, because somebody handed the incident on; the text says who.
+    HandedOn(String),
+}
+
+/// The next step of each escalation of an incident, to be due at once; `why` says who wants it.
+pub(in crate::store) fn next_steps(rows: &[StepRow], why: &str, now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
+    let begun = |row: &StepRow| rows.iter().filter(|other| other.step.escalation == row.step.escalation).map(|other| other.step.began_at).max();
+    // What a mute defers waits for its end.
+    let waits = |row: &&StepRow| !row.state.is_final() && !row.in_flight && row.due_at > now && row.due_at == row.born_at + 1;
+    let waiting: Vec<&StepRow> = rows.iter().filter(|row| waits(row) && begun(row) == Some(row.step.began_at)).collect();
+    let is_next = |row: &&&StepRow| !waiting.iter().any(|other| other.step.escalation == row.step.escalation && other.step.number < row.step.number);
+    waiting.iter().filter(is_next).map(|row| (row.id, StepChange::HandedOn(why.to_owned()))).collect()
 }
 
 /// What becomes of steps that wait: those of an incident that is over or acked end, those of an escalation that began again end, and one whose predecessor
@@ -197,6 +209,7 @@ impl StepChange {
         match self {
             StepChange::Dropped(why) => (Some(State::Skipped), why.clone()),
             StepChange::DueAtOnce(why) => (None, format!("at once, because of the step before: {why}")),
+            StepChange::HandedOn(why) => (None, format!("at once: {why}")),
         }
     }
 }
@@ -217,8 +230,10 @@ pub struct ChangedStep {
 impl ChangedStep {
     /// What the timeline of its incident says. The end of an incident says enough of the steps that end with it.
     pub(in crate::store) fn timeline_row(&self, now: UnixMs) -> Option<TimelineRow> {
-        let StepChange::DueAtOnce(why) = self.change else { return None };
-        let text = format!("{} at once, because of the step before: {why}", self.step);
+        if matches!(self.change, StepChange::Dropped(_)) {
+            return None;
+        }
+        let text = format!("{} {}", self.step, self.change.applied().1);
         Some(TimelineRow { at: now, kind: TimelineKind::Escalated, channel: self.delivery.channel.clone(), text })
     }
 }
@@ -271,124 +286,4 @@ impl Begun {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T0: UnixMs = UnixMs(1_764_000_000_000);
-    const INCIDENT: IncidentId = IncidentId(7);
-
-    fn step(number: u32) -> EscalationStep {
-        EscalationStep { escalation: "db".into(), number, began_at: T0, after: i64::from(number) * 60_000 }
-    }
-
-    /// A step of an escalation that is due `number` minutes after its beginning.
-    fn row(number: u32, state: State) -> StepRow {
-        let due_at = T0 + i64::from(number) * 60_000;
-        StepRow {
-            id: DeliveryId::new(),
-            incident: INCIDENT,
-            step: step(number),
-            channel: format!("c{number}"),
-            state,
-            born_at: due_at - std::time::Duration::from_millis(1),
-            due_at,
-            tries: 0,
-            in_flight: false,
-            undelivered: false,
-        }
-    }
-
-    fn minutes(n: i64) -> UnixMs {
-        T0 + n * 60_000 + 1
-    }
-
-    #[test]
-    fn of_late_steps_only_the_latest_is_sent() {
-        use State::{Deferred, Sent, Waiting};
-        let rows = [row(1, Deferred), row(2, Deferred), row(3, Deferred)];
-        for (now, late) in [(1, None), (2, Some(2)), (3, Some(3)), (99, Some(3))] {
-            assert_eq!(later_step(&rows, &step(1), minutes(now)), late, "after {now} minutes");
-        }
-        assert_eq!(later_step(&rows, &step(3), minutes(99)), None, "nothing is later than the last one");
-        // One that is tried again later was due, and so was one that ended.
-        let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
-        assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), minutes(3)), Some(2));
-        let sent = StepRow { tries: 1, ..row(2, Sent) };
-        assert_eq!(later_step(&[row(1, Waiting), sent], &step(1), minutes(1)), Some(2));
-        assert_eq!(later_step(&[row(1, Waiting), row(2, State::Dropped)], &step(1), minutes(1)), None, "dropped by hand before its time");
-        let other = |change: fn(&mut EscalationStep)| {
-            let mut other = row(2, Sent);
-            change(&mut other.step);
-            later_step(&[row(1, Waiting), other], &step(1), minutes(9))
-        };
-        assert_eq!(other(|step| step.escalation = "web".into()), None, "another escalation is none of its business");
-        assert_eq!(other(|step| step.began_at = minutes(-9)), None, "nor is what was before");
-    }
-
-    #[test]
-    fn a_step_that_was_not_confirmed_makes_the_next_one_due() {
-        use State::{Dead, Deferred, Dropped, Sent, Skipped, Unknown, Waiting};
-        let open = HashMap::from([(INCIDENT, None)]);
-        let changes = |rows: &[StepRow], now: i64| {
-            let changed = step_changes(rows, &open, &["c1".into()], minutes(now));
-            let number = |id: DeliveryId| rows.iter().find(|row| row.id == id).map_or(0, |row| row.step.number);
-            changed.into_iter().map(|(id, change)| (number(id), matches!(change, StepChange::DueAtOnce(_)))).collect::<Vec<_>>()
-        };
-        let undelivered = StepRow { undelivered: true, ..row(1, Sent) };
-        let due = vec![(2, true)];
-        for (what, first, wanted) in [
-            ("dead", row(1, Dead), due.clone()),
-            ("unknown", row(1, Unknown), due.clone()),
-            ("undelivered", undelivered, due.clone()),
-            ("on a suspended channel", row(1, Waiting), due.clone()),
-            ("on a suspended channel, deferred until now", row(1, Deferred), due),
-            ("sent", row(1, Sent), vec![]),
-            ("skipped", row(1, Skipped), vec![]),
-            ("dropped by hand", row(1, Dropped), vec![]),
-        ] {
-            assert_eq!(changes(&[first, row(2, Deferred), row(3, Deferred)], 1), wanted, "{what}");
-        }
-        assert_eq!(changes(&[row(1, Deferred), row(2, Deferred)], 0), [], "it is not due, whatever its channel does");
-        assert_eq!(changes(&[row(1, Dead), row(2, Deferred)], 2), [], "it is due anyway");
-        assert_eq!(changes(&[row(1, Dead), row(2, Dead), row(3, Deferred)], 1), [(3, true)]);
-        assert_eq!(changes(&[row(1, Dead), row(2, Sent), row(3, Deferred)], 1), [], "the chain went on already");
-        let in_flight = StepRow { in_flight: true, ..row(2, Waiting) };
-        assert_eq!(changes(&[row(1, Dead), in_flight], 1), []);
-        let muted = StepRow { due_at: minutes(60), ..row(2, Deferred) };
-        assert_eq!(changes(&[row(1, Dead), muted], 1), [], "a mute holds it");
-        // Of a step through several channels one is enough.
-        assert_eq!(changes(&[row(1, Sent), row(1, Dead), row(2, Deferred), row(2, Deferred)], 1), [(2, true), (2, true)]);
-    }
-
-    #[test]
-    fn what_is_over_and_what_began_again_ends() {
-        use State::{Dead, Deferred, Sent, Waiting};
-        let rows = [row(1, Sent), row(2, Deferred), StepRow { in_flight: true, ..row(3, Waiting) }];
-        let why = || Some("over: the incident is resolved".to_owned());
-        let dropped = |why: Option<String>| StepChange::Dropped(why.unwrap_or_default());
-        let over = step_changes(&rows, &HashMap::from([(INCIDENT, why())]), &[], minutes(1));
-        assert_eq!(over, [(rows[1].id, dropped(why()))], "what is under way says so itself");
-        let mut again = row(1, Deferred);
-        again.step.began_at = minutes(5);
-        let rows = [row(1, Dead), row(2, Deferred), again];
-        let changed = step_changes(&rows, &HashMap::from([(INCIDENT, None)]), &[], minutes(1));
-        assert_eq!(changed, [(rows[1].id, dropped(Some("the escalation began again".into())))]);
-    }
-
-    #[test]
-    fn an_escalation_begins_once_until_it_is_over() {
-        let steps = [step(1), step(2)];
-        let at = |began_at: UnixMs| steps.clone().map(|step| EscalationStep { began_at, ..step });
-        let begin = |begun: &mut Begun, steps: &[EscalationStep]| begun.begin(steps.iter().map(|step| (INCIDENT, step)));
-        let mut begun = Begun::default();
-        assert_eq!(begin(&mut begun, &at(T0)), [true, true]);
-        assert_eq!(begin(&mut begun, &at(minutes(1))), [false, false], "a later event of the same incident");
-        let other = EscalationStep { escalation: "web".into(), ..step(1) };
-        assert_eq!(begin(&mut begun, std::slice::from_ref(&other)), [true], "another escalation");
-        assert_eq!(begun.begin([(IncidentId(8), &steps[0])].into_iter()), [true], "another incident");
-        begun.called_again(INCIDENT, minutes(2));
-        begun.called_again(INCIDENT, minutes(1));
-        assert_eq!(begin(&mut begun, &at(minutes(2))), [true, true], "it was reopened, or its ack ended");
-        assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
-    }
-}
+mod tests;

@@ -1,0 +1,81 @@
+//! `watchfire drill`: does somebody answer?
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::print::time;
+use super::remote::Remote;
+use super::{Common, ExitStatus, block_on};
+use crate::api::{ActRequest, ActResponse, DrillResponse, IncidentResponse};
+use crate::model::{UnixMs, format_duration};
+
+/// How often the incident is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Try out what is for emergencies.
+#[derive(Debug, Subcommand)]
+pub enum DrillCommand {
+    /// Run an escalation with messages that are marked as a drill, and report who acks after how long. Its steps come at their real times.
+    Escalation {
+        /// Its name.
+        name: String,
+        /// How long an ack is waited for after the last step.
+        #[arg(long, value_name = "DURATION", default_value = "5m")]
+        wait: String,
+    },
+}
+
+/// Runs a drill. Fails when nobody acks.
+pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
+    let DrillCommand::Escalation { name, wait } = command;
+    let wait = crate::model::parse_duration(wait)?;
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let result = escalation(&remote, name, wait).await;
+        remote.close().await;
+        result
+    })?
+}
+
+async fn escalation(remote: &Remote, name: &str, wait: Duration) -> Result<ExitStatus> {
+    if matches!(remote, Remote::Local { .. }) {
+        bail!("a drill needs the running server: nothing sends its steps otherwise");
+    }
+    let path = format!("/api/v1/escalations/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    let DrillResponse { incident } = remote.post(&path, &serde_json::Value::Null).await?;
+    anstream::println!("the drill is #{incident}; ack it by any message of it");
+    let path = format!("/api/v1/incidents/{}", incident.0);
+    let mut printed = HashSet::new();
+    let mut idle = Duration::ZERO;
+    let status = loop {
+        let found: IncidentResponse = remote.get(&path).await?;
+        for step in found.timeline.iter().filter(|step| step.kind != "edited") {
+            let line = format!("{}  {} {}: {}", time(step.at), step.kind, step.channel, step.text);
+            if printed.insert(line.clone()) {
+                anstream::println!("{line}");
+            }
+        }
+        if let Some(ack) = found.incident.acks.first() {
+            let after = Duration::from_secs(ack.at.since(found.incident.opened_at).as_secs());
+            anstream::println!("acked by {} ({}) after {}", ack.by, ack.via, format_duration(after));
+            break ExitStatus::Success;
+        }
+        if found.incident.ended_at.is_some() {
+            anstream::println!("it was ended without an ack");
+            return Ok(ExitStatus::Failure);
+        }
+        let waits = found.deliveries.iter().any(|delivery| delivery.done_at.unwrap_or(UnixMs::EPOCH) == UnixMs::EPOCH);
+        idle = if waits { Duration::ZERO } else { idle + LOOK };
+        if idle >= wait {
+            anstream::println!("nobody acked it: all steps are over since {}", format_duration(wait));
+            break ExitStatus::Failure;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), duration: None }).await?;
+    Ok(status)
+}

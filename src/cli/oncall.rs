@@ -1,0 +1,122 @@
+//! `watchfire oncall`: who is on call, and who is in place of whom.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::print::time;
+use super::remote::Remote;
+use super::{Common, ExitStatus, block_on};
+use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
+use crate::model::UnixMs;
+
+const PATH: &str = "/api/v1/oncall";
+
+/// Options of `oncall`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct OnCallArgs {
+    #[command(subcommand)]
+    command: Option<OnCallCommand>,
+    /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in `time_zone`. Default: now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who is on call in place of whom.
+#[derive(Debug, Subcommand)]
+enum OnCallCommand {
+    /// Put somebody on call in place of those whose turn it is.
+    Override {
+        /// The rota.
+        rota: String,
+        /// Who is on call.
+        person: String,
+        /// From when, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in the rota's zone. Default: now.
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Until when.
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// List the overrides.
+    Overrides {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an override.
+    Rm {
+        /// Its number.
+        number: i64,
+    },
+}
+
+/// Runs `oncall`.
+pub fn run(common: &Common, args: &OnCallArgs) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let result = answer(&remote, args).await;
+        remote.close().await;
+        anstream::println!("{}", result?);
+        Ok(ExitStatus::Success)
+    })?
+}
+
+async fn answer(remote: &Remote, args: &OnCallArgs) -> Result<String> {
+    match &args.command {
+        None => {
+            let at = args.at.as_ref().map_or_else(String::new, |at| format!("?at={}", utf8_percent_encode(at, NON_ALPHANUMERIC)));
+            let found: OnCall = remote.get(&format!("{PATH}{at}")).await?;
+            Ok(if args.json { serde_json::to_string(&found)? } else { table(&found) })
+        }
+        Some(OnCallCommand::Override { rota, person, from, until, reason }) => {
+            let request =
+                OverrideRequest { rota: rota.clone(), person: person.clone(), from: from.clone(), until: until.clone(), reason: reason.clone() };
+            let made: OverrideResponse = remote.post(&format!("{PATH}/overrides"), &request).await?;
+            Ok(made.text)
+        }
+        Some(OnCallCommand::Overrides { json }) => {
+            let found: Overrides = remote.get(&format!("{PATH}/overrides")).await?;
+            Ok(if *json { serde_json::to_string(&found)? } else { overrides(&found) })
+        }
+        Some(OnCallCommand::Rm { number }) => {
+            let ended: OverrideResponse = remote.delete(&format!("{PATH}/overrides/{number}")).await?;
+            Ok(ended.text)
+        }
+    }
+}
+
+fn table(found: &OnCall) -> String {
+    if found.rotas.is_empty() {
+        return "there are no rotas; `rotas:` in routes.yaml makes them".into();
+    }
+    let row = |rota: &crate::api::RotaState| {
+        let local = |at: UnixMs| {
+            let zone = TimeZone::get(&rota.zone).unwrap_or(TimeZone::UTC);
+            format!("{} {}", zone.to_datetime(at.timestamp()).strftime("%Y-%m-%d %H:%M"), rota.zone)
+        };
+        let by = |shift: &RotaShift| shift.by_override.map_or_else(String::new, |number| format!(" (override {number})"));
+        let now = rota.now.as_ref().map_or_else(|| "nobody".to_owned(), |now| format!("{}{} until {}", now.person, by(now), local(now.until)));
+        let then = rota.then.as_ref().map_or_else(String::new, |then| format!(", then {}{} until {}", then.person, by(then), local(then.until)));
+        format!("{:<16}  {now}{then}", rota.rota)
+    };
+    found.rotas.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn overrides(found: &Overrides) -> String {
+    if found.overrides.is_empty() {
+        return "there are no overrides".into();
+    }
+    let row = |one: &crate::store::Override| {
+        format!("{:<5} {:<16} {:<16} from {} until {}  by {}  {}", one.id, one.rota, one.person, time(one.from), time(one.until), one.by, one.reason)
+    };
+    found.overrides.iter().map(row).collect::<Vec<_>>().join("\n")
+}

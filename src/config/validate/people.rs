@@ -1,0 +1,133 @@
+//! `people:`: how channels reach them, and by which ids platforms know them.
+
+use std::collections::BTreeMap;
+
+use super::Validator;
+use super::matchers::interval;
+use crate::channel::kit::phone::{Use, e164, refusal};
+use crate::channel::{Platform, plain_address};
+use crate::config::codes;
+use crate::config::file::{PersonBlock, QuietBlock};
+use crate::config::source::Anchor;
+use crate::config::suggest::{hint, listed};
+use crate::delivery::{People, Person, PersonName, Quiet};
+use crate::model::yaml::Path;
+use crate::model::{Finding, Severity};
+use crate::route::Intervals;
+
+/// Validates `people:`.
+pub fn people(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> People {
+    let file = validator.file;
+    let mut taken: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    let mut people = Vec::new();
+    for (name, block) in &file.people {
+        let path = Path::of("people").key(name);
+        validator.name(name, &path, Anchor::Key, "person");
+        let person = person(validator, name, block, intervals, &path);
+        let ids = person.ids.iter().map(|(key, id)| (*key, id.clone()));
+        let known = [("email", &person.email), ("mobile", &person.mobile)].into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
+        for (key, id) in known.chain(ids) {
+            if let Some(other) = taken.insert((key, id.to_lowercase()), name) {
+                let label = "nobody could say who of the two pressed a button; correct one of them";
+                let message = format!("`{other}` and `{name}` have the same `{key}`");
+                validator.report.error(codes::BAD_PERSON, &path.key(key), Anchor::Value, message, label);
+            }
+        }
+        people.push(person);
+    }
+    people.into_iter().collect()
+}
+
+fn person(validator: &mut Validator<'_, '_>, name: &str, block: &PersonBlock, intervals: &Intervals, path: &Path) -> Person {
+    let mut wrong = |key: &str, message: String, label: &str| {
+        validator.report.error(codes::BAD_PERSON, &path.key(key), Anchor::Value, message, label);
+    };
+    let email = block.email.as_deref().and_then(|email| match plain_address(email) {
+        Ok(email) => Some(email),
+        Err((what, help)) => {
+            wrong("email", format!("`email` of `{name}`: {what}"), help);
+            None
+        }
+    });
+    let mobile = block.mobile.as_deref().and_then(|mobile| match refusal(mobile, Use::Mobile) {
+        None => e164(mobile),
+        Some((what, help)) => {
+            wrong("mobile", format!("`mobile` of `{name}`: {what}"), help);
+            None
+        }
+    });
+    let mut ids = BTreeMap::new();
+    for (key, id) in block.ids() {
+        let Some(id) = id.as_deref().map(str::trim) else { continue };
+        match doubt(key, id) {
+            None => _ = ids.insert(key, id.to_owned()),
+            Some(label) => wrong(key, format!("`{key}` of `{name}` is not an id of that platform"), label),
+        }
+    }
+    let quiet = block.quiet.as_ref().map(|quiet| quiet_hours(validator, quiet, intervals, &path.key("quiet")));
+    Person { name: PersonName::from(name), email, mobile, ids, quiet }
+}
+
+fn quiet_hours(validator: &mut Validator<'_, '_>, block: &QuietBlock, intervals: &Intervals, path: &Path) -> Quiet {
+    let at = path.key("time_intervals");
+    for (ix, name) in block.time_intervals.iter().enumerate() {
+        interval(validator, name, &at.item(ix));
+    }
+    if block.time_intervals.is_empty() {
+        let label = "name time intervals, or remove `quiet`";
+        validator.report.error(codes::BAD_PERSON, &at, Anchor::Value, "quiet hours without a time interval", label);
+    }
+    let intervals = block.time_intervals.iter().filter_map(|name| intervals.get(name).cloned()).collect();
+    Quiet { intervals, unless: block.unless.unwrap_or(Severity::Critical) }
+}
+
+/// What an id of a platform looks like, when this one does not.
+fn doubt(key: &str, id: &str) -> Option<&'static str> {
+    let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = !id.is_empty() && id.len() <= 128 && !id.chars().any(|c| c.is_control() || matches!(c, '<' | '>' | '@'));
+    let (fine, label) = match key {
+        "slack" => {
+            (plain && id.starts_with(['U', 'W']), "write the member id, `U…` or `W…`: it is in the person's profile in Slack, under Copy member ID")
+        }
+        "telegram" => (digits, "write the user's number; @userinfobot says it"),
+        "discord" => (digits, "write the user's number: Copy User ID, with developer mode on"),
+        "feishu" => (plain && id.starts_with("ou_"), "write the `open_id`, `ou_…`, as the application sees it"),
+        _ => (plain, "write the user's id on the platform"),
+    };
+    (!fine).then_some(label)
+}
+
+/// The people of these names; reports those that there are not, and those that are named `twice`.
+pub(super) fn named<'p>(
+    validator: &mut Validator<'_, '_>,
+    twice: &'static str,
+    names: &[String],
+    single: bool,
+    people: &'p People,
+    at: &Path,
+) -> Vec<&'p Person> {
+    let mut found: Vec<&Person> = Vec::new();
+    for (ix, name) in names.iter().enumerate() {
+        let at = if single { at.clone() } else { at.item(ix) };
+        match people.get(name) {
+            Some(person) if !found.iter().any(|known| known.name == person.name) => found.push(person),
+            Some(_) => {
+                let message = format!("`{name}` is in this list twice");
+                validator.report.error(twice, &at, Anchor::Value, message, "everybody is in it once; remove the second one");
+            }
+            None => {
+                let finding = Finding::error(codes::UNKNOWN_PERSON, "the list names a person that does not exist")
+                    .label(format!("nobody is called `{name}`{}", hint(name, people.names())))
+                    .note(format!("people defined here: {}", listed(people.names())));
+                validator.report.add(finding, &at, Anchor::Value);
+            }
+        }
+    }
+    found
+}
+
+/// What a person needs so that a platform reaches them; `key` is the key that is missing.
+pub(super) fn missing(person: &Person, platform: &Platform, key: &str) -> String {
+    let also = if platform.pings.pings_mobiles() { " or a `mobile`" } else { "" };
+    format!("`{}` needs `{key}`{also} under `people:`", person.name)
+}

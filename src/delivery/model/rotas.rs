@@ -1,0 +1,230 @@
+//! Who is on call when a step is due, in injected time.
+
+use std::time::Duration;
+
+use crate::delivery::PersonName;
+use crate::delivery::rota::ShiftKind;
+use crate::model::{Status, UnixMs, Verb};
+use crate::store::{DeliveryFilter, Override, QueryStore as _, State};
+
+use super::plan::BEGIN;
+use super::scene::{Process, Scene, owned};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const NIGHT: (&str, &str, Status) = ("Disk", "night", Status::Firing);
+
+fn over(process: &Process, person: &str, minutes: u32) -> Override {
+    let now = process.now();
+    Override { id: 0, rota: "night".into(), person: person.into(), from: now, until: now + MINUTE * minutes, reason: String::new(), by: "ann".into() }
+}
+
+#[test]
+fn a_step_reaches_who_is_on_call_when_it_is_due() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[NIGHT]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        assert!(process.ends(id).await.iter().all(|(state, _)| *state == State::Sent), "{:?}", process.ends(id).await);
+    });
+    // The handoff is five minutes after the alert.
+    assert_eq!(scene.steps(), owned(&[(2, "voice", "bob"), (6, "voice", "ann"), (10, "mail", "bob")]));
+}
+
+#[test]
+fn an_override_counts_that_was_made_after_the_escalation_began() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[NIGHT]).await;
+        tokio::time::sleep(3 * MINUTE).await;
+        let made = process.engine.add_override(over(process, "carol", 60)).await.expect("it is stored");
+        tokio::time::sleep(4 * MINUTE).await;
+        assert!(process.engine.end_override(made.id).await.expect("it is stored"));
+        assert!(process.engine.overrides()[0].until <= process.now());
+        tokio::time::sleep(60 * MINUTE).await;
+    });
+    assert_eq!(scene.steps(), owned(&[(2, "voice", "bob"), (6, "voice", "carol"), (10, "mail", "bob")]));
+}
+
+#[test]
+fn an_override_outlives_the_process_and_nobody_counts_who_is_not_known() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[NIGHT]).await;
+        for (person, minutes) in [("carol", 8), ("dora", 60)] {
+            process.engine.add_override(over(process, person, minutes)).await.expect("it is stored");
+        }
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.live(async |_| tokio::time::sleep(60 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(2, "voice", "carol"), (6, "voice", "carol"), (10, "mail", "bob")]));
+}
+
+#[test]
+fn when_nobody_is_on_call_the_next_step_comes_at_once() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "nobody", Status::Firing)]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends[0], (State::Dead, "nobody is on call in the rota `later`".into()));
+        assert_eq!(ends[1].0, State::Sent);
+        let told = process.escalated(id).await;
+        assert!(told.iter().any(|text| text == "step 2 of the escalation `nobody` at once, because of the step before: it is dead"), "{told:?}");
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "mail", "bob")]), "not at fifty");
+}
+
+#[test]
+fn who_takes_over_is_notified_once() {
+    let mut scene = Scene::new();
+    scene.rota.tell = Some("mail".into());
+    scene.live(async |_| tokio::time::sleep(4 * MINUTE).await);
+    scene.live(async |process| {
+        process.report("g", &[("Page", "x", Status::Firing)]).await;
+        tokio::time::sleep(4 * MINUTE).await;
+    });
+    scene.live(async |_| tokio::time::sleep(MINUTE).await);
+    let reached = scene.exchange.reached.lock().unwrap();
+    let notices: Vec<_> = reached.iter().filter(|one| one.text.contains("On call night")).map(|one| (one.minute, one.channel)).collect();
+    assert_eq!(notices, [(5, "mail"); 3], "once to each of three recipients: {reached:?}");
+    let text = &reached.iter().find(|one| one.channel == "mail").expect("a notice").text;
+    assert!(text.contains("ann is on call now, until 2026-11-25 03:05") && text.contains("#1 Page"), "{text}");
+}
+
+#[test]
+fn a_change_of_the_people_changes_nobodys_shift_under_way() {
+    let mut scene = Scene::new();
+    let on_call = |process: &Process, at: UnixMs| {
+        let plan = process.engine.plan();
+        let shift = plan.people.rotas["night"].at(at, &process.engine.overrides()).expect("somebody");
+        (shift.person.to_string(), matches!(shift.kind, ShiftKind::Override(_)))
+    };
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(on_call(process, process.now()), ("bob".into(), false));
+    });
+    scene.rota.people = ["carol", "bob", "ann"].map(PersonName::from).to_vec();
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(on_call(process, process.now()), ("bob".into(), true), "he finishes his shift");
+        assert_eq!(on_call(process, process.now() + 10 * MINUTE), ("bob".into(), false), "then it goes by the new order");
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(process.engine.overrides().len(), 1, "once");
+    });
+}
+
+#[test]
+fn who_hands_on_has_the_next_step_come_at_once() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.press(Verb::Escalate, id, Duration::ZERO).await;
+        tokio::time::sleep(MINUTE).await;
+        let told = process.escalated(id).await;
+        for wanted in ["handed on by ann (API)", "step 2 of the escalation `db` at once: handed on by ann (API)"] {
+            assert!(told.iter().any(|text| text == wanted), "{wanted}: {told:?}");
+        }
+        process.press(Verb::Ack, id, Duration::ZERO).await;
+        process.press(Verb::Escalate, id, Duration::ZERO).await;
+        tokio::time::sleep(60 * MINUTE).await;
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (6, "mail", "bob")]), "nobody is called for what is acked");
+}
+
+#[test]
+fn a_step_whose_condition_does_not_hold_is_skipped() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "some", Status::Firing)]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        let reasons: Vec<_> = process.ends(id).await.into_iter().take(2).collect();
+        let skipped = |why: &str| (State::Skipped, why.to_owned());
+        assert_eq!(reasons, [skipped("the step is for what is at least critical"), skipped("the step is not sent in the time interval `quiet`")]);
+    });
+    assert_eq!(scene.steps(), owned(&[(30, "mail", "carol")]));
+}
+
+/// As many incidents as a storm opens; all of their steps are due within a minute.
+#[test]
+fn the_steps_of_two_thousand_incidents_start_within_two_seconds_of_their_time() {
+    const INCIDENTS: usize = 2000;
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        for n in 0..INCIDENTS {
+            process.report(&format!("g{n}"), &[(&format!("Disk{n}"), "many", Status::Firing)]).await;
+        }
+        tokio::time::sleep(7 * MINUTE).await;
+        let filter = DeliveryFilter { channels: vec!["mail".into()], limit: 5000, ..DeliveryFilter::default() };
+        let rows = process.store.list_deliveries(&filter).await.expect("the deliveries");
+        assert_eq!(rows.len(), INCIDENTS);
+        let mut latest = 0;
+        for row in rows {
+            assert_eq!(row.state, State::Sent, "{row:?}");
+            let message = process.store.get_message(row.message.expect("it was sent")).await.expect("the store").expect("it is there");
+            latest = latest.max(message.attempts[0].begun_at - row.due_at);
+        }
+        println!("the last of {INCIDENTS} steps began {latest} ms after its time");
+        assert!(latest <= 2000, "{latest} ms");
+    });
+}
+
+#[test]
+fn quiet_hours_keep_steps_from_a_person_unless_they_are_severe() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("ann");
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        let night = process.report("h", &[("Load", "night", Status::Firing)]).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        assert_eq!(process.ends(id).await[0], (State::Skipped, "quiet hours of ann".into()), "by name");
+        assert_eq!(process.ends(night).await[1], (State::Skipped, "quiet hours of ann".into()), "by turn");
+    });
+    let by_name = [(10, "mail", "bob"), (20, "voice", "bob")];
+    let by_turn = [(2, "voice", "bob"), (10, "mail", "bob")];
+    let mut wanted = owned(&[by_name, by_turn].concat());
+    let mut reached = scene.steps();
+    wanted.sort();
+    reached.sort();
+    assert_eq!(reached, wanted);
+}
+
+/// Three people take turns in three zones, in nights in which clocks change. Every ten minutes something fires; every third one is acked at once.
+#[test]
+fn in_a_night_of_a_clock_change_the_right_one_is_called() {
+    for (zone, night, handoff, first, change) in [
+        ("Europe/Berlin", "2026-10-24T23:40:00Z", (2, 30), "2026-10-22", "2026-10-25T00:30:00Z"),
+        ("Europe/Berlin", "2027-03-28T00:40:00Z", (2, 30), "2027-03-20", "2027-03-28T01:30:00Z"),
+        ("America/New_York", "2026-11-01T04:40:00Z", (1, 30), "2026-10-31", "2026-11-01T05:30:00Z"),
+        ("America/New_York", "2027-03-14T06:40:00Z", (2, 30), "2027-03-11", "2027-03-14T07:30:00Z"),
+        ("Asia/Shanghai", "2026-10-25T00:40:00Z", (9, 30), "2026-10-01", "2026-10-25T01:30:00Z"),
+        ("Australia/Lord_Howe", "2027-04-03T13:40:00Z", (1, 45), "2027-04-01", "2027-04-03T14:45:00Z"),
+    ] {
+        let at = |text: &str| UnixMs::from(text.parse::<jiff::Timestamp>().expect("a time"));
+        let (night, change) = (at(night), at(change));
+        let mut scene = Scene::new();
+        scene.now = night;
+        scene.rota.zone = jiff::tz::TimeZone::get(zone).expect("a zone");
+        scene.rota.people = ["ann", "bob", "carol"].map(PersonName::from).to_vec();
+        (scene.rota.first, scene.rota.handoff) = (first.parse().expect("a date"), jiff::civil::time(handoff.0, handoff.1, 0, 0));
+        let rota = scene.rota.clone();
+        scene.live(async |process| {
+            for n in 0..9 {
+                let id = process.report(&format!("g{n}"), &[(&format!("Disk{n}"), "night", Status::Firing)]).await;
+                if n % 3 == 0 {
+                    process.press(Verb::Ack, id, Duration::ZERO).await;
+                }
+                tokio::time::sleep(10 * MINUTE).await;
+            }
+        });
+        let (before, after) = (rota.at(change - 1, &[]).expect("somebody").person, rota.at(change, &[]).expect("somebody").person);
+        assert_ne!(before, after, "{zone}");
+        let calls: Vec<_> = scene.steps().into_iter().filter(|(_, channel, _)| *channel == "voice").collect();
+        assert_eq!(calls.len(), 2 * 6, "{zone}: two of each that is not acked, and none of what is: {calls:?}");
+        for (minute, _, to) in calls {
+            let then = BEGIN + Duration::ZERO + minute * 60_000;
+            let wanted = if then < change { &before } else { &after };
+            assert_eq!(to, **wanted, "{zone}: at {then}");
+        }
+    }
+}

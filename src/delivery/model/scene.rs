@@ -1,0 +1,228 @@
+//! Processes on one store, with escalations and a rota, in injected time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::LivingMode;
+use crate::delivery::press::Deed;
+use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
+use crate::metrics::{Format, Metrics};
+use crate::model::{Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
+use crate::route::{Matcher, Op, RouteSpec, Tree};
+use crate::store::{ActOn, Actor, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
+
+use super::exchange::{Exchange, Line};
+use super::life::Disk;
+use super::paused::Paused;
+use super::plan::{BEGIN, QUIET, quiet};
+use super::platform::{LIVING, MAIL, VOICE};
+use super::{Dice, World};
+
+/// A store, and what outlives the processes on it.
+pub struct Scene {
+    pub exchange: Arc<Exchange>,
+    folder: tempfile::TempDir,
+    pub now: UnixMs,
+    /// The rota of the night.
+    pub rota: Rota,
+    /// Who has quiet hours, in which nothing but what is critical reaches them.
+    pub quiet: Option<&'static str>,
+}
+
+pub struct Process {
+    pub engine: Arc<Engine>,
+    pub store: Arc<Paused>,
+    metrics: Arc<Metrics>,
+    presses: Mutex<u64>,
+}
+
+fn step(minutes: u64, channel: &str, to: &str) -> StepPlan {
+    let target = StepTarget { channel: channel.into(), recipients: vec![Recipient::new(to)], mentions: None };
+    StepPlan {
+        after: Duration::from_secs(60 * minutes),
+        targets: vec![target],
+        people: StepPeople::Named(vec![to.into()]),
+        when: StepCondition::default(),
+    }
+}
+
+/// A rota whose handoff is five minutes after the beginning; on its day it is the first one's turn.
+fn night_rota() -> Rota {
+    Rota {
+        name: "night".into(),
+        zone: TimeZone::UTC,
+        rotation: Rotation::Daily,
+        first: date(2026, 11, 20),
+        handoff: jiff::civil::time(3, 5, 0, 0),
+        people: ["ann", "bob"].map(PersonName::from).to_vec(),
+        tell: None,
+    }
+}
+
+/// A step to whom a turn names.
+fn at(minutes: u64, channel: &str, (people, mentions): (StepPeople, Mentions)) -> StepPlan {
+    let target = StepTarget { channel: channel.into(), recipients: Vec::new(), mentions: Some(mentions) };
+    StepPlan { after: Duration::from_secs(60 * minutes), targets: vec![target], people, when: StepCondition::default() }
+}
+
+fn turn(rota: &str, next: bool) -> (StepPeople, Mentions) {
+    let name = Some(rota.to_owned());
+    if next {
+        (StepPeople::Next(rota.into()), Mentions { next: name, ..Mentions::default() })
+    } else {
+        (StepPeople::OnCall(rota.into()), Mentions { oncall: name, ..Mentions::default() })
+    }
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
+        Self { exchange: Arc::default(), folder: folder.expect("a folder"), now: BEGIN, rota: night_rota(), quiet: None }
+    }
+
+    /// A process that lives until `work` ends, and then crashes.
+    pub fn live<T>(&mut self, work: impl AsyncFnOnce(&Process) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        let (done, lived) = runtime.block_on(async {
+            let store = Arc::new(Paused::new(Disk::File(self.folder.path().to_owned()).open().await, self.now));
+            let clock = Clock::runtime(self.now);
+            *self.exchange.clock.lock().unwrap() = Some(clock.clone());
+            let begun = clock.instant();
+            let process = self.start(&store, &clock).await;
+            let done = work(&process).await;
+            (done, begun.elapsed())
+        });
+        drop(runtime);
+        self.now = self.now + lived + 1000;
+        done
+    }
+
+    async fn start(&self, store: &Arc<Paused>, clock: &Clock) -> Process {
+        let mut plan = World::new(&mut Dice::new(1)).plan(false, "a");
+        for (name, platform, living) in [("free", &LIVING, LivingMode::Edit), ("voice", &VOICE, LivingMode::New), ("mail", &MAIL, LivingMode::New)] {
+            let channel = plan.channels.get_mut(name).and_then(Arc::get_mut).expect("a channel that nobody else has");
+            (channel.driver, channel.platform, channel.content.living) = (Arc::new(Line(self.exchange.clone(), name)), platform, living);
+            channel.fallback = Vec::new();
+        }
+        let db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
+        let web = EscalationPlan { steps: vec![step(2, "mail", "carol")] };
+        let (on_call, next) = (|rota: &str| turn(rota, false), |rota: &str| turn(rota, true));
+        let night = EscalationPlan { steps: vec![at(2, "voice", on_call("night")), at(6, "voice", on_call("night")), at(10, "mail", next("night"))] };
+        let nobody = EscalationPlan { steps: vec![at(5, "voice", on_call("later")), step(50, "mail", "bob")] };
+        let only = |when: StepCondition, one: StepPlan| StepPlan { when, ..one };
+        let critical = StepCondition { severity: Some(Severity::Critical), ..StepCondition::default() };
+        let awake = StepCondition { mute: vec![Arc::new(quiet())], ..StepCondition::default() };
+        let some =
+            EscalationPlan { steps: vec![only(critical, step(2, "mail", "ann")), only(awake, step(5, "mail", "bob")), step(30, "mail", "carol")] };
+        let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
+        let escalations = IndexMap::from([
+            ("some".into(), some),
+            ("many".into(), many),
+            ("db".into(), db),
+            ("web".into(), web),
+            ("night".into(), night),
+            ("nobody".into(), nobody),
+        ]);
+        let hours = || Quiet { intervals: vec![Arc::new(quiet())], unless: Severity::Critical };
+        let person = |name: &str| {
+            let quiet = self.quiet.filter(|quiet| *quiet == name).map(|_| hours());
+            Person { name: name.into(), email: None, mobile: Some(name.into()), ids: Default::default(), quiet }
+        };
+        let later = Rota { name: "later".into(), first: date(2027, 11, 20), tell: None, ..night_rota() };
+        let rotas = [self.rota.clone(), later];
+        plan.people = PeoplePlan {
+            people: ["ann", "bob", "carol"].map(person).into_iter().collect(),
+            rotas: rotas.into_iter().map(|rota| (rota.name.clone(), rota)).collect(),
+            escalations,
+        };
+        let is = |label: &str| vec![Matcher::new(label, Op::Equal, "yes").expect("a matcher")];
+        let below = |label: &str| RouteSpec { name: label.into(), matchers: is(label), ..RouteSpec::default() };
+        let routes = vec![
+            RouteSpec { escalation: Some("web".into()), ..below("web") },
+            RouteSpec { escalation: Some("night".into()), ..below("night") },
+            RouteSpec { escalation: Some("some".into()), ..below("some") },
+            RouteSpec { escalation: Some("many".into()), ..below("many") },
+            RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
+            RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
+        ];
+        let root = RouteSpec { name: "route".into(), to: vec!["free".into()], escalation: Some("db".into()), routes, ..RouteSpec::default() };
+        plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
+        let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());
+        let parts = EngineParts { store: store.clone(), plan: Arc::new(plan), clock: clock.clone(), metrics: metrics.clone(), node: "a", options };
+        let (engine, alarms) = Engine::new(parts);
+        let engine = Arc::new(engine);
+        engine.start().await.expect("the engine starts");
+        tokio::spawn(maintenance::run(engine.clone(), alarms, CancellationToken::new()));
+        Process { engine, store: store.clone(), metrics, presses: Mutex::default() }
+    }
+
+    /// Whom which channel reached in which minute, of those that only steps use.
+    pub fn steps(&self) -> Vec<(i64, &'static str, String)> {
+        let reached = self.exchange.reached.lock().unwrap();
+        reached.iter().filter(|one| one.channel != "free").map(|one| (one.minute, one.channel, one.to.clone())).collect()
+    }
+
+    /// How often the channel of the routes was notified.
+    pub fn notified(&self) -> usize {
+        self.exchange.reached.lock().unwrap().iter().filter(|one| one.channel == "free").count()
+    }
+}
+
+impl Process {
+    pub fn now(&self) -> UnixMs {
+        self.engine.shared.clock.wall()
+    }
+
+    pub async fn report(&self, group: &str, alerts: &[(&str, &str, Status)]) -> IncidentId {
+        let alerts = alerts.iter().map(|(name, label, status)| {
+            let mut alert = testing::alert(name, "warning", *status);
+            alert.labels.insert((*label).into(), "yes".into());
+            alert
+        });
+        let event = Event { group_key: group.into(), ..testing::event(alerts.collect()) };
+        let accepted = self.engine.accept(event, None).await.expect("it is accepted");
+        accepted.deliveries[0].incident.expect("it belongs to an incident")
+    }
+
+    pub async fn press(&self, verb: Verb, on: IncidentId, span: Duration) {
+        let number = {
+            let mut presses = self.presses.lock().unwrap();
+            *presses += 1;
+            *presses
+        };
+        let event_id = format!("{}-{number}", self.engine.shared.clock.wall());
+        let press = PressKey { platform: "api".into(), event_id };
+        let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() };
+        self.engine.act(Deed { press, verb, span, by, from: String::new() }, vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
+    }
+
+    /// The steps of an incident, by the order in which they were made: how each ended, and why.
+    pub async fn ends(&self, of: IncidentId) -> Vec<(State, String)> {
+        let rows = self.store.list_deliveries(&DeliveryFilter { limit: 500, ..DeliveryFilter::default() }).await.expect("the deliveries");
+        let mut steps: Vec<&DeliveryRow> = rows.iter().filter(|row| row.incident == Some(of) && row.channel != "free").collect();
+        steps.sort_by_key(|row| (row.born_at, row.id));
+        steps.into_iter().map(|row| (row.state, row.reason.clone().unwrap_or_default())).collect()
+    }
+
+    pub async fn escalated(&self, of: IncidentId) -> Vec<String> {
+        let detail = self.store.get_incident(of).await.expect("the store").expect("it is there");
+        detail.timeline.into_iter().filter(|row| row.kind == TimelineKind::Escalated).map(|row| row.text).collect()
+    }
+
+    pub fn counted(&self, result: &str) -> String {
+        let text = self.metrics.write(Format::Text);
+        let begins = format!("watchfire_escalation_steps_total{{result=\"{result}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&begins)).unwrap_or_default().to_owned()
+    }
+}
+
+pub fn owned(steps: &[(i64, &'static str, &str)]) -> Vec<(i64, &'static str, String)> {
+    steps.iter().map(|(minute, channel, to)| (*minute, *channel, (*to).to_owned())).collect()
+}

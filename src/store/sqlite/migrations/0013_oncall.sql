@@ -1,0 +1,16 @@
+-- Schema version 13: who is on call in place of whom, and which handoffs people were notified of.
+CREATE TABLE oncall_override (
+    id      INTEGER PRIMARY KEY NOT NULL,    -- its number; of two that overlap the larger one counts
+    rota    TEXT NOT NULL,
+    person  TEXT NOT NULL,
+    from_at INTEGER NOT NULL,
+    until   INTEGER NOT NULL,
+    reason  TEXT NOT NULL,
+    by      TEXT NOT NULL
+) STRICT;
+CREATE TABLE rota (
+    name    TEXT PRIMARY KEY NOT NULL,
+    person  TEXT NOT NULL,                   -- whose turn it is, overrides aside
+    from_at INTEGER NOT NULL,                -- since when
+    noticed INTEGER NOT NULL                 -- handoffs up to this time were noticed
+) STRICT, WITHOUT ROWID;
