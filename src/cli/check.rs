@@ -103,7 +103,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
 /// Options of `platforms`.
 #[derive(Debug, Args)]
 pub struct PlatformsArgs {
-    /// Print the table of the README.
+    /// Print the table of the book.
     #[arg(long)]
     markdown: bool,
     /// Print JSON.
@@ -137,7 +137,7 @@ pub fn platforms(args: &PlatformsArgs) -> ExitStatus {
     ExitStatus::Success
 }
 
-/// The README's table of platforms.
+/// The book's table of platforms.
 pub fn markdown() -> String {
     let mut out = String::from(
         "| key | platform | what it sends | size limit | rate limit | later | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|---|\n",

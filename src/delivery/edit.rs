@@ -216,6 +216,7 @@ impl EditTask {
         let work = move || {
             let draft = Draft {
                 plan: &plan,
+                templates: &plan.templates,
                 channel: &channel,
                 message,
                 members: &members,

@@ -156,6 +156,7 @@ fn send(
     let counted: Counted = channel.driver.counted(&channel.recipients);
     let composed = Draft {
         plan,
+        templates: &plan.templates,
         channel,
         message: MessageId::new(),
         members: &members,

@@ -20,6 +20,10 @@ use super::{FieldUsage, PlatformFields, RenderError, Scene, Source, View, escape
 #[derive(Default)]
 pub struct TemplateRegistry {
     platforms: BTreeMap<&'static str, PlatformTemplates>,
+    /// What the user wrote, to be compiled once more beside what somebody tries.
+    overrides: Vec<Source>,
+    /// What was found in it.
+    findings: Vec<Finding>,
 }
 
 /// One platform's templates.
@@ -108,7 +112,26 @@ impl TemplateRegistry {
             let built_in = shipped.sets.get(DEFAULT_SET).cloned().unwrap_or_default();
             registry.platforms.insert(platform.platform, PlatformTemplates { sets, built_in });
         }
+        registry.overrides = overrides;
+        registry.findings.clone_from(&findings);
         (registry, findings)
+    }
+
+    /// One platform's templates with one more file, which replaces the one of its name; and what is wrong because of it.
+    pub fn with(&self, platform: PlatformFields, source: Source) -> (TemplateRegistry, Vec<Finding>) {
+        let is_other = |known: &&Source| (&known.platform, &known.set, &known.field) != (&source.platform, &source.set, &source.field);
+        let mut overrides: Vec<Source> = self.overrides.iter().filter(is_other).cloned().collect();
+        overrides.retain(|known| known.platform == platform.platform || known.platform == SHARED);
+        overrides.push(source);
+        let (registry, mut findings) = Self::compile(&[platform], overrides);
+        findings.retain(|finding| !self.findings.contains(finding));
+        (registry, findings)
+    }
+
+    /// The text of a field's template in a set; `None` when the set has none of its own.
+    pub fn text(&self, platform: &str, set: &str, field: &str) -> Option<&str> {
+        let set = self.platforms.get(platform)?.sets.get(set)?;
+        set.fields.iter().find(|known| known.spec.name == field).map(|known| known.loaded.text.as_str())
     }
 
     /// Whether a platform has a set of this name.

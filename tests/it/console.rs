@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, alert};
 
-const ROOT: &str = "roots-token-0123456789";
-const READER: &str = "readers-token-0123456789";
-const TEAM: &str = "teams-token-0123456789";
+pub const ROOT: &str = "roots-token-0123456789";
+pub const READER: &str = "readers-token-0123456789";
+pub const TEAM: &str = "teams-token-0123456789";
 
 /// What somebody wrote into a label to do harm.
-const HOSTILE: &str = "<script>alert(1)</script> <img src=x onerror=alert(1)> \u{202E}gnp.exe \" ' {{x}} @channel";
+pub const HOSTILE: &str = "<script>alert(1)</script> <img src=x onerror=alert(1)> \u{202E}gnp.exe \" ' {{x}} @channel";
 
-fn routes(auth: &str) -> String {
+pub fn routes(auth: &str) -> String {
     format!(
         "server:\n  listen: '127.0.0.1:0'\n{auth}store: sqlite:watchfire.db\nchannels: {{ ours: {{ log: {{}} }}, theirs: {{ log: {{}} }} }}\n\
          route: {{ to: [ours], routes: [{{ matchers: ['group=\"theirs\"'], to: [theirs] }}] }}\n"
     )
 }
 
-fn guarded() -> String {
+pub fn guarded() -> String {
     let hash = "pässword 1234567890";
     routes(&format!(
         "  auth:\n    - {{ bearer: {ROOT}, name: root }}\n    - {{ bearer: {READER}, name: reader, scopes: [read] }}\n    \
@@ -29,14 +29,14 @@ fn guarded() -> String {
 }
 
 /// A browser: it keeps cookies, follows nothing, and says where its forms come from.
-struct Browser {
+pub struct Browser {
     http: reqwest::Client,
     base: String,
     cookie: String,
 }
 
 impl Browser {
-    fn of(app: &TestApp) -> Self {
+    pub fn of(app: &TestApp) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         Self { http, base: app.url(""), cookie: String::new() }
     }
@@ -48,12 +48,12 @@ impl Browser {
         headers
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub async fn get(&self, path: &str) -> Response {
         self.http.get(format!("{}{path}", self.base)).headers(self.headers()).send().await.unwrap()
     }
 
     /// A page's text, which must be there and be safe.
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let response = self.get(path).await;
         let (status, policy) = (response.status(), response.headers().get("content-security-policy").cloned());
         let text = response.text().await.unwrap();
@@ -64,11 +64,11 @@ impl Browser {
         text
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
         self.http.post(format!("{}{path}", self.base)).headers(self.headers()).form(form).send().await.unwrap()
     }
 
-    async fn log_in(&mut self, user: &str, secret: &str) -> StatusCode {
+    pub async fn log_in(&mut self, user: &str, secret: &str) -> StatusCode {
         let response = self.post("/ui/login", &[("user", user), ("secret", secret), ("next", "/ui/audit")]).await;
         if let Some(cookie) = response.headers().get("set-cookie") {
             let cookie = cookie.to_str().unwrap();
@@ -80,14 +80,14 @@ impl Browser {
 }
 
 /// Nothing inline, nothing from elsewhere, and no text of an alert that is markup.
-fn safe(path: &str, text: &str) {
+pub fn safe(path: &str, text: &str) {
     let lower = text.to_lowercase();
     assert!(!lower.contains("style=") && !lower.contains("<style") && !lower.contains("javascript:") && !text.contains('\u{202E}'), "{path}");
     assert!(!text.contains("<img") && !text.contains("<script>") && !lower.contains(" onerror=alert(1)>"), "{path}");
     assert_eq!(text.matches("<script").count(), text.matches("<script src=\"/ui/assets/").count(), "{path}");
 }
 
-async fn fire(app: &TestApp, token: Option<&str>, body: &Value) {
+pub async fn fire(app: &TestApp, token: Option<&str>, body: &Value) {
     let mut request = app.http.post(app.url("/webhook")).json(body);
     if let Some(token) = token {
         request = request.bearer_auth(token);

@@ -10,6 +10,7 @@ mod call_at_start;
 mod cards;
 mod cluster;
 mod console;
+mod console_try;
 mod crash;
 mod crash_of_a_call;
 mod deploy;

@@ -136,6 +136,7 @@ impl AttemptTask {
         let work = move || {
             let draft = Draft {
                 plan: &plan,
+                templates: &plan.templates,
                 channel: &channel,
                 message: id,
                 members: &members,

@@ -9,7 +9,7 @@ use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::plan::{ChannelPlan, Plan};
 use crate::model::{Event, Mentions, MessageId, Page};
 use crate::store::PendingDelivery;
-use crate::template::{MessageKind, RenderError};
+use crate::template::{MessageKind, RenderError, TemplateRegistry};
 
 /// A composed message.
 #[derive(Debug, Default)]
@@ -48,6 +48,8 @@ pub struct Wording {
 pub struct Draft<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// The templates: the plan's, or those that somebody tries.
+    pub templates: &'a TemplateRegistry,
     /// The channel.
     pub channel: &'a ChannelPlan,
     /// The message's identity.

@@ -72,7 +72,7 @@ impl Renderer<'_> {
     }
 
     fn page(&self, part: &Part, notes: &[String], level: TemplateLevel) -> Result<Page, RenderError> {
-        let templates = &self.draft.plan.templates;
+        let templates = self.draft.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
         let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
@@ -187,7 +187,7 @@ impl Renderer<'_> {
     fn is_note(&self) -> bool {
         let plan = self.draft.plan;
         let one = self.kind != MessageKind::Digest && self.entries.len() == 1;
-        one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
+        one && template::is_note(self.event, &plan.scale) && self.draft.templates.is_built_in(self.draft.channel.platform.name, self.template)
     }
 
     /// Whether its readers act on its page: something of it goes on, and it has no buttons.

@@ -19,7 +19,7 @@ use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
 use crate::store::{Fallback, PendingDelivery, State as DeliveryState, Summary, Target};
-use crate::template::MessageKind;
+use crate::template::{MessageKind, TemplateRegistry};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -177,6 +177,30 @@ pub fn preview_target(
     target: Target,
     now: jiff::Timestamp,
 ) -> Composed {
+    compose(plan, &plan.templates, channel, event, target, now)
+}
+
+/// The same by other templates than the plan's: those that somebody tries.
+pub fn preview_by(
+    plan: &crate::delivery::Plan,
+    templates: &TemplateRegistry,
+    channel: &crate::delivery::ChannelPlan,
+    event: &Arc<crate::model::Event>,
+    set: &str,
+    now: jiff::Timestamp,
+) -> Composed {
+    let target = Target { alerts: (0..event.alerts.len() as u32).collect(), template: set.to_owned(), ..Default::default() };
+    compose(plan, templates, channel, event, target, now)
+}
+
+fn compose(
+    plan: &crate::delivery::Plan,
+    templates: &TemplateRegistry,
+    channel: &crate::delivery::ChannelPlan,
+    event: &Arc<crate::model::Event>,
+    target: Target,
+    now: jiff::Timestamp,
+) -> Composed {
     let member = PendingDelivery {
         id: DeliveryId::new(),
         event_id: crate::model::EventId::new(),
@@ -196,6 +220,7 @@ pub fn preview_target(
     };
     Draft {
         plan,
+        templates,
         channel,
         message: MessageId(uuid::Uuid::nil()),
         members: &[member],

@@ -28,7 +28,17 @@ impl Fields {
 
     /// The value of a field without spaces around it; empty when it is missing.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+        self.whole(name).trim()
+    }
+
+    /// The value as it was sent.
+    pub(super) fn whole(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether there is such a field, be it empty.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
     }
 }
 
@@ -62,7 +72,12 @@ pub(super) fn own(app: &App, parts: &Parts) -> Result<(), Failure> {
 
 /// Reads the fields of a form.
 pub(super) async fn read(app: &App, sent: axum::body::Body, source: BodySource) -> Result<Fields, Failure> {
-    let held = body::read(app, sent, MAX_FORM, source, |_| {}).await?;
+    read_up_to(app, sent, source, MAX_FORM).await
+}
+
+/// The same of a form that holds a text of so many bytes.
+pub(super) async fn read_up_to(app: &App, sent: axum::body::Body, source: BodySource, most: usize) -> Result<Fields, Failure> {
+    let held = body::read(app, sent, most, source, |_| {}).await?;
     Ok(Fields::read(&String::from_utf8_lossy(&held.bytes)))
 }
 

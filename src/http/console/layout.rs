@@ -28,6 +28,10 @@ pub(super) enum Place {
     Dead,
     /// The channels.
     Channels,
+    /// Where labels go.
+    Route,
+    /// What templates make.
+    Templates,
     /// What people did.
     Audit,
 }
@@ -49,6 +53,11 @@ const DAILY: &[Entry] = &[
     Entry { place: Place::History, path: "/ui/history", key: "h", icon: "clock", en: "History", zh: "历史" },
     Entry { place: Place::Dead, path: "/ui/dead", key: "d", icon: "dead", en: "Dead letters", zh: "死信" },
     Entry { place: Place::Channels, path: "/ui/channels", key: "c", icon: "channels", en: "Channels", zh: "通道" },
+];
+/// What shows something without doing it.
+const TRY: &[Entry] = &[
+    Entry { place: Place::Route, path: "/ui/route", key: "r", icon: "route", en: "Route tester", zh: "路由测试" },
+    Entry { place: Place::Templates, path: "/ui/templates", key: "t", icon: "template", en: "Templates", zh: "模板" },
 ];
 /// The inside.
 const SYSTEM: &[Entry] = &[Entry { place: Place::Audit, path: "/ui/audit", key: "u", icon: "audit", en: "Audit", zh: "审计" }];
@@ -92,6 +101,8 @@ impl Page {
                 nav.side aria-label=(say(language, "Main", "主导航")) {
                     a.brand href="/ui" { (icon("mark")) "Watchfire" }
                     (entries(language, DAILY, self.at))
+                    h2 { (say(language, "Try", "试验")) }
+                    (entries(language, TRY, self.at))
                     h2 { (say(language, "System", "系统")) }
                     (entries(language, SYSTEM, self.at))
                     (me(manner, viewer))
@@ -186,7 +197,7 @@ fn bar(language: Language, at: Place) -> Markup {
             details.menu {
                 summary { (icon("more")) (say(language, "More", "更多")) }
                 div.pop {
-                    @for entry in DAILY.iter().skip(4).chain(SYSTEM) {
+                    @for entry in DAILY.iter().skip(4).chain(TRY).chain(SYSTEM) {
                         a href=(entry.path) { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
                     }
                     button type="submit" form="set" name="lang" value=(if language == Language::Zh { "en" } else { "zh" }) { (icon("chat")) (if language == Language::Zh { "English" } else { "中文" }) }

@@ -20,8 +20,10 @@ mod login;
 mod manner;
 mod now;
 mod parts;
+mod playground;
 mod readiness;
 mod storm;
+mod tester;
 mod viewer;
 
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/channels", get(channels::page))
         .route("/channels/{name}/confirm/{act}", get(channels::confirm))
         .route("/channels/{name}/{act}", post(channels::act))
+        .route("/route", get(tester::page).post(tester::paste))
+        .route("/templates", get(playground::page).post(playground::attempt))
         .route("/audit", get(audit::page))
         .route("/audit.csv", get(audit::export))
         .route("/audit/sessions/end", post(audit::end_session))

@@ -53,6 +53,30 @@ fn an_override_replaces_one_file_and_a_set_borrows_what_it_lacks() {
 }
 
 #[test]
+fn a_template_is_tried_beside_the_others_and_changes_none() {
+    let (registry, _) = compile(&[
+        ("_shared/_who.hbs", "of {{name}}"),
+        ("slack/critical.text.hbs", "critical {{#each alerts}}{{> _who}}{{/each}}"),
+        ("slack/default.text.hbs", "mine {{title}}"),
+        ("wecom/default.content.hbs", "w"),
+    ]);
+    let slack = fields(|name| name == "slack")[0];
+    let (tried, findings) = registry.with(slack, source("slack/critical.text.hbs", "tried {{#each alerts}}{{> _who}}{{/each}}"));
+    assert_eq!(findings, []);
+    assert_eq!(rendered(&tried, "slack", "critical", "text"), "tried of HighCPU");
+    assert_eq!(rendered(&tried, "slack", "default", "text"), "mine HighCPU · db-1");
+    assert_eq!(rendered(&registry, "slack", "critical", "text"), "critical of HighCPU");
+    assert_eq!(
+        (registry.text("slack", "critical", "text"), registry.text("slack", "gone", "text")),
+        (Some("critical {{#each alerts}}{{> _who}}{{/each}}"), None)
+    );
+    // A set that does not exist yet, and a mistake: only the tried file is spoken of.
+    let (tried, findings) = registry.with(slack, source("slack/new.text.hbs", "{{sumary}}"));
+    assert!(findings.len() == 1 && format!("{findings:?}").contains("sumary"), "{findings:?}");
+    assert_eq!(rendered(&tried, "slack", "new", "text"), "mine HighCPU · db-1");
+}
+
+#[test]
 fn partials_are_per_platform_or_shared() {
     let (registry, findings) = compile(&[
         ("_shared/_who.hbs", "shared {{name}}"),

@@ -1,0 +1,363 @@
+//! Where would it go? Labels, a pasted body or a stored event through the routing tree, with every matcher that held or failed. Nothing is sent or stored.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::failure::Failure;
+use super::form::{self, Fields};
+use super::layout::{Page, Place, fragment};
+use super::parts::{Look, badge_of, icon, icon_of, say, shown, time};
+use super::readiness::trouble;
+use super::viewer::Viewer;
+use crate::api::ChannelState;
+use crate::delivery::Plan;
+use crate::http::App;
+use crate::http::api::channels::states;
+use crate::http::body::BodySource;
+use crate::http::explain::absorbed_text;
+use crate::ingest;
+use crate::model::{Event, Labels, Language};
+use crate::route::Explanation;
+use crate::route::tree::{ExplainedTarget, Step};
+
+/// Alerts of a body whose ways are shown.
+const MAX_ALERTS: usize = 20;
+/// The largest pasted body.
+const MAX_BODY: usize = 1 << 20;
+
+/// What is to be routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Labels,
+    Body,
+    Event,
+}
+
+impl Of {
+    fn of(fields: &Fields) -> Self {
+        match fields.get("of") {
+            "body" => Self::Body,
+            "event" => Self::Event,
+            _ => Self::Labels,
+        }
+    }
+}
+
+/// What was asked, as it was written.
+struct Asked {
+    of: Of,
+    fields: Fields,
+}
+
+/// `GET /ui/route`: the address holds the labels, or names the event.
+pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    let fields = Fields::read(query.as_deref().unwrap_or_default());
+    answer(&app, &viewer, Asked { of: Of::of(&fields), fields }).await
+}
+
+/// A pasted body.
+pub(super) struct Pasted(Viewer, Fields);
+
+impl FromRequest<Arc<App>> for Pasted {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        use axum::extract::FromRequestParts as _;
+        let (mut parts, body): (Parts, Body) = request.into_parts();
+        form::own(app, &parts)?;
+        let viewer = Viewer::from_request_parts(&mut parts, app).await?;
+        let fields = form::read_up_to(app, body, BodySource::Authenticated, 3 * MAX_BODY).await?;
+        Ok(Self(viewer, fields))
+    }
+}
+
+/// `POST /ui/route`: a body is too long for an address. Nothing changes by it.
+pub(super) async fn paste(State(app): State<Arc<App>>, Pasted(viewer, fields): Pasted) -> Result<Response, Failure> {
+    answer(&app, &viewer, Asked { of: Of::Body, fields }).await
+}
+
+async fn answer(app: &App, viewer: &Viewer, asked: Asked) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    let language = viewer.manner.language;
+    let result = result(app, viewer, &asked).await?;
+    if viewer.manner.fragment {
+        return Ok(fragment(result));
+    }
+    let body = html! {
+        div.head { div {
+            h1 { (say(language, "Route tester", "路由测试")) }
+            p { (say(language, "Where labels go, and why not elsewhere. Sends nothing.", "标签会路由到哪里，以及为什么不去别处。不会发送任何消息。")) }
+        } }
+        (ask(language, &asked))
+        section #result aria-live="polite" { (result) }
+    };
+    Ok(Page { title: say(language, "Route tester", "路由测试").into(), at: Place::Route, body, ..Page::default() }.of(viewer))
+}
+
+fn ask(language: Language, asked: &Asked) -> Markup {
+    let tabs = [
+        (Of::Labels, "/ui/route", say(language, "Labels", "标签")),
+        (Of::Body, "/ui/route?of=body", say(language, "Pasted body", "粘贴请求体")),
+        (Of::Event, "/ui/route?of=event", say(language, "Stored event", "已存事件")),
+    ];
+    let (method, trigger) = if asked.of == Of::Body { ("post", "submit") } else { ("get", "submit, input delay:200ms") };
+    let field = |name| asked.fields.get(name);
+    html! {
+        form.card.pad.grid method=(method) action="/ui/route" hx-get=[(asked.of != Of::Body).then_some("/ui/route")]
+            hx-post=[(asked.of == Of::Body).then_some("/ui/route")] hx-target="#result" hx-trigger=(trigger) hx-sync="this:replace"
+            hx-push-url=[(asked.of != Of::Body).then_some("true")] {
+            nav.tabs aria-label=(say(language, "What to route", "测试对象")) {
+                @for (of, path, word) in tabs { a href=(path) aria-current=[(of == asked.of).then_some("page")] { (word) } }
+            }
+            @match asked.of {
+                Of::Labels => label.f {
+                    span { (say(language, "Labels", "标签")) " " small { (say(language, "one a line", "每行一个")) } }
+                    textarea.in name="labels" rows="6" spellcheck="false" placeholder="alertname=DiskFull\nseverity=critical" { (field("labels")) }
+                },
+                Of::Body => {
+                    input type="hidden" name="of" value="body";
+                    label.f {
+                        span { (say(language, "A webhook’s body", "Webhook 请求体")) " " small { (say(language, "of Alertmanager, Grafana or another sender", "来自 Alertmanager、Grafana 或其他来源")) } }
+                        textarea.in name="body" rows="12" spellcheck="false" { (field("body")) }
+                    }
+                }
+                Of::Event => {
+                    input type="hidden" name="of" value="event";
+                    label.f { span { (say(language, "The event’s id", "事件 ID")) } input.in name="event" value=(field("event")) spellcheck="false"; }
+                }
+            }
+            label.f {
+                span { (say(language, "At", "时间")) " " small { (say(language, "now, or RFC 3339; matters for time intervals", "now 或 RFC 3339；仅影响时间段")) } }
+                input.in name="at" value=(if field("at").is_empty() { "now" } else { field("at") });
+            }
+            div.acts { button.b.p { (say(language, "Test", "测试")) } }
+        }
+    }
+}
+
+async fn result(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Markup, Failure> {
+    let language = viewer.manner.language;
+    let at = match asked.fields.get("at") {
+        "" | "now" => viewer.manner.now,
+        text => text.parse::<Timestamp>().map_err(|_| Failure::bad(format!("`{text}` is no time; write `now` or 2026-11-28T03:24:10+08:00")))?,
+    };
+    let plan = app.engine.plan();
+    let channels = states(app, &viewer.caller).await?.channels;
+    let alerts: Vec<(String, Labels)> = match asked.of {
+        Of::Labels if asked.fields.get("labels").is_empty() => Vec::new(),
+        Of::Labels => {
+            let labels = labels(asked.fields.get("labels"))?;
+            vec![(labels.get("alertname").cloned().unwrap_or_default(), labels)]
+        }
+        Of::Event if asked.fields.get("event").is_empty() => Vec::new(),
+        Of::Event => of_event(&*event(app, asked.fields.get("event")).await?),
+        Of::Body if asked.fields.get("body").is_empty() => Vec::new(),
+        Of::Body => of_event(&parsed(app, asked.fields.get("body"), at).await?),
+    };
+    if alerts.is_empty() {
+        return Ok(html! { p.dim { (say(language, "The answer appears here.", "结果显示在这里。")) } });
+    }
+    let rest = alerts.len().saturating_sub(MAX_ALERTS);
+    Ok(html! {
+        @for (name, labels) in alerts.iter().take(MAX_ALERTS) {
+            @if alerts.len() > 1 { h2.h2 { (shown(name)) } }
+            (one(viewer, &plan, &channels, labels, at, asked))
+        }
+        @if rest > 0 { p.dim.mt { (rest) (say(language, " more alerts of this body are routed the same way and are not shown.", " 条告警按同样方式路由，未列出。")) } }
+    })
+}
+
+fn of_event(event: &Event) -> Vec<(String, Labels)> {
+    event.alerts.iter().map(|alert| (alert.name().to_owned(), alert.labels.clone())).collect()
+}
+
+async fn event(app: &App, id: &str) -> Result<Arc<Event>, Failure> {
+    let id = id.parse().map_err(|_| Failure::bad("an event id is a UUID; a delivery's page names its event"))?;
+    // It may be large: one in memory at a time.
+    let _alone = app.engine.heavy().large_body().await;
+    let detail = app
+        .engine
+        .query()
+        .get_event(id)
+        .await?
+        .ok_or_else(|| Failure::missing(format!("there is no event {id}; it may have been removed after its retention")))?;
+    Ok(detail.event.event)
+}
+
+async fn parsed(app: &App, body: &str, now: Timestamp) -> Result<Event, Failure> {
+    if body.len() > MAX_BODY {
+        return Err(Failure::bad(format!("the body is longer than {} KiB", MAX_BODY / 1024)));
+    }
+    let (settings, body) = (app.settings.load_full(), bytes::Bytes::from(body.to_owned()));
+    let parse = move || ingest::parse(ingest::Sender::Auto, &body, settings.generic.as_ref(), now).map(|parsed| parsed.event);
+    app.engine.heavy().run_blocking(parse).await.map_err(|error| Failure::bad(error.to_string()))
+}
+
+/// `alertname=DiskFull`, one a line; on a single line also with blanks between.
+fn labels(text: &str) -> Result<Labels, Failure> {
+    let text = text.trim();
+    let split: Vec<&str> = if text.contains('\n') { text.lines().collect() } else { text.split_whitespace().collect() };
+    let mut labels = Labels::new();
+    for pair in split.into_iter().map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| Failure::bad(format!("`{pair}` is no label; write NAME=VALUE, one a line")))?;
+        labels.insert(name.trim().to_owned(), value.trim().trim_matches('"').to_owned());
+    }
+    Ok(labels)
+}
+
+fn one(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], labels: &Labels, at: Timestamp, asked: &Asked) -> Markup {
+    let language = viewer.manner.language;
+    if let Some(heartbeat) = plan.absorbed(labels) {
+        return html! { div.note.acc { (icon("ok")) p { (shown(absorbed_text(heartbeat).trim_end())) } } };
+    }
+    let explanation = plan.tree.explain(labels, at);
+    html! {
+        h2.h2.first { (say(language, "Goes to", "发往")) }
+        @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
+            ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target)) } }
+        }
+        @for also in &explanation.also {
+            p.dim.s.mt { (shown(&also.target.channel)) " " (say(language, "is asked for by", "还被以下路由选中：")) " " (shown(&also.route_name)) " " (say(language, "too; it is sent there once.", "，只发送一次。")) }
+        }
+        section.sec { h2 { (say(language, "Every route that was tried", "尝试过的所有路由")) }
+            div.card.pad { ul.tree { (tree(language, &explanation, &explanation.steps)) } } }
+        (as_test(language, &explanation, labels, asked))
+    }
+}
+
+fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &ExplainedTarget) -> Markup {
+    let language = viewer.manner.language;
+    let state = channels.iter().find(|channel| *channel.name == *target.target.channel);
+    html! {
+        li {
+            (icon("channels")) b { (shown(&target.target.channel)) }
+            span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
+                @if let Some(name) = target.target.escalation.as_deref() {
+                    ", " (say(language, "escalation ", "升级链 ")) (shown(name))
+                    @if let Some(escalation) = plan.people.escalations.get(name) { ": " (shown(&escalation.in_words())) }
+                }
+            }
+            span.end {
+                @if let Some(muted) = &target.target.muted {
+                    @let until = muted.until.map(|until| time::whole(&viewer.manner, until.into()));
+                    @let word = if muted.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") };
+                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}: {}{}", muted.by, until.map(|until| format!(", {until}")).unwrap_or_default())))
+                } @else if let Some((look, why)) = state.and_then(|channel| trouble(channel, viewer.manner.now.into(), language)) {
+                    (badge_of(look, &format!("{}: {why}", say(language, look.en, look.zh))))
+                } @else { span.dim.s { (say(language, "at once", "立即")) } }
+            }
+        }
+    }
+}
+
+/// The steps of one depth, each with those below it.
+fn tree(language: Language, explanation: &Explanation, steps: &[Step]) -> Markup {
+    let Some(depth) = steps.first().map(|step| step.depth) else { return html! {} };
+    let places: Vec<usize> = (0..steps.len()).filter(|place| steps[*place].depth == depth).collect();
+    html! {
+        @for (n, place) in places.iter().enumerate() {
+            @let end = places.get(n + 1).copied().unwrap_or(steps.len());
+            @let (step, below) = (&steps[*place], &steps[*place + 1..end]);
+            li.hit[step.matched] {
+                div.nd {
+                    (icon_of(if step.matched { "check" } else { "x" }, if step.matched { "y" } else { "x" })) b { (shown(&step.name)) } " "
+                    @if step.matchers.is_empty() { span.m { (say(language, "everything", "全部")) } }
+                    @for matcher in &step.matchers { (matcher_of(language, step, matcher)) }
+                }
+                p.why { (why(language, explanation, step)) }
+                @if !below.is_empty() { ul { (tree(language, explanation, below)) } }
+            }
+            @if step.not_tried > 0 {
+                li.skipped { div.nd { (icon("dash")) b { (step.not_tried) (say(language, " later routes", " 条后续路由")) } }
+                    p.why { (say(language, "not tried: ", "未尝试：")) (shown(&step.name)) (say(language, " matched and does not continue", " 已匹配且没有 continue")) } }
+            }
+        }
+    }
+}
+
+/// A matcher: it held, it failed, or nobody asked any more because one before it had failed.
+fn matcher_of(language: Language, step: &Step, matcher: &str) -> Markup {
+    let failed = step.failed.as_ref().and_then(|failed| step.matchers.iter().position(|known| *known == failed.matcher));
+    let here = step.matchers.iter().position(|known| known == matcher);
+    match (failed, here) {
+        (Some(failed), Some(here)) if here == failed => {
+            html! { span.lab.no { (icon("x")) span.vh { (say(language, "fails: ", "不匹配：")) } (shown(matcher)) } }
+        }
+        (Some(failed), Some(here)) if here > failed => html! { span.lab { (shown(matcher)) } },
+        _ => html! { span.lab.yes { (icon("check")) span.vh { (say(language, "matches: ", "匹配：")) } (shown(matcher)) } },
+    }
+}
+
+fn why(language: Language, explanation: &Explanation, step: &Step) -> Markup {
+    let to: Vec<&str> =
+        explanation.targets.iter().chain(&explanation.also).filter(|t| t.target.route == step.node).map(|t| &*t.target.channel).collect();
+    html! {
+        @if let Some(failed) = &step.failed {
+            (shown(&failed.label)) " "
+            @if failed.missing { (say(language, "is absent: it counts as \"\"", "不存在，视为 \"\"")) } @else { (say(language, "is ", "为 ")) (shown(&format!("{:?}", failed.value))) }
+        } @else {
+            @if !to.is_empty() { (say(language, "to ", "发往 ")) b { (shown(&to.join(", "))) } } @else { (say(language, "unless a route below says otherwise", "除非下级路由另有指定")) }
+            @for interval in &step.intervals {
+                " · " (shown(&interval.name)) " " (if interval.holds { say(language, "holds now", "当前生效") } else { say(language, "does not hold now", "当前不生效") })
+            }
+            @if let Some(muted) = &step.muted { " · " (say(language, "muted by ", "静音于 ")) (shown(&muted.by)) }
+            @if step.continues { " · " (say(language, "continue: the next routes are tried as well", "continue：继续尝试后续路由")) }
+        }
+    }
+}
+
+/// The same as an expectation for `tests:`.
+fn as_test(language: Language, explanation: &Explanation, labels: &Labels, asked: &Asked) -> Markup {
+    let channels: Vec<String> = explanation.targets.iter().filter(|t| t.target.muted.is_none()).map(|t| quoted(&t.target.channel)).collect();
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+    let name = labels.get("alertname").map_or("these labels", String::as_str);
+    let mut text = format!("tests:\n  - name: {}\n    labels: {{ {} }}\n", quoted(&format!("{name} is routed")), pairs.join(", "));
+    if !matches!(asked.fields.get("at"), "" | "now") {
+        text.push_str(&format!("    at: {}\n", asked.fields.get("at")));
+    }
+    text.push_str(&format!("    expect: [{}]\n", channels.join(", ")));
+    html! {
+        section.sec {
+            h2 { (say(language, "As a test for routes.yaml", "作为 routes.yaml 的测试")) button.b.g.sm.end type="button" data-copy=(super::parts::plain(&text)) { (icon("copy")) (say(language, "Copy", "复制")) } }
+            pre.code { (shown(&text)) }
+        }
+    }
+}
+
+/// A YAML scalar in one line: JSON's strings are YAML's.
+fn quoted(text: &str) -> String {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_ ".contains(c))
+        && !text.ends_with(' ')
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
+    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_one_a_line_or_with_blanks_between() {
+        let read = |text: &str| labels(text).map(|labels| labels.into_iter().collect::<Vec<_>>());
+        let two = vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x y=z".to_owned())];
+        assert_eq!(read("a=1\r\n b = x y=z \n\n").unwrap(), two);
+        assert_eq!(read("a=1 b=\"2\"").unwrap(), [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
+        assert!(matches!(labels("a"), Err(Failure::Answer(_, why)) if why.contains("`a` is no label")));
+    }
+
+    #[test]
+    fn what_is_copied_is_yaml() {
+        for text in ["db", "node down", "no", "Yes", "1", "a: b", "#x", "a ", "{", "\"", "数据库", "a\nb", ""] {
+            let yaml = format!("[{}]", quoted(text));
+            let read: Vec<String> = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+            assert_eq!(read, [text], "{yaml}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The console's pages that show something without doing it: the route tester and the template playground.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::console::{Browser, HOSTILE, READER, ROOT, TEAM, fire, guarded, routes, safe};
+use crate::support::app::{TestApp, alert};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_labels_a_body_and_a_stored_event_would_go_is_shown_with_every_matcher() {
+    let app = TestApp::start(&guarded()).await;
+    let mut browser = Browser::of(&app);
+    browser.log_in("", READER).await;
+    assert!(browser.page("/ui/route").await.contains("The answer appears here"));
+    let page = browser.page("/ui/route?labels=alertname%3DX%0Agroup%3Dtheirs").await;
+    for part in
+        ["<b>theirs</b>", "routes[0]", "matches: </span>group=&quot;theirs&quot;", "labels: { alertname: X, group: theirs }", "expect: [theirs]"]
+    {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let page = browser.page("/ui/route?labels=alertname%3DX&at=2026-11-28T03%3A24%3A10%2B08%3A00").await;
+    assert!(page.contains("fails: </span>group=&quot;theirs&quot;") && page.contains("is absent: it counts as"), "{page}");
+    assert!(page.contains("at: 2026-11-28T03:24:10+08:00"), "{page}");
+    // A body, as it was pasted: each alert of it; and hostile values stay text.
+    let mut body = alert("theirs", "Pasted", "firing");
+    body["alerts"][0]["labels"]["team"] = HOSTILE.into();
+    let text = browser.post("/ui/route", &[("of", "body"), ("body", &body.to_string())]).await.text().await.unwrap();
+    let (_, text) = text.split_once("id=\"result\"").unwrap();
+    safe("pasted", text);
+    assert!(text.contains("Goes to") && text.contains("<b>theirs</b>"), "{text}");
+    fire(&app, Some(ROOT), &body).await;
+    let events: Value = app.http.get(app.url("/api/v1/events")).bearer_auth(ROOT).send().await.unwrap().json().await.unwrap();
+    let id = events["events"][0]["id"].as_str().unwrap();
+    assert!(browser.page(&format!("/ui/route?of=event&event={id}")).await.contains("<b>theirs</b>"));
+    // What is wrong is said, and what shows all channels is not for who is limited to some.
+    for (path, status) in
+        [("labels=x", 400), ("labels=a%3Db&at=soon", 400), ("of=event&event=x", 400), (&format!("of=event&event={}", uuid::Uuid::nil()), 404)]
+    {
+        assert_eq!(browser.get(&format!("/ui/route?{path}")).await.status().as_u16(), status, "{path}");
+    }
+    assert_eq!(browser.post("/ui/route", &[("of", "body"), ("body", "no json")]).await.status(), StatusCode::BAD_REQUEST);
+    browser.log_in("", TEAM).await;
+    assert_eq!(browser.get("/ui/route?labels=a%3Db").await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    let page = browser.page("/ui/templates").await;
+    assert!(page.contains("<code>log/default.") && page.contains("DiskAlmostFull") && page.contains("class=\"phone\""), "{page}");
+    let mut body = alert("ours", "Stored", "firing");
+    body["alerts"][0]["annotations"]["summary"] = HOSTILE.into();
+    fire(&app, None, &body).await;
+    let page = browser.page("/ui/templates").await;
+    assert!(page.contains("Stored"), "the newest event is taken\n{page}");
+    let field = page.split("name=\"field\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let form = |template: &'static str| {
+        [("channel", "ours".to_owned()), ("field", field.clone()), ("set", "mine".to_owned()), ("template", template.to_owned())]
+    };
+    let attempt = async |template: &'static str| {
+        let form = form(template);
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let response = browser.post("/ui/templates", &form).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        safe("tried", &text);
+        (status, text)
+    };
+    let (status, text) = attempt("TRIED {{#each alerts}}{{name}}{{/each}}").await;
+    assert!(status == 200 && text.contains("TRIED Stored") && !text.contains("findings"), "{text}");
+    // A mistake is named with its place, and the built-in text stands in.
+    let (status, text) = attempt("one\nTRIED {{sumary}}").await;
+    assert!(status == 200 && text.contains("line 2") && text.contains("sumary") && text.contains("The built-in text stands in"), "{text}");
+    let (status, text) = attempt("{{#each alerts}}").await;
+    assert!(status == 200 && text.contains("The built-in text stands in"), "{text}");
+    let saved =
+        browser.post("/ui/templates", &[("channel", "ours"), ("field", &field), ("set", "mine"), ("template", "a\r\nb"), ("save", "1")]).await;
+    assert_eq!(saved.headers()["content-disposition"].to_str().unwrap(), format!("attachment; filename=\"mine.{field}.hbs\""));
+    assert_eq!(saved.text().await.unwrap(), "a\nb");
+    for (name, value, status) in [("channel", "none", 404), ("set", "../x", 400), ("event", "x", 400)] {
+        assert_eq!(browser.get(&format!("/ui/templates?{name}={value}")).await.status().as_u16(), status, "{name}");
+    }
+    assert!(browser.page("/ui/templates").await.contains("<code>log/default."), "nothing was saved");
+}
