@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::support::fakes::feishu_socket::{self, Outcome};
 use crate::support::fakes::slack_socket::{ANNA, Envelope};
-use crate::support::fakes::{Fake, Feishu, Slack};
+use crate::support::fakes::{Fake, Feishu, Slack, WecomBot};
 use crate::support::presses::until;
 use crate::support::wire::Wire;
 
@@ -39,6 +39,23 @@ handler = lark.EventDispatcherHandler.builder("", "").register_p2_card_action_tr
 lark.ws.Client("cli_1", "app-secret", event_handler=handler, domain=sys.argv[1]).start()
 "#;
 
+const WECOM: &str = r#"
+const { WSClient } = require("@wecom/aibot-node-sdk");
+const logger = { debug() {}, info() {}, warn() {}, error: (...said) => console.log("[error]", ...said) };
+const client = new WSClient({ botId: "aib1", secret: "bot-secret", wsUrl: process.argv[1], logger });
+client.on("authenticated", async () => {
+  await client.sendMessage("wrOPS", { msgtype: "markdown", markdown: { content: "from the SDK" } });
+  console.log("sent");
+});
+client.on("event.template_card_event", async (frame) => {
+  const event = frame.body.event.template_card_event ?? frame.body.event;
+  const button_list = [{ text: "OK", key: event.event_key }];
+  await client.updateTemplateCard(frame, { card_type: "button_interaction", main_title: { title: "from the SDK" }, task_id: event.task_id, button_list });
+  console.log(frame.body.from.userid, event.event_key);
+});
+client.connect();
+"#;
+
 /// A script that runs against a fake.
 struct Sdk {
     child: Child,
@@ -47,9 +64,17 @@ struct Sdk {
 
 impl Sdk {
     fn start(script: &str, url: &str) -> Self {
-        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/sdk/bin/python");
-        let started = Command::new(python).args(["-c", script, url]).stdout(Stdio::piped()).spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("{python}: {error}; `.ci/long sdk` installs it"));
+        Self::run(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/sdk/bin/python")).args(["-c", script, url]))
+    }
+
+    fn start_node(script: &str, url: &str) -> Self {
+        let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/target/sdk/node_modules");
+        Self::run(Command::new("node").env("NODE_PATH", modules).args(["-e", script, url]))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let started = command.stdout(Stdio::piped()).spawn();
+        let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}; `.ci/long sdk` installs it"));
         let (sender, lines) = unbounded_channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -115,4 +140,26 @@ async fn feishus_sdk_takes_a_press_from_the_fake_whole_and_in_parts() {
     }
     let refused = fake.with(|feishu| feishu.callbacks.refused.clone());
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs the vendors' SDKs: `.ci/long sdk`"]
+async fn wecoms_sdk_sends_and_takes_presses_from_the_fake() {
+    let fake = Fake::start(WecomBot::new("aib1", "bot-secret", &["wrOPS"])).await;
+    let yaml = format!("wecom_bot: {{ bot_id: aib1, secret: bot-secret, to: [wrOPS], buttons: true, api_base: \"{}\" }}", fake.url());
+    let wire = Wire::new("ops", &yaml);
+    wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap();
+    let card = fake.with(|robot| robot.cards.keys().next().cloned()).expect("a card");
+    let mut sdk = Sdk::start_node(WECOM, &fake.url().replace("http://", "ws://"));
+    assert_eq!(sdk.line().await, "sent");
+    for (user, nested) in [("zhangsan", false), ("lisi", true)] {
+        fake.with(|robot| robot.press(&card, "On it", user, nested));
+        assert_eq!(sdk.line().await, format!("{user} {VALUE}"));
+        assert!(fake.with(|robot| robot.cards[&card].shown["*"].to_string().contains("from the SDK")));
+    }
+    // Our driver takes the robot's one connection: the SDK leaves, and does not come back.
+    wire.send(&wire.page("db-2 burns")).await.unwrap();
+    until(|| fake.with(|robot| robot.connected().is_empty())).await;
+    let faults = fake.with(|robot| robot.faults.clone());
+    assert!(faults.is_empty(), "{faults:?}");
 }
