@@ -51,14 +51,14 @@ pub(super) fn session<R: StoredRow>(row: &R) -> Result<Session, R::Error> {
 /// An act within the bounds of its columns, for either engine.
 pub(super) fn bounded(mut row: AuditRow) -> AuditRow {
     for text in [&mut row.by.name, &mut row.by.via, &mut row.by.from, &mut row.act, &mut row.on, &mut row.reason, &mut row.outcome] {
-        shorten(text);
+        *text = shortened(text);
     }
     row
 }
 
 /// A text that can be stored: PostgreSQL has no U+0000.
-pub(super) fn shorten(text: &mut String) {
-    *text = text.chars().map(|c| if c == '\0' { '\u{FFFD}' } else { c }).take(MAX_TEXT).collect();
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().map(|c| if c == '\0' { '\u{FFFD}' } else { c }).take(MAX_TEXT).collect()
 }
 
 /// The pattern for LIKE that finds a text anywhere.

@@ -33,6 +33,9 @@ pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, 
     }
 }
 
+/// What the reason of a final delivery says before the id of the one that takes its place.
+pub const REPLAYED: &str = "replayed as ";
+
 /// A stored delivery that is to be requeued.
 pub(super) struct Requeued {
     pub(super) row: DeliveryRow,
@@ -98,7 +101,7 @@ impl Requeued {
 
     /// What the old delivery says of the new one.
     pub(super) fn note(&self, new: &NewDelivery) -> String {
-        if self.moves() { format!("moved to {} as {}", new.channel, new.id) } else { format!("replayed as {}", new.id) }
+        if self.moves() { format!("moved to {} as {}", new.channel, new.id) } else { format!("{REPLAYED}{}", new.id) }
     }
 
     /// Itself as accepted, when it stays and waits for its turn alone.

@@ -26,11 +26,11 @@ async fn list(store: &S, text: Option<&str>, before: Option<Uuid>, limit: usize)
 pub async fn an_act_is_recorded_before_and_after_it_is_done(store: S) {
     let act = row("ack", T0);
     store.record_audit(act.clone()).await.unwrap();
-    assert_eq!(list(&store, None, None, 9).await, [act.clone()], "what was cut off stays as begun");
+    assert_eq!(list(&store, None, None, 9).await, std::slice::from_ref(&act), "what was cut off stays as begun");
     store.end_audit(act.id, AuditState::Done, "acked").await.unwrap();
     store.end_audit(act.id, AuditState::Failed, "too late").await.unwrap();
     let done = AuditRow { state: AuditState::Done, outcome: "acked".into(), ..act };
-    assert_eq!(list(&store, None, None, 9).await, [done.clone()], "an end is the end");
+    assert_eq!(list(&store, None, None, 9).await, std::slice::from_ref(&done), "an end is the end");
     assert!(store.record_audit(done).await.is_err(), "one act is one row");
     let odd = AuditRow { on: format!("\0{}", "x".repeat(5000)), ..row("drop", T0 + 1) };
     store.record_audit(odd).await.unwrap();

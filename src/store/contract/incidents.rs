@@ -205,6 +205,8 @@ pub async fn incidents_are_listed_and_counted(store: S) {
         ("text", IncidentFilter { text: Some("ON 50%".into()), ..none() }, vec![0]),
         ("since", IncidentFilter { since: Some(T0 + 2), ..none() }, vec![3, 2]),
         ("until", IncidentFilter { until: Some(T0 + 2), ..none() }, vec![1, 0]),
+        ("ended lately", IncidentFilter { ended_since: Some(T0 + 9), ..none() }, vec![2, 0]),
+        ("ended just now", IncidentFilter { ended_since: Some(T0 + 10), ..none() }, vec![0]),
         ("channel", IncidentFilter { channels: vec!["dba".into(), "ops".into()], ..none() }, vec![1]),
         ("another channel", IncidentFilter { channels: vec!["dba".into()], ..none() }, vec![]),
     ] {

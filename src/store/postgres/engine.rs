@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::super::audits::{bounded, shorten};
+use super::super::audits::{bounded, shortened};
 use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule, prepare_edit};
 use super::connect::transaction;
 use super::queue::Class;
@@ -351,8 +351,7 @@ impl OperatorStore for PostgresStore {
     }
 
     async fn end_audit(&self, id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError> {
-        let mut outcome = outcome.to_owned();
-        shorten(&mut outcome);
+        let outcome = shortened(outcome);
         answer!(self, write, |tx| audit::end(tx, id, state, &outcome))
     }
 }

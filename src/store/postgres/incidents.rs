@@ -88,6 +88,9 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     if let Some(until) = filter.until {
         only.add("i.opened_at < ?", until);
     }
+    if let Some(ended) = filter.ended_since {
+        only.add("i.ended_at IS NOT NULL AND i.ended_at >= ?", ended);
+    }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         only.add_text("lower(i.title COLLATE \"C\") LIKE ? ESCAPE '\\'", text);
     }

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::super::audits::{bounded, shorten};
+use super::super::audits::{bounded, shortened};
 use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
@@ -330,8 +330,7 @@ impl OperatorStore for SqliteStore {
     }
 
     async fn end_audit(&self, id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError> {
-        let mut outcome = outcome.to_owned();
-        shorten(&mut outcome);
+        let outcome = shortened(outcome);
         self.write(512, move |db| audit::end(db, id, state, &outcome)).await
     }
 }

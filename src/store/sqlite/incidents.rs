@@ -186,6 +186,11 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     if let Some(until) = filter.until {
         bind("i.opened_at < ?", Value::Integer(until.0));
     }
+    let mut index = "";
+    if let Some(ended) = filter.ended_since {
+        bind("i.ended_at IS NOT NULL AND i.ended_at >= ?", Value::Integer(ended.0));
+        index = "INDEXED BY incident_ended";
+    }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         bind("i.title LIKE ? ESCAPE '\\'", Value::Text(format!("%{escaped}%")));
@@ -202,12 +207,14 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
             if states.iter().all(|state| state.is_open()) {
                 // Letter for letter the condition of the partial indexes.
                 conditions.push("i.ended_at IS NULL".into());
+                // Few are open, of however many: their order is made after.
+                index = "INDEXED BY incident_open";
             }
             let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
             conditions.push(format!("i.state IN ({})", names.join(", ")));
         }
     }
-    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY i.id DESC LIMIT {limit}", conditions.join(" AND "));
+    let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY i.id DESC LIMIT {limit}", conditions.join(" AND "));
     let mut select = db.prepare_cached(&sql)?;
     Ok(select.query_map(params_from_iter(values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
 }

@@ -106,6 +106,8 @@ pub struct IncidentFilter {
     pub since: Option<UnixMs>,
     /// Only those opened before this.
     pub until: Option<UnixMs>,
+    /// Only those that ended at or after this.
+    pub ended_since: Option<UnixMs>,
     /// Only those that have an anchor on one of these channels; empty: all.
     pub channels: Vec<String>,
     /// Only those with a smaller number (the page before ended there).

@@ -37,6 +37,16 @@ fn sends_are_counted_from_their_indexes() {
     }
 }
 
+/// What an open console asks once a second, of however many incidents.
+#[test]
+fn open_incidents_are_found_by_their_index() {
+    let sql = "SELECT i.alerts FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL AND i.state IN ('firing', 'acked') ORDER BY i.id DESC LIMIT 500";
+    assert_eq!(plan(sql, 0)[0], "SCAN i USING INDEX incident_open");
+    let sql =
+        "SELECT i.alerts FROM incident i INDEXED BY incident_ended WHERE i.ended_at IS NOT NULL AND i.ended_at >= ?1 ORDER BY i.id DESC LIMIT 20";
+    assert_eq!(plan(sql, 1)[0], "SEARCH i USING INDEX incident_ended (ended_at>?)");
+}
+
 /// The statements of an event that enters a lane, and of an outcome, beside those that insert.
 #[test]
 fn the_hot_path_finds_every_row_by_a_key() {
