@@ -71,6 +71,13 @@ pub enum CredentialKind {
         /// Password.
         password: Password,
     },
+    /// A header of a reverse proxy that logs people in; for the console only.
+    Proxy {
+        /// The header with the person's name.
+        header: String,
+        /// Where the proxy is.
+        from: Vec<ipnet::IpNet>,
+    },
     /// HMAC-SHA256 over the body, in hexadecimal digits; with a timestamp header over timestamp, colon, body.
     Hmac {
         /// Any of these.

@@ -11,7 +11,7 @@ pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Rete
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TurnBlock};
 pub use route::{OnMute, OneOrMany, RouteNode};
-pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
+pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Proxy, Scope, ServerBlock, TlsFiles};
 
 use std::path::PathBuf;
 

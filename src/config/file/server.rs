@@ -47,7 +47,7 @@ pub enum NoneWord {
     None,
 }
 
-/// One credential: exactly one of `bearer`, `basic` and `hmac`, and what it may be used for.
+/// One credential: exactly one of `bearer`, `basic`, `hmac` and `proxy`, and what it may be used for.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Credential {
@@ -57,6 +57,8 @@ pub struct Credential {
     pub basic: Option<Basic>,
     /// A signature over the body, as Grafana makes it.
     pub hmac: Option<Hmac>,
+    /// Who a reverse proxy says it is, for the console: oauth2-proxy, Authelia.
+    pub proxy: Option<Proxy>,
     /// Name of its holder, for logs, lanes and dedup. Default: the user name, else `bearer-1`, `hmac-2`...
     pub name: Option<String>,
     /// What it may be used for: `webhook`, `legacy` (the direct paths), `metrics`, `read` (look things up), `operate` (retry, drop, move, mute, send,
@@ -101,6 +103,16 @@ impl Scope {
             Scope::Admin => "admin",
         }
     }
+}
+
+/// A reverse proxy that logs people in, and the header in which it says who they are. It opens the console only.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Proxy {
+    /// The header with the person's name. The proxy must remove it from what clients send. Default `X-Forwarded-User`.
+    pub header: Option<String>,
+    /// Networks in which the proxy is (`10.0.0.7`, `10.0.0.0/8`): from elsewhere the header counts for nothing.
+    pub from: Vec<String>,
 }
 
 /// A user name and its password.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Validator;
 use crate::config::codes;
-use crate::config::file::{Auth, Credential, Scope};
+use crate::config::file::{Auth, Credential, Proxy, Scope};
 use crate::config::password::PasswordHash;
 use crate::config::settings::{Admission, CredentialKind, CredentialSettings, Password};
 use crate::config::source::Anchor;
@@ -13,6 +13,8 @@ use crate::model::{Finding, Secret};
 
 /// What Grafana signs with: <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/>.
 const GRAFANA_HEADER: &str = "X-Grafana-Alerting-Signature";
+/// What oauth2-proxy sends (<https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview>, `pass_user_headers`).
+const PROXY_HEADER: &str = "X-Forwarded-User";
 /// Shorter ones can be guessed by trying.
 const MIN_LENGTH: usize = 12;
 
@@ -87,14 +89,15 @@ pub fn admission(validator: &mut Validator<'_, '_>) -> Admission {
 
 /// What is compared, and a name for it; `None` when that cannot be said.
 fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: usize) -> Option<(CredentialKind, String)> {
-    let present: Vec<&str> = [("bearer", entry.bearer.is_some()), ("basic", entry.basic.is_some()), ("hmac", entry.hmac.is_some())]
-        .into_iter()
-        .filter_map(|(name, there)| there.then_some(name))
-        .collect();
+    let present: Vec<&str> =
+        [("bearer", entry.bearer.is_some()), ("basic", entry.basic.is_some()), ("hmac", entry.hmac.is_some()), ("proxy", entry.proxy.is_some())]
+            .into_iter()
+            .filter_map(|(name, there)| there.then_some(name))
+            .collect();
     if present.len() != 1 {
         if !validator.report.is_blamed_inside(path) {
             let message = if present.is_empty() { "a credential of no kind".to_owned() } else { format!("a credential of {} kinds", present.len()) };
-            validator.report.error(codes::BAD_AUTH, path, Anchor::Value, message, "write exactly one of `bearer`, `basic` and `hmac`");
+            validator.report.error(codes::BAD_AUTH, path, Anchor::Value, message, "write exactly one of `bearer`, `basic`, `hmac` and `proxy`");
         }
         return None;
     }
@@ -130,6 +133,9 @@ fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: 
         };
         return Some((CredentialKind::Basic { username: basic.username.clone(), password }, basic.username.clone()));
     }
+    if let Some(proxy) = &entry.proxy {
+        return Some((by_proxy(validator, proxy, &path.key("proxy")), format!("proxy-{}", ix + 1)));
+    }
     let hmac = entry.hmac.as_ref()?;
     let path = path.key("hmac");
     let mut secrets = Vec::new();
@@ -150,22 +156,29 @@ fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: 
             "add `secret`, or `secrets` for several",
         );
     }
-    let mut header = |name: Option<&str>, key: &str| {
-        let name = name?;
-        if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            validator.report.error(
-                codes::BAD_AUTH,
-                &path.key(key),
-                Anchor::Value,
-                format!("`{name}` is not the name of a header"),
-                "write letters, digits and `-`",
-            );
-        }
-        Some(name.to_owned())
-    };
+    let mut header = |name: Option<&str>, key: &str| header_name(validator, name?, &path.key(key));
     let timestamp_header = header(hmac.timestamp_header.as_deref(), "timestamp_header");
     let header = header(hmac.header.as_deref(), "header").unwrap_or_else(|| GRAFANA_HEADER.to_owned());
     Some((CredentialKind::Hmac { secrets, header, timestamp_header }, format!("hmac-{}", ix + 1)))
+}
+
+/// A header's name; one that is none is reported.
+fn header_name(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -> Option<String> {
+    if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        let message = format!("`{name}` is not the name of a header");
+        validator.report.error(codes::BAD_AUTH, path, Anchor::Value, message, "write letters, digits and `-`");
+    }
+    Some(name.to_owned())
+}
+
+fn by_proxy(validator: &mut Validator<'_, '_>, proxy: &Proxy, path: &Path) -> CredentialKind {
+    let given = proxy.header.as_deref().and_then(|name| header_name(validator, name, &path.key("header")));
+    let from = validator.networks(&proxy.from, &path.key("from"));
+    if proxy.from.is_empty() {
+        let label = "name the proxy's address: anybody else could write the header";
+        validator.report.error(codes::BAD_AUTH, path, Anchor::Key, "`proxy` does not say where the proxy is", label);
+    }
+    CredentialKind::Proxy { header: given.unwrap_or_else(|| PROXY_HEADER.to_owned()), from }
 }
 
 fn weak(validator: &mut Validator<'_, '_>, secret: &Secret, path: &Path) {

@@ -38,6 +38,8 @@ pub fn check<'a>(credential: &'a Credential, headers: &HeaderMap, signatures: Op
             Some(given) => basic(given, username, password).unwrap_or_else(Checked::Wrong),
             None => Checked::Absent,
         },
+        // What a proxy says of its clients counts on pages, where they are; programs have credentials of their own.
+        Kind::Proxy { .. } => Checked::Absent,
         Kind::Hmac { header, timestamp_header, .. } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
             Some(given) => match may_be_signed(given, timestamp_header.as_deref(), headers, now) {
                 Err(why) => Checked::Wrong(why),

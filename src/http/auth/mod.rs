@@ -33,6 +33,13 @@ pub enum Kind {
         /// Password.
         password: Password,
     },
+    /// A header of a reverse proxy that logs people in; for the console only.
+    Proxy {
+        /// The header with the person's name.
+        header: String,
+        /// Where the proxy is.
+        from: Vec<ipnet::IpNet>,
+    },
     /// Grafana's signature: lower-case hex of HMAC-SHA256 over the body, or over `<unix seconds>:<body>` when a timestamp header is named.
     Hmac {
         /// Any of these verifies (rotation).
@@ -129,6 +136,7 @@ impl Auth {
                     kind: match &c.kind {
                         CredentialKind::Bearer(token) => Kind::Bearer(token.clone()),
                         CredentialKind::Basic { username, password } => Kind::Basic { username: username.clone(), password: password.clone() },
+                        CredentialKind::Proxy { header, from } => Kind::Proxy { header: header.clone(), from: from.clone() },
                         CredentialKind::Hmac { secrets, header, timestamp_header } => {
                             Kind::Hmac { secrets: secrets.clone(), header: header.clone(), timestamp_header: timestamp_header.clone() }
                         }

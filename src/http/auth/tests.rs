@@ -99,3 +99,25 @@ async fn scopes_and_open_legacy_paths() {
     assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_err());
     assert!(auth.admit(Scope::Webhook, &given, None, "11.1.2.3".parse().ok(), 0).await.is_ok());
 }
+
+#[test]
+fn a_proxy_names_people_from_its_own_network_only() {
+    let auth = auth(Kind::Proxy { header: "x-forwarded-user".into(), from: vec!["10.0.0.0/8".parse().unwrap()] });
+    let named = |headers: &HeaderMap, direct: &str| auth.by_proxy(headers, direct.parse().ok()).map(|(name, _)| name);
+    let ann = header("x-forwarded-user", " ann ");
+    assert_eq!(named(&ann, "10.0.0.7").as_deref(), Some("ann"));
+    assert_eq!(named(&ann, "::ffff:10.0.0.7").as_deref(), Some("ann"));
+    for (headers, direct) in [(ann.clone(), "192.0.2.1"), (HeaderMap::new(), "10.0.0.7"), (header("x-forwarded-user", ""), "10.0.0.7")] {
+        assert_eq!(named(&headers, direct), None, "{direct}");
+    }
+    let mut two = ann.clone();
+    two.append("x-forwarded-user", HeaderValue::from_static("root"));
+    assert_eq!(named(&two, "10.0.0.7"), None, "a second header is somebody else's");
+}
+
+#[tokio::test]
+async fn what_a_proxy_says_opens_no_path_of_the_api() {
+    let auth = auth(Kind::Proxy { header: "x-forwarded-user".into(), from: vec!["0.0.0.0/0".parse().unwrap()] });
+    let asked = auth.admit(Scope::Read, &header("x-forwarded-user", "ann"), None, "10.0.0.7".parse().ok(), 0).await;
+    assert!(matches!(asked, Err(Refusal::Credentials(_))), "{asked:?}");
+}

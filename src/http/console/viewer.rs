@@ -40,6 +40,10 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
+    fn new(manner: Manner, caller: Caller, credential: &Credential, login: Option<[u8; 32]>) -> Self {
+        Self { manner, caller, operates: credential.opens(Scope::Operate), administers: credential.opens(Scope::Admin), login }
+    }
+
     /// Refuses who may not act.
     pub(super) fn may_operate(&self) -> Result<(), Failure> {
         if self.operates {
@@ -79,6 +83,14 @@ impl FromRequestParts<Arc<App>> for Viewer {
             let caller = Caller { author, ..Caller::default() };
             return Ok(Self { manner, caller, operates: true, administers: true, login: None });
         }
+        let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
+        if let Some((name, credential)) = auth.by_proxy(&parts.headers, direct) {
+            if !credential.opens(Scope::Read) {
+                return Err(Failure::new(StatusCode::FORBIDDEN, format!("the credential `{}` has not the scope `read`", credential.name)));
+            }
+            author.name.clone_from(&name);
+            return Ok(Self::new(manner, Caller { name, channels: credential.channels.clone(), signed: false, author }, credential, None));
+        }
         let id = session_id(&parts.headers, &parts.uri).ok_or(Failure::Login)?;
         let key = key(&id);
         let now = app.engine.clock().wall();
@@ -93,8 +105,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
         }
         author.name.clone_from(&credential.name);
         let caller = Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed: false, author };
-        let (operates, administers) = (credential.opens(Scope::Operate), credential.opens(Scope::Admin));
-        Ok(Self { manner, caller, operates, administers, login: Some(key) })
+        Ok(Self::new(manner, caller, credential, Some(key)))
     }
 }
 
