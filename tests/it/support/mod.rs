@@ -2,6 +2,7 @@
 
 pub mod all;
 pub mod app;
+pub mod chromium;
 pub mod fakes;
 pub mod postgres;
 pub mod presses;

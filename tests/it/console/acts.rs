@@ -1,0 +1,138 @@
+//! What is done about deliveries and channels from the console.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Browser, HOSTILE, ROOT, TEAM, fire, gateway, guarded, hidden, links, routes};
+use crate::support::app::{TestApp, alert};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_died_is_explained_retried_moved_and_dropped() {
+    let (url, accepts) = gateway().await;
+    let hook = format!("webhook: {{ url: '{url}', allow_networks: [127.0.0.1] }}");
+    let yaml = guarded()
+        .replace("theirs: { log: {} }", &format!("theirs: {{ {hook} }}, saved: {{ fallback: [ours], {hook} }}"))
+        .replace("routes: [", "routes: [{ matchers: ['group=\"saved\"'], to: [saved] }, ");
+    let app = TestApp::start(&yaml).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui/dead").await.contains("No dead letters"));
+    for group in ["theirs", "saved"] {
+        let mut body = alert(group, HOSTILE, "firing");
+        body["alerts"][0]["annotations"]["summary"] = json!(HOSTILE);
+        fire(&app, Some(ROOT), &body).await;
+    }
+    let read = async |query: &str| -> Vec<Value> {
+        let answer = app.http.get(app.url(&format!("/api/v1/deliveries?{query}"))).bearer_auth(ROOT).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["deliveries"].as_array().unwrap().clone()
+    };
+    let until = async |query: &str, n: usize| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let rows = read(query).await;
+            if rows.len() == n {
+                return rows;
+            }
+            assert!(std::time::Instant::now() < end, "{query}: {rows:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    };
+    until("state=dead", 2).await;
+    until("state=sent", 1).await;
+    let dead = ann.page("/ui/dead").await;
+    assert!(dead.contains("2 dead letters") && dead.contains("Reached nobody") && dead.contains("Another channel has it"), "{dead}");
+    for path in links(&dead, "/ui/deliveries/").into_iter().chain([
+        "/ui/history".into(),
+        "/ui/history?view=incidents".into(),
+        "/ui/history?view=nowhere".into(),
+    ]) {
+        ann.page(&path).await;
+    }
+    // How many is said before anything is done, and what came later is not meant.
+    let retry = links(&dead, "/ui/dead/confirm/retry?channel=theirs").remove(0);
+    let asked = ann.page(&retry).await;
+    assert!(asked.contains("<button class=\"b p\">Retry 1</button>"), "{asked}");
+    accepts.store(true, std::sync::atomic::Ordering::Relaxed);
+    let fields = hidden(&asked);
+    let form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let done = ann.post("/ui/dead/retry", &form).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER, "{}", done.text().await.unwrap());
+    until("state=sent", 2).await;
+    let left = ann.page("/ui/dead").await;
+    assert!(left.contains("1 dead letter") && !left.contains("Reached nobody"), "what was retried is taken care of: {left}");
+    // One alone: explained, moved, dropped with a reason.
+    let saved = read("state=dead&channel=saved").await.remove(0)["id"].as_str().unwrap().to_owned();
+    let page = ann.page(&format!("/ui/deliveries/{saved}")).await;
+    assert!(
+        page.contains("ours") && page.contains("has it instead") && page.contains("Attempts") && page.contains("&lt;script&gt;no&lt;/script&gt;"),
+        "{page}"
+    );
+    assert!(ann.page(&format!("/ui/deliveries/{saved}/confirm/move")).await.contains("<option>ours</option>"));
+    let moved = ann.post(&format!("/ui/deliveries/{saved}/move"), &[("to", "ours")]).await;
+    assert_eq!(moved.status(), StatusCode::SEE_OTHER);
+    ann.page(moved.headers()["location"].to_str().unwrap()).await;
+    until("state=sent", 3).await;
+    ann.page(&format!("/ui/deliveries/{saved}/confirm/drop")).await;
+    assert_eq!(ann.post(&format!("/ui/deliveries/{saved}/drop"), &[]).await.status(), StatusCode::BAD_REQUEST, "why?");
+    assert_eq!(ann.post(&format!("/ui/deliveries/{saved}/drop"), &[("reason", "noise")]).await.status(), StatusCode::SEE_OTHER);
+    assert!(read("state=dead").await.iter().all(|row| row["id"] != saved.as_str()));
+    // Filters are an address.
+    assert_eq!(ann.page("/ui/history?state=sent").await.matches("<tr data-row").count(), 3);
+    assert_eq!(ann.page("/ui/history?q=nothing+like+it").await.matches("<tr data-row").count(), 0);
+    assert_eq!(ann.page("/ui/history?channel=theirs&since=1h").await.matches("<tr data-row").count(), 2);
+    for bad in ["/ui/history?state=x", "/ui/history?cursor=x", "/ui/history?since=x", "/ui/history?view=incidents&cursor=x"] {
+        assert_eq!(ann.get(bad).await.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert_eq!(team.get(&format!("/ui/deliveries/{saved}")).await.status(), StatusCode::FORBIDDEN);
+    assert!(!team.page("/ui/history").await.contains("theirs"));
+    assert_eq!(team.get(&retry).await.status(), StatusCode::NOT_FOUND);
+    let audit = ann.page("/ui/audit").await;
+    for told in ["retry", "move", "drop", "noise"] {
+        assert!(audit.contains(&format!("<b>{told}</b>")) || audit.contains(told), "{told}: {audit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_muted_unmuted_and_tested() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui/channels").await.contains("Every channel is ready"));
+    assert!(ann.page("/ui/channels/ours/confirm/mute").await.contains("Why"));
+    assert_eq!(ann.post("/ui/channels/ours/mute", &[("for", "1h")]).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(ann.post("/ui/channels/none/mute", &[("for", "1h"), ("reason", "x")]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(ann.post("/ui/channels/ours/mute", &[("for", "1h"), ("reason", "new number")]).await.status(), StatusCode::SEE_OTHER);
+    let page = ann.page("/ui/channels").await;
+    assert!(page.contains("1 muted") && page.contains("new number") && page.contains("Unmute"), "{page}");
+    fire(&app, Some(ROOT), &alert("a", "Deferred", "firing")).await;
+    assert!(ann.page("/ui/history?state=deferred").await.contains("new number"));
+    assert_eq!(ann.post("/ui/channels/ours/unmute", &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(ann.post("/ui/channels/ours/unmute", &[]).await.status(), StatusCode::NOT_FOUND, "there is none any more");
+    let tested = ann.post("/ui/channels/ours/test", &[("text", "hello")]).await;
+    let text = tested.text().await.unwrap();
+    assert!(text.contains("The platform took it"), "{text}");
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert!(!team.page("/ui/channels").await.contains("theirs"));
+    assert_eq!(team.post("/ui/channels/theirs/test", &[("text", "x")]).await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_trusted_says_who_looks() {
+    let auth =
+        "  auth:\n    - { bearer: roots-token-0123456789, name: root }\n    - { proxy: { from: [127.0.0.1] }, name: sso, scopes: [read, operate] }\n";
+    let app = TestApp::start(&routes(auth)).await;
+    let browser = Browser::of(&app);
+    assert_eq!(browser.get("/ui").await.status(), StatusCode::SEE_OTHER, "the proxy names nobody");
+    fire(&app, Some(ROOT), &alert("a", "First", "firing")).await;
+    let ask = async |method: reqwest::Method, path: &str| {
+        let request = browser.http.request(method, app.url(path)).headers(browser.headers()).header("x-forwarded-user", "ann@example.com");
+        request.send().await.unwrap()
+    };
+    assert!(ask(reqwest::Method::GET, "/ui").await.text().await.unwrap().contains("ann@example.com"));
+    assert_eq!(ask(reqwest::Method::POST, "/ui/incidents/1/ack").await.status(), StatusCode::SEE_OTHER);
+    assert!(ask(reqwest::Method::GET, "/ui/audit").await.text().await.unwrap().contains("ann@example.com"));
+    assert_eq!(ask(reqwest::Method::GET, "/api/v1/incidents").await.status(), StatusCode::UNAUTHORIZED, "programs have credentials of their own");
+}
