@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::connections::Connection;
-use super::{App, HttpError, api, legacy, linger};
+use super::{App, HttpError, api, console, legacy, linger};
 
 /// Wraps the routes. Nothing is routed before it: a path that is routed twice would have its parameters twice.
 pub(super) fn wrap(app: Arc<App>, plain: Router) -> Router {
@@ -36,7 +36,7 @@ async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request) 
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let _in_flight = connection.clone().map(Connection::begin_request);
     let may_close = request.version() <= Version::HTTP_11;
-    let format = ErrorFormat::of(request.uri().path());
+    let format = ErrorFormat::of(request.uri().path(), request.headers());
     let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request))).catch_unwind().await;
     let response = match handled {
         Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
@@ -107,11 +107,14 @@ enum ErrorFormat {
     Legacy,
     /// Senders, which log a line.
     Sender,
+    /// The console, which puts it beside what it shows.
+    Part,
 }
 
 impl ErrorFormat {
-    fn of(path: &str) -> Self {
+    fn of(path: &str, headers: &HeaderMap) -> Self {
         match path {
+            _ if headers.contains_key("hx-request") && path.starts_with("/ui") => ErrorFormat::Part,
             _ if path == "/api" || path.starts_with("/api/") => ErrorFormat::Api,
             _ if legacy::is_at(path) => ErrorFormat::Legacy,
             _ => ErrorFormat::Sender,
@@ -130,6 +133,7 @@ async fn with_body(format: ErrorFormat, response: Response) -> Response {
     if kind == "application/problem+json"
         || (format == ErrorFormat::Legacy && kind == "application/json")
         || (format == ErrorFormat::Sender && !kind.is_empty())
+        || kind.starts_with("text/html")
     {
         return response;
     }
@@ -146,6 +150,7 @@ async fn with_body(format: ErrorFormat, response: Response) -> Response {
         ErrorFormat::Api => api::problem(status, text),
         ErrorFormat::Legacy => legacy::refusal(status, &text),
         ErrorFormat::Sender => HttpError::new(status, text).into_response(),
+        ErrorFormat::Part => console::part_of_error(status, &text),
     };
     for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&name) {

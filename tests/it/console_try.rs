@@ -68,7 +68,7 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
     };
     let (status, text) = attempt("TRIED {{#each alerts}}{{name}}{{/each}}").await;
     assert!(status == 200 && text.contains("TRIED Stored") && !text.contains("findings"), "{text}");
-    // A mistake is named with its place, and the built-in text stands in.
+    // A mistake is named with its place, and the built-in text is shown.
     let (status, text) = attempt("one\nTRIED {{sumary}}").await;
     assert!(status == 200 && text.contains("line 2") && text.contains("sumary") && text.contains("The built-in text stands in"), "{text}");
     let (status, text) = attempt("{{#each alerts}}").await;

@@ -170,7 +170,9 @@ pub(super) async fn act(
             }
             set(&app, of_channel(&name)?, app.engine.clock().wall() + span, fields.get("reason"), caller).await?;
         }
-        "unmute" => drop(set(&app, of_channel(&name)?, UnixMs::EPOCH, "", caller).await?),
+        "unmute" => {
+            set(&app, of_channel(&name)?, UnixMs::EPOCH, "", caller).await?;
+        }
         "test" => {
             let text = Some(fields.get("text").to_owned()).filter(|text| !text.is_empty());
             let done = test_channel(&app, caller, &name, TestSendRequest { text, payload: None }).await?;

@@ -19,13 +19,11 @@ use crate::api::DeliveriesRequest;
 use crate::http::App;
 use crate::http::api::deliveries::{drop_all, requeue};
 use crate::model::{DeliveryId, Language, UnixMs};
-use crate::store::{DeliveryFilter, DeliveryRow, State as DeliveryState};
+use crate::store::{DeliveryFilter, DeliveryRow, REPLAYED, State as DeliveryState};
 
-/// Dead letters that are read, the newest; and how many at a time.
+/// Dead letters that are read, the newest; and how many are acted on at a time.
 const MAX_READ: usize = 5000;
 const STEP: usize = 500;
-/// Letters that one form may act on.
-const MAX_ACTED: usize = 5000;
 /// Characters of a reason by which letters are grouped.
 const REASON: usize = 200;
 
@@ -53,19 +51,15 @@ impl Group {
 /// The newest dead letters, and whether there are more.
 async fn read(app: &App, viewer: &Viewer, channels: Vec<String>, upto: Option<DeliveryId>) -> Result<(Vec<DeliveryRow>, bool), Failure> {
     let channels = if channels.is_empty() { viewer.caller.channels.clone() } else { channels };
-    let mut filter = DeliveryFilter { channels, states: vec![DeliveryState::Dead], limit: STEP, ..DeliveryFilter::default() };
     // `upto` itself is meant, too.
-    filter.before = upto.map(|id| DeliveryId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))));
-    let mut all = Vec::new();
-    loop {
-        let rows = app.engine.query().list_deliveries(&filter).await?;
-        let full = rows.len() == STEP;
-        filter.before = rows.last().map(|row| row.id);
-        all.extend(rows);
-        if !full || all.len() >= MAX_READ {
-            return Ok((all, full));
-        }
-    }
+    let before = upto.map(|id| DeliveryId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))));
+    let filter = DeliveryFilter { channels, states: vec![DeliveryState::Dead], before, limit: MAX_READ + 1, ..DeliveryFilter::default() };
+    let mut all = app.engine.query().list_deliveries(&filter).await?;
+    let more = all.len() > MAX_READ;
+    all.truncate(MAX_READ);
+    // Somebody took care of what was replayed: its new delivery says what became of it.
+    all.retain(|row| !row.reason.as_deref().is_some_and(|reason| reason.contains(REPLAYED)));
+    Ok((all, more))
 }
 
 fn reason_of(row: &DeliveryRow) -> String {
@@ -158,7 +152,6 @@ async fn group_of(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Group, 
     let delivered = app.engine.query().delivered_elsewhere(&ids).await?;
     let elsewhere = fields.get("elsewhere") == "true";
     rows.retain(|row| delivered.contains(&row.id) == elsewhere);
-    rows.truncate(MAX_ACTED);
     if rows.is_empty() {
         return Err(Failure::missing("none of these dead letters is left"));
     }
@@ -230,8 +223,12 @@ pub(super) async fn act(State(app): State<Arc<App>>, Path(act): Path<String>, he
     for rows in group.rows.chunks(STEP) {
         let request = DeliveriesRequest { ids: rows.iter().map(|row| row.id).collect(), reason: reason.clone(), to: to.clone() };
         match act.as_str() {
-            "retry" | "move" => drop(requeue(&app, &viewer.caller, &request).await?),
-            "drop" => drop(drop_all(&app, &viewer.caller, &request).await?),
+            "retry" | "move" => {
+                requeue(&app, &viewer.caller, &request).await?;
+            }
+            "drop" => {
+                drop_all(&app, &viewer.caller, &request).await?;
+            }
             _ => return Err(Failure::missing("dead letters are retried, moved or dropped")),
         }
     }

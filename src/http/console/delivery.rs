@@ -144,7 +144,7 @@ fn look_alike(html: &str) -> Markup {
 }
 
 fn meter(used: usize, max: usize) -> Markup {
-    let share = if max == 0 { 0 } else { (used * 100 / max).min(100) };
+    let share = (used * 100).checked_div(max).unwrap_or(0).min(100);
     let class = match share {
         _ if used > max => "bar over",
         80.. => "bar near",

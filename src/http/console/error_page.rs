@@ -21,14 +21,23 @@ fn heading(language: Language, status: StatusCode) -> &'static str {
     }
 }
 
+fn toast(status: StatusCode, text: Markup) -> Response {
+    let toast = html! { p.toast.stays role="alert" { (icon("alert")) span { (text) } } };
+    // htmx puts an answer where its request says, unless the answer says where.
+    let headers = [("hx-retarget", ".toasts"), ("hx-reswap", "beforeend")];
+    (status, headers, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], toast.into_string()).into_response()
+}
+
+/// An error that no page wrote, for a part of a page.
+pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
+    toast(status, shown(text))
+}
+
 /// The answer to a browser that asked for a page, or for a part of one.
 pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str) -> Response {
     let language = manner.language;
     if manner.fragment {
-        let toast = html! { p.toast.stays role="alert" { (icon("alert")) span { b { (heading(language, status)) } ". " (shown(why)) } } };
-        // htmx shows no answer of an error unless it is said where.
-        let headers = [("hx-retarget", ".toasts"), ("hx-reswap", "beforeend")];
-        return (status, headers, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], toast.into_string()).into_response();
+        return toast(status, html! { b { (heading(language, status)) } ". " (shown(why)) });
     }
     let title = heading(language, status).to_owned();
     let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why), ..Page::default() };

@@ -12,7 +12,7 @@ use crate::http::page::words::tag;
 use crate::model::Language;
 
 /// htmx without what the policy of pages refuses: no eval, no style of its own, no requests to elsewhere.
-const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0,"scrollBehavior":"auto"}"#;
+const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0,"scrollBehavior":"auto","responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},{"code":"[45]..","swap":true,"error":true}]}"#;
 
 /// Where a page is in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -192,7 +192,7 @@ fn bar(language: Language, at: Place) -> Markup {
     html! {
         nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
             @for entry in first {
-                a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
+                a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en.split(' ').next().unwrap_or_default(), entry.zh)) }
             }
             details.menu {
                 summary { (icon("more")) (say(language, "More", "更多")) }

@@ -26,7 +26,7 @@ use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::Incident;
+use crate::store::{Incident, IncidentFilter};
 
 /// How often the store is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -197,12 +197,8 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<Update, Failure>
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
     let mut changed: Vec<Incident> = open.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
-    let over = crate::store::IncidentFilter {
-        states: vec![crate::store::IncidentState::Resolved, crate::store::IncidentState::Closed],
-        limit: MAX_ROWS,
-        ..Default::default()
-    };
-    changed.extend(app.engine.query().list_incidents(&over).await?.into_iter().filter(|incident| incident.ended_at.is_some_and(|at| at >= from)));
+    let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
+    changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
     Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers) })
 }

@@ -39,6 +39,7 @@ use self::failure::Failure;
 use self::manner::Manner;
 use super::App;
 
+pub(super) use error_page::part as part_of_error;
 pub(super) use live::Live;
 
 /// The pages; the prefix `/ui` is cut off already.

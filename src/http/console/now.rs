@@ -33,10 +33,8 @@ const DAY_MS: i64 = 86_400_000;
 /// Those that ended within a day, the newest first.
 async fn ended(app: &App, state: IncidentState, limit: usize) -> Result<Vec<Incident>, Failure> {
     let now = app.engine.clock().wall();
-    let filter = IncidentFilter { states: vec![state], since: Some(now - 30 * DAY_MS), limit, ..IncidentFilter::default() };
-    let mut found = app.engine.query().list_incidents(&filter).await?;
-    found.retain(|incident| incident.ended_at.is_some_and(|at| now - at < DAY_MS));
-    Ok(found)
+    let filter = IncidentFilter { states: vec![state], ended_since: Some(now - DAY_MS), limit, ..IncidentFilter::default() };
+    Ok(app.engine.query().list_incidents(&filter).await?)
 }
 
 /// The page.
