@@ -22,6 +22,8 @@ use super::stalled::Stalls;
 const TICK_INTERVAL: Duration = Duration::from_secs(5);
 /// Deferred deliveries are re-evaluated every so many ticks.
 const TICKS_BETWEEN_MUTES: u64 = 6;
+/// Presses are kept for this long, also over the size cap: PagerDuty repeats for 48 hours, and a press that is forgotten would count twice.
+const PRESSES_KEPT: Duration = Duration::from_secs(49 * 3600);
 /// Events purged in one transaction, and how many such transactions a tick may make.
 const PURGE_BATCH: usize = 100;
 const MAX_PURGE_BATCHES: usize = 100;
@@ -205,6 +207,7 @@ async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<
     let retention = Retention {
         sent_before: if full { now } else { ago(plan.retention.sent) },
         dead_before: if full { now } else { ago(plan.retention.dead) },
+        presses_before: ago(plan.retention.sent.max(PRESSES_KEPT)),
         // A store that takes no more alerts is worse than a message that is not edited any more.
         open_incidents: !full,
     };

@@ -46,8 +46,8 @@ pub struct Deed {
     pub span: Duration,
     /// Who.
     pub by: Actor,
-    /// The address from which it came; empty where a platform reports it.
-    pub from: String,
+    /// How the audit names them: by the credential, and with the address from which it came where no platform reports it.
+    pub author: Author,
 }
 
 impl Engine {
@@ -120,9 +120,8 @@ impl Shared {
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
         let (platform, verb) = (press.platform.clone(), deed.verb);
-        let author = Author { name: by.name.clone(), via: by.via.clone(), from: deed.from };
         let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
-        let intent = Intent { by: author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
+        let intent = Intent { by: deed.author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
         let record = self.begin_audit(intent).await?;
         let acted = self.store.act(Act { press, verb, until, by: by.clone(), on, rules, now }).await;
         let (state, outcome) = match &acted {
@@ -251,7 +250,8 @@ impl PlatformPresses {
             via: title.split([' ', '(']).next().unwrap_or(title).to_owned(),
         };
         let press = PressKey { platform: self.platform.to_owned(), event_id: press.event_id };
-        let acted = self.shared.act(Deed { press, verb, span, by, from: String::new() }, on).await?;
+        let author = Author { name: by.name.clone(), via: by.via.clone(), from: String::new() };
+        let acted = self.shared.act(Deed { press, verb, span, by, author }, on).await?;
         Ok(answer(&acted, language, &plan, self.shared.clock.wall()))
     }
 

@@ -15,7 +15,7 @@ use crate::ingest::short_fingerprint;
 use crate::metrics::Metrics;
 use crate::model::{Alert, ErrorKind, Event, MessageStatus, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs, Verb};
 use crate::store::{
-    ActOn, Actor, DeliveryFilter, DeliveryRow, IncidentDetail, IncidentFilter, IncidentState, MaintenanceStore, PressKey, QueryStore, State,
+    ActOn, Actor, Author, DeliveryFilter, DeliveryRow, IncidentDetail, IncidentFilter, IncidentState, MaintenanceStore, PressKey, QueryStore, State,
 };
 
 use super::life::Disk;
@@ -218,7 +218,7 @@ impl Story {
             verb,
             span: Duration::from_secs(60 + dice.below(120)),
             by: Actor { id: format!("credential:{name}"), name: name.into(), via: "API".into() },
-            from: String::new(),
+            author: Author::default(),
         };
         let acted = engine.act(deed, vec![ActOn { incident: incident.id, shown: None }]).await.expect("it is stored");
         assert!(!acted.repeated && !acted.results.is_empty(), "{acted:?}");

@@ -15,7 +15,7 @@ use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, Person, PersonN
 use crate::metrics::{Format, Metrics};
 use crate::model::{Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
 use crate::route::{Matcher, Op, RouteSpec, Tree};
-use crate::store::{ActOn, Actor, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
+use crate::store::{ActOn, Actor, Author, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
 
 use super::exchange::{Exchange, Line};
 use super::life::Disk;
@@ -200,7 +200,10 @@ impl Process {
         let event_id = format!("{}-{number}", self.engine.shared.clock.wall());
         let press = PressKey { platform: "api".into(), event_id };
         let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() };
-        self.engine.act(Deed { press, verb, span, by, from: String::new() }, vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
+        self.engine
+            .act(Deed { press, verb, span, by, author: Author::default() }, vec![ActOn { incident: on, shown: None }])
+            .await
+            .expect("it is stored");
     }
 
     /// The steps of an incident, by the order in which they were made: how each ended, and why.

@@ -17,7 +17,9 @@ use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
-use crate::store::{ActOn, ActResult, Actor, AlertState, Anchor, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey};
+use crate::store::{
+    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey,
+};
 
 /// An incident shows alerts of all channels: it is for credentials that may see all of them.
 const WHAT: &str = "what all channels share, as incidents are,";
@@ -111,23 +113,28 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
     Ok(Json(acted))
 }
 
-/// Does something about an incident; `by` is the name that people read, the credential's unless another is given.
+/// Does something about an incident; `by_name` is the name that people read, the credential's unless another is given.
 pub(in crate::http) async fn act_on(
     app: &App,
     caller: &Caller,
     incident: IncidentId,
     verb: Verb,
     span: Duration,
-    by: Option<&str>,
+    by_name: Option<&str>,
 ) -> Result<ActResponse, ApiError> {
     for_all(caller, WHAT)?;
     let credential = &caller.name;
-    let by = match by {
+    let by = match by_name {
         Some(name) => Actor { id: format!("credential:{credential} {name}"), name: name.to_owned(), via: caller.author.via.clone() },
         None => Actor { id: actor_id(credential), name: named(credential).to_owned(), via: caller.author.via.clone() },
     };
     let press = PressKey { platform: "api".into(), event_id: uuid::Uuid::now_v7().to_string() };
-    let deed = Deed { press, verb, span, by, from: caller.author.from.clone() };
+    // Whatever name people read, the audit says whose credential it was.
+    let author = match by_name {
+        Some(name) => Author { name: format!("{} as {name}", named(credential)), ..caller.author.clone() },
+        None => Author { name: credential.clone(), ..caller.author.clone() },
+    };
+    let deed = Deed { press, verb, span, by, author };
     let acted = app.engine.act(deed, vec![ActOn { incident, shown: None }]).await?;
     match acted.results.first() {
         None | Some((_, ActResult::Unknown)) => Err(gone("incident", &incident.0.to_string())),

@@ -130,7 +130,7 @@ fn message(manner: &Manner, plan: &Plan, message: Option<&StoredMessage>) -> Mar
 }
 
 /// What a client shows, without the colours that a body brings: the policy of pages allows no style of their own.
-fn look_alike(html: &str) -> Markup {
+pub(super) fn look_alike(html: &str) -> Markup {
     const STYLE: &str = " style=\"--colour:";
     let mut out = String::with_capacity(html.len());
     let mut rest = html;

@@ -1,11 +1,15 @@
 //! How will it look? A template beside the message that its platform would show, on a stored or a pasted body. Nothing is sent, nothing is saved.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
+use tokio::sync::Semaphore;
 
+use super::delivery::look_alike;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
@@ -26,6 +30,10 @@ const EVENTS: usize = 20;
 /// The largest template, and the largest pasted body.
 const MAX_TEMPLATE: usize = 64 << 10;
 const MAX_BODY: usize = 256 << 10;
+/// Alerts that are rendered: a template may loop over them in loops.
+const MAX_ALERTS: usize = 20;
+/// How long a try waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Pages that are drawn.
 const MAX_PAGES: usize = 5;
 
@@ -54,6 +62,7 @@ impl FromRequest<Arc<App>> for Tried {
         let (mut parts, body) = request.into_parts();
         form::own(app, &parts)?;
         let viewer = Viewer::from_request_parts(&mut parts, app).await?;
+        viewer.may_operate()?;
         let fields = form::read_up_to(app, body, BodySource::Authenticated, 3 * (MAX_TEMPLATE + MAX_BODY)).await?;
         Ok(Self(viewer, fields))
     }
@@ -133,8 +142,11 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
         ("", _) | ("sample" | "body", _) => String::new(),
         (id, _) => id.to_owned(),
     };
-    let event = event(app, viewer, &fields, &chosen).await?;
-    let outcome = attempt_of(app, &plan, &choice, &text, &event, viewer).await;
+    let mut event = event(app, viewer, &fields, &chosen).await?;
+    if event.alerts.len() > MAX_ALERTS {
+        Arc::make_mut(&mut event).alerts.truncate(MAX_ALERTS);
+    }
+    let outcome = attempt_of(&plan, &choice, &text, &event, viewer).await?;
     let result = result(viewer, &plan, &choice, &outcome);
     if viewer.manner.fragment {
         return Ok(fragment(result));
@@ -209,8 +221,11 @@ async fn event(app: &App, viewer: &Viewer, fields: &Fields, id: &str) -> Result<
     app.engine.heavy().run_blocking(parse).await.map(Arc::new).map_err(|error| Failure::bad(error.to_string()))
 }
 
-/// Compiles and renders, not on the threads that answer others.
-async fn attempt_of(app: &App, plan: &Arc<Plan>, choice: &Choice<'_>, text: &str, event: &Arc<Event>, viewer: &Viewer) -> Outcome {
+/// Compiles and renders, apart from everything that delivers: a template may take long, and one that is tried goes on when nobody waits for it any more.
+async fn attempt_of(plan: &Arc<Plan>, choice: &Choice<'_>, text: &str, event: &Arc<Event>, viewer: &Viewer) -> Result<Outcome, Failure> {
+    static ONE: Semaphore = Semaphore::const_new(1);
+    let busy = || Failure::new(StatusCode::TOO_MANY_REQUESTS, "another template is being tried; try again in a moment");
+    let place = tokio::time::timeout(PATIENCE, ONE.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let source = Source {
         platform: choice.channel.platform.name.to_owned(),
         set: choice.set.clone(),
@@ -224,9 +239,11 @@ async fn attempt_of(app: &App, plan: &Arc<Plan>, choice: &Choice<'_>, text: &str
         let Some(channel) = plan.channel(&channel) else { return Outcome { findings: Vec::new(), composed: Composed::default() } };
         let (templates, findings) = plan.templates.with(PlatformFields { platform: channel.platform.name, fields: channel.platform.fields }, source);
         let composed = preview_by(&plan, &templates, channel, &event, &set, now);
+        drop(place);
         Outcome { findings, composed }
     };
-    app.engine.heavy().run_blocking(work).await
+    // A panic of a template's helper is one of its try only.
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::bad("the template cannot be rendered"))
 }
 
 fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) -> Markup {
@@ -244,7 +261,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
             p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (size.unit) }
-            div.phone { (PreEscaped(lookalike::html(platform.name, &choice.channel.driver.body(page), &reader))) }
+            div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader))) }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
         (mistakes(language, findings, composed))

@@ -2,9 +2,10 @@
 //!
 //! The code is the capability, so that a form needs no other secret. It ends with the incident: then the page only shows what became of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -15,10 +16,11 @@ use super::words::{filled, word};
 use super::{build, html_under, language, now, render};
 use crate::delivery::press::{Deed, answer};
 use crate::delivery::{PersonName, Why};
+use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
-use crate::store::{ActOn, Actor, Incident, IncidentState, PressKey, StoredMessage};
+use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, StoredMessage};
 
 /// As on the other pages, and a form that posts to its own address.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -86,6 +88,9 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     if form.nonce.is_empty() {
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`nonce` is missing; send the form of the page"));
     }
+    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
+    let from = peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default();
+    let known_is_nobody = known.is_none();
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
     let by = match &acting.person {
         _ if known.is_some() => {
@@ -108,7 +113,10 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     };
     let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack, snooze or escalate")) };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
-    let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, from: String::new() }, acting.on.clone()).await;
+    // A link that was made for a group proves no name: what is typed is marked as such.
+    let typed = known_is_nobody && acting.person.is_none();
+    let author = Author { name: if typed { format!("{} (as written)", by.name) } else { by.name.clone() }, via: "link".into(), from };
+    let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, author }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::error::DbError;
 use super::rows::limit;
 use super::tx::Tx;
-use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, anywhere, audit_row};
-use crate::store::{AuditFilter, AuditRow, AuditState};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row, audit_rows};
+use crate::store::{AuditFilter, AuditRow, AuditState, Retention};
 
 /// [`crate::store::OperatorStore::record_audit`].
 pub(super) async fn record(tx: &Tx, row: &AuditRow) -> Result<(), DbError> {
@@ -15,6 +15,14 @@ pub(super) async fn record(tx: &Tx, row: &AuditRow) -> Result<(), DbError> {
     tx.execute(&sql, &[&row.id, &row.at, &by.name, &by.via, &by.from, &row.act, &row.on, &row.reason, &row.state.as_str(), &row.outcome]).await?;
     let old = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)";
     tx.execute(old, &[&(row.at - AUDIT_KEPT_MS), &AUDIT_BATCH]).await?;
+    Ok(())
+}
+
+/// Leaves the newest: however often something is done by hand, alerts have room.
+pub(super) async fn purge(tx: &Tx, keep: Retention) -> Result<(), DbError> {
+    let old = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1)
+         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    tx.execute(old, &[&audit_rows(keep), &PURGED]).await?;
     Ok(())
 }
 

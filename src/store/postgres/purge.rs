@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::acts;
+use super::audit;
 use super::error::DbError;
 use super::incidents;
 use super::lanes::lock_lanes;
@@ -85,6 +86,7 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
         remove_messages(tx, &messages.into_iter().collect()).await?;
     }
     incidents::remove(tx, &candidates.incidents, keep.sent_before).await?;
-    acts::purge_presses(tx, keep.sent_before).await?;
+    acts::purge_presses(tx, keep.presses_before).await?;
+    audit::purge(tx, keep).await?;
     Ok(removed)
 }

@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::error::DbError;
 use super::rows::{bytes, insert};
-use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, anywhere, audit_row};
-use crate::store::{AuditFilter, AuditRow, AuditState};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row, audit_rows};
+use crate::store::{AuditFilter, AuditRow, AuditState, Retention};
 
 /// [`crate::store::OperatorStore::record_audit`].
 pub(super) fn record(db: &Connection, row: &AuditRow) -> Result<(), DbError> {
@@ -23,6 +23,15 @@ pub(super) fn record(db: &Connection, row: &AuditRow) -> Result<(), DbError> {
     })?;
     let mut old = db.prepare_cached("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY at LIMIT ?2)")?;
     old.execute(params![row.at - AUDIT_KEPT_MS, AUDIT_BATCH])?;
+    Ok(())
+}
+
+/// Leaves the newest: however often something is done by hand, alerts have room.
+pub(super) fn purge(db: &Connection, keep: Retention) -> Result<(), DbError> {
+    let mut old = db.prepare_cached(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?1) ORDER BY id LIMIT ?2)",
+    )?;
+    old.execute(params![audit_rows(keep), PURGED])?;
     Ok(())
 }
 

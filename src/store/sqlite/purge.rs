@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, params};
 
 use super::acts;
+use super::audit;
 use super::error::DbError;
 use super::incidents;
 use super::relocate::shrink;
@@ -79,7 +80,8 @@ pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -
     for incident in &candidates.incidents {
         incidents::remove(db, *incident, keep.sent_before)?;
     }
-    acts::purge_presses(db, keep.sent_before)?;
+    acts::purge_presses(db, keep.presses_before)?;
+    audit::purge(db, keep)?;
     vacuum(db)?;
     Ok(removed)
 }

@@ -240,6 +240,8 @@ pub struct Retention {
     pub sent_before: UnixMs,
     /// For dead, expired and unknown ones.
     pub dead_before: UnixMs,
+    /// For presses, which count once while they are kept: platforms repeat theirs for up to two days.
+    pub presses_before: UnixMs,
     /// Whether what belongs to an incident that goes on stays, however old it is: its message is made of it.
     pub open_incidents: bool,
 }
