@@ -70,9 +70,9 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
     assert!(status == 200 && text.contains("TRIED Stored") && !text.contains("findings"), "{text}");
     // A mistake is named with its place, and the built-in text is shown.
     let (status, text) = attempt("one\nTRIED {{sumary}}").await;
-    assert!(status == 200 && text.contains("line 2") && text.contains("sumary") && text.contains("The built-in text stands in"), "{text}");
+    assert!(status == 200 && text.contains("line 2") && text.contains("sumary") && text.contains("The built-in text is shown"), "{text}");
     let (status, text) = attempt("{{#each alerts}}").await;
-    assert!(status == 200 && text.contains("The built-in text stands in"), "{text}");
+    assert!(status == 200 && text.contains("The built-in text is shown"), "{text}");
     let saved =
         browser.post("/ui/templates", &[("channel", "ours"), ("field", &field), ("set", "mine"), ("template", "a\r\nb"), ("save", "1")]).await;
     assert_eq!(saved.headers()["content-disposition"].to_str().unwrap(), format!("attachment; filename=\"mine.{field}.hbs\""));

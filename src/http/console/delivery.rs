@@ -191,7 +191,7 @@ fn belongs(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
         section.sec { h2 { (say(language, "Belongs to", "所属")) } ul.card.rows {
             @if let Some(incident) = found.row.incident.filter(|_| !viewer.caller.is_limited()) { li { (icon("alert")) a href={ "/ui/incidents/" (incident) } { b { "#" (incident) } } span.dim.s.end { (say(language, "incident", "事件")) } } }
             li { (icon("in")) span { (shown(&found.event.event.source)) } span.dim.s.end { (time::clock(&viewer.manner, found.event.received_at)) } }
-            @if let Some(origin) = found.row.fallback_of { li { (icon("swap")) a href={ "/ui/deliveries/" (origin) } { (say(language, "stands in for another channel's", "替代另一通道的投递")) } } }
+            @if let Some(origin) = found.row.fallback_of { li { (icon("swap")) a href={ "/ui/deliveries/" (origin) } { (say(language, "in place of another channel's", "替代另一通道的投递")) } } }
             @for child in found.children.iter().filter(|child| viewer.caller.may_use(&child.channel)) { li { (icon_of("swap", "")) a href={ "/ui/deliveries/" (child.id) } { (shown(&child.channel)) } span.end { (badge(language, child.state)) } } }
         } }
     }

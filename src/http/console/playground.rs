@@ -255,7 +255,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
     html! {
         h2 { (say(language, "As ", "在 ")) (choice.channel.name) (say(language, " shows it", " 中的样子")) }
         @if bad > 0 {
-            p.note.warn { (icon("ask")) span { (say(language, "The built-in text stands in while the template has a mistake: the same happens when it is really sent.", "模板有错误时使用内置文本，实际发送时也是如此。")) } }
+            p.note.warn { (icon("ask")) span { (say(language, "The built-in text is shown while the template has a mistake: the same happens when it is really sent.", "模板有错误时使用内置文本，实际发送时也是如此。")) } }
         }
         @if composed.pages.is_empty() { p.dim { (say(language, "Nothing would be sent.", "不会发送任何内容。")) } }
         @for page in composed.pages.iter().take(MAX_PAGES) {

@@ -40,7 +40,7 @@ enum Of {
 }
 
 impl Of {
-    fn of(fields: &Fields) -> Self {
+    fn read(fields: &Fields) -> Self {
         match fields.get("of") {
             "body" => Self::Body,
             "event" => Self::Event,
@@ -58,7 +58,7 @@ struct Asked {
 /// `GET /ui/route`: the address holds the labels, or names the event.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let fields = Fields::read(query.as_deref().unwrap_or_default());
-    answer(&app, &viewer, Asked { of: Of::of(&fields), fields }).await
+    answer(&app, &viewer, Asked { of: Of::read(&fields), fields }).await
 }
 
 /// A pasted body.
