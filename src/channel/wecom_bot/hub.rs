@@ -1,7 +1,8 @@
 //! The one connection of a robot: presses come over it, and what is sent leaves over it. Where none is kept, what is sent opens one for itself.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use super::body;
 use super::connection::{Connection, MISSED_PINGS, OPENED_WITHIN, next_ping};
 use super::robot::{Incoming, Robot, request_id, unanswered};
 use crate::channel::kit;
-use crate::channel::{ListenContext, ListenEnd, Listener, Press, PressAnswer, Presser};
+use crate::channel::{ListenContext, ListenEnd, Listener, Press, PressAnswer, Presser, Probe};
 use crate::model::{ErrorKind, SendError};
 
 /// Messages that wait for the connection.
@@ -31,6 +32,8 @@ const LAST_PRESS: Duration = Duration::from_secs(3);
 struct Order {
     body: Value,
     answered: oneshot::Sender<Incoming>,
+    /// Who sets it first decides: it is written, or given up and never written.
+    settled: Arc<AtomicBool>,
 }
 
 /// What the channels of a robot share.
@@ -51,26 +54,19 @@ impl Hub {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a connection is kept.
-    pub fn is_open(&self) -> bool {
-        self.orders().is_some()
-    }
-
     /// Sends a message, and returns the server's answer. What was written and not answered is `Ambiguous`.
     pub async fn send(&self, robot: &Robot, body: Value, now: Timestamp, deadline: Instant) -> Result<Incoming, SendError> {
         self.remember(&body);
         if let Some(orders) = self.orders() {
-            let (answered, answer) = oneshot::channel();
-            let Ok(()) = orders.try_send(Order { body, answered }) else {
-                return Err(SendError::new(ErrorKind::Transient, "the robot's connection is just lost, or busy").code("connection"));
-            };
-            return match timeout_at(deadline, answer).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(_)) => Err(unanswered("the connection was lost before WeCom answered")),
-                Err(_) => Err(unanswered("WeCom did not answer in time")),
-            };
+            return order(&orders, body, deadline).await;
         }
-        let (_alone, mut connection) = self.own(robot, Some(now), deadline).await?;
+        let alone = self.alone(deadline).await?;
+        // Who opened one meanwhile may keep it: another one would end it.
+        if let Some(orders) = self.orders() {
+            drop(alone);
+            return order(&orders, body, deadline).await;
+        }
+        let mut connection = Connection::open(robot, Some(now), deadline.min(kit::within(OPENED_WITHIN))).await?;
         let answer = connection.ask("aibot_send_msg", &body, deadline).await;
         if answer.is_ok() {
             connection.close().await;
@@ -78,24 +74,26 @@ impl Hub {
         answer
     }
 
-    /// Asks whether the robot is accepted.
-    pub async fn probe(&self, robot: &Robot, deadline: Instant) -> Result<(), SendError> {
-        let (_alone, connection) = self.own(robot, None, deadline).await?;
-        connection.close().await;
-        Ok(())
+    /// Asks whether the robot is accepted. Not where a channel listens: the connection may be kept by another process, and asking would end it.
+    pub async fn probe(&self, robot: &Robot, deadline: Instant) -> Probe {
+        if self.orders().is_some() {
+            return Probe::Ok;
+        }
+        if self.members.last().is_some() {
+            return Probe::Unsupported;
+        }
+        let asked = async {
+            let _alone = self.alone(deadline).await?;
+            Connection::open(robot, None, deadline.min(kit::within(OPENED_WITHIN))).await?.close().await;
+            Ok(())
+        };
+        asked.await.map_or_else(Probe::Failed, |()| Probe::Ok)
     }
 
-    /// A connection for one message.
-    async fn own(
-        &self,
-        robot: &Robot,
-        now: Option<Timestamp>,
-        deadline: Instant,
-    ) -> Result<(tokio::sync::MutexGuard<'_, ()>, Connection), SendError> {
+    /// The right to open a connection.
+    async fn alone(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, SendError> {
         let busy = |_| SendError::new(ErrorKind::Transient, "another message of the robot takes all the time").code("connection");
-        let alone = timeout_at(deadline, self.opening.lock()).await.map_err(busy)?;
-        let connection = Connection::open(robot, now, deadline.min(kit::within(OPENED_WITHIN))).await?;
-        Ok((alone, connection))
+        timeout_at(deadline, self.opening.lock()).await.map_err(busy)
     }
 
     fn remember(&self, body: &Value) {
@@ -112,6 +110,22 @@ impl Hub {
     fn card(&self, id: &str) -> Option<Value> {
         let cards = self.cards.lock().unwrap_or_else(PoisonError::into_inner);
         cards.iter().rev().find(|(known, _)| known == id).map(|(_, card)| card.clone())
+    }
+}
+
+/// Sends over the connection that is kept. What was not written is `Transient`: it may be sent again at once.
+async fn order(orders: &mpsc::Sender<Order>, body: Value, deadline: Instant) -> Result<Incoming, SendError> {
+    let (answered, answer) = oneshot::channel();
+    let settled = Arc::new(AtomicBool::new(false));
+    let unwritten = |why: &str| SendError::new(ErrorKind::Transient, format!("the robot's connection {why}; nothing was written")).code("connection");
+    let Ok(()) = orders.try_send(Order { body, answered, settled: settled.clone() }) else { return Err(unwritten("is just lost, or busy")) };
+    let was_written = || settled.swap(true, Ordering::AcqRel);
+    match timeout_at(deadline, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) if was_written() => Err(unanswered("the connection was lost before WeCom answered")),
+        Ok(Err(_)) => Err(unwritten("was lost")),
+        Err(_) if was_written() => Err(unanswered("WeCom did not answer in time")),
+        Err(_) => Err(unwritten("was busy for too long")),
     }
 }
 
@@ -204,17 +218,16 @@ impl Listener for Hub {
         let Some(robot) = self.members.last() else {
             return ListenEnd::Lost(SendError::new(ErrorKind::Transient, "no channel listens any more"));
         };
-        let opened = async {
-            let _alone = self.opening.lock().await;
-            Connection::open(&robot, None, kit::within(OPENED_WITHIN)).await
-        };
-        let mut connection = match opened.await {
+        let alone = self.opening.lock().await;
+        let mut connection = match Connection::open(&robot, None, kit::within(OPENED_WITHIN)).await {
             Ok(connection) => connection,
             Err(error) => return ListenEnd::Lost(error),
         };
         let (orders, mut incoming) = mpsc::channel(MAX_ORDERS);
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = Some(orders);
         let _published = Published(self);
+        // What waited to open one finds it.
+        drop(alone);
         cx.connected.send_replace(true);
         let mut taking: Taking<'_> = FuturesUnordered::new();
         let end = self.serve(&mut connection, &mut incoming, &mut taking, cx).await;
@@ -264,7 +277,10 @@ impl Hub {
                     }
                     Ok(())
                 }
-                Some(Order { body, answered }) = incoming.recv() => {
+                Some(Order { body, answered, settled }) = incoming.recv() => {
+                    if answered.is_closed() || settled.swap(true, Ordering::AcqRel) {
+                        continue;
+                    }
                     let id = request_id("aibot_send_msg");
                     waiting.retain(|_, answered| !answered.is_closed());
                     waiting.insert(id.clone(), answered);
@@ -296,5 +312,60 @@ impl Hub {
             change["userids"] = json!([user]);
         }
         change
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::BuildContext;
+    use crate::model::Secret;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_written_is_no_unknown_outcome_and_is_never_written() {
+        let (orders, mut incoming) = mpsc::channel(2);
+        let send = |seconds| order(&orders, json!({}), kit::within(Duration::from_secs(seconds)));
+        // Given up in the queue.
+        let error = send(1).await.unwrap_err();
+        let left = incoming.recv().await.unwrap();
+        assert!(error.kind == ErrorKind::Transient && left.settled.swap(true, Ordering::AcqRel), "{error}");
+        // Lost with the connection, before it was written and after.
+        for (written, kind) in [(false, ErrorKind::Transient), (true, ErrorKind::Ambiguous)] {
+            let lost = async {
+                let order = incoming.recv().await.unwrap();
+                order.settled.store(written, Ordering::Release);
+            };
+            let (sent, ()) = tokio::join!(send(9), lost);
+            assert_eq!(sent.unwrap_err().kind, kind);
+        }
+        // Written, and not answered in time.
+        let silent = async {
+            let order = incoming.recv().await.unwrap();
+            order.settled.store(true, Ordering::Release);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            drop(order);
+        };
+        let (sent, ()) = tokio::join!(send(1), silent);
+        assert_eq!(sent.unwrap_err().kind, ErrorKind::Ambiguous);
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_open_a_connection_leaves_over_the_one_that_is_kept_by_then() {
+        let clients = kit::HttpClients::default();
+        let (secrets, timeout) = (&kit::test_server::Literals, Duration::from_secs(10));
+        let cx = BuildContext { channel: "test", timeout, proxy: None, secrets, http: &clients, presets: &Default::default() };
+        let http = kit::http(&cx, "wecom_bot", None).unwrap();
+        // Nothing listens there: a connection of its own would fail.
+        let robot = Robot { base: "http://127.0.0.1:9".into(), http, id: "aib1".into(), secret: Secret::new("s") };
+        let (hub, (orders, mut incoming)) = (Hub::default(), mpsc::channel::<Order>(1));
+        let alone = hub.opening.lock().await;
+        let listens = async {
+            *hub.orders.lock().unwrap() = Some(orders);
+            drop(alone);
+            let order = incoming.recv().await.unwrap();
+            let _ = order.answered.send(serde_json::from_value(json!({ "errmsg": "ok" })).unwrap());
+        };
+        let (sent, ()) = tokio::join!(hub.send(&robot, json!({}), Timestamp::UNIX_EPOCH, kit::within(timeout)), listens);
+        assert_eq!(sent.unwrap().errmsg, "ok");
     }
 }

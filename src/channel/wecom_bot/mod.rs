@@ -140,11 +140,7 @@ impl Channel for Driver {
     }
 
     async fn probe(&self) -> Probe {
-        // A connection of its own would throw out the one that listens.
-        if self.hub.is_open() {
-            return Probe::Ok;
-        }
-        self.hub.probe(&self.robot, kit::probe_deadline()).await.map_or_else(Probe::Failed, |()| Probe::Ok)
+        self.hub.probe(&self.robot, kit::probe_deadline()).await
     }
 }
 

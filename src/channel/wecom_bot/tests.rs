@@ -30,3 +30,18 @@ fn mistakes_are_found_and_a_robots_channels_share_its_connection() {
     assert!(way("").is_none());
     assert!(matches!(way("buttons: true, "), Some(PressWay::Listener(listener)) if listener.exclusive()));
 }
+
+#[tokio::test]
+async fn where_a_channel_listens_nobody_asks_by_a_connection_that_would_end_its_own() {
+    let clients = crate::channel::kit::HttpClients::default();
+    let built = |more: &str| {
+        let config: Config = serde_yaml::from_str(&CONFIG.replace("api_base: BASE", &format!("{more}api_base: 'http://127.0.0.1:9'"))).unwrap();
+        let secrets = &crate::channel::kit::test_server::Literals;
+        let timeout = Duration::from_secs(10);
+        config.build(&BuildContext { channel: "test", timeout, proxy: None, secrets, http: &clients, presets: &Default::default() }).unwrap().channel
+    };
+    let quiet = built("");
+    assert!(matches!(quiet.probe().await, Probe::Failed(_)), "nothing listens on that port");
+    let listens = built("buttons: true, ");
+    assert!(matches!(listens.probe().await, Probe::Unsupported) && matches!(quiet.probe().await, Probe::Unsupported));
+}
