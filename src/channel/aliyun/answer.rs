@@ -334,7 +334,9 @@ pub(super) fn called(body: &[u8]) -> Result<Vec<Called>, String> {
         let has_ended = !report.callee.is_empty();
         let word = if has_ended { word_of_state(&text(&report.status_code), &report.status_msg) } else { None };
         let key = Some(text(&report.dtmf).trim().to_owned()).filter(|key| !key.is_empty());
-        Called { platform_id: report.call_id, recipient: phone::e164(&report.callee), word, key }
+        // What names somebody whose number cannot be read proves nothing about a key.
+        let named = Some(report.callee.clone()).filter(|callee| !callee.is_empty() && key.is_some());
+        Called { platform_id: report.call_id, recipient: phone::e164(&report.callee).or(named), word, key }
     };
     let called: Vec<Called> = reports.into_iter().filter(|report| !report.call_id.is_empty()).map(one).collect();
     if called.is_empty() { Err("it reports nothing about a call".into()) } else { Ok(called) }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Language, Recipient};
+use crate::model::{Button, Language, Recipient, Verb};
 use std::time::Duration;
 
 const SMS: &str = "{ access_key_id: testid, access_key_secret: ali-S3CRET, sign_name: 阿里云, template: SMS_1, params: { code: '{severity} {title}' }, \
@@ -201,10 +201,13 @@ async fn the_last_word_is_asked_for_by_number_or_call() {
 #[tokio::test]
 async fn a_call_that_waits_for_a_key_is_another_product() {
     let detail = r#"{"Code":"OK","Data":"{\"state\":\"200000\",\"stateDesc\":\"用户接听\"}"}"#;
-    let server = ScriptedServer::start([Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#), Scripted::from(detail)]).await;
+    let (taken, unknown) = (r#"{"CallId":"C1","Code":"OK"}"#, r#"{"Code":"isv.BILL_ID_NOT_EXIST"}"#);
+    let server = ScriptedServer::start([taken, detail, taken, unknown, detail].map(Scripted::from)).await;
     let config = VOICE.replace("template: TTS_1", "template: TTS_1, ack_template: TTS_2, show_number: '057112345678'");
     let voice = build::<voice::Config>(&config, &server.base).unwrap().channel;
-    assert_eq!(kinds(&voice.send(&page(&[("text", "Disk is full")]), &to(), &context()).await), [Ok(Some("CallId C1".to_owned()))]);
+    let mut page = page(&[("text", "Disk is full")]);
+    page.facts.incident.buttons = vec![Button { verb: Verb::Ack, label: "On it".into(), value: "ack.c.1".into() }];
+    assert_eq!(kinds(&voice.send(&page, &to(), &context()).await), [Ok(Some("CallId C1".to_owned()))]);
     let (to, cx) = (to(), context());
     let sent = crate::channel::Sent { recipient: &to[0], platform_id: "C1", at: cx.now, now: cx.now, deadline: cx.deadline };
     assert!(voice.receipt(&sent).await.unwrap().unwrap().reached);
@@ -215,6 +218,13 @@ async fn a_call_that_waits_for_a_key_is_another_product() {
     let wanted = ["TTS_1", r#"{"name":"Disk is full."}"#, "1", "TTS_2", "057112345678"].map(|value| Some(value.to_owned()));
     assert_eq!((&asked[..5], &asked[5]), (&wanted[..], &None));
     assert_eq!(seen[1].query("ProdId").as_deref(), Some("11000000300005"));
+    // Where there is nothing to ack, no key is offered.
+    page.facts.incident.buttons[0].verb = Verb::Unack;
+    voice.send(&page, &[Recipient::new("+8613900000000")], &context()).await;
+    assert!(voice.receipt(&sent).await.unwrap().unwrap().reached);
+    let seen = server.seen();
+    assert_eq!((seen[2].header("x-acs-action"), seen[2].query("TtsCode").as_deref()), ("SingleCallByTts", Some("TTS_1")));
+    assert_eq!([3, 4].map(|place: usize| seen[place].query("ProdId").unwrap()), ["11000000300005", "11000000300006"]);
     let config: Account =
         serde_yaml::from_str(&VOICE.replace("template: TTS_1", "template: TTS_1, ack_template: TTS_2").replace(", api_base: BASE", "")).unwrap();
     assert_eq!(config.check("aliyun_voice").into_iter().map(|p| p.path).collect::<Vec<_>>(), ["aliyun_voice.show_number"]);
@@ -237,6 +247,9 @@ fn reports_tell_the_end_of_a_call_and_the_key_that_was_pressed_in_it() {
     // What happens in a call is not its end.
     let rings = r#"[{"status_code":"200010","status_time":"2023-03-06 16:21:12","call_id":"C^1"}]"#;
     assert_eq!(answer::called(rings.as_bytes()).unwrap()[0].word, None);
+    // Who names somebody must name the person who was called.
+    let named = answer::called(br#"[{"call_id":"C^1","callee":"anonymous","dtmf":"1"}]"#).unwrap();
+    assert_eq!(named[0].recipient.as_deref(), Some("anonymous"));
     for none in ["[]", "{}", "x", r#"[{"call_id":""}]"#] {
         assert!(answer::called(none.as_bytes()).is_err(), "{none}");
     }

@@ -14,9 +14,9 @@ use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
-    Problem, SendContext, Sent,
+    PressWay, Problem, SendContext, Sent,
 };
-use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
+use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size, Verb, Word};
 
 /// What of [`VARIABLE_LIMITS`] the text may take; the rest is for the other variables.
 const MAX_TEXT: usize = 200;
@@ -87,11 +87,11 @@ impl Channel for Driver {
     }
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let params = self.params(page);
+        let (params, acked) = (self.params(page), self.acked(page));
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
-            results.push((place, self.one(number.expose(), &params, cx).await));
+            results.push((place, self.one(number.expose(), &params, acked, cx).await));
         }
         results
     }
@@ -104,9 +104,21 @@ impl Channel for Driver {
         // A moment before the call, of the call's own day: the day after it is searched.
         let day = (sent.at + CHINA_UTC_OFFSET).as_second().div_euclid(86_400) * 86_400 - CHINA_UTC_OFFSET.as_secs() as i64;
         let from = ((sent.at.as_second() - 300).max(day) * 1000).to_string();
-        let product = if self.0.account.ack_template.is_some() { MENUS_PRODUCT } else { NOTIFICATIONS_PRODUCT };
-        let ask = [("CallId", sent.platform_id), ("ProdId", product), ("QueryDate", from.as_str())];
-        answer::word_of_call(&self.0.inquire("QueryCallDetailByCallId", &ask, sent).await?, sent.now)
+        // Calls that offer a key are another product; which this one was, its id does not say.
+        let menus = self.0.account.ack_template.as_ref().map(|_| MENUS_PRODUCT);
+        for product in menus.into_iter().chain([NOTIFICATIONS_PRODUCT]) {
+            let ask = [("CallId", sent.platform_id), ("ProdId", product), ("QueryDate", from.as_str())];
+            let word = answer::word_of_call(&self.0.inquire("QueryCallDetailByCallId", &ask, sent).await?, sent.now)?;
+            if word.is_some() {
+                return Ok(word);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keys are reported to the address of receipts.
+    fn press_way(&self) -> Option<PressWay> {
+        self.0.account.ack_template.as_ref().map(|_| PressWay::Phone)
     }
 
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
@@ -123,13 +135,19 @@ const MENUS_PRODUCT: &str = "11000000300005";
 const KEY_TIMEOUT: &str = "10000";
 
 impl Driver {
+    /// The template that answers a key; `None` where there is nothing to ack, so that no call offers what cannot be done.
+    fn acked(&self, page: &Page) -> Option<&str> {
+        let offers = page.facts.incident.buttons.iter().any(|button| button.verb == Verb::Ack);
+        self.0.account.ack_template.as_deref().filter(|_| offers)
+    }
+
     fn params(&self, page: &Page) -> Params {
         let mut said = page.clone();
         said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
         self.0.params(&said, VARIABLE_LIMITS, phone::fill)
     }
 
-    async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {
+    async fn one(&self, to: &str, params: &Params, acked: Option<&str>, cx: &SendContext) -> Result<Receipt, SendError> {
         let number = phone::reachable(to, phone::Use::Call)?;
         let number = phone::dialled(&number);
         let show = self.0.account.show_number.as_deref().unwrap_or_default();
@@ -138,11 +156,11 @@ impl Driver {
         if !show.is_empty() {
             order.push(("CalledShowNumber", show));
         }
-        let action = match &self.0.account.ack_template {
+        let action = match acked {
             // <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-ivrcall>
             Some(acked) => {
                 order.extend([("StartCode", template), ("StartTtsParams", params_json), ("Timeout", KEY_TIMEOUT)]);
-                order.extend([("MenuKeyMap.1.Key", phone::ACK_KEY), ("MenuKeyMap.1.Code", acked.as_str())]);
+                order.extend([("MenuKeyMap.1.Key", phone::ACK_KEY), ("MenuKeyMap.1.Code", acked)]);
                 "IvrCall"
             }
             None => {

@@ -1,7 +1,7 @@
 //! Telephone numbers as people write them, and which of them a carrier takes. Pure.
 
 use crate::channel::Problem;
-use crate::model::{ErrorKind, SendError};
+use crate::model::{ErrorKind, Recipient, SendError};
 
 /// What a number is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,11 @@ const FORM: &str = "write it with its country, in quotes: \"+8613800000000\"; ma
 /// slashes and brackets are left out. `None`: no carrier would take it; [`refusal`] says why.
 pub fn e164(text: &str) -> Option<String> {
     read(text).ok().map(|(number, _)| number)
+}
+
+/// Whether somebody is the one who has this number, however the two are written.
+pub fn is_of(person: &Recipient, number: &str) -> bool {
+    e164(number).is_some_and(|number| e164(person.expose()) == Some(number))
 }
 
 /// Why a number cannot serve for `what`, and what to write; `None` when it can.
