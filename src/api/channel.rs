@@ -53,6 +53,7 @@ pub struct ChannelState {
     /// Why.
     pub muted_reason: Option<String>,
     /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
+    /// It is the proof of what is reported there: only callers with the scope `admin` and without a list of channels see it.
     pub callback: Option<String>,
 }
 

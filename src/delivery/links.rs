@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
 use crate::model::{MessageId, Secret, UnixMs};
+use crate::store::DeliveryDetail;
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
 const WRAP: u64 = 1 << 27;
@@ -39,6 +40,39 @@ pub fn act_url(plan: &Plan, message: MessageId) -> String {
 /// the incident: then it only shows what became of it.
 pub fn act_code(key: &Secret, message: MessageId) -> String {
     code(key, b"act on ", message)
+}
+
+/// Takes out of what is stored of a delivery what lets a reader act: the message's links lead to its read-only page, its buttons do nothing.
+pub fn without_acts(plan: &Plan, of: &mut DeliveryDetail) {
+    if let Some(message) = &mut of.message {
+        let id = message.id;
+        let replace = |text: &str| read_only(&plan.link_key, id, text);
+        // Both codes are letters and digits: what holds one in its place is still the same JSON.
+        let pages = serde_json::to_string(&message.pages).ok().and_then(|pages| serde_json::from_str(&replace(&pages)).ok());
+        message.pages = pages.unwrap_or_default();
+        message.attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = replace(answer));
+    }
+    // Of messages before this one.
+    of.earlier.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(answer));
+}
+
+/// A text of a message with the link to its read-only page in place of the one by which its reader acts, also where a button carries only its code.
+fn read_only(key: &Secret, message: MessageId, text: &str) -> String {
+    let (act, read) = (act_code(key, message), message_code(key, message));
+    text.replace(&format!("/a/{act}"), &format!("/m/{read}")).replace(&act, &read)
+}
+
+/// A text with the codes of act links masked.
+fn masked(text: &str) -> String {
+    let mut parts = text.split("/a/");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        out.push_str("/a/");
+        out.push_str(if code == CODE_LENGTH { "***" } else { &part[..code] });
+        out.push_str(&part[code..]);
+    }
+    out
 }
 
 /// What a message's link ends in: 83 bits in 14 letters and digits. 27 bits are the second in which the message was formed, by which it is found without
@@ -141,6 +175,17 @@ mod tests {
         }
         // A clock that is ahead.
         assert!(messages_of_code(&message_code(&key, of(now + 3600)), UnixMs(now as i64 * 1000)).unwrap().contains(&of(now + 3600)));
+    }
+
+    #[test]
+    fn codes_of_act_links_are_replaced_or_masked_and_nothing_else_is() {
+        let (key, message) = (Secret::new("key"), of(1_795_413_785));
+        let (act, read) = (act_code(&key, message), message_code(&key, message));
+        let text = format!("https://w.example.com/a/{act} ack.{act}.3 /a/{read} é");
+        assert_eq!(read_only(&key, message, &text), format!("https://w.example.com/m/{read} ack.{read}.3 /a/{read} é"));
+        let code = act_code(&Secret::new("key"), of(1_795_413_785));
+        let text = format!("https://w.example.com/a/{code}, /a/{code}/x /a/b /a/ /m/{code} é");
+        assert_eq!(masked(&text), format!("https://w.example.com/a/***, /a/***/x /a/b /a/ /m/{code} é"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
 };
-use crate::delivery::{Intent, Plan};
+use crate::delivery::{Intent, Plan, links};
 use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
@@ -141,8 +141,11 @@ pub(in crate::http) fn was_routed(detail: &DeliveryDetail) -> bool {
     detail.target.route.starts_with("route")
 }
 
-fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryResponse {
+fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
     let plan = app.engine.plan();
+    if !caller.may_everywhere(Scope::Operate) {
+        links::without_acts(&plan, &mut detail);
+    }
     let rate_limit = plan.channel(&detail.row.channel).map(|channel| channel.rate_limit_text());
     // The routing tree names everybody's channels.
     let routes = (was_routed(&detail) && !caller.is_limited()).then(|| explain_stored(&plan, &detail.event, Some(&detail.target.alerts)));

@@ -67,8 +67,13 @@ pub struct Credential {
 impl Credential {
     /// Whether it opens what needs `scope`.
     pub fn opens(&self, scope: Scope) -> bool {
-        self.scopes.is_empty() || self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+        opens(&self.scopes, scope)
     }
+}
+
+/// None: everything.
+fn opens(scopes: &[Scope], scope: Scope) -> bool {
+    scopes.is_empty() || scopes.contains(&scope) || scopes.contains(&Scope::Admin)
 }
 
 /// Who may call.
@@ -106,6 +111,8 @@ pub struct Caller {
     pub name: String,
     /// The only channels it may name, see and touch; empty: all.
     pub channels: Vec<String>,
+    /// What it may do; empty: everything.
+    pub scopes: Vec<Scope>,
     /// Whether it showed who it is by signing the body: then only the body is known to be its own.
     pub signed: bool,
     /// Its address and how it calls, for the audit.
@@ -113,6 +120,17 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who calls with a credential.
+    pub fn of(credential: &Credential) -> Self {
+        let (name, channels, scopes) = (credential.name.clone(), credential.channels.clone(), credential.scopes.clone());
+        Self { name, channels, scopes, ..Self::default() }
+    }
+
+    /// Whether it may do what needs `scope` on all channels: who may not learns no secret by which anybody can.
+    pub fn may_everywhere(&self, scope: Scope) -> bool {
+        opens(&self.scopes, scope) && !self.is_limited()
+    }
+
     /// Whether some channels are not for it.
     pub fn is_limited(&self) -> bool {
         !self.channels.is_empty()
@@ -207,7 +225,7 @@ impl Auth {
                 Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
                 Checked::Right if credential.opens(scope) => {
                     let signed = matches!(credential.kind, Kind::Hmac { .. });
-                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed, ..Caller::default() });
+                    return Ok(Caller { signed, ..Caller::of(credential) });
                 }
                 Checked::Right => known = Some(credential),
                 Checked::Wrong(reason) => why = reason,

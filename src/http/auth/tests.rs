@@ -121,3 +121,19 @@ async fn what_a_proxy_says_opens_no_path_of_the_api() {
     let asked = auth.admit(Scope::Read, &header("x-forwarded-user", "ann"), None, "10.0.0.7".parse().ok(), 0).await;
     assert!(matches!(asked, Err(Refusal::Credentials(_))), "{asked:?}");
 }
+
+#[test]
+fn secrets_by_which_anybody_can_act_are_for_those_who_may_act_everywhere() {
+    let caller = |scopes: &[Scope], channels: &[&str]| Caller {
+        scopes: scopes.to_vec(),
+        channels: channels.iter().map(ToString::to_string).collect(),
+        ..Caller::default()
+    };
+    for (scopes, operates, administers) in
+        [(&[][..], true, true), (&[Scope::Admin], true, true), (&[Scope::Read, Scope::Operate], true, false), (&[Scope::Read], false, false)]
+    {
+        let (all, some) = (caller(scopes, &[]), caller(scopes, &["ops"]));
+        assert_eq!((all.may_everywhere(Scope::Operate), all.may_everywhere(Scope::Admin)), (operates, administers), "{scopes:?}");
+        assert!(!some.may_everywhere(Scope::Operate) && !some.may_everywhere(Scope::Admin), "{scopes:?}");
+    }
+}

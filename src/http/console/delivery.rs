@@ -14,11 +14,11 @@ use super::manner::Manner;
 use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time};
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
-use crate::delivery::Plan;
-use crate::http::App;
+use crate::delivery::{Plan, links};
 use crate::http::api::deliveries::{drop_all, requeue, was_routed};
 use crate::http::api::next::next_action;
 use crate::http::explain::explain_stored;
+use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
 use crate::model::{DeliveryId, Page};
 use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage};
@@ -46,9 +46,12 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
     let id = id_of(&id)?;
     // Its event may be large: one in memory at a time.
     let alone = app.engine.heavy().large_body().await;
-    let found = find(&app, &viewer, id).await?;
+    let mut found = find(&app, &viewer, id).await?;
     let next = next_action(&app, &found).await?;
     let plan = app.engine.plan();
+    if !viewer.caller.may_everywhere(Scope::Operate) {
+        links::without_acts(&plan, &mut found);
+    }
     let language = viewer.manner.language;
     let why = why(&viewer, &plan, &found);
     drop(alone);

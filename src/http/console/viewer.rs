@@ -89,7 +89,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
                 return Err(Failure::new(StatusCode::FORBIDDEN, format!("the credential `{}` has not the scope `read`", credential.name)));
             }
             author.name.clone_from(&name);
-            return Ok(Self::new(manner, Caller { name, channels: credential.channels.clone(), signed: false, author }, credential, None));
+            return Ok(Self::new(manner, Caller { name, author, ..Caller::of(credential) }, credential, None));
         }
         let id = session_id(&parts.headers, &parts.uri).ok_or(Failure::Login)?;
         let key = key(&id);
@@ -104,7 +104,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
             app.engine.sessions().touch_session(key, now).await?;
         }
         author.name.clone_from(&credential.name);
-        let caller = Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed: false, author };
+        let caller = Caller { author, ..Caller::of(credential) };
         Ok(Self::new(manner, caller, credential, Some(key)))
     }
 }
