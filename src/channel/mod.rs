@@ -236,7 +236,7 @@ pub struct Callback<'a> {
 pub struct Called {
     /// The platform's id of what it is about.
     pub platform_id: String,
-    /// Whom it was for, as far as the callback says so: digits that the recipient ends with.
+    /// Whom it was for, as far as the callback says so: the number, or digits that it ends with.
     pub recipient: Option<String>,
     /// Its last word; `None` when it says something else.
     pub word: Option<Word>,

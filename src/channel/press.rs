@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use tokio::sync::watch;
 
-use crate::model::{Recipient, SendError, Verb};
+use crate::model::{Recipient, SendError, UnixMs, Verb};
 
 /// A pressed button, as its platform reported it and proved that it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,8 @@ pub struct Kept {
     pub verb: Verb,
     /// The incident's key there, which is the one that it was reported with ([`IncidentFacts::key`](crate::model::IncidentFacts::key)).
     pub key: String,
+    /// When it was done, by the platform's clock: what began later is not meant.
+    pub occurred_at: UnixMs,
     /// Who did it: a person of the platform's account.
     pub by: Presser,
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::plan::ChannelPlan;
-use super::press::PlatformPresses;
+use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, Verb, hash_hex};
-use crate::store::{ActOn, Incident, IncidentFilter, IncidentState, ReceiptRow, StoreError};
+use crate::store::{ActOn, AlertState, Incident, IncidentFilter, IncidentState, ReceiptRow, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
 const MAX_MESSAGES: usize = 20;
@@ -29,33 +29,43 @@ impl Engine {
         if key != kit::phone::ACK_KEY {
             return presses.refused(&by, "not a key that does anything", "").map(|_| ());
         }
-        let Some(message) = self.shared.store.get_message(call.message).await? else { return Ok(()) };
+        let Some(message) = self.shared.store.get_message(call.message).await? else {
+            return presses.refused(&by, "no such message", "").map(|_| ());
+        };
         let on = self.shared.shown_in(&message, 0).await?;
         let press = Press { event_id: format!("{}.{key}", call.platform_id), value: String::new(), by };
         presses.act(channel, Verb::Ack, Duration::ZERO, press, on).await.map(|_| ())
     }
 
     /// Does what somebody did at the platform about the incidents that have this key there: about all of their alerts, for what is kept there is the group.
-    /// What was refused is logged.
+    /// A platform may report it days later, when another incident has the key: what began after it is not meant. What was refused is logged.
     pub async fn kept(&self, channel: &ChannelPlan, kept: Kept) -> Result<(), StoreError> {
         let presses = self.platform_presses(channel);
         let states = vec![IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed];
         let mut filter = IncidentFilter { states, limit: MAX_PAGE, ..IncidentFilter::default() };
-        let mut on = Vec::new();
+        let (mut on, mut too_late) = (Vec::new(), false);
         loop {
             let page = self.shared.store.list_incidents(&filter).await?;
-            let is_it = |incident: &&Incident| hash_hex(&[&incident.source, &incident.group_key]) == kept.key;
-            on.extend(page.iter().filter(is_it).map(|incident| ActOn { incident: incident.id, shown: None }));
+            let (meant, newer): (Vec<_>, Vec<_>) =
+                page.iter().filter(|incident| has_key(incident, &kept)).partition(|incident| is_meant(incident, &kept));
+            on.extend(meant.into_iter().map(|incident| ActOn { incident: incident.id, shown: None }));
+            too_late |= !newer.is_empty();
             filter.before = page.last().map(|incident| incident.id);
             if page.len() < MAX_PAGE {
                 break;
             }
         }
         if on.is_empty() {
-            return presses.refused(&kept.by, "no open incident has this key", "").map(|_| ());
+            let why = if too_late { "too late: the incident that has this key now began after it" } else { "no open incident has this key" };
+            return presses.refused(&kept.by, why, "").map(|_| ());
         }
         let press = Press { event_id: kept.event_id, value: String::new(), by: kept.by };
         presses.act(channel, kept.verb, Duration::ZERO, press, on).await.map(|_| ())
+    }
+
+    /// What a person is shown whose message is no longer stored.
+    pub fn gone(&self, asked: &ChannelPlan) -> PressAnswer {
+        PressAnswer { text: gone(self.shared.plan.load().language_of(&asked.name)).to_owned(), done: false }
     }
 
     /// The page that the call of a button's value reads; `None`: there is none any more.
@@ -65,6 +75,17 @@ impl Engine {
         let message = self.shared.store.get_message(id).await?.filter(|message| message.platform == asked.platform.name);
         Ok(message.and_then(|message| message.pages.into_iter().next()))
     }
+}
+
+fn has_key(incident: &Incident, kept: &Kept) -> bool {
+    hash_hex(&[&incident.source, &incident.group_key]) == kept.key
+}
+
+/// Whether who did it can have meant the incident as it is: it was open, and not all of what fires now began later, as after a reopening.
+fn is_meant(incident: &Incident, kept: &Kept) -> bool {
+    let mut firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing).peekable();
+    let goes_on = firing.peek().is_none() || firing.any(|alert| alert.changed_at <= kept.occurred_at);
+    incident.opened_at <= kept.occurred_at && goes_on
 }
 
 impl PlatformPresses {
@@ -109,12 +130,58 @@ impl PlatformPresses {
         self.refused(&by, "no such message", &text)
     }
 
-    /// The last messages to a person from the number that was answered, the newest first.
+    /// The last messages to a person from the number that was answered, the newest first, without those that did not arrive.
     async fn messages_to(&self, person: &Recipient) -> Result<Vec<MessageId>, StoreError> {
         let plan = self.shared.plan.load_full();
         let Some(asked) = plan.channel(&self.asked) else { return Ok(Vec::new()) };
-        let is_ours = |channel: &str| plan.channel(channel).is_some_and(|channel| channel.outlet == asked.outlet);
-        let rows = self.shared.store.receipts_to(person, MAX_MESSAGES).await?;
-        Ok(rows.into_iter().filter(|row| is_ours(&row.channel)).map(|row| row.message).collect())
+        let of_number = plan.channels.values().filter(|channel| channel.outlet == asked.outlet);
+        let channels: Vec<String> = of_number.map(|channel| channel.name.to_string()).collect();
+        let rows = self.shared.store.receipts_to(person, &channels, MAX_MESSAGES).await?;
+        Ok(rows.into_iter().map(|row| row.message).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventId, UnixMs};
+    use crate::store::{IncidentReport, ReportedAlert};
+
+    fn opened(at: UnixMs) -> Incident {
+        let report = IncidentReport {
+            key: "k".into(),
+            source: "alertmanager".into(),
+            receiver: "ops".into(),
+            group_key: "{}:{}".into(),
+            title: "DiskFull".into(),
+            alerts: vec![ReportedAlert { fingerprint: 1, start: None, fires: true, rank: 0, index: 0 }],
+            whole: true,
+            all_resolved: false,
+            left_out: false,
+            opens: true,
+            reopen_within: 0,
+            closed_for: 0,
+        };
+        Incident::open(&report, EventId::new(), at).expect("it fires")
+    }
+
+    fn kept(at: UnixMs) -> Kept {
+        let by = Presser { id: "P1".into(), name: "Ann".into(), foreign: false };
+        Kept { event_id: "e".into(), verb: Verb::Close, key: hash_hex(&["alertmanager", "{}:{}"]), occurred_at: at, by }
+    }
+
+    #[test]
+    fn what_was_done_at_a_platform_is_about_what_had_begun_by_then() {
+        let mut incident = opened(UnixMs(1000));
+        assert!(has_key(&incident, &kept(UnixMs(1000))) && is_meant(&incident, &kept(UnixMs(1000))));
+        assert!(!is_meant(&incident, &kept(UnixMs(999))), "another incident of the group, which nobody has seen");
+        // It was resolved and fires again.
+        incident.alerts[0].changed_at = UnixMs(2000);
+        assert!(!is_meant(&incident, &kept(UnixMs(1999))) && is_meant(&incident, &kept(UnixMs(2000))));
+        let more = incident.alerts[0];
+        incident.alerts.push(crate::store::IncidentAlert { fingerprint: 2, changed_at: UnixMs(1000), ..more });
+        assert!(is_meant(&incident, &kept(UnixMs(1999))), "something of it goes on");
+        incident.group_key = "another".into();
+        assert!(!has_key(&incident, &kept(UnixMs(3000))));
     }
 }

@@ -184,6 +184,11 @@ impl Shared {
     }
 }
 
+/// What is said of a message that is no longer stored.
+pub(super) fn gone(language: Language) -> &'static str {
+    if language == Language::Zh { "该消息已不在库中，未做任何操作。" } else { "This message is no longer stored; nothing was done." }
+}
+
 pub(super) struct PlatformPresses {
     pub(super) shared: Arc<Shared>,
     pub(super) platform: &'static str,
@@ -199,7 +204,7 @@ impl PlatformPresses {
         let Some(value) = ButtonValue::decode(&press.value) else {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。"));
         };
-        let unknown = say("This message is no longer stored; nothing was done.", "该消息已不在库中，未做任何操作。");
+        let unknown = gone(language);
         let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown) };
         let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown) };
         let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {

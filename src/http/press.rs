@@ -32,7 +32,7 @@ pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, 
         PressCall::Answer(reply) => reply,
         PressCall::Again(value) => match app.engine.called_page(channel, &value).await? {
             Some(page) => channel.driver.said_again(&call, &page),
-            None => PressReply::EMPTY,
+            None => channel.driver.press_reply(&call, &app.engine.gone(channel)),
         },
         PressCall::Kept(kept) => {
             // Where the store cannot be written, the platform tries again.

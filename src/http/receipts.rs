@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::body::{self, BodySource};
 use super::{App, HttpError};
-use crate::channel::Callback;
+use crate::channel::{Callback, Called};
 use crate::delivery::links;
 use crate::delivery::receipts::CallbackResult;
 
@@ -30,6 +30,18 @@ pub(super) struct CallbackAccepted {
     code: u8,
     /// `OK`.
     msg: &'static str,
+}
+
+/// Keys before ends: an ack must not wait for, nor fail with, how another call ended.
+fn keys_first(called: &[Called]) -> Vec<&Called> {
+    let (keys, ends): (Vec<_>, Vec<_>) = called.iter().partition(|one| one.key.is_some());
+    keys.into_iter().chain(ends).collect()
+}
+
+/// Whether the vendor is to report it again, for what is not known: it may have been faster than the store. A list has ends of calls of the account's other
+/// programs in it, so only a lost key counts there.
+fn is_to_be_repeated(called: &[Called], lost: &[&Called]) -> bool {
+    lost.iter().any(|one| one.key.is_some()) || (called.len() == 1 && !lost.is_empty())
 }
 
 /// Takes a callback. Who does not know the address's secret part learns nothing.
@@ -58,13 +70,40 @@ pub(super) async fn take(
             tracing::warn!(channel = name, why, "a callback was not believed");
             HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
         })?;
-    let mut recorded = 0;
-    for one in &called {
-        recorded += usize::from(app.engine.handle_callback(channel, one).await? == CallbackResult::Recorded);
+    let mut lost = Vec::new();
+    for one in keys_first(&called) {
+        if app.engine.handle_callback(channel, one).await? == CallbackResult::Unknown {
+            if one.key.is_some() {
+                tracing::warn!(
+                    channel = name,
+                    platform_id = one.platform_id,
+                    "a key was pressed in a call that is not known; its vendor is to report it again"
+                );
+            }
+            lost.push(one);
+        }
     }
-    // The vendor may have been faster than the store: it repeats. A list has calls of the account's other programs in it.
-    if recorded == 0 && called.len() == 1 {
+    if is_to_be_repeated(&called, &lost) {
         return Err(HttpError::not_found("nothing is waited for under this id"));
     }
     Ok(Json(CallbackAccepted { result: 0, errmsg: "OK", code: 0, msg: "OK" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn called(id: &str, key: Option<&str>) -> Called {
+        Called { platform_id: id.into(), recipient: None, word: None, key: key.map(Into::into) }
+    }
+
+    #[test]
+    fn keys_of_a_list_come_first_and_one_that_is_lost_is_reported_again() {
+        let list = [called("end", None), called("key", Some("1")), called("another", None)];
+        let ids: Vec<_> = keys_first(&list).into_iter().map(|one| one.platform_id.as_str()).collect();
+        assert_eq!(ids, ["key", "end", "another"]);
+        assert!(is_to_be_repeated(&list, &[&list[1]]), "a lost key");
+        assert!(!is_to_be_repeated(&list, &[&list[0], &list[2]]), "calls of other programs");
+        assert!(is_to_be_repeated(&list[..1], &[&list[0]]) && !is_to_be_repeated(&list[..1], &[]));
+    }
 }

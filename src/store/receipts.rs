@@ -11,11 +11,11 @@ pub trait ReceiptStore: Send + Sync {
     /// Receipts whose platform is to be asked by `now`, the longest due first; at most `limit`. Read only.
     async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
-    /// The awaited receipt of a channel with this id of its platform. Read only.
+    /// The receipt of a channel with this id of its platform, whatever its state; of several an awaited one. Read only.
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
 
-    /// The receipts of what was sent to somebody, whatever their state, the newest message first; at most `limit`. Read only.
-    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+    /// The receipts of what these channels sent to somebody and what arrived, or may still arrive, the newest message first; at most `limit`. Read only.
+    async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
     /// The queued deliveries in `sent` that a message carried, and whether their alerts are resolved: the lane in which the delivery (or the one that
     /// it is a fallback of) was born got something newer without a firing alert. Read only.

@@ -69,7 +69,7 @@ pub(super) fn read(call: &Callback<'_>, secret: &Secret) -> Result<PressCall, St
         return Err("it happened more than 48 hours ago".into());
     }
     let by = Presser { id: agent.id, name: agent.summary.unwrap_or_default(), foreign: false };
-    Ok(PressCall::Kept(Kept { event_id: event.id, verb, key, by }))
+    Ok(PressCall::Kept(Kept { event_id: event.id, verb, key, occurred_at: event.occurred_at.into(), by }))
 }
 
 fn is_signed(body: &[u8], signature: &str, secret: &Secret) -> bool {

@@ -14,8 +14,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{Ask, Called, FinalWord, Sent};
-use crate::model::{ErrorKind, OutletKey, Recipient, SendError, UnixMs, Word, format_duration};
+use crate::channel::{Ask, Called, FinalWord, Sent, kit};
+use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
 use self::cancel::Cancelled;
@@ -34,8 +34,6 @@ const MAX_PER_OUTLET: usize = 20;
 /// Between two queries to one account: 20 a second are allowed where it is documented
 /// (<https://cloud.tencent.com/document/api/382/59185>).
 const SPACING: Duration = Duration::from_millis(60);
-/// The last receipts of one person, among which a call that ended is.
-const MAX_TO_ONE: usize = 20;
 /// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A receipt whose channel is not configured is retried after this.
@@ -189,37 +187,32 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
 pub enum CallbackResult {
     /// It was authentic and is recorded.
     Recorded,
-    /// No receipt is awaited (any more) under its id.
-    NotAwaited,
+    /// No call or message is known by its id, or none whose end is still awaited.
+    Unknown,
 }
 
 impl Engine {
     /// Handles what a platform reported about something that it accepted from this channel.
     pub async fn handle_callback(&self, channel: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
         let shared = &self.shared;
-        let Some(row) = self.receipt_of(channel, called).await? else { return Ok(CallbackResult::NotAwaited) };
-        if called.recipient.as_deref().is_some_and(|end| !row.recipient.ends_with(end)) {
-            return Ok(CallbackResult::NotAwaited);
-        }
-        if let Some(word) = &called.word {
-            conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
-        }
+        let found = shared.store.find_receipt(&channel.name, &called.platform_id).await?;
+        let Some(row) = found.filter(|row| is_about(called, row)) else { return Ok(CallbackResult::Unknown) };
+        // A key counts whatever became of the call: its end may have been reported before it.
         if let Some(key) = &called.key {
             self.key_pressed(channel, &row, key).await?;
         }
-        Ok(CallbackResult::Recorded)
-    }
-
-    /// The receipt that a callback is about. A key may be reported after the end of its call, by which the receipt is awaited no more.
-    async fn receipt_of(&self, channel: &ChannelPlan, called: &Called) -> Result<Option<ReceiptRow>, StoreError> {
-        let store = &self.shared.store;
-        if let Some(row) = store.find_receipt(&channel.name, &called.platform_id).await? {
-            return Ok(Some(row));
+        if let Some(word) = called.word.as_ref().filter(|_| row.state == ReceiptState::Awaited) {
+            conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
         }
-        let (Some(_), Some(number)) = (&called.key, &called.recipient) else { return Ok(None) };
-        let rows = store.receipts_to(&Recipient::new(number.as_str()), MAX_TO_ONE).await?;
-        Ok(rows.into_iter().find(|row| row.channel == *channel.name && row.platform_id == called.platform_id))
+        let counts = called.key.is_some() || row.state == ReceiptState::Awaited;
+        Ok(if counts { CallbackResult::Recorded } else { CallbackResult::Unknown })
     }
+}
+
+/// Whether a callback is about the person of a receipt, as far as it names somebody. A key acts under the name of that person: the whole number must be theirs.
+fn is_about(called: &Called, row: &ReceiptRow) -> bool {
+    let Some(number) = &called.recipient else { return true };
+    kit::phone::is_of(&row.recipient, number) || (called.key.is_none() && row.recipient.ends_with(number))
 }
 
 /// The fallback children of what a message carried, or why there are none.
@@ -276,7 +269,7 @@ fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MessageId;
+    use crate::model::{MessageId, Recipient};
 
     fn row(sent_at: UnixMs, until: UnixMs) -> ReceiptRow {
         ReceiptRow {
@@ -294,6 +287,20 @@ mod tests {
             code: None,
             detail: None,
         }
+    }
+
+    #[test]
+    fn a_key_is_of_the_person_with_the_whole_number() {
+        let row = row(UnixMs(0), UnixMs(1));
+        let about = |number: Option<&str>, key: Option<&str>| {
+            is_about(&Called { platform_id: "CA1".into(), recipient: number.map(Into::into), word: None, key: key.map(Into::into) }, &row)
+        };
+        assert!(about(None, Some("1")), "a vendor that names nobody");
+        assert!(about(Some("+8613800000000"), Some("1")) && about(Some("13800000000"), Some("1")), "with its country or without");
+        for other in ["0", "00000000", "+8613800000001", "", "anonymous"] {
+            assert!(!about(Some(other), Some("1")), "{other}");
+        }
+        assert!(about(Some("00000000"), None) && !about(Some("00000001"), None), "how it ended");
     }
 
     #[test]

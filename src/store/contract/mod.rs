@@ -88,7 +88,8 @@ macro_rules! store_contract {
                 what_is_resolved_finds_where_its_firing_went,
             }
             receipts {
-                receipts_are_due_in_their_order_and_heard_once, an_undelivered_one_makes_its_fallback_once, what_is_over_is_known_by_its_first_lane,
+                receipts_are_due_in_their_order_and_heard_once, what_arrived_or_may_arrive_is_listed_by_its_number_and_channels,
+                an_undelivered_one_makes_its_fallback_once, what_is_over_is_known_by_its_first_lane,
                 receipts_follow_their_channel_and_leave_with_their_message,
             }
             admin {

@@ -57,19 +57,36 @@ pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
     }
     assert_eq!(store.update_receipt(heard(message, "+9", last(ReceiptState::Delivered))).await.unwrap(), None, "nobody waits for it");
     assert_eq!(due(&store, T0 + 99 * MIN).await, ["CA2"]);
-    assert!(store.find_receipt("ops", "CA1").await.unwrap().is_none(), "it is not awaited any more");
-    let to =
-        async |number: &str| store.receipts_to(&Recipient::new(number), 9).await.unwrap().into_iter().map(|row| row.platform_id).collect::<Vec<_>>();
-    assert_eq!((to("+1").await, to("+9").await), (vec!["CA1".to_owned()], Vec::new()), "also what is final");
-    let d2 = put(&store, "another").await;
-    send(&store, &fence, &d2, vec![new_receipt("+1", "CA3", T0 + 10)]).await;
-    assert_eq!(to("+1").await, ["CA3", "CA1"], "the newest first");
-    assert_eq!(store.receipts_to(&Recipient::new("+1"), 1).await.unwrap().len(), 1);
+    let found = store.find_receipt("ops", "CA1").await.unwrap().unwrap();
+    assert_eq!((found.state, found.due_at), (ReceiptState::Undelivered, None), "also what is final");
     let shown = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!(shown.row.state, State::Sent, "sent stays sent");
     let first = &shown.message.unwrap().receipts[0];
     assert_eq!((first.state, first.asked, first.heard_at, first.due_at), (ReceiptState::Undelivered, 2, Some(T0 + MIN), None));
     assert_eq!((first.code.as_deref(), first.detail.as_deref()), (Some("busy"), Some("the line was busy")));
+}
+
+pub async fn what_arrived_or_may_arrive_is_listed_by_its_number_and_channels(store: S) {
+    let fence = fence(&store).await;
+    let mut messages = Vec::new();
+    for (lane, id) in [(LANE, "SM1"), ("second", "SM2"), ("third", "SM3"), ("fourth", "SM4")] {
+        let d = put(&store, lane).await;
+        messages.push(send(&store, &fence, &d, vec![new_receipt("+1", id, T0)]).await);
+    }
+    let d = put(&store, "fifth").await;
+    send(&store, &fence, &d, vec![NewReceipt { channel: "dba".into(), ..new_receipt("+1", "SM5", T0) }, new_receipt("+2", "SM6", T0)]).await;
+    for (place, state) in [(1, ReceiptState::Delivered), (2, ReceiptState::Undelivered), (3, ReceiptState::Unheard)] {
+        store.update_receipt(heard(messages[place], "+1", last(state))).await.unwrap();
+    }
+    let to = async |number: &str, channels: &[&str], limit: usize| {
+        let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
+        let rows = store.receipts_to(&Recipient::new(number), &channels, limit).await.unwrap();
+        rows.into_iter().map(|row| row.platform_id).collect::<Vec<_>>()
+    };
+    assert_eq!(to("+1", &["ops"], 9).await, ["SM2", "SM1"], "the newest first, without what did not arrive");
+    assert_eq!(to("+1", &["ops", "dba"], 9).await, ["SM5", "SM2", "SM1"]);
+    assert_eq!(to("+1", &["ops"], 1).await, ["SM2"], "the limit counts what the channels sent");
+    assert!(to("+1", &[], 9).await.is_empty() && to("+9", &["ops"], 9).await.is_empty());
 }
 
 pub async fn an_undelivered_one_makes_its_fallback_once(store: S) {

@@ -189,8 +189,8 @@ impl ReceiptStore for PostgresStore {
         answer!(self, read, |tx| receipts::find(tx, channel, platform_id))
     }
 
-    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
-        answer!(self, read, |tx| receipts::to(tx, recipient, limit))
+    async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        answer!(self, read, |tx| receipts::to(tx, recipient, channels, limit))
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {

@@ -41,14 +41,17 @@ pub(super) async fn due(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Receipt
 
 /// [`crate::store::ReceiptStore::find_receipt`].
 pub(super) async fn find(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
-    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 ORDER BY due_at IS NULL, message_id DESC LIMIT 1");
     tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
 }
 
 /// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.
-pub(super) async fn to(tx: &Tx, recipient: &Recipient, most: usize) -> Result<Vec<ReceiptRow>, DbError> {
-    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE recipient = $1 ORDER BY message_id DESC, page LIMIT $2");
-    tx.query(&sql, &[&recipient.expose(), &limit(most)]).await?.iter().map(receipt).collect()
+pub(super) async fn to(tx: &Tx, recipient: &Recipient, channels: &[String], most: usize) -> Result<Vec<ReceiptRow>, DbError> {
+    let sql = format!(
+        "SELECT {RECEIPT} FROM receipt WHERE recipient = $1 AND state IN ('awaited', 'delivered') AND channel = ANY ($2)
+         ORDER BY message_id DESC, page LIMIT $3"
+    );
+    tx.query(&sql, &[&recipient.expose(), &channels.to_vec(), &limit(most)]).await?.iter().map(receipt).collect()
 }
 
 /// All receipts of a message.

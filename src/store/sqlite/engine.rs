@@ -167,9 +167,9 @@ impl ReceiptStore for SqliteStore {
         self.readers.read(move |db| receipts::find(db, &channel, &platform_id)).await
     }
 
-    async fn receipts_to(&self, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
-        let recipient = recipient.clone();
-        self.readers.read(move |db| receipts::to(db, &recipient, limit)).await
+    async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        let (recipient, channels) = (recipient.clone(), channels.to_vec());
+        self.readers.read(move |db| receipts::to(db, &recipient, &channels, limit)).await
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {

@@ -41,16 +41,20 @@ pub(super) fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Rece
 /// [`crate::store::ReceiptStore::find_receipt`].
 pub(super) fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
-        "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_awaited WHERE channel = ?1 AND platform_id = ?2 AND due_at IS NOT NULL"
+        "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_sent WHERE channel = ?1 AND platform_id = ?2
+         ORDER BY due_at IS NULL, message_id DESC LIMIT 1"
     ))?;
     Ok(select.query_row([channel, platform_id], |row| receipt(row)).optional()?)
 }
 
 /// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.
-pub(super) fn to(db: &Connection, recipient: &Recipient, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
-    let mut select = db.prepare_cached(&format!("SELECT {RECEIPT} FROM receipt WHERE recipient = ?1 ORDER BY message_id DESC, page LIMIT ?2"))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(select.query_map(params![recipient.expose(), limit], |row| receipt(row))?.collect::<rusqlite::Result<_>>()?)
+pub(super) fn to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_to WHERE recipient = ?1 AND state IN ('awaited', 'delivered')
+         AND channel IN (SELECT value FROM json_each(?2)) ORDER BY message_id DESC, page LIMIT ?3"
+    ))?;
+    let (channels, limit) = (serde_json::json!(channels).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
+    Ok(select.query_map(params![recipient.expose(), channels, limit], |row| receipt(row))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All receipts of a message.

@@ -37,7 +37,7 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
         renamed = lanes.len();
         // The node that keeps some of them uses the former name.
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
-        let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
+        let sql = format!("UPDATE receipt INDEXED BY receipt_sent SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
         db.prepare_cached(&sql)?.execute([from, &to.channel])?;
         // An anchor that exists under the new name wins.
         let sql = format!("UPDATE OR IGNORE anchor SET channel = ?2 WHERE channel = ?1 AND NOT {left}");

@@ -14,3 +14,7 @@ CREATE TABLE rota (
     from_at INTEGER NOT NULL,                -- since when
     noticed INTEGER NOT NULL                 -- handoffs up to this time were noticed
 ) STRICT, WITHOUT ROWID;
+-- An answer by SMS is about the last message to its number, and a key may be reported after the end of its call, by which its receipt is final.
+CREATE INDEX receipt_to ON receipt (recipient, message_id);
+CREATE INDEX receipt_sent ON receipt (channel, platform_id);
+DROP INDEX receipt_awaited;
