@@ -78,7 +78,7 @@ impl EditTask {
                 return result;
             }
             Err(error) => {
-                self.shared.health.store_failed(&error);
+                self.shared.health.request_failed(&error);
                 return result;
             }
         };

@@ -57,9 +57,9 @@ impl Engine {
         &*self.shared.store
     }
 
-    /// The steps of an incident's escalations.
-    pub async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
-        self.shared.store.steps(incident).await
+    /// The steps of the escalations of these incidents, oldest first.
+    pub async fn steps(&self, incidents: &[IncidentId]) -> Result<Vec<StepRow>, StoreError> {
+        self.shared.store.steps(incidents).await
     }
 
     /// Bodies of events, as [`crate::store::OutletStore::load_events`] returns them.

@@ -77,6 +77,17 @@ impl Health {
         }
     }
 
+    /// A request failed that is repeated by itself. `Busy` means that too many others wait (readers of pages, too), not that the store is broken: sending
+    /// continues. Whether outcomes can be recorded is checked by every tick of maintenance.
+    pub fn request_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Busy) {
+            self.metrics.store_error();
+            tracing::debug!("the store is busy; the request is repeated");
+        } else {
+            self.store_failed(error);
+        }
+    }
+
     /// The result of a check of the store: a failed one stops new attempts, a good one lets them continue.
     pub fn store_checked(&self, result: &Result<(), StoreError>) {
         match result {
@@ -90,5 +101,23 @@ impl Health {
         if !self.store_ok.send_replace(true) {
             tracing::info!("the store works again; sending continues");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_store_pauses_no_sending_and_a_broken_one_does() {
+        let health = Health::new(Arc::new(Metrics::default()));
+        let ok = health.store_ok();
+        health.request_failed(&StoreError::Busy);
+        assert!(*ok.borrow(), "too many reads wait");
+        health.store_checked(&Err(StoreError::Busy));
+        assert!(!*ok.borrow(), "no outcome can be recorded");
+        health.store_checked(&Ok(()));
+        health.request_failed(&StoreError::Unavailable("no disk".into()));
+        assert!(!*ok.borrow());
     }
 }

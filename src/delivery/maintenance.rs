@@ -59,23 +59,23 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 if count.is_multiple_of(TICKS_BETWEEN_MUTES) && engine.shared.is_leader()
                     && let Err(error) = engine.reevaluate_mutes().await
                 {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 // By itself: whatever else fails, snoozes end.
                 if let Err(error) = wake_incidents(engine).await {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = rota::tick(engine).await {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = heartbeat::tick(engine, &mut monitor).await {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
                 let works = engine.shared.store.check_writable().await;
                 engine.shared.health.store_checked(&works);

@@ -78,13 +78,9 @@ impl Engine {
     /// Whether a step of an escalation of one of these waits for its time, so that it can come at once.
     pub async fn can_escalate(&self, incidents: &[Incident]) -> Result<bool, StoreError> {
         let now = self.shared.clock.wall();
-        for incident in incidents.iter().filter(|incident| incident.state == IncidentState::Firing) {
-            let rows = self.shared.store.steps(incident.id).await?;
-            if rows.iter().any(|row| !row.state.is_final() && row.due_at > now) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let firing: Vec<IncidentId> =
+            incidents.iter().filter(|incident| incident.state == IncidentState::Firing).map(|incident| incident.id).collect();
+        Ok(self.shared.store.steps(&firing).await?.iter().any(|row| !row.state.is_final() && row.due_at > now))
     }
 
     /// Whether the act link of a channel's message works, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.

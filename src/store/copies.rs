@@ -34,7 +34,14 @@ pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, 
 }
 
 /// What the reason of a final delivery says before the id of the one that takes its place.
-pub const REPLAYED: &str = "replayed as ";
+const REPLAYED: &str = "replayed as ";
+
+/// The delivery that takes the place of a final one, as the end of the old one's reason says.
+pub fn replayed_as(reason: &str) -> Option<DeliveryId> {
+    const ID: usize = 36;
+    let (before, id) = reason.split_at_checked(reason.len().checked_sub(ID)?)?;
+    if before.ends_with(REPLAYED) { id.parse().ok() } else { None }
+}
 
 /// A stored delivery that is to be requeued.
 pub(super) struct Requeued {
@@ -114,6 +121,23 @@ impl Requeued {
             lane_seq: self.lane_seq,
             state: State::Waiting,
             incident: self.row.incident,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_is_named_by_the_end_of_a_reason_and_by_nothing_that_a_platform_says() {
+        let id = DeliveryId::new();
+        assert_eq!(replayed_as(&format!("HTTP 400; replayed as {id}")), Some(id));
+        assert_eq!(replayed_as(&format!("replayed as {}; replayed as {id}", DeliveryId::new())), Some(id), "the last one");
+        for other in
+            ["", "replayed as ", "HTTP 400: the request was replayed as a duplicate of another one", "é", &format!("replayed as {id}; dropped")]
+        {
+            assert_eq!(replayed_as(other), None, "{other}");
         }
     }
 }

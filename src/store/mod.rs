@@ -36,7 +36,7 @@ pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::*;
 
 pub use cluster::ClusterStore;
-pub use copies::REPLAYED;
+pub use copies::replayed_as;
 pub use intake::{Arriving, IntakeStore};
 pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;

@@ -81,8 +81,8 @@ pub trait OutletStore: Send + Sync {
     /// These incidents, in the order of `ids`, each with its anchors on a channel, by recipient. Unknown ones are left out. Read only.
     async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
 
-    /// The steps of an incident's escalations. Read only.
-    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError>;
+    /// The steps of the escalations of these incidents, oldest first. Read only.
+    async fn steps(&self, incidents: &[IncidentId]) -> Result<Vec<StepRow>, StoreError>;
 
     /// Anchors of these channels that are edited and show less than their incidents are (I14), at most `limit`. Those that may be edited by `now` come
     /// first: most severe incident first, then oldest. The rest follows by [`Anchor::next_edit_at`]. Read only.

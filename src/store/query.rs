@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{
     AuditFilter, AuditRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter,
-    StoreError, StoredMessage,
+    OpenIncident, StoreError, StoredMessage,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, MessageId};
 
@@ -17,7 +17,7 @@ pub trait QueryStore: Send + Sync {
     /// A page of deliveries, newest first, by filter; the cursor is the last id of the previous page. Read only.
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
 
-    /// Of these deliveries, those whose alerts another channel delivered in their place. Read only.
+    /// Of these deliveries, those whose alerts were delivered in their place: by a fallback, or its fallback, or a replay of one of them. Read only.
     async fn delivered_elsewhere(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError>;
 
     /// One delivery with its event, message, cells and attempts. Read only.
@@ -37,6 +37,9 @@ pub trait QueryStore: Send + Sync {
 
     /// A page of incidents, newest first, by filter. Read only.
     async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
+
+    /// Every open incident without its alerts, oldest first. Read only.
+    async fn open_incidents(&self) -> Result<Vec<OpenIncident>, StoreError>;
 
     /// One incident with its anchors, its timeline and its deliveries. Read only.
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;

@@ -49,7 +49,7 @@ impl AttemptTask {
         // Its time came: from here on it waits like anything else.
         member.state = State::Waiting;
         let guard = StepGuard { incident: id, step, alerts: fingerprints(member), now };
-        if let Err(why) = guard.check(incident, &store.steps(id).await?) {
+        if let Err(why) = guard.check(incident, &store.steps(&[id]).await?) {
             return Ok(Some(StepEnd::skipped(&why)));
         }
         let plan = self.plan.people.escalations.get(step_name.as_str()).and_then(|plan| plan.steps.get(number.saturating_sub(1)));

@@ -43,7 +43,7 @@ impl Shared {
         self.tracker.spawn(async move {
             // The next tick does it otherwise.
             if let Err(error) = shared.change_steps(&[]).await {
-                shared.health.store_failed(&error);
+                shared.health.request_failed(&error);
             }
         });
     }

@@ -80,7 +80,7 @@ pass_on! {
         lane_history(id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError>;
         fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
         incidents(ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
-        steps(incident: IncidentId) -> Result<Vec<StepRow>, StoreError>;
+        steps(incidents: &[IncidentId]) -> Result<Vec<StepRow>, StoreError>;
         dirty_anchors(channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError>;
         record_edit(fence: Fence, outcome: EditOutcome) -> Result<(), StoreError>;
     }
@@ -113,6 +113,7 @@ pass_on! {
         get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
         list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
         list_incidents(filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
+        open_incidents() -> Result<Vec<OpenIncident>, StoreError>;
         get_incident(id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
         list_audit(filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
     }

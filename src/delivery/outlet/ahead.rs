@@ -38,7 +38,7 @@ impl Worker {
         let now = self.shared.clock.now();
         let ReadAhead { lanes, found } = read;
         if let Err(error) = &found {
-            self.shared.health.store_failed(error);
+            self.shared.health.request_failed(error);
         }
         let mut found = found.unwrap_or_default().into_iter();
         for (lane, after) in lanes {

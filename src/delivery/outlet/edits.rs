@@ -84,7 +84,7 @@ impl Worker {
                 found.reverse();
                 self.edits.found = found;
             }
-            Err(error) => self.shared.health.store_failed(&error),
+            Err(error) => self.shared.health.request_failed(&error),
         }
     }
 

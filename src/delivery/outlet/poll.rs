@@ -64,7 +64,7 @@ impl Worker {
         let Loaded { lanes, limit, open } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.shared.health.store_failed(&error);
+                self.shared.health.request_failed(&error);
                 self.poll.at = now.mono + RETRY_INTERVAL;
                 return;
             }

@@ -68,7 +68,7 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             result = async { cancelled.tick(&engine.shared).await.and(tick(&engine.shared).await) } => {
                 if let Err(error) = result {
-                    engine.shared.health.store_failed(&error);
+                    engine.shared.health.request_failed(&error);
                 }
             }
         }

@@ -2,42 +2,57 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
 
 use super::failure::Failure;
 use super::form::{Fields, Form, go};
+use super::history::{SEARCHED_MS, first_id, time_of};
 use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{badge, icon, say, shown, time};
 use super::viewer::Viewer;
 use crate::delivery::Intent;
 use crate::http::App;
-use crate::model::Language;
-use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session};
+use crate::model::{Language, UnixMs};
+use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session, StoreError};
 
 /// Rows of a page.
 const PAGE: usize = 50;
 /// Rows of a file, and how many are read at a time.
 const EXPORTED: usize = 50_000;
-const STEP: usize = 1000;
+const STEP: usize = 500;
+/// A search ends where rows are not kept any more, in milliseconds.
+const KEPT_MS: i64 = 366 * 86_400_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
     let fields = Fields::read(query.as_deref().unwrap_or_default());
-    let filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
+    let now = app.engine.clock().wall();
+    let mut filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
+    // A search is bounded: it may find nothing in a year.
+    let bound = filter.text.as_ref().map(|_| step_back(filter.before, now));
+    filter.after = bound.map(first_id);
     let mut rows = app.engine.query().list_audit(&filter).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
-    let sessions = app.engine.sessions().list_sessions(app.engine.clock().wall()).await?;
+    let sessions = app.engine.sessions().list_sessions(now).await?;
     let manner = &viewer.manner;
     let language = manner.language;
     let text = fields.get("q");
-    let older = rows.last().filter(|_| more).map(|row| format!("/ui/audit?before={}{}", row.id, query_of(text)));
+    let from = |id: Uuid| format!("/ui/audit?before={id}{}", query_of(text));
+    let older = match (rows.last().filter(|_| more), bound.filter(|bound| now - KEPT_MS < *bound)) {
+        (Some(last), _) => Some((from(last.id), say(language, "Older", "更早"))),
+        (None, Some(bound)) => Some((from(first_id(bound)), say(language, "Go on searching", "继续搜索"))),
+        (None, None) => None,
+    };
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
@@ -54,7 +69,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                @if let Some(older) = older { nav.pager { a.b href=(older) rel="next" { (say(language, "Older", "更早")) (icon("right")) } } }
+                @if let Some((path, word)) = older { nav.pager { a.b href=(path) rel="next" { (word) (icon("right")) } } }
+                @if let Some(bound) = bound { p.dim.s.mt { (say(language, "Searched back to ", "已搜索至 ")) (time::clock(manner, bound)) "." } }
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -72,7 +88,12 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
         id => Some(id.parse().map_err(|_| Failure::bad("`before` is the id of an act"))?),
     };
     let text = Some(fields.get("q").to_owned()).filter(|text| !text.is_empty());
-    Ok(AuditFilter { text, before, limit: 0 })
+    Ok(AuditFilter { text, before, ..AuditFilter::default() })
+}
+
+/// How far back a step of a search goes.
+fn step_back(before: Option<Uuid>, now: UnixMs) -> UnixMs {
+    before.map_or(now, time_of) - SEARCHED_MS
 }
 
 fn entry(manner: &Manner, row: &AuditRow) -> Markup {
@@ -182,30 +203,51 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Resu
     Ok(go(&Default::default(), "/ui/audit"))
 }
 
-/// The same as a file of comma-separated values (RFC 4180), the newest first.
+/// The same as a file of comma-separated values (RFC 4180), the newest first. It is sent as it is read: a step of it is in memory.
 pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
-    let mut filter = AuditFilter { limit: STEP, ..filter(&Fields::read(query.as_deref().unwrap_or_default()))? };
-    let mut out = String::from("time,who,via,from,act,on,reason,state,outcome\r\n");
-    for _ in 0..EXPORTED / STEP {
-        let rows = app.engine.query().list_audit(&filter).await?;
-        for row in &rows {
-            let time = row.at.to_string();
-            let columns =
-                [&time, &row.by.name, &row.by.via, &row.by.from, &row.act, &row.on, &row.reason, row.state.as_str(), &row.outcome].map(cell);
-            out.push_str(&columns.join(","));
-            out.push_str("\r\n");
-        }
-        filter.before = rows.last().map(|row| row.id);
-        if rows.len() < STEP {
-            break;
-        }
-    }
+    let filter = filter(&Fields::read(query.as_deref().unwrap_or_default()))?;
+    let read = |(app, export): (Arc<App>, Option<Export>)| async move {
+        let Some(export) = export else { return Ok(None) };
+        let (lines, export) = export.step(&app).await?;
+        Ok::<_, StoreError>(Some((lines, (app, export))))
+    };
+    let mut file = stream::try_unfold((app, Some(Export { filter, left: EXPORTED })), read).boxed();
+    // Where nothing can be read there is no file; what fails later cuts it off.
+    let first = file.try_next().await?.unwrap_or_default();
+    let head = format!("time,who,via,from,act,on,reason,state,outcome\r\n{first}");
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"watchfire-audit.csv\"")),
     ];
-    Ok((headers, out).into_response())
+    Ok((headers, Body::from_stream(stream::once(async { Ok(head) }).chain(file))).into_response())
+}
+
+/// What of a file is still to be read.
+struct Export {
+    filter: AuditFilter,
+    left: usize,
+}
+
+impl Export {
+    /// The next lines, and what is left after them. A step goes back a week at most.
+    async fn step(mut self, app: &App) -> Result<(String, Option<Self>), StoreError> {
+        let now = app.engine.clock().wall();
+        let bound = step_back(self.filter.before, now);
+        self.filter.after = Some(first_id(bound));
+        self.filter.limit = STEP.min(self.left);
+        let rows = app.engine.query().list_audit(&self.filter).await?;
+        self.left -= rows.len();
+        let is_last = self.left == 0 || (rows.len() < self.filter.limit && bound < now - KEPT_MS);
+        self.filter.before = if rows.len() < self.filter.limit { self.filter.after } else { rows.last().map(|row| row.id) };
+        Ok((rows.iter().map(line).collect(), if is_last { None } else { Some(self) }))
+    }
+}
+
+fn line(row: &AuditRow) -> String {
+    let time = row.at.to_string();
+    let columns = [&time, &row.by.name, &row.by.via, &row.by.from, &row.act, &row.on, &row.reason, row.state.as_str(), &row.outcome].map(cell);
+    columns.join(",") + "\r\n"
 }
 
 /// A cell of the file. What a spreadsheet would take for a formula is text.

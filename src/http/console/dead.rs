@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,8 +18,8 @@ use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
 use crate::http::App;
 use crate::http::api::deliveries::{drop_all, requeue};
-use crate::model::{DeliveryId, Language, UnixMs};
-use crate::store::{DeliveryFilter, DeliveryRow, REPLAYED, State as DeliveryState};
+use crate::model::{DeliveryId, Language, UnixMs, hash_hex};
+use crate::store::{DeliveryFilter, DeliveryRow, State as DeliveryState, replayed_as};
 
 /// Dead letters that are read, the newest; and how many are acted on at a time.
 const MAX_READ: usize = 5000;
@@ -37,8 +37,12 @@ struct Group {
 }
 
 impl Group {
-    fn newest(&self) -> Option<DeliveryId> {
-        self.rows.iter().map(|row| row.id).max()
+    /// What only these letters have: the same letters have the same.
+    fn hash(&self) -> String {
+        let mut ids: Vec<DeliveryId> = self.rows.iter().map(|row| row.id).collect();
+        ids.sort_unstable();
+        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        hash_hex(&ids.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// From when to when they died.
@@ -49,16 +53,14 @@ impl Group {
 }
 
 /// The newest dead letters, and whether there are more.
-async fn read(app: &App, viewer: &Viewer, channels: Vec<String>, upto: Option<DeliveryId>) -> Result<(Vec<DeliveryRow>, bool), Failure> {
+async fn read(app: &App, viewer: &Viewer, channels: Vec<String>) -> Result<(Vec<DeliveryRow>, bool), Failure> {
     let channels = if channels.is_empty() { viewer.caller.channels.clone() } else { channels };
-    // `upto` itself is meant, too.
-    let before = upto.map(|id| DeliveryId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1))));
-    let filter = DeliveryFilter { channels, states: vec![DeliveryState::Dead], before, limit: MAX_READ + 1, ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { channels, states: vec![DeliveryState::Dead], limit: MAX_READ + 1, ..DeliveryFilter::default() };
     let mut all = app.engine.query().list_deliveries(&filter).await?;
     let more = all.len() > MAX_READ;
     all.truncate(MAX_READ);
     // Somebody took care of what was replayed: its new delivery says what became of it.
-    all.retain(|row| !row.reason.as_deref().is_some_and(|reason| reason.contains(REPLAYED)));
+    all.retain(|row| !row.reason.as_deref().is_some_and(|reason| replayed_as(reason).is_some()));
     Ok((all, more))
 }
 
@@ -78,7 +80,7 @@ fn groups(rows: Vec<DeliveryRow>, elsewhere: &HashSet<DeliveryId>) -> Vec<Group>
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
-    let (rows, more) = read(&app, &viewer, Vec::new(), None).await?;
+    let (rows, more) = read(&app, &viewer, Vec::new()).await?;
     let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
     let elsewhere = app.engine.query().delivered_elsewhere(&ids).await?;
     let (total, saved) = (rows.len(), rows.iter().filter(|row| elsewhere.contains(&row.id)).count());
@@ -135,19 +137,19 @@ fn entry(viewer: &Viewer, group: &Group) -> Markup {
     }
 }
 
-/// The letters of a group as they are now; `upto` leaves out what died after the form was shown.
+/// The letters of a group as they are now; of a form only those that had died when it was shown.
 async fn group_of(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Group, Failure> {
-    let upto = match fields.get("upto") {
+    let died_by = match fields.get("at") {
         "" => None,
-        id => Some(id.parse().map_err(|_| Failure::bad("`upto` is the id of a delivery"))?),
+        at => Some(at.parse().map(UnixMs).map_err(|_| Failure::bad("`at` is when the newest of them died, in Unix milliseconds"))?),
     };
     let channel = fields.get("channel").to_owned();
     if channel.is_empty() || !viewer.caller.may_use(&channel) {
         return Err(Failure::missing("there are no dead letters of this channel"));
     }
-    let (mut rows, _) = read(app, viewer, vec![channel.clone()], upto).await?;
+    let (mut rows, _) = read(app, viewer, vec![channel.clone()]).await?;
     let reason = fields.get("reason").to_owned();
-    rows.retain(|row| reason_of(row).trim() == reason);
+    rows.retain(|row| reason_of(row).trim() == reason && died_by.is_none_or(|at| row.done_at.is_some_and(|died| died <= at)));
     let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
     let delivered = app.engine.query().delivered_elsewhere(&ids).await?;
     let elsewhere = fields.get("elsewhere") == "true";
@@ -192,7 +194,7 @@ pub(super) async fn confirm(
         div.head { div { h1 { (verb) " " (n) (say(language, " of ", "，")) (shown(&group.channel)) "?" } p { (shown(&group.reason)) } } }
         form.conf.grid method="post" action={ "/ui/dead/" (act) } {
             input type="hidden" name="channel" value=(group.channel); input type="hidden" name="reason" value=(group.reason);
-            input type="hidden" name="elsewhere" value=(group.elsewhere); input type="hidden" name="upto" value=(group.newest().map(|id| id.to_string()).unwrap_or_default());
+            input type="hidden" name="elsewhere" value=(group.elsewhere); input type="hidden" name="at" value=(group.span().map_or(0, |(_, newest)| newest.0)); input type="hidden" name="letters" value=(group.hash());
             (inside)
             div.acts { button class=(class) { (verb) " " (n) } a.b.g href="/ui/dead" { (say(language, "Cancel", "取消")) } }
         }
@@ -215,6 +217,10 @@ fn retried(manner: &Manner, plan: &crate::delivery::Plan, group: &Group) -> Mark
 pub(super) async fn act(State(app): State<Arc<App>>, Path(act): Path<String>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
     let Form { viewer, fields } = form;
     let group = group_of(&app, &viewer, &fields).await?;
+    // What was confirmed is done, and nothing else.
+    if group.hash() != fields.get("letters") {
+        return Err(Failure::new(StatusCode::CONFLICT, "these are not the dead letters that were shown; look at the page again"));
+    }
     let to = Some(fields.get("to").to_owned()).filter(|to| act == "move" && !to.is_empty());
     if act == "move" && to.is_none() {
         return Err(Failure::bad("`to` names the channel to move to"));

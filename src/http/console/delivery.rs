@@ -21,7 +21,7 @@ use crate::http::explain::explain_stored;
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
 use crate::model::{DeliveryId, Page};
-use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage};
+use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
@@ -56,6 +56,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
     let why = why(&viewer, &plan, &found);
     drop(alone);
     let row = &found.row;
+    // What other channels have is not for who is limited to some.
+    let nobody = row.state == DeliveryState::Dead && !viewer.caller.is_limited() && app.engine.query().delivered_elsewhere(&[id]).await?.is_empty();
     let acts = acts(&viewer, &found);
     let body = html! {
         div.head { div {
@@ -65,7 +67,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
                 span.end { (id_chip(language, &id.to_string(), &short_id(&id.to_string()))) }
             }
             h1.ttl { (shown(&row.title)) " " span.dim { (say(language, "to ", "→ ")) (shown(&row.channel)) } }
-            p { (verdict(&viewer, &found)) }
+            p { (verdict(&viewer, &found, nobody)) }
         } }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.third {
@@ -82,8 +84,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
     Ok(View { title: plain(&row.title), back, body, sheet: acts, ..View::default() }.of(&viewer))
 }
 
-/// Why somebody was notified of this, or not, in one sentence.
-fn verdict(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
+/// Why somebody was notified of this, or not, in one sentence; `nobody`: nothing in its place was delivered.
+fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
     let language = viewer.manner.language;
     let row = &found.row;
     let instead = found.children.iter().find(|child| child.state == DeliveryState::Sent && viewer.caller.may_use(&child.channel));
@@ -103,7 +105,8 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
     html! {
         (word) @if !reason.is_empty() { " " (shown(&reason)) "." }
         @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
-        @else if row.state == DeliveryState::Dead { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
+        @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } "." }
+        @else if nobody { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::failure::Failure;
@@ -85,6 +85,13 @@ pub(super) async fn read_up_to(app: &App, sent: axum::body::Body, source: BodySo
 pub(super) fn back(asked: &str) -> &str {
     let own = asked == "/ui" || asked.starts_with("/ui/") || asked.starts_with("/ui?");
     if own && !asked.contains(['\\', '\r', '\n']) { asked } else { "/ui" }
+}
+
+/// The page that a form was on, as its browser says.
+pub(super) fn page_of(headers: &HeaderMap) -> String {
+    let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok()).and_then(|from| from.parse::<Uri>().ok());
+    let path = from.as_ref().and_then(|from| from.path_and_query()).map_or("", |path| path.as_str());
+    back(path).to_owned()
 }
 
 /// Leads to another page: `303`, or for htmx its header.

@@ -21,7 +21,7 @@ use crate::store::{DeliveryFilter, EventFilter, IncidentFilter, State as Deliver
 /// Rows of a page.
 const PAGE: usize = 50;
 /// A search looks at so much time, then says how far back it looked, in milliseconds.
-const SEARCHED_MS: i64 = 7 * 86_400_000;
+pub(super) const SEARCHED_MS: i64 = 7 * 86_400_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
@@ -59,13 +59,13 @@ fn with(fields: &Fields, name: &str, value: &str) -> String {
 }
 
 /// The smallest id of this time: ids are UUIDv7.
-fn first_id(at: UnixMs) -> DeliveryId {
-    DeliveryId(Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0)) << 80))
+pub(super) fn first_id(at: UnixMs) -> Uuid {
+    Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0)) << 80)
 }
 
 /// The time of an id.
-fn time_of(id: DeliveryId) -> UnixMs {
-    UnixMs(i64::try_from(id.0.as_u128() >> 80).unwrap_or(i64::MAX))
+pub(super) fn time_of(id: Uuid) -> UnixMs {
+    UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
 async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup, Failure> {
@@ -93,10 +93,10 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
     };
     filter.text = Some(text.to_owned()).filter(|text| !text.is_empty());
     // A search is bounded: it may find nothing in all that is stored.
-    let from = filter.before.map_or(now, time_of);
+    let from = filter.before.map_or(now, |id| time_of(id.0));
     let bound = if filter.text.is_some() { Some(from - SEARCHED_MS) } else { None };
     let back_to = bound.max(since);
-    filter.after = back_to.map(first_id);
+    filter.after = back_to.map(|at| DeliveryId(first_id(at)));
     let mut rows = app.engine.query().list_deliveries(&filter).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
@@ -186,6 +186,6 @@ mod tests {
         let at = UnixMs(1_764_000_000_123);
         let id = first_id(at);
         assert_eq!(time_of(id), at);
-        assert!(first_id(at + 1) > id && DeliveryId::new() > id);
+        assert!(first_id(at + 1) > id && DeliveryId::new().0 > id);
     }
 }

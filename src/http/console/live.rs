@@ -1,6 +1,7 @@
 //! Live updates by server-sent events: rows of incidents that changed, and how many are new. Nothing is added, removed or moved by them.
 //!
-//! One task looks at the store once a second while any console is open; what it finds is shared by all. A console that was asleep says when it last
+//! One task looks at the store once a second while any console is open: at the versions of what is open, and then at what changed. What it finds is
+//! shared by all. A console that was asleep says when it last
 //! received something (`Last-Event-ID`, in Unix milliseconds), and is sent what changed since; after longer it loads the page again.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use tokio::time::{Interval, interval};
 
 use super::failure::Failure;
 use super::form::Fields;
-use super::incident::{Known, open, read, row};
+use super::incident::{Known, by_number, open, read, row};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
 use super::viewer::Viewer;
@@ -55,48 +56,84 @@ struct Update {
 /// What the consoles of this node share.
 pub(in crate::http) struct Live {
     updates: broadcast::Sender<Update>,
-    /// Whether the store is looked at.
-    looks: AtomicBool,
+    looks: Looks,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { updates: broadcast::Sender::new(BEHIND), looks: AtomicBool::new(false) }
+        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default() }
     }
 }
 
-/// Looks at the store until no console is open any more.
+/// Whether a task looks at the store.
+#[derive(Default)]
+struct Looks(AtomicBool);
+
+/// The one that looks; another may when it is dropped, however it ends.
+struct Looking<'a>(&'a Looks);
+
+impl Looks {
+    /// `None` where a task looks already.
+    fn begin(&self) -> Option<Looking<'_>> {
+        if self.0.swap(true, Ordering::AcqRel) { None } else { Some(Looking(self)) }
+    }
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.0.swap(false, Ordering::AcqRel);
+    }
+}
+
+/// Looks at the store until no console is open any more; at once ends where another task does.
 async fn look(app: Arc<App>) {
-    let mut seen: Option<BTreeMap<IncidentId, i64>> = None;
-    let mut tick = interval(LOOK);
-    while app.live.updates.receiver_count() > 0 && !app.stopping.load(Ordering::Acquire) {
-        tick.tick().await;
-        match changes(&app, &mut seen).await {
-            Ok(Some(update)) => drop(app.live.updates.send(update)),
-            Ok(None) => {}
-            // A page says so when it is loaded; here the next look may succeed.
-            Err(_) => tracing::debug!("open consoles are not brought up to date: the store cannot be read"),
+    let needed = || app.live.updates.receiver_count() > 0 && !app.stopping.load(Ordering::Acquire);
+    // A console that opened while the last look ended found a task that looks: so it is checked again after the end.
+    while needed() {
+        let Some(_looking) = app.live.looks.begin() else { return };
+        let mut seen: Option<Versions> = None;
+        let mut tick = interval(LOOK);
+        while needed() {
+            tick.tick().await;
+            match changes(&app, &mut seen).await {
+                Ok(Some(update)) => drop(app.live.updates.send(update)),
+                Ok(None) => {}
+                // A page says so when it is loaded; here the next look may succeed.
+                Err(_) => tracing::debug!("open consoles are not brought up to date: the store cannot be read"),
+            }
         }
     }
-    app.live.looks.store(false, Ordering::Release);
 }
 
-async fn changes(app: &App, seen: &mut Option<BTreeMap<IncidentId, i64>>) -> Result<Option<Update>, Failure> {
+/// The versions of open incidents.
+type Versions = BTreeMap<IncidentId, i64>;
+
+/// Which incidents changed or ended, at most `most`, and what is known when these were shown: what is left out is found by the next look.
+fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentId>, Versions) {
+    let ended = before.keys().filter(|id| !now.contains_key(id));
+    let changed = now.iter().filter(|(id, version)| before.get(id).is_some_and(|known| known != *version)).map(|(id, _)| id);
+    let mut ids: Vec<IncidentId> = ended.chain(changed).copied().collect();
+    let later = ids.split_off(ids.len().min(most));
+    let mut shown = now.clone();
+    shown.extend(later.into_iter().filter_map(|id| Some((id, *before.get(&id)?))));
+    (ids, shown)
+}
+
+async fn changes(app: &App, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
     let at = app.engine.clock().wall();
-    let open = open(app).await?;
-    let now: BTreeMap<IncidentId, i64> = open.iter().map(|incident| (incident.id, incident.version)).collect();
-    let Some(before) = seen.replace(now.clone()) else { return Ok(None) };
-    if before == now {
+    let open = app.engine.query().open_incidents().await?;
+    let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
+    let Some(before) = seen else {
+        *seen = Some(now);
+        return Ok(None);
+    };
+    if *before == now {
         return Ok(None);
     }
-    let numbers: Vec<i64> = open.iter().map(|incident| incident.id.0).collect();
-    let mut changed: Vec<Incident> =
-        open.into_iter().filter(|incident| before.get(&incident.id).is_some_and(|version| *version != incident.version)).collect();
-    changed.truncate(MAX_ROWS);
-    for id in before.keys().filter(|id| !now.contains_key(id)).take(MAX_ROWS) {
-        changed.extend(app.engine.query().get_incident(*id).await?.map(|found| found.incident));
-    }
-    Ok(Some(Update { at, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers) }))
+    let (ids, shown) = differences(before, &now, MAX_ROWS);
+    let changed = read(app, by_number(app, ids).await?).await?;
+    *before = shown;
+    Ok(Some(Update { at, changed: Arc::new(changed), open: Arc::new(open.iter().map(|one| one.id.0).collect()) }))
 }
 
 /// A console's stream.
@@ -162,9 +199,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let from = UnixMs(last.or_else(|| fields.get("from").parse().ok()).unwrap_or_default());
     let updates = app.live.updates.subscribe();
-    if !app.live.looks.swap(true, Ordering::AcqRel) {
-        tokio::spawn(look(app.clone()));
-    }
+    tokio::spawn(look(app.clone()));
     let now = app.engine.clock().wall();
     let newest = fields.get("newest").parse().unwrap_or(i64::MAX);
     let mut stream = Stream {
@@ -191,12 +226,12 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
 /// What changed since a time.
 async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
     let open = open(app).await?;
-    let numbers: Vec<i64> = open.iter().map(|incident| incident.id.0).collect();
+    let numbers = open.numbers();
     let acted = |incident: &Incident| {
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
-    let mut changed: Vec<Incident> = open.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let mut changed: Vec<Incident> = open.read.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
@@ -215,5 +250,32 @@ pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
             button.b.g type="button" data-key="p" aria-pressed="false" aria-label=(say(language, "Pause live updates", "暂停实时更新")) { (icon("pause")) span.w { (say(language, "Pause", "暂停")) } }
             button.b.new type="button" data-show-new hidden {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_looks_and_the_next_may_when_it_ended_by_a_panic() {
+        let looks = Looks::default();
+        let first = looks.begin();
+        assert!(first.is_some() && looks.begin().is_none() && looks.begin().is_none());
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _first = first;
+            panic!("a defect");
+        }));
+        assert!(ended.is_err() && looks.begin().is_some());
+    }
+
+    #[test]
+    fn what_did_not_fit_into_an_update_is_in_the_next() {
+        let versions = |pairs: &[(i64, i64)]| pairs.iter().map(|(id, version)| (IncidentId(*id), *version)).collect::<Versions>();
+        let (before, now) = (versions(&[(1, 1), (2, 1), (3, 1), (4, 1)]), versions(&[(2, 2), (3, 1), (4, 7), (5, 1)]));
+        let (first, shown) = differences(&before, &now, 2);
+        assert_eq!(first, [IncidentId(1), IncidentId(2)], "what is new is counted, not shown");
+        let (second, shown) = differences(&shown, &now, 2);
+        assert_eq!((second, shown), (vec![IncidentId(4)], now));
     }
 }

@@ -28,7 +28,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
     if app.settings.load().auth.credentials.is_empty() {
         return go(request.headers(), back(next.get("next")));
     }
-    form(&manner, host(request.headers(), request.uri()).unwrap_or_default(), back(next.get("next")), StatusCode::OK, "")
+    let undone =
+        say(manner.language, "The session has ended, so nothing was done: sign in and press again.", "会话已结束，操作未执行：请登录后重试。");
+    let wrong = if next.has("undone") { undone } else { "" };
+    form(&manner, host(request.headers(), request.uri()).unwrap_or_default(), back(next.get("next")), StatusCode::OK, wrong)
 }
 
 fn form(manner: &Manner, host: &str, next: &str, status: StatusCode, wrong: &str) -> Response {

@@ -83,13 +83,15 @@ async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'";
     let manner = Manner::of_request(&app, &request);
-    let headers = request.headers().clone();
+    let (headers, reads) = (request.headers().clone(), request.method().is_safe());
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Failure>() {
         None => {}
         Some(Failure::Login) => {
-            let next = percent_encoding::utf8_percent_encode(&manner.here, percent_encoding::NON_ALPHANUMERIC);
-            response = form::go(&headers, &format!("/ui/login?next={next}"));
+            // What a form asks for has no page: after the login its page is shown again, and that nothing was done.
+            let (next, undone) = if reads { (manner.here.clone(), "") } else { (form::page_of(&headers), "&undone=1") };
+            let next = percent_encoding::utf8_percent_encode(&next, percent_encoding::NON_ALPHANUMERIC);
+            response = form::go(&headers, &format!("/ui/login?next={next}{undone}"));
         }
         Some(Failure::Answer(status, why)) => {
             let kept = response.headers().get(header::RETRY_AFTER).cloned();

@@ -8,7 +8,7 @@ use super::incident::{Known, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
 use crate::model::Severity;
-use crate::store::IncidentState;
+use crate::store::{IncidentState, OpenIncident};
 
 /// Critical ones that are named.
 const NAMED: usize = 12;
@@ -42,12 +42,22 @@ fn group_label(known: &[Known]) -> &'static str {
     GROUPED_BY.into_iter().find(separates).unwrap_or("alertname")
 }
 
-/// The body of the page.
-pub(super) fn body(viewer: &Viewer, known: &[Known]) -> Markup {
+/// Whether somebody must know its name.
+fn is_named(one: &Known) -> bool {
+    one.severity() == Severity::Critical && one.incident.state == IncidentState::Firing
+}
+
+/// Puts those first that are named, the oldest first; returns how many rows they are.
+pub(super) fn named_first(known: &mut [Known]) -> usize {
+    known.sort_by_key(|one| (!is_named(one), one.incident.opened_at));
+    known.iter().filter(|one| is_named(one)).take(NAMED).count()
+}
+
+/// The body of the page: `known` are ordered by [`named_first`], and the most urgent of `all`.
+pub(super) fn body(viewer: &Viewer, known: &[Known], all: &[OpenIncident]) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let mut critical: Vec<&Known> =
-        known.iter().filter(|one| one.severity() == Severity::Critical && one.incident.state == IncidentState::Firing).collect();
-    critical.sort_by_key(|one| one.incident.opened_at);
+    let critical = all.iter().filter(|one| one.rank == 0 && one.state == IncidentState::Firing).count();
+    let left_out = all.len().saturating_sub(known.len());
     let first = known.iter().min_by_key(|one| one.incident.opened_at);
     let by = group_label(known);
     let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
@@ -62,13 +72,14 @@ pub(super) fn body(viewer: &Viewer, known: &[Known]) -> Markup {
             @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) ". " }
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } ", " (time::since(manner, first.incident.opened_at)) "." }
         } } }
-        section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical.len()) } }
-            ol.list { @for one in critical.iter().take(NAMED) { (row(viewer, one)) } }
-            @if critical.len() > NAMED { p.dim.s.mt { (critical.len() - NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
+        section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
+            ol.list { @for one in known.iter().filter(|one| is_named(one)).take(NAMED) { (row(viewer, one)) } }
+            @if critical > NAMED { p.dim.s.mt { (critical - NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
         }
         section.sec { h2 { (say(language, "All, by ", "全部，按 ")) (by) }
             ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }
             @if groups.len() > GROUPS { p.dim.s.mt { (groups.len() - GROUPS) (say(language, " more groups", " 个更多分组")) } }
+            @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more, acked or less severe: see ", " 个更多（已认领或级别较低），见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
         }
     }
 }

@@ -101,7 +101,10 @@ impl FromRequestParts<Arc<App>> for Viewer {
         };
         let credential = auth.credential(&session.credential).filter(holds).ok_or(Failure::Login)?;
         if now - session.seen_at > TOUCH_AFTER_MS {
-            app.engine.sessions().touch_session(key, now).await?;
+            // A full disk must not close the console: then its pages are needed most.
+            if let Err(error) = app.engine.sessions().touch_session(key, now).await {
+                tracing::debug!(%error, "the use of a login is not recorded");
+            }
         }
         author.name.clone_from(&credential.name);
         let caller = Caller { author, ..Caller::of(credential) };

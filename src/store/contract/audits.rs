@@ -20,7 +20,7 @@ fn row(act: &str, at: UnixMs) -> AuditRow {
 }
 
 async fn list(store: &S, text: Option<&str>, before: Option<Uuid>, limit: usize) -> Vec<AuditRow> {
-    store.list_audit(&AuditFilter { text: text.map(str::to_owned), before, limit }).await.unwrap()
+    store.list_audit(&AuditFilter { text: text.map(str::to_owned), before, limit, after: None }).await.unwrap()
 }
 
 pub async fn an_act_is_recorded_before_and_after_it_is_done(store: S) {
@@ -52,6 +52,15 @@ pub async fn acts_are_listed_by_page_and_text(store: S) {
     for (text, found) in [("RETRY", 3), ("ann", 5), ("#7", 5), ("0%_s", 5), ("0_s", 0), ("nobody", 0)] {
         assert_eq!(list(&store, Some(text), None, 9).await.len(), found, "{text}");
     }
+}
+
+pub async fn a_search_goes_no_further_back_than_asked(store: S) {
+    for n in 0..4 {
+        store.record_audit(row("retry", T0 + n)).await.unwrap();
+    }
+    let all = list(&store, None, None, 9).await;
+    let filter = AuditFilter { text: Some("retry".into()), before: Some(all[0].id), after: Some(all[2].id), limit: 9 };
+    assert_eq!(store.list_audit(&filter).await.unwrap(), all[1..3]);
 }
 
 pub async fn logins_end_by_time_and_by_hand(store: S) {

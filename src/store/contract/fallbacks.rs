@@ -50,6 +50,26 @@ pub async fn what_another_channel_delivered_is_known(store: S) {
     assert_eq!(store.delivered_elsewhere(&[old.id, copies[0].id, DeliveryId::new()]).await.unwrap(), [old.id].into());
 }
 
+pub async fn what_came_of_a_fallback_or_a_replay_is_followed(store: S) {
+    let fence = fence(&store).await;
+    let old = put_one(&store, with_chain("a", &["sms", "mail"])).await;
+    let copy = store.copy_to_fallback("ops", T0 + MIN, to("sms", &["mail"]), "late", 10, T0 + MIN).await.unwrap().remove(0);
+    let last = store.copy_to_fallback("sms", T0 + MIN, to("mail", &[]), "late", 10, T0 + MIN).await.unwrap().remove(0);
+    for dead in [&old, &copy, &last] {
+        kill(&store, &fence, dead, T0 + MIN).await;
+    }
+    let dead = async || store.stats().await.unwrap().dead.iter().map(|(channel, n)| (channel.clone(), *n)).collect::<Vec<_>>();
+    let all = [old.id, copy.id, last.id];
+    assert_eq!(dead().await.iter().map(|(_, n)| n).sum::<u64>(), 3);
+    assert!(store.delivered_elsewhere(&all).await.unwrap().is_empty(), "nobody has it");
+    let again = store.requeue(&[last.id], None, T0 + 2 * MIN).await.unwrap().remove(0);
+    assert_eq!(replayed_as(&row(&store, last.id).await.reason.unwrap()), Some(again.id));
+    assert_eq!(dead().await.iter().map(|(_, n)| n).sum::<u64>(), 2, "somebody took care of one");
+    assert!(store.delivered_elsewhere(&all).await.unwrap().is_empty(), "not yet");
+    deliver(&store, &fence, &[&again], T0 + 2 * MIN).await;
+    assert_eq!(store.delivered_elsewhere(&all).await.unwrap(), all.into(), "the last of the chain has it");
+}
+
 pub async fn a_chain_never_turns_back(store: S) {
     put_one(&store, with_chain("a", &["sms"])).await;
     let copies = store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap();

@@ -273,3 +273,17 @@ pub async fn an_incident_is_read_with_the_anchors_of_a_channel(store: S) {
     let channels: Vec<_> = incident(&store, a).await.anchors.into_iter().map(|anchor| anchor.channel).collect();
     assert_eq!(channels, ["dba", "ops", "ops"]);
 }
+
+pub async fn open_ones_are_known_without_their_alerts_and_read_by_number(store: S) {
+    let first = put_report(&store, report("a", &[(1, true)]), T0).await.incident.unwrap();
+    let over = put_report(&store, report("b", &[(2, true)]), T0 + 1).await.incident.unwrap();
+    let third = put_report(&store, report("c", &[(3, true)]), T0 + 2).await.incident.unwrap();
+    put_report(&store, report("b", &[(2, false)]), T0 + 3).await;
+    put_report(&store, report("c", &[(3, true), (4, true)]), T0 + 4).await;
+    let open = store.open_incidents().await.unwrap();
+    let known: Vec<_> = open.iter().map(|one| (one.id, one.version, one.rank, one.state, one.opened_at)).collect();
+    assert_eq!(known, [(first, 1, 1, IncidentState::Firing, T0), (third, 2, 1, IncidentState::Firing, T0 + 2)]);
+    let ids = vec![over, third, IncidentId(third.0 + 1)];
+    let found = store.list_incidents(&IncidentFilter { ids, limit: 99, ..IncidentFilter::default() }).await.unwrap();
+    assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [third, over], "also what is over");
+}

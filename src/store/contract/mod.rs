@@ -65,7 +65,8 @@ macro_rules! store_contract {
                 a_repeat_changes_no_incident, a_refused_event_changes_no_incident, an_event_may_report_several_incidents,
                 events_at_once_share_an_incident, of_events_at_once_each_sees_what_the_one_before_left,
                 what_is_grouped_in_another_way_goes_on_under_its_number, what_comes_from_a_delivery_belongs_to_its_incident,
-                what_is_silent_for_long_is_stale, incidents_are_listed_and_counted, what_an_open_incident_needs_is_not_purged,
+                what_is_silent_for_long_is_stale, incidents_are_listed_and_counted,
+                open_ones_are_known_without_their_alerts_and_read_by_number, what_an_open_incident_needs_is_not_purged,
                 numbers_are_never_given_out_again, an_incident_is_read_with_the_anchors_of_a_channel,
             }
             anchors {
@@ -82,9 +83,10 @@ macro_rules! store_contract {
                 an_escalation_begins_with_its_incident_and_ends_with_it, an_ack_ends_what_waits_and_its_end_begins_again,
                 what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, of_late_steps_only_the_latest_begins,
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
+                the_steps_of_several_incidents_are_read_at_once,
             }
             fallbacks {
-                what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
+                what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, what_came_of_a_fallback_or_a_replay_is_followed, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
                 what_is_resolved_finds_where_its_firing_went,
             }
             receipts {
@@ -114,7 +116,7 @@ macro_rules! store_contract {
                 what_an_interval_deferred_can_be_deferred_anew,
             }
             audits {
-                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, logins_end_by_time_and_by_hand,
+                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, logins_end_by_time_and_by_hand,
             }
             oncall {
                 overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,

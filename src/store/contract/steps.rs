@@ -29,7 +29,7 @@ async fn accept(store: &S, event: NewEvent) -> Accepted {
 
 /// Numbers and states of the steps of an incident, in the order of their beginnings.
 async fn steps(store: &S, id: IncidentId) -> Vec<(u32, State)> {
-    let mut rows = store.steps(id).await.unwrap();
+    let mut rows = store.steps(&[id]).await.unwrap();
     rows.sort_by_key(|row| (row.step.began_at, row.step.number));
     rows.into_iter().map(|row| (row.step.number, row.state)).collect()
 }
@@ -61,7 +61,7 @@ pub async fn an_escalation_begins_with_its_incident_and_ends_with_it(store: S) {
     let id = first.deliveries[0].incident.unwrap();
     assert_eq!(first.steps.iter().map(|step| (step.incident, step.state)).collect::<Vec<_>>(), [(Some(id), State::Deferred); 2]);
     assert_ne!(first.steps[0].lane, first.steps[1].lane);
-    let found = store.steps(id).await.unwrap();
+    let found = store.steps(&[id]).await.unwrap();
     let second = found.iter().find(|row| row.id == first.steps[1].id).unwrap();
     assert_eq!(second.step, EscalationStep { escalation: "db".into(), number: 2, began_at: T0, after: 10 * MIN });
     assert_eq!((second.incident, second.channel.as_str(), second.due_at, second.tries), (id, "ops", T0 + 10 * MIN, 0));
@@ -102,7 +102,7 @@ pub async fn an_ack_ends_what_waits_and_its_end_begins_again(store: S) {
     let (again, rung): (Vec<_>, Vec<_>) = rings.iter().partition(|ring| ring.state == State::Deferred);
     assert_eq!((rung.len(), rung[0].lane), (1, first.deliveries[0].lane), "no step rings: {rings:?}");
     assert_eq!(again.len(), 2);
-    let found = store.steps(id).await.unwrap();
+    let found = store.steps(&[id]).await.unwrap();
     let mut begun: Vec<_> = found.iter().filter(|row| !row.state.is_final()).map(|row| (row.step.number, row.step.began_at, row.due_at)).collect();
     begun.sort_unstable();
     assert_eq!(begun, [(1, T0 + 36 * MIN, T0 + 41 * MIN), (2, T0 + 36 * MIN, T0 + 46 * MIN)]);
@@ -161,7 +161,7 @@ pub async fn steps_follow_the_mute_of_the_first_message(store: S) {
 async fn formed(store: &S, fence: &Fence, step: &AcceptedDelivery, alerts: &[u64], now: UnixMs) -> NewAttempt {
     let message = NewMessage { formed_at: now, ..message(&[step.id]) };
     store.store_message(fence.clone(), message.clone()).await.unwrap();
-    let row = store.steps(step.incident.unwrap()).await.unwrap().into_iter().find(|row| row.id == step.id).unwrap();
+    let row = store.steps(&[step.incident.unwrap()]).await.unwrap().into_iter().find(|row| row.id == step.id).unwrap();
     assert!(row.in_flight);
     NewAttempt {
         id: AttemptId::new(),
@@ -197,7 +197,7 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     assert_eq!(refused(store.begin_attempt(fence.clone(), free.clone()).await), "acked by ann");
     let unacked = store.act(press(Verb::Unack, "3", id, T0 + 4 * MIN)).await.unwrap();
     assert_eq!(refused(store.begin_attempt(fence.clone(), free.clone()).await), "the escalation began again");
-    let rows = store.steps(id).await.unwrap();
+    let rows = store.steps(&[id]).await.unwrap();
     let is_first = |ring: &&AcceptedDelivery| rows.iter().any(|row| row.id == ring.id && row.step.number == 1);
     let again = formed(&store, &fence, unacked.rings.iter().find(is_first).unwrap(), &[1], T0 + 5 * MIN).await;
     let over = NewAttempt { guard: guard(&[3]), ..begin.clone() };
@@ -236,4 +236,15 @@ pub async fn a_step_that_was_not_confirmed_makes_the_next_one_due(store: S) {
     let row = TimelineRow { at: T0, kind: TimelineKind::Escalated, channel: "ops".into(), text: "step 3 sent".into() };
     store.record_outcome(OutcomeBatch { timeline: vec![(id, row)], ..settlement(&fence) }).await.unwrap();
     assert_eq!(escalated(&store, id).await, 3);
+}
+
+pub async fn the_steps_of_several_incidents_are_read_at_once(store: S) {
+    let a = accept(&store, escalating(&[(1, true)], &[5, 10], T0)).await;
+    let other = NewEvent { incidents: vec![report("b", &[(2, true)])], ..escalating(&[(2, true)], &[7], T0) };
+    let b = accept(&store, other).await;
+    let (a, b) = (a.deliveries[0].incident.unwrap(), b.deliveries[0].incident.unwrap());
+    let found = store.steps(&[a, b, IncidentId(b.0 + 1)]).await.unwrap();
+    let due = |id: IncidentId| found.iter().filter(|row| row.incident == id).map(|row| (row.due_at - T0) / MIN).collect::<Vec<_>>();
+    assert_eq!((found.len(), due(a), due(b)), (3, vec![5, 10], vec![7]));
+    assert!(store.steps(&[]).await.unwrap().is_empty());
 }

@@ -100,7 +100,7 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
 async fn change_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
     let mut found = Vec::new();
     for (incident, answered) in changed {
-        found.extend(acted_steps(incident, answered, &guard::of(tx, incident.id).await?, now));
+        found.extend(acted_steps(incident, answered, &guard::of(tx, &[incident.id]).await?, now));
     }
     steps::change(tx, &found, now).await
 }
@@ -144,7 +144,7 @@ async fn copies(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Resul
                 rings.push(get(row, 0)?);
             }
         }
-        let steps: Vec<Uuid> = steps_again(incident, answered, &guard::of(tx, incident.id).await?).into_iter().map(|id| id.0).collect();
+        let steps: Vec<Uuid> = steps_again(incident, answered, &guard::of(tx, &[incident.id]).await?).into_iter().map(|id| id.0).collect();
         found.push((events, rings, steps));
     }
     let ids: Vec<Uuid> = found.iter().flat_map(|(_, rings, steps)| rings.iter().chain(steps)).copied().collect();

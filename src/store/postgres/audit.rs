@@ -38,7 +38,8 @@ pub(super) async fn list(tx: &Tx, filter: &AuditFilter) -> Result<Vec<AuditRow>,
     let sql = format!(
         "SELECT {AUDIT} FROM audit WHERE ($1::uuid IS NULL OR id < $1)
              AND ($2::text IS NULL OR by_name ILIKE $2 OR act ILIKE $2 OR object ILIKE $2 OR reason ILIKE $2 OR outcome ILIKE $2)
+             AND ($4::uuid IS NULL OR id >= $4)
          ORDER BY id DESC LIMIT $3"
     );
-    tx.query(&sql, &[&filter.before, &text, &limit(filter.limit)]).await?.iter().map(audit_row).collect()
+    tx.query(&sql, &[&filter.before, &text, &limit(filter.limit), &filter.after]).await?.iter().map(audit_row).collect()
 }

@@ -120,8 +120,8 @@ impl OutletStore for PostgresStore {
         answer!(self, read, |tx| anchors::with_incidents(tx, ids, channel))
     }
 
-    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
-        answer!(self, read, |tx| guard::of(tx, incident))
+    async fn steps(&self, incidents: &[IncidentId]) -> Result<Vec<StepRow>, StoreError> {
+        answer!(self, read, |tx| guard::of(tx, incidents))
     }
 
     async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
@@ -309,6 +309,10 @@ impl QueryStore for PostgresStore {
 
     async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
         answer!(self, read, |tx| incidents::list(tx, filter))
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<OpenIncident>, StoreError> {
+        answer!(self, read, |tx| incidents::open_ones(tx))
     }
 
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {

@@ -86,7 +86,19 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
 /// [`crate::store::QueryStore::delivered_elsewhere`].
 pub(super) async fn delivered_elsewhere(tx: &Tx, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = tx.query("SELECT DISTINCT origin_id FROM delivery WHERE origin_id = ANY ($1) AND state = 'sent'", &[&ids]).await?;
+    // Of a reason that a platform wrote no id is made.
+    let sql = "WITH RECURSIVE after AS (
+             SELECT d.id AS root, d.id, d.state, d.reason FROM delivery d WHERE d.id = ANY ($1)
+             UNION
+             SELECT a.root, n.id, n.state, n.reason FROM after a, LATERAL (
+                 SELECT f.id, f.state, f.reason FROM delivery f WHERE f.origin_id = a.id
+                 UNION ALL
+                 SELECT r.id, r.state, r.reason FROM delivery r
+                 WHERE r.id = CASE WHEN right(a.reason, 48) ~ '^replayed as [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN right(a.reason, 36)::uuid END
+             ) n
+         )
+         SELECT DISTINCT root FROM after WHERE state = 'sent'";
+    let rows = tx.query(sql, &[&ids]).await?;
     rows.iter().map(|row| Ok(DeliveryId(get(row, 0)?))).collect()
 }
 

@@ -8,8 +8,8 @@ use super::timeline;
 use super::tx::{Param, Tx};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, stale_row};
-use crate::store::rows::{DELIVERY, delivery_row};
-use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, TimelineKind, TimelineRow};
+use crate::store::rows::{DELIVERY, StoredRow, delivery_row};
+use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, TimelineKind, TimelineRow};
 
 /// [`crate::store::MaintenanceStore::end_stale_incidents`].
 pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: usize) -> Result<u64, DbError> {
@@ -79,6 +79,9 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     if let Some(id) = filter.before {
         only.add("i.id < ?", id.0);
     }
+    if !filter.ids.is_empty() {
+        only.add("i.id = ANY (?)", filter.ids.iter().map(|id| id.0).collect::<Vec<i64>>());
+    }
     if let Some(rank) = filter.max_rank {
         only.add("i.rank <= ?", i64::from(rank));
     }
@@ -113,6 +116,16 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY i.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
     let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
     tx.query(&sql, &values).await?.iter().map(|row| incident(row, 0)).collect()
+}
+
+/// [`crate::store::QueryStore::open_incidents`].
+pub(super) async fn open_ones(tx: &Tx) -> Result<Vec<OpenIncident>, DbError> {
+    let rows = tx.query("SELECT id, version, rank, state, opened_at FROM incident WHERE ended_at IS NULL ORDER BY id", &[]).await?;
+    let open = |row| {
+        let state = StoredRow::named(row, 3, IncidentState::parse, "incident's state")?;
+        Ok(OpenIncident { id: IncidentId(get(row, 0)?), version: get(row, 1)?, rank: StoredRow::count(row, 2)?, state, opened_at: get(row, 4)? })
+    };
+    rows.iter().map(open).collect()
 }
 
 /// [`crate::store::QueryStore::get_incident`].

@@ -215,6 +215,10 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
     for row in &tx.query("SELECT channel, count(*) FROM delivery WHERE state = 'dead' GROUP BY channel ORDER BY channel", &[]).await? {
         stats.dead.push((get(row, 0)?, row.count(1)?));
     }
+    // Letter for letter the condition of the index `delivery_replayed`.
+    let sql = "SELECT channel, count(*) FROM delivery WHERE state = 'dead' AND left(right(reason, 48), 12) = 'replayed as ' GROUP BY channel";
+    let replayed = tx.query(sql, &[]).await?;
+    stats.leave_out_replayed(replayed.iter().map(|row| Ok((get(row, 0)?, row.count(1)?))).collect::<Result<_, DbError>>()?);
     for row in &tx.query("SELECT key, paused_until, held, month, month_sent FROM outlet ORDER BY key", &[]).await? {
         stats.outlets.push(OutletRow {
             key: outlet(row, 0)?,

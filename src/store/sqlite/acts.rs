@@ -109,7 +109,7 @@ fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs)
             accepted.push(insert_delivery(db, old.row.event, &prepared, now, None, &[])?);
         }
     }
-    for id in steps_again(incident, answered, &guard::of(db, incident.id)?) {
+    for id in steps_again(incident, answered, &guard::of(db, &[incident.id])?) {
         let old = admin::old(db, id)?;
         if let Some(step) = step_again(&old, now) {
             let prepared = PreparedDelivery::new(step, TextRule::Any).map_err(DbError::Undo)?;
@@ -120,7 +120,7 @@ fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs)
 }
 
 fn change_steps(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
-    steps::change(db, acted_steps(incident, answered, &guard::of(db, incident.id)?, now), now)
+    steps::change(db, acted_steps(incident, answered, &guard::of(db, &[incident.id])?, now), now)
 }
 
 /// Removes presses from before a time.

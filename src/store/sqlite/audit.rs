@@ -45,12 +45,14 @@ pub(super) fn end(db: &Connection, id: uuid::Uuid, state: AuditState, outcome: &
 /// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
 pub(super) fn list(db: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     let before = filter.before.map(|id| bytes(&id).to_vec());
+    let after = filter.after.map(|id| bytes(&id).to_vec());
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
     let mut select = db.prepare_cached(&format!(
         "SELECT {AUDIT} FROM audit WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
              OR object LIKE ?2 ESCAPE '\\' OR reason LIKE ?2 ESCAPE '\\' OR outcome LIKE ?2 ESCAPE '\\')
+             AND (?4 IS NULL OR id >= ?4)
          ORDER BY id DESC LIMIT ?3"
     ))?;
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    Ok(select.query_map(params![before, text, limit], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(params![before, text, limit, after], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
 }

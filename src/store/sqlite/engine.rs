@@ -120,8 +120,9 @@ impl OutletStore for SqliteStore {
         self.readers.read(move |db| anchors::with_incidents(db, &ids, &channel)).await
     }
 
-    async fn steps(&self, incident: IncidentId) -> Result<Vec<StepRow>, StoreError> {
-        self.readers.read(move |db| guard::of(db, incident)).await
+    async fn steps(&self, incidents: &[IncidentId]) -> Result<Vec<StepRow>, StoreError> {
+        let incidents = incidents.to_vec();
+        self.readers.read(move |db| guard::of(db, &incidents)).await
     }
 
     async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
@@ -288,6 +289,10 @@ impl QueryStore for SqliteStore {
     async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |db| incidents::list(db, &filter)).await
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<OpenIncident>, StoreError> {
+        self.readers.read(incidents::open_ones).await
     }
 
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {

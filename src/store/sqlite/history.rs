@@ -85,9 +85,20 @@ fn few_open(db: &Connection) -> Result<bool, DbError> {
     Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
 }
 
-/// [`crate::store::QueryStore::delivered_elsewhere`]. Each is found by the index of fallbacks.
+/// [`crate::store::QueryStore::delivered_elsewhere`]. Fallbacks are found by their index, replays by their id at the end of a reason.
 pub(super) fn delivered_elsewhere(db: &Connection, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, DbError> {
-    let mut select = db.prepare_cached("SELECT 1 FROM delivery WHERE origin_id = ?1 AND state = 'sent'")?;
+    let mut select = db.prepare_cached(
+        "WITH RECURSIVE after (id, state, replay) AS (
+             SELECT id, state, CASE WHEN substr(reason, -48, 12) = 'replayed as ' THEN unhex(substr(reason, -36), '-') END FROM delivery WHERE id = ?1
+             UNION
+             SELECT n.id, n.state, CASE WHEN substr(n.reason, -48, 12) = 'replayed as ' THEN unhex(substr(n.reason, -36), '-') END
+             FROM after a JOIN delivery n ON n.origin_id = a.id
+             UNION
+             SELECT n.id, n.state, CASE WHEN substr(n.reason, -48, 12) = 'replayed as ' THEN unhex(substr(n.reason, -36), '-') END
+             FROM after a JOIN delivery n ON n.id = a.replay
+         )
+         SELECT 1 FROM after WHERE state = 'sent'",
+    )?;
     let mut found = HashSet::new();
     for id in ids {
         if select.exists([bytes(&id.0)])? {

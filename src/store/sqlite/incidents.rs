@@ -13,8 +13,10 @@ use crate::store::incidents::{
     stale_row, step,
 };
 use crate::store::prepared::PreparedEvent;
-use crate::store::rows::DELIVERY;
-use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, TimelineKind, TimelineRow, write_incident_alerts};
+use crate::store::rows::{DELIVERY, StoredRow as _};
+use crate::store::{
+    Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, OpenIncident, TimelineKind, TimelineRow, write_incident_alerts,
+};
 
 /// The newest incident of a key: the open one, else the one that ended last.
 pub(super) const NEWEST: &str = "SELECT id FROM incident WHERE key = ?1 ORDER BY coalesce(ended_at, 9223372036854775807) DESC, id DESC LIMIT 1";
@@ -177,6 +179,10 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     if let Some(id) = filter.before {
         bind("i.id < ?", Value::Integer(id.0));
     }
+    if !filter.ids.is_empty() {
+        let ids: Vec<i64> = filter.ids.iter().map(|id| id.0).collect();
+        bind("i.id IN (SELECT value FROM json_each(?))", Value::Text(serde_json::json!(ids).to_string()));
+    }
     if let Some(rank) = filter.max_rank {
         bind("i.rank <= ?", Value::Integer(rank.into()));
     }
@@ -217,6 +223,17 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY i.id DESC LIMIT {limit}", conditions.join(" AND "));
     let mut select = db.prepare_cached(&sql)?;
     Ok(select.query_map(params_from_iter(values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::QueryStore::open_incidents`].
+pub(super) fn open_ones(db: &Connection) -> Result<Vec<OpenIncident>, DbError> {
+    let mut select =
+        db.prepare_cached("SELECT id, version, rank, state, opened_at FROM incident INDEXED BY incident_open WHERE ended_at IS NULL ORDER BY id")?;
+    let rows = select.query_map([], |row| {
+        let state = row.named(3, IncidentState::parse, "incident's state")?;
+        Ok(OpenIncident { id: IncidentId(row.get(0)?), version: row.get(1)?, rank: row.get(2)?, state, opened_at: row.get(4)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::QueryStore::get_incident`].

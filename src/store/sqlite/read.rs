@@ -211,6 +211,12 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut dead =
         db.prepare_cached("SELECT channel, count(*) FROM delivery INDEXED BY delivery_dead WHERE state = 'dead' GROUP BY channel ORDER BY channel")?;
     stats.dead = dead.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?;
+    // Letter for letter the condition of the index `delivery_replayed`.
+    let mut replayed = db.prepare_cached(
+        "SELECT channel, count(*) FROM delivery WHERE state = 'dead' AND substr(reason, -48, 12) = 'replayed as ' GROUP BY channel ORDER BY channel",
+    )?;
+    let replayed = replayed.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?;
+    stats.leave_out_replayed(replayed);
     let mut outlets = db.prepare_cached("SELECT key, paused_until, held, month, month_sent FROM outlet ORDER BY key")?;
     let rows = outlets.query_map([], |row| {
         Ok(OutletRow {

@@ -75,6 +75,8 @@ pub struct AuditFilter {
     pub text: Option<String>,
     /// Only those before this one (the page before ended there).
     pub before: Option<Uuid>,
+    /// Only those no older than this id: ids are UUIDv7.
+    pub after: Option<Uuid>,
     /// At most this many.
     pub limit: usize,
 }

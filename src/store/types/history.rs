@@ -1,5 +1,7 @@
 //! Queries and manual changes: lists, one delivery with everything about it, counts, retention, mutes, heartbeats.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptKind, Cell, IncidentCount, Mode, ReceiptRow, State, StoredEvent, Target};
@@ -206,7 +208,7 @@ pub struct Stats {
     pub open: Vec<(String, State, u64)>,
     /// The channels and outlets of the lanes in which something is not final.
     pub placed: Vec<(String, OutletKey)>,
-    /// Dead letters by channel.
+    /// Dead letters by channel, without those that were replayed: their new deliveries say what became of them.
     pub dead: Vec<(String, u64)>,
     /// When the oldest waiting delivery was born, by channel.
     pub oldest: Vec<(String, UnixMs)>,
@@ -216,6 +218,15 @@ pub struct Stats {
     pub incidents: Vec<IncidentCount>,
     /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
     pub bytes: u64,
+}
+
+impl Stats {
+    /// Takes out of the dead letters those that were replayed.
+    pub(in crate::store) fn leave_out_replayed(&mut self, replayed: Vec<(String, u64)>) {
+        let replayed: BTreeMap<String, u64> = replayed.into_iter().collect();
+        self.dead.iter_mut().for_each(|(channel, n)| *n = n.saturating_sub(replayed.get(channel).copied().unwrap_or_default()));
+        self.dead.retain(|(_, n)| *n > 0);
+    }
 }
 
 /// An outlet as stored.

@@ -96,6 +96,8 @@ pub struct TimelineRow {
 /// Which incidents to list.
 #[derive(Debug, Clone, Default)]
 pub struct IncidentFilter {
+    /// Only those with these numbers; empty: all.
+    pub ids: Vec<IncidentId>,
     /// Only these states; empty: all.
     pub states: Vec<IncidentState>,
     /// Only those at least as severe as this rank.
@@ -114,6 +116,21 @@ pub struct IncidentFilter {
     pub before: Option<IncidentId>,
     /// At most this many.
     pub limit: usize,
+}
+
+/// An open incident without its alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenIncident {
+    /// Its number.
+    pub id: IncidentId,
+    /// Counts its changes.
+    pub version: i64,
+    /// 0 critical .. 3 info.
+    pub rank: u8,
+    /// Its state.
+    pub state: IncidentState,
+    /// When it was opened.
+    pub opened_at: UnixMs,
 }
 
 /// An incident with what is known about it.

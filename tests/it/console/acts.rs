@@ -60,6 +60,9 @@ async fn what_died_is_explained_retried_moved_and_dropped() {
     until("state=sent", 2).await;
     let left = ann.page("/ui/dead").await;
     assert!(left.contains("1 dead letter") && !left.contains("Reached nobody"), "what was retried is taken care of: {left}");
+    let retried = read("state=dead&channel=theirs").await.remove(0)["id"].as_str().unwrap().to_owned();
+    let page = ann.page(&format!("/ui/deliveries/{retried}")).await;
+    assert!(page.contains("What became of the retry") && !page.contains("No other channel has it"), "{page}");
     // One alone: explained, moved, dropped with a reason.
     let saved = read("state=dead&channel=saved").await.remove(0)["id"].as_str().unwrap().to_owned();
     let page = ann.page(&format!("/ui/deliveries/{saved}")).await;
@@ -92,6 +95,61 @@ async fn what_died_is_explained_retried_moved_and_dropped() {
     for told in ["retry", "move", "drop", "noise"] {
         assert!(audit.contains(&format!("<b>{told}</b>")) || audit.contains(told), "{told}: {audit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_died_after_a_form_was_shown_is_not_dropped_with_it() {
+    let (url, _) = gateway().await;
+    let yaml = guarded().replace("theirs: { log: {} }", &format!("theirs: {{ webhook: {{ url: '{url}', allow_networks: [127.0.0.1] }} }}"));
+    let app = TestApp::start(&yaml).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let dead = async |n: usize| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let answer = app.http.get(app.url("/api/v1/deliveries?state=dead")).bearer_auth(ROOT).send().await.unwrap();
+            let rows = answer.json::<Value>().await.unwrap()["deliveries"].as_array().unwrap().clone();
+            if rows.len() == n {
+                return rows;
+            }
+            assert!(std::time::Instant::now() < end, "{rows:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    };
+    // The first is born first, and waits for the end of a mute.
+    let mute = json!({ "matchers": ["alertname=\"Early\""], "for": "1h", "reason": "x" });
+    assert_eq!(app.http.post(app.url("/api/v1/mutes")).bearer_auth(ROOT).json(&mute).send().await.unwrap().status(), 200);
+    let named = |name: &str| {
+        let mut body = alert("theirs", name, "firing");
+        body["alerts"][0]["labels"]["alertname"] = json!(name);
+        body["groupKey"] = json!(name);
+        body
+    };
+    fire(&app, Some(ROOT), &named("Early")).await;
+    fire(&app, Some(ROOT), &named("Late")).await;
+    let late = dead(1).await.remove(0)["id"].clone();
+    let form = async || {
+        let asked = ann.page(&links(&ann.page("/ui/dead").await, "/ui/dead/confirm/drop").remove(0)).await;
+        let mut fields = hidden(&asked);
+        fields.push(("reason_why".to_owned(), "noise".to_owned()));
+        fields
+    };
+    let drop = async |fields: &[(String, String)]| {
+        let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        ann.post("/ui/dead/drop", &pairs).await
+    };
+    let shown = form().await;
+    let end = app.http.delete(app.url("/api/v1/mutes?matchers=alertname%3D%22Early%22")).bearer_auth(ROOT).send().await.unwrap();
+    assert_eq!(end.status(), 200);
+    dead(2).await;
+    let both = form().await;
+    assert_eq!(drop(&shown).await.status(), StatusCode::SEE_OTHER);
+    let left = dead(1).await.remove(0);
+    assert!(left["id"].as_str() < late.as_str(), "born before, died after: {left}");
+    let changed = drop(&both).await;
+    assert_eq!(changed.status(), StatusCode::CONFLICT, "one of the two that were shown is gone");
+    assert!(changed.text().await.unwrap().contains("look at the page again"));
+    dead(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

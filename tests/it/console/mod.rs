@@ -192,12 +192,61 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         assert!(audit.contains(told), "{told}: {audit}");
     }
     assert!(ann.page("/ui/audit?q=deploy").await.matches("data-row").count() == 1);
+    // A search goes back a week at a time, and ends where nothing is kept.
+    let none = ann.page("/ui/audit?q=nothing+like+it").await;
+    let on = links(&none, "/ui/audit?before=").remove(0);
+    assert!(none.contains("Go on searching") && none.contains("Searched back to") && ann.page(&on).await.contains("Go on searching"), "{none}");
+    let last = ann.page("/ui/audit?q=nothing+like+it&before=01800000-0000-7000-8000-000000000000").await;
+    assert!(!last.contains("Go on searching"), "{last}");
     let file = ann.get("/ui/audit.csv").await.text().await.unwrap();
     assert!(
         file.starts_with("time,who,via,from,act,on,reason,state,outcome\r\n")
             && file.contains("\"ann\",\"console\",\"127.0.0.1\",\"ack\",\"incident #1\""),
         "{file}"
     );
+    let found = ann.get("/ui/audit.csv?q=deploy").await.text().await.unwrap();
+    assert_eq!((found.lines().count(), found.matches("\"deploy\"").count()), (2, 1), "{found}");
+    // A channel whose messages cannot be edited was notified as well.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !ann.page("/ui/history?state=sent").await.contains("data-row") {
+        assert!(std::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let page = ann.page("/ui/incidents/1").await;
+    let told = page.split("Who was notified").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(told.contains("<b>ours</b>") && !told.contains("Nobody yet"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_presses_after_the_session_ended_is_told_that_nothing_was_done() {
+    let app = TestApp::start(&guarded()).await;
+    let browser = Browser::of(&app);
+    let press = async |from: &str| {
+        let request = browser.http.post(app.url("/ui/incidents/7/ack")).headers(browser.headers()).header("referer", from);
+        request.send().await.unwrap().headers()["location"].to_str().unwrap().to_owned()
+    };
+    let login = press(&app.url("/ui/incidents/7?x=1")).await;
+    assert_eq!(login, "/ui/login?next=%2Fui%2Fincidents%2F7%3Fx%3D1&undone=1", "not the address of the form, which has no page");
+    let page = browser.page(&login).await;
+    assert!(page.contains("nothing was done") && page.contains("value=\"/ui/incidents/7?x=1\""), "{page}");
+    assert_eq!(press("https://evil.example/x").await, "/ui/login?next=%2Fui&undone=1");
+    assert!(!browser.page("/ui/login?next=%2Fui").await.contains("nothing was done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_shown_when_nothing_can_be_written() {
+    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&guarded(), |options| options.clock = clock).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    fire(&app, Some(ROOT), &alert("ours", "First", "firing")).await;
+    ann.page("/ui/history").await;
+    std::fs::rename(app.folder.path().join("watchfire.db"), app.folder.path().join("aside.db")).unwrap();
+    hand.jump(6 * 60_000);
+    let refused = app.http.post(app.url("/webhook")).bearer_auth(ROOT).json(&alert("ours", "Second", "firing")).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ann.page("/ui/history").await.contains("First"), "the use of the session could not be recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

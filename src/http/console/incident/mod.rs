@@ -12,14 +12,12 @@ pub(super) use row::row;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
-
 use super::failure::Failure;
 use crate::http::App;
-use crate::model::{Alert, Event, EventId, Labels, Severity, UnixMs};
-use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, State};
+use crate::model::{Alert, Event, EventId, IncidentId, Labels, Severity, UnixMs};
+use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, OpenIncident, State};
 
-/// Open incidents that are read.
+/// Open incidents whose alerts are read.
 const MAX_OPEN: usize = 500;
 /// Bytes of bodies that are read for one page.
 const MAX_BYTES: usize = 4 << 20;
@@ -69,10 +67,47 @@ impl Known {
     }
 }
 
-/// The open incidents, the newest first; of very many the newest.
-pub(super) async fn open(app: &App) -> Result<Vec<Incident>, Failure> {
-    let states = vec![IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed];
-    Ok(app.engine.query().list_incidents(&IncidentFilter { states, limit: MAX_OPEN, ..IncidentFilter::default() }).await?)
+/// The open incidents.
+pub(super) struct Open {
+    /// All of them, oldest first.
+    pub(super) all: Vec<OpenIncident>,
+    /// Those whose alerts were read: of very many the first by [`urgency`].
+    pub(super) read: Vec<Incident>,
+}
+
+impl Open {
+    /// The numbers of all.
+    pub(super) fn numbers(&self) -> Vec<i64> {
+        self.all.iter().map(|one| one.id.0).collect()
+    }
+}
+
+/// The order in which somebody is needed: where nobody is on it, by severity, and the oldest first.
+fn urgency(one: &OpenIncident) -> (bool, u8, UnixMs) {
+    (one.state != IncidentState::Firing, one.rank, one.opened_at)
+}
+
+/// The most urgent ones.
+fn most_urgent(all: &[OpenIncident], most: usize) -> Vec<IncidentId> {
+    let mut all = all.to_vec();
+    all.sort_by_key(urgency);
+    all.into_iter().take(most).map(|one| one.id).collect()
+}
+
+/// The open incidents.
+pub(super) async fn open(app: &App) -> Result<Open, Failure> {
+    let all = app.engine.query().open_incidents().await?;
+    let read = by_number(app, most_urgent(&all, MAX_OPEN)).await?;
+    Ok(Open { all, read })
+}
+
+/// The incidents with these numbers, the newest first; what is not stored is left out.
+pub(super) async fn by_number(app: &App, ids: Vec<IncidentId>) -> Result<Vec<Incident>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let limit = ids.len();
+    Ok(app.engine.query().list_incidents(&IncidentFilter { ids, limit, ..IncidentFilter::default() }).await?)
 }
 
 /// The alert that speaks for an incident.
@@ -82,27 +117,58 @@ fn lead(incident: &Incident) -> Option<&IncidentAlert> {
 
 /// Reads what rows show of these incidents.
 pub(super) async fn read(app: &App, incidents: Vec<Incident>) -> Result<Vec<Known>, Failure> {
+    let mut known = leads(app, incidents).await?;
+    next_steps(app, &mut known).await?;
+    Ok(known)
+}
+
+/// The same without the next steps.
+pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Known>, Failure> {
     let mut ids: Vec<EventId> = incidents.iter().filter_map(|incident| Some(lead(incident)?.event)).collect();
     ids.sort_unstable();
     ids.dedup();
     let events = events(app, &ids).await?;
-    let open = |incident: &Incident| incident.state.is_open();
-    let steps = try_join_all(incidents.iter().map(async |incident| match open(incident) {
-        true => app.engine.steps(incident.id).await,
-        false => Ok(Vec::new()),
-    }))
-    .await?;
-    let known = incidents.into_iter().zip(steps).map(|(incident, steps)| {
+    let known = incidents.into_iter().map(|incident| {
         let lead = lead(&incident).and_then(|alert| events.get(&alert.event)?.alerts.get(alert.index as usize).cloned());
-        let waits = steps.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred));
-        let next = waits.min_by_key(|step| step.due_at).map(|step| NextStep { channel: step.channel, at: step.due_at });
-        Known { incident, lead, next }
+        Known { incident, lead, next: None }
     });
     Ok(known.collect())
+}
+
+/// Reads the next step of those that are shown, all at once: a page must not take the store's readers away from the engine.
+pub(super) async fn next_steps(app: &App, shown: &mut [Known]) -> Result<(), Failure> {
+    let firing: Vec<IncidentId> = shown.iter().map(|one| &one.incident).filter(|one| one.state == IncidentState::Firing).map(|one| one.id).collect();
+    if firing.is_empty() {
+        return Ok(());
+    }
+    let mut next: HashMap<IncidentId, NextStep> = HashMap::new();
+    for step in app.engine.steps(&firing).await?.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
+        if next.get(&step.incident).is_none_or(|known| step.due_at < known.at) {
+            next.insert(step.incident, NextStep { channel: step.channel, at: step.due_at });
+        }
+    }
+    shown.iter_mut().for_each(|one| one.next = next.remove(&one.incident.id));
+    Ok(())
 }
 
 /// The bodies of events, as far as a page may read them.
 async fn events(app: &App, ids: &[EventId]) -> Result<HashMap<EventId, Arc<Event>>, Failure> {
     let bodies = app.engine.load_events(ids, MAX_BYTES).await?;
     Ok(bodies.events.into_iter().map(|stored| (stored.id, stored.event)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_those_are_read_that_nobody_is_on_the_most_severe_and_the_oldest_first() {
+        let one = |id: i64, rank: u8, state| OpenIncident { id: IncidentId(id), version: 1, rank, state, opened_at: UnixMs(id) };
+        let mut all = vec![one(1, 0, IncidentState::Firing), one(2, 0, IncidentState::Acked)];
+        all.extend((3..600).map(|id| one(id, 2, IncidentState::Firing)));
+        all.push(one(600, 0, IncidentState::Firing));
+        let first = most_urgent(&all, MAX_OPEN);
+        assert_eq!((first.len(), first[0], first[1], first[2]), (MAX_OPEN, IncidentId(1), IncidentId(600), IncidentId(3)));
+        assert!(!first.contains(&IncidentId(2)), "somebody is on it");
+    }
 }

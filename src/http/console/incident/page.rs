@@ -1,6 +1,6 @@
 //! The page of an incident: what it is, who knows, what comes next.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -15,8 +15,8 @@ use crate::http::console::failure::Failure;
 use crate::http::console::layout::Page;
 use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
 use crate::http::console::viewer::Viewer;
-use crate::model::{EventId, IncidentId, MessageId};
-use crate::store::{AttemptRow, IncidentDetail};
+use crate::model::{EventId, IncidentId, MessageId, UnixMs};
+use crate::store::{AttemptRow, DeliveryRow, IncidentDetail, State as DeliveryState};
 
 /// Events whose bodies are read, and messages whose attempts are shown.
 const MAX_EVENTS: usize = 50;
@@ -86,20 +86,35 @@ fn acts(viewer: &Viewer, known: &Known) -> Option<Markup> {
     })
 }
 
+/// The newest delivery of each channel that says more than the anchors: of a channel without one, or what was not sent. What is still to come, and what
+/// was not meant to be sent, notified nobody.
+fn others(found: &IncidentDetail, now: UnixMs) -> Vec<&DeliveryRow> {
+    let came = |row: &&DeliveryRow| match row.state {
+        DeliveryState::Skipped | DeliveryState::Dropped => false,
+        state => state.is_final() || row.due_at <= now,
+    };
+    // They are the oldest first.
+    let newest: BTreeMap<&str, &DeliveryRow> = found.deliveries.iter().filter(came).map(|row| (row.channel.as_str(), row)).collect();
+    let known = |row: &&DeliveryRow| row.state == DeliveryState::Sent && found.anchors.iter().any(|anchor| anchor.channel == row.channel);
+    newest.into_values().filter(|row| !known(row)).collect()
+}
+
 /// Which channels know of it.
 fn told(viewer: &Viewer, found: &IncidentDetail) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let others = others(found, manner.now.into());
     html! {
         section.sec { h2 { (say(language, "Who was notified", "已通知")) }
             ul.card.rows {
-                @if found.anchors.is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
+                @if found.anchors.is_empty() && others.is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
                 @for anchor in &found.anchors { li {
                     b { (shown(&anchor.channel)) }
                     span.dim.s { (shown(&anchor.recipient.masked())) }
                     span.dim.s.end { (time::clock(manner, if anchor.rang.at.0 > 0 { anchor.rang.at } else { anchor.notified_at })) }
                 } }
-                @for row in found.deliveries.iter().filter(|row| row.state == crate::store::State::Dead).take(10) { li {
-                    a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } } span.end { (badge(language, row.state)) }
+                @for row in &others { li {
+                    a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } } (badge(language, row.state))
+                    span.dim.s.end { (time::clock(manner, row.done_at.unwrap_or(row.born_at))) }
                 } }
             }
         }

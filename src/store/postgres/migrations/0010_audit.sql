@@ -21,3 +21,6 @@ CREATE TABLE session (
     opened_at  BIGINT NOT NULL,
     seen_at    BIGINT NOT NULL
 );
+
+-- Dead letters that somebody replayed.
+CREATE INDEX delivery_replayed ON delivery (channel) WHERE state = 'dead' AND left(right(reason, 48), 12) = 'replayed as ';

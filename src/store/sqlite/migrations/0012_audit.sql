@@ -21,3 +21,6 @@ CREATE TABLE session (
     opened_at  INTEGER NOT NULL,
     seen_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Dead letters that somebody replayed.
+CREATE INDEX delivery_replayed ON delivery (channel) WHERE state = 'dead' AND substr(reason, -48, 12) = 'replayed as ';
