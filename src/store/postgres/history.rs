@@ -97,7 +97,7 @@ pub(super) async fn delivered_elsewhere(tx: &Tx, ids: &[DeliveryId]) -> Result<H
                  WHERE r.id = CASE WHEN right(a.reason, 48) ~ '^replayed as [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN right(a.reason, 36)::uuid END
              ) n
          )
-         SELECT DISTINCT root FROM after WHERE state = 'sent'";
+         SELECT DISTINCT root FROM after WHERE state = 'sent' AND id <> root";
     let rows = tx.query(sql, &[&ids]).await?;
     rows.iter().map(|row| Ok(DeliveryId(get(row, 0)?))).collect()
 }

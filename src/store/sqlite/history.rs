@@ -97,7 +97,7 @@ pub(super) fn delivered_elsewhere(db: &Connection, ids: &[DeliveryId]) -> Result
              SELECT n.id, n.state, CASE WHEN substr(n.reason, -48, 12) = 'replayed as ' THEN unhex(substr(n.reason, -36), '-') END
              FROM after a JOIN delivery n ON n.id = a.replay
          )
-         SELECT 1 FROM after WHERE state = 'sent'",
+         SELECT 1 FROM after WHERE state = 'sent' AND id <> ?1",
     )?;
     let mut found = HashSet::new();
     for id in ids {
