@@ -60,7 +60,7 @@ async fn read(app: &App, viewer: &Viewer, channels: Vec<String>) -> Result<(Vec<
     let more = all.len() > MAX_READ;
     all.truncate(MAX_READ);
     // Somebody took care of what was replayed: its new delivery says what became of it.
-    all.retain(|row| !row.reason.as_deref().is_some_and(|reason| replayed_as(reason).is_some()));
+    all.retain(|row| row.reason.as_deref().is_none_or(|reason| replayed_as(reason).is_none()));
     Ok((all, more))
 }
 

@@ -361,29 +361,6 @@ impl OperatorStore for PostgresStore {
 }
 
 #[async_trait]
-impl SessionStore for PostgresStore {
-    async fn open_session(&self, new: Session) -> Result<(), StoreError> {
-        answer!(self, write, |tx| session::open(tx, &new))
-    }
-
-    async fn session(&self, key: [u8; 32]) -> Result<Option<Session>, StoreError> {
-        answer!(self, read, |tx| session::find(tx, key))
-    }
-
-    async fn touch_session(&self, key: [u8; 32], now: UnixMs) -> Result<(), StoreError> {
-        answer!(self, write, |tx| session::touch(tx, key, now))
-    }
-
-    async fn end_session(&self, key: [u8; 32]) -> Result<bool, StoreError> {
-        answer!(self, write, |tx| session::end(tx, key))
-    }
-
-    async fn list_sessions(&self, now: UnixMs) -> Result<Vec<Session>, StoreError> {
-        answer!(self, read, |tx| session::list(tx, now))
-    }
-}
-
-#[async_trait]
 impl Store for PostgresStore {
     /// Always refused: a copy of a database server is made with its own tools.
     async fn backup(&self, _: &Path) -> Result<(), StoreError> {
