@@ -22,6 +22,8 @@ pub struct Delivery {
     pub fallback_of: Option<DeliveryId>,
     pub done_at: Option<UnixMs>,
     pub incident: Option<IncidentId>,
+    /// Whether an operator sent it once more.
+    pub replayed: bool,
 }
 
 impl Delivery {

@@ -36,7 +36,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .shell()
         .await
         .batch_execute(
-            "DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
+            "DROP INDEX delivery_replayed; DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
              DROP COLUMN unresolved; ALTER TABLE message DROP COLUMN recipient, DROP COLUMN tries, DROP COLUMN due_at, DROP COLUMN platform_id,
              DROP COLUMN code, DROP COLUMN attempt_id, DROP COLUMN node, DROP COLUMN epoch, DROP COLUMN begun_at, DROP COLUMN ended_at,
              DROP COLUMN answer, DROP COLUMN counted_at; ALTER TABLE mute RENAME COLUMN matchers TO channel;
