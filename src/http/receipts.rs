@@ -39,9 +39,9 @@ fn keys_first(called: &[Called]) -> Vec<&Called> {
 }
 
 /// Whether the vendor is to report it again, for what is not known: it may have been faster than the store. A list has ends of calls of the account's other
-/// programs in it, so only a lost key counts there.
+/// programs in it, some with keys, and what has ended was stored long before: only a key that is lost while its call goes on counts there.
 fn is_to_be_repeated(called: &[Called], lost: &[&Called]) -> bool {
-    lost.iter().any(|one| one.key.is_some()) || (called.len() == 1 && !lost.is_empty())
+    lost.iter().any(|one| one.key.is_some() && one.word.is_none()) || (called.len() == 1 && !lost.is_empty())
 }
 
 /// Takes a callback. Who does not know the address's secret part learns nothing.
@@ -104,6 +104,8 @@ mod tests {
         assert_eq!(ids, ["key", "end", "another"]);
         assert!(is_to_be_repeated(&list, &[&list[1]]), "a lost key");
         assert!(!is_to_be_repeated(&list, &[&list[0], &list[2]]), "calls of other programs");
+        let ended = Called { word: Some(crate::model::Word::delivered("200000", "")), ..called("key", Some("1")) };
+        assert!(!is_to_be_repeated(&list, &[&ended]), "the call of another program, in which a key was pressed");
         assert!(is_to_be_repeated(&list[..1], &[&list[0]]) && !is_to_be_repeated(&list[..1], &[]));
     }
 }

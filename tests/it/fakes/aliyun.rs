@@ -178,7 +178,7 @@ fn calls_are_limited_per_callee_and_can_be_queried() {
     assert_eq!(c.code("SingleCallByTts", &p("13900000000,13900000001"), 2000), "isv.MOBILE_NUMBER_ILLEGAL");
     let wrong = [("CalledNumber", "13900000009"), ("TtsCode", "TTS_10001"), ("TtsParam", param), ("PlayTimes", "4")];
     assert_eq!(c.code("SingleCallByTts", &wrong, 2000), "isv.INVALID_PARAMETERS");
-    let detail = c.ask("QueryCallDetailByCallId", &[("CallId", &id), ("ProdId", "11010000138001"), ("QueryDate", "1000000")], 3000).value();
+    let detail = c.ask("QueryCallDetailByCallId", &[("CallId", &id), ("ProdId", "11000000300006"), ("QueryDate", "1000000")], 3000).value();
     let data: Value = serde_json::from_str(detail["Data"].as_str().unwrap()).unwrap();
     assert_eq!(data["callee"], "13900000000");
     assert_eq!(c.code("QueryCallDetailByCallId", &[("CallId", "x"), ("ProdId", "11010000138001"), ("QueryDate", "1")], 3000), "isv.BILLID_NOT_EXIST");
