@@ -218,7 +218,7 @@ fn one(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], labels: &Labels,
     }
     let explanation = plan.tree.explain(labels, at);
     html! {
-        h2.h2.first { (say(language, "Goes to", "发往")) }
+        h2.h2 { (say(language, "Goes to", "发往")) }
         @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
             ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target)) } }
         }
