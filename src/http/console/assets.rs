@@ -33,7 +33,7 @@ const SVG: &str = "image/svg+xml";
 /// The files, in the order of [`File`].
 static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
     [
-        Asset::new("console", "css", CSS, include_str!("assets/console.css")),
+        Asset::new("console", "css", CSS, concat!(include_str!("../assets/tokens.css"), include_str!("assets/console.css"))),
         Asset::new("console", "js", JS, include_str!("assets/console.js")),
         Asset::new("icons", "svg", SVG, include_str!("assets/icons.svg")),
         Asset::new("htmx", "js", JS, include_str!("assets/htmx-2.0.11.min.js")),

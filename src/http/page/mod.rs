@@ -29,7 +29,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// What the pages load: name, type, text.
 const ASSETS: [(&str, &str, &str); 3] = [
-    ("page.css", "text/css; charset=utf-8", include_str!("assets/page.css")),
+    ("page.css", "text/css; charset=utf-8", concat!(include_str!("../assets/tokens.css"), include_str!("assets/page.css"))),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
     ("icons.svg", "image/svg+xml", include_str!("assets/icons.svg")),
 ];
