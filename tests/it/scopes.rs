@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, alert};
+use crate::support::fakes::Fake;
+use crate::support::fakes::twilio::Twilio;
 
 const ROOT: &str = "roots-token-0123456789";
 const TEAM: &str = "teams-token-0123456789";
@@ -207,4 +209,35 @@ async fn a_trial_that_others_can_reach_takes_alerts_and_tells_nothing() {
     std::fs::write(app.folder.path().join("routes.yaml"), yaml.replace("0.0.0.0:0", "127.0.0.1:0")).unwrap();
     app.app.reload().await.unwrap();
     assert_eq!(ask("GET", "/api/v1/deliveries", json!({})).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_act_sees_no_link_and_no_address_by_which_anybody_can() {
+    const READS: &str = "reads-token-0123456789";
+    let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+    let app = TestApp::start(&format!(
+        "server:\n  listen: '127.0.0.1:0'\n  external_url: https://watchfire.example.com\n  auth:\n    - {{ bearer: {ROOT}, name: root }}\n\
+         \x20   - {{ bearer: {TEAM}, name: team, channels: [sms] }}\n    - {{ bearer: {READS}, name: reads, scopes: [read] }}\n\
+         store: sqlite:watchfire.db\nchannels:\n  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: '+15005550006', to: ['+15005550001'], \
+         api_base: '{}' }} }}\nroute: {{ to: [sms] }}\n",
+        twilio.url()
+    ))
+    .await;
+    let (_, answer) = ask(&app, ROOT, "POST", "/webhook", &alert("db", "HostDown", "firing")).await;
+    let path = format!("/api/v1/deliveries/{}", taken(&answer, "sms").1);
+    let seen = async |token: &str| {
+        let (delivery, channels) = (ask(&app, token, "GET", &path, &json!({})).await, ask(&app, token, "GET", "/api/v1/channels", &json!({})).await);
+        assert_eq!((delivery.0, channels.0), (200, 200));
+        (delivery.1.to_string(), channels.1.to_string())
+    };
+    while !seen(ROOT).await.0.contains(r#""state":"sent""#) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (delivery, channels) = seen(ROOT).await;
+    assert!(delivery.contains("watchfire.example.com/a/") && channels.contains("/receipts/sms?k="), "{delivery}\n{channels}");
+    for token in [TEAM, READS] {
+        let (delivery, channels) = seen(token).await;
+        assert!(delivery.contains("watchfire.example.com/m/") && !delivery.contains("/a/"), "{delivery}");
+        assert!(!channels.contains("/receipts/"), "{channels}");
+    }
 }
