@@ -22,6 +22,9 @@ use super::stalled::Stalls;
 const TICK_INTERVAL: Duration = Duration::from_secs(5);
 /// Deferred deliveries are re-evaluated every so many ticks.
 const TICKS_BETWEEN_MUTES: u64 = 6;
+/// Rows of the audit that are kept, and over the size cap: what is done by hand never takes the room of alerts.
+const AUDIT_ROWS: i64 = 50_000;
+const AUDIT_ROWS_FULL: i64 = 5_000;
 /// Presses are kept for this long, also over the size cap: PagerDuty repeats for 48 hours, and a press that is forgotten would count twice.
 const PRESSES_KEPT: Duration = Duration::from_secs(49 * 3600);
 /// Events purged in one transaction, and how many such transactions a tick may make.
@@ -208,6 +211,7 @@ async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<
         sent_before: if full { now } else { ago(plan.retention.sent) },
         dead_before: if full { now } else { ago(plan.retention.dead) },
         presses_before: ago(plan.retention.sent.max(PRESSES_KEPT)),
+        audit_rows: if full { AUDIT_ROWS_FULL } else { AUDIT_ROWS },
         // A store that takes no more alerts is worse than a message that is not edited any more.
         open_incidents: !full,
     };

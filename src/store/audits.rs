@@ -1,13 +1,10 @@
 //! Audit and sessions of both engines: how their rows are read.
 
 use super::rows::{StoredRow, columns};
-use super::{AuditRow, AuditState, Author, Retention, Session};
+use super::{AuditRow, AuditState, Author, Session};
 
 /// Rows of the audit that are kept, in milliseconds: a year.
 pub(super) const AUDIT_KEPT_MS: i64 = 366 * 86_400_000;
-/// Rows of the audit that are kept at most, and when the store is over its cap.
-const AUDIT_ROWS: i64 = 50_000;
-const AUDIT_ROWS_FULL: i64 = 5_000;
 /// Old rows of the audit that a new one removes at most.
 pub(super) const AUDIT_BATCH: i64 = 100;
 /// Rows that a purge removes at a time.
@@ -22,11 +19,6 @@ columns! {
 columns! {
     /// The columns of a login, for [`session`].
     SESSION, session_at, "": key, credential, seal, address, opened_at, seen_at
-}
-
-/// How many rows of the audit a purge leaves.
-pub(super) fn audit_rows(keep: Retention) -> i64 {
-    if keep.open_incidents { AUDIT_ROWS } else { AUDIT_ROWS_FULL }
 }
 
 /// An act.

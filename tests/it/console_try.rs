@@ -81,4 +81,10 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
         assert_eq!(browser.get(&format!("/ui/templates?{name}={value}")).await.status().as_u16(), status, "{name}");
     }
     assert!(browser.page("/ui/templates").await.contains("<code>log/default."), "nothing was saved");
+    // Who may only read sees what templates make, and has none of their own rendered.
+    let app = TestApp::start(&guarded()).await;
+    let mut reader = Browser::of(&app);
+    reader.log_in("", READER).await;
+    assert!(reader.page("/ui/templates").await.contains("class=\"phone\""));
+    assert_eq!(reader.post("/ui/templates", &[("channel", "ours"), ("template", "x")]).await.status(), StatusCode::FORBIDDEN);
 }

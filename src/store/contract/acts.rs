@@ -32,6 +32,19 @@ async fn notified(store: &S, fence: &Fence, key: &str, alerts: &[(u64, bool)]) -
     d
 }
 
+pub async fn a_press_counts_once_while_it_is_kept(store: S) {
+    let fence = fence(&store).await;
+    let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    let press = || act(Verb::Ack, "alice", "7", &[id], T0 + MIN);
+    assert!(!store.act(press()).await.unwrap().repeated);
+    let later = T0 + 99 * MIN;
+    let keep = Retention { sent_before: later, dead_before: later, presses_before: T0, audit_rows: 9, open_incidents: true };
+    store.purge(keep, 100).await.unwrap();
+    assert!(store.act(press()).await.unwrap().repeated, "however short deliveries are kept");
+    store.purge(Retention { presses_before: later, ..keep }, 100).await.unwrap();
+    assert!(!store.act(press()).await.unwrap().repeated);
+}
+
 pub async fn a_press_counts_once_and_is_seen_by_every_message(store: S) {
     let fence = fence(&store).await;
     let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();

@@ -92,3 +92,15 @@ pub async fn logins_end_by_time_and_by_hand(store: S) {
     let used = Session { seen_at: T0 + 8 * 24 * 60 * MIN, ..alive };
     assert!(!used.is_alive(used.seen_at), "a week is the most");
 }
+
+pub async fn a_purge_leaves_the_newest_acts(store: S) {
+    for n in 0..5 {
+        store.record_audit(row("retry", T0 + n)).await.unwrap();
+    }
+    let keep = Retention { sent_before: T0, dead_before: T0, presses_before: T0, audit_rows: 2, open_incidents: true };
+    store.purge(keep, 100).await.unwrap();
+    let at: Vec<i64> = list(&store, None, None, 9).await.iter().map(|row| row.at - T0).collect();
+    assert_eq!(at, [4, 3]);
+    store.purge(keep, 100).await.unwrap();
+    assert_eq!(list(&store, None, None, 9).await.len(), 2, "and no more");
+}

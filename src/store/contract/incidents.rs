@@ -15,7 +15,12 @@ async fn all(store: &S) -> Vec<Incident> {
 }
 
 async fn purge_all(store: &S, before: UnixMs) {
-    while store.purge(Retention { sent_before: before, presses_before: before, dead_before: before, open_incidents: true }, 100).await.unwrap() > 0 {}
+    while store
+        .purge(Retention { sent_before: before, presses_before: before, audit_rows: 100, dead_before: before, open_incidents: true }, 100)
+        .await
+        .unwrap()
+        > 0
+    {}
 }
 
 pub async fn an_event_opens_an_incident_and_the_next_goes_on_with_it(store: S) {

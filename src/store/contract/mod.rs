@@ -75,7 +75,7 @@ macro_rules! store_contract {
                 edits_of_what_ended_long_ago_are_given_up, anchors_follow_a_renamed_channel,
             }
             acts {
-                a_press_counts_once_and_is_seen_by_every_message, what_a_message_showed_is_acked_and_no_more, every_unack_rings, a_ring_carries_what_it_is_about,
+                a_press_counts_once_and_is_seen_by_every_message, a_press_counts_once_while_it_is_kept, what_a_message_showed_is_acked_and_no_more, every_unack_rings, a_ring_carries_what_it_is_about,
                 something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
                 the_same_alerts_in_another_incident_are_acked_with_it,
             }
@@ -116,7 +116,7 @@ macro_rules! store_contract {
                 what_an_interval_deferred_can_be_deferred_anew,
             }
             audits {
-                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, logins_end_by_time_and_by_hand,
+                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,
             }
             oncall {
                 overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,

@@ -8,7 +8,7 @@ use crate::store::*;
 
 /// Keeps sent ones for 10 minutes, dead ones for an hour, keys for 5 minutes, as seen at `now`.
 fn keep(now: UnixMs) -> Retention {
-    Retention { sent_before: now - 10 * MIN, presses_before: now - 10 * MIN, dead_before: now - 60 * MIN, open_incidents: true }
+    Retention { sent_before: now - 10 * MIN, presses_before: now - 10 * MIN, audit_rows: 100, dead_before: now - 60 * MIN, open_incidents: true }
 }
 
 async fn exists(store: &S, d: &AcceptedDelivery) -> bool {

@@ -145,7 +145,8 @@ pub async fn receipts_follow_their_channel_and_leave_with_their_message(store: S
     store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
     assert_eq!(store.due_receipts(T0, 9).await.unwrap()[0].channel, "night");
     assert!(store.find_receipt("night", "CA1").await.unwrap().is_some());
-    let all = Retention { sent_before: T0 + 99 * MIN, presses_before: T0 + 99 * MIN, dead_before: T0 + 99 * MIN, open_incidents: true };
+    let all =
+        Retention { sent_before: T0 + 99 * MIN, presses_before: T0 + 99 * MIN, audit_rows: 100, dead_before: T0 + 99 * MIN, open_incidents: true };
     assert_eq!(store.purge(all, 9).await.unwrap(), 1);
     assert!(due(&store, T0 + 99 * MIN).await.is_empty());
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::error::DbError;
 use super::rows::{bytes, insert};
-use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row, audit_rows};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row};
 use crate::store::{AuditFilter, AuditRow, AuditState, Retention};
 
 /// [`crate::store::OperatorStore::record_audit`].
@@ -31,7 +31,7 @@ pub(super) fn purge(db: &Connection, keep: Retention) -> Result<(), DbError> {
     let mut old = db.prepare_cached(
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?1) ORDER BY id LIMIT ?2)",
     )?;
-    old.execute(params![audit_rows(keep), PURGED])?;
+    old.execute(params![keep.audit_rows, PURGED])?;
     Ok(())
 }
 

@@ -253,6 +253,8 @@ pub struct Retention {
     pub dead_before: UnixMs,
     /// For presses, which count once while they are kept: platforms repeat theirs for up to two days.
     pub presses_before: UnixMs,
+    /// How many rows of the audit stay, the newest.
+    pub audit_rows: i64,
     /// Whether what belongs to an incident that goes on stays, however old it is: its message is made of it.
     pub open_incidents: bool,
 }

@@ -91,8 +91,11 @@ async fn what_died_is_explained_retried_moved_and_dropped() {
     assert_eq!(team.get(&format!("/ui/deliveries/{saved}")).await.status(), StatusCode::FORBIDDEN);
     assert!(!team.page("/ui/history").await.contains("theirs"));
     assert_eq!(team.get(&retry).await.status(), StatusCode::NOT_FOUND);
+    // Whatever name people are to read, the audit says whose credential it was.
+    let named = app.http.post(app.url("/api/v1/incidents/1/ack")).bearer_auth(ROOT).json(&json!({ "by": "eve" })).send().await.unwrap();
+    assert_eq!(named.status(), StatusCode::OK);
     let audit = ann.page("/ui/audit").await;
-    for told in ["retry", "move", "drop", "noise"] {
+    for told in ["retry", "move", "drop", "noise", "root as eve"] {
         assert!(audit.contains(&format!("<b>{told}</b>")) || audit.contains(told), "{told}: {audit}");
     }
 }

@@ -123,7 +123,8 @@ impl Run {
             }
             Op::Purge { age } => {
                 let before = self.now - age;
-                let keep = Retention { sent_before: before, presses_before: before, dead_before: before - 3000, open_incidents: true };
+                let keep =
+                    Retention { sent_before: before, presses_before: before, audit_rows: 100, dead_before: before - 3000, open_incidents: true };
                 let removed = self.store.purge(keep, 10_000).await.unwrap();
                 assert_eq!(removed, self.model.purge(before, before - 3000));
             }

@@ -49,7 +49,7 @@ async fn a_second_try_takes_what_happened_since_the_first() {
     assert_eq!((ends.incident, moved.incident), (Some(purged), Some(first)));
     deliver(&source, &old, &[&sent], T0 + 20 * MIN).await;
     let late = put(&source, "s").await;
-    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, dead_before: T0, open_incidents: true };
+    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, audit_rows: 100, dead_before: T0, open_incidents: true };
     assert_eq!(source.purge(keep, 100).await.unwrap(), 3, "what the first try had copied is removed");
     assert_eq!(source.purge(keep, 100).await.unwrap(), 0);
     assert!(source.get_incident(purged).await.unwrap().is_none());

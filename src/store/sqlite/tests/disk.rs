@@ -47,7 +47,7 @@ async fn a_full_disk_is_told_and_gone_when_there_is_room() {
         let gone = DeliveryUpdate { reason: Some("r".into()), ..change(d, State::Skipped) };
         store.record_outcome(OutcomeBatch { deliveries: vec![gone], ..settlement(&fence) }).await.unwrap();
     }
-    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, dead_before: T0 + 1, open_incidents: true };
+    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, audit_rows: 100, dead_before: T0 + 1, open_incidents: true };
     assert_eq!(store.purge(keep, 100).await.unwrap(), taken.len() as u64);
     store.check_writable().await.unwrap();
     store.accept(large(20_000)).await.unwrap();
@@ -97,7 +97,7 @@ async fn free_pages_go_back_to_the_file_system_in_steps() {
     let pages = || -> i64 { Connection::open(folder.path().join("w.db")).unwrap().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap() };
     let full = pages();
     assert!(full > 2560);
-    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, dead_before: T0 + 1, open_incidents: true };
+    let keep = Retention { sent_before: T0 + 1, presses_before: T0 + 1, audit_rows: 100, dead_before: T0 + 1, open_incidents: true };
     assert_eq!(store.purge(keep, 100).await.unwrap(), 10);
     let one_step = pages();
     assert!(one_step < full && full - one_step <= 514, "{full} {one_step}");
