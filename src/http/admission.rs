@@ -8,6 +8,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::body::{self, BodySource, BufferedBody};
+use super::origin::another_site;
 use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
 use crate::delivery::Intent;
 use crate::ingest::{Decoded, to_utf8};
@@ -66,6 +67,12 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         }
     };
     let auth = &settings.auth;
+    if auth.credentials.is_empty()
+        && matches!(scope, Scope::Read | Scope::Operate | Scope::Admin)
+        && let Some(why) = another_site(&parts.headers, &parts.uri, &app.engine.plan().external_url)
+    {
+        return Err(refuse(Refusal::NotFor(why)).await);
+    }
     // The body of a caller that cannot be admitted is not read: only a signature that may be right needs it.
     let admitted = match auth.admit(scope, &parts.headers, None, peer, now).await {
         Ok(caller) => Some(caller),

@@ -14,6 +14,7 @@ mod legacy;
 mod linger;
 mod middleware;
 pub mod openapi;
+mod origin;
 mod page;
 mod press;
 mod receipts;

@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::failure::Failure;
-use super::viewer::{Viewer, is_own_form};
+use super::viewer::Viewer;
 use crate::http::App;
 use crate::http::api::pairs;
 use crate::http::body::{self, BodySource};
+use crate::http::origin::is_own_form;
 
 /// The largest form.
 const MAX_FORM: usize = 256 << 10;

@@ -14,10 +14,11 @@ use super::form::{Fields, back, go, own, read};
 use super::layout::bare;
 use super::manner::{LANGUAGE, Manner, THEME};
 use super::parts::{icon, say, shown};
-use super::viewer::{PLAIN_COOKIE, SECURE_COOKIE, Viewer, host, is_https, key, new_id, origin};
+use super::viewer::{PLAIN_COOKIE, SECURE_COOKIE, Viewer, is_https, key, new_id, origin};
 use crate::delivery::Intent;
 use crate::http::auth::Kind;
 use crate::http::body::BodySource;
+use crate::http::origin::host;
 use crate::http::{App, Refusal, Scope};
 use crate::store::{AuditState, SESSION_LIFE, Session};
 

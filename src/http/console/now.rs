@@ -50,7 +50,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
     let channels = states(&app, &viewer.caller).await?.channels;
     let side = side(&viewer, &app, &channels, &heard);
     if all.is_empty() && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
-        let page = first_run::body(&app, &viewer, &channels, super::viewer::host(&headers, &uri).unwrap_or_default());
+        let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());
         return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
     }
     let (acked, firing) = (count_of(&all, IncidentState::Acked), count_of(&all, IncidentState::Firing));

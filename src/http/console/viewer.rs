@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::manner::{Manner, cookie};
 use crate::http::admission::peer;
 use crate::http::auth::Credential;
+use crate::http::origin::{host, names_this_server};
 use crate::http::{App, Caller, Scope};
 use crate::store::Author;
 
@@ -121,23 +122,7 @@ pub(super) fn origin(app: &App, parts: &Parts) -> Author {
 
 /// Where nobody logs in, a name that resolves to this machine must not make any site's pages ours (DNS rebinding).
 fn of_this_server(app: &App, parts: &Parts) -> Result<(), Failure> {
-    let host = host(&parts.headers, &parts.uri).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let plan = app.engine.plan();
-    let own = plan.external_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-    if bare.parse::<std::net::IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") || own.as_deref() == Some(name) {
-        return Ok(());
-    }
-    let why = format!(
-        "this server has no credentials, so it answers under its own addresses only, not as `{name}`; set server.external_url, or server.auth"
-    );
-    Err(Failure::new(StatusCode::FORBIDDEN, why))
-}
-
-/// The host that a request names.
-pub(super) fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.authority().map(|authority| authority.as_str()))
+    names_this_server(&parts.headers, &parts.uri, &app.engine.plan().external_url).map_err(|why| Failure::new(StatusCode::FORBIDDEN, why))
 }
 
 /// The id of the login that a browser shows. On https only the cookie that is bound to this host counts: browsers say where a request comes from
@@ -161,19 +146,6 @@ pub(super) fn new_id() -> [u8; 32] {
     random.finalize().into()
 }
 
-/// Whether a form was sent by a page of this server, as the browser says (`Sec-Fetch-Site`; older ones, `Origin`).
-pub(super) fn is_own_form(headers: &HeaderMap, uri: &Uri, external_url: &str) -> bool {
-    match headers.get("sec-fetch-site") {
-        Some(site) => site == "same-origin",
-        None => {
-            let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-            let of = origin.split_once("://").map(|(_, host)| host);
-            let external = external_url.trim_end_matches('/');
-            of.is_some() && (of == host(headers, uri) || (!external.is_empty() && origin == external))
-        }
-    }
-}
-
 /// Whether the page of a form was served over https, as its browser says.
 pub(super) fn is_https(headers: &HeaderMap) -> bool {
     headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
@@ -187,19 +159,6 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
-    }
-
-    #[test]
-    fn a_form_of_another_site_is_refused() {
-        let uri = Uri::from_static("/x");
-        let own = |pairs: &[(&'static str, &str)], external: &str| is_own_form(&headers(pairs), &uri, external);
-        assert!(own(&[("sec-fetch-site", "same-origin"), ("host", "a")], ""));
-        for site in ["same-site", "cross-site", "none"] {
-            assert!(!own(&[("sec-fetch-site", site), ("host", "a"), ("origin", "http://a")], ""), "{site}");
-        }
-        assert!(own(&[("host", "a:9"), ("origin", "http://a:9")], ""));
-        assert!(own(&[("host", "inner"), ("origin", "https://w.example")], "https://w.example/"));
-        assert!(!own(&[("host", "a:9"), ("origin", "http://b")], "") && !own(&[("host", "a")], "") && !own(&[("origin", "null")], ""));
     }
 
     #[test]

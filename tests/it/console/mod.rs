@@ -271,6 +271,13 @@ async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads
     assert!(page.contains("No login needed") && page.contains("alertmanager.yml"), "{page}");
     let rebound = browser.http.get(app.url("/ui")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(rebound.status(), StatusCode::FORBIDDEN);
+    // Nor does the API listen to pages of other sites; programs, which say nothing of pages, pass.
+    let close = |site: Option<&'static str>| {
+        let request = app.http.post(app.url("/api/v1/incidents/1/close")).body("");
+        if let Some(site) = site { request.header("sec-fetch-site", site) } else { request }.send()
+    };
+    assert_eq!(close(Some("cross-site")).await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(close(None).await.unwrap().status(), StatusCode::NOT_FOUND, "there is no such incident");
     let missing = browser.get("/ui/nothing").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     assert!(missing.text().await.unwrap().contains("<main"), "errors are pages");
