@@ -21,7 +21,7 @@ use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
 use crate::store::{OpenProgress, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use crate::traces::Traces;
-use reload::Reloader;
+use reload::{Reloader, running};
 
 /// How long a stop waits for what is under way.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -147,6 +147,7 @@ impl App {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
         let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
+        let running = running(&options, std::mem::take(&mut loaded.lines));
         let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(EngineParts {
             store: store.clone(),
@@ -172,6 +173,7 @@ impl App {
         });
         let by_hand = reloader.clone();
         let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(by_hand.clone().reload()))));
+        state.running.store(Arc::new(running));
         let _ = reloader.state.set(Arc::downgrade(&state));
         // The listener answers before the backlog is read: Grafana repeats nothing.
         let server_stop = CancellationToken::new();

@@ -10,13 +10,13 @@ use super::secrets::{Environment, Placeholders, RealSecrets, process_environment
 use super::settings::{ServerSettings, StoreSettings};
 use super::source::{Anchor, Source};
 use super::validate::{self, Validator};
-use super::{codes, folder, read, render, schema, schema_check};
+use super::{codes, folder, read, render, schema, schema_check, shown};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::{MessagesPlan, Plan, SendersPlan};
 use crate::ingest::GenericMapping;
 use crate::model::yaml::{Kind, MAX_BYTES, Path, parse};
-use crate::model::{Finding, Level, SecretSource, unreadable};
+use crate::model::{Finding, Level, unreadable};
 
 /// How to load.
 #[derive(Clone)]
@@ -56,6 +56,8 @@ pub struct Loaded {
     pub generic: Option<GenericMapping>,
     /// Warnings, sorted.
     pub findings: Vec<Finding>,
+    /// Its lines, with secrets starred out.
+    pub lines: Vec<String>,
     /// Every file and folder this was made from: a change of any of them asks for a reload ([`super::watch::fingerprint`]).
     pub files: Vec<PathBuf>,
     /// The HTTP clients in use, for the next load.
@@ -109,20 +111,10 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
 
 fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
     let document = parse(text);
-    let mut source = Source::new(&path.display().to_string(), text, &document);
     let schema = schema::schema();
-
     // Secrets must be known before the first line is quoted.
-    let mut scout = Report::new(&source);
+    let source = shown::source(path, text, &document, &schema);
     let root = document.root.as_ref();
-    let sites = root.map(|root| schema_check::check(root, &Path::root(), &schema, &mut scout).1.secrets).unwrap_or_default();
-    for site in &sites {
-        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
-        if let Some(node) = root.and_then(|root| root.at(&site.path)).filter(|_| hidden) {
-            source.mask(node);
-        }
-    }
-
     let mut report = Report::new(&source);
     for error in &document.errors {
         let finding = Finding::error(codes::of_document(error.fault), error.message.clone()).label(error.label.clone());
@@ -202,10 +194,11 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         heartbeats,
         people,
     };
-    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files: files.clone(), http })
+    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, lines: shown::lines_of(&source), files: files.clone(), http })
 }
 
-fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
+/// The text of a configuration file; the finding says why there is none.
+pub fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
     let named = path.display();
     let told = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
     let denied = "this user may not read it; give the user that runs Watchfire the right to (`chmod`, `chown`), and to its folders";

@@ -1,5 +1,6 @@
 //! The configuration file as text and tree: turns paths into places with their source line, and stars out whatever may be a secret.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
@@ -86,21 +87,25 @@ impl Source {
         let line = self.lines.get(number.checked_sub(1)?)?;
         if self.root.is_none() {
             // Without a tree nobody knows what is a secret: show only lines that cannot hold one.
-            return (!secret_word(line) && !looks_random(line)).then(|| line.clone());
+            return (!is_suspicious(line)).then(|| line.clone());
         }
-        let mut shown: Vec<char> = line.chars().collect();
+        let hidden = self.masked.iter().any(|(span, end_line)| (span.line + 1..=*end_line).contains(&number));
+        (!hidden).then(|| starred(line, self.masked.iter().map(|(span, _)| span).filter(|span| span.line == number)))
+    }
+
+    /// All lines, each as [`Source::line`] returns it.
+    pub fn lines(&self) -> Vec<Option<String>> {
+        if self.root.is_none() {
+            return (1..=self.lines.len()).map(|number| self.line(number)).collect();
+        }
+        let mut of_line: HashMap<usize, Vec<&Span>> = HashMap::new();
+        let mut hidden: HashSet<usize> = HashSet::new();
         for (span, end_line) in &self.masked {
-            if (span.line + 1..=*end_line).contains(&number) {
-                return None;
-            }
-            if span.line == number {
-                let end = (span.column - 1 + span.width).min(shown.len());
-                for c in shown.get_mut(span.column - 1..end).unwrap_or_default() {
-                    *c = '*';
-                }
-            }
+            of_line.entry(span.line).or_default().push(span);
+            hidden.extend(span.line + 1..=*end_line);
         }
-        Some(shown.into_iter().collect())
+        let line = |(number, line): (usize, &String)| (!hidden.contains(&number)).then(|| starred(line, of_line.remove(&number).unwrap_or_default()));
+        (1..).zip(&self.lines).map(line).collect()
     }
 
     /// Whether a value is on lines of its own below its key, so that the key names it better.
@@ -141,6 +146,18 @@ impl Source {
     }
 }
 
+/// A line with these parts starred out.
+fn starred<'a>(line: &str, spans: impl IntoIterator<Item = &'a Span>) -> String {
+    let mut shown: Vec<char> = line.chars().collect();
+    for span in spans {
+        let end = (span.column - 1 + span.width).min(shown.len());
+        for c in shown.get_mut(span.column - 1..end).unwrap_or_default() {
+            *c = '*';
+        }
+    }
+    shown.into_iter().collect()
+}
+
 /// Everything that looks like a secret, whatever the schema says: by its key, or by itself. `named`: its key says it is one.
 fn suspects(node: &Node, named: bool, out: &mut Vec<(Span, usize)>) {
     match &node.kind {
@@ -166,6 +183,11 @@ fn everything(node: &Node, out: &mut Vec<(Span, usize)>) {
         Kind::List(items) => items.iter().for_each(|item| everything(item, out)),
         Kind::Map(entries) => entries.iter().for_each(|entry| everything(&entry.value, out)),
     }
+}
+
+/// Whether a text that is no part of the tree may hold a secret.
+pub fn is_suspicious(text: &str) -> bool {
+    secret_word(text) || looks_random(text)
 }
 
 /// Whether a key (or a line) speaks of a secret, typing mistakes included.

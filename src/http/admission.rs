@@ -94,7 +94,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
 }
 
 /// Records that somebody who is known may not do what they asked for.
-async fn note_refusal(app: &App, scope: Scope, by: Author, path: &str, why: &str) {
+pub(super) async fn note_refusal(app: &App, scope: Scope, by: Author, path: &str, why: &str) {
     if matches!(scope, Scope::Operate | Scope::Admin) && app.may_note_refusal() {
         let intent = Intent { by, act: "call", on: path.to_owned(), reason: String::new() };
         app.engine.note_audit(intent, AuditState::Refused, why).await;

@@ -80,14 +80,15 @@ pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Res
 }
 
 /// Why the configuration was not reloaded.
-enum NotReloaded {
+pub(super) enum NotReloaded {
     /// It was not tried, or panicked.
     Http(HttpError),
     /// What is wrong with it.
     Report(String),
 }
 
-async fn reload_by(app: &Arc<App>, by: Author) -> Result<(), NotReloaded> {
+/// Reloads, and records who asked for it.
+pub(super) async fn reload_by(app: &Arc<App>, by: Author) -> Result<(), NotReloaded> {
     let intent = Intent { by, act: "reload", on: "the configuration".into(), reason: String::new() };
     let act = app.engine.begin_audit(intent).await.map_err(|error| NotReloaded::Http(error.into()))?;
     // A client that leaves does not cut it off half way.

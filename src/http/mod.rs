@@ -24,6 +24,7 @@ mod waiting;
 mod webhook;
 
 use crate::model::UnixMs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,6 +80,19 @@ impl HttpSettings {
     }
 }
 
+/// The configuration that runs, for people to read.
+#[derive(Debug, Clone, Default)]
+pub struct Running {
+    /// Its file.
+    pub path: PathBuf,
+    /// What wins over its `server.listen`.
+    pub listen: Option<String>,
+    /// Its lines, with secrets starred out.
+    pub lines: Vec<String>,
+    /// When it was loaded.
+    pub loaded_at: UnixMs,
+}
+
 /// What `/-/ready` reports of the last reload: nothing, or why it failed.
 pub type ReloadState = ArcSwap<Option<String>>;
 
@@ -91,6 +105,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Settings.
     pub settings: ArcSwap<HttpSettings>,
+    /// The file that the settings and the engine's plan come from.
+    pub running: ArcSwap<Running>,
     /// Whether a stop has begun: `/-/ready` fails so that balancers look elsewhere.
     pub stopping: AtomicBool,
     /// The last reload.
@@ -125,6 +141,7 @@ impl App {
     pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadFn) -> Self {
         Self {
             engine,
+            running: ArcSwap::default(),
             stopping: AtomicBool::new(false),
             reload_state: ArcSwap::from_pointee(None),
             reload,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use maud::{Markup, html};
@@ -129,6 +129,9 @@ fn act(language: Language, name: &str) -> &str {
         "test" => "测试",
         "send" => "发送",
         "reload" => "重新加载",
+        "override" => "换班",
+        "end override" => "结束换班",
+        "escalate" => "升级",
         "backup" => "备份",
         "log in" => "登录",
         "log out" => "退出",
@@ -184,9 +187,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Ends a login; for who may do everything.
 pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Result<Response, Failure> {
-    if !form.viewer.administers {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "ending logins of others needs the scope `admin`"));
-    }
+    form.may_administer(&app).await?;
     let named = form.fields.get("key").to_owned();
     let sessions = app.engine.sessions().list_sessions(app.engine.clock().wall()).await?;
     let session = sessions.into_iter().find(|session| hex(&session.key) == named).ok_or_else(|| Failure::missing("this login has ended already"))?;

@@ -160,7 +160,7 @@ pub(super) async fn act(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let Form { viewer, fields } = form;
+    let Form { viewer, fields, .. } = form;
     let caller = &viewer.caller;
     match act.as_str() {
         "mute" => {

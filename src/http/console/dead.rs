@@ -215,7 +215,7 @@ fn retried(manner: &Manner, plan: &crate::delivery::Plan, group: &Group) -> Mark
 
 /// Acts on the group.
 pub(super) async fn act(State(app): State<Arc<App>>, Path(act): Path<String>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
-    let Form { viewer, fields } = form;
+    let Form { viewer, fields, .. } = form;
     let group = group_of(&app, &viewer, &fields).await?;
     // What was confirmed is done, and nothing else.
     if group.hash() != fields.get("letters") {

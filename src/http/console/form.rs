@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::failure::Failure;
 use super::viewer::Viewer;
-use crate::http::App;
+use crate::http::admission::note_refusal;
 use crate::http::api::pairs;
 use crate::http::body::{self, BodySource};
 use crate::http::origin::is_own_form;
+use crate::http::{App, Scope};
 
 /// The largest form.
 const MAX_FORM: usize = 256 << 10;
@@ -47,6 +48,23 @@ impl Fields {
 pub(super) struct Form {
     pub(super) viewer: Viewer,
     pub(super) fields: Fields,
+    /// Where it was sent.
+    path: String,
+}
+
+impl Form {
+    /// Refuses who may not do everything.
+    pub(super) async fn may_administer(&self, app: &App) -> Result<(), Failure> {
+        recorded(app, Scope::Admin, &self.viewer, &self.path, self.viewer.may_administer()).await
+    }
+}
+
+/// Records a refusal.
+async fn recorded(app: &App, scope: Scope, viewer: &Viewer, path: &str, may: Result<(), Failure>) -> Result<(), Failure> {
+    if let Err(Failure::Answer(_, why)) = &may {
+        note_refusal(app, scope, viewer.caller.author.clone(), path, why).await;
+    }
+    may
 }
 
 impl FromRequest<Arc<App>> for Form {
@@ -56,9 +74,10 @@ impl FromRequest<Arc<App>> for Form {
         let (mut parts, sent) = request.into_parts();
         own(app, &parts)?;
         let viewer = Viewer::from_request_parts(&mut parts, app).await?;
-        viewer.may_operate()?;
+        let path = format!("/ui{}", parts.uri.path());
+        recorded(app, Scope::Operate, &viewer, &path, viewer.may_operate()).await?;
         let fields = read(app, sent, BodySource::Authenticated).await?;
-        Ok(Self { viewer, fields })
+        Ok(Self { viewer, fields, path })
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Place {
     Route,
     /// What templates make.
     Templates,
+    /// What runs.
+    Config,
     /// What people did.
     Audit,
 }
@@ -60,7 +62,10 @@ const TRY: &[Entry] = &[
     Entry { place: Place::Templates, path: "/ui/templates", key: "t", icon: "template", en: "Templates", zh: "模板" },
 ];
 /// The inside.
-const SYSTEM: &[Entry] = &[Entry { place: Place::Audit, path: "/ui/audit", key: "u", icon: "audit", en: "Audit", zh: "审计" }];
+const SYSTEM: &[Entry] = &[
+    Entry { place: Place::Config, path: "/ui/config", key: "f", icon: "config", en: "Configuration", zh: "配置" },
+    Entry { place: Place::Audit, path: "/ui/audit", key: "u", icon: "audit", en: "Audit", zh: "审计" },
+];
 
 /// A page.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 mod assets;
 mod audit;
 mod channels;
+mod config;
 mod dead;
 mod delivery;
 mod error_page;
@@ -62,6 +63,8 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/channels/{name}/{act}", post(channels::act))
         .route("/route", get(tester::page).post(tester::paste))
         .route("/templates", get(playground::page).post(playground::attempt))
+        .route("/config", get(config::page))
+        .route("/config/reload", post(config::reload))
         .route("/audit", get(audit::page))
         .route("/audit.csv", get(audit::export))
         .route("/audit/sessions/end", post(audit::end_session))

@@ -47,11 +47,20 @@ impl Viewer {
 
     /// Refuses who may not act.
     pub(super) fn may_operate(&self) -> Result<(), Failure> {
-        if self.operates {
+        self.has(self.operates, "operate")
+    }
+
+    /// Refuses who may not do everything.
+    pub(super) fn may_administer(&self) -> Result<(), Failure> {
+        self.has(self.administers, "admin")
+    }
+
+    fn has(&self, may: bool, scope: &str) -> Result<(), Failure> {
+        if may {
             return Ok(());
         }
         let why =
-            format!("this needs the scope `operate`, which the credential `{}` has not; add it to its `scopes` in server.auth", self.caller.name);
+            format!("this needs the scope `{scope}`, which the credential `{}` has not; add it to its `scopes` in server.auth", self.caller.name);
         Err(Failure::new(StatusCode::FORBIDDEN, why))
     }
 

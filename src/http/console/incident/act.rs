@@ -26,7 +26,7 @@ pub(in super::super) async fn act(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let Form { viewer, fields } = form;
+    let Form { viewer, fields, .. } = form;
     let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
     let verb = Verb::parse(&verb)
         .filter(|verb| *verb != Verb::Silence)

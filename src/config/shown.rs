@@ -1,0 +1,94 @@
+//! The configuration file as people may see it: line by line, its secrets starred out.
+
+use std::path::Path as FilePath;
+
+use serde_json::Value;
+
+use super::report::Report;
+use super::source::{Source, is_suspicious};
+use super::{schema, schema_check};
+use crate::model::SecretSource;
+use crate::model::yaml::{Document, Path, parse};
+
+/// What a secret is shown as, whatever its length.
+const STARS: &str = "********";
+
+/// The file as text and tree. Values that the schema calls secrets are masked, besides everything that looks like one.
+pub(super) fn source(path: &FilePath, text: &str, document: &Document, schema: &Value) -> Source {
+    let mut source = Source::new(&path.display().to_string(), text, document);
+    let Some(root) = &document.root else { return source };
+    let sites = schema_check::check(root, &Path::root(), schema, &mut Report::new(&source)).1.secrets;
+    for site in &sites {
+        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
+        if let Some(node) = root.at(&site.path).filter(|_| hidden) {
+            source.mask(node);
+        }
+    }
+    source
+}
+
+/// The lines of a configuration. One that may hold a secret in a way that nobody can read is starred out as a whole, and so is such a comment.
+pub fn shown_lines(path: &FilePath, text: &str) -> Vec<String> {
+    lines_of(&source(path, text, &parse(text), &schema::schema()))
+}
+
+/// The same of what is read already.
+pub(super) fn lines_of(source: &Source) -> Vec<String> {
+    source.lines().into_iter().map(|line| line.map_or_else(|| STARS.to_owned(), |line| without_comment(&short(&line)))).collect()
+}
+
+/// Stars in a row say how long a secret is.
+fn short(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("****") {
+        out.push_str(&rest[..at]);
+        out.push_str(STARS);
+        rest = rest[at..].trim_start_matches('*');
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The tree knows nothing of comments, and what was commented out may be a secret.
+fn without_comment(line: &str) -> String {
+    let begins = |at: usize| at == 0 || line[..at].ends_with(char::is_whitespace);
+    match line.match_indices('#').map(|(at, _)| at).find(|at| begins(*at)) {
+        Some(at) if is_suspicious(&line[at..]) => format!("{}# {STARS}", &line[..at]),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        shown_lines(FilePath::new("routes.yaml"), text)
+    }
+
+    #[test]
+    fn everything_is_shown_but_secrets() {
+        let text = "channels:\n  ops: { slack: { token: xoxb-hunter2, channel: '#ops' } } # the room\n  wx:\n    wecom: { corp_id: c, secret: { env: WX }, agent_id: 1 }\n  # was: { slack: { token: hunter3 } }\nstore: postgres://w:hunter4@db/w\n";
+        let expected = [
+            "channels:",
+            "  ops: { slack: { token: ********, channel: '#ops' } } # the room",
+            "  wx:",
+            "    wecom: { corp_id: c, secret: { env: WX }, agent_id: 1 }",
+            "  # ********",
+            "store: ********",
+        ];
+        assert_eq!(shown(text), expected);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_whatever_way_it_is_written() {
+        let block = "channels:\n  a:\n    slack:\n      token: |\n        xoxb-hunter2\n      channel: C1\n";
+        let anchor = "x-t: &t hunter2\nchannels: { a: { slack: { token: *t, channel: C1 } } }\n";
+        let broken = "channels:\n  a: { slack: { token: hunter2\n\tb: 1\n";
+        for text in [block, anchor, broken] {
+            let lines = shown(text);
+            assert!(lines.len() == text.lines().count() && !lines.join("\n").contains("hunter2"), "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The page Configuration, and reloading from it.
+
+use reqwest::StatusCode;
+
+use super::{Browser, READER, ROOT, TEAM, guarded};
+use crate::support::app::TestApp;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compared_and_loaded() {
+    let app = TestApp::start_with(&format!("{}# was: token: old-hunter2\n", guarded()), |options| options.watch = false).await;
+    let write = |text: &str| std::fs::write(app.folder.path().join("routes.yaml"), text).unwrap();
+    let mut root = Browser::of(&app);
+    root.log_in("", ROOT).await;
+    let page = root.page("/ui/config").await;
+    assert!(page.contains("What runs is what is on disk") && page.contains("warning[W"), "{page}");
+    assert!(page.contains("channels: { ours: { log: {} }") && page.contains("group=&quot;theirs&quot;") && page.contains("name: root"), "{page}");
+    for secret in [ROOT, READER, TEAM, "pässword", "hunter2"] {
+        assert!(!page.contains(secret), "{secret}: {page}");
+    }
+    // A mistake: it is shown with its place, and nothing can be reloaded.
+    write(&guarded().replace("to: [ours]", "to: [nowhere-<b>]"));
+    let page = root.page("/ui/config").await;
+    assert!(page.contains("The file on disk is not what runs") && page.contains("1 mistake keeps the file from being loaded"), "{page}");
+    assert!(page.contains("error[E") && page.contains("routes.yaml:") && page.contains("<mark>nowhere-&lt;b&gt;</mark>"), "{page}");
+    assert!(page.contains("class=\"del\"") && page.contains("class=\"ins\""), "{page}");
+    assert!(!page.contains("action=\"/ui/config/reload\""), "no button that cannot work: {page}");
+    let refused = root.post("/ui/config/reload", &[]).await;
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    let text = refused.text().await.unwrap();
+    assert!(text.contains("Not reloaded.") && text.contains("error[E") && !text.contains(ROOT), "{text}");
+    // Put right, it is loaded by the button.
+    write(&guarded().replace("theirs: { log: {} } }", "theirs: { log: {} }, third: { log: {} } }"));
+    let page = root.page("/ui/config").await;
+    assert!(
+        page.contains("action=\"/ui/config/reload\"") && page.contains("+ channels: { ours: { log: {} }, theirs: { log: {} }, third: { log: {} } }"),
+        "{page}"
+    );
+    assert_eq!(root.post("/ui/config/reload", &[]).await.headers()["location"], "/ui/config?reloaded");
+    let page = root.page("/ui/config?reloaded").await;
+    assert!(page.contains("Reloaded: what is on disk runs now.") && page.contains("What runs is what is on disk"), "{page}");
+    assert!(root.page("/ui/channels").await.contains("third"));
+    // A secret alone: no line shows it.
+    write(&guarded().replace("theirs: { log: {} } }", "theirs: { log: {} }, third: { log: {} } }").replace(READER, "other-readers-token-1"));
+    let page = root.page("/ui/config").await;
+    assert!(page.contains("No line differs") && !page.contains("other-readers-token-1"), "{page}");
+    std::fs::remove_file(app.folder.path().join("routes.yaml")).unwrap();
+    assert!(root.page("/ui/config").await.contains("The file on disk cannot be read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_see_and_load_the_configuration_is_decided_by_scopes_and_refusals_are_recorded() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let page = ann.page("/ui/config").await;
+    assert!(page.contains("What runs") && !page.contains("/ui/config/reload"), "operate reads: {page}");
+    assert_eq!(ann.post("/ui/config/reload", &[]).await.status(), StatusCode::FORBIDDEN);
+    for secret in [READER, TEAM] {
+        let mut other = Browser::of(&app);
+        other.log_in("", secret).await;
+        let answer = other.get("/ui/config").await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert!(!answer.text().await.unwrap().contains("channels: {"));
+        assert_eq!(other.post("/ui/config/reload", &[]).await.status(), StatusCode::FORBIDDEN);
+    }
+    let mut root = Browser::of(&app);
+    root.log_in("", ROOT).await;
+    assert_eq!(root.post("/ui/config/reload", &[]).await.status(), StatusCode::SEE_OTHER);
+    let audit = root.page("/ui/audit").await;
+    assert!(audit.contains("/ui/config/reload") && audit.contains("needs the scope `admin`") && audit.contains("reloaded"), "{audit}");
+}
