@@ -6,7 +6,7 @@ mod events;
 pub(super) mod incidents;
 pub(super) mod mutes;
 pub(super) mod next;
-mod oncall;
+pub(super) mod oncall;
 
 use axum::Json;
 use axum::extract::Request;

@@ -18,7 +18,7 @@ use crate::delivery::rota::calendar;
 use crate::delivery::{Intent, Plan, Rota, Shift, ShiftKind};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
-use crate::http::{App, Scope};
+use crate::http::{App, Caller, Scope};
 use crate::model::UnixMs;
 use crate::store::Override;
 
@@ -115,19 +115,29 @@ async fn shifts(State(app): State<Arc<App>>, Path(name): Path<String>, RawQuery(
 }
 
 async fn rota_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
-    let plan = app.engine.plan();
-    let rota = rota(&plan, &name)?;
-    Ok(calendar_of(&app, &plan, &format!("On call: {name}"), |one, _| one.name == rota.name))
+    calendar_of_rota(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
 }
 
 async fn person_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
+    calendar_of_person(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
+}
+
+/// The shifts of a rota.
+pub(in crate::http) fn calendar_of_rota(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
+    for_all(caller, WHAT)?;
     let plan = app.engine.plan();
-    if plan.people.people.get(&name).is_none() {
-        return Err(nearest_of("person", &name, plan.people.people.names()));
+    let rota = rota(&plan, name)?;
+    Ok(calendar_of(app, &plan, &format!("On call: {name}"), |one, _| one.name == rota.name))
+}
+
+/// The shifts of a person in all rotas.
+pub(in crate::http) fn calendar_of_person(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
+    for_all(caller, WHAT)?;
+    let plan = app.engine.plan();
+    if plan.people.people.get(name).is_none() {
+        return Err(nearest_of("person", name, plan.people.people.names()));
     }
-    Ok(calendar_of(&app, &plan, &format!("On call: {name}"), |_, shift| *shift.person == *name))
+    Ok(calendar_of(app, &plan, &format!("On call: {name}"), |_, shift| *shift.person == *name))
 }
 
 fn calendar_of(app: &App, plan: &Plan, title: &str, wanted: impl Fn(&Rota, &Shift) -> bool) -> Response {
@@ -149,36 +159,45 @@ async fn overrides(State(app): State<Arc<App>>, request: Request) -> ApiResult<O
 
 async fn add(State(app): State<Arc<App>>, request: Request) -> ApiResult<OverrideResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    for_all(&admitted.caller, WHAT)?;
-    let body: OverrideRequest = read(&admitted.body)?;
+    add_by(&app, &admitted.caller, read(&admitted.body)?).await.map(Json)
+}
+
+/// Puts somebody on call in place of those whose turn it is.
+pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideRequest) -> Result<OverrideResponse, ApiError> {
+    for_all(caller, WHAT)?;
     let plan = app.engine.plan();
-    let rota = rota(&plan, &body.rota)?;
-    if plan.people.people.get(&body.person).is_none() {
-        return Err(nearest_of("person", &body.person, plan.people.people.names()));
+    let rota = rota(&plan, &asked.rota)?;
+    if plan.people.people.get(&asked.person).is_none() {
+        return Err(nearest_of("person", &asked.person, plan.people.people.names()));
     }
     let now = app.engine.clock().wall();
-    let from = body.from.as_deref().map(|text| instant("from", text, &rota.zone)).transpose()?.unwrap_or(now);
-    let until = instant("until", &body.until, &rota.zone)?;
+    let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone)).transpose()?.unwrap_or(now);
+    let until = instant("until", &asked.until, &rota.zone)?;
     if until <= from || until <= now || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from` and after now, by a year at most"));
     }
-    let by = named(&admitted.caller.name).to_owned();
-    let reason: String = body.reason.unwrap_or_default().chars().take(500).collect();
-    tracing::warn!(rota = body.rota, person = body.person, %from, %until, by, "an override of a rota is made");
-    let on = format!("{} in {} from {from} until {until}", body.person, body.rota);
-    let intent = Intent { by: admitted.caller.author.clone(), act: "override", on, reason: reason.clone() };
-    let new = Override { id: 0, rota: body.rota, person: body.person, from, until, reason, by };
+    let by = named(&caller.name).to_owned();
+    let reason: String = asked.reason.unwrap_or_default().chars().take(500).collect();
+    tracing::warn!(rota = asked.rota, person = asked.person, %from, %until, by, "an override of a rota is made");
+    let on = format!("{} in {} from {from} until {until}", asked.person, asked.rota);
+    let intent = Intent { by: caller.author.clone(), act: "override", on, reason: reason.clone() };
+    let new = Override { id: 0, rota: asked.rota, person: asked.person, from, until, reason, by };
     let work = async { Ok::<_, ApiError>(app.engine.add_override(new).await?) };
-    let added = audited(&app, intent, work, |added| format!("override {}", added.id)).await?;
+    let added = audited(app, intent, work, |added| format!("override {}", added.id)).await?;
     let text = format!("override {}: {} is on call in {} from {} until {}", added.id, added.person, added.rota, added.from, added.until);
-    Ok(Json(OverrideResponse { text, number: added.id }))
+    Ok(OverrideResponse { text, number: added.id })
 }
 
 async fn end(State(app): State<Arc<App>>, Path(number): Path<String>, request: Request) -> ApiResult<OverrideResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    for_all(&admitted.caller, WHAT)?;
+    end_by(&app, &admitted.caller, &number).await.map(Json)
+}
+
+/// Ends an override.
+pub(in crate::http) async fn end_by(app: &App, caller: &Caller, number: &str) -> Result<OverrideResponse, ApiError> {
+    for_all(caller, WHAT)?;
     let number: i64 = number.parse().map_err(|_| ApiError::bad("an override has a number, as 3"))?;
-    let intent = Intent { by: admitted.caller.author.clone(), act: "end override", on: format!("override {number}"), reason: String::new() };
+    let intent = Intent { by: caller.author.clone(), act: "end override", on: format!("override {number}"), reason: String::new() };
     let work = async {
         if app.engine.end_override(number).await? {
             return Ok(());
@@ -186,9 +205,9 @@ async fn end(State(app): State<Arc<App>>, Path(number): Path<String>, request: R
         let text = format!("there is no override {number} that has not ended; `watchfire oncall overrides` lists those that there are");
         Err(ApiError::missing(text))
     };
-    audited(&app, intent, work, |()| "ended".into()).await?;
-    tracing::warn!(number, by = admitted.caller.name, "an override of a rota is ended");
-    Ok(Json(OverrideResponse { text: format!("override {number} is ended"), number }))
+    audited(app, intent, work, |()| "ended".into()).await?;
+    tracing::warn!(number, by = caller.name, "an override of a rota is ended");
+    Ok(OverrideResponse { text: format!("override {number} is ended"), number })
 }
 
 fn rota<'p>(plan: &'p Plan, name: &str) -> Result<&'p Rota, ApiError> {

@@ -28,6 +28,8 @@ pub(super) enum Place {
     Dead,
     /// The channels.
     Channels,
+    /// Who is on call.
+    OnCall,
     /// Where labels go.
     Route,
     /// What templates make.
@@ -55,6 +57,7 @@ const DAILY: &[Entry] = &[
     Entry { place: Place::History, path: "/ui/history", key: "h", icon: "clock", en: "History", zh: "历史" },
     Entry { place: Place::Dead, path: "/ui/dead", key: "d", icon: "dead", en: "Dead letters", zh: "死信" },
     Entry { place: Place::Channels, path: "/ui/channels", key: "c", icon: "channels", en: "Channels", zh: "通道" },
+    Entry { place: Place::OnCall, path: "/ui/oncall", key: "o", icon: "oncall", en: "On call", zh: "值班" },
 ];
 /// What shows something without doing it.
 const TRY: &[Entry] = &[
@@ -221,7 +224,7 @@ fn keys(language: Language) -> Markup {
         ("/", say(language, "search", "搜索")),
         ("p", say(language, "pause, resume live", "暂停、继续实时更新")),
         (".", say(language, "show new rows", "显示新增")),
-        ("g", say(language, "then n h d c u: Now, History, Dead letters, Channels, Audit", "再按 n h d c u：当前、历史、死信、通道、审计")),
+        ("g", say(language, "then n h d c o r t s f u: a page of the navigation", "再按 n h d c o r t s f u：导航中的页面")),
         ("Esc", say(language, "close", "关闭")),
     ];
     html! {

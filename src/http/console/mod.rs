@@ -20,6 +20,7 @@ mod live;
 mod login;
 mod manner;
 mod now;
+mod oncall;
 mod parts;
 mod playground;
 mod readiness;
@@ -61,6 +62,10 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/channels", get(channels::page))
         .route("/channels/{name}/confirm/{act}", get(channels::confirm))
         .route("/channels/{name}/{act}", post(channels::act))
+        .route("/oncall", get(oncall::page))
+        .route("/oncall/overrides", post(oncall::add))
+        .route("/oncall/overrides/{number}/end", post(oncall::end))
+        .route("/oncall/{kind}/{name}/calendar.ics", get(oncall::calendar))
         .route("/route", get(tester::page).post(tester::paste))
         .route("/templates", get(playground::page).post(playground::attempt))
         .route("/config", get(config::page))

@@ -15,7 +15,7 @@ use super::live;
 use super::parts::{badge_of, count, icon, icon_of, say, shown, time};
 use super::readiness::trouble;
 use super::viewer::Viewer;
-use super::{first_run, storm};
+use super::{first_run, oncall, storm};
 use crate::api::ChannelState;
 use crate::http::App;
 use crate::http::api::channels::states;
@@ -163,6 +163,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
     let oldest = channels.iter().filter_map(|channel| channel.oldest_born_at).min();
     let dead: u64 = channels.iter().map(|channel| channel.dead).sum();
     html! {
+        (oncall::aside(viewer, &app.engine.plan(), &app.engine.overrides()))
         section.sec { h2 { (say(language, "Delivery", "投递")) a.l.s.end href="/ui/channels" { (say(language, "channels", "通道")) } }
             ul.card.rows {
                 @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(why)) { (say(language, look.en, look.zh)) } } }

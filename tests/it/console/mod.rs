@@ -3,6 +3,7 @@
 mod acts;
 mod config;
 mod night;
+mod oncall;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, redirect};

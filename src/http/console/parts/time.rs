@@ -1,6 +1,7 @@
 //! Times: relative to read, exact to hover over and for the script, which keeps them going.
 
-use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 use maud::{Markup, html};
 
 use super::say;
@@ -64,6 +65,16 @@ pub(in super::super) fn clock(manner: &Manner, at: UnixMs) -> Markup {
     html! { time datetime=(exact(manner, at)) title=(whole(manner, at)) { (there.strftime(format).to_string()) } }
 }
 
+/// A day and a time of day, as one speaks of them: `Mon 30 Nov 10:00`, `11 月 30 日周一 10:00`.
+pub(in super::super) fn day(language: Language, zone: &TimeZone, at: UnixMs) -> String {
+    let there = at.timestamp().to_zoned_datetime(zone.clone());
+    if language == Language::Zh {
+        let weekday = ["一", "二", "三", "四", "五", "六", "日"][usize::try_from(there.weekday().to_monday_zero_offset()).unwrap_or(0)];
+        return format!("{}周{weekday} {}", there.strftime("%-m 月 %-d 日"), there.strftime("%H:%M"));
+    }
+    there.strftime("%a %-d %b %H:%M").to_string()
+}
+
 /// How long it is until: `2:41`, counted down by the script.
 pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
     let left = (at - UnixMs::from(manner.now)).max(0) / 1000;
@@ -79,4 +90,16 @@ pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
 /// A span of time in one unit: `12 min`.
 pub(in super::super) fn span(language: Language, ms: i64) -> String {
     age(language, ms / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_said_as_one_speaks_of_it() {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let at = UnixMs::from("2026-11-30T02:00:00Z".parse::<Timestamp>().unwrap());
+        assert_eq!((day(Language::En, &zone, at), day(Language::Zh, &zone, at)), ("Mon 30 Nov 10:00".into(), "11 月 30 日周一 10:00".into()));
+    }
 }

@@ -1,0 +1,99 @@
+//! Who is on call now.
+
+use maud::{Markup, html};
+
+use crate::delivery::people::Person;
+use crate::delivery::steps::StepPeople;
+use crate::delivery::{Plan, Rota, Shift, ShiftKind};
+use crate::http::console::parts::{Look, badge_of, icon, icon_of, say, shown, time};
+use crate::http::console::viewer::Viewer;
+use crate::model::{Language, UnixMs};
+use crate::store::Override;
+
+/// Nobody is on call.
+fn nobody(language: Language) -> Markup {
+    badge_of(Look { class: "bad", icon: "alert", en: "", zh: "" }, say(language, "nobody", "无人"))
+}
+
+/// A rota's card: who, until when, who comes then, and how the person is reached.
+pub(super) fn card(viewer: &Viewer, plan: &Plan, rota: &Rota, overrides: &[Override]) -> Markup {
+    let language = viewer.manner.language;
+    let now = UnixMs::from(viewer.manner.now);
+    let shift = rota.at(now, overrides);
+    let end = shift.as_ref().map_or(now, |shift| shift.until);
+    let after = rota.between(end, end + super::AHEAD, overrides).into_iter().find(|next| next.from >= end);
+    let person = shift.as_ref().and_then(|shift| plan.people.people.get(&shift.person));
+    html! {
+        div.card.pad {
+            p.dim { (shown(&rota.name)) " · " (rota.zone.iana_name().unwrap_or("UTC")) }
+            p.person { @match &shift { Some(shift) => { (shown(&shift.person)) } None => { (nobody(language)) } } }
+            p.dim.s {
+                @if let Some(shift) = &shift { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) (by(language, shift)) }
+                @if let Some(after) = &after {
+                    @if shift.is_some() { (say(language, ", then ", "，之后 ")) (shown(&after.person)) } @else { (shown(&after.person)) (say(language, " from ", " 自 ")) (time::day(language, &rota.zone, after.from)) }
+                }
+            }
+            @if let Some(person) = person {
+                p.s { (means(language, person)) }
+                @for why in unreached(language, plan, rota, person) { p.st.wn.s { (icon("alert")) (shown(&why)) } }
+            }
+        }
+    }
+}
+
+fn by(language: Language, shift: &Shift) -> &'static str {
+    match shift.kind {
+        ShiftKind::Turn => "",
+        ShiftKind::Override(_) => say(language, " by an override", "（换班）"),
+    }
+}
+
+/// How the person can be reached at all.
+fn means(language: Language, person: &Person) -> Markup {
+    let ids: Vec<&str> = person.ids.keys().map(|key| key.trim_end_matches("_id")).collect();
+    html! {
+        @if person.mobile.is_some() { (icon("phone")) " " (say(language, "mobile", "手机")) " " }
+        @if person.email.is_some() { (icon("mail")) " " (say(language, "mail", "邮件")) " " }
+        @if !ids.is_empty() { (icon("chat")) " " (shown(&ids.join(", "))) }
+    }
+}
+
+/// Steps of escalations that are for who is on call in this rota, and would not reach the person.
+fn unreached(language: Language, plan: &Plan, rota: &Rota, person: &Person) -> Vec<String> {
+    let steps = plan.people.escalations.values().flat_map(|escalation| &escalation.steps);
+    let mine = steps.filter(|step| step.people == StepPeople::OnCall(rota.name.clone()));
+    let mut missing: Vec<String> = Vec::new();
+    for channel in mine.flat_map(|step| &step.targets).filter_map(|target| plan.channel(&target.channel)) {
+        if let Err(key) = person.way(channel.platform) {
+            let why = match key {
+                "" => format!("{}{}", channel.name, say(language, " reaches nobody by name", " 无法按姓名通知")),
+                key => {
+                    format!("{} `{key}`{}{}", say(language, "has no", "缺少"), say(language, ": steps on ", "：无法通过以下通道通知："), channel.name)
+                }
+            };
+            if !missing.contains(&why) {
+                missing.push(why);
+            }
+        }
+    }
+    missing
+}
+
+/// The same in few words, beside the incidents.
+pub(in super::super) fn aside(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Markup {
+    let language = viewer.manner.language;
+    let now = UnixMs::from(viewer.manner.now);
+    let overrides = plan.people.active_overrides(overrides);
+    html! {
+        @if !plan.people.rotas.is_empty() {
+            section.sec { h2 { (say(language, "On call", "值班")) a.l.s.end href="/ui/oncall" { (say(language, "four weeks", "四周")) } }
+                ul.card.rows { @for rota in plan.people.rotas.values() { li {
+                    @match rota.at(now, &overrides) {
+                        Some(shift) => { (icon_of("oncall", "")) span { b { (shown(&shift.person)) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) } }
+                        None => { (nobody(language)) span.dim { (shown(&rota.name)) } }
+                    }
+                } } }
+            }
+        }
+    }
+}

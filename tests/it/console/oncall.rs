@@ -1,0 +1,73 @@
+//! The page On call: who, until when, and overrides by form.
+
+use reqwest::StatusCode;
+
+use super::{Browser, HOSTILE, READER, ROOT, TEAM, guarded, hidden};
+use crate::support::app::TestApp;
+
+const ROTAS: &str = "people:\n  ann: { mobile: \"+4915112345678\" }\n  bob: { email: bob@example.com }\nrotas:\n  db: { zone: Asia/Shanghai, handoff: \"monday 10:00\", start: 2026-11-02, people: [ann, bob] }\n  later: { handoff: \"monday 10:00\", start: 2026-12-07, people: [bob] }\n";
+
+async fn start(routes: &str) -> TestApp {
+    let at: jiff::Timestamp = "2026-11-24T03:00:00Z".parse().unwrap();
+    let clock = watchfire::delivery::Clock::runtime(at.into());
+    TestApp::start_with(routes, |options| options.clock = clock).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_call_is_shown_overridden_and_handed_back() {
+    let app = start(&format!("{}{ROTAS}", guarded())).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let page = ann.page("/ui/oncall").await;
+    assert!(page.contains("Nobody for later until Mon 7 Dec 10:00"), "the first hole: {page}");
+    // Three weeks after the first handoff it is bob's turn.
+    assert!(page.contains("<p class=\"person\">bob</p>") && page.contains("until Mon 30 Nov 10:00, then ann"), "{page}");
+    assert!(page.contains("class=\"hole\" colspan=\"29\"") && page.contains("class=\"cur\""), "{page}");
+    // Somebody else steps in, in the rota's zone, as browsers send local times.
+    let form = [("rota", "db"), ("person", "ann"), ("from", ""), ("until", "2026-11-25T18:00"), ("reason", HOSTILE)];
+    let done = ann.post("/ui/oncall/overrides", &form).await;
+    assert_eq!((done.status(), done.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/oncall"));
+    let page = ann.page("/ui/oncall").await;
+    assert!(page.contains("<p class=\"person\">ann</p>") && page.contains("until Wed 25 Nov 18:00 by an override, then bob"), "{page}");
+    assert!(page.contains("class=\"ovr\" colspan=\"3\""), "{page}");
+    assert!(page.contains("&lt;script&gt;") && page.contains("U+202E"), "{page}");
+    let calendar = ann.get("/ui/oncall/people/ann/calendar.ics").await;
+    assert_eq!(calendar.headers()["content-type"], "text/calendar; charset=utf-8");
+    assert!(calendar.text().await.unwrap().contains("DTEND:20261125T100000Z"));
+    assert_eq!(ann.get("/ui/oncall/rotas/none/calendar.ics").await.status(), StatusCode::NOT_FOUND);
+    for (field, value) in [("rota", "none"), ("person", "eve"), ("until", "soon"), ("until", "2020-01-01T00:00")] {
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, known)| (*name, if *name == field { value } else { *known })).collect();
+        assert!(ann.post("/ui/oncall/overrides", &form).await.status().is_client_error(), "{field}={value}");
+    }
+    assert_eq!(ann.post("/ui/oncall/overrides/1/end", &[]).await.headers()["location"], "/ui/oncall");
+    assert!(ann.page("/ui/oncall").await.contains("<p class=\"person\">bob</p>"));
+    assert_eq!(ann.post("/ui/oncall/overrides/1/end", &[]).await.status(), StatusCode::NOT_FOUND);
+    let audit = ann.page("/ui/audit").await;
+    for told in ["override", "ann in db from", "end override", "override 1", "Refused"] {
+        assert!(audit.contains(told), "{told}: {audit}");
+    }
+    let mut reader = Browser::of(&app);
+    reader.log_in("", READER).await;
+    let page = reader.page("/ui/oncall").await;
+    assert!(!page.contains("/ui/oncall/overrides\""), "no form that does not work: {page}");
+    assert_eq!(reader.post("/ui/oncall/overrides", &form).await.status(), StatusCode::FORBIDDEN);
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert_eq!(team.get("/ui/oncall").await.status(), StatusCode::FORBIDDEN);
+    assert!(hidden(&page).iter().all(|(name, _)| name == "back"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_call_is_on_the_first_page_and_where_nobody_is_the_page_says_how_to_begin() {
+    let app = start(&format!("{}{ROTAS}", guarded())).await;
+    let mut root = Browser::of(&app);
+    root.log_in("", ROOT).await;
+    super::fire(&app, Some(ROOT), &crate::support::app::alert("ours", "First", "firing")).await;
+    let page = root.page("/ui").await;
+    assert!(page.contains("<b>bob</b> <span class=\"dim\">db</span>") && page.contains("until Mon 30 Nov 10:00"), "{page}");
+    let without = start(&guarded()).await;
+    let mut root = Browser::of(&without);
+    root.log_in("", ROOT).await;
+    let page = root.page("/ui/oncall").await;
+    assert!(page.contains("No rota") && page.contains("rotas:"), "{page}");
+}
