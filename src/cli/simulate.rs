@@ -1,17 +1,12 @@
 //! `watchfire simulate --alerts N --groups M --over 30s`: what a storm would become, without sending.
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
 use super::{Common, ExitStatus, load};
-use crate::channel::OnAmbiguous;
-use crate::config::BEARABLE;
-use crate::delivery::Plan;
-use crate::delivery::simulate::{Forecast, simulate};
-use crate::model::{Alert, Event, SenderKind, format_duration, parse_duration};
+use crate::delivery::simulate::{Forecast, Storm, simulate};
+use crate::model::{format_duration, parse_duration};
 
 /// Alerts that one drill may have.
 const MOST: usize = 100_000;
@@ -59,32 +54,10 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
     }
     let clock = crate::delivery::Clock::system();
     let now = clock.wall().timestamp();
-    let mut events = Vec::with_capacity(args.groups);
-    for group in 0..args.groups {
-        let alert = |n: usize| {
-            let severity = if n.is_multiple_of(20) { "critical" } else { "warning" };
-            let mut alert = Alert { starts_at: Some(now), fingerprint: format!("{n:016x}"), ..Alert::default() };
-            let own = [("alertname", format!("Drill{group}")), ("instance", format!("host-{n}")), ("severity", severity.to_owned())];
-            alert.labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
-            alert.labels.extend(labels.iter().cloned());
-            alert.annotations.insert("summary".into(), "A drill: this alert is not real".into());
-            alert
-        };
-        // The groups share the alerts as evenly as it goes.
-        let (from, to) = (group * args.alerts / args.groups, (group + 1) * args.alerts / args.groups);
-        let event = Event {
-            kind: SenderKind::Alertmanager,
-            source: "alertmanager:drill".into(),
-            receiver: "drill".into(),
-            group_key: format!("drill-{group}"),
-            alerts: (from..to).map(alert).collect(),
-            ..Event::default()
-        };
-        events.push((over.mul_f64(group as f64 / args.groups as f64), Arc::new(event)));
-    }
-    let forecasts = simulate(plan, &events, now, clock.instant(), args.channel.as_deref());
+    let storm = Storm { alerts: args.alerts, groups: args.groups, over, labels };
+    let forecasts = simulate(plan, &storm.events(now), now, clock.instant(), args.channel.as_deref());
     if args.json {
-        let rows: Vec<_> = forecasts.iter().map(|f| as_json(f, storm(plan, f))).collect();
+        let rows: Vec<_> = forecasts.iter().map(|f| as_json(f, f.warning(plan))).collect();
         anstream::println!("{}", json!({ "alerts": args.alerts, "groups": args.groups, "over_seconds": over.as_secs_f64(), "channels": rows }));
         return Ok(ExitStatus::Success);
     }
@@ -108,7 +81,6 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         "OVER AFTER"
     );
     for f in &forecasts {
-        let counted = (f.alerts - f.held_back).saturating_sub(f.named);
         let round = |d: std::time::Duration| format_duration(std::time::Duration::from_secs(d.as_secs_f64().round() as u64));
         anstream::println!(
             "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
@@ -119,11 +91,11 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
             f.digests,
             f.pages,
             f.named,
-            counted,
+            f.counted(),
             round(f.longest_delay),
             round(f.over_after)
         );
-        if let Some(warning) = storm(plan, f) {
+        if let Some(warning) = f.warning(plan) {
             anstream::println!("{:<20} warning: {warning}", "");
         }
         if f.held_back > 0 {
@@ -131,20 +103,6 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Success)
-}
-
-/// What to say of many text messages or calls, and what would bound them.
-fn storm(plan: &Plan, f: &Forecast) -> Option<String> {
-    let channel = plan.channel(&f.channel).filter(|channel| channel.platform.on_ambiguous == OnAmbiguous::Never)?;
-    let people = channel.recipients.len().max(1);
-    (f.messages > BEARABLE).then(|| {
-        format!(
-            "{} messages to each of {people}, {} in all; a `rate_limit: {{ per_minute: 6 }}` on `{}` bounds it, because what cannot leave soon is merged",
-            f.messages,
-            f.messages * people,
-            f.channel
-        )
-    })
 }
 
 fn as_json(f: &Forecast, warning: Option<String>) -> serde_json::Value {

@@ -44,5 +44,4 @@ pub use secrets::{Environment, Placeholders, RealSecrets, process_environment};
 pub use settings::{Admission, CredentialKind, CredentialSettings, Password, ServerSettings, StoreSettings, TlsSettings};
 pub use shown::shown_lines;
 pub use suggest::nearest;
-pub use validate::BEARABLE;
 pub use watch::fingerprint;

@@ -1,6 +1,6 @@
-//! Dry-runs an alert storm through the real routing, templates and rate limits on a virtual clock. Nothing is sent or stored.
+//! Dry-runs alerts through the real routing, templates and rate limits on a virtual clock. Nothing is sent or stored.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,57 @@ use super::notified::MessageContext;
 use super::outlet::select::{DIGEST_LANES, Turn};
 use super::plan::{ChannelPlan, Plan};
 use super::rate_limit::RateLimiter;
-use crate::channel::Counted;
-use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
+use crate::channel::{Counted, OnAmbiguous};
+use crate::model::{Alert, Event, EventId, LaneId, MessageId, OutletKey, SenderKind};
 use crate::store::{PendingDelivery, State};
 use crate::template::MessageKind;
 
 /// How long a send is taken to last.
 const SEND: Duration = Duration::from_millis(200);
+
+/// More text messages or calls than this at once are read and answered by nobody.
+pub const BEARABLE: usize = 30;
+
+/// Alerts that are not real.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storm {
+    /// How many.
+    pub alerts: usize,
+    /// In so many groups, at most one for each alert; each group is one webhook body.
+    pub groups: usize,
+    /// The time over which they come.
+    pub over: Duration,
+    /// Labels of all of them, beside `alertname`, `instance` and `severity` (one in twenty is critical).
+    pub labels: Vec<(String, String)>,
+}
+
+impl Storm {
+    /// Its events, each with its time after `now`.
+    pub fn events(&self, now: Timestamp) -> Vec<(Duration, Arc<Event>)> {
+        let alert = |group: usize, n: usize| {
+            let severity = if n.is_multiple_of(20) { "critical" } else { "warning" };
+            let mut alert = Alert { starts_at: Some(now), fingerprint: format!("{n:016x}"), ..Alert::default() };
+            let own = [("alertname", format!("Drill{group}")), ("instance", format!("host-{n}")), ("severity", severity.to_owned())];
+            alert.labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
+            alert.labels.extend(self.labels.iter().cloned());
+            alert.annotations.insert("summary".into(), "A drill: this alert is not real".into());
+            alert
+        };
+        let event = |group: usize| {
+            // The groups share the alerts as evenly as it goes.
+            let (from, to) = (group * self.alerts / self.groups, (group + 1) * self.alerts / self.groups);
+            Event {
+                kind: SenderKind::Alertmanager,
+                source: "alertmanager:drill".into(),
+                receiver: "drill".into(),
+                group_key: format!("drill-{group}"),
+                alerts: (from..to).map(|n| alert(group, n)).collect(),
+                ..Event::default()
+            }
+        };
+        (0..self.groups).map(|group| (self.over.mul_f64(group as f64 / self.groups as f64), Arc::new(event(group)))).collect()
+    }
+}
 
 /// What a channel would get.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +90,44 @@ pub struct Forecast {
     pub over_after: Duration,
 }
 
+impl Forecast {
+    /// What to say of many text messages or calls, and what would bound them.
+    pub fn warning(&self, plan: &Plan) -> Option<String> {
+        let channel = plan.channel(&self.channel).filter(|channel| channel.platform.on_ambiguous == OnAmbiguous::Never)?;
+        let people = channel.recipients.len().max(1);
+        (self.messages > BEARABLE).then(|| {
+            format!(
+                "{} messages to each of {people}, {} in all; a `rate_limit: {{ per_minute: 6 }}` on `{}` bounds it, because what cannot leave soon is merged",
+                self.messages,
+                self.messages * people,
+                self.channel
+            )
+        })
+    }
+
+    /// Alerts that are counted in a message instead of named.
+    pub fn counted(&self) -> usize {
+        (self.alerts - self.held_back).saturating_sub(self.named)
+    }
+}
+
+/// A channel that an alert goes to, and whether it waits there for the end of a mute or is recorded only.
+pub type Goal = (String, bool);
+
+/// Where each alert of an event goes at a time.
+pub fn goals(plan: &Plan, event: &Event, at: Timestamp) -> Vec<BTreeSet<Goal>> {
+    let none = Default::default();
+    let mut goals = vec![BTreeSet::new(); event.alerts.len()];
+    for new in (Intake { plan, at, mutes: &none, to: None }).deliveries(event) {
+        for place in &new.target.alerts {
+            if let Some(goals) = goals.get_mut(*place as usize) {
+                goals.insert((new.channel.clone(), new.state != State::Waiting));
+            }
+        }
+    }
+    goals
+}
+
 struct Arrival {
     at: Duration,
     lane: LaneId,
@@ -59,7 +141,8 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
     let mut by_outlet: BTreeMap<OutletKey, Vec<Arrival>> = BTreeMap::new();
     let mut forecasts: BTreeMap<String, Forecast> = BTreeMap::new();
     for (at, event) in events {
-        let intake = Intake { plan, at: now, mutes: &none, to: None };
+        let then = now.checked_add(*at).unwrap_or(now);
+        let intake = Intake { plan, at: then, mutes: &none, to: None };
         for new in intake.deliveries(event) {
             if only.is_some_and(|only| only != new.channel) {
                 continue;

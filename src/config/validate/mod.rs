@@ -49,7 +49,7 @@ pub use routes::routes;
 pub use routing_tests::routing_tests;
 pub use secrets::secrets;
 pub use server::{link_key, server};
-pub use storms::{BEARABLE, storms};
+pub use storms::storms;
 
 /// What every validation step needs.
 pub struct Validator<'r, 'a> {

@@ -7,13 +7,12 @@ use crate::channel::OnAmbiguous;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
 use crate::config::source::Anchor;
+use crate::delivery::simulate::BEARABLE;
 use crate::model::yaml::Path;
 use crate::model::{Finding, format_duration};
 
 /// Groups of a storm, as `watchfire simulate` takes them: what a lost rack or a broken rule brings within a minute.
 const GROUPS: f64 = 500.0;
-/// More text messages or calls than this at once are read and answered by nobody.
-pub const BEARABLE: usize = 30;
 
 /// Reports text messages and calls that nothing bounds.
 pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {

@@ -34,6 +34,8 @@ pub(super) enum Place {
     Route,
     /// What templates make.
     Templates,
+    /// What alerts would become.
+    Simulate,
     /// What runs.
     Config,
     /// What people did.
@@ -63,6 +65,7 @@ const DAILY: &[Entry] = &[
 const TRY: &[Entry] = &[
     Entry { place: Place::Route, path: "/ui/route", key: "r", icon: "route", en: "Route tester", zh: "路由测试" },
     Entry { place: Place::Templates, path: "/ui/templates", key: "t", icon: "template", en: "Templates", zh: "模板" },
+    Entry { place: Place::Simulate, path: "/ui/simulate", key: "s", icon: "storm", en: "Simulate", zh: "演练" },
 ];
 /// The inside.
 const SYSTEM: &[Entry] = &[

@@ -24,6 +24,7 @@ mod oncall;
 mod parts;
 mod playground;
 mod readiness;
+mod simulate;
 mod storm;
 mod tester;
 mod viewer;
@@ -68,6 +69,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/oncall/{kind}/{name}/calendar.ics", get(oncall::calendar))
         .route("/route", get(tester::page).post(tester::paste))
         .route("/templates", get(playground::page).post(playground::attempt))
+        .route("/simulate", get(simulate::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))
         .route("/audit", get(audit::page))

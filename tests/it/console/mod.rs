@@ -4,6 +4,7 @@ mod acts;
 mod config;
 mod night;
 mod oncall;
+mod simulate;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, redirect};

@@ -1,0 +1,101 @@
+//! What each channel would get, and what would go elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::{Moved, Outcome, heading, note};
+use crate::delivery::simulate::{Forecast, Goal};
+use crate::http::console::parts::{icon, say, shown};
+use crate::http::console::viewer::Viewer;
+use crate::model::{Language, format_duration};
+
+/// Lines of what would go elsewhere.
+const MAX_MOVED: usize = 50;
+
+/// The answer.
+pub(super) fn result(viewer: &Viewer, outcome: &Outcome) -> Markup {
+    let language = viewer.manner.language;
+    let shown_ones = outcome.file.as_ref().unwrap_or(&outcome.runs);
+    html! {
+        h2.h2 { (heading(language, outcome)) }
+        @for warning in &outcome.warnings { (note("crit", "alert", html! { b { (shown(warning)) } })) }
+        @if outcome.cut { (note("", "ask", html! { (say(language, "That is not all that was received: the newest of it was taken.", "并非全部：只取了其中最新的部分。")) })) }
+        @if outcome.alerts == 0 {
+            p.card.pad { (say(language, "Nothing was received in this time. Choose a longer one, or a storm.", "此时段内没有收到告警。请选择更长的时间，或选择告警风暴。")) }
+        } @else if shown_ones.is_empty() {
+            p.card.pad { (say(language, "None of these alerts reaches a channel.", "这些告警不会到达任何通道。")) " " a.l href="/ui/route" { (say(language, "Where labels go", "标签的去向")) } }
+        } @else { (table(language, outcome)) }
+        (elsewhere(language, &outcome.moved))
+    }
+}
+
+/// The forecasts of a channel: by what runs, and by the file.
+fn pairs(outcome: &Outcome) -> BTreeMap<&str, (Option<&Forecast>, Option<&Forecast>)> {
+    let mut pairs: BTreeMap<&str, (Option<&Forecast>, Option<&Forecast>)> = BTreeMap::new();
+    for forecast in &outcome.runs {
+        pairs.entry(&forecast.channel).or_default().0 = Some(forecast);
+    }
+    for forecast in outcome.file.iter().flatten() {
+        pairs.entry(&forecast.channel).or_default().1 = Some(forecast);
+    }
+    pairs
+}
+
+fn round(span: Duration) -> String {
+    format_duration(Duration::from_secs(span.as_secs_f64().round() as u64))
+}
+
+fn table(language: Language, outcome: &Outcome) -> Markup {
+    let compared = outcome.file.is_some();
+    let columns: [(&str, fn(&Forecast) -> String); 6] = [
+        (say(language, "Alerts", "告警"), |f| f.alerts.to_string()),
+        (say(language, "Messages", "消息"), |f| f.messages.to_string()),
+        (say(language, "Digests", "摘要"), |f| f.digests.to_string()),
+        (say(language, "Alerts named", "列名告警"), |f| f.named.to_string()),
+        (say(language, "Longest wait", "最长等待"), |f| round(f.longest_delay)),
+        (say(language, "Done after", "完成于"), |f| round(f.over_after)),
+    ];
+    let none = Forecast::default();
+    html! {
+        div.card { table.t.cards.mid {
+            thead { tr { th { (say(language, "Channel", "通道")) } @for (name, _) in &columns { th.r { (name) } } } }
+            tbody { @for (name, (runs, file)) in pairs(outcome) {
+                @let (runs, file) = (runs.unwrap_or(&none), if compared { file.unwrap_or(&none) } else { runs.unwrap_or(&none) });
+                @let shown_one = if file.platform.is_empty() { runs } else { file };
+                tr data-row {
+                    td { b { (shown(name)) } div.dim.s { (shown(&shown_one.platform)) @if shown_one.held_back > 0 { ", " (shown_one.held_back) (say(language, " muted or recorded only", " 条静音或仅记录")) } } }
+                    @for (name, value) in &columns {
+                        @let (before, after) = (value(runs), value(file));
+                        td.r data-l=(name) { @if before == after { (after) } @else { span.dim { (before) } " " (icon("arrow")) span.vh { (say(language, " becomes ", " 变为 ")) } " " b { (after) } } }
+                    }
+                }
+            } }
+        } }
+        p.dim.s.mt { (say(language, "Named alerts are in a message by name; the others are in it as a count, with a link to the list.", "列名告警在消息中逐条列出；其余以数量和列表链接体现。")) }
+    }
+}
+
+fn elsewhere(language: Language, moved: &[(String, Moved)]) -> Markup {
+    html! {
+        @if !moved.is_empty() {
+            section.sec { h2 { (say(language, "What would go elsewhere", "去向会改变的告警")) }
+                ul.card.rows {
+                    @for (name, one) in moved.iter().take(MAX_MOVED) { li data-row {
+                        b.c1 { (shown(name)) } span.dim.n { "× " (one.alerts) }
+                        span.end { (goals(language, &one.from)) " " (icon("arrow")) span.vh { (say(language, " becomes ", " 变为 ")) } " " b { (goals(language, &one.to)) } }
+                    } }
+                    @if moved.len() > MAX_MOVED { li { span.dim { "+" (moved.len() - MAX_MOVED) } } }
+                }
+            }
+        }
+    }
+}
+
+fn goals(language: Language, goals: &BTreeSet<Goal>) -> Markup {
+    html! {
+        @if goals.is_empty() { span.st.bad { (say(language, "nowhere", "无去向")) } }
+        @for (n, (channel, held)) in goals.iter().enumerate() { @if n > 0 { ", " } (shown(channel)) @if *held { (say(language, " (held back)", "（暂不发送）")) } }
+    }
+}
