@@ -122,6 +122,18 @@ pub(in crate::http) async fn act_on(
     span: Duration,
     by_name: Option<&str>,
 ) -> Result<ActResponse, ApiError> {
+    act_on_all(app, caller, &[incident], verb, span, by_name).await
+}
+
+/// The same about several, in one act.
+pub(in crate::http) async fn act_on_all(
+    app: &App,
+    caller: &Caller,
+    incidents: &[IncidentId],
+    verb: Verb,
+    span: Duration,
+    by_name: Option<&str>,
+) -> Result<ActResponse, ApiError> {
     for_all(caller, WHAT)?;
     let credential = &caller.name;
     let by = match by_name {
@@ -135,17 +147,17 @@ pub(in crate::http) async fn act_on(
         None => Author { name: credential.clone(), ..caller.author.clone() },
     };
     let deed = Deed { press, verb, span, by, author };
-    let acted = app.engine.act(deed, vec![ActOn { incident, shown: None }]).await?;
-    match acted.results.first() {
-        None | Some((_, ActResult::Unknown)) => Err(gone("incident", &incident.0.to_string())),
-        Some(_) => {
-            let answer = answer(&acted, Language::En, &app.engine.plan(), app.engine.clock().wall());
-            if !answer.done {
-                return Err(ApiError::new(StatusCode::CONFLICT, answer.text));
-            }
-            Ok(ActResponse { text: answer.text, incidents: acted.results.into_iter().map(|(id, _)| id).collect() })
-        }
+    let on = incidents.iter().map(|incident| ActOn { incident: *incident, shown: None }).collect();
+    let acted = app.engine.act(deed, on).await?;
+    if acted.results.iter().all(|(_, result)| *result == ActResult::Unknown) {
+        let first = incidents.first().map_or_else(String::new, |first| first.0.to_string());
+        return Err(gone("incident", &first));
     }
+    let answer = answer(&acted, Language::En, &app.engine.plan(), app.engine.clock().wall());
+    if !answer.done {
+        return Err(ApiError::new(StatusCode::CONFLICT, answer.text));
+    }
+    Ok(ActResponse { text: answer.text, incidents: acted.results.into_iter().map(|(id, _)| id).collect() })
 }
 
 /// The name of a credential as people read it. Without credentials nobody is known; a message must not say "acked by" and stop.

@@ -50,6 +50,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(now::page))
         .route("/live", get(live::stream))
+        .route("/ack", get(incident::many::confirm).post(incident::many::ack))
         .route("/incidents/{id}", get(incident::page::page))
         .route("/incidents/{id}/confirm/close", get(incident::act::confirm_close))
         .route("/incidents/{id}/{verb}", post(incident::act::act))

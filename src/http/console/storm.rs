@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use super::incident::many::{is_meant, path};
 use super::incident::{Known, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
@@ -66,12 +67,13 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], all: &[OpenIncident]) -> Ma
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
+    let not_acked = known.iter().filter(|one| is_meant(one, "", "")).count();
     html! {
         div.note.acc { (icon("ask")) div { p {
             b { (say(language, "What they share: ", "共同点：")) }
             @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) ". " }
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } ", " (time::since(manner, first.incident.opened_at)) "." }
-        } } }
+        } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(NAMED) { (row(viewer, one)) } }
             @if critical > NAMED { p.dim.s.mt { (critical - NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
@@ -90,6 +92,7 @@ fn group(viewer: &Viewer, by: &str, value: &str, members: &[&Known]) -> Markup {
     let counts = Severity::ALL.map(|severity| (severity, members.iter().filter(|one| one.severity() == severity).count()));
     let mut at = 0.0;
     let total = members.len() as f64;
+    let not_acked = members.iter().filter(|one| is_meant(one, "", "")).count();
     html! {
         li.grp data-row {
             details {
@@ -106,6 +109,7 @@ fn group(viewer: &Viewer, by: &str, value: &str, members: &[&Known]) -> Markup {
                 } }
             }
             span.dim.s.n.old { @if let Some(oldest) = oldest { b { (say(language, "oldest ", "最早 ")) } (time::ago(&viewer.manner, oldest)) } }
+            @if viewer.operates && not_acked > 0 { div.end { a.b href=(path(by, value)) { (say(language, "Ack ", "认领 ")) (not_acked) "…" } } }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod acts;
 mod config;
+mod many;
 mod night;
 mod oncall;
 mod simulate;

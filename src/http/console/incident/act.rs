@@ -13,9 +13,9 @@ use super::{read, row};
 use crate::http::App;
 use crate::http::api::incidents::act_on;
 use crate::http::console::failure::Failure;
-use crate::http::console::form::{Form, back, go};
+use crate::http::console::form::{Fields, Form, back, go};
 use crate::http::console::layout::fragment;
-use crate::http::console::parts::{icon, say, shown};
+use crate::http::console::parts::{icon, say, shown, time};
 use crate::http::console::viewer::Viewer;
 use crate::model::{IncidentId, Verb, parse_duration};
 
@@ -30,11 +30,8 @@ pub(in super::super) async fn act(
     let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
     let verb = Verb::parse(&verb)
         .filter(|verb| *verb != Verb::Silence)
-        .ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed or closed"))?;
-    let span = match verb {
-        Verb::Snooze => parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?,
-        _ => Duration::ZERO,
-    };
+        .ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, escalated or closed"))?;
+    let span = if verb == Verb::Snooze { snoozed_for(&viewer, &fields)? } else { Duration::ZERO };
     let done = act_on(&app, &viewer.caller, id, verb, span, None).await?;
     if !headers.contains_key("hx-request") {
         return Ok(go(&headers, back(fields.get("back"))));
@@ -46,6 +43,18 @@ pub(in super::super) async fn act(
         @for one in &known { (row(&viewer, one)) }
         div hx-swap-oob="beforeend:.toasts" { div.toast { (icon("check")) span { (shown(&done.text)) } @if let Some(undo) = undo { (undo) } } }
     }))
+}
+
+/// For how long: so long, or until the next time that it is so late.
+fn snoozed_for(viewer: &Viewer, fields: &Fields) -> Result<Duration, Failure> {
+    let manner = &viewer.manner;
+    match fields.get("until") {
+        "" => parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}"))),
+        text => {
+            let at = time::next_at(&manner.zone, manner.now, text).ok_or_else(|| Failure::bad("`until` takes a time of day, as 09:00"))?;
+            Ok(at.since(manner.now.into()))
+        }
+    }
 }
 
 fn undo(viewer: &Viewer, id: IncidentId) -> Markup {

@@ -2,9 +2,13 @@
 
 use maud::{Markup, html};
 
-use crate::http::console::parts::{icon, say};
+use super::Known;
+use crate::http::console::parts::{icon, say, shown, time};
 use crate::http::console::viewer::Viewer;
-use crate::model::{IncidentId, Verb};
+use crate::model::{IncidentId, UnixMs, Verb};
+
+/// The time of day until which a night is snoozed.
+const MORNING: &str = "09:00";
 
 /// Where a form is: what its answer replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,27 +35,45 @@ pub(in super::super) fn press(id: IncidentId, verb: Verb, way: Way, inside: Mark
 }
 
 /// Snoozes, and the rest.
-pub(in super::super) fn menu(viewer: &Viewer, id: IncidentId, way: Way) -> Markup {
+pub(in super::super) fn menu(viewer: &Viewer, known: &Known, way: Way) -> Markup {
     let language = viewer.manner.language;
+    let id = known.incident.id;
     html! {
         details.menu {
-            summary.b.ic data-key="s" aria-label={ (say(language, "More acts for #", "更多操作 #")) (id) } { (icon("more")) }
-            div.pop { (snoozes(viewer, id, way)) (closes(viewer, id)) }
+            summary.b.ic data-key=[(way == Way::Row).then_some("s")] aria-label={ (say(language, "More acts for #", "更多操作 #")) (id) } { (icon("more")) }
+            div.pop {
+                @if way == Way::Row { (snoozes(viewer, id, way)) @if let Some(escalates) = escalates(viewer, known, way) { hr; (escalates) } hr; }
+                (closes(viewer, id))
+            }
         }
     }
 }
 
 /// The snoozes.
 pub(in super::super) fn snoozes(viewer: &Viewer, id: IncidentId, way: Way) -> Markup {
-    let language = viewer.manner.language;
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
     let spans = [("30m", say(language, "30 min", "30 分钟")), ("2h", say(language, "2 h", "2 小时")), ("8h", say(language, "8 h", "8 小时"))];
     let inside = html! {
         p.t { (say(language, "Snooze: mine, with an end", "暂缓：由我负责，到时提醒")) }
         @for (span, word) in spans { button name="for" value=(span) { (icon("moon")) (word) } }
+        @if let Some(morning) = time::next_at(&manner.zone, manner.now, MORNING) {
+            button name="until" value=(MORNING) { (icon("moon")) (say(language, "until ", "至 ")) (time::day(language, &manner.zone, morning)) }
+        }
     };
     press(id, Verb::Snooze, way, inside)
 }
 
+/// Brings the next step of its escalations at once; `None` where none waits for its time.
+pub(in super::super) fn escalates(viewer: &Viewer, known: &Known, way: Way) -> Option<Markup> {
+    let language = viewer.manner.language;
+    let next = known.next.as_ref().filter(|next| next.at > UnixMs::from(viewer.manner.now))?;
+    let inside = html! {
+        p.t { (say(language, "Escalate: the next step comes now", "升级：立即执行下一步")) }
+        button { (icon("up")) (shown(&next.channel)) (say(language, " now", "，立即")) }
+    };
+    Some(press(known.incident.id, Verb::Escalate, way, inside))
+}
+
 fn closes(viewer: &Viewer, id: IncidentId) -> Markup {
-    html! { hr; a href={ "/ui/incidents/" (id) "/confirm/close" } { (icon("x")) (say(viewer.manner.language, "Close by hand…", "手动关闭…")) } }
+    html! { a href={ "/ui/incidents/" (id) "/confirm/close" } { (icon("x")) (say(viewer.manner.language, "Close by hand…", "手动关闭…")) } }
 }

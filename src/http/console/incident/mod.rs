@@ -3,6 +3,7 @@
 pub(super) mod act;
 mod alerts;
 mod forms;
+pub(super) mod many;
 pub(super) mod page;
 mod row;
 mod timeline;

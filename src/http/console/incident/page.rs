@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::forms::{Way, menu, snoozes};
+use super::forms::{Way, escalates, menu, snoozes};
 use super::row::{first, who};
 use super::{Known, alerts, events, read, timeline};
 use crate::http::App;
@@ -80,8 +80,9 @@ fn acts(viewer: &Viewer, known: &Known) -> Option<Markup> {
     (viewer.operates && known.incident.state.is_open()).then(|| {
         html! {
             (first(viewer, known, Way::Page))
-            details.menu { summary.b { (icon("moon")) (say(language, "Snooze", "暂缓")) } div.pop { (snoozes(viewer, id, Way::Page)) } }
-            (menu(viewer, id, Way::Page))
+            details.menu { summary.b data-key="s" { (icon("moon")) span.w { (say(language, "Snooze", "暂缓")) } } div.pop { (snoozes(viewer, id, Way::Page)) } }
+            @if let Some(escalates) = escalates(viewer, known, Way::Page) { details.menu { summary.b.up data-key="e" { (icon("up")) span.w { (say(language, "Escalate", "升级")) } } div.pop { (escalates) } } }
+            (menu(viewer, known, Way::Page))
         }
     })
 }

@@ -36,7 +36,7 @@ pub(in super::super) fn row(viewer: &Viewer, known: &Known) -> Markup {
             div.act {
                 @if viewer.operates && incident.state.is_open() {
                     (first(viewer, known, Way::Row))
-                    (menu(viewer, incident.id, Way::Row))
+                    (menu(viewer, known, Way::Row))
                 }
             }
         }

@@ -75,6 +75,15 @@ pub(in super::super) fn day(language: Language, zone: &TimeZone, at: UnixMs) -> 
     there.strftime("%a %-d %b %H:%M").to_string()
 }
 
+/// The next time at which it is so late (`09:00`), at least half an hour from now; `None` for what is no time of day.
+pub(in super::super) fn next_at(zone: &TimeZone, now: Timestamp, text: &str) -> Option<UnixMs> {
+    const SOONEST_MS: i64 = 30 * 60_000;
+    let clock: jiff::civil::Time = text.parse().ok()?;
+    let today = zone.to_datetime(now).date();
+    let on = |day: i64| zone.to_ambiguous_timestamp(today.checked_add(jiff::Span::new().days(day)).ok()?.to_datetime(clock)).compatible().ok();
+    (0..3).filter_map(on).map(UnixMs::from).find(|at| *at - UnixMs::from(now) >= SOONEST_MS)
+}
+
 /// How long it is until: `2:41`, counted down by the script.
 pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
     let left = (at - UnixMs::from(manner.now)).max(0) / 1000;
@@ -95,6 +104,16 @@ pub(in super::super) fn span(language: Language, ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_day_is_the_next_one_and_not_at_once() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let next = |now: &str, text: &str| next_at(&zone, now.parse().unwrap(), text).map(|at| at.timestamp().to_string());
+        assert_eq!(next("2026-11-29T02:00:00Z", "09:00").unwrap(), "2026-11-29T08:00:00Z");
+        assert_eq!(next("2026-11-29T07:31:00Z", "09:00").unwrap(), "2026-11-30T08:00:00Z", "in half an hour is at once");
+        assert_eq!(next("2026-10-24T20:00:00Z", "09:00").unwrap(), "2026-10-25T08:00:00Z", "the clock goes back in between");
+        assert_eq!((next("2026-11-29T02:00:00Z", "25:00"), next("2026-11-29T02:00:00Z", "")), (None, None));
+    }
 
     #[test]
     fn a_day_is_said_as_one_speaks_of_it() {
