@@ -34,6 +34,15 @@ pub struct ChannelState {
     pub oldest_born_at: Option<UnixMs>,
     /// Why it is suspended; null while it works.
     pub suspended: Option<String>,
+    /// Since when, Unix milliseconds; null where that began before this process.
+    #[serde(default)]
+    pub suspended_since: Option<UnixMs>,
+    /// Requests for messages in the last minute, of all channels that share its limit, as far as this node made them.
+    #[serde(default)]
+    pub sent_last_minute: u32,
+    /// When its platform last confirmed a message, Unix milliseconds; null where this process has not seen that.
+    #[serde(default)]
+    pub confirmed_at: Option<UnixMs>,
     /// How long it stays paused, in milliseconds.
     pub paused_ms: i64,
     /// Whether its circuit breaker is open: it failed several times in a row.

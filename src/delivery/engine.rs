@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::{PendingDelivery, State, StoreError};
 
 use super::core::{EngineParts, Shared};
@@ -122,6 +122,12 @@ impl Engine {
     /// What the worker of an outlet shows.
     pub fn outlet_state(&self, outlet: &OutletKey) -> OutletState {
         self.shared.outlets.get(outlet).map(|mailbox| mailbox.state()).unwrap_or_default()
+    }
+
+    /// How many requests an outlet began in the last minute, and when the last message of one of its channels was confirmed by its platform, as far as
+    /// this process knows.
+    pub fn recent_sends(&self, outlet: &OutletKey, channel: &str) -> (u32, Option<UnixMs>) {
+        self.shared.outlets.get(outlet).map(|mailbox| mailbox.recent(channel, self.shared.clock.instant())).unwrap_or_default()
     }
 
     /// Informs every worker how long its lease lasts, by a renewal asked for at `asked`; outlets not in `owned` belong to others.

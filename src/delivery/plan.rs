@@ -193,6 +193,17 @@ impl ChannelPlan {
         if words.is_empty() { "off".to_owned() } else { words.join(", ") }
     }
 
+    /// Messages that its rate limit allows in a minute: of the tightest of what counts in a minute or less, else of the shortest time that counts. `None`
+    /// without one.
+    pub fn per_minute(&self) -> Option<u64> {
+        const MINUTE_MS: u128 = 60_000;
+        let limits = self.rate_limit.as_deref().unwrap_or_default();
+        let of = |limit: &Limit| u128::from(limit.count) * MINUTE_MS / limit.window.as_millis().clamp(1, MINUTE_MS);
+        let short = limits.iter().filter(|limit| limit.window.as_millis() <= MINUTE_MS).map(of).min();
+        let shortest = || limits.iter().min_by_key(|limit| limit.window).map(|limit| u128::from(limit.count));
+        short.or_else(shortest).and_then(|n| u64::try_from(n).ok())
+    }
+
     /// Merge what cannot leave within this time into a digest; `None`: never. An incident is of one group, so its platform gets no digests.
     pub fn digest_after(&self) -> Option<Duration> {
         self.digest.filter(|_| !self.driver.keeps_incidents())

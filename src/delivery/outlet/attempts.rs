@@ -89,12 +89,14 @@ impl Worker {
         true
     }
 
-    pub(super) fn attempt_finished(&mut self, result: AttemptResult, counted: &Counted) {
+    pub(super) fn attempt_finished(&mut self, result: AttemptResult, channel: &Arc<str>, counted: &Counted) {
         let now = self.shared.clock.now();
         if result.answered {
             self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
         }
         if result.sent {
+            let confirmed = result.errors.contains(&None);
+            self.inbox.mailbox.sent(channel, now.mono, confirmed.then_some(now.wall));
             self.rate.end(now.mono, counted)
         } else {
             self.rate.cancel(counted)

@@ -73,6 +73,8 @@ pub enum Change {
 #[derive(Debug)]
 struct Suspension {
     reason: String,
+    /// Since when; `None` when the store recorded it.
+    since: Option<Instant>,
     trial_at: Instant,
     wait: Duration,
     /// The next message is the trial.
@@ -81,7 +83,7 @@ struct Suspension {
 
 impl Suspension {
     fn new(reason: String, trial_at: Instant) -> Self {
-        Self { reason, trial_at, wait: FIRST_TRIAL, trial: false }
+        Self { reason, since: None, trial_at, wait: FIRST_TRIAL, trial: false }
     }
 }
 
@@ -128,6 +130,11 @@ impl Gate {
     /// Why the outlet is suspended.
     pub fn suspended(&self) -> Option<&str> {
         self.suspension.as_ref().map(|suspension| suspension.reason.as_str())
+    }
+
+    /// Since when it is suspended, where that began here.
+    pub fn suspended_since(&self) -> Option<Instant> {
+        self.suspension.as_ref()?.since
     }
 
     /// Whether only one message at a time is tried.
@@ -190,7 +197,8 @@ impl Gate {
 
     fn suspend(&mut self, reason: String, now: Instant) -> Change {
         let wait = self.suspension.as_ref().map_or(FIRST_TRIAL, |before| (before.wait * 2).min(LONGEST_TRIAL));
-        let before = self.suspension.replace(Suspension { reason, trial_at: now + wait, wait, trial: false });
+        let since = self.suspension.as_ref().map_or(Some(now), |before| before.since);
+        let before = self.suspension.replace(Suspension { reason, since, trial_at: now + wait, wait, trial: false });
         if before.is_none() { Change::Suspended } else { Change::None }
     }
 

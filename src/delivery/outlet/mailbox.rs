@@ -12,6 +12,8 @@ use crate::delivery::lock::lock;
 use crate::model::{LaneId, UnixMs};
 use crate::store::PendingDelivery;
 
+use super::recent::Recent;
+
 /// Commands that may wait for a worker; what does not fit is read from the store.
 const COMMANDS: usize = 4096;
 
@@ -40,6 +42,8 @@ pub struct OutletState {
     pub paused_ms: i64,
     /// Why it is suspended.
     pub suspended: Option<String>,
+    /// Since when; `None` while it works, and where that was before this process owned it.
+    pub suspended_since: Option<UnixMs>,
     /// Whether the breaker is open.
     pub breaker_open: bool,
     /// Messages in flight.
@@ -102,6 +106,8 @@ pub struct Mailbox {
     wake: Notify,
     pub(crate) falling: Falling,
     state: Mutex<OutletState>,
+    /// What was sent lately.
+    recent: Mutex<Recent>,
 }
 
 impl Mailbox {
@@ -115,6 +121,7 @@ impl Mailbox {
             wake: Notify::new(),
             falling: Falling::default(),
             state: Mutex::default(),
+            recent: Mutex::default(),
         };
         (mailbox, queued)
     }
@@ -174,6 +181,17 @@ impl Mailbox {
     /// What the worker shows.
     pub fn state(&self) -> OutletState {
         lock(&self.state).clone()
+    }
+
+    /// Something was sent on a channel; with the time when its platform confirmed it.
+    pub(super) fn sent(&self, channel: &Arc<str>, at: Instant, confirmed: Option<UnixMs>) {
+        lock(&self.recent).sent(channel, at, confirmed);
+    }
+
+    /// How many requests began in the last minute, and when the last message of this channel was confirmed.
+    pub fn recent(&self, channel: &str, now: Instant) -> (u32, Option<UnixMs>) {
+        let recent = lock(&self.recent);
+        (recent.in_last_minute(now), recent.confirmed(channel))
     }
 
     pub(super) fn show(&self, state: OutletState) {

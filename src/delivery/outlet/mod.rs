@@ -15,6 +15,7 @@ mod ownership;
 mod poll;
 mod polled;
 mod probe;
+mod recent;
 pub mod registry;
 pub mod select;
 pub mod supervise;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Counted, Probe};
 use crate::delivery::attempt::AttemptResult;
+use crate::delivery::clock::Now;
 use crate::delivery::core::Shared;
 use crate::delivery::direct::DirectSends;
 use crate::delivery::lanes::Lanes;
@@ -25,6 +26,7 @@ use super::mailbox::{Command, Flag, Mailbox, OutletState};
 use super::ownership::{Action, Ownership, Signal};
 pub(crate) use super::polled::POLL_INTERVAL;
 use super::polled::Poll;
+use super::recent::Recent;
 use super::select::Queue;
 use super::supervise::Supervision;
 
@@ -146,8 +148,8 @@ impl Worker {
                 biased;
                 Some(done) = self.in_flight.tasks.join_next() => match done {
                     Ok((message, result)) => {
-                        let counted = self.in_flight.messages.remove(&message).map_or(Counted::Outlet, |(_, counted)| counted);
-                        self.attempt_finished(result, &counted);
+                        let (channel, counted) = self.in_flight.messages.remove(&message).unwrap_or_else(|| ("".into(), Counted::Outlet));
+                        self.attempt_finished(result, &channel, &counted);
                     }
                     Err(error) => self.attempt_panicked(&error),
                 },
@@ -313,10 +315,11 @@ impl Worker {
     }
 
     pub(super) fn publish_state(&self) {
-        let now = self.shared.clock.instant();
+        let Now { mono: now, wall } = self.shared.clock.now();
         self.inbox.mailbox.show(OutletState {
             paused_ms: self.gate.paused_until().saturating_duration_since(now).as_millis() as i64,
             suspended: self.gate.suspended().map(str::to_owned),
+            suspended_since: self.gate.suspended_since().map(|since| Recent::wall_of(since, now, wall)),
             breaker_open: self.gate.is_breaker_open(),
             in_flight: self.in_flight.tasks.len(),
             lanes: self.queue.lanes.len(),

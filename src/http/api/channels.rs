@@ -92,6 +92,7 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
     let count = |name: &str, state: DeliveryState| stats.open.iter().find(|(c, s, _)| c == name && *s == state).map_or(0, |(_, _, n)| *n);
     let state = |c: &Arc<crate::delivery::ChannelPlan>| {
         let outlet = app.engine.outlet_state(&c.outlet);
+        let (sent_last_minute, confirmed_at) = app.engine.recent_sends(&c.outlet, &c.name);
         let row = stats.outlets.iter().find(|o| o.key == c.outlet);
         let mute = mutes.of_channel(&c.name, now);
         ChannelState {
@@ -104,6 +105,9 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
             oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
             suspended: outlet.suspended,
+            suspended_since: outlet.suspended_since,
+            sent_last_minute,
+            confirmed_at,
             paused_ms: outlet.paused_ms,
             breaker_open: outlet.breaker_open,
             in_flight: outlet.in_flight,

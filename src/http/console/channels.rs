@@ -1,5 +1,6 @@
 //! Channels: can I rely on them? What needs attention first, with its reason and its cure; test, mute and unmute.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -10,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::Failure;
 use super::form::{Form, go};
+use super::history::{SEARCHED_MS, first_id};
 use super::layout::{Page, Place};
 use super::parts::{Look, answer, badge_of, count, icon, say, shown, time};
 use super::readiness::trouble;
@@ -19,7 +21,11 @@ use crate::delivery::Plan;
 use crate::http::App;
 use crate::http::api::channels::{states, test_channel};
 use crate::http::api::mutes::{LONGEST_MUTE, of_channel, set};
-use crate::model::{UnixMs, parse_duration};
+use crate::model::{DeliveryId, Language, UnixMs, parse_duration};
+use crate::store::{DeliveryFilter, State as DeliveryState};
+
+/// Confirmed deliveries that are looked at for channels of which this process has not seen one.
+const LOOKED_AT: usize = 200;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
@@ -43,6 +49,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
         parts.join(say(language, ", ", "，"))
     };
     let waiting: u64 = channels.iter().map(|channel| channel.waiting).sum();
+    let confirmed = confirmed(&app, &channels, now).await?;
     let body = html! {
         div.head { div { h1 { (heading) } p {
             (count(language, channels.len() as u64, "channel", "channels", "个通道")) ". "
@@ -53,10 +60,46 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
         } } }
         @if !troubled.is_empty() { section { h2.h2 { (say(language, "Need attention", "需要关注")) } ol.list { @for (channel, trouble) in &troubled { @if let Some((look, why)) = trouble { (attention(&viewer, channel, *look, why)) } } } } }
         section { h2.h2 { (say(language, "Working", "正常")) " " span.dim { (working.len()) } }
-            div.card { table.t.cards.chan { thead { tr { th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th { (say(language, "Rate limit", "限速")) } th.r { (say(language, "Waiting", "等待")) } th.r { (say(language, "Dead", "死信")) } th { span.vh { (say(language, "Acts", "操作")) } } } }
-                tbody { @for (channel, _) in &working { (line(&viewer, &plan, channel)) } } } } }
+            div.card { table.t.cards.chan { thead { tr { th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th { (say(language, "Rate limit", "限速")) } th { (say(language, "Last confirmed", "最近确认")) } th.r { (say(language, "Waiting", "等待")) } th.r { (say(language, "Dead", "死信")) } th { span.vh { (say(language, "Acts", "操作")) } } } }
+                tbody { @for (channel, _) in &working { (line(&viewer, &plan, channel, confirmed.get(channel.name.as_str()))) } } } } }
     };
     Ok(Page { title: say(language, "Channels", "通道").into(), at: Place::Channels, body, waiting: kinds("Held"), ..Page::default() }.of(&viewer))
+}
+
+/// When each channel's last message was confirmed: as this process saw it, else as the newest of what is stored says.
+async fn confirmed(app: &App, channels: &[ChannelState], now: UnixMs) -> Result<HashMap<String, UnixMs>, Failure> {
+    let known = channels.iter().filter_map(|channel| Some((channel.name.clone(), channel.confirmed_at?)));
+    let mut confirmed: HashMap<String, UnixMs> = known.collect();
+    let unknown: Vec<String> = channels.iter().filter(|channel| channel.confirmed_at.is_none()).map(|channel| channel.name.clone()).collect();
+    if unknown.is_empty() {
+        return Ok(confirmed);
+    }
+    let after = Some(DeliveryId(first_id(now - SEARCHED_MS)));
+    let filter = DeliveryFilter { channels: unknown, states: vec![DeliveryState::Sent], after, limit: LOOKED_AT, ..DeliveryFilter::default() };
+    for row in app.engine.query().list_deliveries(&filter).await? {
+        let at = row.done_at.unwrap_or(row.born_at);
+        let known = confirmed.entry(row.channel).or_insert(at);
+        *known = at.max(*known);
+    }
+    Ok(confirmed)
+}
+
+/// How much of the rate limit the last minute took.
+fn rate(language: Language, plan: &Plan, channel: &ChannelState) -> Markup {
+    let Some(planned) = plan.channel(&channel.name) else { return Markup::default() };
+    let sent = u64::from(channel.sent_last_minute);
+    html! {
+        div.pw {
+            @if let Some(limit) = planned.per_minute() {
+                @let share = (sent * 100 / limit.max(1)).min(100);
+                @let class = match share { 0..80 => "", 80..100 => "near", _ => "over" };
+                svg.bar.(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect.bg width="100" height="6" {} rect.fg width=(share) height="6" {} }
+                span.dim.s.n { (sent) (say(language, " of ", " / ")) (limit) (say(language, " in the last minute", "（最近一分钟）")) }
+            } @else { span.dim.s.n { (sent) (say(language, " in the last minute, no limit", "（最近一分钟），不限速")) } }
+            @if planned.rate_limit.as_ref().is_some_and(|limits| limits.len() > 1) { span.dim.s { (planned.rate_limit_text()) } }
+            @if let Some(limit) = channel.month_limit { span.dim.s.n { (channel.month_sent) (say(language, " of ", " / ")) (limit) (say(language, " this month", "（本月）")) } }
+        }
+    }
 }
 
 fn path(name: &str) -> String {
@@ -73,7 +116,12 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                 p { b { (shown(why)) } }
                 p.dim.s {
                     @match look.en {
-                        "Held" => { (say(language, "The platform refuses its credentials. Correct them in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝其凭据。请在 routes.yaml 中更正并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
+                        "Held" => {
+                            @match channel.suspended_since {
+                                Some(since) => { (say(language, "Held since ", "挂起于 ")) (time::clock(manner, since)) ". " }
+                                None => { (say(language, "Held since before this process started. ", "在本进程启动之前已挂起。")) }
+                            }
+                            (say(language, "The platform refuses its credentials. Correct them in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝其凭据。请在 routes.yaml 中更正并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
                         "Muted" => { @if let Some(until) = channel.muted_until { (say(language, "Until ", "至 ")) (time::clock(manner, until)) (say(language, "; then what still fires is sent.", "；届时仍触发的会发送。")) } }
                         "Paused" => { (say(language, "Goes on in ", "恢复还有 ")) (time::due(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
                         "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
@@ -91,7 +139,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
     }
 }
 
-fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState) -> Markup {
+fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState, confirmed: Option<&UnixMs>) -> Markup {
     let language = viewer.manner.language;
     let path = path(&channel.name);
     let off = Look { class: "q", icon: "dash", en: "Disabled", zh: "已停用" };
@@ -101,7 +149,8 @@ fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState) -> Markup {
         tr data-row {
             td { a href={ "/ui/history?channel=" (utf8_percent_encode(&channel.name, NON_ALPHANUMERIC)) } { b { (shown(&channel.name)) } } div.dim.s { (shown(&channel.platform)) } }
             td.stt { (badge_of(look, say(language, look.en, look.zh))) }
-            td data-l=(say(language, "Rate limit", "限速")) { span.dim.s { (plan.channel(&channel.name).map(|channel| channel.rate_limit_text()).unwrap_or_default()) @if let Some(limit) = channel.month_limit { ", " (channel.month_sent) "/" (limit) (say(language, " this month", " 本月")) } } }
+            td.pc data-l=(say(language, "Rate limit", "限速")) { (rate(language, plan, channel)) }
+            td data-l=(say(language, "Last confirmed", "最近确认")) { @match confirmed { Some(at) => { (time::since(&viewer.manner, *at)) } None => { span.dim { (say(language, "not in a week", "一周内无")) } } } }
             td.r data-l=(say(language, "Waiting", "等待")) { (channel.waiting) }
             td.r data-l=(say(language, "Dead", "死信")) { (channel.dead) }
             td.r.ctl { @if viewer.operates { span.acts { a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }

@@ -15,13 +15,16 @@ use super::layout::{Page, Place};
 use super::parts::{Look, badge, icon, mark, plain, say, shown, time};
 use super::viewer::Viewer;
 use crate::http::App;
-use crate::model::{DeliveryId, IncidentId, Severity, UnixMs};
-use crate::store::{DeliveryFilter, EventFilter, IncidentFilter, State as DeliveryState};
+use crate::model::{DeliveryId, IncidentId, Language, Severity, UnixMs};
+use crate::store::{DeliveryFilter, EventFilter, GroupLabel, IncidentFilter, State as DeliveryState};
 
 /// Rows of a page.
 const PAGE: usize = 50;
 /// A search looks at so much time, then says how far back it looked, in milliseconds.
 pub(super) const SEARCHED_MS: i64 = 7 * 86_400_000;
+
+/// A search of incidents looks at so many numbers.
+const SEARCHED_NUMBERS: i64 = 50_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
@@ -52,7 +55,8 @@ fn encoded(text: &str) -> String {
 
 /// The address of this list with another value of one field.
 fn with(fields: &Fields, name: &str, value: &str) -> String {
-    let kept = ["view", "q", "state", "channel", "since"].into_iter().filter(|known| *known != name).map(|known| (known, fields.get(known)));
+    let kept =
+        ["view", "q", "label", "by", "state", "channel", "since"].into_iter().filter(|known| *known != name).map(|known| (known, fields.get(known)));
     let all = kept.chain([(name, value)]).filter(|(_, value)| !value.is_empty());
     let query: Vec<String> = all.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     format!("/ui/history?{}", query.join("&"))
@@ -66,6 +70,34 @@ pub(super) fn first_id(at: UnixMs) -> Uuid {
 /// The time of an id.
 pub(super) fn time_of(id: Uuid) -> UnixMs {
     UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
+}
+
+/// What is searched for besides columns: a label of groups, and who acked.
+fn found_by(fields: &Fields) -> Result<(Option<GroupLabel>, Option<String>), Failure> {
+    let label = match fields.get("label") {
+        "" => None,
+        text => Some(GroupLabel::parse(text).ok_or_else(|| Failure::bad("`label` is NAME=VALUE, as team=db"))?),
+    };
+    Ok((label, Some(fields.get("by").to_owned()).filter(|person| !person.is_empty())))
+}
+
+/// The fields of those.
+fn fields_of(app: &App, language: Language, fields: &Fields) -> Markup {
+    let plan = app.engine.plan();
+    html! {
+        input.in.fl name="label" value=(plain(fields.get("label"))) spellcheck="false" aria-label=(say(language, "Label of the group", "分组标签")) placeholder="team=db" title=(say(language, "A label by which the sender groups alerts", "发送方用于分组的标签"));
+        input.in.fl name="by" value=(plain(fields.get("by"))) list="people" aria-label=(say(language, "Acked by", "认领人")) placeholder=(say(language, "acked by", "认领人"));
+        datalist #people { @for name in plan.people.people.names() { option value=(plain(name)) {} } }
+    }
+}
+
+/// What is set, each with a link to the same without it.
+fn chips(language: Language, fields: &Fields) -> Markup {
+    html! {
+        @for name in ["q", "label", "by", "state", "channel", "since"] { @if !fields.get(name).is_empty() {
+            span.fx { @if name == "by" { (say(language, "acked by ", "认领人 ")) } (shown(fields.get(name))) a href=(with(fields, name, "")) aria-label={ (say(language, "Remove the filter ", "移除筛选 ")) (plain(fields.get(name))) } { (icon("x")) } } " "
+        } }
+    }
 }
 
 async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup, Failure> {
@@ -94,7 +126,9 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
     filter.text = Some(text.to_owned()).filter(|text| !text.is_empty());
     // A search is bounded: it may find nothing in all that is stored.
     let from = filter.before.map_or(now, |id| time_of(id.0));
-    let bound = if filter.text.is_some() { Some(from - SEARCHED_MS) } else { None };
+    (filter.label, filter.acked_by) = found_by(fields)?;
+    let searches = filter.text.is_some() || filter.label.is_some() || filter.acked_by.is_some();
+    let bound = if searches { Some(from - SEARCHED_MS) } else { None };
     let back_to = bound.max(since);
     filter.after = back_to.map(|at| DeliveryId(first_id(at)));
     let mut rows = app.engine.query().list_deliveries(&filter).await?;
@@ -114,13 +148,14 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
     let plan = app.engine.plan();
     Ok(html! {
         form.filters role="search" method="get" action="/ui/history" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search title or reason", "搜索标题或原因")) } input.in type="search" name="q" value=(text) data-search placeholder=(say(language, "Title or reason", "标题或原因")); }
+            label.srch { (icon("search")) span.vh { (say(language, "Search title or reason", "搜索标题或原因")) } input.in type="search" name="q" value=(plain(text)) data-search placeholder=(say(language, "Title or reason", "标题或原因")); }
+            (fields_of(app, language, fields))
             select.in name="state" aria-label=(say(language, "State", "状态")) { option value="" { (say(language, "any state", "任意状态")) } @for (name, look) in states { option value=(name) selected[fields.get("state") == name] { (say(language, look.en, look.zh)) } } }
             select.in name="channel" aria-label=(say(language, "Channel", "通道")) { option value="" { (say(language, "any channel", "任意通道")) } @for name in plan.channels.keys().filter(|name| viewer.caller.may_use(name)) { option selected[channel == name] { (name) } } }
             select.in name="since" aria-label=(say(language, "Time", "时间")) { option value="" { (say(language, "any time", "任意时间")) } @for (span, word) in spans { option value=(span) selected[fields.get("since") == span] { (word) } } }
             button.b { (say(language, "Filter", "筛选")) }
         }
-        @for name in ["q", "state", "channel", "since"] { @if !fields.get(name).is_empty() { span.fx { (shown(fields.get(name))) a href=(with(fields, name, "")) aria-label={ (say(language, "Remove the filter ", "移除筛选 ")) (plain(fields.get(name))) } { (icon("x")) } } " " } }
+        (chips(language, fields))
         @if rows.is_empty() { div.card.pad { p { (say(language, "Nothing found. A delivery is here from the moment its alert was accepted.", "没有记录。告警被接收后即在此显示。")) } } } @else {
             div.card { table.t.cards.hist { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "What and why", "内容与原因")) } th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th.r { (say(language, "Tries", "次数")) } } } tbody #rows { @for row in &rows { (line(viewer, row)) } } } }
         }
@@ -140,12 +175,32 @@ async fn incidents(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup
         number => Some(IncidentId(number.parse().map_err(|_| Failure::bad("`cursor` is the number of an incident"))?)),
     };
     let text = Some(fields.get("q").to_owned()).filter(|text| !text.is_empty());
-    let mut rows = app.engine.query().list_incidents(&IncidentFilter { before, text, limit: PAGE + 1, ..IncidentFilter::default() }).await?;
+    let (label, acked_by) = found_by(fields)?;
+    let searches = text.is_some() || label.is_some() || acked_by.is_some();
+    // A search is bounded: it may find nothing in all that is stored.
+    let from = match before {
+        Some(id) => id.0,
+        None => {
+            app.engine.query().list_incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).await?.first().map_or(0, |one| one.id.0 + 1)
+        }
+    };
+    let bound = (searches && from > SEARCHED_NUMBERS).then(|| IncidentId(from - SEARCHED_NUMBERS));
+    let filter = IncidentFilter { before, after: bound, text, label, acked_by, limit: PAGE + 1, ..IncidentFilter::default() };
+    let mut rows = app.engine.query().list_incidents(&filter).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
+    let older = match (rows.last().filter(|_| more), bound) {
+        (Some(last), _) => Some((last.id, say(language, "Older", "更早"))),
+        (None, Some(bound)) => Some((bound, say(language, "Go on searching", "继续搜索"))),
+        (None, None) => None,
+    };
     Ok(html! {
         form.filters role="search" method="get" action="/ui/history" { input type="hidden" name="view" value="incidents";
-            label.srch { (icon("search")) span.vh { (say(language, "Search titles", "搜索标题")) } input.in type="search" name="q" value=(fields.get("q")) data-search placeholder=(say(language, "Title", "标题")); } }
+            label.srch { (icon("search")) span.vh { (say(language, "Search titles", "搜索标题")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Title", "标题")); }
+            (fields_of(app, language, fields))
+            button.b { (say(language, "Filter", "筛选")) }
+        }
+        (chips(language, fields))
         ul.card.rows {
             @if rows.is_empty() { li { span.dim { (say(language, "No incident.", "没有事件。")) } } }
             @for one in &rows { li data-row {
@@ -154,7 +209,10 @@ async fn incidents(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup
                 span.dim.s.end { @if let Some(at) = one.ended_at { (say(language, "lasted ", "持续 ")) (time::span(language, at - one.opened_at)) ", " } (time::clock(&viewer.manner, one.opened_at)) }
             } }
         }
-        @if let Some(last) = rows.last().filter(|_| more) { nav.pager { a.b rel="next" href={ (with(fields, "", "")) "&cursor=" (last.id) } { (say(language, "Older", "更早")) (icon("right")) } } }
+        @if let Some((id, word)) = older { nav.pager {
+            span.dim { @if let Some(bound) = bound { (say(language, "Searched back to #", "已搜索至 #")) (bound) } }
+            a.b rel="next" href={ (with(fields, "", "")) "&cursor=" (id) } { (word) (icon("right")) }
+        } }
     })
 }
 

@@ -1,5 +1,7 @@
 //! Contract of acts: what people and times do to incidents, once each, and by which deliveries channels ring.
 
+use std::collections::BTreeSet;
+
 use super::fixtures::*;
 use crate::model::{DeliveryId, IncidentId, UnixMs, Verb};
 use crate::store::*;
@@ -65,6 +67,47 @@ pub async fn a_press_counts_once_and_is_seen_by_every_message(store: S) {
     assert_eq!(taken_from, &["alice"]);
     assert_eq!(kinds(&store, id).await, [TimelineKind::Acked, TimelineKind::Acked]);
     assert_eq!(store.act(act(Verb::Ack, "bob", "10", &[IncidentId(999)], T0)).await.unwrap().results, [(IncidentId(999), ActResult::Unknown)]);
+}
+
+pub async fn what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acked_it(store: S) {
+    let fence = fence(&store).await;
+    let mut put = Vec::new();
+    for (key, fingerprint) in [("a=\"1\", team=\"db\"", 1), ("team=\"web \\\"x\\\"\"", 2), ("steam=\"db\"", 3)] {
+        let d = notified(&store, &fence, key, &[(fingerprint, true)]).await;
+        put.push(d.incident.unwrap());
+    }
+    store.act(act(Verb::Ack, "Ann", "1", &[put[0]], T0 + MIN)).await.unwrap();
+    store.act(act(Verb::Snooze, "ann", "2", &[put[2]], T0 + MIN)).await.unwrap();
+    store.act(act(Verb::Ack, "bob", "3", &[put[0]], T0 + 2 * MIN)).await.unwrap();
+    store.act(act(Verb::Ack, "joann", "4", &[put[1]], T0 + 2 * MIN)).await.unwrap();
+    store.act(act(Verb::Unack, "joann", "5", &[put[1]], T0 + 3 * MIN)).await.unwrap();
+    let label = |text: &str| GroupLabel::parse(text);
+    let person = |name: &str| Some(name.to_owned());
+    for (of, by, expected) in [
+        (label("team=db"), None, vec![0]),
+        (label("team=\"web \"x\"\""), None, vec![1]),
+        (label("team=d"), None, vec![]),
+        (label("a=1"), None, vec![0]),
+        (None, person("ann"), vec![2, 0]),
+        (None, person("bob"), vec![0]),
+        (None, person("joann"), vec![1]),
+        (None, person("an%"), vec![]),
+        (label("steam=db"), person("ANN"), vec![2]),
+        (label("team=db\0"), person("a\0"), vec![]),
+    ] {
+        let incidents =
+            store.list_incidents(&IncidentFilter { label: of.clone(), acked_by: by.clone(), limit: 9, ..IncidentFilter::default() }).await.unwrap();
+        let found: Vec<_> = incidents.iter().map(|incident| incident.id).collect();
+        assert_eq!(found, expected.iter().map(|n: &usize| put[*n]).collect::<Vec<_>>(), "{of:?} {by:?}");
+        let deliveries =
+            store.list_deliveries(&DeliveryFilter { label: of.clone(), acked_by: by.clone(), limit: 9, ..DeliveryFilter::default() }).await.unwrap();
+        // An unack rings: that is a delivery of its own.
+        let found: BTreeSet<_> = deliveries.iter().filter_map(|row| row.incident).collect();
+        assert_eq!(found, expected.iter().map(|n: &usize| put[*n]).collect(), "{of:?} {by:?}");
+    }
+    let bounded = IncidentFilter { after: Some(put[1]), limit: 9, ..IncidentFilter::default() };
+    let found: Vec<_> = store.list_incidents(&bounded).await.unwrap().iter().map(|incident| incident.id).collect();
+    assert_eq!(found, [put[2], put[1]], "no further back than that");
 }
 
 pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {

@@ -75,7 +75,8 @@ macro_rules! store_contract {
                 edits_of_what_ended_long_ago_are_given_up, anchors_follow_a_renamed_channel,
             }
             acts {
-                a_press_counts_once_and_is_seen_by_every_message, a_press_counts_once_while_it_is_kept, what_a_message_showed_is_acked_and_no_more, every_unack_rings, a_ring_carries_what_it_is_about,
+                a_press_counts_once_and_is_seen_by_every_message, what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acked_it,
+                a_press_counts_once_while_it_is_kept, what_a_message_showed_is_acked_and_no_more, every_unack_rings, a_ring_carries_what_it_is_about,
                 something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
                 the_same_alerts_in_another_incident_are_acked_with_it,
             }

@@ -13,8 +13,14 @@ use crate::store::rows::{
     ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, confirmed, confirmed_sql, delivery, delivery_row, newest_of_each, sole, target,
 };
 use crate::store::{
-    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
+    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage, acked_by,
 };
+
+/// Of a group with a label.
+pub(super) const OF_GROUP: &str = "(strpos(i.group_key, '{' || ?) > 0 OR strpos(i.group_key, ', ' || ?) > 0)";
+/// Acked or snoozed by somebody; the locale `C` changes ASCII letters only.
+pub(super) const ACKED_BY: &str =
+    "EXISTS (SELECT 1 FROM timeline t WHERE t.incident = i.id AND t.kind IN ('acked', 'snoozed') AND strpos(lower(t.text COLLATE \"C\"), ?) > 0)";
 
 /// Conditions of a query that is put together, with their values.
 #[derive(Default)]
@@ -52,6 +58,13 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
     }
     if let Some(id) = filter.message {
         only.add("d.message_id = ?", id.0);
+    }
+    let of_incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident i WHERE i.id = d.incident AND {condition})");
+    if let Some(label) = &filter.label {
+        only.add(&of_incident(OF_GROUP), label.in_group_key());
+    }
+    if let Some(person) = &filter.acked_by {
+        only.add(&of_incident(ACKED_BY), acked_by(person));
     }
     if let Some(names) = names(&filter.channels) {
         only.add("d.channel = ANY (?)", names);

@@ -2,14 +2,14 @@
 
 use super::anchors;
 use super::error::DbError;
-use super::history::{Conditions, names};
+use super::history::{ACKED_BY, Conditions, OF_GROUP, names};
 use super::rows::{get, limit};
 use super::timeline;
 use super::tx::{Param, Tx};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, stale_row};
 use crate::store::rows::{DELIVERY, StoredRow, delivery_row};
-use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, TimelineKind, TimelineRow};
+use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, TimelineKind, TimelineRow, acked_by};
 
 /// [`crate::store::MaintenanceStore::end_stale_incidents`].
 pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: usize) -> Result<u64, DbError> {
@@ -78,6 +78,15 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     let mut only = Conditions::default();
     if let Some(id) = filter.before {
         only.add("i.id < ?", id.0);
+    }
+    if let Some(id) = filter.after {
+        only.add("i.id >= ?", id.0);
+    }
+    if let Some(label) = &filter.label {
+        only.add(OF_GROUP, label.in_group_key());
+    }
+    if let Some(person) = &filter.acked_by {
+        only.add(ACKED_BY, acked_by(person));
     }
     if !filter.ids.is_empty() {
         only.add("i.id = ANY (?)", filter.ids.iter().map(|id| id.0).collect::<Vec<i64>>());

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
+use super::timeline::{ACKED_BY, OF_GROUP};
 use crate::model::{DeliveryId, EventId, MessageId};
 use crate::store::rows::{DELIVERY, StoredRow as _, confirmed, confirmed_sql, newest_of_each, target};
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage, acked_by};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
@@ -35,6 +36,13 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
     }
     if let Some(id) = filter.message {
         bind("d.message_id = ?", Value::Blob(bytes(&id.0).to_vec()));
+    }
+    let of_incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident i WHERE i.id = d.incident AND {condition})");
+    if let Some(label) = &filter.label {
+        bind(&of_incident(OF_GROUP), Value::Text(label.in_group_key()));
+    }
+    if let Some(person) = &filter.acked_by {
+        bind(&of_incident(ACKED_BY), Value::Text(acked_by(person)));
     }
     if let Some(names) = names(&filter.channels) {
         bind("d.channel IN (SELECT value FROM json_each(?))", Value::Text(names));

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 use super::anchors;
 use super::error::DbError;
 use super::rows::{delivery_row, find_incident, insert};
-use super::timeline;
+use super::timeline::{self, ACKED_BY, OF_GROUP};
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::incidents::{
     Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, open as open_new, regroup,
@@ -15,7 +15,7 @@ use crate::store::incidents::{
 use crate::store::prepared::PreparedEvent;
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{
-    Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, OpenIncident, TimelineKind, TimelineRow, write_incident_alerts,
+    Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, OpenIncident, TimelineKind, TimelineRow, acked_by, write_incident_alerts,
 };
 
 /// The newest incident of a key: the open one, else the one that ended last.
@@ -178,6 +178,15 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     };
     if let Some(id) = filter.before {
         bind("i.id < ?", Value::Integer(id.0));
+    }
+    if let Some(id) = filter.after {
+        bind("i.id >= ?", Value::Integer(id.0));
+    }
+    if let Some(label) = &filter.label {
+        bind(OF_GROUP, Value::Text(label.in_group_key()));
+    }
+    if let Some(person) = &filter.acked_by {
+        bind(ACKED_BY, Value::Text(acked_by(person)));
     }
     if !filter.ids.is_empty() {
         let ids: Vec<i64> = filter.ids.iter().map(|id| id.0).collect();

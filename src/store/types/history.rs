@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptKind, Cell, IncidentCount, Mode, ReceiptRow, State, StoredEvent, Target};
+use super::{AttemptKind, Cell, GroupLabel, IncidentCount, Mode, ReceiptRow, State, StoredEvent, Target};
 use crate::model::{AttemptId, DeliveryId, EventId, IncidentId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
 
 /// Where waiting or ended deliveries are moved.
@@ -35,6 +35,10 @@ pub struct DeliveryFilter {
     pub event: Option<EventId>,
     /// Only those carried by this message.
     pub message: Option<MessageId>,
+    /// Only those whose incident is of a group with this label.
+    pub label: Option<GroupLabel>,
+    /// Only those whose incident this person acked or snoozed.
+    pub acked_by: Option<String>,
     /// Only those with an id smaller than this (the page before ended there).
     pub before: Option<DeliveryId>,
     /// Only those with an id of at least this: a search goes no further back.

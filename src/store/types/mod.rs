@@ -2,6 +2,7 @@
 
 mod anchor;
 mod audit;
+mod found_by;
 mod history;
 mod incident;
 mod intake;
@@ -18,6 +19,7 @@ mod timeline;
 
 pub use anchor::*;
 pub use audit::*;
+pub use found_by::*;
 pub use history::*;
 pub use incident::*;
 pub use intake::*;

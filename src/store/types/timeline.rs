@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, DeliveryRow, Incident, IncidentState};
+use super::{Anchor, DeliveryRow, GroupLabel, Incident, IncidentState};
 use crate::model::{IncidentId, UnixMs};
 
 /// What is stored in the timeline of an incident by itself; the rest of it is read from deliveries and anchors.
@@ -112,8 +112,14 @@ pub struct IncidentFilter {
     pub ended_since: Option<UnixMs>,
     /// Only those that have an anchor on one of these channels; empty: all.
     pub channels: Vec<String>,
+    /// Only those of a group with this label.
+    pub label: Option<GroupLabel>,
+    /// Only those that this person acked or snoozed.
+    pub acked_by: Option<String>,
     /// Only those with a smaller number (the page before ended there).
     pub before: Option<IncidentId>,
+    /// Only those with at least this number: a search goes no further back.
+    pub after: Option<IncidentId>,
     /// At most this many.
     pub limit: usize,
 }

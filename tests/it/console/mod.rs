@@ -2,6 +2,7 @@
 
 mod acts;
 mod config;
+mod history;
 mod many;
 mod night;
 mod oncall;

@@ -1,0 +1,67 @@
+//! What History finds, and what Channels says of the last minute.
+
+use reqwest::StatusCode;
+
+use super::{Browser, HOSTILE, ROOT, fire, guarded};
+use crate::support::app::{TestApp, alert};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_is_found_by_group_label_and_by_who_acked() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    for (group, name) in [("ours", "First"), ("theirs", "Second")] {
+        fire(&app, Some(ROOT), &alert(group, name, "firing")).await;
+    }
+    assert_eq!(ann.post("/ui/incidents/2/ack", &[]).await.status(), StatusCode::SEE_OTHER);
+    for view in ["", "&view=incidents"] {
+        let found = async |query: &str| {
+            let page = ann.page(&format!("/ui/history?{query}{view}")).await;
+            (page.contains(">First ours-host<"), page.contains(">Second theirs-host<"))
+        };
+        assert_eq!(found("q=").await, (true, true), "{view}");
+        assert_eq!(found("label=group%3D%22ours%22").await, (true, false), "{view}");
+        assert_eq!(found("label=group%3Dtheirs").await, (false, true), "{view}");
+        assert_eq!(found("label=group%3Dour").await, (false, false), "{view}");
+        assert_eq!(found("by=ann").await, (false, true), "{view}");
+        assert_eq!(found("by=an").await, (false, false), "{view}");
+        assert_eq!(found("label=group%3Dours&by=ann").await, (false, false), "{view}");
+    }
+    let page = ann.page("/ui/history?label=group%3Dours&by=ann&q=x").await;
+    assert!(page.contains("acked by ann") && page.contains("href=\"/ui/history?q=x&amp;by=ann\""), "each filter can be taken away: {page}");
+    assert!(page.contains("Searched back to") && page.contains("Go on searching"), "{page}");
+    assert_eq!(ann.get("/ui/history?label=team").await.status(), StatusCode::BAD_REQUEST);
+    let hostile: String = HOSTILE.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    ann.page(&format!("/ui/history?by={hostile}&label=a%3D{hostile}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_says_how_much_of_its_rate_limit_the_last_minute_took_and_when_it_last_worked() {
+    let yaml = guarded().replace("ours: { log: {} }", "ours: { log: {}, rate_limit: { per_minute: 4 } }");
+    let app = TestApp::start(&yaml).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let page = ann.page("/ui/channels").await;
+    assert!(
+        page.contains("0 of 4 in the last minute") && page.contains("0 in the last minute, no limit") && page.contains("not in a week"),
+        "{page}"
+    );
+    fire(&app, Some(ROOT), &alert("ours", "First", "firing")).await;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !ann.page("/ui/channels").await.contains("1 of 4 in the last minute") {
+        assert!(std::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let page = ann.page("/ui/channels").await;
+    let row = page.split("channel=ours").nth(1).unwrap().split("</tr>").next().unwrap();
+    assert!(row.contains("<rect class=\"fg\" width=\"25\"") && row.contains(" ago") && !row.contains("not in a week"), "{row}");
+    // After a restart what is stored says it.
+    let app = app.restart().await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let page = ann.page("/ui/channels").await;
+    let row = page.split("channel=ours").nth(1).unwrap().split("</tr>").next().unwrap();
+    assert!(row.contains("0 of 4 in the last minute") && !row.contains("not in a week"), "{row}");
+    let index = app.http.get(app.url("/")).header("accept", "text/html").send().await.unwrap().text().await.unwrap();
+    assert!(index.contains("href=\"ui/\""), "{index}");
+}
