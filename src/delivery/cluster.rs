@@ -50,7 +50,7 @@ async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Recei
                         engine.shared.health.store_checked(&Ok(()));
                         compare_configurations(engine, &nodes, &mut differ);
                     }
-                    Err(error) => engine.shared.health.store_failed(&error),
+                    Err(error) => engine.shared.health.request_failed(&error),
                 }
             }
         }

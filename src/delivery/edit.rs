@@ -152,7 +152,7 @@ impl EditTask {
             Err(StoreError::Fenced) => true,
             // It is dirty still, and edited once more.
             Err(error) => {
-                self.shared.health.store_failed(&error);
+                self.shared.health.request_failed(&error);
                 false
             }
         }

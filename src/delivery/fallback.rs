@@ -30,7 +30,7 @@ impl Shared {
                 while mailbox.falling.asked.swap(false, Ordering::AcqRel) {
                     if let Err(error) = shared.fall_back_suspended(&outlet, &reason).await {
                         // The next tick copies it.
-                        shared.health.store_failed(&error);
+                        shared.health.request_failed(&error);
                     }
                     tokio::time::sleep(PASS_INTERVAL).await;
                 }

@@ -77,12 +77,12 @@ impl Health {
         }
     }
 
-    /// A request failed that is repeated by itself. `Busy` means that too many others wait (readers of pages, too), not that the store is broken: sending
-    /// continues. Whether outcomes can be recorded is checked by every tick of maintenance.
+    /// A request failed that is repeated by itself or by who made it. That too many others wait (readers of pages, too), or that it was cancelled because it
+    /// took too long, does not say that the store is broken: sending continues. Whether outcomes can be recorded is checked by every tick of maintenance.
     pub fn request_failed(&self, error: &StoreError) {
-        if matches!(error, StoreError::Busy) {
+        if matches!(error, StoreError::Busy | StoreError::Slow(_)) {
             self.metrics.store_error();
-            tracing::debug!("the store is busy; the request is repeated");
+            tracing::debug!(%error, "the store is busy; the request is repeated");
         } else {
             self.store_failed(error);
         }
@@ -110,14 +110,25 @@ mod tests {
 
     #[test]
     fn a_busy_store_pauses_no_sending_and_a_broken_one_does() {
-        let health = Health::new(Arc::new(Metrics::default()));
-        let ok = health.store_ok();
-        health.request_failed(&StoreError::Busy);
-        assert!(*ok.borrow(), "too many reads wait");
-        health.store_checked(&Err(StoreError::Busy));
-        assert!(!*ok.borrow(), "no outcome can be recorded");
-        health.store_checked(&Ok(()));
-        health.request_failed(&StoreError::Unavailable("no disk".into()));
-        assert!(!*ok.borrow());
+        let text = || "why".to_owned();
+        // Which request failed says whether being busy matters: what must be recorded stops sending, what is repeated does not.
+        for (error, repeated, recorded) in [
+            (StoreError::Busy, true, false),
+            (StoreError::Slow(text()), true, false),
+            (StoreError::Fenced, true, true),
+            (StoreError::Invalid(text()), true, true),
+            (StoreError::Unavailable(text()), false, false),
+            (StoreError::Unusable(text()), false, false),
+        ] {
+            let health = Health::new(Arc::new(Metrics::default()));
+            let ok = health.store_ok();
+            health.request_failed(&error);
+            assert_eq!(*ok.borrow(), repeated, "{error:?} of a request");
+            health.store_checked(&Ok(()));
+            health.store_checked(&Err(error.clone()));
+            assert_eq!(*ok.borrow(), recorded, "{error:?} of a check");
+            health.store_checked(&Ok(()));
+            assert!(*ok.borrow(), "it works again");
+        }
     }
 }

@@ -285,7 +285,7 @@ impl PlatformPresses {
         match tokio::time::timeout(PATIENCE, taking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                self.shared.health.store_failed(&error);
+                self.shared.health.request_failed(&error);
                 failed("Not done: the store is not available. Press again in a moment.", "未生效：存储暂不可用，请重试。")
             }
             // What the store has begun it may still do.

@@ -131,7 +131,7 @@ impl Worker {
                 if !self.shared.outlets.relocates(&known, Some(&self.outlet))
                     && let Err(error) = self.shared.relocate(channel).await
                 {
-                    self.shared.health.store_failed(&error);
+                    self.shared.health.request_failed(&error);
                     return false;
                 }
             }

@@ -15,7 +15,7 @@ impl AttemptTask {
         // What the store finds invalid was changed by hand meanwhile (dropped, moved): the outlet is read again from the store.
         let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
         if !matches!(error, StoreError::Fenced) {
-            self.shared.health.store_failed(error);
+            self.shared.health.request_failed(error);
         }
         if message.caller.is_some() {
             if let Some(member) = message.members.first() {

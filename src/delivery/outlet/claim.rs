@@ -84,7 +84,7 @@ impl Worker {
             Ok(Some(owned)) => owned,
             Ok(None) => return false,
             Err(error) => {
-                self.shared.health.store_failed(&error);
+                self.shared.health.request_failed(&error);
                 return false;
             }
         };

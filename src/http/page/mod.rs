@@ -125,7 +125,7 @@ pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
     html(render(
         "index",
         &json!({
-            "lang": words::tag(language), "version": *VERSION, "release": RELEASE, "paths": paths, "t": { "about": word("about") },
+            "lang": words::tag(language), "version": *VERSION, "release": RELEASE, "paths": paths, "t": { "about": word("about"), "console": word("console") },
             "state": if works { "over" } else { "critical" }, "icon": if works { "ok" } else { "critical" },
             "word": word(if works { "takes_alerts" } else { "takes_none" }),
         }),

@@ -4,8 +4,9 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 57] = [
+const WORDS: [(&str, &str, &str); 58] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
+    ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
     ("takes_none", "The store does not work", "存储不可用"),
     ("happened", "What happened", "经过"),

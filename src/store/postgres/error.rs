@@ -101,9 +101,7 @@ pub(super) fn store_error(error: &Error) -> StoreError {
         (_, "25006") => StoreError::Unavailable(
             "the database is read-only: a standby, or full; connect to the primary (several hosts in the URL find it by themselves)".into(),
         ),
-        (_, "57014" | "55P03") => {
-            StoreError::Unavailable(format!("the database took too long ({what}); look there for locks and for what keeps it busy"))
-        }
+        (_, "57014" | "55P03") => StoreError::Slow(format!("the database took too long ({what}); look there for locks and for what keeps it busy")),
         (_, "3D000") => StoreError::Unavailable(format!("{what}: create it (`createdb`), or correct the name in the URL")),
         (_, "42501") => StoreError::Unavailable(format!(
             "the database user may not do this ({what}); grant it CREATE on the database and ownership of the schema"

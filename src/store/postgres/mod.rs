@@ -140,7 +140,7 @@ impl PostgresStore {
         let db = Db::new(&options)?;
         while let Err(error) = migrate::migrate(&db).await.map_err(DbError::into_store_error) {
             match &options.wait {
-                Some(wait) if matches!(error, StoreError::Unavailable(_) | StoreError::Busy) => wait.say(&error),
+                Some(wait) if matches!(error, StoreError::Unavailable(_) | StoreError::Slow(_) | StoreError::Busy) => wait.say(&error),
                 _ => return Err(error),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -45,6 +45,9 @@ pub enum StoreError {
     /// Too much is queued; try again.
     #[error("the store's queue is full; try again in a few seconds")]
     Busy,
+    /// The work was cancelled because it took too long; the text says why and what to do.
+    #[error("{0}")]
+    Slow(String),
     /// The disk or database does not take writes now; the text says why and what to do.
     #[error("{0}")]
     Unavailable(String),
