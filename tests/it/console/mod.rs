@@ -1,6 +1,7 @@
 //! The console over HTTP: logging in, what a session is worth, what pages show, what forms do, and what the audit says of it.
 
 mod acts;
+mod axe;
 mod config;
 mod history;
 mod many;
