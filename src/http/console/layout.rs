@@ -111,16 +111,16 @@ impl Page {
                 }
                 nav.side aria-label=(say(language, "Main", "主导航")) {
                     a.brand href="/ui" { (icon("mark")) "Watchfire" }
-                    (entries(language, DAILY, self.at))
+                    (entries(language, DAILY, self.at, viewer))
                     h2 { (say(language, "Try", "试验")) }
-                    (entries(language, TRY, self.at))
+                    (entries(language, TRY, self.at, viewer))
                     h2 { (say(language, "System", "系统")) }
-                    (entries(language, SYSTEM, self.at))
+                    (entries(language, SYSTEM, self.at, viewer))
                     (me(manner, viewer))
                 }
                 main #main { (self.body) }
             }
-            @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(language, self.at)) }
+            @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(language, self.at, viewer)) }
             form #set method="post" action="/ui/settings" hidden { input type="hidden" name="back" value=(manner.here); }
             div.toasts role="status" aria-live="polite" {}
             (keys(language))
@@ -165,9 +165,19 @@ fn document(manner: &Manner, title: &str, waiting: usize, class: &str, body: Mar
     }
 }
 
-fn entries(language: Language, entries: &[Entry], at: Place) -> Markup {
+/// Whether a page opens for who looks: what leads to a refusal is not offered.
+fn opens(entry: &Entry, viewer: Option<&Viewer>) -> bool {
+    let Some(viewer) = viewer else { return true };
+    match entry.place {
+        Place::Config => viewer.operates && !viewer.caller.is_limited(),
+        Place::OnCall | Place::Simulate | Place::Audit => !viewer.caller.is_limited(),
+        _ => true,
+    }
+}
+
+fn entries(language: Language, entries: &[Entry], at: Place, viewer: Option<&Viewer>) -> Markup {
     html! {
-        ul { @for entry in entries {
+        ul { @for entry in entries.iter().filter(|entry| opens(entry, viewer)) {
             li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) } }
         } }
     }
@@ -198,7 +208,7 @@ fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
 }
 
 /// The navigation of a phone.
-fn bar(language: Language, at: Place) -> Markup {
+fn bar(language: Language, at: Place, viewer: Option<&Viewer>) -> Markup {
     let first = DAILY.iter().take(4);
     html! {
         nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
@@ -208,7 +218,7 @@ fn bar(language: Language, at: Place) -> Markup {
             details.menu {
                 summary { (icon("more")) (say(language, "More", "更多")) }
                 div.pop {
-                    @for entry in DAILY.iter().skip(4).chain(TRY).chain(SYSTEM) {
+                    @for entry in DAILY.iter().skip(4).chain(TRY).chain(SYSTEM).filter(|entry| opens(entry, viewer)) {
                         a href=(entry.path) { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
                     }
                     button type="submit" form="set" name="lang" value=(if language == Language::Zh { "en" } else { "zh" }) { (icon("chat")) (if language == Language::Zh { "English" } else { "中文" }) }

@@ -76,7 +76,6 @@ async fn no_page_has_a_serious_fault() {
         "/ui/simulate?of=storm&alerts=100&groups=10&over=30s",
         "/ui/config",
         "/ui/audit",
-        "/ui/login",
         "/ui/nothing",
     ];
     pages.push(&delivery);

@@ -62,6 +62,7 @@ async fn who_may_see_and_load_the_configuration_is_decided_by_scopes_and_refusal
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert!(!answer.text().await.unwrap().contains("channels: {"));
         assert_eq!(other.post("/ui/config/reload", &[]).await.status(), StatusCode::FORBIDDEN);
+        assert!(!other.page("/ui/history").await.contains("href=\"/ui/config\""), "no link that leads to a refusal");
     }
     let mut root = Browser::of(&app);
     root.log_in("", ROOT).await;

@@ -14,6 +14,9 @@ use crate::model::{Language, format_duration};
 /// Lines of what would go elsewhere.
 const MAX_MOVED: usize = 50;
 
+/// A column: its name, and what it shows of a forecast.
+type Column<'a> = (&'a str, fn(&Forecast) -> String);
+
 /// The answer.
 pub(super) fn result(viewer: &Viewer, outcome: &Outcome) -> Markup {
     let language = viewer.manner.language;
@@ -49,7 +52,7 @@ fn round(span: Duration) -> String {
 
 fn table(language: Language, outcome: &Outcome) -> Markup {
     let compared = outcome.file.is_some();
-    let columns: [(&str, fn(&Forecast) -> String); 6] = [
+    let columns: [Column<'_>; 6] = [
         (say(language, "Alerts", "告警"), |f| f.alerts.to_string()),
         (say(language, "Messages", "消息"), |f| f.messages.to_string()),
         (say(language, "Digests", "摘要"), |f| f.digests.to_string()),
