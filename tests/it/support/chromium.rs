@@ -37,6 +37,7 @@ impl Drop for Process {
 impl Chromium {
     /// Starts one; `None` where there is none.
     pub async fn start() -> Option<Self> {
+        watchfire::channel::kit::install_crypto();
         let profile = tempfile::tempdir().unwrap();
         let mut process = Command::new("chromium")
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en", "--remote-debugging-port=0"])
