@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{IncidentId, MessageId, PlatformIds, Severity, UnixMs};
-use crate::store::{DeliveryRow, IncidentState};
+use crate::store::{DeliveryRow, IncidentState, SilenceState};
 
 /// A page of incidents, newest first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,8 @@ pub struct IncidentSummary {
     pub ended_at: Option<UnixMs>,
     /// Who is on it.
     pub acks: Vec<IncidentAck>,
+    /// The silence that somebody asked its Alertmanager for; null when there is none, or it has ended.
+    pub silence: Option<IncidentSilence>,
 }
 
 /// Somebody is on alerts of an incident.
@@ -61,13 +63,28 @@ pub struct IncidentAck {
     pub alerts: usize,
 }
 
+/// The silence of an incident.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentSilence {
+    /// Who asked for it.
+    pub by: String,
+    /// The way in which it was said: `Telegram`, `API`, `link`.
+    pub via: String,
+    /// Until when, Unix milliseconds, as Alertmanager has it once it has confirmed it.
+    pub until: UnixMs,
+    /// Whether it is asked for, active, or to end.
+    pub state: SilenceState,
+    /// Why it is not confirmed; empty where that is not known.
+    pub reason: String,
+}
+
 /// What is done about an incident.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActRequest {
     /// Who does it, for people. Default: the name of the credential.
     pub by: Option<String>,
-    /// For how long, as a Prometheus duration (`2h`); a snooze needs it, and nothing else takes it.
+    /// For how long, as a Prometheus duration (`2h`); a snooze and a silence need it, and nothing else takes it.
     #[serde(rename = "for")]
     pub duration: Option<String>,
 }
@@ -133,7 +150,7 @@ pub struct IncidentMessage {
 pub struct IncidentStep {
     /// When, Unix milliseconds.
     pub at: UnixMs,
-    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`,
+    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `silenced`, `unsilenced`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`,
     /// `resolved` or `stale`.
     pub kind: String,
     /// The channel that it is about; empty when it is about none.

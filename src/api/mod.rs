@@ -22,7 +22,7 @@ pub use delivery::{
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
 pub use incident::{
-    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents,
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentSilence, IncidentStep, IncidentSummary, Incidents,
 };
 pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};

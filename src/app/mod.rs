@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::kit::FileLimit;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, PressesOf, SelfAlert, cluster, listen, maintenance, receipts};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, PressesOf, SelfAlert, cluster, listen, maintenance, receipts, silence};
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -84,6 +84,8 @@ pub struct App {
     /// Asks vendors for their last words.
     receipts: JoinHandle<()>,
     listeners: JoinHandle<()>,
+    /// Asks Alertmanagers to be silent.
+    silences: JoinHandle<()>,
     /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
@@ -194,6 +196,7 @@ impl App {
         let presses = engine.clone();
         let presses: PressesOf = Arc::new(move |channel| presses.presses(channel));
         let listeners = tokio::spawn(listen::run(engine.clone(), presses, cancel.clone()));
+        let silences = tokio::spawn(silence::run(engine.clone(), cancel.clone()));
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::run(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
@@ -208,6 +211,7 @@ impl App {
             maintenance,
             receipts,
             listeners,
+            silences,
             nodes: (nodes, nodes_cancel),
             watcher,
             store,
@@ -239,6 +243,7 @@ impl App {
         let _ = self.maintenance.await;
         let _ = self.receipts.await;
         let _ = self.listeners.await;
+        let _ = self.silences.await;
         if let Some(watcher) = self.watcher {
             let _ = watcher.await;
         }

@@ -11,6 +11,7 @@ pub mod press;
 pub mod registry;
 pub mod token;
 
+pub mod alertmanager;
 mod aliyun;
 mod dingtalk;
 mod dingtalk_app;
@@ -96,7 +97,7 @@ pub trait Channel: Send + Sync {
         platform.living
     }
 
-    /// Edits the message with these ids, so that it shows `page`; only called where [`Channel::living`] has edits. One attempt, as `send`. It may be repeated
+    /// Edits the message with these ids, so that it shows `page`; only called where [`Channel::living`] has edits, or [`Channel::keeps_incidents`]. One attempt, as `send`. It may be repeated
     /// without harm: an edit that changes nothing is a success, and a lost answer is `Transient`. [`SendError::gone`]: the message is gone, too old, or
     /// not ours; the caller posts a new one. The receipt has the ids of the message.
     async fn update(&self, ids: &PlatformIds, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
@@ -173,7 +174,8 @@ pub trait Channel: Send + Sync {
     }
 
     /// Whether the platform keeps an incident for each group of alerts, which the end of the group closes: then a group is one page of its own, never
-    /// part of a digest, and only [`Facts::over`](crate::model::Facts::over) closes.
+    /// part of a digest, and only [`Facts::over`](crate::model::Facts::over) closes. Every notification is sent; what people do between two of them is reported by
+    /// [`Channel::update`].
     fn keeps_incidents(&self) -> bool {
         false
     }

@@ -117,6 +117,11 @@ fn details(found: &IncidentResponse) -> String {
             message.edits
         ));
     }
+    if let Some(silence) = &one.silence {
+        let reason = if silence.reason.is_empty() { String::new() } else { format!(": {}", silence.reason) };
+        let until = time(silence.until);
+        out.push_str(&format!("  silence until {until} by {} ({}): {}{reason}\n", silence.by, silence.via, silence.state.as_str()));
+    }
     for step in &found.timeline {
         let channel = if step.channel.is_empty() { String::new() } else { format!(" {}", step.channel) };
         out.push_str(&format!("{}  {}{channel}: {}\n", time(step.at), step.kind, step.text));
@@ -134,7 +139,7 @@ pub struct ActArgs {
     by: Option<String>,
 }
 
-/// Options of `snooze`.
+/// Options of `snooze` and `silence`.
 #[derive(Debug, Args)]
 pub struct SnoozeArgs {
     #[command(flatten)]
@@ -144,14 +149,14 @@ pub struct SnoozeArgs {
     duration: String,
 }
 
-/// Runs `ack`, `unack`, `escalate` and `close`.
+/// Runs `ack`, `unack`, `unsilence`, `escalate` and `close`.
 pub fn act(common: &Common, verb: Verb, args: &ActArgs) -> Result<ExitStatus> {
     send_act(common, verb, args, None)
 }
 
-/// Runs `snooze`.
-pub fn snooze(common: &Common, args: &SnoozeArgs) -> Result<ExitStatus> {
-    send_act(common, Verb::Snooze, &args.what, Some(args.duration.clone()))
+/// Runs `snooze` and `silence`.
+pub fn act_for(common: &Common, verb: Verb, args: &SnoozeArgs) -> Result<ExitStatus> {
+    send_act(common, verb, &args.what, Some(args.duration.clone()))
 }
 
 fn send_act(common: &Common, verb: Verb, args: &ActArgs, duration: Option<String>) -> Result<ExitStatus> {

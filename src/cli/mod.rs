@@ -82,6 +82,10 @@ enum Command {
     Unack(incidents::ActArgs),
     /// Say that somebody is on an incident until a time; then it rings again.
     Snooze(incidents::SnoozeArgs),
+    /// Snooze an incident, and have its Alertmanager be silent about it until then.
+    Silence(incidents::SnoozeArgs),
+    /// End the silence of an incident: it rings.
+    Unsilence(incidents::ActArgs),
     /// End an incident here, whatever its sender says; what fires afterwards opens it again.
     Close(incidents::ActArgs),
     /// Hand an incident on: the next step of its escalation comes at once.
@@ -166,7 +170,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Incidents(command) => incidents::run(&common, &command),
         Command::Ack(args) => incidents::act(&common, Verb::Ack, &args),
         Command::Unack(args) => incidents::act(&common, Verb::Unack, &args),
-        Command::Snooze(args) => incidents::snooze(&common, &args),
+        Command::Snooze(args) => incidents::act_for(&common, Verb::Snooze, &args),
+        Command::Silence(args) => incidents::act_for(&common, Verb::Silence, &args),
+        Command::Unsilence(args) => incidents::act(&common, Verb::Unsilence, &args),
         Command::Close(args) => incidents::act(&common, Verb::Close, &args),
         Command::Escalate(args) => incidents::act(&common, Verb::Escalate, &args),
         Command::Drill(command) => drill::run(&common, &command),

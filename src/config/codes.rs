@@ -151,6 +151,10 @@ codes! {
         "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and lists what of it stays there."
     UNKNOWN_ROTA "E052" "a rota that does not exist"
         "`oncall` and `next` name an entry of `rotas:`."
+    BAD_SILENCE "E055" "an Alertmanager that cannot be asked to be silent"
+        "`silence.alertmanager` lists Alertmanagers by their addresses (`http://alertmanager.example.com:9093`), with `bearer` or `basic` where they ask for it. The message says what is wrong with one."
+    REFUSED_SILENCE "E056" "an Alertmanager does not answer"
+        "`watchfire check --online` asks every Alertmanager of `silence` for its status. This one refused, or did not answer; the message has its words."
     BAD_BODY "E060" "a stored body that cannot be used"
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."

@@ -150,6 +150,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     validator.people.people = validate::people(&mut validator, &intervals);
     validate::rotas(&mut validator, &extras.time_zone);
     let channels = validate::channels(&mut validator, &templates.library, &templates.presets, &http);
+    let silence = validate::silence(&mut validator, &templates.presets, &http);
     let legacy = validate::legacy(&mut validator);
     validate::generic(&mut validator);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
@@ -186,7 +187,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         messages: MessagesPlan { time_zone: extras.time_zone, shown: extras.shown },
         external_url,
         link_key,
-        senders: SendersPlan { dedup_window: extras.dedup_window, sites: extras.sites },
+        senders: SendersPlan { dedup_window: extras.dedup_window, sites: extras.sites, silence },
         legacy,
         self_monitoring: extras.self_monitoring,
         incidents: extras.incidents,

@@ -28,6 +28,7 @@ use super::outlet::Command;
 use super::outlet::registry::Registry;
 use super::plan::Plan;
 use super::self_alert::{SelfAlert, SelfAlertKind};
+use super::silence::bell::Bell;
 use super::telemetry::Telemetry;
 
 /// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
@@ -65,12 +66,14 @@ pub struct EngineParts<'a> {
     pub options: EngineOptions,
 }
 
-/// What people changed by hand, as of the last look at the store.
+/// What people changed by hand, as of the last look at the store, and who is notified of it.
 #[derive(Default)]
 pub(super) struct ByHand {
     mutes: ArcSwap<Mutes>,
     /// Who is on call in place of whom.
     pub(super) overrides: ArcSwap<Vec<Override>>,
+    /// The worker that asks for silences.
+    pub(super) silences: Bell,
 }
 
 /// What all workers share.

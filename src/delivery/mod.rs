@@ -51,6 +51,7 @@ pub mod receipts;
 mod relocate;
 pub mod rota;
 pub mod self_alert;
+pub mod silence;
 pub mod simulate;
 pub mod stalled;
 mod started;
@@ -72,7 +73,7 @@ pub use outlet::OutletState;
 pub use people::{ActionsPlan, People, Person, PersonName, Quiet, Way, Why};
 pub use plan::{
     ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan,
-    Wx,
+    SilencePlan, Wx,
 };
 pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};

@@ -125,7 +125,7 @@ impl FromIterator<Person> for People {
 pub struct ActionsPlan {
     /// Ack, unack, snooze and escalate.
     pub ack: Who,
-    /// Silence.
+    /// Silence and unsilence.
     pub silence: Who,
     /// Close.
     pub close: Who,
@@ -149,18 +149,22 @@ pub enum Why {
 }
 
 impl ActionsPlan {
+    /// Who may do this.
+    pub fn who(self, verb: Verb) -> Who {
+        match verb {
+            Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => self.ack,
+            Verb::Silence | Verb::Unsilence => self.silence,
+            Verb::Close => self.close,
+        }
+    }
+
     /// Whether somebody may do this by the button of a message of that platform, and who it is, where the configuration knows the person.
     pub fn may(self, verb: Verb, presser: &Presser, people: &People, platform: &Platform) -> Result<Option<PersonName>, Why> {
         if presser.foreign {
             return Err(Why::Foreign);
         }
         let known = people.of_id(platform, &presser.id).map(|person| person.name.clone());
-        let who = match verb {
-            Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => self.ack,
-            Verb::Silence => self.silence,
-            Verb::Close => self.close,
-        };
-        match (who, known) {
+        match (self.who(verb), known) {
             (Who::Nobody, _) => Err(Why::Nobody),
             (Who::Known, None) => Err(Why::Unknown),
             (Who::Anyone | Who::Known, known) => Ok(known),

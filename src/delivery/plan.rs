@@ -7,8 +7,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
+use crate::channel::alertmanager::Cluster;
 use crate::channel::{Channel, Limit, LivingMode, Platform};
-use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, Shown, format_duration};
+use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Secret, SenderKind, SeverityScale, Shown, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
 
@@ -58,12 +59,45 @@ impl Plan {
 }
 
 /// What senders have to do with one another.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct SendersPlan {
     /// Within which a repeat is a duplicate; zero turns dedup off.
     pub dedup_window: Duration,
     /// Senders (names of credentials, `?source=`) that are replicas of one site, each with the site's name.
     pub sites: BTreeMap<String, String>,
+    /// Which of them can be asked to be silent.
+    pub silence: SilencePlan,
+}
+
+/// Which senders can be asked to be silent about an incident.
+#[derive(Debug, Clone, Default)]
+pub struct SilencePlan {
+    /// The clusters of Alertmanagers, by the site whose incidents they have; empty: of every site that has none of its own.
+    clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+impl SilencePlan {
+    /// Of these clusters.
+    pub fn new(clusters: BTreeMap<String, Cluster>) -> Self {
+        Self { clusters: clusters.into_iter().map(|(site, cluster)| (site, Arc::new(cluster))).collect() }
+    }
+
+    /// All clusters, by their sites.
+    pub fn clusters(&self) -> impl Iterator<Item = (&str, &Cluster)> {
+        self.clusters.iter().map(|(site, cluster)| (site.as_str(), &**cluster))
+    }
+
+    /// The cluster that has the incidents of a source, when it is an Alertmanager.
+    pub fn of(&self, source: &str) -> Option<&Arc<Cluster>> {
+        let site = site_of_alertmanager(source)?;
+        self.clusters.get(site).or_else(|| self.clusters.get(""))
+    }
+}
+
+/// The site of a source that is an Alertmanager.
+pub fn site_of_alertmanager(source: &str) -> Option<&str> {
+    let rest = source.strip_prefix(SenderKind::Alertmanager.as_str())?;
+    if rest.is_empty() { Some("") } else { rest.strip_prefix(':') }
 }
 
 /// Where Watchfire's own alarms go.
@@ -202,6 +236,12 @@ impl ChannelPlan {
         let short = limits.iter().filter(|limit| limit.window.as_millis() <= MINUTE_MS).map(of).min();
         let shortest = || limits.iter().min_by_key(|limit| limit.window).map(|limit| u128::from(limit.count));
         short.or_else(shortest).and_then(|n| u64::try_from(n).ok())
+    }
+
+    /// Whether what it was sent about an incident follows the incident: by edits of a message, or because the platform keeps the incident itself.
+    pub fn follows_incidents(&self) -> bool {
+        let edits = self.content.living == LivingMode::Edit && self.driver.living(self.platform).edit;
+        edits || self.driver.keeps_incidents()
     }
 
     /// Merge what cannot leave within this time into a digest; `None`: never. An incident is of one group, so its platform gets no digests.

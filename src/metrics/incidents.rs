@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::labels::{Edited, EscalationSteps, OpenIncidents, Pressed};
+use super::labels::{Edited, EscalationSteps, OpenIncidents, Pressed, Silences};
 use super::register::series;
 
 /// Metrics of incidents.
@@ -17,6 +17,7 @@ pub struct Incidents {
     pub acked: Histogram,
     pub presses: Family<Pressed, Counter>,
     pub escalation_steps: Family<EscalationSteps, Counter>,
+    pub silences: Family<Silences, Counter>,
 }
 
 impl Incidents {
@@ -28,6 +29,10 @@ impl Incidents {
         let escalation_steps = Family::default();
         for result in ["sent", "skipped", "dead", "unknown"] {
             drop(escalation_steps.get_or_create(&EscalationSteps { result }));
+        }
+        let silences = Family::default();
+        for result in ["active", "ended", "failed", "retried"] {
+            drop(silences.get_or_create(&Silences { result }));
         }
         let open = Family::default();
         for state in ["firing", "acked", "snoozed"] {
@@ -66,6 +71,12 @@ impl Incidents {
                 "escalation_steps",
                 "Steps of escalations that ended: `sent`, `skipped` (acked, over, or a later step is due), `dead` or `unknown`",
                 escalation_steps,
+            ),
+            silences: series(
+                registry,
+                "silences",
+                "What Alertmanagers said of silences that people asked for: `active`, `ended`, `failed` (refused) or `retried` (no answer)",
+                silences,
             ),
         }
     }

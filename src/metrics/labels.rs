@@ -105,6 +105,12 @@ pub struct EscalationSteps {
     pub result: &'static str,
 }
 
+/// What became of a silence.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Silences {
+    pub result: &'static str,
+}
+
 /// An edit that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Edited {

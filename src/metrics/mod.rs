@@ -25,7 +25,7 @@ use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
     Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, OpenIncidents, Platform, Pressed, Received, Rendered,
-    Sender, What,
+    Sender, Silences, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -139,6 +139,11 @@ impl Metrics {
     /// Somebody did something about incidents, by a button, a link or the API: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`.
     pub fn pressed(&self, platform: &str, verb: &'static str, result: &'static str) {
         self.incidents.presses.get_or_create(&Pressed { platform: platform.to_owned(), verb, result }).inc();
+    }
+
+    /// An Alertmanager said this of a silence.
+    pub fn silence(&self, result: &'static str) {
+        self.incidents.silences.get_or_create(&Silences { result }).inc();
     }
 
     /// A delivery became final.

@@ -17,15 +17,17 @@ pub enum Verb {
     Snooze,
     /// It ends here, whatever its sender says; what fires again opens it again.
     Close,
-    /// Its sender is to be silent about it.
+    /// Its sender is to be silent about it until a time, and it is snoozed until then.
     Silence,
+    /// Its sender is not to be silent about it any more.
+    Unsilence,
     /// The next step of its escalation comes at once.
     Escalate,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 6] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence, Verb::Escalate];
+    pub const ALL: [Verb; 7] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence, Verb::Unsilence, Verb::Escalate];
 
     /// The name in SQL, metrics, links and the API.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Verb {
             Verb::Snooze => "snooze",
             Verb::Close => "close",
             Verb::Silence => "silence",
+            Verb::Unsilence => "unsilence",
             Verb::Escalate => "escalate",
         }
     }

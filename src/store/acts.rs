@@ -205,7 +205,9 @@ impl<'a> Acting<'a> {
                 self.results.push((on.incident, ActResult::Unknown));
                 continue;
             };
-            let only = on.shown.as_ref().map(|s| shown(s, incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice)));
+            // A silence is of everything that its labels match.
+            let shown_only = on.shown.as_ref().filter(|_| !matches!(self.act.verb, Verb::Silence | Verb::Unsilence));
+            let only = shown_only.map(|s| shown(s, incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice)));
             self.one(incident, only.as_ref(), true);
             if !spreads(self.act.verb) {
                 continue;

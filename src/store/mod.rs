@@ -1,8 +1,8 @@
 //! The store: what must survive. Two engines, SQLite and PostgreSQL, hold to the same traits and the same contract test.
 //!
-//! [`Store`] is the sum of eight small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
-//! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`], [`OperatorStore`]
-//! [`OnCallStore`] and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
+//! [`Store`] is the sum of nine small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
+//! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`], [`OperatorStore`],
+//! [`OnCallStore`], [`SilenceStore`] and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
 mod acts;
@@ -26,6 +26,7 @@ mod query;
 mod receipts;
 mod rows;
 mod session;
+mod silences;
 mod sqlite;
 mod types;
 
@@ -47,13 +48,24 @@ pub use packed::unpack;
 pub use query::QueryStore;
 pub use receipts::ReceiptStore;
 pub use session::SessionStore;
+pub use silences::SilenceStore;
 
 use async_trait::async_trait;
 
 /// Everything that outlives the process.
 #[async_trait]
 pub trait Store:
-    IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + OnCallStore + SessionStore + 'static
+    IntakeStore
+    + OutletStore
+    + ClusterStore
+    + ReceiptStore
+    + MaintenanceStore
+    + QueryStore
+    + OperatorStore
+    + OnCallStore
+    + SilenceStore
+    + SessionStore
+    + 'static
 {
     /// Writes a consistent copy to a file while running.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;

@@ -50,7 +50,9 @@ pub use samples::{SAMPLES, samples};
 pub use sources::FORMS;
 pub use usage::FieldUsage;
 pub use view::humanize_in as humanize;
-pub use view::{AnswerView, Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Scene, Totals, View, ViewInput, lines};
+pub use view::{
+    AnswerView, Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Scene, SilenceView, SilenceViewState, Totals, View, ViewInput, lines,
+};
 pub use words::word;
 
 use crate::model::FieldSpec;

@@ -66,6 +66,7 @@ mod refusals;
 mod reload;
 mod scopes;
 mod security;
+mod silences;
 mod storm;
 mod support;
 mod systemd;

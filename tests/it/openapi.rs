@@ -105,6 +105,8 @@ async fn what_is_answered_is_what_is_described() {
         ("post", "/api/v1/incidents/1/unack", "/api/v1/incidents/{id}/unack", Some(json!({})), 200),
         ("post", "/api/v1/incidents/1/snooze", "/api/v1/incidents/{id}/snooze", Some(json!({ "for": "2h" })), 200),
         ("post", "/api/v1/incidents/1/snooze", "/api/v1/incidents/{id}/snooze", Some(json!({ "for": "soon" })), 400),
+        ("post", "/api/v1/incidents/1/silence", "/api/v1/incidents/{id}/silence", Some(json!({ "for": "2h" })), 409),
+        ("post", "/api/v1/incidents/1/unsilence", "/api/v1/incidents/{id}/unsilence", None, 409),
         ("post", "/api/v1/incidents/1/escalate", "/api/v1/incidents/{id}/escalate", Some(json!({})), 409),
         ("post", "/api/v1/incidents/99999/escalate", "/api/v1/incidents/{id}/escalate", Some(json!({})), 404),
         ("post", "/api/v1/incidents/1/close", "/api/v1/incidents/{id}/close", Some(json!({})), 200),

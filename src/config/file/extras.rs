@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::route::OneOrMany;
+use crate::channel::alertmanager;
 
 /// How labels become severities.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -77,6 +78,14 @@ pub struct IncidentsBlock {
     pub remind_after: Option<String>,
     /// An ack ends when nothing is reported for this long: the incident rings again. Default `8h`.
     pub ack_expires: Option<String>,
+}
+
+/// Which Alertmanagers can be asked to be silent about an incident.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SilenceBlock {
+    /// The Alertmanagers. Those of one `source` are replicas of one cluster: the first that answers is asked. Default: none, and nothing can be silenced.
+    pub alertmanager: Vec<alertmanager::Config>,
 }
 
 /// A dead-man's switch: reports when an alert that always fires is missing, because then its sender is down or cannot reach Watchfire.

@@ -7,7 +7,7 @@ mod people;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TurnBlock};
 pub use route::{OnMute, OneOrMany, RouteNode};
@@ -71,6 +71,8 @@ pub struct RoutesFile {
     pub sources: IndexMap<String, OneOrMany>,
     /// How incidents ring, go on and end.
     pub incidents: IncidentsBlock,
+    /// Who is asked to be silent when a person silences an incident.
+    pub silence: SilenceBlock,
     /// How long deliveries are kept, and how large the store may grow.
     pub retention: Retention,
     /// Where Watchfire's own alarms go.

@@ -16,6 +16,7 @@ mod routes;
 mod routing_tests;
 mod secrets;
 mod server;
+mod silence;
 mod storms;
 
 use std::sync::{Arc, LazyLock};
@@ -49,6 +50,7 @@ pub use routes::routes;
 pub use routing_tests::routing_tests;
 pub use secrets::secrets;
 pub use server::{link_key, server};
+pub use silence::silence;
 pub use storms::storms;
 
 /// What every validation step needs.

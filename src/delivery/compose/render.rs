@@ -11,7 +11,7 @@ use crate::ingest::lane_group;
 use crate::model::{Button, ButtonValue, Event, Facts, Form, IncidentFacts, Language, Mentions, Page, Verb};
 use crate::store::IncidentState;
 use crate::template::fit::{Part, fit};
-use crate::template::{self, Brief, Entry, IncidentView, MessageKind, Now, RenderError, Scene, ViewInput};
+use crate::template::{self, Brief, Entry, IncidentView, MessageKind, Now, RenderError, Scene, SilenceViewState, ViewInput};
 
 use super::draft::Draft;
 use super::totals::Totals;
@@ -162,7 +162,15 @@ impl Renderer<'_> {
         };
         let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
         let first = if acked { button(Verb::Unack, "button_unack", 0) } else { button(Verb::Ack, "button_ack", 0) };
-        vec![first, button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES)]
+        let mut buttons = vec![first, button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES)];
+        if channel.content.actions.silence != Who::Nobody && self.draft.plan.senders.silence.of(&self.event.source).is_some() {
+            let silenced = open.iter().all(|incident| incident.silence.as_ref().is_some_and(|silence| silence.state != SilenceViewState::Ending));
+            buttons.push(match silenced {
+                true => button(Verb::Unsilence, "button_unsilence", 0),
+                false => button(Verb::Silence, "button_silence", SNOOZE_MINUTES),
+            });
+        }
+        buttons
     }
 
     /// How many alerts no page shows; the last page says so.

@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Form, IncidentId, PlatformIds, Recipient, Severity, UnixMs};
-use crate::store::{AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, UnackReason};
-use crate::template::{AnswerView, IncidentView};
+use crate::store::{
+    Ack, AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, SilenceState, Silenced, UnackReason,
+};
+use crate::template::{AnswerView, IncidentView, SilenceView, SilenceViewState};
 
 use super::decide::{How, Said};
 
@@ -68,6 +70,8 @@ pub struct NotifiedIncident {
     pub state: IncidentState,
     /// Who is on it.
     pub answer: Option<AnswerView>,
+    /// Its silence.
+    pub silence: Option<SilenceView>,
     /// When its channel was notified of it first; `None` when it is notified now.
     pub first_notified: Option<UnixMs>,
 }
@@ -86,6 +90,7 @@ impl NotifiedIncident {
             complete,
             state: incident.state,
             answer: answer(incident),
+            silence: silence(incident),
             notified: fires.chain(ends).collect(),
             first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
@@ -97,8 +102,9 @@ pub fn answer(incident: &Incident) -> Option<AnswerView> {
     if incident.acks.closed_at.is_some() {
         return Some(AnswerView::Closed);
     }
-    // Who took most of it last speaks for it.
-    if let Some(ack) = incident.acks.list.iter().max_by_key(|ack| (ack.alerts.len(), ack.at)) {
+    // Who took most of it last speaks for it. The snooze of a silence is shown as the silence.
+    let began = |ack: &&Ack| incident.acks.silence.as_ref().is_some_and(|silence| silence.began(ack));
+    if let Some(ack) = incident.acks.list.iter().filter(|ack| !began(ack)).max_by_key(|ack| (ack.alerts.len(), ack.at)) {
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         return Some(AnswerView::Acked {
             name: ack.by.name.clone(),
@@ -114,7 +120,21 @@ pub fn answer(incident: &Incident) -> Option<AnswerView> {
         UnackReason::SnoozeEnded { name } => AnswerView::SnoozeEnded { name: name.clone() },
         UnackReason::Expired { name, .. } => AnswerView::Expired { name: name.clone() },
         UnackReason::By { name } => AnswerView::Unacked { name: name.clone() },
+        UnackReason::SilenceEnded { name } => AnswerView::SilenceEnded { name: name.clone() },
+        UnackReason::NotSilenced { name, reason } => AnswerView::NotSilenced { name: name.clone(), reason: reason.clone() },
     })
+}
+
+/// The silence of an incident.
+pub fn silence(incident: &Incident) -> Option<SilenceView> {
+    let Silenced { by, until, state, reason } = incident.acks.silence.as_ref()?;
+    let state = match state {
+        SilenceState::Asked => SilenceViewState::Asked(reason.clone()),
+        SilenceState::Active => SilenceViewState::Confirmed,
+        SilenceState::Ending => SilenceViewState::Ending,
+        SilenceState::Ended | SilenceState::Failed => return None,
+    };
+    Some(SilenceView { name: by.name.clone(), via: by.via.clone(), until: until.timestamp(), state })
 }
 
 impl Notification {
@@ -152,7 +172,7 @@ impl Notification {
         let only = self.single()?;
         let further = if self.form == Form::Card { !self.edited } else { self.answers.is_empty() };
         let first_notified = only.first_notified.filter(|_| further).map(UnixMs::timestamp);
-        Some(IncidentView { number: only.id.0, first_notified, answer: only.answer.clone(), acts: false })
+        Some(IncidentView { number: only.id.0, first_notified, answer: only.answer.clone(), silence: only.silence.clone(), acts: false })
     }
 
     /// The message that the one to this recipient answers.

@@ -132,6 +132,10 @@ pass_on! {
         end_override(id: i64, now: UnixMs) -> Result<bool, StoreError>;
         update_rotas(changes: Vec<RotaRow>) -> Result<Vec<RotaRow>, StoreError>;
     }
+    SilenceStore {
+        take_silences(now: UnixMs, until: UnixMs, limit: usize) -> Result<Vec<Silence>, StoreError>;
+        record_silence(outcome: SilenceOutcome) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    }
     SessionStore {
         open_session(session: Session) -> Result<(), StoreError>;
         session(key: [u8; 32]) -> Result<Option<Session>, StoreError>;

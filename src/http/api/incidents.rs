@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, pairs, read};
-use crate::api::{ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentStep, IncidentSummary, Incidents};
+use crate::api::{
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentSilence, IncidentStep, IncidentSummary, Incidents,
+};
 use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
 use crate::delivery::{Intent, Plan};
@@ -18,7 +20,7 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
 use crate::store::{
-    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey,
+    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey, Silenced,
 };
 
 /// An incident shows alerts of all channels: it is for credentials that may see all of them.
@@ -62,6 +64,8 @@ pub(super) fn paths() -> Paths {
         .at("/incidents/{id}/ack", [does("ackIncident", "Says that somebody is on it: it rings no more for what fires now", ack)])
         .at("/incidents/{id}/unack", [does("unackIncident", "Says that nobody is on it any more: it rings", unack)])
         .at("/incidents/{id}/snooze", [does("snoozeIncident", "Acks it until a time; then it rings again", snooze)])
+        .at("/incidents/{id}/silence", [does("silenceIncident", "Snoozes it, and has its Alertmanager be silent about it until then", silence)])
+        .at("/incidents/{id}/unsilence", [does("unsilenceIncident", "Ends its silence and the snooze with which it began: it rings", unsilence)])
         .at("/incidents/{id}/escalate", [does("escalateIncident", "Hands it on: the next step of its escalation comes at once", escalate)])
         .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires anew opens it again", close)])
 }
@@ -87,6 +91,14 @@ async fn snooze(State(app): State<Arc<App>>, Path(id): Path<String>, request: Re
     act(&app, &id, Verb::Snooze, request).await
 }
 
+async fn silence(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Silence, request).await
+}
+
+async fn unsilence(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
+    act(&app, &id, Verb::Unsilence, request).await
+}
+
 async fn close(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {
     act(&app, &id, Verb::Close, request).await
 }
@@ -100,13 +112,13 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
     for_all(&admitted.caller, WHAT)?;
     let body: ActRequest = if admitted.body.is_empty() { ActRequest::default() } else { read(&admitted.body)? };
     let span = match (&body.duration, verb) {
-        (Some(text), Verb::Snooze) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
-        (None, Verb::Snooze) => return Err(ApiError::bad("`for` is needed: for how long, as `2h`")),
-        (Some(_), _) => return Err(ApiError::bad("`for` is the length of a snooze; nothing else takes it")),
+        (Some(text), Verb::Snooze | Verb::Silence) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
+        (None, Verb::Snooze | Verb::Silence) => return Err(ApiError::bad("`for` is needed: for how long, as `2h`")),
+        (Some(_), _) => return Err(ApiError::bad("`for` is the length of a snooze or a silence; nothing else takes it")),
         (None, _) => Duration::ZERO,
     };
-    if span > LONGEST_SNOOZE || (verb == Verb::Snooze && span < Duration::from_secs(60)) {
-        return Err(ApiError::bad("a snooze lasts a minute to 30 days"));
+    if span > LONGEST_SNOOZE || (matches!(verb, Verb::Snooze | Verb::Silence) && span < Duration::from_secs(60)) {
+        return Err(ApiError::bad("a snooze or a silence lasts a minute to 30 days"));
     }
     let by = body.by.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let acted = act_on(app, &admitted.caller, number(id)?, verb, span, by).await?;
@@ -248,11 +260,17 @@ fn summary(incident: &Incident) -> IncidentSummary {
         heard_at: incident.heard_at,
         ended_at: incident.ended_at,
         acks: incident.acks.list.iter().map(ack_of).collect(),
+        silence: incident.acks.silence.as_ref().map(silence_of),
     }
 }
 
 fn ack_of(ack: &crate::store::Ack) -> IncidentAck {
     IncidentAck { by: ack.by.name.clone(), via: ack.by.via.clone(), at: ack.at, until: ack.until, alerts: ack.alerts.len() }
+}
+
+fn silence_of(silence: &Silenced) -> IncidentSilence {
+    let Silenced { by, until, state, reason } = silence;
+    IncidentSilence { by: by.name.clone(), via: by.via.clone(), until: *until, state: *state, reason: reason.clone() }
 }
 
 fn response(found: IncidentDetail, plan: &Plan) -> IncidentResponse {

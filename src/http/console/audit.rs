@@ -121,6 +121,7 @@ fn act(language: Language, name: &str) -> &str {
         "snooze" => "暂缓",
         "close" => "关闭",
         "silence" => "静默",
+        "unsilence" => "结束静默",
         "retry" => "重试",
         "move" => "转移",
         "drop" => "放弃",

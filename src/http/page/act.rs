@@ -20,7 +20,7 @@ use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
-use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, StoredMessage};
+use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage};
 
 /// As on the other pages, and a form that posts to its own address.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -45,6 +45,8 @@ struct Acting {
     person: Option<Recipient>,
     /// Whether its reader may do anything, and who that is, where the configuration knows.
     may: Result<Option<PersonName>, Why>,
+    /// Whether its reader may have its sender asked to be silent.
+    silences: bool,
 }
 
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Result<Acting, HttpError> {
@@ -59,9 +61,11 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Resul
     let mut recipients: Vec<Recipient> = message.cells.iter().map(|cell| cell.recipient.clone()).collect();
     recipients.dedup();
     let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
-    let may = app.engine.may_act_by_link(&message.channel, person.as_ref());
+    let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
+    let silences = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Silence, person.as_ref()).is_ok();
+    let silences = silences && incidents.iter().any(|incident| app.engine.can_silence(incident));
     let escalates = app.engine.can_escalate(&incidents).await?;
-    Ok(Acting { message, language, on, incidents, escalates, person, may })
+    Ok(Acting { message, language, on, incidents, escalates, person, may, silences })
 }
 
 /// Shows a message to anybody who has its act link.
@@ -111,7 +115,8 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         }
         None => Actor { id: format!("link:{} {name}", acting.message.channel), name: name.clone(), via: "link".into() },
     };
-    let Some(verb) = form.verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is ack, unack, snooze or escalate")) };
+    let verb = form.verb.filter(|verb| acting.silences || !matches!(verb, Verb::Silence | Verb::Unsilence));
+    let Some(verb) = verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page")) };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
     // A link that was made for a group proves no name: what is typed is marked as such.
     let typed = known_is_nobody && acting.person.is_none();
@@ -165,7 +170,13 @@ fn state(incident: &Incident, language: Language) -> String {
         IncidentState::Stale => "stale_now",
         IncidentState::Closed => "closed_now",
     };
-    filled(language, key, &incident.id.to_string(), &names.join(", "))
+    let line = filled(language, key, &incident.id.to_string(), &names.join(", "));
+    match &incident.acks.silence {
+        Some(silence) if silence.state == SilenceState::Active => format!("{line} · {}", filled(language, "silenced_now", &silence.by.name, "")),
+        Some(silence) if silence.reason.is_empty() => format!("{line} · {}", filled(language, "silence_asked_now", &silence.by.name, "")),
+        Some(silence) => format!("{line} · {}: {}", filled(language, "silence_asked_now", &silence.by.name, ""), silence.reason),
+        None => line,
+    }
 }
 
 /// The form; null when nothing of it goes on.
@@ -187,6 +198,10 @@ fn form(acting: &Acting, name: &str) -> Value {
     });
     if let (true, Some(buttons)) = (acting.escalates, form["buttons"].as_array_mut()) {
         buttons.push(button(Verb::Escalate, "act_escalate"));
+    }
+    if let (true, Some(buttons)) = (acting.silences, form["buttons"].as_array_mut()) {
+        let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
+        buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
     }
     match &acting.person {
         Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),
@@ -222,7 +237,7 @@ impl Form {
         for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
             match key {
-                "verb" => form.verb = Verb::parse(&value).filter(|verb| matches!(verb, Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate)),
+                "verb" => form.verb = Verb::parse(&value).filter(|verb| *verb != Verb::Close),
                 "version" => form.version = value.parse().unwrap_or(0),
                 "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
                 "name" => form.name = cleaned(&value),
@@ -241,7 +256,7 @@ mod tests {
     fn a_form_says_what_is_done_by_whom_and_nothing_that_it_may_not() {
         let form = Form::read("verb=ack&version=7&nonce=ab-c1&name=%E5%BC%A0+%0A%E4%B8%89&x=1".as_bytes());
         assert_eq!((form.verb, form.version, form.nonce.as_str(), form.name.as_str()), (Some(Verb::Ack), 7, "abc1", "张 三"));
-        for none in ["verb=close", "verb=silence", "verb=", "", "&&&=", "verb"] {
+        for none in ["verb=close", "verb=", "", "&&&=", "verb"] {
             assert_eq!(Form::read(none.as_bytes()).verb, None, "{none}");
         }
         assert_eq!(Form::read(&[0xff, b'=', 0xfe]).version, 0);

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 58] = [
+const WORDS: [(&str, &str, &str); 62] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -51,6 +51,8 @@ const WORDS: [(&str, &str, &str); 58] = [
     ("act_unack", "Unack", "取消认领"),
     ("act_escalate", "Call the next one", "通知下一位"),
     ("act_snooze", "Snooze 2h", "推迟 2 小时"),
+    ("act_silence", "Silence 2h in Alertmanager", "在 Alertmanager 静默 2 小时"),
+    ("act_unsilence", "End silence", "结束静默"),
     ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
@@ -58,6 +60,8 @@ const WORDS: [(&str, &str, &str); 58] = [
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
+    ("silenced_now", "silenced in Alertmanager by {n}", "{n} 已在 Alertmanager 静默"),
+    ("silence_asked_now", "a silence asked for by {n} is not confirmed", "{n} 请求的静默尚未确认"),
     ("firing_now", "#{n} · nobody is on it", "#{n} · 无人认领"),
     ("resolved_now", "#{n} · resolved", "#{n} · 已恢复"),
     ("stale_now", "#{n} · no longer reported", "#{n} · 已不再上报"),

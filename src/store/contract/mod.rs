@@ -24,6 +24,7 @@ pub mod owners;
 pub mod purging;
 pub mod random;
 pub mod receipts;
+pub mod silences;
 pub mod steps;
 
 /// Makes the contract's tests for one engine: `store_contract!(open)`, where `open` is the full path (`crate::..`) of a
@@ -118,6 +119,10 @@ macro_rules! store_contract {
             }
             audits {
                 an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,
+            }
+            silences {
+                what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_said_is_shown_and_rings_when_it_ended,
+                what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again, a_silence_leaves_with_its_incident,
             }
             oncall {
                 overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,

@@ -39,6 +39,7 @@ fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
         press: PressKey { platform: "api".into(), event_id: event.into() },
         verb,
         until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
+        labels: Default::default(),
         by: Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() },
         on: vec![ActOn { incident: on, shown: None }],
         rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },

@@ -12,6 +12,7 @@ use super::error::DbError;
 use super::guard;
 use super::lanes::{Arrival, append, lock_lanes};
 use super::rows::{Columns, get, limit};
+use super::silence_rows;
 use super::steps;
 use super::timeline;
 use super::tx::Tx;
@@ -106,7 +107,7 @@ async fn change_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) ->
 }
 
 /// Writes what changed; returns the deliveries that it made, and the steps that ended.
-async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<(Vec<AcceptedDelivery>, Vec<ChangedStep>), DbError> {
+pub(super) async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<(Vec<AcceptedDelivery>, Vec<ChangedStep>), DbError> {
     if changed.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
@@ -124,6 +125,11 @@ async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result
     anchors::mark_dirty(tx, &ids).await?;
     let rows: Vec<_> = changed.iter().flat_map(|(incident, answered)| answered.rows.iter().map(|row| (incident.id, row))).collect();
     timeline::add(tx, &rows).await?;
+    for (incident, answered) in changed {
+        if let Some(wish) = &answered.silence {
+            silence_rows::wish(tx, incident.id, wish, now).await?;
+        }
+    }
     let ended = change_steps(tx, changed, now).await?;
     let new = copies(tx, changed, now).await?;
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();

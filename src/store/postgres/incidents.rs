@@ -69,6 +69,7 @@ pub(super) async fn remove(tx: &Tx, incidents: &Vec<i64>, ended_before: UnixMs) 
     if !gone.is_empty() {
         tx.execute("DELETE FROM anchor WHERE incident = ANY ($1)", &[&gone]).await?;
         tx.execute("DELETE FROM timeline WHERE incident = ANY ($1)", &[&gone]).await?;
+        tx.execute("DELETE FROM silence WHERE incident = ANY ($1)", &[&gone]).await?;
     }
     Ok(())
 }

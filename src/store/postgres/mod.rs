@@ -36,6 +36,8 @@ mod relocate;
 mod reports;
 mod rows;
 mod session;
+mod silence_rows;
+mod silences;
 mod steps;
 mod timeline;
 mod tls;

@@ -11,6 +11,7 @@ use super::error::DbError;
 use super::guard;
 use super::incidents::set_answer;
 use super::rows::{bytes, find_incident, insert};
+use super::silence_rows;
 use super::steps;
 use super::timeline;
 use crate::model::{DeliveryId, UnixMs};
@@ -86,10 +87,11 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
     Ok(rings)
 }
 
-fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     set_answer(db, incident)?;
     anchors::mark_dirty(db, incident.id)?;
     answered.rows.iter().try_for_each(|row| timeline::add(db, incident.id, row))?;
+    answered.silence.iter().try_for_each(|wish| silence_rows::wish(db, incident.id, wish, now))?;
     let mut accepted = Vec::new();
     if let Some(about) = &answered.rings {
         let events = events_of(incident, about);

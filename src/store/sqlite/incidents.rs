@@ -164,6 +164,7 @@ pub(super) fn remove(db: &Connection, incident: i64, ended_before: UnixMs) -> Re
     if gone > 0 {
         db.prepare_cached("DELETE FROM anchor WHERE incident = ?1")?.execute([incident])?;
         db.prepare_cached("DELETE FROM timeline WHERE incident = ?1")?.execute([incident])?;
+        db.prepare_cached("DELETE FROM silence WHERE incident = ?1")?.execute([incident])?;
     }
     Ok(())
 }

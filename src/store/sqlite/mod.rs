@@ -32,6 +32,8 @@ mod receipts;
 mod relocate;
 mod rows;
 mod session;
+mod silence_rows;
+mod silences;
 mod steps;
 mod timeline;
 mod wal;

@@ -14,6 +14,7 @@ mod owner;
 mod receipt;
 mod relocation;
 mod session;
+mod silence;
 mod step;
 mod timeline;
 
@@ -31,6 +32,7 @@ pub use owner::*;
 pub use receipt::*;
 pub use relocation::*;
 pub use session::*;
+pub use silence::*;
 pub use step::*;
 pub use timeline::*;
 

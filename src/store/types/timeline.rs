@@ -35,11 +35,15 @@ pub enum TimelineKind {
     Closed,
     /// A step of an escalation was sent, or ended without.
     Escalated,
+    /// Somebody asked its sender to be silent about it, or the sender is.
+    Silenced,
+    /// Its sender is not silent about it any more.
+    Unsilenced,
 }
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 13] = [
+    pub const ALL: [TimelineKind; 15] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
@@ -53,6 +57,8 @@ impl TimelineKind {
         TimelineKind::Reminded,
         TimelineKind::Closed,
         TimelineKind::Escalated,
+        TimelineKind::Silenced,
+        TimelineKind::Unsilenced,
     ];
 
     /// The name in SQL and the API.
@@ -71,6 +77,8 @@ impl TimelineKind {
             TimelineKind::Reminded => "reminded",
             TimelineKind::Closed => "closed",
             TimelineKind::Escalated => "escalated",
+            TimelineKind::Silenced => "silenced",
+            TimelineKind::Unsilenced => "unsilenced",
         }
     }
 

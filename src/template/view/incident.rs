@@ -1,7 +1,101 @@
 //! The incident of a message, in the line that says what Watchfire adds.
 
+use jiff::Timestamp;
+
 use super::super::words;
-use super::{AnswerView, Scene};
+use super::Scene;
+use crate::model::Severity;
+
+/// The incident of a page, as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IncidentView {
+    /// Its number.
+    pub number: i64,
+    /// When the channel was notified of it first: of a further message about it, where the first one cannot be edited or answered.
+    pub first_notified: Option<Timestamp>,
+    /// Who is on it, or why nobody is any more; `None` where that was never asked.
+    pub answer: Option<AnswerView>,
+    /// The silence that somebody asked its sender for.
+    pub silence: Option<SilenceView>,
+    /// Whether readers can act on the page of the message, as nothing in the message lets them.
+    pub acts: bool,
+}
+
+/// Who is on an incident, as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerView {
+    /// Somebody is.
+    Acked {
+        /// The name.
+        name: String,
+        /// The way in which it was said: `Telegram`, `API`.
+        via: String,
+        /// Since when.
+        at: Timestamp,
+        /// Until when, for a snooze.
+        until: Option<Timestamp>,
+        /// Alerts that fire and that nobody is on.
+        left: usize,
+    },
+    /// Nobody is any more: something more severe fires than was acked.
+    Worse {
+        /// The most severe that was acked.
+        was: Severity,
+    },
+    /// Nobody is any more: a snooze ended.
+    SnoozeEnded {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nobody is any more: the ack expired.
+    Expired {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nobody is any more: somebody said so.
+    Unacked {
+        /// Who.
+        name: String,
+    },
+    /// Nobody is any more: the silence with which it began ended.
+    SilenceEnded {
+        /// Whose it was.
+        name: String,
+    },
+    /// Nobody is any more: the silence with which it began was refused.
+    NotSilenced {
+        /// Whose it was.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody closed it by hand.
+    Closed,
+}
+
+/// The silence of an incident, as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilenceView {
+    /// Who asked for it.
+    pub name: String,
+    /// The way: `Telegram`, `API`.
+    pub via: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// What its sender says of it.
+    pub state: SilenceViewState,
+}
+
+/// What the sender says of a silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SilenceViewState {
+    /// It is silent.
+    Confirmed,
+    /// Nothing yet; why, where that is known.
+    Asked(String),
+    /// It is to end, and nothing is said yet.
+    Ending,
+}
 
 /// `#1842`; of a further message of the incident `#1842, first notified 03:12 UTC`; then who is on it. Empty without an incident.
 pub fn incident_line(input: &Scene<'_>) -> String {
@@ -11,10 +105,21 @@ pub fn incident_line(input: &Scene<'_>) -> String {
         Some(at) => words::filled(input.language, "first_notified", &[("what", &number), ("at", &input.times().short(at))]),
         None => number,
     };
-    match incident.answer.as_ref().map(|answer| answered(input, answer)) {
-        Some(answer) => format!("{line} · {answer}"),
-        None => line,
-    }
+    let answer = incident.answer.as_ref().map(|answer| answered(input, answer));
+    let silence = incident.silence.as_ref().map(|silence| silenced(input, silence));
+    [answer, silence].into_iter().flatten().fold(line, |line, part| format!("{line} · {part}"))
+}
+
+/// What is known of its silence.
+fn silenced(input: &Scene<'_>, silence: &SilenceView) -> String {
+    let SilenceView { name, via, until, state } = silence;
+    let (key, why) = match state {
+        SilenceViewState::Confirmed => ("silenced_by", ""),
+        SilenceViewState::Asked(why) if why.is_empty() => ("silence_asked", ""),
+        SilenceViewState::Asked(why) => ("silence_late", why.as_str()),
+        SilenceViewState::Ending => ("silence_ending", ""),
+    };
+    words::filled(input.language, key, &[("who", name), ("via", via), ("until", &input.times().short(*until)), ("why", why)])
 }
 
 /// Who is on it, or why nobody is any more.
@@ -33,6 +138,8 @@ fn answered(input: &Scene<'_>, answer: &AnswerView) -> String {
         AnswerView::SnoozeEnded { name } => filled("snooze_ended", &[("who", name)]),
         AnswerView::Expired { name } => filled("ack_expired", &[("who", name)]),
         AnswerView::Unacked { name } => filled("unacked_by", &[("who", name)]),
+        AnswerView::SilenceEnded { name } => filled("silence_ended", &[("who", name)]),
+        AnswerView::NotSilenced { name, reason } => filled("not_silenced", &[("who", name), ("why", reason)]),
         AnswerView::Closed => filled("closed_by_hand", &[]),
     }
 }

@@ -118,59 +118,6 @@ pub struct Now<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// The incident of a page, as readers see it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IncidentView {
-    /// Its number.
-    pub number: i64,
-    /// When the channel was notified of it first: of a further message about it, where the first one cannot be edited or answered.
-    pub first_notified: Option<Timestamp>,
-    /// Who is on it, or why nobody is any more; `None` where that was never asked.
-    pub answer: Option<AnswerView>,
-    /// Whether readers can act on the page of the message, as nothing in the message lets them.
-    pub acts: bool,
-}
-
-/// Who is on an incident, as readers see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnswerView {
-    /// Somebody is.
-    Acked {
-        /// The name.
-        name: String,
-        /// The way in which it was said: `Telegram`, `API`.
-        via: String,
-        /// Since when.
-        at: Timestamp,
-        /// Until when, for a snooze.
-        until: Option<Timestamp>,
-        /// Alerts that fire and that nobody is on.
-        left: usize,
-    },
-    /// Nobody is any more: something more severe fires than was acked.
-    Worse {
-        /// The most severe that was acked.
-        was: Severity,
-    },
-    /// Nobody is any more: a snooze ended.
-    SnoozeEnded {
-        /// Whose it was.
-        name: String,
-    },
-    /// Nobody is any more: the ack expired.
-    Expired {
-        /// Whose it was.
-        name: String,
-    },
-    /// Nobody is any more: somebody said so.
-    Unacked {
-        /// Who.
-        name: String,
-    },
-    /// Somebody closed it by hand.
-    Closed,
-}
-
 /// Everything a page is rendered from.
 #[derive(Debug, Clone)]
 pub struct ViewInput<'a> {
@@ -345,6 +292,7 @@ pub use group::lines;
 pub(super) use group::{rest, sentence};
 pub(super) use headline::{capital, counts, counts_now, message_severity, preview, severity_word, topic};
 pub(super) use incident::incident_line;
+pub use incident::{AnswerView, IncidentView, SilenceView, SilenceViewState};
 pub(super) use labels::{annotations, labels};
 pub(super) use own::{has_own_text, own_message, repeats};
 pub(super) use prose::{reflow, sentence as full_stop};

@@ -28,17 +28,23 @@ pub(in super::super) async fn act(
 ) -> Result<Response, Failure> {
     let Form { viewer, fields, .. } = form;
     let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
-    let verb = Verb::parse(&verb)
-        .filter(|verb| *verb != Verb::Silence)
-        .ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, escalated or closed"))?;
-    let span = if verb == Verb::Snooze { snoozed_for(&viewer, &fields)? } else { Duration::ZERO };
+    let verb = Verb::parse(&verb).ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, silenced, escalated or closed"))?;
+    let span = match verb {
+        Verb::Snooze => snoozed_for(&viewer, &fields)?,
+        Verb::Silence => parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?,
+        _ => Duration::ZERO,
+    };
     let done = act_on(&app, &viewer.caller, id, verb, span, None).await?;
     if !headers.contains_key("hx-request") {
         return Ok(go(&headers, back(fields.get("back"))));
     }
     let found = app.engine.query().get_incident(id).await?.ok_or_else(|| Failure::missing("this incident is not stored any more"))?;
     let known = read(&app, vec![found.incident]).await?;
-    let undo = if matches!(verb, Verb::Ack | Verb::Snooze) { Some(undo(&viewer, id)) } else { None };
+    let undo = match verb {
+        Verb::Ack | Verb::Snooze => Some(undo(&viewer, id, Verb::Unack)),
+        Verb::Silence => Some(undo(&viewer, id, Verb::Unsilence)),
+        _ => None,
+    };
     Ok(fragment(html! {
         @for one in &known { (row(&viewer, one)) }
         div hx-swap-oob="beforeend:.toasts" { div.toast { (icon("check")) span { (shown(&done.text)) } @if let Some(undo) = undo { (undo) } } }
@@ -57,8 +63,8 @@ fn snoozed_for(viewer: &Viewer, fields: &Fields) -> Result<Duration, Failure> {
     }
 }
 
-fn undo(viewer: &Viewer, id: IncidentId) -> Markup {
-    press(id, Verb::Unack, Way::Row, html! { button { (say(viewer.manner.language, "Undo", "撤销")) } })
+fn undo(viewer: &Viewer, id: IncidentId, verb: Verb) -> Markup {
+    press(id, verb, Way::Row, html! { button { (say(viewer.manner.language, "Undo", "撤销")) } })
 }
 
 /// Asks before an incident is closed.

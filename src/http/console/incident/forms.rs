@@ -6,6 +6,7 @@ use super::Known;
 use crate::http::console::parts::{icon, say, shown, time};
 use crate::http::console::viewer::Viewer;
 use crate::model::{IncidentId, UnixMs, Verb};
+use crate::store::SilenceState;
 
 /// The time of day until which a night is snoozed.
 const MORNING: &str = "09:00";
@@ -43,6 +44,7 @@ pub(in super::super) fn menu(viewer: &Viewer, known: &Known, way: Way) -> Markup
             summary.b.ic data-key=[(way == Way::Row).then_some("s")] aria-label={ (say(language, "More acts for #", "更多操作 #")) (id) } { (icon("more")) }
             div.pop {
                 @if way == Way::Row { (snoozes(viewer, id, way)) @if let Some(escalates) = escalates(viewer, known, way) { hr; (escalates) } hr; }
+                @if known.silences { (silences(viewer, known, way)) hr; }
                 (closes(viewer, id))
             }
         }
@@ -72,6 +74,21 @@ pub(in super::super) fn escalates(viewer: &Viewer, known: &Known, way: Way) -> O
         button { (icon("up")) (shown(&next.channel)) (say(language, " now", "，立即")) }
     };
     Some(press(known.incident.id, Verb::Escalate, way, inside))
+}
+
+/// The silences, or the end of the one that there is.
+fn silences(viewer: &Viewer, known: &Known, way: Way) -> Markup {
+    let (language, id) = (viewer.manner.language, known.incident.id);
+    if known.incident.acks.silence.as_ref().is_some_and(|silence| silence.state != SilenceState::Ending) {
+        let inside = html! { button { (icon("bell")) (say(language, "End the silence in Alertmanager", "结束 Alertmanager 的静默")) } };
+        return press(id, Verb::Unsilence, way, inside);
+    }
+    let spans = [("30m", say(language, "30 min", "30 分钟")), ("2h", say(language, "2 h", "2 小时")), ("8h", say(language, "8 h", "8 小时"))];
+    let inside = html! {
+        p.t { (say(language, "Silence in Alertmanager, for all that its group holds", "在 Alertmanager 静默整个分组")) }
+        @for (span, word) in spans { button name="for" value=(span) { (icon("mute")) (word) } }
+    };
+    press(id, Verb::Silence, way, inside)
 }
 
 fn closes(viewer: &Viewer, id: IncidentId) -> Markup {

@@ -38,6 +38,8 @@ pub(super) struct Known {
     pub(super) lead: Option<Alert>,
     /// The next step of its escalations.
     pub(super) next: Option<NextStep>,
+    /// Whether its Alertmanager can be asked to be silent.
+    pub(super) silences: bool,
 }
 
 impl Known {
@@ -131,7 +133,8 @@ pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Kno
     let events = events(app, &ids).await?;
     let known = incidents.into_iter().map(|incident| {
         let lead = lead(&incident).and_then(|alert| events.get(&alert.event)?.alerts.get(alert.index as usize).cloned());
-        Known { incident, lead, next: None }
+        let silences = app.engine.can_silence(&incident);
+        Known { incident, lead, next: None, silences }
     });
     Ok(known.collect())
 }

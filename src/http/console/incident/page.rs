@@ -16,7 +16,7 @@ use crate::http::console::layout::Page;
 use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
 use crate::http::console::viewer::Viewer;
 use crate::model::{EventId, IncidentId, MessageId, UnixMs};
-use crate::store::{AttemptRow, DeliveryRow, IncidentDetail, State as DeliveryState};
+use crate::store::{AttemptRow, DeliveryRow, Incident, IncidentDetail, SilenceState, State as DeliveryState};
 
 /// Events whose bodies are read, and messages whose attempts are shown.
 const MAX_EVENTS: usize = 50;
@@ -49,6 +49,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
             h1.ttl { (shown(&found.incident.title)) }
             @if !known.sentence().is_empty() { p.lead { (shown(known.sentence())) } }
         } }
+        (silence(&viewer, &found.incident))
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.two-col.gap {
             div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &found, &attempts)) }
@@ -72,6 +73,27 @@ async fn attempts(app: &App, found: &IncidentDetail) -> Result<HashMap<MessageId
         }
     }
     Ok(attempts)
+}
+
+/// What is known of its silence.
+fn silence(viewer: &Viewer, incident: &Incident) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let Some(silence) = &incident.acks.silence else { return Markup::default() };
+    let word = match silence.state {
+        SilenceState::Active => say(language, "Silenced in Alertmanager until ", "已在 Alertmanager 静默至 "),
+        SilenceState::Ending => say(
+            language,
+            "The silence in Alertmanager is to end, and this is not confirmed yet; it was to last until ",
+            "正在结束 Alertmanager 的静默，尚未确认；原定至 ",
+        ),
+        _ => say(language, "Alertmanager was asked for a silence and has not confirmed it; until ", "已请求 Alertmanager 静默，尚未确认；至 "),
+    };
+    html! {
+        p.lead {
+            (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(&silence.by.name))
+            @if !silence.reason.is_empty() { ": " (shown(&silence.reason)) }
+        }
+    }
 }
 
 fn acts(viewer: &Viewer, known: &Known) -> Option<Markup> {

@@ -77,6 +77,8 @@ fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
         TimelineKind::Reminded => ("", "bell", "Reminded", "已提醒"),
         TimelineKind::Closed => ("acc", "x", "Closed", "已关闭"),
         TimelineKind::Escalated => ("", "up", "Escalation", "升级"),
+        TimelineKind::Silenced => ("acc", "moon", "Silence", "静默"),
+        TimelineKind::Unsilenced => ("warn", "bell", "Silence ended", "静默结束"),
     };
     let head = html! { b { (say(language, en, zh)) } @if !row.channel.is_empty() { " · " (shown(&row.channel)) } };
     Line { at: row.at, soon: false, class, icon, head, text: row.text.clone(), answer: String::new() }

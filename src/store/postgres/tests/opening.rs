@@ -40,7 +40,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
              DROP COLUMN unresolved; ALTER TABLE message DROP COLUMN recipient, DROP COLUMN tries, DROP COLUMN due_at, DROP COLUMN platform_id,
              DROP COLUMN code, DROP COLUMN attempt_id, DROP COLUMN node, DROP COLUMN epoch, DROP COLUMN begun_at, DROP COLUMN ended_at,
              DROP COLUMN answer, DROP COLUMN counted_at; ALTER TABLE mute RENAME COLUMN matchers TO channel;
-             DROP TABLE press; DROP TABLE audit; DROP TABLE session; DROP TABLE oncall_override; DROP TABLE rota;
+             DROP TABLE press; DROP TABLE silence; DROP TABLE audit; DROP TABLE session; DROP TABLE oncall_override; DROP TABLE rota;
              DROP TABLE incident; DROP TABLE anchor; DROP TABLE timeline; ALTER TABLE delivery DROP COLUMN incident, DROP COLUMN escalation,
              DROP COLUMN step, DROP COLUMN began_at, DROP COLUMN after_ms;
              UPDATE schema_version SET version = 1, oldest = 1",
@@ -52,7 +52,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
-    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (11, 11), "a version before the last step knows no overrides");
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (12, 12), "a version before the last step knows no silences");
     old.close().await;
     new.close().await;
 }

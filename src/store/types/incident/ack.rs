@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState};
-use crate::model::{Severity, UnixMs, Verb, format_duration};
-use crate::store::{TimelineKind, TimelineRow};
+use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState, UnackReason, Unacked};
+use crate::model::{UnixMs, Verb, format_duration};
+use crate::store::{SilenceWish, Silenced, TimelineKind, TimelineRow};
 
 /// Somebody who acts on an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -57,63 +57,6 @@ impl Ack {
     }
 }
 
-/// When the last ack ended, and why, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unacked {
-    /// When.
-    pub at: UnixMs,
-    /// In which version of the incident.
-    #[serde(default)]
-    pub version: i64,
-    /// Why.
-    pub why: UnackReason,
-}
-
-/// Why an ack ended while its alerts went on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnackReason {
-    /// Something more severe fires than was acked.
-    Worse {
-        /// The most severe that was acked: 0 critical .. 3 info.
-        was: u8,
-        /// The most severe that fires.
-        is: u8,
-    },
-    /// Its time was over.
-    SnoozeEnded {
-        /// Whose it was.
-        name: String,
-    },
-    /// Its time passed without a sign of life.
-    Expired {
-        /// Whose it was.
-        name: String,
-        /// For how long it had lasted, in seconds.
-        seconds: u64,
-    },
-    /// Somebody said so.
-    By {
-        /// Who.
-        name: String,
-    },
-}
-
-impl UnackReason {
-    /// In words, for timelines and logs.
-    pub fn text(&self) -> String {
-        let severity = |rank: u8| Severity::from_rank(rank.into()).as_str();
-        match self {
-            Self::Worse { was, is } => format!("was acked at {}, now it is {}", severity(*was), severity(*is)),
-            Self::SnoozeEnded { name } => format!("the snooze by {name} ended"),
-            Self::Expired { name, seconds } => {
-                format!("acked by {name} {} ago, and nothing was heard since", format_duration(Duration::from_secs(*seconds)))
-            }
-            Self::By { name } => format!("unacked by {name}"),
-        }
-    }
-}
-
 /// Who is on an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -129,6 +72,9 @@ pub struct Acks {
     /// When somebody closed the incident by hand; `None` once it is open again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<UnixMs>,
+    /// The silence that somebody asked the sender for; `None` once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silenced>,
 }
 
 impl Acks {
@@ -178,6 +124,8 @@ pub(in crate::store) struct Answered {
     pub(in crate::store) rows: Vec<TimelineRow>,
     /// What its channels must ring about.
     pub(in crate::store) rings: Option<Ring>,
+    /// What is to become of its silence.
+    pub(in crate::store) silence: Option<SilenceWish>,
 }
 
 /// What channels must ring about.
@@ -205,7 +153,7 @@ impl Incident {
     }
 
     /// Its alerts that are not over, among these.
-    fn open_alerts(&self, only: Option<&HashSet<u64>>) -> HashSet<u64> {
+    pub(in crate::store::types) fn open_alerts(&self, only: Option<&HashSet<u64>>) -> HashSet<u64> {
         let is_meant = |fingerprint: &u64| only.is_none_or(|only| only.contains(fingerprint));
         let open = self.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
         open.map(|alert| alert.fingerprint).filter(is_meant).collect()
@@ -262,6 +210,9 @@ impl Incident {
     /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
     pub(in crate::store) fn act(&mut self, act: &Act, only: Option<&HashSet<u64>>) -> (ActResult, Option<Answered>) {
         let now = act.now;
+        if act.verb == Verb::Unsilence {
+            return self.unsilence(act);
+        }
         if !self.state.is_open() {
             return (ActResult::Over { since: self.ended_at }, None);
         }
@@ -270,7 +221,8 @@ impl Incident {
             return (ActResult::Over { since: None }, None);
         }
         let by = |what: String| format!("{what} by {} ({})", act.by.name, act.by.via);
-        let answered = |kind, text, rings| Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings });
+        let answered =
+            |kind, text, rings| Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings, silence: None });
         let (result, answered) = match act.verb {
             Verb::Ack | Verb::Snooze => return self.ack(act, &meant),
             Verb::Unack => {
@@ -287,7 +239,8 @@ impl Incident {
                 (self.state, self.ended_at) = (IncidentState::Closed, Some(now));
                 (ActResult::Closed, answered(TimelineKind::Closed, by("closed".into()), None))
             }
-            Verb::Silence => return (ActResult::NotAcked, None),
+            Verb::Silence => return self.silence(act),
+            Verb::Unsilence => return self.unsilence(act),
             Verb::Escalate if self.state != IncidentState::Firing => return (ActResult::NoStep, None),
             Verb::Escalate => (ActResult::HandedOn { steps: Vec::new() }, answered(TimelineKind::Escalated, by("handed on".into()), None)),
         };
@@ -296,7 +249,7 @@ impl Incident {
         (result, answered)
     }
 
-    fn ack(&mut self, act: &Act, meant: &HashSet<u64>) -> (ActResult, Option<Answered>) {
+    pub(in crate::store::types) fn ack(&mut self, act: &Act, meant: &HashSet<u64>) -> (ActResult, Option<Answered>) {
         let now = act.now;
         let own = self.acks.list.iter().find(|ack| ack.by.id == act.by.id && meant.iter().all(|one| ack.alerts.contains(one)));
         if let Some(own) = own.filter(|own| act.verb == Verb::Ack && own.until.is_none() && own.reminded_in == 0) {
@@ -307,7 +260,7 @@ impl Incident {
         let rank = self.alerts.iter().filter(|alert| meant.contains(&alert.fingerprint)).map(|alert| alert.rank).min().unwrap_or(3);
         let mut alerts: Vec<u64> = meant.iter().copied().collect();
         alerts.sort_unstable();
-        let until = act.until.filter(|_| act.verb == Verb::Snooze);
+        let until = act.until.filter(|_| matches!(act.verb, Verb::Snooze | Verb::Silence));
         let (remind_at, expires_at) = match until {
             None => (Some(now + act.rules.remind_after), Some(now + act.rules.expires_after)),
             Some(_) => (None, None),
@@ -326,7 +279,7 @@ impl Incident {
         let row = TimelineRow { at: now, kind, channel: String::new(), text };
         let after = now - self.opened_at;
         let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from, after };
-        (result, Some(Answered { rows: vec![row], rings: None }))
+        (result, Some(Answered { rows: vec![row], rings: None, silence: None }))
     }
 
     /// Ends the acks whose time has come, and notes of which people are to be reminded. `None` when nothing was due.
@@ -370,10 +323,10 @@ impl Incident {
         self.version += 1;
         self.answer_state();
         let rings = (!ring.about.is_empty()).then_some(ring);
-        Some(Answered { rows, rings })
+        Some(Answered { rows, rings, silence: None })
     }
 
-    fn answer_state(&mut self) {
+    pub(in crate::store::types) fn answer_state(&mut self) {
         if self.ended_at.is_none() {
             self.state = self.open_state();
         }

@@ -1,20 +1,24 @@
 //! What somebody does about incidents, and what it did.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AckRules, Actor};
-use crate::model::{IncidentId, UnixMs, Verb};
-use crate::store::{AcceptedDelivery, ChangedStep};
+use crate::model::{IncidentId, Labels, UnixMs, Verb};
+use crate::store::{AcceptedDelivery, ChangedStep, SilenceState};
 
 /// What somebody does about incidents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// Where it came from, and the id of the event there: the same twice counts once.
     pub press: PressKey,
-    /// What is to be done. [`Verb::Silence`] changes nothing of an incident.
+    /// What is to be done.
     pub verb: Verb,
-    /// Until when, for a snooze.
+    /// Until when, for a snooze and a silence.
     pub until: Option<UnixMs>,
+    /// The labels that a silence matches, of each incident that is silenced.
+    pub labels: BTreeMap<IncidentId, Labels>,
     /// Who.
     pub by: Actor,
     /// On which incidents.
@@ -94,8 +98,41 @@ pub enum ActResult {
         /// Since when; `None` while others of its alerts go on.
         since: Option<UnixMs>,
     },
+    /// It is snoozed, and its sender is asked to be silent about it.
+    Silenced {
+        /// Until when.
+        until: UnixMs,
+        /// What is known of the silence there.
+        state: SilenceState,
+        /// Why it is not there yet, where that is known.
+        reason: String,
+    },
+    /// Its silence ends.
+    Unsilenced,
+    /// It has no silence that was asked for here.
+    NotSilenced,
+    /// Its sender cannot be asked to be silent.
+    CannotSilence {
+        /// Why.
+        why: NoSilence,
+    },
     /// It is not stored any more.
     Unknown,
+}
+
+/// Why a sender cannot be asked to be silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoSilence {
+    /// The configuration names no Alertmanager for it.
+    NotConfigured,
+    /// Only an Alertmanager can.
+    OtherSender {
+        /// Where a person can do it at the sender; empty when it did not say.
+        link: String,
+    },
+    /// Nothing that its alerts have in common is known, and a silence of everything would be one too many.
+    NoLabels,
 }
 
 /// What an act did.

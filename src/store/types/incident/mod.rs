@@ -6,6 +6,7 @@ mod ack;
 mod act;
 #[cfg(test)]
 mod tests;
+mod unack;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -15,9 +16,10 @@ use uuid::Uuid;
 
 use crate::model::{EventId, IncidentId, UnixMs};
 
-pub use ack::{Ack, AckRules, Acks, Actor, UnackReason, Unacked};
+pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
-pub use act::{Act, ActOn, ActResult, Acted, PressKey, ShownIn};
+pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
+pub use unack::{UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
 pub const MAX_INCIDENT_ALERTS: usize = 1024;

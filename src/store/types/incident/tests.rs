@@ -109,6 +109,7 @@ fn acked(incident: &Incident, alerts: &[u64], now: UnixMs) -> Incident {
         press: PressKey { platform: "api".into(), event_id: "1".into() },
         verb: Verb::Ack,
         until: None,
+        labels: Default::default(),
         by: Actor { id: "a".into(), name: "anna".into(), via: "API".into() },
         on: Vec::new(),
         rules: AckRules { remind_after: 60 * MIN, expires_after: 120 * MIN },

@@ -3,27 +3,32 @@
 //! A press is stored and applied in one transaction before it is answered: what was answered holds, also after a crash. What changed is shown by the edits
 //! of the incident's messages, and whatever must ring rings by deliveries that the same transaction makes.
 
-use std::collections::BTreeSet;
+mod answer;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use subtle::ConstantTimeEq;
 
-use super::audit::Intent;
-use super::core::Shared;
-use super::engine::Engine;
-use super::links;
-use super::people::{PersonName, Why};
-use super::plan::{ChannelPlan, Plan};
 use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presser, Presses};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, UnixMs, Verb};
+use crate::delivery::audit::Intent;
+use crate::delivery::core::Shared;
+use crate::delivery::engine::Engine;
+use crate::delivery::links;
+use crate::delivery::people::{PersonName, Why};
+use crate::delivery::plan::{ChannelPlan, Plan};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, Verb};
 use crate::store::{
     AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, IncidentState, PressKey, ShownIn, StoreError,
     StoredMessage,
 };
-use crate::template::humanize;
+
+pub use answer::answer;
+pub(super) use answer::gone;
+use answer::is_done;
 
 /// Within this a press is answered; platforms wait three seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -83,11 +88,11 @@ impl Engine {
         Ok(self.shared.store.steps(&firing).await?.iter().any(|row| !row.state.is_final() && row.due_at > now))
     }
 
-    /// Whether the act link of a channel's message works, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.
-    pub fn may_act_by_link(&self, channel: &str, person: Option<&Recipient>) -> Result<Option<PersonName>, Why> {
+    /// Whether the act link of a channel's message does this, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.
+    pub fn may_act_by_link(&self, channel: &str, verb: Verb, person: Option<&Recipient>) -> Result<Option<PersonName>, Why> {
         let plan = self.shared.plan.load();
         let known = person.and_then(|person| plan.people.people.of_recipient(person)).map(|person| person.name.clone());
-        match (plan.channel(channel).map(|channel| channel.content.actions.ack), known) {
+        match (plan.channel(channel).map(|channel| channel.content.actions.who(verb)), known) {
             (Some(Who::Anyone), known) => Ok(known),
             (Some(Who::Known), Some(known)) => Ok(Some(known)),
             (Some(Who::Known), None) => Err(Why::Unknown),
@@ -101,7 +106,7 @@ impl Engine {
         Arc::new(self.platform_presses(asked))
     }
 
-    pub(super) fn platform_presses(&self, asked: &ChannelPlan) -> PlatformPresses {
+    pub(in crate::delivery) fn platform_presses(&self, asked: &ChannelPlan) -> PlatformPresses {
         PlatformPresses { shared: self.shared.clone(), platform: asked.platform.name, asked: asked.name.clone() }
     }
 }
@@ -111,7 +116,7 @@ impl Shared {
         let (plan, now) = (self.plan.load_full(), self.clock.wall());
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let rules = AckRules { remind_after: ms(plan.incidents.remind_after), expires_after: ms(plan.incidents.ack_expires) };
-        let until = (deed.verb == Verb::Snooze).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
+        let until = matches!(deed.verb, Verb::Snooze | Verb::Silence).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
@@ -119,7 +124,7 @@ impl Shared {
         let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
         let intent = Intent { by: deed.author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
         let record = self.begin_audit(intent).await?;
-        let acted = self.store.act(Act { press, verb, until, by: by.clone(), on, rules, now }).await;
+        let acted = self.do_act(&plan, Act { press, verb, until, labels: BTreeMap::new(), by: by.clone(), on, rules, now }).await;
         let (state, outcome) = match &acted {
             Ok(acted) => {
                 let answer = answer(acted, Language::En, &plan, now);
@@ -162,6 +167,22 @@ impl Shared {
         acted
     }
 
+    /// Does it. Of a silence, what cannot be silenced is not stored; the rest is, and its answer is waited for for a moment.
+    async fn do_act(&self, plan: &Plan, mut act: Act) -> Result<Acted, StoreError> {
+        if !matches!(act.verb, Verb::Silence | Verb::Unsilence) {
+            return self.store.act(act).await;
+        }
+        let mut refused = Vec::new();
+        if act.verb == Verb::Silence {
+            let prepared = self.prepare_silences(plan, act.on).await?;
+            (act.on, act.labels, refused) = (prepared.on, prepared.labels, prepared.refused);
+        }
+        let mut acted = if act.on.is_empty() && !refused.is_empty() { Acted::default() } else { self.store.act(act).await? };
+        self.settle_silences(&mut acted).await;
+        acted.results.extend(refused);
+        Ok(acted)
+    }
+
     async fn message_of(&self, code: &str) -> Result<Option<MessageId>, StoreError> {
         let plan = self.plan.load_full();
         let Some(among) = links::messages_of_code(code, self.clock.wall()) else { return Ok(None) };
@@ -170,7 +191,7 @@ impl Shared {
         Ok(found.into_iter().find(is_meant))
     }
 
-    pub(super) async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
+    pub(in crate::delivery) async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
         let filter = DeliveryFilter { message: Some(message.id), limit: MAX_ROWS, ..DeliveryFilter::default() };
         let rows = self.store.list_deliveries(&filter).await?;
         let incidents: BTreeSet<IncidentId> = rows.iter().filter_map(|row| row.incident).collect();
@@ -180,15 +201,10 @@ impl Shared {
     }
 }
 
-/// What is said of a message that is no longer stored.
-pub(super) fn gone(language: Language) -> &'static str {
-    if language == Language::Zh { "该消息已不在库中，未做任何操作。" } else { "This message is no longer stored; nothing was done." }
-}
-
-pub(super) struct PlatformPresses {
-    pub(super) shared: Arc<Shared>,
-    pub(super) platform: &'static str,
-    pub(super) asked: Arc<str>,
+pub(in crate::delivery) struct PlatformPresses {
+    pub(in crate::delivery) shared: Arc<Shared>,
+    pub(in crate::delivery) platform: &'static str,
+    pub(in crate::delivery) asked: Arc<str>,
 }
 
 impl PlatformPresses {
@@ -211,7 +227,7 @@ impl PlatformPresses {
     }
 
     /// Does what somebody may do about what a message of this channel shows.
-    pub(super) async fn act(
+    pub(in crate::delivery) async fn act(
         &self,
         channel: &ChannelPlan,
         verb: Verb,
@@ -224,9 +240,6 @@ impl PlatformPresses {
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
         let refused = |why: &str, text: &str| self.refused(&press.by, why, text);
         let impossible = || refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
-        if verb == Verb::Silence {
-            return impossible();
-        }
         let known = match channel.content.actions.may(verb, &press.by, &plan.people.people, channel.platform) {
             Ok(known) => known,
             // People who may do it at a platform that keeps incidents are known to the account there.
@@ -257,7 +270,7 @@ impl PlatformPresses {
     }
 
     /// The answer to a press that changes nothing.
-    pub(super) fn refused(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
+    pub(in crate::delivery) fn refused(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
         self.shared.telemetry.metrics.pressed(self.platform, "", "refused");
         // A phone number is shown without most of it.
         let by = if by.id.starts_with('+') { &by.name } else { &by.id };
@@ -265,7 +278,7 @@ impl PlatformPresses {
         Ok(PressAnswer { text: text.to_owned(), done: false })
     }
 
-    pub(super) fn language(&self, plan: &Plan) -> Language {
+    pub(in crate::delivery) fn language(&self, plan: &Plan) -> Language {
         plan.language_of(&self.asked)
     }
 }
@@ -279,7 +292,7 @@ impl Presses for PlatformPresses {
 
 impl PlatformPresses {
     /// What the store answers in time, else that it does not.
-    pub(super) async fn within_patience(&self, taking: impl Future<Output = Result<PressAnswer, StoreError>>) -> PressAnswer {
+    pub(in crate::delivery) async fn within_patience(&self, taking: impl Future<Output = Result<PressAnswer, StoreError>>) -> PressAnswer {
         let zh = self.language(&self.shared.plan.load()) == Language::Zh;
         let failed = |en: &str, zh_text: &str| PressAnswer { text: if zh { zh_text } else { en }.into(), done: false };
         match tokio::time::timeout(PATIENCE, taking).await {
@@ -294,66 +307,4 @@ impl PlatformPresses {
             }
         }
     }
-}
-
-/// Whether what was asked for holds now.
-fn is_done(result: &ActResult) -> bool {
-    matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed | ActResult::HandedOn { .. })
-}
-
-/// What the person reads, at most three incidents by name.
-pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
-    const NAMED: usize = 3;
-    let zh = language == Language::Zh;
-    let done = acted.results.iter().any(|(_, result)| is_done(result));
-    if acted.results.is_empty() {
-        let text = if zh { "该消息没有对应的事件。" } else { "This message belongs to no incident." };
-        return PressAnswer { text: text.into(), done: false };
-    }
-    let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
-    let one = |(id, result): &(IncidentId, ActResult)| match result {
-        ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),
-        ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
-        ActResult::Acked { left, taken_from, .. } => {
-            let from = match (taken_from.is_empty(), zh) {
-                (true, _) => String::new(),
-                (false, true) => format!("，接手自 {}", taken_from.join("、")),
-                (false, false) => format!(", taken over from {}", taken_from.join(", ")),
-            };
-            let left = match (*left, zh) {
-                (0, _) => String::new(),
-                (left, true) => format!("，另有 {left} 条未认领"),
-                (left, false) => format!(", {left} alerts are not"),
-            };
-            if zh { format!("#{id} 已认领{from}{left}") } else { format!("#{id} is acked{from}{left}") }
-        }
-        ActResult::Already { since } if zh => format!("#{id} 已由你认领（{}）", clock(*since)),
-        ActResult::Already { since } => format!("#{id} is already yours since {}", clock(*since)),
-        ActResult::Unacked if zh => format!("#{id} 已取消认领"),
-        ActResult::Unacked => format!("#{id} is no longer acked"),
-        ActResult::NotAcked if zh => format!("#{id} 无人认领"),
-        ActResult::NotAcked => format!("#{id} was not acked"),
-        ActResult::Closed if zh => format!("#{id} 已关闭"),
-        ActResult::Closed => format!("#{id} is closed"),
-        ActResult::HandedOn { steps } if zh => format!("#{id} 已转交下一步：{}", steps.join("、")),
-        ActResult::HandedOn { steps } => format!("#{id} is handed on: {} comes now", steps.join(", ")),
-        ActResult::NoStep if zh => format!("#{id} 没有等待中的升级步骤"),
-        ActResult::NoStep => format!("#{id}: no step of an escalation waits"),
-        ActResult::Over { since: Some(since) } if zh => format!("#{id} 已于 {}前结束", humanize(language, now.since(*since))),
-        ActResult::Over { since: Some(since) } => format!("#{id} ended {} ago", humanize(language, now.since(*since))),
-        ActResult::Over { since: None } if zh => format!("#{id}：此消息中的告警均已恢复"),
-        ActResult::Over { since: None } => format!("#{id}: what this message shows is over"),
-        ActResult::Unknown if zh => format!("#{id} 已不在库中"),
-        ActResult::Unknown => format!("#{id} is no longer stored"),
-    };
-    let mut parts: Vec<String> = acted.results.iter().take(NAMED).map(one).collect();
-    let more = acted.results.len().saturating_sub(NAMED);
-    if more > 0 {
-        parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
-    }
-    let mut text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
-    if acted.repeated {
-        text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
-    }
-    PressAnswer { text: text.chars().take(MAX_ID).collect(), done }
 }

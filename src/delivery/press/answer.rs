@@ -1,0 +1,118 @@
+//! What somebody who acted on incidents is answered.
+
+use crate::channel::PressAnswer;
+use crate::delivery::plan::Plan;
+use crate::model::{IncidentId, Language, UnixMs};
+use crate::store::{ActResult, Acted, NoSilence, SilenceState};
+use crate::template::humanize;
+
+/// The longest answer, in characters; an address that it ends with may make it longer.
+const MAX_TEXT: usize = 200;
+
+/// What is said of a message that is no longer stored.
+pub(in crate::delivery) fn gone(language: Language) -> &'static str {
+    if language == Language::Zh { "该消息已不在库中，未做任何操作。" } else { "This message is no longer stored; nothing was done." }
+}
+
+/// Whether what was asked for holds now.
+pub(super) fn is_done(result: &ActResult) -> bool {
+    match result {
+        ActResult::Silenced { state, .. } => *state != SilenceState::Failed,
+        ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed | ActResult::HandedOn { .. } => true,
+        ActResult::Unsilenced => true,
+        _ => false,
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+fn cannot_silence(why: &NoSilence, zh: bool) -> String {
+    match (why, zh) {
+        (NoSilence::NotConfigured, true) => "无法静默：配置中没有它的 Alertmanager（`silence`）".into(),
+        (NoSilence::NotConfigured, false) => "cannot be silenced: the configuration names no Alertmanager for it (`silence`)".into(),
+        (NoSilence::OtherSender { link }, true) if link.is_empty() => "不是来自 Alertmanager，请在其发送方静默".into(),
+        (NoSilence::OtherSender { link }, false) if link.is_empty() => "does not come from an Alertmanager; silence it at its sender".into(),
+        (NoSilence::OtherSender { link }, true) => format!("不是来自 Alertmanager，请在此静默：{link}"),
+        (NoSilence::OtherSender { link }, false) => format!("does not come from an Alertmanager; silence it there: {link}"),
+        (NoSilence::NoLabels, true) => "无法静默：它的告警没有共同的标签".into(),
+        (NoSilence::NoLabels, false) => "cannot be silenced: its alerts have no label in common".into(),
+    }
+}
+
+/// What the person reads, at most three incidents by name.
+pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
+    const NAMED: usize = 3;
+    let zh = language == Language::Zh;
+    let done = acted.results.iter().any(|(_, result)| is_done(result));
+    if acted.results.is_empty() {
+        let text = if zh { "该消息没有对应的事件。" } else { "This message belongs to no incident." };
+        return PressAnswer { text: text.into(), done: false };
+    }
+    let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
+    let one = |(id, result): &(IncidentId, ActResult)| match result {
+        ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),
+        ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
+        ActResult::Acked { left, taken_from, .. } => {
+            let from = match (taken_from.is_empty(), zh) {
+                (true, _) => String::new(),
+                (false, true) => format!("，接手自 {}", taken_from.join("、")),
+                (false, false) => format!(", taken over from {}", taken_from.join(", ")),
+            };
+            let left = match (*left, zh) {
+                (0, _) => String::new(),
+                (left, true) => format!("，另有 {left} 条未认领"),
+                (left, false) => format!(", {left} alerts are not"),
+            };
+            if zh { format!("#{id} 已认领{from}{left}") } else { format!("#{id} is acked{from}{left}") }
+        }
+        ActResult::Already { since } if zh => format!("#{id} 已由你认领（{}）", clock(*since)),
+        ActResult::Already { since } => format!("#{id} is already yours since {}", clock(*since)),
+        ActResult::Unacked if zh => format!("#{id} 已取消认领"),
+        ActResult::Unacked => format!("#{id} is no longer acked"),
+        ActResult::NotAcked if zh => format!("#{id} 无人认领"),
+        ActResult::NotAcked => format!("#{id} was not acked"),
+        ActResult::Closed if zh => format!("#{id} 已关闭"),
+        ActResult::Closed => format!("#{id} is closed"),
+        ActResult::HandedOn { steps } if zh => format!("#{id} 已转交下一步：{}", steps.join("、")),
+        ActResult::HandedOn { steps } => format!("#{id} is handed on: {} comes now", steps.join(", ")),
+        ActResult::NoStep if zh => format!("#{id} 没有等待中的升级步骤"),
+        ActResult::NoStep => format!("#{id}: no step of an escalation waits"),
+        ActResult::Silenced { until, state: SilenceState::Failed, reason } if zh => {
+            format!("#{id} 未能在 Alertmanager 静默至 {}：{reason}", clock(*until))
+        }
+        ActResult::Silenced { until, state: SilenceState::Failed, reason } => {
+            format!("#{id} is not silenced until {}: {reason}", clock(*until))
+        }
+        ActResult::Silenced { until, state: SilenceState::Active, .. } if zh => format!("#{id} 已静默至 {}", clock(*until)),
+        ActResult::Silenced { until, state: SilenceState::Active, .. } => format!("#{id} is silenced until {}", clock(*until)),
+        ActResult::Silenced { until, reason, .. } if zh => {
+            format!("#{id} 已推迟至 {}，Alertmanager 尚未确认静默{}", clock(*until), because(reason))
+        }
+        ActResult::Silenced { until, reason, .. } => {
+            format!("#{id} is snoozed until {}; Alertmanager has not confirmed the silence yet{}", clock(*until), because(reason))
+        }
+        ActResult::Unsilenced if zh => format!("#{id} 的静默已结束"),
+        ActResult::Unsilenced => format!("the silence of #{id} ends"),
+        ActResult::NotSilenced if zh => format!("#{id} 没有由此处设置的静默"),
+        ActResult::NotSilenced => format!("#{id} has no silence that was asked for here"),
+        ActResult::CannotSilence { why } => format!("#{id} {}", cannot_silence(why, zh)),
+        ActResult::Over { since: Some(since) } if zh => format!("#{id} 已于 {}前结束", humanize(language, now.since(*since))),
+        ActResult::Over { since: Some(since) } => format!("#{id} ended {} ago", humanize(language, now.since(*since))),
+        ActResult::Over { since: None } if zh => format!("#{id}：此消息中的告警均已恢复"),
+        ActResult::Over { since: None } => format!("#{id}: what this message shows is over"),
+        ActResult::Unknown if zh => format!("#{id} 已不在库中"),
+        ActResult::Unknown => format!("#{id} is no longer stored"),
+    };
+    let mut parts: Vec<String> = acted.results.iter().take(NAMED).map(one).collect();
+    let more = acted.results.len().saturating_sub(NAMED);
+    if more > 0 {
+        parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
+    }
+    let mut text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
+    if acted.repeated {
+        text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
+    }
+    PressAnswer { text: text.chars().take(MAX_TEXT).collect(), done }
+}
