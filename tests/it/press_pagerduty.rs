@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::store::IncidentState::{Acked, Closed, Firing};
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::pagerduty::webhook;
 use crate::support::fakes::{Fake, PagerDuty};
 
@@ -64,5 +64,37 @@ async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
     assert_eq!(incident(&app).await.incident.state, Firing, "which counts once");
     assert_eq!(post(&event("01H", "incident.resolved", &key, &jane)).await, 200);
     assert_eq!(incident(&app).await.incident.state, Closed);
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_here_acknowledges_there_and_its_echo_changes_nothing() {
+    let pagerduty = Fake::start(PagerDuty::new(KEY)).await;
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  pd: {{ pagerduty: {{ routing_key: {KEY}, webhook_secret: {SECRET}, api_base: \"{}\" }} }}\nroute: {{ to: [pd] }}\n",
+        pagerduty.url()
+    ))
+    .await;
+    let status = |pagerduty: &PagerDuty| pagerduty.alerts.values().next().map(|(status, _)| status.clone()).unwrap_or_default();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let key = pagerduty.with(|pagerduty| pagerduty.alerts.keys().next().cloned()).expect("an alert");
+    assert_eq!(pagerduty.with(|pagerduty| status(pagerduty)), "triggered");
+    let (code, answer) = app.post("/api/v1/incidents/1/ack", &json!({ "by": "Anna" })).await;
+    assert_eq!(code, 200, "{answer}");
+    assert!(pagerduty.rec.wait(SOON, |_| pagerduty.with(|pagerduty| status(pagerduty) == "acknowledged")).await, "it is not acknowledged there");
+    let sent = pagerduty.rec.accepted().len();
+    // What PagerDuty posts of our own event names the integration, nobody else.
+    let service = json!({ "id": "PF9KMXH", "summary": "Watchfire", "type": "events_api_v2_inbound_integration_reference" });
+    let (body, signature) = webhook(&[SECRET], "01A", "incident.acknowledged", &key, &service);
+    let posted = app.http.post(app.url("/press/pd")).header("X-PagerDuty-Signature", signature).body(body).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 200);
+    let shown = incident(&app).await;
+    assert_eq!((shown.incident.state, shown.incident.acks[0].by.as_str(), shown.version), (Acked, "Anna", 2), "the echo changes nothing");
+    assert_eq!(pagerduty.rec.accepted().len(), sent);
+    app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+    app.settled().await;
+    assert_eq!(pagerduty.with(|pagerduty| status(pagerduty)), "resolved");
     app.app.stop(std::time::Duration::from_secs(2)).await;
 }

@@ -46,6 +46,16 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
     })
 }
 
+/// What people did about the incident here, as an event; `None` where there is nothing that PagerDuty could be asked.
+pub(super) fn act(page: &Page, routing_key: &str, dedup_key: &str) -> Option<Value> {
+    let action = match page.facts.incident.state.as_str() {
+        "acked" | "snoozed" => "acknowledge",
+        "closed" => "resolve",
+        _ => return None,
+    };
+    Some(json!({ "routing_key": routing_key, "event_action": action, "dedup_key": dedup_key }))
+}
+
 /// The bytes of the text, against our own limit.
 pub(super) fn measure(page: &Page) -> Size {
     Size::bytes(page.field("text").len(), MAX_DETAILS)

@@ -117,6 +117,15 @@ impl Channel for Driver {
         kit::all(to, self.attempt(page, cx).await)
     }
 
+    /// An ack, and the end by hand. The API has no way back to triggered: <https://developer.pagerduty.com/docs/send-alert-event>
+    async fn update(&self, ids: &PlatformIds, page: &Page, _to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        let Some(event) = body::act(page, self.key.expose().trim(), kit::id(ids, "dedup_key")?) else {
+            return Ok(Receipt { ids: ids.clone(), code: "nothing to report".into(), ..Receipt::default() });
+        };
+        let reply = self.http.post_json(&self.url, &event).idempotent().send(cx.deadline).await;
+        kit::edited(reply.and_then(|reply| of(&reply, cx.now)), ids, |_| false)
+    }
+
     fn body(&self, page: &Page) -> Value {
         body::event(page, "", &self.client, "")
     }

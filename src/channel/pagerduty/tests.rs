@@ -41,6 +41,26 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
 }
 
 #[tokio::test]
+async fn an_ack_acknowledges_and_what_the_api_cannot_take_back_is_not_sent() {
+    let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK), Scripted::new(202, "{}")]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
+    let ids = PlatformIds::one("dedup_key", "group-1".to_owned());
+    let mut page = page(&[("title", "Disk")]);
+    for (state, sent) in [("firing", 0), ("acked", 1), ("resolved", 1), ("closed", 2), ("stale", 2)] {
+        page.facts.incident.state = state.into();
+        let receipt = built.channel.update(&ids, &page, &service()[0], &context()).await.unwrap();
+        assert_eq!((receipt.ids, server.seen().len()), (ids.clone(), sent), "{state}");
+    }
+    let key = "S3CRET6789abcdef0123456789abcdef";
+    assert_eq!(server.seen()[0].json(), serde_json::json!({ "routing_key": key, "event_action": "acknowledge", "dedup_key": "group-1" }));
+    assert_eq!(server.seen()[1].json()["event_action"], "resolve");
+    page.facts.incident.state = "snoozed".into();
+    let unclear = built.channel.update(&ids, &page, &service()[0], &context()).await.unwrap_err();
+    assert_eq!(unclear.kind, Transient, "it is sent again, and does no harm");
+    assert!(built.channel.update(&PlatformIds::default(), &page, &service()[0], &context()).await.unwrap_err().gone);
+}
+
+#[tokio::test]
 async fn answers_mean_what_pagerduty_says() {
     let no = |status: u16, errors: &str| {
         Scripted::new(status, format!(r#"{{"status":"invalid event","message":"Event object is invalid","errors":["{errors}"]}}"#).into_bytes())

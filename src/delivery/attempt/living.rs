@@ -23,7 +23,8 @@ impl AttemptTask {
     pub(super) async fn plan_notification(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<OutcomeBatch>, StoreError> {
         message.notification = Notification::default();
         let mode = self.channel.content.living;
-        if message.caller.is_some() || (mode == LivingMode::Off && !self.channel.driver.wants_raw_payload()) {
+        let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
+        if message.caller.is_some() || !needed {
             return Ok(None);
         }
         let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
@@ -79,7 +80,7 @@ impl AttemptTask {
             (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
         }
         notification.mentions = rings;
-        notification.edited = mode == LivingMode::Edit && can.edit;
+        notification.edited = self.channel.follows_incidents();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
     }
@@ -155,7 +156,7 @@ impl AttemptTask {
         let members: Vec<&PendingDelivery> = message.members.iter().filter(|member| member.event.is_some()).collect();
         let said = said_by(&members, incident);
         let can = self.channel.driver.living(self.channel.platform);
-        let mut notification = Notification { edited: self.channel.content.living == LivingMode::Edit && can.edit, ..Notification::default() };
+        let mut notification = Notification { edited: self.channel.follows_incidents(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
         notification.incidents.push(NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) });

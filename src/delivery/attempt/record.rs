@@ -58,7 +58,7 @@ impl AttemptTask {
         let requeued = outcome.next == Next::Requeue;
         let receipts = receipts_to_await(&self.channel, &message.cells, page, &to, now);
         // Where every notification is a message, nothing depends on what was sent before.
-        let living = self.channel.content.living != LivingMode::Off;
+        let living = self.channel.content.living != LivingMode::Off || self.channel.follows_incidents();
         let anchors = if done && living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
         let timeline = step_rows(&message, &outcome.deliveries, now);
         let unconfirmed = outcome.deliveries.iter().any(|change| matches!(change.state, State::Dead | State::Unknown)) && message.step().is_some();

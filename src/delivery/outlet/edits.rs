@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use crate::channel::LivingMode;
 use crate::delivery::edit::{EditResult, EditTask};
 use crate::delivery::plan::ChannelPlan;
 use crate::model::UnixMs;
@@ -112,7 +111,7 @@ impl Worker {
     /// The outlet's channels that keep their messages up to date.
     fn edited_channels(&self) -> Vec<String> {
         let plan = self.shared.plan.load();
-        let lives = |channel: &ChannelPlan| channel.outlet == self.outlet && !channel.disabled && channel.content.living == LivingMode::Edit;
+        let lives = |channel: &ChannelPlan| channel.outlet == self.outlet && !channel.disabled && channel.follows_incidents();
         plan.channels.values().filter(|channel| lives(channel)).map(|channel| channel.name.to_string()).collect()
     }
 }
