@@ -125,3 +125,32 @@ fn classify_answer(code: &str, reply: &Reply, now: Timestamp) -> (ErrorKind, Str
     let kind = weigh(reply, now, known.map(|(kind, _)| kind));
     (kind, known.map_or_else(|| format!("it says `{code}`"), |(_, advice)| advice.to_owned()))
 }
+
+/// Whether the token's scopes, which the answer lists, are enough: posting, edits and replies take `chat:write`, and presses take none of the bot's.
+pub(super) fn has_scopes(listed: Option<&str>) -> Result<(), SendError> {
+    const NEEDED: &str = "chat:write";
+    let Some(listed) = listed else { return Ok(()) };
+    // `bot` is the scope of an app from before scopes were divided; it holds this one.
+    if listed.split(',').any(|scope| matches!(scope.trim(), NEEDED | "bot")) {
+        return Ok(());
+    }
+    let text =
+        format!("the token lacks the scope `{NEEDED}` (it has: {listed}); add it under *OAuth & Permissions* of the app, and install the app again");
+    Err(SendError::new(ErrorKind::Misconfigured, text).code("missing_scope"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_without_the_scope_is_told_which_one() {
+        for enough in [None, Some("chat:write"), Some("users:read, chat:write"), Some("identify,bot")] {
+            assert!(has_scopes(enough).is_ok(), "{enough:?}");
+        }
+        for lacks in ["", "users:read", "chat:write.public,im:write"] {
+            let error = has_scopes(Some(lacks)).unwrap_err();
+            assert!(error.kind == ErrorKind::Misconfigured && error.summary.contains("`chat:write`") && error.summary.contains(lacks), "{error}");
+        }
+    }
+}

@@ -305,6 +305,7 @@ impl Driver {
         let call = self.http.post(kit::join(base, "/api/auth.test")).idempotent().bearer(token);
         let reply = call.send(kit::probe_deadline()).await?;
         answer::of_method(&reply, reply.date().unwrap_or_default())?;
+        answer::has_scopes(reply.header("x-oauth-scopes"))?;
         match &self.presses {
             Some(PressesBy::Socket(app)) => app.address().await.map(|_| ()),
             _ => Ok(()),

@@ -189,7 +189,8 @@ impl Slack {
             return Answer::json(
                 200,
                 &json!({ "ok": true, "url": url, "team": "Example", "user": "watcher", "team_id": "T0001", "user_id": "U0001", "bot_id": "B0001", "is_enterprise_install": false }),
-            );
+            )
+            .header("x-oauth-scopes", "chat:write");
         }
         if call.method != "POST" {
             return fail("invalid_post_type");
