@@ -7,6 +7,7 @@ COPY src src
 COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
+COPY docs/*-app.* docs/
 # The commit for `watchfire_build_info`; without it the label is left out.
 ARG WATCHFIRE_REVISION=
 RUN cargo build --profile dist --locked --bin watchfire

@@ -16,10 +16,30 @@ pub struct InitArgs {
     /// Where to write it; a file that exists is never overwritten. `-` prints it.
     #[arg(long, short, value_name = "FILE", default_value = "routes.yaml")]
     out: PathBuf,
+    /// Print what the platform's console must allow Watchfire's app to do, and nothing else: `slack` (a manifest to paste), `feishu` (permissions to import),
+    /// `dingtalk`, `wecom` or `telegram`.
+    #[arg(long, value_name = "PLATFORM", conflicts_with_all = ["platforms", "out"])]
+    app: Option<String>,
 }
+
+/// What the app of each platform needs. The book shows the same files.
+const APPS: [(&str, &str); 5] = [
+    ("slack", include_str!("../../docs/slack-app.yaml")),
+    ("feishu", include_str!("../../docs/feishu-app.json")),
+    ("dingtalk", include_str!("../../docs/dingtalk-app.txt")),
+    ("wecom", include_str!("../../docs/wecom-app.txt")),
+    ("telegram", include_str!("../../docs/telegram-app.txt")),
+];
 
 /// Writes the file.
 pub fn run(args: &InitArgs) -> anyhow::Result<ExitStatus> {
+    if let Some(name) = &args.app {
+        let Some((_, text)) = APPS.iter().find(|(known, _)| *known == name.to_lowercase()) else {
+            anyhow::bail!("no app of `{name}` needs anything; apps: {}", APPS.map(|(known, _)| known).join(", "));
+        };
+        anstream::print!("{text}");
+        return Ok(ExitStatus::Success);
+    }
     let First { text, variables, channels } = first(&args.platforms).map_err(anyhow::Error::msg)?;
     if args.out.as_os_str() == "-" {
         anstream::print!("{text}");

@@ -296,3 +296,29 @@ fn shells_and_manuals_know_every_command() {
         assert!(manual.contains(&format!(".SH \"COMMAND {}\"", command.to_uppercase())), "the manual lacks {command}");
     }
 }
+
+/// What people paste into a platform's console is what the book shows, and each page names its file.
+#[test]
+fn init_prints_what_an_app_needs_as_the_book_shows_it() {
+    for (name, file, page) in [
+        ("slack", "slack-app.yaml", "slack"),
+        ("feishu", "feishu-app.json", "feishu"),
+        ("dingtalk", "dingtalk-app.txt", "dingtalk_card"),
+        ("wecom", "wecom-app.txt", "wecom"),
+        ("telegram", "telegram-app.txt", "telegram"),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["init", "--app", name]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), std::fs::read_to_string(format!("docs/{file}")).unwrap(), "{name}");
+        let shown = std::fs::read_to_string(format!("docs/platforms/{page}.md")).unwrap();
+        assert!(shown.contains(&format!("(../{file})")) && shown.contains(&format!("watchfire init --app {name}")), "docs/platforms/{page}.md");
+    }
+    let feishu: serde_json::Value = serde_json::from_str(&std::fs::read_to_string("docs/feishu-app.json").unwrap()).unwrap();
+    let page = std::fs::read_to_string("docs/platforms/feishu.md").unwrap();
+    for scope in feishu["scopes"]["tenant"].as_array().unwrap() {
+        assert!(page.contains(scope.as_str().unwrap()), "docs/platforms/feishu.md says what {scope} is for");
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["init", "--app", "irc"]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("slack, feishu, dingtalk, wecom, telegram"), "{told}");
+}
