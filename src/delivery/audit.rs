@@ -40,11 +40,7 @@ impl Engine {
 
     /// Records what somebody was refused, or did that needs no preparation.
     pub async fn note_audit(&self, intent: Intent, state: AuditState, outcome: &str) {
-        let act = intent.act;
-        let row = AuditRow { state, outcome: outcome.to_owned(), ..self.shared.audit_row(intent) };
-        if let Err(error) = self.shared.store.record_audit(row).await {
-            tracing::error!(%error, act, state = state.as_str(), outcome, "an act is missing in the audit");
-        }
+        self.shared.note_audit(intent, state, outcome).await;
     }
 }
 
@@ -59,6 +55,14 @@ impl Shared {
     pub(super) async fn end_audit(&self, act: Recorded, state: AuditState, outcome: &str) {
         if let Err(error) = self.store.end_audit(act.0, state, outcome).await {
             tracing::error!(%error, act = %act.0, state = state.as_str(), outcome, "the audit does not say what became of an act");
+        }
+    }
+
+    pub(super) async fn note_audit(&self, intent: Intent, state: AuditState, outcome: &str) {
+        let act = intent.act;
+        let row = AuditRow { state, outcome: outcome.to_owned(), ..self.audit_row(intent) };
+        if let Err(error) = self.store.record_audit(row).await {
+            tracing::error!(%error, act, state = state.as_str(), outcome, "an act is missing in the audit");
         }
     }
 

@@ -27,6 +27,7 @@ use super::node::Node;
 use super::outlet::Command;
 use super::outlet::registry::Registry;
 use super::plan::Plan;
+use super::press::limit::Pressers;
 use super::self_alert::{SelfAlert, SelfAlertKind};
 use super::silence::bell::Bell;
 use super::telemetry::Telemetry;
@@ -74,6 +75,8 @@ pub(super) struct ByHand {
     pub(super) overrides: ArcSwap<Vec<Override>>,
     /// The worker that asks for silences.
     pub(super) silences: Bell,
+    /// Who pressed buttons lately.
+    pub(super) pressers: Pressers,
 }
 
 /// What all workers share.

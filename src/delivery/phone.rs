@@ -97,6 +97,9 @@ impl PlatformPresses {
         }
         let Some(verb) = verb else { return self.refused(&by, "the text is no command", "") };
         let plan = self.shared.plan.load_full();
+        if let Some(limited) = self.limited(&by, self.language(&plan)) {
+            return Ok(limited);
+        }
         let zh = self.language(&plan) == Language::Zh;
         for id in messages {
             let Some(message) = self.shared.store.get_message(id).await? else { continue };

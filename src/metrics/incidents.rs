@@ -63,7 +63,7 @@ impl Incidents {
             presses: series(
                 registry,
                 "presses",
-                "What people did about incidents, by the way it came: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`",
+                "What people did about incidents, by the way it came: `done`, `no_effect`, `repeated`, `refused`, `limited`, `not_believed` or `failed`",
                 Family::default(),
             ),
             escalation_steps: series(

@@ -291,3 +291,29 @@ async fn an_ack_survives_a_restart_and_counts_once() {
     let found = incident(&app).await;
     assert_eq!(found.incident.state, IncidentState::Closed, "{found:#?}");
 }
+
+/// Who forgot an ack is mentioned; who presses without end is stopped, and what was refused is in the audit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_ack_mentions_its_owner_and_a_person_presses_only_so_often() {
+    let rooms = Rooms::start().await;
+    let clock = Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let people = "people: { anna: { telegram: \"4711\", slack: U0ANNA } }\n";
+    let app = TestApp::start_with(&format!("{people}{}", rooms.routes()), |options| options.clock = clock).await;
+    report(&app, &group(&[disk("firing")])).await;
+    let press = rooms.press("Ack").await;
+    rooms.shown(&press).await;
+    hand.jump(2 * 3_600_000 + 60_000);
+    let reminds = || rooms.slack.with(|slack| slack.transcript().unwrap().rang().iter().any(|text| text.contains("U0ANNA")));
+    until("the reminder mentions her", reminds).await;
+    app.settled().await;
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        let press = rooms.press("Snooze 2h").await;
+        answers.push(rooms.shown(&press).await);
+    }
+    assert!(answers[0].starts_with("#1 is snoozed until") && answers[8].starts_with("#1 is snoozed until"), "{answers:?}");
+    assert_eq!(answers[11], "Not done: that was too often. Wait a moment and press again.", "{answers:?}");
+    let metrics = app.http.get(app.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("result=\"limited\""), "{metrics}");
+}

@@ -55,6 +55,9 @@ impl AttemptTask {
                 true => Moment::Again,
                 false => decide(&said, incident, &notified, repeat, now),
             };
+            if moment == Moment::Again {
+                message.notification.reminds.extend(reminded(incident, &notified));
+            }
             // Each recipient has a message that can be answered, and that is edited where others are.
             let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || anchor.edited);
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
@@ -163,6 +166,12 @@ impl AttemptTask {
         message.notification = notification;
         Ok(())
     }
+}
+
+/// The people who are reminded of an ack of theirs since this channel rang last.
+fn reminded(incident: &Incident, notified: &Known) -> impl Iterator<Item = String> {
+    let acks = incident.acks.list.iter().filter(|ack| ack.reminded_in > notified.rang.version);
+    acks.filter_map(|ack| ack.by.id.strip_prefix("person:").map(str::to_owned))
 }
 
 /// What went back to its lane is not notified by this message, nor is what it says more about than the message does.

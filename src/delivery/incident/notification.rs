@@ -31,6 +31,8 @@ pub struct Notification {
     pub resolved: HashSet<u64>,
     /// Alerts that are not reported any more, by eight bytes of their fingerprints.
     pub unreported: HashSet<u64>,
+    /// Those of `people:` who are reminded that they are on it.
+    pub reminds: Vec<String>,
     /// Who received it as a line, before what it answered turned out to be gone: that is not the card.
     pub lines_of: Vec<Recipient>,
     /// The messages that it answers, by whom they went to; empty when it is a message of its own.
@@ -47,6 +49,7 @@ impl Default for Notification {
             news: HashSet::new(),
             resolved: HashSet::new(),
             unreported: HashSet::new(),
+            reminds: Vec::new(),
             digest: false,
             goes_on: false,
             lines_of: Vec::new(),

@@ -4,6 +4,7 @@
 //! of the incident's messages, and whatever must ring rings by deliveries that the same transaction makes.
 
 mod answer;
+pub(super) mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -211,16 +212,19 @@ impl PlatformPresses {
     async fn take(&self, press: Press) -> Result<PressAnswer, StoreError> {
         let plan = self.shared.plan.load_full();
         let language = self.language(&plan);
-        let refused = |why: &str, text: &str| self.refused(&press.by, why, text);
+        if let Some(limited) = self.limited(&press.by, language) {
+            return Ok(limited);
+        }
+        let refused = |why: &'static str, text: &'static str| self.refused_and_noted(&press.by, why, text);
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
         let Some(value) = ButtonValue::decode(&press.value) else {
-            return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。"));
+            return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。")).await;
         };
         let unknown = gone(language);
-        let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown) };
-        let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown) };
+        let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown).await };
+        let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown).await };
         let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
-            return refused("a message of another platform's channel", unknown);
+            return refused("a message of another platform's channel", unknown).await;
         };
         let on = self.shared.shown_in(&message, value.version).await?;
         self.act(channel, value.verb, Duration::from_secs(u64::from(value.minutes) * 60), press, on).await
@@ -238,18 +242,18 @@ impl PlatformPresses {
         let plan = self.shared.plan.load_full();
         let language = self.language(&plan);
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };
-        let refused = |why: &str, text: &str| self.refused(&press.by, why, text);
-        let impossible = || refused("not by a button", say("That is not possible from here.", "此处不支持该操作。"));
+        let refused = |why: &'static str, text: &'static str| self.refused_and_noted(&press.by, why, text);
         let known = match channel.content.actions.may(verb, &press.by, &plan.people.people, channel.platform) {
             Ok(known) => known,
             // People who may do it at a platform that keeps incidents are known to the account there.
             Err(Why::Unknown) if channel.driver.keeps_incidents() => None,
-            Err(Why::Nobody) => return impossible(),
+            Err(Why::Nobody) => return refused("not by a button", say("That is not possible from here.", "此处不支持该操作。")).await,
             Err(Why::Foreign) => {
-                return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。"));
+                return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。")).await;
             }
             Err(Why::Unknown) => {
-                return refused("not a known person", say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"));
+                return refused("not a known person", say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"))
+                    .await;
             }
         };
         let title = channel.platform.title;
@@ -269,12 +273,33 @@ impl PlatformPresses {
         Ok(answer(&acted, language, &plan, self.shared.clock.wall()))
     }
 
+    /// The answer to somebody who presses too often.
+    pub(in crate::delivery) fn limited(&self, by: &Presser, language: Language) -> Option<PressAnswer> {
+        if self.shared.by_hand.pressers.admits(&format!("{} {}", self.platform, by.id), self.shared.clock.instant()) {
+            return None;
+        }
+        self.shared.telemetry.metrics.pressed(self.platform, "", "limited");
+        tracing::warn!(platform = self.platform, by = shown_as(by), "a person presses too often; the press is not taken");
+        let text = if language == Language::Zh {
+            "操作过于频繁，未生效，请稍后再试。"
+        } else {
+            "Not done: that was too often. Wait a moment and press again."
+        };
+        Some(PressAnswer { text: text.to_owned(), done: false })
+    }
+
+    /// The same as [`Self::refused`], and a row of the audit.
+    async fn refused_and_noted(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
+        let author = Author { name: shown_as(by).to_owned(), via: self.platform.to_owned(), from: String::new() };
+        let intent = Intent { by: author, act: "press", on: format!("channel {}", self.asked), reason: String::new() };
+        self.shared.note_audit(intent, AuditState::Refused, why).await;
+        self.refused(by, why, text)
+    }
+
     /// The answer to a press that changes nothing.
     pub(in crate::delivery) fn refused(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
         self.shared.telemetry.metrics.pressed(self.platform, "", "refused");
-        // A phone number is shown without most of it.
-        let by = if by.id.starts_with('+') { &by.name } else { &by.id };
-        tracing::warn!(platform = self.platform, by, why, "a press was refused");
+        tracing::warn!(platform = self.platform, by = shown_as(by), why, "a press was refused");
         Ok(PressAnswer { text: text.to_owned(), done: false })
     }
 
@@ -307,4 +332,9 @@ impl PlatformPresses {
             }
         }
     }
+}
+
+/// A person for logs and the audit: a phone number is shown without most of it.
+fn shown_as(by: &Presser) -> &str {
+    if by.id.starts_with('+') { &by.name } else { &by.id }
 }
