@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, Verb, hash_hex};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, hash_hex};
 use crate::store::{ActOn, AlertState, Incident, IncidentFilter, IncidentState, ReceiptRow, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
@@ -26,15 +26,15 @@ impl Engine {
     pub(super) async fn key_pressed(&self, channel: &ChannelPlan, call: &ReceiptRow, key: &str) -> Result<(), StoreError> {
         let presses = self.platform_presses(channel);
         let by = Presser::of_number(&call.recipient);
-        if key != kit::phone::ACK_KEY {
+        let Some(verb) = kit::phone::verb_of_key(key) else {
             return presses.refused(&by, "not a key that does anything", "").map(|_| ());
-        }
+        };
         let Some(message) = self.shared.store.get_message(call.message).await? else {
             return presses.refused(&by, "no such message", "").map(|_| ());
         };
         let on = self.shared.shown_in(&message, 0).await?;
         let press = Press { event_id: format!("{}.{key}", call.platform_id), value: String::new(), by };
-        presses.act(channel, Verb::Ack, Duration::ZERO, press, on).await.map(|_| ())
+        presses.act(channel, verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
     /// Does what somebody did at the platform about the incidents that have this key there: about all of their alerts, for what is kept there is the group.
@@ -147,7 +147,7 @@ impl PlatformPresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EventId, UnixMs};
+    use crate::model::{EventId, UnixMs, Verb};
     use crate::store::{IncidentReport, ReportedAlert};
 
     fn opened(at: UnixMs) -> Incident {

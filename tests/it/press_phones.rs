@@ -3,7 +3,7 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use watchfire::api::{Channels, IncidentResponse, Incidents};
-use watchfire::store::IncidentState;
+use watchfire::store::{DeliveryRow, IncidentState, State};
 
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::twilio::Twilio;
@@ -175,4 +175,46 @@ route: {{ to: [aliyun, tencent] }}
     let shown = format!("{:?}", incident(&app).await);
     assert!(shown.contains("bob") && shown.contains("+86****0002") && !shown.contains("13800000002"), "{shown}");
     app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nine_in_the_call_calls_the_next_one() {
+    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+    let routes = format!(
+        r#"
+server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
+store: sqlite:watchfire.db
+channels:
+  terminal: {{ log: {{}} }}
+  call: {{ twilio_voice: {{ account_sid: AC1, auth_token: {TOKEN}, from: "+15005550006", to: ["+15005550001"], api_base: "{}" }} }}
+people:
+  ann: {{ mobile: "+15005550001" }}
+  bob: {{ mobile: "+15005550002" }}
+escalations:
+  db:
+    - {{ after: 1s, to: [call], people: [ann] }}
+    - {{ after: 1h, to: [call], people: [bob] }}
+route: {{ to: [terminal], escalation: db }}
+"#,
+        twilio.url()
+    );
+    let phones = Phones { app: TestApp::start(&routes).await, twilio };
+    phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let called = |n: usize| move |rows: &[DeliveryRow]| rows.iter().filter(|row| row.channel == "call" && row.state == State::Sent).count() == n;
+    phones.app.until("", called(1)).await;
+    let first = phones.call();
+    assert_eq!(first.to, "+15005550001");
+    assert!(spoken(&first.twiml).unwrap().ends_with("Press 1 to acknowledge, 2 to hear it again, 9 to call the next one."), "{}", first.twiml);
+    let (status, said) = phones.post(&first.press(TOKEN, "9").unwrap()).await;
+    assert!(status == 200 && spoken(&said).unwrap().starts_with("1 is handed on"), "{said}");
+    phones.app.until("", called(2)).await;
+    let second = phones.call();
+    assert_eq!(second.to, "+15005550002");
+    assert!(spoken(&second.twiml).unwrap().ends_with("Press 1 to acknowledge, 2 to hear it again."), "nobody comes after bob: {}", second.twiml);
+    let shown = phones.incident().await;
+    assert_eq!(shown.incident.state, IncidentState::Firing, "nobody is on it");
+    assert!(shown.timeline.iter().any(|row| row.kind == "escalated" && row.text.contains("handed on") && row.text.contains("ann")), "{shown:#?}");
+    // Nothing waits: a nine says so, and a one still acks.
+    let (_, said) = phones.post(&first.press(TOKEN, "1").unwrap()).await;
+    assert!(spoken(&said).unwrap().starts_with("1 is acked"), "{said}");
 }

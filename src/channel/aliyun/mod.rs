@@ -48,8 +48,8 @@ pub struct Account {
     /// For calls in dedicated mode: the number that is shown.
     #[serde(default)]
     pub show_number: Option<String>,
-    /// For calls about an open incident: the approved template (`TTS_...`) that is read when the person presses 1, which acks the incident. The call's own
-    /// template must say so; this one that the key was noted, for it is read before the ack is stored.
+    /// For calls about an open incident: the approved template (`TTS_...`) that is read when the person presses 1, which acks the incident, or 9, which calls
+    /// the next step of its escalation. The call's own template must say so; this one that the key was noted, for it is read before the ack is stored.
     #[serde(default)]
     pub ack_template: Option<String>,
     /// Numbers.

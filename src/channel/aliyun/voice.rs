@@ -87,11 +87,12 @@ impl Channel for Driver {
     }
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let (params, acked) = (self.params(page), self.acked(page));
+        let params = self.params(page);
+        let keys = self.acked(page).map(|acked| Keys { acked, hands_on: phone::hands_on(page) });
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
-            results.push((place, self.one(number.expose(), &params, acked, cx).await));
+            results.push((place, self.one(number.expose(), &params, keys, cx).await));
         }
         results
     }
@@ -134,6 +135,15 @@ const MENUS_PRODUCT: &str = "11000000300005";
 /// How long a call waits for a key, in milliseconds.
 const KEY_TIMEOUT: &str = "10000";
 
+/// The keys that a call offers.
+#[derive(Clone, Copy)]
+struct Keys<'a> {
+    /// The template that is read in answer.
+    acked: &'a str,
+    /// Whether one of them hands on.
+    hands_on: bool,
+}
+
 impl Driver {
     /// The template that answers a key; `None` where there is nothing to ack, so that no call offers what cannot be done.
     fn acked(&self, page: &Page) -> Option<&str> {
@@ -147,7 +157,7 @@ impl Driver {
         self.0.params(&said, VARIABLE_LIMITS, phone::fill)
     }
 
-    async fn one(&self, to: &str, params: &Params, acked: Option<&str>, cx: &SendContext) -> Result<Receipt, SendError> {
+    async fn one(&self, to: &str, params: &Params, keys: Option<Keys<'_>>, cx: &SendContext) -> Result<Receipt, SendError> {
         let number = phone::reachable(to, phone::Use::Call)?;
         let number = phone::dialled(&number);
         let show = self.0.account.show_number.as_deref().unwrap_or_default();
@@ -156,11 +166,14 @@ impl Driver {
         if !show.is_empty() {
             order.push(("CalledShowNumber", show));
         }
-        let action = match acked {
+        let action = match keys {
             // <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-ivrcall>
-            Some(acked) => {
+            Some(keys) => {
                 order.extend([("StartCode", template), ("StartTtsParams", params_json), ("Timeout", KEY_TIMEOUT)]);
-                order.extend([("MenuKeyMap.1.Key", phone::ACK_KEY), ("MenuKeyMap.1.Code", acked)]);
+                order.extend([("MenuKeyMap.1.Key", phone::ACK_KEY), ("MenuKeyMap.1.Code", keys.acked)]);
+                if keys.hands_on {
+                    order.extend([("MenuKeyMap.2.Key", phone::HAND_ON_KEY), ("MenuKeyMap.2.Code", keys.acked)]);
+                }
                 "IvrCall"
             }
             None => {

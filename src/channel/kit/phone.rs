@@ -5,7 +5,7 @@ pub use super::number::{Use, check_numbers, dialled, e164, is_of, reachable, ref
 use std::collections::BTreeMap;
 
 use crate::channel::Problem;
-use crate::model::{Escape, FieldSpec, Language, MessageStatus, Page, Receipt, Recipient, SendError, Severity};
+use crate::model::{Escape, FieldSpec, Language, MessageStatus, Page, Receipt, Recipient, SendError, Severity, Verb};
 
 use super::{cut_units, units};
 
@@ -40,6 +40,22 @@ fn without_address(word: &str) -> String {
 
 /// The key that acks, in the calls of all vendors.
 pub const ACK_KEY: &str = "1";
+/// The key that hands on to the next step of the escalation.
+pub const HAND_ON_KEY: &str = "9";
+
+/// What a key asks for; `None`: nothing of ours.
+pub fn verb_of_key(key: &str) -> Option<Verb> {
+    match key {
+        ACK_KEY => Some(Verb::Ack),
+        HAND_ON_KEY => Some(Verb::Escalate),
+        _ => None,
+    }
+}
+
+/// Whether a call offers to hand on: a step of the escalation follows.
+pub fn hands_on(page: &Page) -> bool {
+    page.facts.incident.buttons.iter().any(|button| button.verb == Verb::Escalate)
+}
 
 /// One recipient per number.
 pub fn recipients(numbers: &[String]) -> Vec<Recipient> {

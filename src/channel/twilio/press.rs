@@ -11,7 +11,7 @@ use sha1::Sha1;
 use super::Line;
 use crate::channel::kit::{self, phone};
 use crate::channel::{Callback, Command, Press, PressAnswer, PressCall, PressReply, PressWay, Presser};
-use crate::model::{Language, Page, Recipient, Verb};
+use crate::model::{ButtonValue, Language, Page, Recipient, Verb};
 
 /// Characters of what is spoken (our own, as for the whole call): what a person woken up by a call can follow.
 pub(super) const MAX_TEXT: usize = 300;
@@ -67,9 +67,8 @@ impl Line {
         }
         let (sid, key, by) = (form.needed("CallSid")?, form.field("Digits").unwrap_or_default(), person(form.needed("To")?)?);
         // Any other key repeats the text.
-        if key != phone::ACK_KEY {
-            return Ok(PressCall::Again(value));
-        }
+        let Some(verb) = phone::verb_of_key(key) else { return Ok(PressCall::Again(value)) };
+        let value = ButtonValue::decode(&value).map_or(value, |value| ButtonValue { verb, ..value }.encode());
         Ok(PressCall::Press(Press { event_id: format!("{sid}.{key}"), value, by }))
     }
 
@@ -103,8 +102,12 @@ pub(super) fn key_address(page: &Page, press: &str, now: Timestamp) -> Option<St
 /// The text, said twice with a pause (<https://www.twilio.com/docs/voice/twiml/say>); with an address for keys, what they do.
 pub(super) fn twiml(page: &Page, keys: Option<&str>) -> String {
     let zh = page.facts.language == Language::Zh;
-    let (again, offer) =
-        if zh { ("重复一遍。", "认领请按1，重听请按2。") } else { ("I repeat. ", "Press 1 to acknowledge, 2 to hear it again.") };
+    let (again, offer) = match (zh, phone::hands_on(page)) {
+        (true, false) => ("重复一遍。", "认领请按1，重听请按2。"),
+        (true, true) => ("重复一遍。", "认领请按1，重听请按2，转交下一位请按9。"),
+        (false, false) => ("I repeat. ", "Press 1 to acknowledge, 2 to hear it again."),
+        (false, true) => ("I repeat. ", "Press 1 to acknowledge, 2 to hear it again, 9 to call the next one."),
+    };
     let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
     let text = escaped(&text);
     let twice = format!("{}<Pause length=\"1\"/>{}", say(&text, zh), say(&format!("{again}{text}"), zh));

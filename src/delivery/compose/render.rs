@@ -170,7 +170,17 @@ impl Renderer<'_> {
                 false => button(Verb::Silence, "button_silence", SNOOZE_MINUTES),
             });
         }
+        if matches!(channel.driver.press_way(), Some(PressWay::Phone)) && self.step_follows() {
+            buttons.push(button(Verb::Escalate, "button_escalate", 0));
+        }
         buttons
+    }
+
+    /// Whether it is a step of an escalation, and another one comes after it.
+    fn step_follows(&self) -> bool {
+        let Some(step) = self.draft.members.first().and_then(|member| member.target.step.as_ref()) else { return false };
+        let escalation = self.draft.plan.people.escalations.get(step.escalation.as_str());
+        escalation.is_some_and(|escalation| escalation.steps.len() > step.number as usize)
     }
 
     /// How many alerts no page shows; the last page says so.
