@@ -135,3 +135,40 @@ async fn who_is_not_known_may_not_ack_where_only_known_people_may() {
     assert_eq!(status, 200, "{answer}");
     assert!(scene.app.settled().await.iter().all(|row| matches!(row.state, State::Sent | State::Skipped)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_says_who_answered_and_fails_when_nobody_does() {
+    let routes = r#"
+server: { listen: "127.0.0.1:0" }
+store: sqlite:watchfire.db
+channels: { terminal: { log: {} }, phone: { log: {} } }
+escalations: { db: [{ after: 1s, to: [phone] }] }
+route: { to: [terminal], escalation: db }
+"#;
+    let app = TestApp::start(routes).await;
+    let drill = |name: &'static str, wait: &'static str| {
+        let (folder, listen) = (app.folder.path().to_owned(), app.app.address.to_string());
+        tokio::task::spawn_blocking(move || {
+            let arguments = ["--listen", &listen, "drill", "escalation", name, "--wait", wait];
+            let out = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(arguments).current_dir(folder).output().unwrap();
+            (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+        })
+    };
+    let (ok, said) = drill("none", "1s").await.unwrap();
+    assert!(!ok && said.contains("there is no escalation `none`; there are: db"), "{said}");
+    let (ok, said) = drill("db", "1s").await.unwrap();
+    assert!(!ok && said.contains("the drill is #1") && said.contains("step 1 of the escalation `db` sent"), "{said}");
+    assert!(said.contains("nobody acked it: all steps are over since 1s"), "{said}");
+    let found: IncidentResponse = app.read("/api/v1/incidents/1").await;
+    assert_eq!(found.incident.state, IncidentState::Closed, "the drill leaves nothing open: {found:#?}");
+    let rows = app.settled().await;
+    assert!(rows.iter().filter(|row| row.incident.is_some()).all(|row| row.title.starts_with("Drill of db")), "{rows:#?}");
+
+    // The next one is acked by its message; who did it, and after how long, is said.
+    let running = drill("db", "1m");
+    app.until("", |rows| rows.iter().any(|row| row.incident.is_some_and(|incident| incident.0 == 2))).await;
+    let (status, acked) = app.post("/api/v1/incidents/2/ack", &json!({ "by": "ann" })).await;
+    assert_eq!(status, 200, "{acked}");
+    let (ok, said) = running.await.unwrap();
+    assert!(ok && said.contains("acked by ann") && said.contains(" after "), "{said}");
+}
