@@ -106,6 +106,9 @@ pub struct PageDetail {
     /// The key of the incident that it opened, updated or closed: the same for the whole group, whichever replica or receiver sends it. Null
     /// where the platform keeps none.
     pub incident: Option<String>,
+    /// Why somebody whom it should mention is not.
+    #[serde(default)]
+    pub missed: Vec<String>,
 }
 
 /// A page at a recipient.

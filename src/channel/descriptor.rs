@@ -95,6 +95,11 @@ impl Pings {
         Self { person, ..self }
     }
 
+    /// Whether a message goes to people themselves, and mentions nobody.
+    pub const fn writes_to_people(&self) -> bool {
+        matches!(self.person, Reach::Mobile | Reach::Email | Reach::Id(_))
+    }
+
     /// Whether a message can ping mobile numbers.
     pub const fn pings_mobiles(&self) -> bool {
         matches!(self.mobiles, Ping::Inside | Ping::Beside)

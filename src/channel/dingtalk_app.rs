@@ -15,6 +15,9 @@ use crate::model::{ErrorKind, Secret, SendError};
 /// Where applications are served.
 pub(super) const API_BASE: &str = "https://api.dingtalk.com";
 
+/// Where the older interface is served.
+const OLD_BASE: &str = "https://oapi.dingtalk.com";
+
 /// What the interface limits is free again after this long (<https://open.dingtalk.com/document/orgapp/invocation-frequency-limit>).
 pub(super) const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(2)) };
 
@@ -26,6 +29,8 @@ pub(super) struct App {
     pub key: String,
     /// AppSecret (Client Secret).
     pub secret: Secret,
+    /// Where the older interface is served.
+    old_base: String,
     tokens: Arc<TokenCache>,
 }
 
@@ -37,6 +42,22 @@ pub(super) struct Answer {
     pub message: String,
     access_token: String,
     expire_in: u64,
+}
+
+#[derive(Deserialize)]
+struct Old {
+    errcode: i64,
+    #[serde(default)]
+    errmsg: String,
+    #[serde(default)]
+    sub_code: String,
+    #[serde(default)]
+    result: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    userid: String,
 }
 
 /// What any interface refuses.
@@ -74,9 +95,10 @@ const ERROR_CODES: &[kit::CodeRule] = &[
 impl App {
     /// Channels of one application share its token.
     pub fn new(cx: &BuildContext<'_>, http: kit::Http, key: &str, secret: Secret, base: Option<&str>) -> Self {
+        let old_base = base.unwrap_or(OLD_BASE).to_owned();
         let (key, base) = (key.trim().to_owned(), base.unwrap_or(API_BASE).to_owned());
         let tokens = cx.http.tokens("dingtalk", &[&key, secret.expose(), &base]);
-        Self { http: http.with_secrets([secret.clone()]), base, key, secret, tokens }
+        Self { http: http.with_secrets([secret.clone()]), base, old_base, key, secret, tokens }
     }
 
     /// An address of the interface.
@@ -97,6 +119,15 @@ impl App {
             Ok(Fresh { token: Secret::new(answer.access_token), expires_in: Duration::from_secs(answer.expire_in) })
         };
         self.tokens.get(fetch).await
+    }
+
+    /// The user id of a mobile number; a refusal of the recipient where nobody has it.
+    /// <https://open.dingtalk.com/document/orgapp/query-users-by-phone-number>
+    pub async fn user(&self, mobile: &str, deadline: Instant, now: Timestamp) -> Result<String, SendError> {
+        let ask = json!({ "mobile": mobile });
+        let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
+        let call = |token: &Secret| self.http.post_json(url.as_str(), &ask).idempotent().query_secret("access_token", token);
+        user(&self.call(call, is_old_token_trouble, deadline, now).await?, now)
     }
 
     /// Makes a request with the token, once more with a new one where the first is refused.
@@ -136,4 +167,32 @@ pub(super) fn refusal(own: &[kit::CodeRule], answer: &Answer, reply: &kit::Reply
     let (kind, advice) = known.unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
     reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message))
+}
+
+/// The answer to the question for a mobile's user.
+fn user(reply: &kit::Reply, now: Timestamp) -> Result<String, SendError> {
+    let answer: Old = kit::parse(reply, now)?;
+    if let (0, Some(user)) = (answer.errcode, &answer.result) {
+        return Ok(user.userid.clone());
+    }
+    let code = answer.errcode.to_string();
+    let (kind, advice) = match answer.errcode {
+        60121 | 40104 => {
+            let text = format!("nobody in the organisation has this mobile number (\"{}\")", answer.errmsg);
+            return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
+        }
+        -1 => (ErrorKind::Transient, "it is busy"),
+        90018 | 90002 => (RATE, "too many requests came too fast"),
+        60020 => (ErrorKind::Misconfigured, "this server's address is not on the application's list"),
+        60011 | 88 => (ErrorKind::Misconfigured, "the application lacks a permission (qyapi_get_member_by_mobile), or its token is refused"),
+        _ => (ErrorKind::Rejected, "the mobile number cannot be looked up"),
+    };
+    Err(reply.error(kind, code, format!("DingTalk: {advice} (\"{}\")", answer.errmsg)))
+}
+
+/// Whether a new token would help: `InvalidAuthentication`, or the old interface's 88 with 40014.
+fn is_old_token_trouble(reply: &kit::Reply) -> bool {
+    let old =
+        reply.json::<Old>().is_some_and(|old| matches!(old.errcode, 40014 | 42001 | 40001 | 33001) || old.errcode == 88 && old.sub_code == "40014");
+    old || is_token_trouble(reply)
 }

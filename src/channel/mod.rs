@@ -6,6 +6,7 @@
 //! a platform lacks: its fake under `tests/it/support/fakes/`, its goldens, its page under `docs/platforms/`.
 
 pub mod descriptor;
+pub mod directory;
 pub mod kit;
 pub mod press;
 pub mod registry;
@@ -40,6 +41,7 @@ use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
 pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, Reach};
+pub use directory::{Address, Directory};
 pub use email::plain_address;
 pub use press::{Command, Kept, ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, PressWay, Presser, Presses};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
@@ -190,6 +192,18 @@ pub trait Channel: Send + Sync {
         if self.keeps_incidents() { 1 } else { usize::MAX }
     }
 
+    /// The ids of people that it has looked up; `None`: it looks nobody up.
+    fn directory(&self) -> Option<&Directory> {
+        None
+    }
+
+    /// Asks the platform for the id of the person with this mail address or mobile number; `None`: it knows nobody of it. One question. Only asked where
+    /// [`PlatformConfig::looks_up`] names the kind of address.
+    async fn look_up(&self, address: &str, deadline: Instant) -> Result<Option<String>, SendError> {
+        let _ = (address, deadline);
+        Ok(None)
+    }
+
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {
         Probe::Unsupported
@@ -324,6 +338,11 @@ pub trait PlatformConfig {
     /// Whether the platform has messages of plain text beside its markdown or cards (`format: text`).
     fn takes_text(&self) -> bool {
         false
+    }
+
+    /// By what the ids of people are looked up who have none in `people:`, in order; empty: they are not.
+    fn looks_up(&self) -> &'static [Address] {
+        &[]
     }
 
     /// Messages a month that the account may send, where that is not what the platform's descriptor says.

@@ -111,7 +111,7 @@ fn sets(plan: &Plan) -> Vec<(&ChannelPlan, String)> {
     let mut found: Vec<(&ChannelPlan, String)> = channels.map(|channel| (&**channel, channel.content.template.clone())).collect();
     for node in plan.tree.nodes() {
         let Some(set) = &node.template else { continue };
-        for channel in node.to.iter().filter_map(|name| plan.channel(name)).filter(|channel| !channel.content.plain) {
+        for channel in node.to.all().filter_map(|name| plan.channel(name)).filter(|channel| !channel.content.plain) {
             if !found.iter().any(|(known, asked)| known.name == channel.name && **asked == **set) {
                 found.push((channel, set.to_string()));
             }

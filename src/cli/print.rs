@@ -130,6 +130,9 @@ fn carrier(message: &MessageDetail, delivery: DeliveryId) -> String {
         if let Some(key) = &page.incident {
             out.push_str(&format!("    incident key {key}: of the group and its site, the same for every replica, receiver and channel\n"));
         }
+        for missed in &page.missed {
+            out.push_str(&format!("    not mentioned: {missed}\n"));
+        }
         let covers = page.covers.iter().filter(|cover| cover.delivery == delivery);
         let (named, counted) = covers.fold((0, 0), |(named, counted), cover| (named + cover.named.len() as u64, counted + cover.counted));
         if named > 0 || counted > 0 {

@@ -127,7 +127,15 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         max_value: usize::MAX,
     });
     let facts = Facts { form: kind.into(), ..template::facts(&scene) };
-    Page { fields: template::line_fields(channel.platform.fields, &scene, kind), facts, number: 1, total: 1, plain: true, coverage: Vec::new() }
+    Page {
+        fields: template::line_fields(channel.platform.fields, &scene, kind),
+        facts,
+        number: 1,
+        total: 1,
+        plain: true,
+        coverage: Vec::new(),
+        missed: Vec::new(),
+    }
 }
 
 /// The body that is meant: a file's, or one that was received.

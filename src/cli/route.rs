@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, ExitStatus, load};
-use crate::http::explain::{absorbed_text, escalations_text, tree_text};
+use crate::http::explain::{absorbed_text, escalations_text, labels_text, tree_text};
 use crate::model::Labels;
 
 /// Options of `route`.
@@ -62,7 +62,7 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
                 }
             }
         }
-        anstream::print!("{}", escalations_text(&loaded.plan, &explanation));
+        anstream::print!("{}{}", labels_text(&loaded.plan, &explanation, &labels), escalations_text(&loaded.plan, &explanation));
         anstream::println!("\n{}", tree_text(&explanation));
     }
     let Some(expected) = &args.expect else { return Ok(ExitStatus::Success) };

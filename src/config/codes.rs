@@ -151,6 +151,8 @@ codes! {
         "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and lists what of it stays there."
     UNKNOWN_ROTA "E052" "a rota that does not exist"
         "`oncall` and `next` name an entry of `rotas:`."
+    BAD_TEAM "E053" "a team that cannot be used"
+        "Everybody in `people` is defined under `people:`, its channels exist, and it has one of both; its name is not that of a person, because a label may name either."
     BAD_SILENCE "E055" "an Alertmanager that cannot be asked to be silent"
         "`silence.alertmanager` lists Alertmanagers by their addresses (`http://alertmanager.example.com:9093`), with `bearer` or `basic` where they ask for it. The message says what is wrong with one."
     REFUSED_SILENCE "E056" "an Alertmanager does not answer"

@@ -8,11 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ingest::{lane_group, short_fingerprint};
-use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
+use crate::model::{Alert, DeliveryId, Event, Mentions, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
 use crate::store::{AlertReport, DeliveryIncident, Fallback, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Summary, Target, lane_key};
 
 use super::mutes::Mutes;
+use super::owner::Owner;
 use super::plan::{ChannelPlan, Plan};
 
 /// Everything routing decides on besides the event.
@@ -34,6 +35,8 @@ struct GroupKey<'a> {
     /// A node of the tree; none past the routing table.
     route: Option<usize>,
     group: &'a str,
+    /// The person or team that the alert's label names, where mentions depend on it.
+    owner: Option<&'a str>,
     disposition: Disposition,
 }
 
@@ -70,7 +73,8 @@ impl Intake<'_> {
                 }
             }
             self.targets(event, alert, &mut router, |channel, route, disposition| {
-                let key = GroupKey { channel: &channel.name, route, group, disposition };
+                let owner = self.owner(alert, channel, route);
+                let key = GroupKey { channel: &channel.name, route, group, owner, disposition };
                 // Mostly all alerts go the same way.
                 let place = match groups_by_key.last() {
                     Some((last, ..)) if *last == key => groups_by_key.len() - 1,
@@ -116,6 +120,22 @@ impl Intake<'_> {
         }
     }
 
+    /// Whom a route to a channel mentions; `None`: nobody, for its platform keeps incidents. An incident has one lane, whatever route mentions whom: its end
+    /// is sent when the lane has no alert left that fires.
+    fn asked<'p>(&'p self, channel: &'p ChannelPlan, route: Option<usize>) -> Option<&'p Mentions> {
+        let node = route.and_then(|route| self.plan.tree.nodes().get(route));
+        let asked = node.and_then(|node| node.mentions.as_deref()).unwrap_or(&channel.content.mentions);
+        (!channel.driver.keeps_incidents()).then_some(asked)
+    }
+
+    fn owner<'p>(&'p self, alert: &'p Alert, channel: &'p ChannelPlan, route: Option<usize>) -> Option<&'p str> {
+        let label = self.asked(channel, route)?.label.as_deref()?;
+        match self.plan.people.owner(label, &alert.labels, channel) {
+            Owner::Named(name) => Some(name),
+            _ => None,
+        }
+    }
+
     fn disposition(&self, event: &Event, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Disposition {
         if channel.disabled {
             return Disposition::Skip { why: "the channel is disabled (`disabled: true`)".into() };
@@ -153,11 +173,14 @@ impl Intake<'_> {
         };
         let node = key.route.and_then(|route| self.plan.tree.nodes().get(route));
         let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.content.template);
-        // An incident has one lane, whatever route mentions whom: its end is sent when the lane has no alert left that fires.
-        let mentions = node.and_then(|node| node.mentions.as_deref()).filter(|_| !channel.driver.keeps_incidents());
+        let mentions = self.asked(channel, key.route).and_then(|asked| {
+            // People whom it names are another audience, where the message is sent to them.
+            let named = asked.label.is_some() || (asked.has_people() && channel.platform.pings.writes_to_people());
+            if named { Some(asked.of_owner(key.owner)) } else { Some(asked).filter(|asked| **asked != channel.content.mentions).cloned() }
+        });
         let target = Target {
             template: template.unwrap_or_default().to_owned(),
-            mentions: mentions.filter(|mentions| **mentions != channel.content.mentions).cloned(),
+            mentions,
             alerts,
             fallback: channel.fallback.clone(),
             recipients: Vec::new(),

@@ -33,12 +33,14 @@ pub mod links;
 pub mod listen;
 mod lock;
 pub mod maintenance;
+mod missed;
 #[cfg(test)]
 mod model;
 pub mod mutes;
 mod node;
 mod notified;
 mod outlet;
+pub mod owner;
 mod payload;
 mod pending;
 pub mod people;
@@ -77,7 +79,7 @@ pub use plan::{
 };
 pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};
-pub use steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
+pub use steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(at: UnixMs) -> String {

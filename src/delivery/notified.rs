@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::model::{Alert, DeliveryId, LaneId, Mentions, Status, UnixMs};
 use crate::store::{LaneHistory, State};
 
+use super::missed::Missed;
+
 /// What composing a message must know besides its members.
 #[derive(Debug, Clone, Default)]
 pub struct MessageContext {
@@ -12,8 +14,10 @@ pub struct MessageContext {
     pub notified: HashMap<LaneId, Notified>,
     /// How many alerts of the lane were not reported as resolved yet, where that matters.
     pub unresolved: Option<u64>,
-    /// Whom it pings, where that depends on whose turn it is.
+    /// Whom it pings, where people of the configuration are named.
     pub mentions: Option<Mentions>,
+    /// Why some of them are not reached.
+    pub missed: Vec<Missed>,
 }
 
 /// What a lane sent about its alerts before.

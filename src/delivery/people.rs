@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::channel::registry::Who;
-use crate::channel::{Platform, Presser, Reach};
+use crate::channel::{Address, Platform, Presser, Reach};
 use crate::model::{Mentions, Recipient, Severity, UnixMs, Verb};
 use crate::route::TimeInterval;
 
@@ -56,6 +56,29 @@ impl Person {
     pub fn is_quiet(&self, rank: i64, at: UnixMs) -> bool {
         let holds = |quiet: &Quiet| rank > quiet.unless.rank() && quiet.intervals.iter().any(|interval| interval.contains(at.timestamp()));
         self.quiet.as_ref().is_some_and(holds)
+    }
+
+    /// The address by which a channel looks up the person's id, of those that it can.
+    pub fn looked_up_by(&self, addresses: &[Address]) -> Option<(Address, &str)> {
+        let of = |address: Address| match address {
+            Address::Email => self.email.as_deref(),
+            Address::Mobile => self.mobile.as_deref(),
+        };
+        addresses.iter().find_map(|address| Some((*address, of(*address)?)))
+    }
+
+    /// Whether a platform can reach the person, perhaps by an id that is looked up by one of these addresses.
+    pub fn is_reached(&self, platform: &Platform, looks_up: &[Address]) -> bool {
+        self.way(platform).is_ok() || self.looked_up_by(looks_up).is_some()
+    }
+
+    /// How a platform reaches the person, by an id that was looked up.
+    pub fn way_by(&self, platform: &Platform, id: String) -> Result<Way, &'static str> {
+        match platform.pings.person {
+            Reach::Id(_) => Ok(Way::To(Recipient::new(id))),
+            Reach::Mention(_) => Ok(Way::Mention(Mentions { users: vec![id], ..Mentions::default() })),
+            Reach::Mobile | Reach::Email | Reach::Nobody => self.way(platform),
+        }
     }
 
     /// How a platform reaches the person. The error is the key in `people:` that is missing; empty where the platform reaches nobody by name.

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::channel::alertmanager::Cluster;
-use crate::channel::{Channel, Limit, LivingMode, Platform};
+use crate::channel::{Address, Channel, Limit, LivingMode, Platform};
 use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Secret, SenderKind, SeverityScale, Shown, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
@@ -177,6 +177,8 @@ pub struct ContentPlan {
     pub send_resolved: bool,
     /// Whom its messages ping unless a route says otherwise.
     pub mentions: Mentions,
+    /// By what the ids of people are looked up whom its messages reach and who have none in the configuration.
+    pub looks_up: &'static [Address],
     /// How people are notified of an incident that goes on.
     pub living: LivingMode,
     /// Who may press which button of them.

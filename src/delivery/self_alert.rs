@@ -32,6 +32,8 @@ pub enum SelfAlertKind {
     StepNotConfirmed,
     /// Nobody is on call whom a message could reach. It never resolves.
     NobodyOnCall,
+    /// A channel's platform refuses to look up people's ids. It never resolves.
+    LookUpFailed,
     /// Nodes have different configurations.
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
@@ -51,6 +53,7 @@ impl SelfAlertKind {
             Self::OrphanedDeliveries => "WatchfireOrphanedDeliveries",
             Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
             Self::NobodyOnCall => "WatchfireNobodyOnCall",
+            Self::LookUpFailed => "WatchfireLookUpFailed",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
         }
@@ -66,7 +69,7 @@ impl SelfAlertKind {
             | Self::OrphanedDeliveries
             | Self::ConfigMismatch
             | Self::ListenerLost => "error",
-            Self::ReloadFailed => "warning",
+            Self::ReloadFailed | Self::LookUpFailed => "warning",
         }
     }
 
@@ -79,7 +82,9 @@ impl SelfAlertKind {
             Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
             Self::ListenerLost => Said::of(format!("Buttons of channel {channel} work again"), format!("通道 {channel} 的按钮已恢复")),
             Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
-            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::NobodyOnCall | Self::OrphanedDeliveries => Said::default(),
+            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::NobodyOnCall | Self::OrphanedDeliveries | Self::LookUpFailed => {
+                Said::default()
+            }
         }
     }
 }
@@ -157,6 +162,15 @@ impl SelfAlert {
         let said = Said::of(format!("Channel {channel} reaches nobody who is on call"), format!("通道 {channel} 无法通知值班人员"))
             .with(format!("{reason}. See `watchfire oncall`."), format!("原因：{reason}。执行 `watchfire oncall` 查看。"));
         Self::firing(SelfAlertKind::NobodyOnCall, channel, said)
+    }
+
+    /// A channel's platform refuses to look up people's ids.
+    pub fn look_up_failed(channel: &str, reason: &str) -> Self {
+        let said = Said::of(format!("Channel {channel} cannot look people up"), format!("通道 {channel} 无法查询人员")).with(
+            format!("{reason}. Its messages are delivered, without mentions of those whose ids are not known."),
+            format!("原因：{reason}。消息照常发送，但不会提醒 id 未知的人员。"),
+        );
+        Self::firing(SelfAlertKind::LookUpFailed, channel, said)
     }
 
     /// Deliveries wait longer than they should.

@@ -16,10 +16,23 @@ use super::rota::{Rota, RotaName};
 pub struct PeoplePlan {
     /// The people.
     pub people: People,
+    /// The teams.
+    pub teams: IndexMap<Arc<str>, Team>,
     /// Who is on call when, by name.
     pub rotas: IndexMap<RotaName, Rota>,
     /// The escalations, by name.
     pub escalations: IndexMap<Arc<str>, EscalationPlan>,
+}
+
+/// People who own alerts together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Team {
+    /// Its people.
+    pub people: Vec<PersonName>,
+    /// The rota whose person on call is mentioned in place of all.
+    pub rota: Option<RotaName>,
+    /// Channels of the alerts whose label names it.
+    pub to: Vec<Arc<str>>,
 }
 
 /// What happens when nobody acks an incident.

@@ -9,7 +9,7 @@ use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, 
 use crate::delivery::intake::{INDEFINITE, Intake};
 use crate::delivery::mutes::Mutes;
 use crate::delivery::{HeartbeatPlan, Plan};
-use crate::model::Event;
+use crate::model::{Event, Labels};
 use crate::route::Explanation;
 use crate::store::{NewDelivery, StoredEvent};
 
@@ -36,7 +36,7 @@ fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>,
             Some(heartbeat) => absorbed_text(heartbeat),
             None => {
                 let explanation = plan.tree.explain(&alert.labels, at);
-                tree_text(&explanation) + &escalations_text(plan, &explanation)
+                tree_text(&explanation) + &labels_text(plan, &explanation, &alert.labels) + &escalations_text(plan, &explanation)
             }
         };
         Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
@@ -103,6 +103,32 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation) -> String {
     }
     let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
     steps.map(|(name, escalation)| format!("escalation {name}, unless somebody acks: {}\n", escalation.in_words())).collect()
+}
+
+/// What labels of the alert decide: the channels, and whom they mention.
+pub fn labels_text(plan: &Plan, explanation: &Explanation, labels: &Labels) -> String {
+    let mut out = String::new();
+    let mut routes: Vec<usize> = Vec::new();
+    for target in &explanation.targets {
+        let Some(node) = plan.tree.nodes().get(target.target.route) else { continue };
+        if let Some(by) = node.to.by_label.as_ref().filter(|_| !routes.contains(&target.target.route)) {
+            routes.push(target.target.route);
+            let why = match (by.of(labels), labels.get(&by.label)) {
+                (Some(_), Some(team)) => format!("those of the team {team}"),
+                (_, None) => format!("the default: there is no label {}", by.label),
+                (None, Some(value)) => format!("the default: no team {value:?} has channels"),
+            };
+            out.push_str(&format!("channels of {} by the label {}: {why}\n", target.route_name, by.label));
+        }
+        let Some(channel) = plan.channel(&target.target.channel).filter(|channel| !channel.driver.keeps_incidents()) else { continue };
+        let asked = target.target.mentions.as_deref().unwrap_or(&channel.content.mentions);
+        let owner = asked.label.as_deref().map(|label| plan.people.owner(label, labels, channel));
+        if owner.is_some() || asked.has_people() {
+            let verb = if channel.platform.pings.writes_to_people() { "writes to" } else { "mentions" };
+            out.push_str(&format!("{} {verb} {}\n", channel.name, plan.people.mentioned_in_words(asked, owner)));
+        }
+    }
+    out
 }
 
 /// Every route that was tried: whether it matched, else the matcher that failed and what it met.

@@ -99,6 +99,13 @@ pub struct Pressed {
     pub result: &'static str,
 }
 
+/// Which questions for people's ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LookUps {
+    pub platform: &'static str,
+    pub result: &'static str,
+}
+
 /// A step of an escalation that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EscalationSteps {

@@ -24,8 +24,8 @@ use self::health::Health;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
-    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, OpenIncidents, Platform, Pressed, Received, Rendered,
-    Sender, Silences, What,
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, LookUps, OpenIncidents, Platform, Pressed, Received,
+    Rendered, Sender, Silences, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -116,6 +116,11 @@ impl Metrics {
     /// So many incidents go on, of this state and severity.
     pub fn incidents_open(&self, state: &'static str, severity: &'static str, count: u64) {
         self.incidents.open.get_or_create(&OpenIncidents { state, severity }).set(count as i64);
+    }
+
+    /// A platform did not name the id of a person: `unknown`, `refused` (one that it had named), or the kind of error.
+    pub fn look_up_failed(&self, platform: &'static str, result: &'static str) {
+        self.sending.look_ups.get_or_create(&LookUps { platform, result }).inc();
     }
 
     /// A step of an escalation ended in this state.

@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{Attempted, Channel, Delivered, Platform, Rendered};
+use super::labels::{Attempted, Channel, Delivered, LookUps, Platform, Rendered};
 use super::register::{measured, series};
 
 /// Durations by platform.
@@ -20,6 +20,7 @@ pub struct Sending {
     pub template_failures: Family<Rendered, Counter>,
     pub batched: Family<Channel, Counter>,
     pub receipts: Family<Delivered, Counter>,
+    pub look_ups: Family<LookUps, Counter>,
     pub stale_outcomes: Counter,
 }
 
@@ -56,6 +57,12 @@ impl Sending {
             ),
             batched: series(registry, "deliveries_batched", "Deliveries sent together with others, folded or in a digest", Family::default()),
             receipts: series(registry, "receipts", "Delivery reports of SMS and voice vendors, by outcome", Family::default()),
+            look_ups: series(
+                registry,
+                "failed_look_ups",
+                "Questions for people's ids that a platform did not answer with one, by platform and result: `unknown`, `refused` (an id that it had named) or the kind of error",
+                Family::default(),
+            ),
             stale_outcomes: series(
                 registry,
                 "stale_outcomes",

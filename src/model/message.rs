@@ -69,6 +69,14 @@ pub struct Mentions {
     pub users: Vec<String>,
     /// Groups as the platform names them (Slack `S…`, Discord role id).
     pub groups: Vec<String>,
+    /// People and teams, by their names in `people:` and `teams:`; of a team with a rota who is on call in it. Mails, SMS, calls and WeCom applications
+    /// reach them in place of the channel's own recipients, other messages mention them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+    /// The same for the person or team that this label of the alert names: `owner`. Where it names nobody whom the channel reaches, `oncall` and `next`
+    /// count in their place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Who is on call in this rota when the message is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oncall: Option<String>,
@@ -80,12 +88,22 @@ pub struct Mentions {
 impl Mentions {
     /// Whether nobody is pinged.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.mobiles.is_empty() && self.users.is_empty() && self.groups.is_empty() && !self.has_turns()
+        !self.all && self.mobiles.is_empty() && self.users.is_empty() && self.groups.is_empty() && !self.has_people()
     }
 
-    /// Whether it depends on rotas whom it pings.
-    pub fn has_turns(&self) -> bool {
-        self.oncall.is_some() || self.next.is_some()
+    /// Whether it names people of the configuration, whose addresses are found when the message is sent.
+    pub fn has_people(&self) -> bool {
+        !self.people.is_empty() || self.oncall.is_some() || self.next.is_some()
+    }
+
+    /// The same for an alert whose label names this person or team; `None`: nobody.
+    pub fn of_owner(&self, owner: Option<&str>) -> Self {
+        let Some(owner) = owner else { return Self { label: None, ..self.clone() } };
+        let mut own = Self { label: None, oncall: None, next: None, ..self.clone() };
+        if !own.people.iter().any(|name| name == owner) {
+            own.people.push(owner.to_owned());
+        }
+        own
     }
 }
 
@@ -211,6 +229,9 @@ pub struct Page {
     /// The alerts it covers.
     #[serde(default)]
     pub coverage: Vec<Coverage>,
+    /// Why somebody whom it should mention is not, for `explain`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<String>,
 }
 
 impl Page {

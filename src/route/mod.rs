@@ -9,4 +9,4 @@ pub mod tree;
 
 pub use interval::{Intervals, TimeInterval, TimeIntervalConfig};
 pub use matcher::{Matcher, MatcherError, Op, lint_matcher_list};
-pub use tree::{Explanation, Muted, Node, RouteProblem, RouteSpec, RouteTarget, Routed, Router, Tree};
+pub use tree::{ByLabel, Destinations, Explanation, Muted, Node, RouteProblem, RouteSpec, RouteTarget, Routed, Router, Tree};

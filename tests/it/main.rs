@@ -49,6 +49,7 @@ mod mutes;
 mod notes;
 mod openapi;
 mod operations;
+mod owners;
 mod pages;
 mod phones;
 mod poison;

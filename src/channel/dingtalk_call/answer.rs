@@ -20,22 +20,6 @@ struct Answer {
     failed_list: BTreeMap<String, Vec<String>>,
 }
 
-#[derive(Deserialize)]
-struct Old {
-    errcode: i64,
-    #[serde(default)]
-    errmsg: String,
-    #[serde(default)]
-    sub_code: String,
-    #[serde(default)]
-    result: Option<User>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    userid: String,
-}
-
 /// What DING refuses, beside what any interface does.
 const ERROR_CODES: &[CodeRule] = &[
     (&["invalid.chatbotId"], ErrorKind::Misconfigured, "the robot is not known; check `robot_code`"),
@@ -62,32 +46,4 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Reached, SendError> {
         return Ok((reply.receipt("ok", PlatformIds::one("openDingId", answer.open_ding_id)), answer.failed_list));
     }
     Err(dingtalk_app::refusal(ERROR_CODES, &parse(reply, now)?, reply, now))
-}
-
-/// The answer to the question for a mobile's user.
-pub(super) fn user(reply: &Reply, now: Timestamp) -> Result<String, SendError> {
-    let answer: Old = parse(reply, now)?;
-    if let (0, Some(user)) = (answer.errcode, &answer.result) {
-        return Ok(user.userid.clone());
-    }
-    let code = answer.errcode.to_string();
-    let (kind, advice) = match answer.errcode {
-        60121 | 40104 => {
-            let text = format!("nobody in the organisation has this mobile number (\"{}\")", answer.errmsg);
-            return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
-        }
-        -1 => (ErrorKind::Transient, "it is busy"),
-        90018 | 90002 => (RATE, "too many requests came too fast"),
-        60020 => (ErrorKind::Misconfigured, "this server's address is not on the application's list"),
-        60011 | 88 => (ErrorKind::Misconfigured, "the application lacks a permission (qyapi_get_member_by_mobile), or its token is refused"),
-        _ => (ErrorKind::Rejected, "the mobile number cannot be looked up"),
-    };
-    Err(reply.error(kind, code, format!("DingTalk: {advice} (\"{}\")", answer.errmsg)))
-}
-
-/// Whether a new token would help: `InvalidAuthentication`, or the old interface's 88 with 40014.
-pub(super) fn is_token_trouble(reply: &Reply) -> bool {
-    let old =
-        reply.json::<Old>().is_some_and(|old| matches!(old.errcode, 40014 | 42001 | 40001 | 33001) || old.errcode == 88 && old.sub_code == "40014");
-    old || dingtalk_app::is_token_trouble(reply)
 }

@@ -49,8 +49,6 @@ pub static DESCRIPTOR: Platform = Platform {
     ..Platform::BASE
 };
 
-const OLD_BASE: &str = "https://oapi.dingtalk.com";
-
 /// `dingtalk_call: { app_key, app_secret, robot_code, to }`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -134,7 +132,6 @@ impl PlatformConfig for Config {
         let secret = kit::read_secret(cx, "dingtalk_call.app_secret", &self.app_secret).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, "dingtalk_call", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let driver = Driver {
-            old_base: self.api_base.clone().unwrap_or_else(|| OLD_BASE.to_owned()),
             app: App::new(cx, http, &self.app_key, secret, self.api_base.as_deref()),
             robot: self.robot_code.trim().to_owned(),
             remind: self.remind,
@@ -153,7 +150,6 @@ const USER_LIFE: Duration = Duration::from_secs(86_400);
 
 struct Driver {
     app: App,
-    old_base: String,
     robot: String,
     remind: Remind,
     /// User ids by mobile, and since when.
@@ -204,7 +200,7 @@ impl Channel for Driver {
 }
 
 impl Driver {
-    /// The user id of a recipient. <https://open.dingtalk.com/document/orgapp/query-users-by-phone-number>
+    /// The user id of a recipient.
     async fn user(&self, to: &str, cx: &SendContext) -> Result<String, SendError> {
         if let Some(user) = to.strip_prefix(USER) {
             return Ok(user.trim().to_owned());
@@ -217,11 +213,7 @@ impl Driver {
         {
             return Ok(user.clone());
         }
-        let ask = json!({ "mobile": mobile });
-        let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
-        let call = |token: &Secret| self.app.http.post_json(url.as_str(), &ask).idempotent().query_secret("access_token", token);
-        let reply = self.app.call(call, answer::is_token_trouble, cx.deadline, cx.now).await?;
-        let user = answer::user(&reply, cx.now)?;
+        let user = self.app.user(&mobile, cx.deadline, cx.now).await?;
         self.users().insert(mobile, (user.clone(), now));
         Ok(user)
     }
@@ -237,6 +229,6 @@ impl Driver {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let url = self.app.url("/v1.0/robot/ding/send");
         let call = |token: &Secret| dingtalk_app::with_token(self.app.http.post(url.as_str()).body("application/json", body.clone()), token);
-        answer::of(&self.app.call(call, answer::is_token_trouble, cx.deadline, cx.now).await?, cx.now)
+        answer::of(&self.app.call(call, dingtalk_app::is_token_trouble, cx.deadline, cx.now).await?, cx.now)
     }
 }

@@ -21,8 +21,10 @@ use serde_json::Value;
 use self::press::Stream;
 use super::descriptor::{Ping, Pings, Reach};
 use super::dingtalk_app::{self, App};
+use super::directory::UNKNOWN;
 use super::{
-    BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressWay, Probe, Problem, SendContext, kit,
+    Address, BuildContext, Built, CellResult, Channel, Directory, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressWay, Probe,
+    Problem, SendContext, kit,
 };
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -111,6 +113,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn looks_up(&self) -> &'static [Address] {
+        &[Address::Mobile]
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         self.to.iter().map(|to| Recipient::new(to.trim())).collect()
     }
@@ -131,12 +137,15 @@ impl PlatformConfig for Config {
             stream.members.add(&member);
             stream
         });
-        let driver = Driver { member, stream, robot: self.robot_code.trim().to_owned() };
+        let credential = [member.app.base.as_str(), &member.app.key, member.app.secret.expose()];
+        let directory = cx.http.directory("dingtalk", &credential, UNKNOWN);
+        let driver = Driver { directory, member, stream, robot: self.robot_code.trim().to_owned() };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 
 struct Driver {
+    directory: Arc<Directory>,
     member: Arc<press::Member>,
     stream: Option<Arc<Stream>>,
     robot: String,
@@ -160,6 +169,18 @@ impl Channel for Driver {
         let call = |token: &Secret| dingtalk_app::with_token(app.http.request(Method::PUT, url.as_str()).json(&edit).idempotent(), token);
         let reply = app.call(call, dingtalk_app::is_token_trouble, cx.deadline, cx.now).await?;
         kit::edited(answer::edit(&reply, cx.now), ids, answer::is_gone)
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.directory)
+    }
+
+    async fn look_up(&self, address: &str, deadline: tokio::time::Instant) -> Result<Option<String>, SendError> {
+        match self.member.app.user(&kit::phone::dialled(address), deadline, Timestamp::UNIX_EPOCH).await {
+            Ok(user) => Ok(Some(user)),
+            Err(error) if error.recipient => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// An edit is a call of the month's quota.

@@ -117,6 +117,22 @@ pub(super) fn token(reply: &Reply, now: Timestamp) -> Result<(Secret, u64), Send
     token.map(|token| (Secret::new(token), lives)).ok_or_else(none)
 }
 
+/// The answer to the question for a person: whom the application may not see has no id in it.
+pub(super) fn of_user(reply: &Reply, now: Timestamp) -> Result<Option<String>, SendError> {
+    let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
+    if answer.code == 0 && reply.is_success() {
+        let id = answer.body.pointer("/data/user_list/0/user_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        return Ok(id.map(str::to_owned));
+    }
+    let error = refusal(&answer, reply, true, now);
+    let words = &answer.words;
+    let summary = format!(
+        "Feishu looks nobody up (\"{words}\"): the application needs the permission contact:user.id:readonly, and must be available to the person; or write \
+         `feishu: ou_...` under `people:`"
+    );
+    Err(if error.kind == ErrorKind::Misconfigured { SendError { summary, ..error } } else { error })
+}
+
 /// Where a long connection is opened, and what its frames carry.
 pub(super) struct Endpoint {
     pub url: Secret,

@@ -3,7 +3,9 @@
 //! <https://open.feishu.cn/document/server-docs/im-v1/message/create>
 
 mod answer;
+mod app;
 mod body;
+mod directory;
 mod frame;
 mod living;
 mod press;
@@ -27,12 +29,13 @@ use sha2::Sha256;
 use self::press::Proof;
 use self::socket::App;
 use super::descriptor::{Ping, Pings, Reach};
-use super::token::{Fresh, TokenCache};
+use super::directory::UNKNOWN;
+use super::token::TokenCache;
 use super::{
-    BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
-    PressReply, PressWay, Probe, Problem, SendContext, kit,
+    Address, BuildContext, Built, Callback, CellResult, Channel, Directory, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer,
+    PressCall, PressReply, PressWay, Probe, Problem, SendContext, kit,
 };
-use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -139,6 +142,10 @@ impl PlatformConfig for Config {
         true
     }
 
+    fn looks_up(&self) -> &'static [Address] {
+        if self.app_id.is_some() { &[Address::Mobile, Address::Email] } else { &[] }
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         if self.app_id.is_some() { self.to.iter().map(|to| Recipient::new(to.trim())).collect() } else { vec![Recipient::new("@bot")] }
     }
@@ -184,7 +191,8 @@ impl PlatformConfig for Config {
             }
             _ => return Err(problems),
         };
-        let driver = Driver { way, http, keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
+        let directory = cx.http.directory("feishu", &[outlet.as_str()], UNKNOWN);
+        let driver = Driver { way, http, directory, keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
@@ -247,6 +255,7 @@ enum PressesBy {
 struct Driver {
     way: Way,
     http: kit::Http,
+    directory: Arc<Directory>,
     keyword: Option<String>,
 }
 
@@ -289,6 +298,14 @@ impl Channel for Driver {
                 body
             }
         }
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.directory)
+    }
+
+    async fn look_up(&self, address: &str, deadline: tokio::time::Instant) -> Result<Option<String>, SendError> {
+        self.open_id(address, deadline).await
     }
 
     async fn probe(&self) -> Probe {
@@ -346,19 +363,6 @@ impl Driver {
         answer::of(&reply, true, cx.now)
     }
 
-    /// The application's token; `None` for a bot, which has none.
-    async fn token(&self, deadline: tokio::time::Instant, now: Timestamp) -> Option<Result<Secret, SendError>> {
-        let Way::App { base, id, secret, tokens, .. } = &self.way else { return None };
-        let fetch = async {
-            let url = kit::join(base, "/open-apis/auth/v3/tenant_access_token/internal");
-            let ask = serde_json::json!({ "app_id": id, "app_secret": secret.expose() });
-            let reply = self.http.post_json(url, &ask).idempotent().secret(secret).send(deadline).await?;
-            let (token, expire) = answer::token(&reply, now)?;
-            Ok(Fresh { token, expires_in: Duration::from_secs(expire) })
-        };
-        Some(tokens.get(fetch).await)
-    }
-
     async fn to_receiver(&self, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
         let message = body::to_receiver(page, to.expose(), &cx.idempotency_key, self.keyword.as_deref());
         let call = |base: &str| {
@@ -368,24 +372,9 @@ impl Driver {
         self.call(call, cx).await
     }
 
-    /// Makes an application's request, once more with a new token where the first is refused.
     async fn call(&self, request: impl Fn(&str) -> kit::Call + Send + Sync, cx: &SendContext) -> Result<Receipt, SendError> {
-        let Way::App { base, tokens, alone, .. } = &self.way else {
-            return Err(SendError::new(ErrorKind::Rejected, "only an application can do that, not a group's bot"));
-        };
-        for renewed in [false, true] {
-            let token = match self.token(cx.deadline, cx.now).await {
-                Some(token) => token?,
-                None => break,
-            };
-            let reply = request(base).bearer(&token).send(cx.deadline).await?;
-            if !renewed && answer::is_token_trouble(&reply) {
-                tokens.invalidate(&token);
-                continue;
-            }
-            return answer::of(&reply, *alone, cx.now);
-        }
-        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+        let alone = matches!(self.way, Way::App { alone: true, .. });
+        answer::of(&self.asked(request, cx.deadline, cx.now).await?, alone, cx.now)
     }
 }
 

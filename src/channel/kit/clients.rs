@@ -11,6 +11,7 @@ use reqwest::{Certificate, Client};
 
 use super::FileLimit;
 use super::guard::SsrfGuard;
+use crate::channel::directory::Directory;
 use crate::channel::token::TokenCache;
 use crate::model::{Secret, hash_hex, unreadable};
 
@@ -97,6 +98,12 @@ impl HttpClients {
     /// The token cache of a credential: the same one for every channel that uses the credential, as long as one does.
     pub fn tokens(&self, platform: &str, credential: &[&str]) -> Arc<TokenCache> {
         self.shared(&format!("{platform} tokens"), credential, TokenCache::default)
+    }
+
+    /// The ids of people that a credential has looked up: the same ones for every channel that uses it. Whom the platform does not know is not asked for again
+    /// within `unknown`.
+    pub fn directory(&self, platform: &str, credential: &[&str], unknown: Duration) -> Arc<Directory> {
+        self.shared(&format!("{platform} directory"), credential, || Directory::new(unknown))
     }
 
     /// What belongs to a credential, and is made when no channel has it yet: the same one for every channel that asks for it, as long as one keeps it.

@@ -19,8 +19,14 @@ struct Answer {
     ts: Option<String>,
     needed: Option<String>,
     url: Option<String>,
+    user: Option<User>,
     #[serde(default)]
     response_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +75,28 @@ pub(super) fn of_connection(reply: &Reply, now: Timestamp) -> Result<Secret, Sen
             };
             let known = classify(ERROR_CODES, code).map_or(ErrorKind::Misconfigured, |(kind, _)| kind);
             Err(reply.error(weigh(reply, now, Some(known)), code, format!("Slack opens no connection for presses (`{code}`): {advice}")))
+        }
+        _ => Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply))),
+    }
+}
+
+/// The answer of `users.lookupByEmail`: whose address it is. <https://docs.slack.dev/reference/methods/users.lookupByEmail>
+pub(super) fn of_user(reply: &Reply, now: Timestamp) -> Result<Option<String>, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    match (answer.ok, answer.user, &answer.error) {
+        (Some(true), Some(user), _) if reply.is_success() => Ok(Some(user.id)),
+        // Deactivated members are not found either.
+        (_, _, Some(code)) if code == "users_not_found" => Ok(None),
+        (_, _, Some(code)) => {
+            let (kind, advice) = classify_answer(code, reply, now);
+            let advice = match kind {
+                ErrorKind::Misconfigured if code == "missing_scope" => {
+                    "add the scopes users:read and users:read.email to the app and install it again, or write `slack: U...` under `people:`"
+                        .to_owned()
+                }
+                _ => advice,
+            };
+            Err(reply.error(kind, code, format!("Slack looks nobody up by mail address (`{code}`): {advice}")))
         }
         _ => Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply))),
     }

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod codes;
 mod compatible;
+mod directory;
 mod living;
 mod press;
 mod socket;
@@ -22,9 +23,10 @@ use serde_json::Value;
 
 use self::socket::App;
 use super::descriptor::{Ping, Pings, Reach};
+use super::directory::UNKNOWN;
 use super::{
-    BuildContext, Built, Callback, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer, PressCall,
-    PressReply, PressWay, Probe, Problem, SendContext, kit,
+    Address, BuildContext, Built, Callback, CellResult, Channel, Directory, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressAnswer,
+    PressCall, PressReply, PressWay, Probe, Problem, SendContext, kit,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -134,6 +136,10 @@ impl PlatformConfig for Config {
         true
     }
 
+    fn looks_up(&self) -> &'static [Address] {
+        if self.token.is_some() { &[Address::Email] } else { &[] }
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![match &self.channel {
             Some(channel) if self.token.is_some() => Recipient::new(channel.trim()),
@@ -171,7 +177,8 @@ impl PlatformConfig for Config {
         let presses = http.as_ref().and_then(|http| self.presses(cx, http).map_err(|problem| problems.push(problem)).ok());
         match (http, presses) {
             (Some(http), Some(presses)) if problems.is_empty() => {
-                Ok(Built { descriptor: None, channel: Arc::new(Driver { way, http, presses }), outlet })
+                let directory = cx.http.directory("slack", &way.credential(), UNKNOWN);
+                Ok(Built { descriptor: None, channel: Arc::new(Driver { way, http, presses, directory }), outlet })
             }
             _ => Err(problems),
         }
@@ -233,10 +240,21 @@ enum Way {
     },
 }
 
+impl Way {
+    /// What its people are looked up with.
+    fn credential(&self) -> [&str; 2] {
+        match self {
+            Way::Bot { base, token } => [base, token.expose()],
+            Way::Webhook { .. } => ["", ""],
+        }
+    }
+}
+
 struct Driver {
     way: Way,
     http: kit::Http,
     presses: Option<PressesBy>,
+    directory: Arc<Directory>,
 }
 
 #[async_trait]
@@ -264,6 +282,14 @@ impl Channel for Driver {
 
     fn body(&self, page: &Page) -> Value {
         kit::shown(&body::message(page, false))
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.directory)
+    }
+
+    async fn look_up(&self, address: &str, deadline: tokio::time::Instant) -> Result<Option<String>, SendError> {
+        self.member(address, deadline).await
     }
 
     async fn probe(&self) -> Probe {

@@ -14,6 +14,9 @@ use crate::model::{ErrorKind, PlatformIds, Recipient, SendError};
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
 const BLOCK_DURATION: Duration = Duration::from_secs(60);
 
+/// Nobody is looked up for this long after a refusal for too many questions: the interface may be blocked for a day.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(3600);
+
 #[derive(Deserialize)]
 struct Answer {
     errcode: Option<i64>,
@@ -29,6 +32,8 @@ struct Answer {
     invalidtag: Option<String>,
     #[serde(default)]
     unlicenseduser: Option<String>,
+    #[serde(default)]
+    userid: Option<String>,
 }
 
 /// Whether the access token was refused: 40014 and 42001 (invalid, expired), 41001 (missing), 40001 (not of this secret).
@@ -75,6 +80,28 @@ fn holds(names: &str, recipient: &str, list: &str) -> bool {
     };
     let names: Vec<&str> = names.split('|').map(str::trim).filter(|name| !name.is_empty()).collect();
     own.split('|').any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own.trim())))
+}
+
+/// Whose mobile number it is. <https://developer.work.weixin.qq.com/document/path/91693>: numbers that nobody has block the interface for a day, when they are
+/// more than a fifth of the company's members.
+pub(super) fn of_user(reply: &Reply, now: Timestamp) -> Result<Option<String>, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    match (answer.errcode, &answer.userid) {
+        (Some(0), Some(user)) if reply.is_success() && !user.is_empty() => Ok(Some(user.clone())),
+        (Some(46_004 | 60_021 | 60_111), _) => Ok(None),
+        _ => {
+            let error = refused(&answer, reply, now);
+            let kind = match error.kind {
+                ErrorKind::RateLimited { .. } => ErrorKind::RateLimited { retry_after: Some(LOOK_UP_PAUSE) },
+                kind => kind,
+            };
+            let errmsg = &answer.errmsg;
+            let summary = format!(
+                "WeCom looks nobody up by mobile number (\"{errmsg}\"): let the application see the members, or write `wecom` under `people:`"
+            );
+            Err(SendError { kind, summary, ..error })
+        }
+    }
 }
 
 /// Why there is no token.

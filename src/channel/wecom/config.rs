@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 
-use super::Driver;
 use super::app::App;
 use super::callback::Callbacks;
 use super::recipient::{EVERYBODY, PARTY, TAG};
-use crate::channel::{BuildContext, Built, PlatformConfig, Problem, kit};
+use super::{Driver, UNKNOWN};
+use crate::channel::{Address, BuildContext, Built, PlatformConfig, Problem, kit};
 use crate::model::{OutletKey, Recipient, Secret, SecretSource};
 
 /// Users of one request: <https://developer.work.weixin.qq.com/document/path/90236>
@@ -165,6 +165,10 @@ impl PlatformConfig for Config {
         true
     }
 
+    fn looks_up(&self) -> &'static [Address] {
+        &[Address::Mobile]
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         if self.to_user.0.iter().any(|user| user == EVERYBODY) {
             return vec![Recipient::new(EVERYBODY)];
@@ -193,7 +197,8 @@ impl PlatformConfig for Config {
             secret,
             corp_id: corp_id.clone(),
         };
-        let driver = Driver { app: Arc::new(app), card: self.card, callbacks };
+        let directory = cx.http.directory("wecom", &[&app.base, &corp_id, app.secret.expose()], UNKNOWN);
+        let driver = Driver { app: Arc::new(app), directory, card: self.card, callbacks };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("wecom", &format!("{corp_id} {}", self.agent_id)) })
     }
 }

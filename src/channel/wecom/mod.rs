@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub use config::Config;
 
@@ -24,7 +25,8 @@ use self::body::Cards;
 use self::callback::{Callbacks, Pressed};
 use super::descriptor::{Pings, Reach};
 use super::{
-    Attempts, Callback, CellResult, Channel, Counted, Limit, Pace, Platform, PressAnswer, PressCall, PressReply, PressWay, Probe, SendContext, kit,
+    Attempts, Callback, CellResult, Channel, Counted, Directory, Limit, Pace, Platform, PressAnswer, PressCall, PressReply, PressWay, Probe,
+    SendContext, kit,
 };
 use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, SendError, hash_hex};
 
@@ -54,8 +56,12 @@ pub static DESCRIPTOR: Platform = Platform {
 
 const SEND: &str = "/cgi-bin/message/send";
 
+/// Whom WeCom does not know is not asked for again today: too many of such questions block the interface for a day.
+const UNKNOWN: Duration = Duration::from_secs(86_400);
+
 struct Driver {
     app: Arc<App>,
+    directory: Arc<Directory>,
     card: bool,
     callbacks: Option<Callbacks>,
 }
@@ -67,6 +73,16 @@ impl Channel for Driver {
             Ok(results) => results,
             Err(error) => kit::all(to, Err(error)),
         }
+    }
+
+    fn directory(&self) -> Option<&Directory> {
+        Some(&self.directory)
+    }
+
+    /// The user id of a mobile number. <https://developer.work.weixin.qq.com/document/path/91693>
+    async fn look_up(&self, address: &str, deadline: Instant) -> Result<Option<String>, SendError> {
+        let reply = self.app.post("/cgi-bin/user/getuserid", &json!({ "mobile": kit::phone::dialled(address) }), deadline).await?;
+        answer::of_user(&reply, reply.date().unwrap_or_default())
     }
 
     fn body(&self, page: &Page) -> Value {

@@ -9,8 +9,8 @@ mod server;
 
 pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
-pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TurnBlock};
-pub use route::{OnMute, OneOrMany, RouteNode};
+pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TeamBlock, TurnBlock};
+pub use route::{OnMute, OneOrMany, RouteNode, RouteTo};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Proxy, Scope, ServerBlock, TlsFiles};
 
 use std::path::PathBuf;
@@ -55,6 +55,8 @@ pub struct RoutesFile {
     pub route: Option<RouteNode>,
     /// People by name: whom escalations reach, and who is known by the buttons that they press.
     pub people: IndexMap<String, PersonBlock>,
+    /// Teams by name: whom labels of alerts name as their owners, and where those alerts go.
+    pub teams: IndexMap<String, TeamBlock>,
     /// Who is on call when, by name: people who take turns.
     pub rotas: IndexMap<String, RotaBlock>,
     /// What happens when nobody acks an incident, by name: steps, each some time after the first message.

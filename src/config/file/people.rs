@@ -32,6 +32,18 @@ pub struct PersonBlock {
     pub quiet: Option<QuietBlock>,
 }
 
+/// A team: people who own alerts together. `mentions: { label: owner }` and `to: { label: team, default: .. }` find it by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeamBlock {
+    /// Names in `people:`. A mention of the team is one of all of them, unless it has a rota.
+    pub people: Option<OneOrMany>,
+    /// The rota whose person on call is mentioned in place of all; all are while nobody is on call.
+    pub rota: Option<String>,
+    /// Channels of the alerts whose label names the team, on routes with `to: { label: .. }`.
+    pub to: Option<OneOrMany>,
+}
+
 /// When steps of escalations leave a person alone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -25,6 +25,39 @@ impl OneOrMany {
     }
 }
 
+/// Where a route sends.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RouteTo {
+    /// One channel.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+    /// By a label of the alert.
+    ByLabel(ToByLabel),
+}
+
+/// Channels by a label of the alert: those of the team in `teams:` that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToByLabel {
+    /// The label: `team`.
+    pub label: String,
+    /// Channels of the alerts whose label names no team that has channels.
+    pub default: OneOrMany,
+}
+
+impl RouteTo {
+    /// The channels that no label decides.
+    pub fn default_channels(&self) -> &[String] {
+        match self {
+            RouteTo::One(name) => std::slice::from_ref(name),
+            RouteTo::Many(names) => names,
+            RouteTo::ByLabel(to) => to.default.list(),
+        }
+    }
+}
+
 /// What happens to firing alerts while a route is muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -43,8 +76,8 @@ pub struct RouteNode {
     /// Matchers as in Alertmanager, all of which must hold: one text (`severity="critical", team=~"db|infra"`) or a list of texts. Quote them. Not on the
     /// first route, which takes everything.
     pub matchers: Option<OneOrMany>,
-    /// Channels to send to.
-    pub to: Option<OneOrMany>,
+    /// Channels to send to; or by a label, `{ label: team, default: ops }`: to the channels of the team in `teams:` that it names.
+    pub to: Option<RouteTo>,
     /// What happens when nobody acks its incidents: a name in `escalations:`.
     pub escalation: Option<String>,
     /// Template set to use.

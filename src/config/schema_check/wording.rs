@@ -73,6 +73,9 @@ pub(super) fn is_word(scalar: &Scalar, word: &Json) -> bool {
 /// The keys that are allowed at a place; the platforms among them by the command that lists them.
 pub(super) fn keys(known: &[&str]) -> String {
     let is_platform = |key: &str| crate::channel::platform(key).is_some();
-    let others = listed(known.iter().copied().filter(|key| !is_platform(key)));
-    if known.iter().any(|key| is_platform(key)) { format!("one platform (`watchfire platforms` lists them), {others}") } else { others }
+    // One alone is no platform there: `teams`, people who own alerts.
+    if known.iter().filter(|key| is_platform(key)).count() < 2 {
+        return listed(known.iter().copied());
+    }
+    format!("one platform (`watchfire platforms` lists them), {}", listed(known.iter().copied().filter(|key| !is_platform(key))))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::escalations::actions;
 use super::platforms::{format, living, pings, template};
-use super::rotas::turns;
+use super::teams::mentioned;
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
@@ -55,10 +55,10 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             format(validator, config, platform.name, platform_config.takes_text(), &path);
         }
         if let Some(mentions) = &config.mentions {
-            turns(validator, mentions, &path.key("mentions"));
+            mentioned(validator, mentions, &path.key("mentions"));
             pings(validator, platform, name, mentions, &path.key("mentions"));
         }
-        turns(validator, &platform_config.mentions(), &path.key(platform.name).key("mentions"));
+        mentioned(validator, &platform_config.mentions(), &path.key(platform.name).key("mentions"));
         if validator.report.is_blamed_inside(&path) {
             continue;
         }
@@ -86,6 +86,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
                 language: config.language.unwrap_or(file.language),
                 send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
                 mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+                looks_up: platform_config.looks_up(),
                 living,
                 actions: actions(config.actions),
                 max_pages: usize::from(config.max_pages.unwrap_or(3)),

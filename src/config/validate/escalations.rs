@@ -232,6 +232,11 @@ fn target(
                 mentions.users.extend(one.users);
                 mentions.mobiles.extend(one.mobiles);
             }
+            // The message finds the id when it is sent.
+            Err(_) if validator.reaches(channel, platform, person) => {
+                let mentions = target.mentions.get_or_insert_with(Mentions::default);
+                mentions.people.push(person.name.to_string());
+            }
             Err(key) => {
                 let (message, label) = if key.is_empty() {
                     let message = format!("`{channel}` ({}) reaches nobody by name", platform.name);

@@ -18,6 +18,7 @@ mod secrets;
 mod server;
 mod silence;
 mod storms;
+mod teams;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -32,7 +33,7 @@ use super::schema_check::SecretLocation;
 use super::source::Anchor;
 use super::suggest::{hint, listed};
 use crate::channel::{PLATFORMS, Platform, SecretReader};
-use crate::delivery::PeoplePlan;
+use crate::delivery::{PeoplePlan, Person};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
@@ -52,6 +53,7 @@ pub use secrets::secrets;
 pub use server::{link_key, server};
 pub use silence::silence;
 pub use storms::storms;
+pub use teams::teams;
 
 /// What every validation step needs.
 pub struct Validator<'r, 'a> {
@@ -105,6 +107,12 @@ impl<'r, 'a> Validator<'r, 'a> {
             .note(format!("channels defined here: {}", listed(known())));
         self.report.add(finding, path, Anchor::Value);
         false
+    }
+
+    /// Whether a channel reaches a person, perhaps by an id that it looks up.
+    fn reaches(&self, channel: &str, platform: &Platform, person: &Person) -> bool {
+        let looks_up = self.file.channels.get(channel).and_then(|channel| Some(channel.blocks().first()?.1.looks_up()));
+        person.is_reached(platform, looks_up.unwrap_or_default())
     }
 
     /// A duration within bounds, or the default; reports what is wrong.

@@ -7,6 +7,7 @@ use crate::channel::{ChannelConfig, Living, LivingMode, Platform};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
+use crate::delivery::Person;
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
 use crate::template::TemplateRegistry;
@@ -32,7 +33,7 @@ pub fn unused_template(validator: &mut Validator<'_, '_>, path: &Path) {
 
 /// Reports whom a channel's platform cannot ping: its messages name them instead.
 pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
-    turn_pings(validator, platform, channel, mentions, at);
+    people_pings(validator, platform, channel, mentions, at);
     let named = platform.pings.pick(mentions, &[Ping::Named]);
     let parts =
         [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
@@ -51,23 +52,49 @@ fn pings_nobody(validator: &mut Validator<'_, '_>, parts: &str, platform: &Platf
     validator.report.add(finding, at, Anchor::Key);
 }
 
-/// Reports whom of a rota a channel's platform cannot ping.
-fn turn_pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
-    for (key, name) in [("oncall", &mentions.oncall), ("next", &mentions.next)] {
-        let Some(rota) = name.as_ref().and_then(|name| validator.people.rotas.get(name.as_str())).cloned() else { continue };
-        if !matches!(platform.pings.person, Reach::Mention(_)) {
-            pings_nobody(validator, &format!("`{key}`"), platform, channel, at);
-            continue;
-        }
-        let people = validator.people.people.clone();
-        for person in rota.people.iter().filter_map(|name| people.get(name)) {
-            if let Err(missed) = person.way(platform) {
-                let message = format!("`{channel}` ({}) cannot mention `{}`, who is in the rota `{}`", platform.name, person.name, rota.name);
-                let finding = Finding::warning(codes::DOUBTFUL_ROUTE, message).label(missing(person, platform, missed));
-                validator.report.add(finding, at, Anchor::Key);
-            }
-        }
+/// Reports whom of those that `mentions` name a channel cannot reach.
+fn people_pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    let named = [
+        ("people", !mentions.people.is_empty()),
+        ("label", mentions.label.is_some()),
+        ("oncall", mentions.oncall.is_some()),
+        ("next", mentions.next.is_some()),
+    ];
+    let named: Vec<String> = named.iter().filter(|(_, there)| *there).map(|(key, _)| format!("`{key}`")).collect();
+    if named.is_empty() {
+        return;
     }
+    if platform.pings.person == Reach::Nobody {
+        pings_nobody(validator, &named.join(", "), platform, channel, at);
+        return;
+    }
+    let plan = validator.people.clone();
+    let rotas = [&mentions.oncall, &mentions.next].into_iter().flatten().filter_map(|name| plan.rotas.get(name.as_str()));
+    let mut people: Vec<&Person> = rotas.flat_map(|rota| &rota.people).filter_map(|name| plan.people.get(name)).collect();
+    for name in &mentions.people {
+        people.extend(plan.people.get(name));
+        people.extend(plan.teams.get(name.as_str()).into_iter().flat_map(|team| plan.members(team)));
+    }
+    if mentions.label.is_some() {
+        people.extend(plan.people.names().filter_map(|name| plan.people.get(name)));
+    }
+    let mut known: Vec<&str> = Vec::new();
+    people.retain(|person| {
+        !known.contains(&&*person.name) && !validator.reaches(channel, platform, person) && {
+            known.push(&person.name);
+            true
+        }
+    });
+    let Some(first) = people.first() else { return };
+    let names: Vec<String> = people.iter().take(3).map(|person| format!("`{}`", person.name)).collect();
+    let more = if people.len() > 3 { format!(" and {} more", people.len() - 3) } else { String::new() };
+    let verb = if platform.pings.writes_to_people() { "write to" } else { "mention" };
+    let message = format!("`{channel}` ({}) cannot {verb} {}{more}, whom {} may name", platform.name, names.join(", "), named.join(" and "));
+    let label = match first.way(platform) {
+        Err(missed) => missing(first, platform, missed),
+        Ok(_) => String::new(),
+    };
+    validator.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), at, Anchor::Key);
 }
 
 /// Reports `format: text` where the platform has no such kind of message, and a template set that it leaves without effect.

@@ -82,6 +82,7 @@ fn is_used(validator: &Validator<'_, '_>, name: &str) -> bool {
         })
     }
     file.escalations.values().flatten().any(|one| step(&one.people))
+        || file.teams.values().any(|team| is(&team.rota))
         || file.channels.values().any(|channel| mentioned(&channel.mentions))
         || file.route.iter().flat_map(routes).any(|route| mentioned(&route.mentions))
 }
@@ -152,13 +153,4 @@ pub(super) fn rota(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -
         .note(format!("rotas defined here: {}", listed(known())));
     validator.report.add(finding, path, Anchor::Value);
     None
-}
-
-/// Reports rotas in `mentions` that do not exist.
-pub fn turns(validator: &mut Validator<'_, '_>, mentions: &Mentions, at: &Path) {
-    for (key, name) in [("oncall", &mentions.oncall), ("next", &mentions.next)] {
-        if let Some(name) = name {
-            rota(validator, name, &at.key(key));
-        }
-    }
 }

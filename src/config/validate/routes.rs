@@ -4,14 +4,14 @@ use super::Validator;
 use super::escalations::escalation;
 use super::matchers::{interval, matchers};
 use super::platforms::{pings, template, unused_template};
-use super::rotas::turns;
+use super::teams::{destinations, mentioned};
 use crate::channel::registry::Format;
 use crate::config::codes;
-use crate::config::file::{OnMute, OneOrMany, RouteNode, RoutesFile};
+use crate::config::file::{OnMute, OneOrMany, RouteNode, RouteTo, RoutesFile};
 use crate::config::source::Anchor;
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
-use crate::route::{Intervals, RouteSpec, Tree, matcher};
+use crate::route::{ByLabel, Destinations, Intervals, RouteSpec, Tree, matcher};
 use crate::template::TemplateRegistry;
 
 /// Validates `route:` and `time_intervals:`; returns the tree when nothing is wrong with either.
@@ -23,7 +23,7 @@ pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, i
     if validator.report.is_blamed_inside(&path) || validator.report.is_blamed_inside(&Path::of("time_intervals")) {
         return None;
     }
-    match Tree::compile(spec(root, &path), intervals) {
+    match Tree::compile(spec(validator.file, root, &path), intervals) {
         Ok(tree) => {
             warnings(validator, &tree);
             Some(tree)
@@ -47,12 +47,12 @@ fn warnings(validator: &mut Validator<'_, '_>, tree: &Tree) {
 }
 
 /// A route as the tree takes it; its matchers have been read before, without an error.
-fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
+fn spec(file: &RoutesFile, route: &RouteNode, path: &Path) -> RouteSpec {
     let texts = route.matchers.iter().flat_map(OneOrMany::list);
     RouteSpec {
         name: path.to_string(),
         matchers: texts.filter_map(|text| matcher::parse(text).ok()).flatten().collect(),
-        to: route.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default(),
+        to: route.to.as_ref().map(|to| sent_to(file, to)).unwrap_or_default(),
         escalation: route.escalation.clone(),
         template: route.template.clone(),
         mentions: route.mentions.clone(),
@@ -61,8 +61,17 @@ fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
         mute_time_intervals: route.mute_time_intervals.clone(),
         active_time_intervals: route.active_time_intervals.clone(),
         mute_drop: route.on_mute.map(|on_mute| on_mute == OnMute::Drop),
-        routes: route.routes.iter().enumerate().map(|(ix, child)| spec(child, &path.key("routes").item(ix))).collect(),
+        routes: route.routes.iter().enumerate().map(|(ix, child)| spec(file, child, &path.key("routes").item(ix))).collect(),
     }
+}
+
+/// Where a route sends, as the tree takes it.
+fn sent_to(file: &RoutesFile, to: &RouteTo) -> Destinations {
+    let RouteTo::ByLabel(by) = to else { return Destinations::to(to.default_channels().iter().map(String::as_str)) };
+    let names = |list: &OneOrMany| list.list().iter().map(|name| name.as_str().into()).collect();
+    let of_teams = file.teams.iter().filter_map(|(team, block)| Some((team.clone(), names(block.to.as_ref()?))));
+    let by_label = ByLabel { label: by.label.clone(), channels: of_teams.collect() };
+    Destinations { default: names(&by.default), by_label: Some(by_label.into()) }
 }
 
 /// Validates everything that routes name.
@@ -101,17 +110,18 @@ fn names(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry) {
 
 /// What a route has from those above it.
 struct Inherited<'r> {
-    to: Option<&'r [String]>,
+    /// Every channel that they may lead to.
+    to: Option<Vec<&'r str>>,
     template: Option<&'r str>,
     mentions: Option<&'r Mentions>,
 }
 
 fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
-    let to = route.to.as_ref().map(OneOrMany::list).or(above.to);
-    let single = matches!(route.to, Some(OneOrMany::One(_)));
-    for (ix, name) in route.to.iter().flat_map(OneOrMany::list).enumerate() {
-        let at = path.key("to");
-        validator.channel(name, &if single { at } else { at.item(ix) }, "a route sends to");
+    let file = validator.file;
+    let to = route.to.as_ref().map(|to| destinations(file, to)).or_else(|| above.to.clone());
+    let reached = to.as_deref().unwrap_or_default();
+    if let Some(to) = &route.to {
+        named(validator, to, &path.key("to"));
     }
     if let Some(name) = &route.escalation {
         escalation(validator, name, &path.key("escalation"));
@@ -119,25 +129,25 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
     let set = route.template.as_deref().or(above.template);
     // A set is looked up where it meets channels: on the route that names either.
     if route.template.is_some() || (route.to.is_some() && set.is_some()) {
-        for name in to.unwrap_or_default() {
-            if let Some(Some(platform)) = validator.names.get(name).copied() {
+        for name in reached {
+            if let Some(Some(platform)) = validator.names.get(*name).copied() {
                 let at = if route.template.is_some() { path.clone() } else { path.key("to") };
                 template(validator, templates, set, platform.name, &at);
             }
         }
     }
-    if route.template.is_some() && !to.unwrap_or_default().is_empty() && is_plain(validator.file, route, to.unwrap_or_default()) {
+    if route.template.is_some() && !reached.is_empty() && is_plain(file, route, reached) {
         unused_template(validator, path);
     }
     if let Some(mentions) = &route.mentions {
-        turns(validator, mentions, &path.key("mentions"));
+        mentioned(validator, mentions, &path.key("mentions"));
     }
     // The same for whom it mentions.
     let mentions = route.mentions.as_ref().or(above.mentions);
     if let Some(mentions) = mentions.filter(|_| route.mentions.is_some() || route.to.is_some()) {
         let at = if route.mentions.is_some() { path.key("mentions") } else { path.key("to") };
-        for name in to.unwrap_or_default() {
-            let platform = validator.names.get(name).copied().flatten();
+        for name in reached {
+            let platform = validator.names.get(*name).copied().flatten();
             platform.iter().for_each(|platform| pings(validator, platform, name, mentions, &at));
         }
     }
@@ -152,22 +162,45 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
             .label("name time intervals, or remove it");
         validator.report.add(finding, &path.key("on_mute"), Anchor::Key);
     }
-    if route.to.as_ref().is_some_and(|to| to.list().is_empty()) {
-        let label = "name a channel, or remove `to` to send where the route above does";
-        let finding = Finding::error(codes::BAD_ROUTE, "`to` names no channel")
-            .label(label)
-            .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
-        validator.report.add(finding, &path.key("to"), Anchor::Key);
-    }
     let inherited = Inherited { to, template: set, mentions };
     for (ix, child) in route.routes.iter().enumerate() {
         node(validator, templates, child, &path.key("routes").item(ix), &inherited);
     }
 }
 
+/// Validates the channels that a route names.
+fn named(validator: &mut Validator<'_, '_>, to: &RouteTo, path: &Path) {
+    let (path, single) = match to {
+        RouteTo::One(_) => (path.clone(), true),
+        RouteTo::Many(_) => (path.clone(), false),
+        RouteTo::ByLabel(to) => (path.key("default"), matches!(to.default, OneOrMany::One(_))),
+    };
+    for (ix, name) in to.default_channels().iter().enumerate() {
+        validator.channel(name, &if single { path.clone() } else { path.item(ix) }, "a route sends to");
+    }
+    if to.default_channels().is_empty() {
+        let label = "name a channel, or remove `to` to send where the route above does";
+        let finding =
+            Finding::error(codes::BAD_ROUTE, format!("`{}` names no channel", if matches!(to, RouteTo::ByLabel(_)) { "default" } else { "to" }))
+                .label(label)
+                .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
+        validator.report.add(finding, &path, Anchor::Key);
+    }
+    if let RouteTo::ByLabel(to) = to
+        && !validator.file.teams.values().any(|team| team.to.is_some())
+    {
+        let message = format!("the label `{}` leads to no channel: no team has any", to.label);
+        let label = "define teams by the values of the label: `teams: { db: { to: [slack-db] } }`";
+        validator.report.error(codes::BAD_TEAM, &path, Anchor::Key, message, label);
+    }
+}
+
 /// Whether all channels that a route's template set is for are `format: text`: its own, and those of routes below it without a set.
-fn is_plain(file: &RoutesFile, route: &RouteNode, to: &[String]) -> bool {
-    let below = |child: &RouteNode| child.template.is_some() || is_plain(file, child, child.to.as_ref().map_or(to, OneOrMany::list));
-    let plain = |name: &String| file.channels.get(name).is_some_and(|channel| channel.format == Some(Format::Text));
+fn is_plain(file: &RoutesFile, route: &RouteNode, to: &[&str]) -> bool {
+    let below = |child: &RouteNode| {
+        let own = child.to.as_ref().map(|to| destinations(file, to));
+        child.template.is_some() || is_plain(file, child, own.as_deref().unwrap_or(to))
+    };
+    let plain = |name: &&str| file.channels.get(*name).is_some_and(|channel| channel.format == Some(Format::Text));
     to.iter().all(plain) && route.routes.iter().all(below)
 }

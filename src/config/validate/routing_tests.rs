@@ -62,7 +62,7 @@ fn run(validator: &mut Validator<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPl
             }
         }
         _ => {
-            for channel in nodes.iter().flat_map(|node| &tree.nodes()[*node].to) {
+            for channel in nodes.iter().flat_map(|node| tree.nodes()[*node].to.of(&test.labels)) {
                 if !came.iter().any(|known| **known == **channel) {
                     came.push(channel.to_string());
                 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::teams::destinations;
 use super::{Channels, Validator};
 use crate::channel::OnAmbiguous;
 use crate::config::codes;
-use crate::config::file::{OneOrMany, RouteNode};
+use crate::config::file::{RouteNode, RoutesFile};
 use crate::config::source::Anchor;
 use crate::delivery::simulate::BEARABLE;
 use crate::model::yaml::Path;
@@ -17,7 +18,7 @@ const GROUPS: f64 = 500.0;
 /// Reports text messages and calls that nothing bounds.
 pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {
     let mut named = BTreeSet::new();
-    validator.file.route.iter().for_each(|route| collect(route, &mut named));
+    validator.file.route.iter().for_each(|route| collect(validator.file, route, &mut named));
     let steps = validator.file.escalations.values().flatten();
     named.extend(steps.flat_map(|step| step.to.list()).map(String::as_str));
     let root = Path::of("channels");
@@ -41,7 +42,7 @@ pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {
     }
 }
 
-fn collect<'f>(route: &'f RouteNode, named: &mut BTreeSet<&'f str>) {
-    named.extend(route.to.iter().flat_map(OneOrMany::list).map(String::as_str));
-    route.routes.iter().for_each(|route| collect(route, named));
+fn collect<'f>(file: &'f RoutesFile, route: &'f RouteNode, named: &mut BTreeSet<&'f str>) {
+    named.extend(route.to.iter().flat_map(|to| destinations(file, to)));
+    route.routes.iter().for_each(|route| collect(file, route, named));
 }

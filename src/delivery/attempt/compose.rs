@@ -45,6 +45,7 @@ impl AttemptTask {
         if !deferred.is_empty() && self.record_outcome(self.outcome_batch(deferred)).await.is_err() {
             return Ok(Some(self.complete(message, later, true)));
         }
+        self.address(message, now).await;
         let silent = match self.plan_notification(message, now).await {
             Ok(silent) => silent,
             Err(error) => {

@@ -2,9 +2,7 @@
 
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::pending::PendingMessage;
-use crate::delivery::people::Way;
-use crate::delivery::self_alert::SelfAlert;
-use crate::model::{LaneId, Mentions};
+use crate::model::LaneId;
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
@@ -18,7 +16,11 @@ const MAX_PAST_LANES: usize = 50;
 impl AttemptTask {
     /// What composing must know besides the members. If it cannot be read, the message says what may be news.
     pub(super) async fn context(&self, message: &PendingMessage) -> MessageContext {
-        let mut context = MessageContext { mentions: self.reminding(message, self.turns(message)), ..MessageContext::default() };
+        let mut context = MessageContext::default();
+        if let Some(reached) = self.pinged(message).await {
+            (context.mentions, context.missed) = (Some(reached.mentions), reached.missed);
+        }
+        context.mentions = self.reminding(message, context.mentions).await;
         let unknown = |error: StoreError| tracing::warn!(%error, message_id = %message.id, "could not read what was sent before; the message says what may be news");
         let mut lanes: Vec<LaneId> = message.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
         lanes.dedup();
@@ -40,37 +42,5 @@ impl AttemptTask {
             }
         }
         context
-    }
-
-    /// Whom a reminder mentions besides: those who are on the incident, where the platform can mention them.
-    fn reminding(&self, message: &PendingMessage, turns: Option<Mentions>) -> Option<Mentions> {
-        let people = message.notification.reminds.iter().filter_map(|name| self.plan.people.people.get(name));
-        let mut mentioned = people.filter_map(|person| match person.way(self.channel.platform) {
-            Ok(Way::Mention(mentions)) => Some(mentions),
-            _ => None,
-        });
-        let Some(first) = mentioned.next() else { return turns };
-        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
-        let mut all = turns.unwrap_or_else(|| own.unwrap_or(&self.channel.content.mentions).clone());
-        for one in std::iter::once(first).chain(mentioned) {
-            all.users.extend(one.users.into_iter().filter(|id| !all.users.contains(id)).collect::<Vec<_>>());
-            all.mobiles.extend(one.mobiles.into_iter().filter(|id| !all.mobiles.contains(id)).collect::<Vec<_>>());
-        }
-        Some(all)
-    }
-
-    /// Whom the message mentions, where that depends on whose turn it is.
-    fn turns(&self, message: &PendingMessage) -> Option<Mentions> {
-        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
-        let asked = own.unwrap_or(&self.channel.content.mentions);
-        if !asked.has_turns() {
-            return None;
-        }
-        let reached = self.plan.people.reached(asked, self.channel.platform, &self.shared.overrides(), None, self.shared.clock.wall());
-        for missed in &reached.missed {
-            tracing::warn!(channel = %self.channel.name, message_id = %message.id, missed, "the message mentions nobody in their place");
-            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, missed));
-        }
-        Some(reached.mentions)
     }
 }

@@ -5,6 +5,7 @@ mod compose;
 mod context;
 mod living;
 mod persist;
+mod reach;
 mod read;
 mod record;
 mod release;

@@ -148,6 +148,8 @@ impl AttemptTask {
             Next::RetryUnmentioned => {
                 let code = outcome.code.clone().unwrap_or_default();
                 tracing::warn!(channel = %self.channel.name, code, "the platform refused the mentions; the message is sent without them");
+                let mentioned = message.pages().iter().flat_map(|page| &page.facts.mentions.users);
+                self.forget_refused(mentioned.map(|id| Recipient::new(id.as_str())));
                 message.wording.unmentioned = Some(code);
                 self.recompose(message).await
             }

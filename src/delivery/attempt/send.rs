@@ -53,6 +53,8 @@ impl AttemptTask {
         for (_, result) in &results {
             metrics.attempted(platform, &self.channel.name, result.as_ref().err().map_or("ok", |error| error.kind.as_str()));
         }
+        let refused = results.iter().filter(|(_, result)| result.as_ref().err().is_some_and(|error| error.recipient));
+        self.forget_refused(refused.filter_map(|(place, _)| to.get(*place)).cloned());
         if self.at_fault {
             results.iter_mut().filter_map(|(_, result)| result.as_mut().err()).for_each(blame_message);
         }

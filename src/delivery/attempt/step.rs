@@ -56,24 +56,28 @@ impl AttemptTask {
         if let Err(why) = plan.map_or(Ok(()), |plan| plan.when.holds(rank, now)) {
             return Ok(Some(StepEnd::skipped(&why)));
         }
-        Ok(self.take_turn(member, plan.map(|plan| &plan.people), rank, now))
+        Ok(self.take_turn(member, plan.map(|plan| &plan.people), rank, now).await)
     }
 
     /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody.
-    fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, rank: i64, now: UnixMs) -> Option<StepEnd> {
+    async fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, rank: i64, now: UnixMs) -> Option<StepEnd> {
         let quiet = |names: &[PersonName]| Some(StepEnd::skipped(&format!("quiet hours of {}", names.join(", "))));
         if let Some(StepPeople::Named(names)) = people {
             let left = self.leave_alone(member, names, rank, now);
             let somebody = !member.target.recipients.is_empty() || member.target.mentions.as_ref().is_some_and(|mentions| !mentions.is_empty());
-            return if left.is_empty() || somebody { None } else { quiet(&left) };
+            if !left.is_empty() && !somebody {
+                return quiet(&left);
+            }
         }
-        let asked = member.target.mentions.as_ref().filter(|asked| asked.has_turns())?;
-        let reached = self.plan.people.reached(asked, self.channel.platform, &self.shared.overrides(), Some(rank), now);
+        let asked = member.target.mentions.as_ref().filter(|asked| asked.has_people())?.clone();
+        let mut reached = self.reached(&asked, Some(rank), now).await;
+        // Some are known already, and the ids of others are looked up.
+        reached.recipients.splice(0..0, std::mem::take(&mut member.target.recipients));
         if !reached.is_somebody() && reached.missed.is_empty() {
             return quiet(&reached.quiet);
         }
         if !reached.is_somebody() {
-            let why = reached.missed.join(", ");
+            let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &why));
             return Some(StepEnd { state: State::Dead, why });
         }

@@ -77,7 +77,9 @@ impl Renderer<'_> {
         let platform = channel.platform;
         let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
         let mentions = if part.page == 1 { self.mentions(firing) } else { Mentions::default() };
-        let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
+        let missed = if part.page == 1 { self.missed() } else { Vec::new() };
+        let not_reached = (!missed.is_empty()).then(|| self.not_reached());
+        let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).chain(not_reached).collect();
         self.with_input(part, &notes, |input| {
             let plain = part.plain
                 || channel.content.plain
@@ -99,14 +101,35 @@ impl Renderer<'_> {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64, &facts.incident);
             }
-            Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain: plain || note, coverage: Vec::new() })
+            let (number, total) = (part.page as u16, part.pages as u16);
+            Ok(Page { fields, facts, number, total, plain: plain || note, coverage: Vec::new(), missed: missed.clone() })
         })
+    }
+
+    /// Whether it pings anybody.
+    fn pings(&self, firing: bool) -> bool {
+        firing && self.draft.notification.mentions && self.draft.wording.unmentioned.is_none()
     }
 
     /// Whom it pings.
     fn mentions(&self, firing: bool) -> Mentions {
-        let pings = firing && self.draft.notification.mentions && self.draft.wording.unmentioned.is_none();
-        if pings { self.draft.mentions().clone() } else { Mentions::default() }
+        if self.pings(firing) { self.draft.mentions().clone() } else { Mentions::default() }
+    }
+
+    /// Why somebody whom it should reach is not.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
+        let missed = self.draft.context.missed.iter().filter(|_| self.pings(firing));
+        missed.map(ToString::to_string).collect()
+    }
+
+    /// The same as a note for its readers.
+    fn not_reached(&self) -> String {
+        let language = self.draft.channel.content.language;
+        let zh = language == Language::Zh;
+        let texts: Vec<String> = self.draft.context.missed.iter().map(|missed| missed.text(language)).collect();
+        let why = texts.join(if zh { "；" } else { "; " });
+        if zh { format!("未能通知到人：{why}") } else { format!("Not everybody is reached: {why}") }
     }
 
     /// The facts of a page; the first one pings.

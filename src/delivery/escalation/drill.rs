@@ -31,7 +31,7 @@ impl Engine {
             return Err(DrillError::Unknown);
         }
         let route = plan.tree.nodes().iter().find(|node| node.escalation.as_deref() == Some(name)).ok_or(DrillError::Unused)?;
-        let to: Vec<String> = route.to.iter().map(ToString::to_string).collect();
+        let to: Vec<String> = route.to.default.iter().map(ToString::to_string).collect();
         let language = to.first().map(|channel| plan.language_of(channel)).unwrap_or_default();
         let accepted = self.accept_escalating(self.drill_event(name, by, language), &to, name).await?;
         accepted.deliveries.iter().find_map(|delivery| delivery.incident).ok_or(DrillError::Unused)

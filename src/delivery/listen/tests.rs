@@ -21,7 +21,7 @@ use crate::delivery::self_alert::{SelfAlert, SelfAlertKind};
 use crate::delivery::steps::PeoplePlan;
 use crate::metrics::{Format, Metrics};
 use crate::model::{ErrorKind, Language, OutletKey, Page, Recipient, Secret, SendError, SeverityScale, Shown, UnixMs};
-use crate::route::{RouteSpec, Tree};
+use crate::route::{Destinations, RouteSpec, Tree};
 use crate::store::{SqliteOptions, SqliteStore};
 use crate::template::TemplateRegistry;
 
@@ -135,6 +135,7 @@ fn plan(channels: &[(&str, &Arc<Script>)]) -> Arc<Plan> {
                 template: "default".into(),
                 language: Language::En,
                 send_resolved: true,
+                looks_up: &[],
                 mentions: Default::default(),
                 living: LivingMode::Off,
                 actions: ActionsPlan::default(),
@@ -152,7 +153,7 @@ fn plan(channels: &[(&str, &Arc<Script>)]) -> Arc<Plan> {
         };
         ((*name).to_owned(), Arc::new(plan))
     };
-    let root = RouteSpec { name: "route".into(), to: vec!["ops".into()], ..RouteSpec::default() };
+    let root = RouteSpec { name: "route".into(), to: Destinations::to(["ops"]), ..RouteSpec::default() };
     Arc::new(Plan {
         hash: "hash".into(),
         channels: channels.iter().map(channel).collect(),

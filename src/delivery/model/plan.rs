@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::channel::{LivingMode, Platform};
 use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan};
 use crate::model::{DeliveryId, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
-use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
+use crate::route::{Destinations, Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
 
 use super::platform::{CHAT, FREE, Line, MAIL, VOICE, Wire};
@@ -48,6 +48,7 @@ impl World {
                         template: "default".into(),
                         language: Language::En,
                         send_resolved: true,
+                        looks_up: &[],
                         mentions: Default::default(),
                         living: LivingMode::Off,
                         actions: Default::default(),
@@ -66,7 +67,7 @@ impl World {
                 (called.to_owned(), Arc::new(plan))
             })
             .collect();
-        let root = RouteSpec { name: "route".into(), to: vec!["mail".into()], routes: shape.routes(), ..RouteSpec::default() };
+        let root = RouteSpec { name: "route".into(), to: Destinations::to(["mail"]), routes: shape.routes(), ..RouteSpec::default() };
         let (templates, findings) = TemplateRegistry::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
         assert!(findings.is_empty(), "{findings:?}");
         Plan {
@@ -113,7 +114,7 @@ impl Shape {
     /// lanes of their own.
     fn routes(self) -> Vec<RouteSpec> {
         let routes = CHANNELS.iter().flat_map(|(name, _)| [(name, "yes"), (name, "no")]).flat_map(|(name, pages)| {
-            let to = vec![self.name(name).0.to_owned()];
+            let to = Destinations::to([self.name(name).0]);
             let is = |label: &str, value: &str| Matcher::new(label, Op::Equal, value).expect("a matcher");
             let mentions = (pages == "yes").then(|| Mentions { users: vec!["who".into()], ..Mentions::default() });
             let muted = RouteSpec {

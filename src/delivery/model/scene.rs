@@ -14,7 +14,7 @@ use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeop
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
 use crate::metrics::{Format, Metrics};
 use crate::model::{Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
-use crate::route::{Matcher, Op, RouteSpec, Tree};
+use crate::route::{Destinations, Matcher, Op, RouteSpec, Tree};
 use crate::store::{ActOn, Actor, Author, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
 
 use super::exchange::{Exchange, Line};
@@ -139,6 +139,7 @@ impl Scene {
         let rotas = [self.rota.clone(), later];
         plan.people = PeoplePlan {
             people: ["ann", "bob", "carol"].map(person).into_iter().collect(),
+            teams: IndexMap::new(),
             rotas: rotas.into_iter().map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
         };
@@ -152,7 +153,7 @@ impl Scene {
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
         ];
-        let root = RouteSpec { name: "route".into(), to: vec!["free".into()], escalation: Some("db".into()), routes, ..RouteSpec::default() };
+        let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
         plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
         let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());
         let parts = EngineParts { store: store.clone(), plan: Arc::new(plan), clock: clock.clone(), metrics: metrics.clone(), node: "a", options };

@@ -3,12 +3,11 @@
 mod active;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::{OutletKey, UnixMs};
-use crate::route::Tree;
+use crate::route::{Destinations, Tree};
 use crate::store::{Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, StoreError};
 
 use super::core::Shared;
@@ -96,7 +95,7 @@ fn by_hand(mute: Option<&ManualMute>, now: UnixMs) -> (UnixMs, Option<String>) {
 /// What mutes a route to a channel now, and until when. A reload may have moved the route: then any that leads to the channel counts, and they are muted
 /// when all of them are.
 fn interval(tree: &Tree, channel: &str, route: &str, at: Timestamp) -> Option<(String, Option<Timestamp>)> {
-    let leads = |to: &[Arc<str>]| to.iter().any(|name| **name == *channel);
+    let leads = |to: &Destinations| to.all().any(|name| **name == *channel);
     let nodes = || tree.nodes().iter().enumerate().filter(|(_, node)| leads(&node.to));
     let mut candidates: Vec<usize> = nodes().filter(|(_, node)| *node.name == *route).map(|(index, _)| index).collect();
     if candidates.is_empty() {

@@ -1,10 +1,12 @@
 //! Whatever becomes of a mute, what it deferred waits for it and no longer.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{Labels, UnixMs};
-use crate::route::{Intervals, RouteSpec, TimeIntervalConfig};
+use crate::route::{Destinations, Intervals, RouteSpec, TimeIntervalConfig};
 use crate::store::{Mute, channel_matchers};
 
 /// 2026-11-24 03:00 UTC, a Tuesday.
@@ -17,11 +19,11 @@ fn tree(rule: Value, mute: bool) -> Tree {
     let intervals = Intervals::from([("night".to_owned(), Arc::new(config.compile().unwrap()))]);
     let below = RouteSpec {
         name: "route.routes[0]".into(),
-        to: vec!["ops".into()],
+        to: Destinations::to(["ops"]),
         mute_time_intervals: if mute { vec!["night".into()] } else { Vec::new() },
         ..RouteSpec::default()
     };
-    let root = RouteSpec { name: "route".into(), to: vec!["other".into()], routes: vec![below], ..RouteSpec::default() };
+    let root = RouteSpec { name: "route".into(), to: Destinations::to(["other"]), routes: vec![below], ..RouteSpec::default() };
     Tree::compile(root, &intervals).unwrap()
 }
 

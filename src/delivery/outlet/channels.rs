@@ -29,10 +29,10 @@ impl OutletChannels {
         self.plan.channel(name).filter(|channel| channel.outlet == self.outlet)
     }
 
-    /// Whom a step reaches whose turn decides that, now; `None` where it is known already.
+    /// Whom a message reaches that names people, now; `None` where it is known already.
     fn turn(&self, job: &PendingMessage, channel: &ChannelPlan) -> Option<Vec<Recipient>> {
         let target = &job.members.first()?.target;
-        let asked = target.mentions.as_ref().filter(|asked| asked.has_turns() && target.step.is_some())?;
+        let asked = target.mentions.as_ref().filter(|asked| asked.has_people() && channel.platform.pings.writes_to_people())?;
         let now = self.shared.clock.wall();
         let reached = self.plan.people.reached(asked, channel.platform, &self.shared.overrides(), None, now);
         Some(reached.recipients).filter(|recipients| !recipients.is_empty())

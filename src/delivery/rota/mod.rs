@@ -20,7 +20,7 @@ use super::people::PersonName;
 pub use calendar::calendar;
 pub use handoff::tick;
 pub use shift::{Shift, ShiftKind};
-pub use turns::Reached;
+pub use turns::{Named, Reached};
 
 /// The name of a rota in the configuration.
 pub type RotaName = Arc<str>;

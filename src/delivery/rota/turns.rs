@@ -2,23 +2,34 @@
 
 use std::sync::Arc;
 
-use super::Rota;
 use crate::channel::Platform;
 use crate::delivery::core::Shared;
+use crate::delivery::missed::Missed;
 use crate::delivery::people::{Person, PersonName, Way};
 use crate::delivery::steps::PeoplePlan;
 use crate::model::{Mentions, Recipient, UnixMs};
 use crate::store::{Override, StoreError};
+
+/// Whom mentions name at a time.
+#[derive(Debug, Clone, Default)]
+pub struct Named<'a> {
+    /// They.
+    pub people: Vec<&'a Person>,
+    /// Why somebody is not among them.
+    pub missed: Vec<Missed>,
+    /// Who has quiet hours.
+    pub quiet: Vec<PersonName>,
+}
 
 /// Whom mentions reach on a platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reached {
     /// To these, in place of the channel's recipients.
     pub recipients: Vec<Recipient>,
-    /// These are mentioned; turns of rotas are people here.
+    /// These are mentioned; people, teams and turns of rotas are ids here.
     pub mentions: Mentions,
     /// Why somebody is not reached.
-    pub missed: Vec<String>,
+    pub missed: Vec<Missed>,
     /// Who has quiet hours.
     pub quiet: Vec<PersonName>,
 }
@@ -29,32 +40,66 @@ impl PeoplePlan {
         overrides.iter().filter(|one| self.people.get(&one.person).is_some()).cloned().collect()
     }
 
-    /// Whom `mentions` reach on a platform at a time. `rank` is that of a step's most severe alert, from which quiet hours keep; `None` for what is no step.
-    pub fn reached(&self, mentions: &Mentions, platform: &Platform, overrides: &[Override], rank: Option<i64>, at: UnixMs) -> Reached {
+    /// Whom `mentions` name at a time. `rank` is that of a step's most severe alert, from which quiet hours keep; `None` for what is no step.
+    pub fn named(&self, mentions: &Mentions, overrides: &[Override], rank: Option<i64>, at: UnixMs) -> Named<'_> {
         let overrides = self.active_overrides(overrides);
-        let mut reached = Reached { mentions: Mentions { oncall: None, next: None, ..mentions.clone() }, ..Reached::default() };
-        let on_call = |rota: &Rota| rota.at(at, &overrides).map(|shift| shift.person);
-        let turns = [
-            mentions.oncall.as_deref().map(|name| (name, "nobody is on call in the rota", self.rotas.get(name).and_then(on_call))),
-            mentions
-                .next
-                .as_deref()
-                .map(|name| (name, "nobody comes next in the rota", self.rotas.get(name).and_then(|rota| rota.next(at, &overrides).cloned()))),
-        ];
-        for (rota, nobody, person) in turns.into_iter().flatten() {
-            match person.as_ref().and_then(|name| self.people.get(name)) {
-                Some(person) if rank.is_some_and(|rank| person.is_quiet(rank, at)) => reached.quiet.push(person.name.clone()),
-                Some(person) => reached.add(person, platform),
-                None => reached.missed.push(format!("{nobody} `{rota}`")),
+        let on_call = |name: &str| self.people.get(&self.rotas.get(name)?.at(at, &overrides)?.person);
+        let next = |name: &str| self.people.get(self.rotas.get(name)?.next(at, &overrides)?);
+        let mut named = Named::default();
+        for name in &mentions.people {
+            match (self.people.get(name), self.teams.get(name.as_str())) {
+                (Some(person), _) => named.add(person, rank, at),
+                (None, Some(team)) => match team.rota.as_deref().and_then(on_call) {
+                    Some(person) => named.add(person, rank, at),
+                    None => team.people.iter().filter_map(|name| self.people.get(name)).for_each(|person| named.add(person, rank, at)),
+                },
+                (None, None) => named.missed.push(Missed::Unknown(name.clone())),
             }
         }
+        if let Some(rota) = &mentions.oncall {
+            match on_call(rota) {
+                Some(person) => named.add(person, rank, at),
+                None => named.missed.push(Missed::NobodyOnCall(rota.clone())),
+            }
+        }
+        if let Some(rota) = &mentions.next {
+            match next(rota) {
+                Some(person) => named.add(person, rank, at),
+                None => named.missed.push(Missed::NobodyNext(rota.clone())),
+            }
+        }
+        named
+    }
+
+    /// Whom `mentions` reach on a platform at a time, as far as no id must be looked up.
+    pub fn reached(&self, mentions: &Mentions, platform: &Platform, overrides: &[Override], rank: Option<i64>, at: UnixMs) -> Reached {
+        let named = self.named(mentions, overrides, rank, at);
+        let mut reached = Reached::of(mentions, &named);
+        named.people.iter().for_each(|person| reached.add(person.way(platform).map_err(|key| Missed::no_way(person, platform, key))));
         reached
     }
 }
 
+impl<'a> Named<'a> {
+    fn add(&mut self, person: &'a Person, rank: Option<i64>, at: UnixMs) {
+        if rank.is_some_and(|rank| person.is_quiet(rank, at)) {
+            self.quiet.push(person.name.clone());
+        } else if !self.people.iter().any(|known| known.name == person.name) {
+            self.people.push(person);
+        }
+    }
+}
+
 impl Reached {
-    fn add(&mut self, person: &Person, platform: &Platform) {
-        match person.way(platform) {
+    /// Those whom `mentions` name by ids; the people whom they name are still to be added.
+    pub fn of(mentions: &Mentions, named: &Named<'_>) -> Self {
+        let mentions = Mentions { people: Vec::new(), label: None, oncall: None, next: None, ..mentions.clone() };
+        Self { mentions, missed: named.missed.clone(), quiet: named.quiet.clone(), recipients: Vec::new() }
+    }
+
+    /// Adds a person, or why the person is not reached.
+    pub fn add(&mut self, way: Result<Way, Missed>) {
+        match way {
             Ok(Way::To(recipient)) if !self.recipients.contains(&recipient) => self.recipients.push(recipient),
             Ok(Way::To(_)) => {}
             Ok(Way::Mention(one)) => {
@@ -63,8 +108,7 @@ impl Reached {
                     known.extend(new);
                 }
             }
-            Err("") => self.missed.push(format!("{} reaches nobody by name", platform.name)),
-            Err(key) => self.missed.push(format!("`{}` has no `{key}`", person.name)),
+            Err(missed) => self.missed.push(missed),
         }
     }
 
@@ -84,5 +128,83 @@ impl Shared {
     pub(in crate::delivery) async fn refresh_overrides(&self) -> Result<(), StoreError> {
         self.by_hand.overrides.store(Arc::new(self.store.list_overrides().await?));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{date, time};
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::channel::platform;
+    use crate::delivery::rota::{Rota, Rotation};
+    use crate::delivery::steps::Team;
+
+    /// Ann and Bob take turns from 2 November on; Cid is in no rota, and has no id in Slack.
+    fn plan() -> PeoplePlan {
+        let person = |name: &str, id: &str| Person {
+            name: name.into(),
+            email: Some(format!("{name}@example.com")),
+            mobile: None,
+            ids: [("slack", id.to_owned())].into_iter().filter(|(_, id)| !id.is_empty()).collect(),
+            quiet: None,
+        };
+        let rota = Rota {
+            name: "night".into(),
+            zone: TimeZone::UTC,
+            rotation: Rotation::Daily,
+            first: date(2026, 11, 2),
+            handoff: time(8, 0, 0, 0),
+            people: vec!["ann".into(), "bob".into()],
+            tell: None,
+        };
+        let team = |people: &[&str], rota: Option<&str>| Team {
+            people: people.iter().map(|name| (*name).into()).collect(),
+            rota: rota.map(Into::into),
+            to: Vec::new(),
+        };
+        PeoplePlan {
+            people: [person("ann", "U1"), person("bob", "U2"), person("cid", "")].into_iter().collect(),
+            teams: [("db".into(), team(&["ann", "bob"], None)), ("web".into(), team(&["cid", "bob"], Some("night")))].into(),
+            rotas: [("night".into(), rota)].into(),
+            ..PeoplePlan::default()
+        }
+    }
+
+    fn asked(people: &[&str], oncall: Option<&str>) -> Mentions {
+        Mentions { people: people.iter().map(|name| (*name).to_owned()).collect(), oncall: oncall.map(str::to_owned), ..Mentions::default() }
+    }
+
+    #[test]
+    fn a_team_is_who_is_on_call_in_its_rota_and_everybody_before_its_first_handoff() {
+        let plan = plan();
+        let names = |mentions: &Mentions, at: &str| {
+            let at = at.parse::<jiff::Timestamp>().unwrap().into();
+            let named = plan.named(mentions, &[], None, at);
+            let missed: Vec<String> = named.missed.iter().map(ToString::to_string).collect();
+            (named.people.iter().map(|person| person.name.to_string()).collect::<Vec<_>>().join(","), missed.join(", "))
+        };
+        let (before, first, second) = ("2026-11-01T00:00Z", "2026-11-02T09:00Z", "2026-11-03T09:00Z");
+        assert_eq!(names(&asked(&["db"], None), first), ("ann,bob".into(), String::new()));
+        assert_eq!(names(&asked(&["web"], None), first), ("ann".into(), String::new()));
+        assert_eq!(names(&asked(&["web", "ann"], Some("night")), second), ("bob,ann".into(), String::new()), "each of them once");
+        assert_eq!(names(&asked(&["web"], None), before), ("cid,bob".into(), String::new()));
+        let missed = "nobody and no team is called `dba` any more, nobody is on call in the rota `night`";
+        assert_eq!(names(&asked(&["dba"], Some("night")), before), (String::new(), missed.into()));
+    }
+
+    #[test]
+    fn people_become_recipients_or_ids_and_who_has_none_is_named() {
+        let plan = plan();
+        let at = "2026-11-02T09:00Z".parse::<jiff::Timestamp>().unwrap().into();
+        let reached = |name: &str, people: &[&str]| plan.reached(&asked(people, None), platform(name).unwrap(), &[], None, at);
+        let slack = reached("slack", &["db", "cid"]);
+        assert_eq!((slack.mentions.users.join(","), slack.mentions.has_people(), slack.recipients.len()), ("U1,U2".into(), false, 0));
+        assert_eq!(slack.missed, [Missed::NoId("cid".into(), "slack")]);
+        let mail = reached("email", &["db", "cid", "ann"]);
+        let to: Vec<Recipient> = ["ann", "bob", "cid"].iter().map(|name| Recipient::new(format!("{name}@example.com"))).collect();
+        assert_eq!((mail.recipients, mail.missed.is_empty(), mail.mentions.is_empty()), (to, true, true));
+        assert_eq!(reached("webhook", &["ann"]).missed, [Missed::NobodyByName("webhook")]);
     }
 }

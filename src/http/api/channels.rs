@@ -251,6 +251,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
         total: 1,
         plain: true,
         coverage: Vec::new(),
+        missed: Vec::new(),
     };
     let mut alert = crate::model::Alert { fingerprint: crate::delivery::direct::fingerprint(text), ..Default::default() };
     alert.labels.insert("alertname".into(), title.clone());

@@ -191,6 +191,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
         fields: p.fields.into_iter().collect(),
         plain: p.plain,
         covers: p.coverage,
+        missed: p.missed,
         incident: Some(p.facts.incident.key).filter(|key| keeps_incidents && !key.is_empty()),
     });
     MessageDetail {

@@ -27,6 +27,7 @@ pub fn page(fields: &[(&str, &str)], mentions: Mentions, title: &str) -> Page {
         total: 1,
         plain: true,
         coverage: Vec::new(),
+        missed: Vec::new(),
     }
 }
 

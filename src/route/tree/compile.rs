@@ -7,12 +7,12 @@ use crate::model::Mentions;
 use crate::route::interval::{Intervals, TimeInterval};
 
 use super::index::ChildIndex;
-use super::{MAX_DEPTH, Node, RouteProblem, RouteSpec, Tree};
+use super::{Destinations, MAX_DEPTH, Node, RouteProblem, RouteSpec, Tree};
 
 /// What a route hands down.
 #[derive(Clone, Default)]
 struct Inherited {
-    to: Vec<Arc<str>>,
+    to: Destinations,
     escalation: Option<Arc<str>>,
     template: Option<Arc<str>>,
     mentions: Option<Arc<Mentions>>,
@@ -48,7 +48,7 @@ impl Compiler<'_> {
     fn check_root(&mut self, root: &RouteSpec) {
         let path = |key: &str| format!("{}.{key}", root.name);
         let below = "the root takes every alert that no other route does; put this on a route below it";
-        if root.to.is_empty() {
+        if root.to.default.is_empty() {
             self.problem(path("to"), "the root route names no channel", "name the one that gets what no other route takes");
         }
         if !root.matchers.is_empty() {
@@ -67,8 +67,8 @@ impl Compiler<'_> {
 
     fn add(&mut self, spec: RouteSpec, parent: Option<usize>, depth: usize, above: &Inherited) -> usize {
         let mut own = above.clone();
-        if !spec.to.is_empty() {
-            own.to = spec.to.iter().map(|channel| Arc::from(channel.as_str())).collect();
+        if !spec.to.default.is_empty() {
+            own.to = spec.to;
         }
         if let Some(escalation) = &spec.escalation {
             own.escalation = Some(Arc::from(escalation.as_str()));

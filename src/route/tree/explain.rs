@@ -94,7 +94,7 @@ impl Tree {
         let mut steps = vec![self.step(0, labels)];
         self.explain_below(0, 0, labels, at, &mut steps);
         let selected: Vec<usize> = steps.iter().filter(|step| step.selected).map(|step| step.node).collect();
-        let Routed { targets, also } = self.router(at).targets(&selected);
+        let Routed { targets, also } = self.router(at).targets(&selected, labels);
         let named = |target: RouteTarget| ExplainedTarget { route_name: self.nodes[target.route].name.clone(), target };
         Explanation { at, targets: targets.into_iter().map(named).collect(), also: also.into_iter().map(named).collect(), steps }
     }

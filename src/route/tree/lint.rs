@@ -30,7 +30,8 @@ impl Tree {
         for (at, node) in self.nodes.iter().enumerate() {
             self.check_contradiction(at, &mut warnings);
             let inherited = node.parent.is_some_and(|parent| self.nodes[parent].to == node.to);
-            for (i, channel) in node.to.iter().enumerate().filter(|(i, channel)| !inherited && node.to[..*i].contains(channel)) {
+            let to = &node.to.default;
+            for (i, channel) in to.iter().enumerate().filter(|(i, channel)| !inherited && to[..*i].contains(channel)) {
                 warnings.push(RouteWarning {
                     node: at,
                     path: format!("{}.to[{i}]", node.name),

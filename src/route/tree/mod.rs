@@ -31,6 +31,48 @@ pub use mute::{MuteReason, Muted};
 /// How deep routes may nest.
 pub const MAX_DEPTH: usize = 64;
 
+/// Where a route sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Destinations {
+    /// Channels, in order; what no value of the label decides.
+    pub default: Vec<Arc<str>>,
+    /// Channels by the value of a label.
+    pub by_label: Option<Arc<ByLabel>>,
+}
+
+/// Channels by the value of a label.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ByLabel {
+    /// The label.
+    pub label: String,
+    /// The channels of each value, in order.
+    pub channels: HashMap<String, Vec<Arc<str>>>,
+}
+
+impl ByLabel {
+    /// The channels of an alert's value.
+    pub fn of(&self, labels: &Labels) -> Option<&[Arc<str>]> {
+        self.channels.get(labels.get(&self.label)?).map(Vec::as_slice)
+    }
+}
+
+impl Destinations {
+    /// These channels, whatever the labels.
+    pub fn to<T: Into<Arc<str>>>(channels: impl IntoIterator<Item = T>) -> Self {
+        Self { default: channels.into_iter().map(Into::into).collect(), by_label: None }
+    }
+
+    /// The channels of an alert.
+    pub fn of(&self, labels: &Labels) -> &[Arc<str>] {
+        self.by_label.as_ref().and_then(|by_label| by_label.of(labels)).unwrap_or(&self.default)
+    }
+
+    /// Every channel that it may lead to.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.default.iter().chain(self.by_label.iter().flat_map(|by_label| by_label.channels.values().flatten()))
+    }
+}
+
 /// A route as the configuration has it, matchers compiled; what is left out is inherited where it can be.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSpec {
@@ -38,8 +80,8 @@ pub struct RouteSpec {
     pub name: String,
     /// All must match; none means every alert. The root has none.
     pub matchers: Vec<Matcher>,
-    /// Channels, in order; empty: the parent's.
-    pub to: Vec<String>,
+    /// Channels; none: the parent's.
+    pub to: Destinations,
     /// What happens when nobody acks its incidents; `None`: as the parent says.
     pub escalation: Option<String>,
     /// Template set; `None`: the parent's.
@@ -83,8 +125,8 @@ pub struct Node {
     pub depth: usize,
     /// All must match.
     pub matchers: Vec<Matcher>,
-    /// Channels, in order; at least one.
-    pub to: Vec<Arc<str>>,
+    /// Channels; at least one.
+    pub to: Destinations,
     /// What happens when nobody acks its incidents.
     pub escalation: Option<Arc<str>>,
     /// Template set.
@@ -211,18 +253,18 @@ impl Router<'_> {
         let mut selected = std::mem::take(&mut self.selected);
         selected.clear();
         self.tree.select(labels, &mut selected);
-        let routed = self.targets(&selected);
+        let routed = self.targets(&selected, labels);
         self.selected = selected;
         routed
     }
 
     /// The targets of the nodes that an alert ends at.
-    fn targets(&mut self, selected: &[usize]) -> Routed {
+    fn targets(&mut self, selected: &[usize], labels: &Labels) -> Routed {
         let mut routed = Routed::default();
         for &route in selected {
             let muted = self.muted(route);
             let node = &self.tree.nodes[route];
-            for channel in &node.to {
+            for channel in node.to.of(labels) {
                 let mut target = RouteTarget {
                     channel: channel.clone(),
                     escalation: node.escalation.clone(),

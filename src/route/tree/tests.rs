@@ -9,7 +9,7 @@ use crate::route::matcher::parse;
 
 fn route(matchers: &str, to: &[&str]) -> RouteSpec {
     let matchers = if matchers.is_empty() { Vec::new() } else { parse(matchers).unwrap() };
-    RouteSpec { matchers, to: to.iter().map(|t| (*t).to_owned()).collect(), ..RouteSpec::default() }
+    RouteSpec { matchers, to: Destinations::to(to.iter().copied()), ..RouteSpec::default() }
 }
 
 fn going_on(spec: RouteSpec) -> RouteSpec {
@@ -102,7 +102,7 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
     let leaf = (prop::collection::vec(matcher, 0..3), any::<bool>()).prop_map(|(matchers, continue_)| RouteSpec {
         matchers,
         continue_,
-        to: vec!["x".into()],
+        to: Destinations::to(["x"]),
         ..RouteSpec::default()
     });
     leaf.clone().prop_recursive(3, 40, 8, move |inner| {

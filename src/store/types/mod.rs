@@ -248,8 +248,9 @@ pub struct Audience<'a> {
 }
 
 impl Target {
-    /// Whom it reaches.
+    /// Whom it reaches. People whom it names decide its recipients, which are found when it is sent.
     pub fn audience(&self) -> Audience<'_> {
-        Audience { recipients: &self.recipients, mentions: self.mentions.as_ref() }
+        let named = self.mentions.as_ref().is_some_and(Mentions::has_people);
+        Audience { recipients: if named { &[] } else { &self.recipients }, mentions: self.mentions.as_ref() }
     }
 }

@@ -8,6 +8,7 @@ mod dingtalk;
 mod dingtalk_app;
 mod fleet;
 mod living;
+mod people;
 mod presets;
 mod raw;
 mod slack;

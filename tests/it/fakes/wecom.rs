@@ -170,7 +170,7 @@ fn the_api_limit_is_loud_and_the_duplicate_check_is_by_identical_body() {
 #[test]
 fn recall_and_look_up() {
     let mut fake = corp();
-    fake.mobiles.insert("13800000000".into(), "lisi".into());
+    fake.people.add("13800000000", "lisi");
     let id = send(&mut fake, &text("lisi", "x")).value()["msgid"].clone();
     let token = token(&mut fake);
     let mut post = |api: &str, body: &Value| code(&fake.answer(&Call::new("POST", &format!("/cgi-bin/{api}?access_token={token}")).with_json(body)));

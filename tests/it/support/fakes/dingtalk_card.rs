@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, Verdict};
 use super::dingtalk_stream::Stream;
+use super::people::People;
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
@@ -63,6 +64,8 @@ pub struct DingtalkCard {
     pub transcript: Transcript,
     /// The connections over which presses are reported.
     pub stream: Stream,
+    /// Its people.
+    pub people: People,
 }
 
 fn error(status: u16, code: &str, message: &str) -> Box<Answer> {
@@ -124,6 +127,7 @@ impl DingtalkCard {
             cards: HashMap::new(),
             transcript: Transcript::default(),
             stream: Stream::default(),
+            people: People::default(),
         }
     }
 
@@ -273,6 +277,7 @@ impl Platform for DingtalkCard {
             ("POST", "/v1.0/oauth2/accessToken") => Ok(self.token(call)),
             ("POST", "/v1.0/card/instances/createAndDeliver") => self.deliver(call),
             ("PUT", "/v1.0/card/instances") => self.update(call),
+            (_, "/topapi/v2/user/getbymobile") => Ok(self.user_id(call)),
             ("POST", "/v1.0/gateway/connections/open") => self.stream.ticket(call, &self.app),
             _ => Err(error(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.")),
         };

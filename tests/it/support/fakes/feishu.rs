@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, Verdict};
 use super::crypt::{b64, hmac_sha256};
 use super::feishu_socket::{Callbacks, buttons};
+use super::people::People;
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
@@ -53,6 +54,8 @@ pub struct Feishu {
     pub next: VecDeque<(u16, i64, String)>,
     /// Presses of buttons.
     pub callbacks: Callbacks,
+    /// Its people.
+    pub people: People,
     seen: HashMap<String, (u64, String)>,
     counter: u64,
 }
@@ -72,13 +75,14 @@ impl Feishu {
             transcript: Transcript::default(),
             next: VecDeque::new(),
             callbacks: Callbacks::default(),
+            people: People::default(),
             seen: HashMap::new(),
             counter: 0,
         }
     }
 }
 
-fn fail(status: u16, code: i64, msg: &str) -> Answer {
+pub(super) fn fail(status: u16, code: i64, msg: &str) -> Answer {
     Answer::json(status, &json!({ "code": code, "msg": msg, "data": {} })).refused(code)
 }
 
@@ -96,6 +100,7 @@ impl Platform for Feishu {
     fn answer(&mut self, call: &Call) -> Answer {
         let answer = match call.path.strip_prefix("/open-apis/") {
             Some("auth/v3/tenant_access_token/internal") => Ok(self.token(call)),
+            Some("contact/v3/users/batch_get_id") if call.method == "POST" => self.ids(call),
             Some("im/v1/messages") => self.message(call, None),
             Some(path) if path.starts_with("im/v1/messages/") => match (call.method.as_str(), path["im/v1/messages/".len()..].split_once('/')) {
                 ("POST", Some((id, "reply"))) => self.message(call, Some(id)),
@@ -176,7 +181,7 @@ impl Feishu {
     }
 
     /// The application whose token is presented.
-    fn app(&self, call: &Call) -> Result<String, Box<Answer>> {
+    pub(super) fn app(&self, call: &Call) -> Result<String, Box<Answer>> {
         let token = call
             .bearer()
             .ok_or_else(|| fail(400, 99_991_661, "Missing access token for authorization. Please make a request with token attached."))?;

@@ -21,6 +21,7 @@ pub mod feishu_socket;
 pub mod fleet;
 pub mod mattermost;
 pub mod pagerduty;
+pub mod people;
 pub mod phone;
 pub mod preset_posts;
 pub mod preset_samples;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
+use super::people::People;
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
@@ -61,6 +62,8 @@ pub struct Slack {
     pub counter: u64,
     /// Presses of buttons.
     pub interactivity: Interactivity,
+    /// Its members.
+    pub people: People,
 }
 
 impl Slack {
@@ -77,6 +80,7 @@ impl Slack {
             transcript: Transcript::default(),
             counter: 0,
             interactivity: Interactivity::default(),
+            people: People::default(),
         };
         slack.channel("C0123", "#ops", Room::Open)
     }
@@ -155,7 +159,7 @@ impl Platform for Slack {
 
 impl Slack {
     fn web_api(&mut self, call: &Call, method: &str) -> Answer {
-        if !matches!(method, "chat.postMessage" | "chat.update" | "chat.delete" | "auth.test") {
+        if !matches!(method, "chat.postMessage" | "chat.update" | "chat.delete" | "auth.test" | "users.lookupByEmail") {
             return fail("unknown_method");
         }
         let json_type = call.media_type() == "application/json";
@@ -183,6 +187,9 @@ impl Slack {
             None => return fail("invalid_auth"),
             Some(Some(error)) => return fail(error),
             Some(None) => {}
+        }
+        if method == "users.lookupByEmail" {
+            return self.look_up(call);
         }
         if method == "auth.test" {
             let url = "https://example.slack.com/";

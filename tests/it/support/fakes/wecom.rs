@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, Verdict};
 use super::crypt::sha256_hex;
+use super::people::People;
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
@@ -34,8 +35,8 @@ pub struct Wecom {
     pub apps: HashMap<i64, String>,
     /// The members in the applications' visible range; `None`: every user id is one.
     pub members: Option<HashSet<String>>,
-    /// Mobiles of members, for `user/getuserid`.
-    pub mobiles: HashMap<String, String>,
+    /// Its members by their mobiles.
+    pub people: People,
     /// Departments and tags that exist; `None`: every id does.
     pub groups: Option<HashSet<String>>,
     /// Whether the caller's address is trusted; otherwise 60020.
@@ -62,7 +63,7 @@ impl Wecom {
             corp_id: corp_id.to_owned(),
             apps: HashMap::from([(agent_id, secret.to_owned())]),
             members: None,
-            mobiles: HashMap::new(),
+            people: People::default(),
             groups: None,
             ip_trusted: true,
             tokens: Tokens::new("wc-"),
@@ -142,7 +143,7 @@ impl Wecom {
     }
 
     /// Checks method, token and body; returns the token's agent and the body.
-    fn admitted(&self, call: &Call) -> Result<(i64, Value), Box<Answer>> {
+    pub(super) fn admitted(&self, call: &Call) -> Result<(i64, Value), Box<Answer>> {
         let no = |code, text| Box::new(refusal(call, code, text));
         if call.method != "POST" {
             return Err(no(43002, "require POST method"));
@@ -278,14 +279,6 @@ impl Wecom {
         match self.cards.update(&body, call.now) {
             Ok(()) => Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok" }))),
             Err((code, text)) => Err(refusal(call, code, text).into()),
-        }
-    }
-
-    fn user_id(&mut self, call: &Call) -> Judged {
-        let (_, body) = self.admitted(call)?;
-        match body.get("mobile").and_then(Value::as_str).and_then(|m| self.mobiles.get(m)) {
-            Some(user) => Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok", "userid": user }))),
-            None => Ok(refusal(call, 46004, "user not exist")),
         }
     }
 }

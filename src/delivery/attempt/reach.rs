@@ -1,0 +1,130 @@
+//! People of the configuration whom a message reaches: whose turn it is, and by which ids, which are looked up where the configuration has none.
+
+use std::time::Duration;
+
+use crate::channel::directory::{NotFound, Why};
+use crate::delivery::missed::Missed;
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::people::{Person, Way};
+use crate::delivery::rota::Reached;
+use crate::delivery::self_alert::SelfAlert;
+use crate::model::{ErrorKind, Mentions, Recipient, UnixMs};
+
+use super::AttemptTask;
+
+/// How long a message waits for ids: one without a mention is better than a late one.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+impl AttemptTask {
+    /// Sends a message to the people whom it names, where the platform writes to people: in place of the channel's own recipients, which keep it where nobody
+    /// can be reached.
+    pub(super) async fn address(&self, message: &mut PendingMessage, now: UnixMs) {
+        let Some(first) = message.members.first().filter(|member| member.target.step.is_none()) else { return };
+        let Some(asked) = first.target.mentions.as_ref().filter(|asked| asked.has_people() && self.channel.platform.pings.writes_to_people()) else {
+            return;
+        };
+        let recipients = self.reached(asked, None, now).await.recipients;
+        message.members.iter_mut().for_each(|member| member.target.recipients.clone_from(&recipients));
+    }
+
+    /// Whom a message pings, where it names people; `None` where it names none.
+    pub(super) async fn pinged(&self, message: &PendingMessage) -> Option<Reached> {
+        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
+        let asked = own.unwrap_or(&self.channel.content.mentions);
+        if !asked.has_people() {
+            return None;
+        }
+        // The end of something pings nobody: nobody is looked up for it.
+        if !message.notification.mentions || message.members.iter().all(|member| member.summary.firing == 0) {
+            return Some(Reached::default());
+        }
+        let reached = self.reached(asked, None, self.shared.clock.wall()).await;
+        for missed in &reached.missed {
+            tracing::warn!(channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
+            if matches!(missed, Missed::NobodyOnCall(_) | Missed::NobodyNext(_)) {
+                self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &missed.to_string()));
+            }
+        }
+        Some(reached)
+    }
+
+    /// Whom a message mentions: `pinged`, and in a reminder those who are on the incident, where the platform can mention them.
+    pub(super) async fn reminding(&self, message: &PendingMessage, pinged: Option<Mentions>) -> Option<Mentions> {
+        let people = message.notification.reminds.iter().filter_map(|name| self.plan.people.people.get(name));
+        let ways = futures_util::future::join_all(people.map(|person| self.way(person))).await;
+        let mut mentioned = ways.into_iter().filter_map(|way| match way {
+            Ok(Way::Mention(mentions)) => Some(mentions),
+            _ => None,
+        });
+        let Some(first) = mentioned.next() else { return pinged };
+        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
+        let mut all = pinged.unwrap_or_else(|| own.unwrap_or(&self.channel.content.mentions).clone());
+        for one in std::iter::once(first).chain(mentioned) {
+            all.users.extend(one.users.into_iter().filter(|id| !all.users.contains(id)).collect::<Vec<_>>());
+            all.mobiles.extend(one.mobiles.into_iter().filter(|id| !all.mobiles.contains(id)).collect::<Vec<_>>());
+        }
+        Some(all)
+    }
+
+    /// Whom `mentions` reach on the channel. `rank` is that of a step's most severe alert, as [`PeoplePlan::named`](crate::delivery::PeoplePlan::named) takes
+    /// it.
+    pub(super) async fn reached(&self, mentions: &Mentions, rank: Option<i64>, now: UnixMs) -> Reached {
+        let overrides = self.shared.overrides();
+        let named = self.plan.people.named(mentions, &overrides, rank, now);
+        let mut reached = Reached::of(mentions, &named);
+        let ways = named.people.iter().map(|person| self.way(person));
+        futures_util::future::join_all(ways).await.into_iter().for_each(|way| reached.add(way));
+        reached
+    }
+
+    /// How the channel reaches a person.
+    async fn way(&self, person: &Person) -> Result<Way, Missed> {
+        let platform = self.channel.platform;
+        let key = match person.way(platform) {
+            Ok(way) => return Ok(way),
+            Err(key) => key,
+        };
+        let Some((by, address)) = person.looked_up_by(self.channel.content.looks_up) else { return Err(Missed::no_way(person, platform, key)) };
+        let Some(directory) = self.channel.driver.directory() else { return Err(Missed::no_way(person, platform, key)) };
+        let deadline = self.shared.clock.instant() + LOOK_UP;
+        match directory.id(address, deadline, self.channel.driver.look_up(address, deadline)).await {
+            Ok(id) => person.way_by(platform, id).map_err(|key| Missed::no_way(person, platform, key)),
+            Err(missed) => {
+                self.report_look_up(person, &missed);
+                Err(Missed::not_found(person, by, platform, &missed.why))
+            }
+        }
+    }
+
+    /// Reports a look-up that named nobody, once.
+    fn report_look_up(&self, person: &Person, missed: &NotFound) {
+        if !missed.asked {
+            return;
+        }
+        let (channel, person) = (&self.channel.name, &person.name);
+        let result = match &missed.why {
+            Why::Unknown | Why::Refused => "unknown",
+            Why::Late => "late",
+            Why::Failed(error) => error.kind.as_str(),
+        };
+        self.shared.telemetry.metrics.look_up_failed(self.channel.platform.name, result);
+        match &missed.why {
+            Why::Failed(error) => {
+                tracing::warn!(%channel, %person, %error, "the id of a person could not be looked up; messages go without the mention");
+                if matches!(error.kind, ErrorKind::Misconfigured | ErrorKind::RateLimited { .. }) {
+                    self.shared.telemetry.raise(SelfAlert::look_up_failed(channel, &error.summary));
+                }
+            }
+            _ => tracing::warn!(%channel, %person, "the platform knows nobody under this person's address; messages go without the mention"),
+        }
+    }
+
+    /// Forgets the ids that the platform named before and refuses now.
+    pub(super) fn forget_refused(&self, ids: impl Iterator<Item = Recipient>) {
+        let Some(directory) = self.channel.driver.directory() else { return };
+        for _ in ids.filter(|id| directory.refused(id)) {
+            self.shared.telemetry.metrics.look_up_failed(self.channel.platform.name, "refused");
+            tracing::warn!(channel = %self.channel.name, "the platform refused an id that it had named itself; it is looked up again in ten minutes");
+        }
+    }
+}

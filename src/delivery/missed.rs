@@ -1,0 +1,76 @@
+//! Why somebody is not reached whom a message should mention.
+
+use std::fmt;
+
+use super::people::{Person, PersonName};
+use crate::channel::directory::Why;
+use crate::channel::{Address, Platform};
+use crate::model::Language;
+
+/// Why somebody is not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missed {
+    /// Nobody is on call in this rota.
+    NobodyOnCall(String),
+    /// Nobody comes next in this rota.
+    NobodyNext(String),
+    /// Nobody and no team has this name any more.
+    Unknown(String),
+    /// The person lacks the id or address under this key.
+    NoId(PersonName, &'static str),
+    /// The platform reaches nobody by name.
+    NobodyByName(&'static str),
+    /// The id could not be looked up: the person, and why.
+    NotFound(PersonName, String),
+}
+
+impl Missed {
+    /// What keeps a platform from reaching a person; `key` is what the person lacks.
+    pub fn no_way(person: &Person, platform: &Platform, key: &'static str) -> Self {
+        if key.is_empty() { Missed::NobodyByName(platform.name) } else { Missed::NoId(person.name.clone(), key) }
+    }
+
+    /// What kept an id from being looked up.
+    pub fn not_found(person: &Person, by: Address, platform: &Platform, why: &Why) -> Self {
+        let by = match by {
+            Address::Email => "email",
+            Address::Mobile => "mobile",
+        };
+        let name = platform.name;
+        let why = match why {
+            Why::Unknown => format!("{name} knows nobody under this `{by}`"),
+            Why::Refused => format!("{name} refused the id that it had named for this `{by}`"),
+            Why::Late => format!("{name} did not answer in time"),
+            Why::Failed(error) => format!("{name} could not be asked: {}", error.summary),
+        };
+        Missed::NotFound(person.name.clone(), why)
+    }
+
+    /// In a language.
+    pub fn text(&self, language: Language) -> String {
+        if language == Language::En {
+            return self.to_string();
+        }
+        match self {
+            Missed::NobodyOnCall(rota) => format!("排班 `{rota}` 当前无人值班"),
+            Missed::NobodyNext(rota) => format!("排班 `{rota}` 没有下一位"),
+            Missed::Unknown(name) => format!("配置中已没有 `{name}`"),
+            Missed::NoId(person, key) => format!("`{person}` 没有 `{key}`"),
+            Missed::NobodyByName(platform) => format!("{platform} 无法按人通知"),
+            Missed::NotFound(person, why) => format!("查不到 `{person}` 的 id：{why}"),
+        }
+    }
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::NobodyOnCall(rota) => write!(f, "nobody is on call in the rota `{rota}`"),
+            Missed::NobodyNext(rota) => write!(f, "nobody comes next in the rota `{rota}`"),
+            Missed::Unknown(name) => write!(f, "nobody and no team is called `{name}` any more"),
+            Missed::NoId(person, key) => write!(f, "`{person}` has no `{key}`"),
+            Missed::NobodyByName(platform) => write!(f, "{platform} reaches nobody by name"),
+            Missed::NotFound(person, why) => write!(f, "the id of `{person}` is not found: {why}"),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Alerts and their owners: teams and people by labels, in rooms, in mails and as mentions; ids that are looked up, and what is said when there is none.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use watchfire::api::DeliveryResponse;
+use watchfire::store::{DeliveryRow, State};
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::dingtalk_card::DingtalkCard;
+use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::wecom::Wecom;
+use crate::support::fakes::{Feishu, Room, Security, Slack, Smtp, SmtpOptions};
+
+const TOKEN: &str = "xoxb-test-token";
+
+async fn slack() -> Fake<Slack> {
+    Fake::start(Slack::new(TOKEN).channel("C1", "#db", Room::Open).channel("C2", "#web", Room::Open).unpaced()).await
+}
+
+fn room(slack: &Fake<Slack>, name: &str, id: &str) -> String {
+    format!("  {name}: {{ slack: {{ token: {TOKEN}, channel: {id}, api_base: \"{}\" }} }}\n", slack.url())
+}
+
+fn routes(channels: &str, rest: &str) -> String {
+    format!("server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n{channels}{rest}")
+}
+
+/// A body of one group, with one firing alert for each of these sets of labels.
+fn body(group: &str, labels: &[&[(&str, &str)]]) -> Value {
+    let mut body = alert(group, "DiskFull", "firing");
+    let alerts = labels.iter().enumerate().map(|(place, labels)| {
+        let mut one = body["alerts"][0].clone();
+        one["labels"]["instance"] = format!("{group}-{place}").into();
+        one["fingerprint"] = watchfire::model::hash_hex(&[group, &place.to_string()]).into();
+        labels.iter().for_each(|(name, value)| one["labels"][*name] = (*value).into());
+        one
+    });
+    body["alerts"] = alerts.collect::<Vec<_>>().into();
+    body
+}
+
+/// What was posted to a room: the text, and who was pinged.
+fn posts(slack: &Fake<Slack>) -> Vec<(String, Vec<String>)> {
+    let posted = slack.rec.accepted().into_iter().filter(|one| one.call.path.ends_with("chat.postMessage"));
+    posted.map(|one| (one.to[0].clone(), one.to[1..].to_vec())).collect()
+}
+
+async fn pages(app: &TestApp, row: &DeliveryRow) -> DeliveryResponse {
+    app.delivery(row.id).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_event_splits_by_its_owners_and_each_is_mentioned_for_what_is_theirs() {
+    let slack = slack().await;
+    let rest = r#"
+people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 } }
+teams: { web: { people: [bob, cid] } }
+rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-01, people: [cid] } }
+route: { to: ops, mentions: { label: owner, oncall: night } }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", "ann")], &[("owner", "nobody")], &[]];
+    app.post("/webhook", &body("db", owners)).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    let mut pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
+    pinged.sort();
+    let users = |ids: &[&str]| ids.iter().map(|id| format!("<@{id}>")).collect::<Vec<_>>();
+    assert_eq!(
+        pinged,
+        [users(&["U1"]), users(&["U2", "U3"]), users(&["U3"])],
+        "the owner, the team, and who is on call where the label names nobody"
+    );
+    let ann = rows.iter().find(|row| row.firing == 2 && row.title.contains("db-0")).expect("both of ann's alerts in one delivery");
+    let told = pages(&app, ann).await;
+    let trace = told.routes.unwrap().alerts[0].routes.clone();
+    assert!(trace.contains("ops mentions ann (the label owner)"), "{trace}");
+
+    // The preview says the same, and why.
+    let (_, told) = app.post("/api/v1/explain", &body("web", &[&[("owner", "nobody")], &[]])).await;
+    let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
+    assert!(trace(0).contains("ops mentions who is on call in night: nobody and no team is called \"nobody\" (the label owner)"), "{told}");
+    assert!(trace(1).contains("ops mentions who is on call in night: there is no label owner"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_chooses_among_the_channels_of_teams_and_nothing_else() {
+    let slack = slack().await;
+    let channels = [room(&slack, "ops", "C0123"), room(&slack, "db", "C1"), room(&slack, "web", "C2")].concat();
+    let rest = r#"
+teams: { db: { to: [db] }, web: { to: [web] }, ops-only: { people: [ann] } }
+people: { ann: { slack: U1 } }
+route: { to: { label: team, default: ops } }
+tests:
+  - { labels: { team: db }, expect: [db] }
+  - { labels: { team: "C1" }, expect: [ops] }
+  - { labels: {}, expect: [ops] }
+"#;
+    let app = TestApp::start(&routes(&channels, rest)).await;
+    let teams: &[&[(&str, &str)]] = &[&[("team", "db")], &[("team", "web")], &[("team", "C1")], &[("team", "ops-only")], &[]];
+    app.post("/webhook", &body("all", teams)).await;
+    let rows = app.settled().await;
+    let mut sent: Vec<(String, u64)> = rows.iter().map(|row| (row.channel.clone(), u64::from(row.firing))).collect();
+    sent.sort();
+    assert_eq!(sent, [("db".to_owned(), 1), ("ops".to_owned(), 3), ("web".to_owned(), 1)], "{rows:#?}");
+    let (_, told) = app.post("/api/v1/explain", &body("x", &[&[("team", "C1")], &[("team", "db")]])).await;
+    let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
+    assert!(trace(0).contains("channels of route by the label team: the default: no team \"C1\" has channels"), "{told}");
+    assert!(trace(1).contains("channels of route by the label team: those of the team db"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_go_to_the_owner_and_to_the_channels_own_where_there_is_none() {
+    let smtp = Smtp::start(SmtpOptions::default().security(Security::Plain)).await;
+    let channel =
+        format!("  mail: {{ email: {{ server: \"127.0.0.1:{}\", tls: none, from: w@example.com, to: [ops@example.com] }} }}\n", smtp.addr().port());
+    let rest = r#"
+people: { ann: { email: ann@example.com }, bob: { email: bob@example.com } }
+teams: { web: { people: [ann, bob] } }
+route: { to: mail, mentions: { label: owner } }
+"#;
+    let app = TestApp::start(&routes(&channel, rest)).await;
+    app.post("/webhook", &body("db", &[&[("owner", "ann")], &[("owner", "web")], &[("owner", "nobody")]])).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    let mut to: Vec<Vec<String>> = smtp.rec.accepted().into_iter().map(|mail| mail.to).collect();
+    to.sort();
+    let names = |list: &[&str]| list.iter().map(|name| format!("{name}@example.com")).collect::<Vec<_>>();
+    let mut all: Vec<String> = to.concat();
+    all.sort();
+    assert_eq!(all, names(&["ann", "ann", "bob", "ops"]), "{to:?}");
+    // The end goes where the firing went.
+    let mut over = body("db", &[&[("owner", "ann")]]);
+    over["status"] = "resolved".into();
+    over["alerts"][0]["status"] = "resolved".into();
+    over["alerts"][0]["endsAt"] = "2026-11-24T03:00:00Z".into();
+    app.post("/webhook", &over).await;
+    app.settled().await;
+    let last: Vec<String> = smtp.rec.accepted().into_iter().flat_map(|mail| mail.to).skip(4).collect();
+    assert_eq!(last, names(&["ann"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_is_asked_once_for_whom_the_configuration_has_no_id() {
+    let slack = slack().await;
+    slack.with(|slack| slack.people.add("ann@example.com", "U7"));
+    let rest = r#"
+people: { ann: { email: ann@example.com }, gone: { email: gone@example.com } }
+route: { to: ops, mentions: { label: owner } }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    app.post("/webhook", &body("db", &[&[("owner", "ann")]])).await;
+    app.post("/webhook", &body("web", &[&[("owner", "ann")], &[("owner", "gone")]])).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert_eq!(posts(&slack).iter().filter(|(_, pinged)| *pinged == ["<@U7>"]).count(), 2, "{:?}", posts(&slack));
+    let mut asked = slack.with(|slack| slack.people.asked.clone());
+    asked.sort();
+    assert_eq!(asked, ["ann@example.com", "gone@example.com"], "each of them once");
+    // Whom Slack does not know: the message came, says so, and so does `explain`.
+    let mut missed = Vec::new();
+    for row in &rows {
+        missed.extend(pages(&app, row).await.message.unwrap().pages.into_iter().flat_map(|page| page.missed));
+    }
+    assert_eq!(missed, ["the id of `gone` is not found: slack knows nobody under this `email`"]);
+    assert!(slack.rec.accepted().iter().any(|one| one.text.contains("Not everybody is reached: the id of")));
+    let (_, metrics) = app.get("/metrics").await;
+    let line = "watchfire_failed_look_ups_total{platform=\"slack\",result=\"unknown\"} 1";
+    assert!(metrics.as_str().unwrap().contains(line), "{metrics}");
+    // Its end mentions nobody and asks nobody.
+    app.post("/webhook", &alert("other", "Down", "resolved")).await;
+    app.settled().await;
+    assert_eq!(slack.with(|slack| slack.people.asked.len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_hangs_delays_no_message_beyond_a_second() {
+    let slack = slack().await;
+    slack.with(|slack| slack.people.add("ann@example.com", "U7"));
+    slack.faults.push_on("users.lookupByEmail", Fault::Hang);
+    let rest = "people: { ann: { email: ann@example.com } }\nroute: { to: ops, mentions: { people: [ann] } }\n";
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    let begun = std::time::Instant::now();
+    for group in ["db", "web", "app"] {
+        app.post("/webhook", &alert(group, "Down", "firing")).await;
+    }
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(posts(&slack).iter().all(|(_, pinged)| pinged.is_empty()), "{:?}", posts(&slack));
+    assert_eq!(slack.with(|slack| slack.people.asked.len()), 0, "after the first failure nobody is asked for a while");
+    let missed = pages(&app, &rows[0]).await.message.unwrap().pages[0].missed.clone();
+    assert!(missed[0].contains("slack could not be asked"), "{missed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_is_missing_is_reported_once_with_what_to_do() {
+    let slack = slack().await;
+    slack.with(|slack| slack.people.forbidden = true);
+    let rest = r#"
+  terminal: { log: {} }
+people: { ann: { email: ann@example.com }, bob: { email: bob@example.com } }
+route: { to: ops, mentions: { label: owner } }
+self_monitoring: { to: terminal }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    for (group, owner) in [("a", "ann"), ("b", "bob"), ("c", "ann")] {
+        app.post("/webhook", &body(group, &[&[("owner", owner)]])).await;
+    }
+    app.until("channel=ops", |rows| rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent)).await;
+    let alarms = app.until("channel=terminal", |rows| !rows.is_empty() && rows.iter().all(|row| row.state == State::Sent)).await;
+    assert_eq!((alarms.len(), alarms[0].title.as_str()), (1, "WatchfireLookUpFailed"), "{alarms:#?}");
+    let told = pages(&app, &alarms[0]).await;
+    let text = format!("{:?}", told.message.unwrap().pages[0].fields);
+    assert!(text.contains("users:read.email") && text.contains("cannot look people up"), "{text}");
+    assert_eq!(slack.with(|slack| slack.people.asked.len()), 1, "one refusal is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feishu_dingtalk_and_wecom_find_people_by_their_mobiles() {
+    let feishu = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    feishu.unpaced();
+    let ding = Fake::start(DingtalkCard::new(("key", "ding-secret"), "bot", &["cidOPS=="], &[])).await;
+    let wecom = Fake::start(Wecom::new("ww1", 1_000_002, "wecom-secret").with_members(&["duty", "ann.wx"]).unpaced()).await;
+    feishu.with(|one| one.people.add("13800000000", "ou_ann"));
+    ding.with(|one| one.people.add("13800000000", "ann.ding"));
+    wecom.with(|one| one.people.add("13800000000", "ann.wx"));
+    let channels = format!(
+        "  feishu: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: \"{}\" }} }}\n  \
+         ding: {{ dingtalk_card: {{ app_key: key, app_secret: ding-secret, robot_code: bot, to: [\"cidOPS==\"], api_base: \"{}\" }} }}\n  \
+         wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: duty, api_base: \"{}\" }} }}\n",
+        feishu.url(),
+        ding.url(),
+        wecom.url()
+    );
+    let rest = "people: { ann: { mobile: \"+8613800000000\" } }\nroute: { to: [feishu, ding, wecom], mentions: { people: [ann] } }\n";
+    let app = TestApp::start(&routes(&channels, rest)).await;
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(feishu.rec.accepted().pop().unwrap().text.contains("<at id=ou_ann>"));
+    assert_eq!(ding.with(|ding| ding.cards.values().next().unwrap().pinged.clone()), ["ann.ding"]);
+    assert_eq!(wecom.rec.accepted().pop().unwrap().to, ["ann.wx"], "in place of the channel's own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_refused_as_a_mention_is_forgotten_and_nobody_else_is_kept_from_the_message() {
+    let feishu = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    feishu.unpaced();
+    feishu.with(|one| one.people.add("ann@example.com", "ou_old"));
+    let channel = format!("  feishu: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: \"{}\" }} }}\n", feishu.url());
+    let rest = "people: { ann: { email: ann@example.com } }\nroute: { to: feishu, mentions: { people: [ann] } }\n";
+    let app = TestApp::start(&routes(&channel, rest)).await;
+    let gone = r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card"}"#;
+    feishu.faults.push_on("/im/v1/messages", Fault::Reply(400, "application/json".into(), gone.into()));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    app.settled().await;
+    app.post("/webhook", &alert("web", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(feishu.rec.accepted().iter().all(|one| !one.text.contains("<at")), "the refused id is not used again");
+    let missed = pages(&app, &rows[0]).await.message.unwrap().pages[0].missed.clone();
+    assert_eq!(missed, ["the id of `ann` is not found: feishu refused the id that it had named for this `email`"]);
+    let (_, metrics) = app.get("/metrics").await;
+    assert!(metrics.as_str().unwrap().contains("watchfire_failed_look_ups_total{platform=\"feishu\",result=\"refused\"} 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_reaches_whom_the_platform_must_be_asked_for() {
+    let slack = slack().await;
+    slack.with(|slack| slack.people.add("ann@example.com", "U7"));
+    let rest = r#"
+people: { ann: { email: ann@example.com } }
+escalations: { db: [{ after: 1s, to: [ops], people: [ann] }] }
+route: { to: ops, escalation: db }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.until("", |rows| rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent)).await;
+    assert_eq!(rows.len(), 2);
+    // A line has the mention in its text and in its block.
+    let pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
+    assert_eq!(pinged, [Vec::<String>::new(), vec!["<@U7>".to_owned(), "<@U7>".to_owned()]]);
+}
