@@ -12,7 +12,7 @@ use watchfire::model::Labels;
 
 const FOLDER: &str = "tests/data/import";
 /// Files with golden outputs; `drivers` depends on which platforms the build has.
-const GOLDEN: [&str; 5] = ["teams", "intervals", "utf8", "platforms", "webhooks"];
+const GOLDEN: [&str; 6] = ["teams", "intervals", "utf8", "platforms", "webhooks", "labels"];
 
 fn here() -> Endpoint {
     Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()

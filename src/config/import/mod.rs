@@ -2,6 +2,7 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are reported; what cannot be converted is reported with its line.
 
+mod by_label;
 mod context;
 mod http;
 mod mail;
@@ -134,9 +135,11 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     let resolve_timeout = global.take("resolve_timeout").map(Yaml::of);
     let lists: Vec<&Node> = [top.take("time_intervals"), top.take("mute_time_intervals")].into_iter().flatten().collect();
     let (intervals, interval_names) = routes::time_intervals(&lists, &mut notes);
-    let made = receivers::receivers(top.take("receivers"), &mut global, &mut notes);
+    let (list, by_label) = by_label::expanded(top.take("receivers"), top.peek("route"));
+    let made = receivers::receivers(list.as_ref(), &by_label, &mut global, &mut notes);
+    let (teams, served) = by_label::teams(&by_label, &made.of);
     let tree = top.take("route").map(|node| {
-        let mut context = routes::ImportContext { channels: &made.of, intervals: &interval_names, notes: &mut notes };
+        let mut context = routes::ImportContext { channels: &made.of, by_label: &served, intervals: &interval_names, notes: &mut notes };
         routes::route(node, 0, true, &mut context)
     });
     let Some(tree) = tree else {
@@ -162,7 +165,7 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     };
     Ok(Imported {
         silent,
-        routes: routes_yaml(file, endpoint, made.channels, tree.here, intervals, &notes),
+        routes: routes_yaml(file, endpoint, made.channels, teams, tree.here, intervals, &notes),
         alertmanager: remains(file, endpoint, resolve_timeout, tree.there, inhibit),
         variables: notes.variables,
         remarks: notes.remarks,
@@ -191,7 +194,7 @@ fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
     }
 }
 
-fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
+fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, teams: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
     let mut out = format!("## Watchfire's configuration, imported from {}.\n", one_line(file));
     out.push_str("##   watchfire check       finds every mistake in it\n");
     if !notes.variables.is_empty() {
@@ -213,6 +216,9 @@ fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, route: Yaml, int
     }
     block("store", Yaml::text("sqlite:watchfire.db"), &mut out);
     block("channels", channels, &mut out);
+    if !matches!(&teams, Yaml::Map(entries) if entries.is_empty()) {
+        block("teams", teams, &mut out);
+    }
     block("route", route, &mut out);
     if !intervals.is_empty() {
         block("time_intervals", Yaml::List(intervals), &mut out);

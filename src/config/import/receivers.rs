@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::by_label::ByLabel;
 use super::context::{ImportContext, Unsupported, plain_name};
 use super::reader::{Keys, Notes};
 use super::text::Yaml;
@@ -23,7 +24,7 @@ pub struct Channels {
 }
 
 /// Reads `receivers:`.
-pub fn receivers<'n>(list: Option<&'n Node>, global: &mut Keys<'n>, notes: &mut Notes) -> Channels {
+pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel>, global: &mut Keys<'n>, notes: &mut Notes) -> Channels {
     let mut made = Channels { channels: Yaml::map::<&str>([]), of: IndexMap::new() };
     let Some(Node { kind: Kind::List(items), .. }) = list else { return made };
     let mut taken = BTreeSet::new();
@@ -37,7 +38,21 @@ pub fn receivers<'n>(list: Option<&'n Node>, global: &mut Keys<'n>, notes: &mut 
             notes.refuse(item.span, format!("two receivers are called {name}"), "rename one of them; Alertmanager refuses this too");
             continue;
         }
+        let remarks = notes.remarks.len();
         let names = receiver(name, item.span.line, keys, &mut taken, &mut made.channels, global, notes);
+        // What is said of the receiver of one value holds for those of the others.
+        if by_label.values().any(|by| by.receivers.iter().skip(1).any(|(_, one)| one == name)) {
+            notes.remarks.truncate(remarks);
+        }
+        if let Some(by) = by_label.get(name) {
+            let (label, values) = (&by.label, by.receivers.iter().map(|(value, _)| value.as_str()).collect::<Vec<_>>().join(", "));
+            let known = if values.is_empty() { "the routes name none".to_owned() } else { format!("the routes name {values}") };
+            let why = format!("here a label chooses among values that are listed, and {known}");
+            let todo = format!(
+                "list the others: a channel for each, `teams: {{ VALUE: {{ to: [CHANNEL] }} }}`, and `to: {{ label: {label}, default: .. }}` on its routes"
+            );
+            notes.remark(item.span.line, format!("receiver {name} sends to a room or address that is made of the label {label}"), why, todo);
+        }
         made.of.insert(name.to_owned(), names);
     }
     made

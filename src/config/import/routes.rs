@@ -16,6 +16,8 @@ const GROUPING: [&str; 4] = ["group_by", "group_wait", "group_interval", "repeat
 pub struct ImportContext<'a> {
     /// Receiver to channels.
     pub channels: &'a IndexMap<String, Vec<String>>,
+    /// Receivers that a label takes apart, with the label.
+    pub by_label: &'a IndexMap<String, String>,
     /// Interval to its name here.
     pub intervals: &'a IndexMap<String, String>,
     /// What is reported.
@@ -56,7 +58,14 @@ pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<
     }
     if let Some(receiver) = receiver {
         match context.channels.get(receiver) {
-            Some(channels) => here.push("to", Yaml::texts(channels.clone())),
+            Some(channels) => {
+                let default = Yaml::texts(channels.clone());
+                let to = match context.by_label.get(receiver) {
+                    Some(label) => Yaml::map([("label", Yaml::text(label)), ("default", default)]),
+                    None => default,
+                };
+                here.push("to", to);
+            }
             None => {
                 let known = context.channels.keys().map(String::as_str);
                 let hint = crate::config::suggest::hint(receiver, known);

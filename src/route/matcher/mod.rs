@@ -133,7 +133,7 @@ impl Matcher {
     }
 
     /// Every value that satisfies it, when they can be listed: for `=`, and for a `=~` of plain texts.
-    pub(in crate::route) fn values(&self) -> Option<Vec<&str>> {
+    pub fn values(&self) -> Option<Vec<&str>> {
         match (self.op, &self.pattern) {
             (Op::Equal, _) => Some(vec![&self.value]),
             (Op::Regex, Some(pattern)) => Some(pattern.texts()?.iter().map(|text| &**text).collect()),
