@@ -13,6 +13,7 @@ mod plan;
 mod platform;
 mod rotas;
 mod scene;
+mod sequences;
 mod verdict;
 
 use std::collections::BTreeMap;

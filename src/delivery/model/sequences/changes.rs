@@ -1,0 +1,160 @@
+//! Groups, names and receivers that change.
+
+use super::sequence;
+
+sequence!(
+    another_group_key_is_the_same_incident,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk group=other
+            > chat edits 1, firing: disk
+        report -disk group=other
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_group_that_comes_apart_makes_incidents_of_its_own,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        report disk group=a
+            > chat message 2 rings, firing: disk
+            > #2 firing
+        report web group=b
+            > chat message 3 rings, firing: web
+            > #3 firing
+    "
+);
+
+sequence!(
+    another_receiver_is_another_incident,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk to=dba
+            > chat message 2 rings, firing: disk
+            > #2 firing
+    "
+);
+
+sequence!(
+    another_sender_is_another_incident,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk from=eu
+            > chat message 2 rings, firing: disk
+            > #2 firing
+    "
+);
+
+sequence!(
+    a_renamed_channel_keeps_its_message,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        rename
+        report -disk
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_removed_channel_is_lost,
+    "
+        report disk>free
+            > free message 1 rings, firing: disk
+            > #1 firing
+        remove
+        report disk>chat
+            > chat message 1 rings, firing: disk
+    "
+);
+
+sequence!(
+    a_new_channel_gets_its_message_with_the_next_report,
+    "
+        report disk>chat
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk>chat web>free
+            > chat edits 1, firing: disk
+            > free message 1 rings, firing: web
+    "
+);
+
+sequence!(
+    an_alert_that_is_routed_elsewhere_is_followed,
+    "
+        report disk>chat
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk>free
+            > chat edits 1, firing: disk
+            > free message 1 rings, firing: disk
+        report -disk>free
+            > chat edits 1, resolved: disk
+            > free over 2 in 1 quiet, resolved: disk
+            > free edits 1, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_test_of_a_contact_point_is_no_incident,
+    "
+        report TestAlert kind=grafana
+            > chat message 1 rings, firing: TestAlert
+    "
+);
+
+sequence!(
+    a_text_that_somebody_sends_is_no_incident,
+    "
+        report disk kind=direct
+            > chat message 1 rings, firing: disk
+    "
+);
+
+sequence!(
+    messages_that_no_longer_live_end_as_messages,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        mode new
+        report disk db:critical
+            > chat message 2 rings, firing: disk db | #1, first notified 03:00 UTC
+        report -disk -db
+            > chat message 3 quiet, resolved: disk db | #1, first notified 03:00 UTC
+            > #1 resolved
+    "
+);
+
+sequence!(
+    messages_that_begin_to_live_are_edited_from_then_on,
+    "
+        mode new
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        mode edit
+        report disk db:critical
+            > chat message 2 rings, firing: disk db
+        report -disk -db
+            > chat over 3 in 2 quiet, resolved: disk
+            > chat edits 2, resolved: disk db
+            > #1 resolved
+    "
+);

@@ -1,0 +1,139 @@
+//! Messages that are gone, late or refused never cost an alert.
+
+use super::sequence;
+
+sequence!(
+    a_deleted_message_is_posted_again,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        delete
+        report -disk web
+            > chat message 2 quiet, firing: disk web
+    "
+);
+
+sequence!(
+    news_after_a_deletion_rings_in_a_new_message,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        delete
+        report disk db:critical
+            > chat message 2 rings, firing: disk db
+        report -disk -db
+            > chat over 3 in 2 quiet, resolved: disk
+            > chat edits 2, resolved: disk db
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_message_that_is_deleted_again_and_again_waits_for_news,
+    "
+        report alpha beta gamma delta omega
+            > chat message 1 rings, firing: alpha beta gamma delta omega
+            > #1 firing
+        delete &
+        report -alpha beta gamma delta omega
+            > chat message 2 quiet, firing: alpha beta gamma delta omega
+        delete &
+        report -beta gamma delta omega
+            > chat message 3 quiet, firing: alpha beta gamma delta omega
+        delete &
+        report -gamma delta omega
+            > chat message 4 quiet, firing: alpha beta gamma delta omega
+        delete &
+        report -delta omega
+        report omega db:critical
+            > chat message 5 rings, firing: omega db
+    "
+);
+
+sequence!(
+    the_end_of_a_deleted_message_is_told,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        delete
+        report -disk
+            > chat message 2 quiet, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    edits_that_are_too_fast_hold_no_news_up,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        room edits-too-fast
+        report disk db:critical
+            > chat news 2 in 1 rings, firing: db
+        room works minutes=10
+            > chat edits 1, firing: disk db
+    "
+);
+
+sequence!(
+    a_refused_edit_is_given_up_and_news_still_rings,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        room edits-refused
+        report -disk web
+        wait 10
+        report web db:critical
+            > chat message 2 rings, firing: web db
+        room works
+    "
+);
+
+sequence!(
+    a_lost_answer_is_repeated_and_the_newer_message_lives,
+    "
+        room loses-answer
+        report disk
+            > chat message 1 rings, firing: disk
+            > chat message 2 rings, firing: disk
+            > #1 firing
+        report -disk
+            > chat over 3 in 2 quiet, resolved: disk
+            > chat edits 2, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_crash_before_the_edit_is_made_up_for,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        room edits-too-fast
+        report -disk web
+        crash
+        room works minutes=9
+            > chat edits 1, firing: disk web
+    "
+);
+
+sequence!(
+    a_room_that_is_down_at_the_end_turns_green_later,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        room down
+        report -disk
+            > #1 resolved
+        room works minutes=10
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+    "
+);
