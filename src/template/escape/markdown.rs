@@ -3,7 +3,9 @@
 use super::scanner::{CharContext, broken, walk};
 
 fn backslash(spot: &CharContext<'_>, out: &mut String) {
-    out.push('\\');
+    if !spot.is_verbatim() {
+        out.push('\\');
+    }
     out.push(spot.c);
 }
 

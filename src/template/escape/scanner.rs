@@ -15,6 +15,8 @@ pub(super) struct CharContext<'a> {
     pub line_start: bool,
     /// Whether only digits (at most nine, as in a numbered list) precede it on its line.
     pub after_number: bool,
+    /// Whether it is part of a URL.
+    pub in_url: bool,
 }
 
 impl CharContext<'_> {
@@ -53,6 +55,27 @@ impl CharContext<'_> {
         })
     }
 
+    /// Whether it is read as it is: clients find no markup in a URL, and no mention in a mail address. Both can be copied then.
+    pub fn is_verbatim(&self) -> bool {
+        match self.c {
+            '_' | '~' => self.in_url,
+            '&' => self.in_url && !self.rest.split(['&', '=', '/', '?']).nth(1).is_some_and(|name| name.contains(';')),
+            '@' => self.is_in_mail_address(),
+            _ => false,
+        }
+    }
+
+    /// Whether this is the `@` of `ops@example.com`.
+    fn is_in_mail_address(&self) -> bool {
+        let domain = self.rest.get(1..).unwrap_or_default();
+        let end = domain.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))).unwrap_or(domain.len());
+        let host = domain[..end].split('.').next().unwrap_or_default();
+        // These ping whatever is before them.
+        let pings = ["all", "here", "channel", "everyone"].iter().any(|name| host.eq_ignore_ascii_case(name));
+        let named = self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && host.starts_with(|c: char| c.is_ascii_alphabetic());
+        named && !pings && domain[..end].trim_end_matches('.').contains('.')
+    }
+
     /// Whether an emoji's short name begins here: `:fire:`, but not the minutes of `12:30:45`.
     pub fn is_short_name(&self) -> bool {
         self.rest.strip_prefix(':').is_some_and(|rest| {
@@ -70,10 +93,16 @@ pub(super) fn walk(text: &str, mut each: impl FnMut(&CharContext<'_>, &mut Strin
     let mut prev = None;
     let mut line_start = true;
     let mut digits = 0;
+    let mut url_end = 0;
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
         let next = rest[c.len_utf8()..].chars().next();
-        each(&CharContext { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits) }, &mut out);
+        if at >= url_end && ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) {
+            let ends = |c: char| !c.is_ascii_graphic() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '|' | '`' | '*' | '"' | '\\');
+            url_end = at + rest.find(ends).unwrap_or(rest.len());
+        }
+        let spot = CharContext { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits), in_url: at < url_end };
+        each(&spot, &mut out);
         match c {
             '\n' => (line_start, digits) = (true, 0),
             c if c.is_ascii_digit() && (line_start || digits > 0) => (line_start, digits) = (false, digits + 1),
@@ -90,6 +119,9 @@ pub(super) fn walk(text: &str, mut each: impl FnMut(&CharContext<'_>, &mut Strin
 /// Writes a marker with hair spaces around it (none where there is white space already), so that it neither opens nor closes anything. At a
 /// line's start it always has one before it: blanks there would leave it a list's bullet.
 pub(super) fn padded(spot: &CharContext<'_>, out: &mut String) {
+    if spot.is_verbatim() {
+        return out.push(spot.c);
+    }
     if !out.ends_with(HAIR_SPACE) && (spot.line_start || !out.ends_with(char::is_whitespace)) {
         out.push(HAIR_SPACE);
     }
@@ -102,7 +134,9 @@ pub(super) fn padded(spot: &CharContext<'_>, out: &mut String) {
 /// Writes the character with an invisible one after it.
 pub(super) fn broken(spot: &CharContext<'_>, out: &mut String) {
     out.push(spot.c);
-    out.push(ZERO_WIDTH);
+    if !spot.is_verbatim() {
+        out.push(ZERO_WIDTH);
+    }
 }
 
 /// Writes the character with an invisible one before it.

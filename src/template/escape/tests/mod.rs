@@ -58,6 +58,23 @@ fn assert_harmless(dialect: Escape, value: &str) {
     }
 }
 
+/// What a reader copies is what was sent: Grafana's addresses with `$__all`, mail addresses.
+#[test]
+fn addresses_are_copied_as_they_are() {
+    let url = "https://grafana.example.com/d/abc/db?orgId=1&var-instance=$__all&from=_x_&kiosk";
+    let text = format!("see {url} or write to ops.team@mail.example.com");
+    for dialect in DIALECTS {
+        let escaped = escape(dialect, &text);
+        let entities = readers::has_entities(dialect) && !matches!(dialect, Escape::DingTalkMarkdown | Escape::WeComMarkdown | Escape::ZulipMarkdown);
+        let shown = if entities { readers::without_entities(&escaped) } else { escaped.clone() };
+        assert_eq!(shown, text, "{dialect:?}: {escaped:?}");
+    }
+    for pings in ["x@all", "x@everyone.x", "http://e/@13800138000", "a&lt;b"] {
+        let escaped = escape(Escape::DingTalkMarkdown, pings);
+        assert!(escaped.contains(ZERO_WIDTH), "{escaped:?}");
+    }
+}
+
 const HOSTILE: &[&str] = &[
     "plain text, 告警 97.5% (db-1:9100)",
     "a | b || c",

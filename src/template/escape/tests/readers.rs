@@ -67,17 +67,40 @@ fn live(text: &str) -> String {
     out
 }
 
+/// The text with what is inside its URLs replaced by a letter, as far as clients that link them read no markup there.
+fn outside_urls(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {
+        let (before, url) = rest.split_at(at);
+        let end = url.find(|c: char| !c.is_ascii_graphic() || "<>[]()|`*\"\\".contains(c)).unwrap_or(url.len());
+        out.push_str(before);
+        out.extend(url[..end].chars().map(|c| if "_~".contains(c) { 'u' } else { c }));
+        rest = &url[end..];
+    }
+    out + rest
+}
+
+/// Whether the text from an `@` on, which follows a letter or digit, is the end of a mail address.
+fn ends_address(after: &str) -> bool {
+    let host: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect();
+    host.starts_with(|c: char| c.is_ascii_alphabetic()) && host.trim_end_matches('.').contains('.')
+}
+
 fn pairs(text: &str) -> Vec<(Option<char>, char, Option<char>)> {
     let chars: Vec<char> = text.chars().collect();
     (0..chars.len()).map(|i| (i.checked_sub(1).map(|i| chars[i]), chars[i], chars.get(i + 1).copied())).collect()
 }
 
 fn mention(text: &str, words_only: bool) -> Option<String> {
+    let rest = |place: usize| text.chars().skip(place + 1).collect::<String>();
     pairs(text)
         .into_iter()
-        .find(|(before, c, after)| {
+        .enumerate()
+        .find(|(place, (before, c, after))| {
             let in_word = before.is_some_and(|c| c.is_ascii_alphanumeric());
-            *c == '@' && after.is_some_and(|c| c.is_alphanumeric() || c == '_') && !(words_only && in_word)
+            let named = || in_word && ends_address(&rest(*place)) && !rest(*place).starts_with("everyone");
+            *c == '@' && after.is_some_and(|c| c.is_alphanumeric() || c == '_') && !(words_only && in_word) && !named()
         })
         .map(|found| format!("mention {found:?}"))
 }
