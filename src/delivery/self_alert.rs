@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::{Alert, Event, IncidentId, Language, SenderKind, Status, UnixMs};
-use crate::store::EscalationStep;
+use crate::store::{EscalationStep, State};
 
 use super::plan::Plan;
 
@@ -135,12 +135,20 @@ impl SelfAlert {
         Self::firing(SelfAlertKind::ChannelSuspended, channel, said)
     }
 
-    /// Deliveries became dead or unknown, the first for this reason.
-    pub fn dead_letters(channel: &str, count: usize, reason: &str) -> Self {
-        let said = Said::of(format!("{count} dead on channel {channel}"), format!("通道 {channel} 有 {count} 条投递失败")).with(
-            format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`."),
-            format!("原因：{reason}。执行 `watchfire queue ls --state dead --channel {channel}` 查看。"),
-        );
+    /// Deliveries became dead, nobody knows whether they arrived, or they were sent and did not (`state`), the first for this reason.
+    pub fn not_delivered(channel: &str, state: State, count: usize, reason: &str) -> Self {
+        let said = match state {
+            State::Unknown => {
+                Said::of(format!("Nobody knows whether {count} on channel {channel} arrived"), format!("通道 {channel} 有 {count} 条投递结果未知"))
+            }
+            // The vendor's later word.
+            State::Sent => {
+                Said::of(format!("{count} sent on channel {channel} did not arrive"), format!("通道 {channel} 有 {count} 条已发送但未送达"))
+            }
+            _ => Said::of(format!("{count} dead on channel {channel}"), format!("通道 {channel} 有 {count} 条投递失败")),
+        };
+        let see = format!("`watchfire queue ls --state {} --channel {channel}`", state.as_str());
+        let said = said.with(format!("{reason}. See {see}."), format!("原因：{reason}。执行 {see} 查看。"));
         Self::firing(SelfAlertKind::DeadLetters, channel, said)
     }
 
@@ -318,6 +326,10 @@ mod tests {
         assert_eq!(said(Language::En)["summary"], "Channel ops-ding cannot deliver");
         assert_eq!(said(Language::Zh)["summary"], "通道 ops-ding 无法发送");
         assert!(said(Language::Zh)["description"].starts_with("原因：the token is wrong。"), "{:?}", said(Language::Zh));
+        let unknown = SelfAlert::not_delivered("ops", State::Unknown, 2, "no answer within 10s").event(UnixMs(1_790_000_000_000), Language::En);
+        let told = &unknown.alerts[0].annotations;
+        assert_eq!(told["summary"], "Nobody knows whether 2 on channel ops arrived");
+        assert_eq!(told["description"], "no answer within 10s. See `watchfire queue ls --state unknown --channel ops`.");
         let over = SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops-ding").event(UnixMs(1_790_000_000_000), Language::Zh);
         assert_eq!((over.status, over.alerts[0].annotations.len()), (Status::Resolved, 1));
     }

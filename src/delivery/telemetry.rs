@@ -50,10 +50,12 @@ impl Telemetry {
             }
         }
         self.report_steps(message, &batch.deliveries);
-        let dead = batch.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
-        if dead > 0 && message.caller.is_none() {
-            let reason = batch.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
-            self.raise(SelfAlert::dead_letters(&channel.name, dead, &reason));
+        for state in [State::Dead, State::Unknown] {
+            let ended = || batch.deliveries.iter().filter(|change| change.state == state);
+            if ended().count() > 0 && message.caller.is_none() {
+                let reason = ended().find_map(|change| change.reason.clone()).unwrap_or_default();
+                self.raise(SelfAlert::not_delivered(&channel.name, state, ended().count(), &reason));
+            }
         }
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent, kit};
 use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
-use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
+use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, State, StoreError};
 
 use self::cancel::Cancelled;
 use super::core::Shared;
@@ -173,7 +173,7 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
         tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
     } else {
         tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
-        shared.telemetry.raise(SelfAlert::dead_letters(&channel.name, 1, &format!("sent, but not received: {detail}")));
+        shared.telemetry.raise(SelfAlert::not_delivered(&channel.name, State::Sent, 1, &format!("sent, but not received: {detail}")));
     }
     shared.notify_new(&made);
     if !word.reached {
