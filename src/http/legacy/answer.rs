@@ -14,6 +14,8 @@ use crate::model::{ErrorKind, SendError};
 pub struct Answer {
     /// Why it failed; `None` when all of it was sent.
     pub message: Option<String>,
+    /// What of the text its platform cuts off: the limit and the length.
+    pub shortened: Option<String>,
     deliveries: Vec<String>,
     failed: Vec<String>,
 }
@@ -131,7 +133,8 @@ impl IntoResponse for Answer {
         let code = u8::from(self.message.is_some());
         let mut response = Json(DirectSendResponse { code, message: self.message, missing: None }).into_response();
         let failed: Vec<String> = self.failed.iter().map(|to| utf8_percent_encode(to, SHOWN).to_string()).collect();
-        for (name, values) in [("watchfire-delivery", self.deliveries), ("watchfire-failed", failed)] {
+        let shortened = self.shortened.into_iter().collect();
+        for (name, values) in [("watchfire-delivery", self.deliveries), ("watchfire-failed", failed), ("watchfire-shortened", shortened)] {
             if let Ok(value) = HeaderValue::from_str(&values.join(", "))
                 && !values.is_empty()
             {
@@ -150,6 +153,12 @@ mod tests {
     use super::*;
     use crate::model::DeliveryId;
     use crate::store::StoreError;
+
+    #[test]
+    fn what_was_cut_off_is_in_a_header_and_the_body_is_as_ever() {
+        let response = Answer { shortened: Some("200 of 250 characters".into()), ..Answer::default() }.into_response();
+        assert_eq!(response.headers()["watchfire-shortened"], "200 of 250 characters");
+    }
 
     /// Every way a call can end badly, with what its caller reads; the summaries are English and must not show.
     #[test]

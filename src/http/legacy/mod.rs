@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use self::answer::Answer;
-use self::parts::parts;
+use self::parts::{parts, shortened};
 use self::paths::{dingding, dingding_call, email, slack, sms, vms, wx};
 use super::auth::OUTSIDE;
 use super::openapi::{Op, Paths};
@@ -116,7 +116,10 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
         }
     };
     metrics.received(SenderKind::Direct.as_str(), "accepted");
-    let mut answer = Answer::default();
+    let mut answer = Answer { shortened: shortened(call.channel.platform, &parts), ..Answer::default() };
+    if let Some(kept) = &answer.shortened {
+        tracing::warn!(channel = %call.channel.name, path, kept, "the text of a direct call is longer than its platform takes: the end is cut off");
+    }
     let count = parts.len();
     for (n, page) in parts.into_iter().enumerate() {
         let event = Event { trace: trace.clone(), ..event(path, &caller, &page) };

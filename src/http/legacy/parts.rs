@@ -60,6 +60,12 @@ pub fn parts(platform: &Platform, page: &Page) -> Result<Vec<Page>, Failure> {
     Ok(pages)
 }
 
+/// What of a text is not sent, since its platform takes it whole or not at all: a call, a DING. The old answer has no place for it.
+pub fn shortened(platform: &Platform, parts: &[Page]) -> Option<String> {
+    let too_long = parts.iter().map(platform.measure).find(|size| !size.fits())?;
+    Some(format!("{} of {} {}", too_long.max, too_long.used, too_long.unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::paths::page;
@@ -81,6 +87,15 @@ mod tests {
             let endless = "磁".repeat(500_000);
             let told = parts(platform, &page(&[("text", &endless)], Mentions::default(), "x")).err().unwrap();
             assert!(told.0.contains("过长"), "{}", told.0);
+        }
+    }
+
+    #[test]
+    fn what_a_call_cuts_off_is_said() {
+        let ding = crate::channel::PLATFORMS.iter().find(|platform| platform.name == "dingtalk_call").unwrap();
+        for (length, wanted) in [(200, None), (250, Some("200 of 250 characters"))] {
+            let page = page(&[("text", &"磁".repeat(length))], Mentions::default(), "x");
+            assert_eq!(shortened(ding, &parts(ding, &page).map_err(|f| f.0).unwrap()).as_deref(), wanted);
         }
     }
 }
