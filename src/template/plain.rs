@@ -20,7 +20,7 @@ pub fn plain(input: &Scene<'_>) -> String {
     }
     let group = input.group();
     if let Some(group) = group {
-        lines.extend([group.said(), &group.description].into_iter().filter(|text| !text.is_empty()).map(str::to_owned));
+        lines.extend([&group.summary, &group.description].into_iter().filter(|text| !text.is_empty()).cloned());
         lines.extend(group.annotations.iter().map(|(name, value)| format!("{name}{colon}{value}")));
         lines.push(String::new());
     }

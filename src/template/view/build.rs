@@ -31,7 +31,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     // The summary and the labels of what is over are those of the alarm.
     let fires = single.filter(|_| input.fires());
     let summary = || match (group(), fires) {
-        (Some(group), _) if input.fires() => group.said().to_owned(),
+        (Some(group), _) if input.fires() => group.summary.clone(),
         (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
         _ => String::new(),
     };

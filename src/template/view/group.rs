@@ -127,11 +127,6 @@ impl Group {
         })
     }
 
-    /// The summary as a text of its own: `does not answer` for `… does not answer`.
-    pub fn said(&self) -> &str {
-        self.summary.trim_start_matches([GAP, ' '])
-    }
-
     /// A place without what is said of all of them.
     fn within<'p>(&self, place: &'p str) -> &'p str {
         place.strip_prefix(self.prefix.as_str()).unwrap_or(place)
