@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::codes::{ERROR_CODES, is_known};
 use super::compatible;
@@ -19,14 +20,11 @@ struct Answer {
     ts: Option<String>,
     needed: Option<String>,
     url: Option<String>,
-    user: Option<User>,
+    /// Of a look-up an object; other methods write a name.
+    #[serde(default)]
+    user: Value,
     #[serde(default)]
     response_metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: String,
 }
 
 #[derive(Deserialize)]
@@ -83,8 +81,8 @@ pub(super) fn of_connection(reply: &Reply, now: Timestamp) -> Result<Secret, Sen
 /// The answer of `users.lookupByEmail`: whose address it is. <https://docs.slack.dev/reference/methods/users.lookupByEmail>
 pub(super) fn of_user(reply: &Reply, now: Timestamp) -> Result<Option<String>, SendError> {
     let answer: Answer = parse(reply, now)?;
-    match (answer.ok, answer.user, &answer.error) {
-        (Some(true), Some(user), _) if reply.is_success() => Ok(Some(user.id)),
+    match (answer.ok, answer.user["id"].as_str(), &answer.error) {
+        (Some(true), Some(id), _) if reply.is_success() => Ok(Some(id.to_owned())),
         // Deactivated members are not found either.
         (_, _, Some(code)) if code == "users_not_found" => Ok(None),
         (_, _, Some(code)) => {

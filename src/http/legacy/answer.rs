@@ -21,6 +21,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// That of a call whose text is cut off so.
+    pub fn to(shortened: Option<String>) -> Self {
+        Self { shortened, ..Self::default() }
+    }
+
     /// Notes how one message ended; the error is why it failed.
     pub fn add(&mut self, result: Result<DirectOutcome, DirectError>) -> Result<(), String> {
         let outcome = result.map_err(|error| match error {

@@ -116,7 +116,7 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
         }
     };
     metrics.received(SenderKind::Direct.as_str(), "accepted");
-    let mut answer = Answer { shortened: shortened(call.channel.platform, &parts), ..Answer::default() };
+    let mut answer = Answer::to(shortened(call.channel.platform, &parts));
     if let Some(kept) = &answer.shortened {
         tracing::warn!(channel = %call.channel.name, path, kept, "the text of a direct call is longer than its platform takes: the end is cut off");
     }

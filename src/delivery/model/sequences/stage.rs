@@ -310,9 +310,9 @@ impl Short for crate::store::ActResult {
             Unacked => "unacked".into(),
             NotAcked => "nobody is on it".into(),
             Closed => "closed".into(),
-            HandedOn { .. } | NoStep => "escalated".into(),
             Over { .. } => "it is over".into(),
             Unknown => "unknown".into(),
+            other => format!("{other:?}"),
         }
     }
 }

@@ -31,7 +31,7 @@ fn route(language: Language, plan: &Plan, node: &Node, left: &mut usize) -> Mark
     }
     *left -= 1;
     let intervals = |all: &[std::sync::Arc<crate::route::TimeInterval>]| all.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>().join(", ");
-    let channels: Vec<&str> = node.to.iter().map(|name| &**name).collect();
+    let channels: Vec<&str> = node.to.all().map(|name| &**name).collect();
     html! {
         li {
             div.nd {

@@ -171,6 +171,7 @@ fn first(findings: impl IntoIterator<Item = Option<String>>) -> Option<String> {
 
 /// The first markup or mention that a client of this dialect would see.
 pub fn markup(dialect: Escape, text: &str) -> Option<String> {
+    let text = &outside_urls(text);
     match dialect {
         Escape::None => None,
         Escape::Html | Escape::Xml => {
