@@ -7,7 +7,7 @@ COPY src src
 COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
-COPY docs/*-app.* docs/
+COPY docs/slack-app.yaml docs/feishu-app.json docs/dingtalk-app.txt docs/wecom-app.txt docs/telegram-app.txt docs/
 # The commit for `watchfire_build_info`; without it the label is left out.
 ARG WATCHFIRE_REVISION=
 RUN cargo build --profile dist --locked --bin watchfire

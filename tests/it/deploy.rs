@@ -63,6 +63,7 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.pressed("slack", "ack", "done");
     metrics.acked(std::time::Duration::from_secs(60));
     metrics.incidents_open("firing", "critical", 1);
+    metrics.look_up_failed("slack", "unknown");
     metrics
 }
 

@@ -326,10 +326,10 @@ async fn a_posted_press_is_believed_by_its_signature_only() {
 
 /// What the setup page has people paste.
 #[test]
-fn the_apps_manifest_has_what_buttons_need_and_no_more() {
+fn the_apps_manifest_has_what_buttons_and_look_ups_need_and_no_more() {
     let manifest: serde_json::Value = serde_yaml::from_str(include_str!("../../docs/slack-app.yaml")).unwrap();
     let settings = &manifest["settings"];
     assert_eq!((&settings["socket_mode_enabled"], &settings["interactivity"]), (&json!(true), &json!({ "is_enabled": true })));
-    assert_eq!(manifest["oauth_config"]["scopes"], json!({ "bot": ["chat:write"] }));
+    assert_eq!(manifest["oauth_config"]["scopes"], json!({ "bot": ["chat:write", "users:read", "users:read.email"] }));
     assert!(manifest["features"]["bot_user"]["display_name"].is_string());
 }

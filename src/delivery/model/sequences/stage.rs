@@ -89,8 +89,8 @@ impl Stage {
     fn live(&mut self, steps: &[&str]) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
         let (played, lived) = runtime.block_on(async {
-            let begun = tokio::time::Instant::now();
             let process = self.start().await;
+            let begun = process.clock.instant();
             let mut played = Vec::new();
             if self.now != BEGIN {
                 tokio::time::sleep(MINUTE).await;
