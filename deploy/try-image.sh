@@ -11,7 +11,7 @@ fi
 context=$(mktemp -d)
 root=$(mktemp -d)
 trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root" "$context"' EXIT
-sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' Dockerfile | tr ' ' '\n' | xargs -I{} cp -r {} "$context"
+sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' Dockerfile | tr ' ' '\n' | xargs -I{} cp -r --parents {} "$context"
 if [ -n "${WATCHFIRE:-}" ]; then build=(check); else build=(build --profile dist); fi
 (cd "$context" && CARGO_TARGET_DIR="$OLDPWD/target" cargo "${build[@]}" --locked --bin watchfire)
 binary=${WATCHFIRE:-target/dist/watchfire}
