@@ -86,7 +86,14 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
     let (id, state, reason) = (incident.id, outcome.state, outcome.reason.clone());
     if outcome.of.state != state || !reason.is_empty() {
         shared.telemetry.metrics.silence(if reason.is_empty() || state.is_final() { state.as_str() } else { "retried" });
-        tracing::info!(incident = %id, state = state.as_str(), until = %outcome.until, by = outcome.of.by.name, reason, "a silence");
+        let (by, until) = (&outcome.of.by.name, outcome.until);
+        if reason.is_empty() {
+            tracing::info!(incident = %id, state = state.as_str(), %until, by, "the silence at Alertmanager changed");
+        } else if state.is_final() {
+            tracing::warn!(incident = %id, state = state.as_str(), %until, by, reason, "the silence at Alertmanager is over");
+        } else {
+            tracing::warn!(incident = %id, state = state.as_str(), %until, by, reason, "the silence could not be made or read at Alertmanager: it is tried again");
+        }
     }
     let rings = shared.store.record_silence(outcome).await?;
     if state.is_final() {
