@@ -113,17 +113,17 @@ impl Room {
         let by_name = self.chat.strip_prefix('@').is_some_and(|name| name.eq_ignore_ascii_case(&chat.username));
         by_name || self.chat == chat.id.to_string() || self.moved() == Some(chat.id)
     }
+}
 
-    /// What a client shows the person who pressed; what Telegram says to it changes nothing.
-    async fn answer(&self, answer: Value) {
-        let call = self.http.post_json(self.method("/answerCallbackQuery"), &answer).idempotent();
-        let refusal = match call.send(kit::within(Duration::from_secs(10))).await {
-            Ok(reply) => answer::result(&reply, reply.date().unwrap_or_default()).err().map(|refusal| refusal.error),
-            Err(error) => Some(error),
-        };
-        if let Some(error) = refusal.filter(|error| !kit::says(&error.summary, LATE)) {
-            tracing::warn!(%error, "the answer to a press of a Telegram button was not shown");
-        }
+/// What a client shows the person who pressed; what Telegram says to it changes nothing. It holds no channel: one that is removed meanwhile is gone.
+async fn show(http: kit::Http, url: String, answer: Value) {
+    let call = http.post_json(url, &answer).idempotent();
+    let refusal = match call.send(kit::within(Duration::from_secs(10))).await {
+        Ok(reply) => answer::result(&reply, reply.date().unwrap_or_default()).err().map(|refusal| refusal.error),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refusal.filter(|error| !kit::says(&error.summary, LATE)) {
+        tracing::warn!(%error, "the answer to a press of a Telegram button was not shown");
     }
 }
 
@@ -192,7 +192,7 @@ impl Listener for Bot {
                 let Some((press, query)) = press else { continue };
                 // It is stored before the next question confirms it.
                 let answer = cx.presses.press(press).await;
-                tokio::spawn(async move { room.answer(shown(&query, &answer)).await });
+                tokio::spawn(show(room.http.clone(), room.method("/answerCallbackQuery"), shown(&query, &answer)));
             }
             if next == confirmed && held > Duration::ZERO {
                 kit::pause(PAUSE).await;
