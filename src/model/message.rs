@@ -145,8 +145,10 @@ pub struct Facts {
     /// while others of their group go on.
     #[serde(default)]
     pub over: bool,
-    /// The most severe severity among the firing alerts (else among all).
-    pub severity: Severity,
+    /// The most severe severity among the firing alerts (else among all); `None` where none of them claims one that is known. Older stored pages say
+    /// `warning` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// One plain line that names it, unescaped: for headings and plain subjects.
     pub title: String,
     /// The same with what a person wrote about it, unescaped: for notifications.
@@ -176,6 +178,13 @@ pub struct Facts {
     /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook; `None` elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
+}
+
+impl Facts {
+    /// The severity that decides colour and priority: what claims none ranks as a warning.
+    pub fn rank(&self) -> Severity {
+        self.severity.unwrap_or_default()
+    }
 }
 
 /// A JSON object as text: made once, stored and sent as it is.

@@ -2,7 +2,7 @@
 
 use crate::model::{Facts, Form, IncidentFacts, Mentions, MessageStatus};
 
-use super::view::{EntryStatus, Scene, image_of, message_links, preview, shorten};
+use super::view::{EntryStatus, Scene, claims_severity, image_of, message_links, preview, shorten};
 use super::words;
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
@@ -35,7 +35,7 @@ pub fn facts(input: &Scene<'_>) -> Facts {
             EntryStatus::Unreported => MessageStatus::Unreported,
             EntryStatus::CameAndWent | EntryStatus::Resolved => MessageStatus::Resolved,
         },
-        severity: input.totals.severity,
+        severity: claims_severity(input).then_some(input.totals.severity),
         title: input.headline().to_owned(),
         preview: preview(input),
         image: image_of(input),

@@ -43,7 +43,7 @@ async fn slack_is_one_message_that_changes_and_rings_for_news_only() {
     assert_eq!(ids.get("channel"), Some("C0123"), "the id, though the configuration has a name");
     wire.update(&ids, &wire.page("db-1 and db-2 burn")).await.unwrap();
     let mut news = wire.page("db-2 as well");
-    news.facts.severity = Severity::Critical;
+    news.facts.severity = Some(Severity::Critical);
     wire.reply(&ids, &news).await.unwrap();
     wire.reply(&ids, &wire.resolved("over")).await.unwrap();
     wire.update(&ids, &wire.resolved("it was db-1 and db-2")).await.unwrap();

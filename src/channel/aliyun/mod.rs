@@ -18,6 +18,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::kit;
+use super::kit::pattern;
 use super::kit::phone::{self, Use};
 use super::{BuildContext, Problem, SendContext, Sent};
 use crate::model::{AttemptId, Page, Secret, SecretSource, SendError};
@@ -37,8 +38,8 @@ pub struct Account {
     pub sign_name: Option<String>,
     /// The approved template: `SMS_...` for SMS, `TTS_...` for calls.
     pub template: String,
-    /// The template's variables: name to text, in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{severity}` and
-    /// `{status}` are filled in.
+    /// The template's variables: name to text, in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{time}` (of the
+    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35 for SMS; in a call what fits into the 250 characters
@@ -91,14 +92,14 @@ impl Account {
         problems.extend(
             self.ack_template.as_ref().and_then(|t| kit::check_text(&format!("{key}.ack_template"), t, "write the approved template's code")),
         );
-        problems.extend(self.params.iter().filter_map(|(name, pattern)| phone::check_pattern(format!("{key}.params.{name}"), pattern)));
+        problems.extend(self.params.iter().filter_map(|(name, pattern)| pattern::check_pattern(format!("{key}.params.{name}"), pattern)));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems
     }
 
     fn doubts(&self, key: &str, each: usize) -> Vec<Problem> {
         let patterns = self.params.iter().map(|(name, pattern)| (format!("{key}.params.{name}"), pattern));
-        phone::doubt_patterns(patterns, self.max_param.unwrap_or(each))
+        pattern::doubt_patterns(patterns, self.max_param.unwrap_or(each))
     }
 
     fn build(&self, cx: &BuildContext<'_>, key: &str, base: &str) -> Result<Line, Vec<Problem>> {

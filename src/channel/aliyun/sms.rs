@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{cut_units, phone, sms};
+use crate::channel::kit::{cut_units, pattern, phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
     Sent,
@@ -30,7 +30,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "SMS (Alibaba Cloud 阿里云短信)",
     about: "approved template with variables; a lost answer is looked up before it counts as unknown",
     docs: "https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms",
-    fields: &phone::parts(include_str!("sms.text.hbs")),
+    fields: &pattern::parts(include_str!("sms.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "35 characters a variable, no links (https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications)",
     pace: Pace {

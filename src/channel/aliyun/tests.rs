@@ -46,7 +46,7 @@ async fn an_sms_and_a_call_carry_their_templates_variables() {
         (seen[0].header("x-acs-action"), seen[0].header("x-acs-version"), seen[0].query("PhoneNumbers").as_deref()),
         ("SendSms", "2017-05-25", Some("8613900000000"))
     );
-    assert_eq!(seen[0].query("TemplateParam").as_deref(), Some(r#"{"code":"警告 磁盘已满"}"#));
+    assert_eq!(seen[0].query("TemplateParam").as_deref(), Some(r#"{"code":"告警 磁盘已满"}"#));
     assert_eq!(
         (seen[1].query("CalledNumber").as_deref(), seen[1].query("TtsParam").as_deref()),
         (Some("13900000000"), Some(r#"{"name":"Disk is full 1 2 3 4 5 6 7。"}"#))

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, phone};
+use crate::channel::kit::{self, pattern, phone};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
     PressWay, Problem, SendContext, Sent,
@@ -30,7 +30,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "Voice call (Alibaba Cloud 阿里云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts",
-    fields: &phone::parts(include_str!("voice.text.hbs")),
+    fields: &pattern::parts(include_str!("voice.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "250 characters of variables, no links (https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts)",
     pace: Pace {
@@ -154,7 +154,7 @@ impl Driver {
     fn params(&self, page: &Page) -> Params {
         let mut said = page.clone();
         said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
-        self.0.params(&said, VARIABLE_LIMITS, phone::fill)
+        self.0.params(&said, VARIABLE_LIMITS, pattern::fill)
     }
 
     async fn one(&self, to: &str, params: &Params, keys: Option<Keys<'_>>, cx: &SendContext) -> Result<Receipt, SendError> {

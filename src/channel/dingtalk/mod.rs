@@ -102,9 +102,7 @@ impl PlatformConfig for Config {
             let message = "a DingTalk robot cannot ping groups";
             problems.push(Problem::new("dingtalk.mentions.groups", message, "name `mobiles` or `users`, or `all: true`"));
         }
-        if self.per_month == Some(0) {
-            problems.push(Problem::new("dingtalk.per_month", "it is 0", "write how many messages a month the organisation may send, or remove it"));
-        }
+        problems.extend(kit::check_quota("dingtalk.per_month", self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk.api_base", base)));
         problems
     }

@@ -76,6 +76,9 @@ pub struct Config {
     /// The organisation's CorpId. Needed with `buttons`: presses of other organisations' people are refused.
     #[serde(default)]
     pub corp_id: Option<String>,
+    /// Calls a month that the organisation may make. Default 5000, the standard edition's; 10000 for organisations from before 2025-11-19.
+    #[serde(default)]
+    pub per_month: Option<u32>,
     /// Another server in place of `https://api.dingtalk.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -109,6 +112,7 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("dingtalk_card.corp_id", "without it nobody knows whose presses count", help));
         }
         problems.extend(self.corp_id.as_ref().and_then(|id| kit::check_text("dingtalk_card.corp_id", id, "write it, or remove the key")));
+        problems.extend(kit::check_quota("dingtalk_card.per_month", self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk_card.api_base", base)));
         problems
     }
@@ -123,6 +127,10 @@ impl PlatformConfig for Config {
 
     fn mentions(&self) -> Mentions {
         self.mentions.clone()
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -225,11 +225,12 @@ fn alert_headers(page: &Page) -> Vec<(&'static str, String)> {
     if facts.form == Form::Note {
         return Vec::new();
     }
-    let mut headers = vec![("X-Alert-Status", facts.status.as_str().to_owned()), ("X-Alert-Severity", facts.severity.as_str().to_owned())];
+    let mut headers = vec![("X-Alert-Status", facts.status.as_str().to_owned())];
+    headers.extend(facts.severity.map(|severity| ("X-Alert-Severity", severity.as_str().to_owned())));
     if !facts.thread.is_empty() {
         headers.push(("X-Alert-Group", hash_hex(&["thread", &facts.thread])));
     }
-    if facts.severity == Severity::Critical && facts.status == MessageStatus::Firing {
+    if facts.severity == Some(Severity::Critical) && facts.status == MessageStatus::Firing {
         headers.extend([("X-Priority", "1".to_owned()), ("Importance", "high".to_owned()), ("Priority", "urgent".to_owned())]);
     }
     headers

@@ -154,7 +154,7 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
 }
 
 fn header(page: &Page, title: &str) -> Value {
-    let template = template(page.facts.status, page.facts.severity);
+    let template = template(page.facts.status, page.facts.rank());
     json!({ "template": template, "title": { "tag": "plain_text", "content": cut_units(title, MAX_TITLE) } })
 }
 

@@ -22,6 +22,11 @@ pub fn check_secret(path: &str, source: &SecretSource) -> Option<Problem> {
     }
 }
 
+/// A quota of a month that lets nothing through.
+pub fn check_quota(path: &str, per_month: Option<u32>) -> Option<Problem> {
+    per_month.filter(|count| *count == 0).map(|_| Problem::new(path, "it is 0", "write how many a month the organisation may send, or remove it"))
+}
+
 /// A base address that is not an absolute http or https URL, or that carries a query or credentials. The value itself is not repeated.
 pub fn check_base(path: &str, url: &str) -> Option<Problem> {
     let help = "write an address such as `https://proxy.example.com` or `http://127.0.0.1:8080/prefix`";

@@ -4,8 +4,7 @@ pub use super::number::{Use, check_numbers, dialled, e164, is_of, reachable, ref
 
 use std::collections::BTreeMap;
 
-use crate::channel::Problem;
-use crate::model::{Escape, FieldSpec, Language, MessageStatus, Page, Receipt, Recipient, SendError, Severity, Verb};
+use crate::model::{Page, Receipt, Recipient, SendError, Verb};
 
 use super::{cut_units, units};
 
@@ -62,97 +61,6 @@ pub fn recipients(numbers: &[String]) -> Vec<Recipient> {
     numbers.iter().map(|number| Recipient::new(e164(number).unwrap_or_default())).collect()
 }
 
-/// Words that a parameter's pattern may hold.
-const PATTERN_WORDS: [&str; 8] = ["{text}", "{title}", "{name}", "{place}", "{summary}", "{value}", "{severity}", "{status}"];
-
-/// A part of a message for a variable that takes few characters; of several alerts that of the first.
-macro_rules! part {
-    ($name:literal, $template:literal) => {
-        FieldSpec {
-            name: $name,
-            escape: Escape::None,
-            required: false,
-            single_line: true,
-            template: concat!("{{#each alerts}}{{#if @first}}", $template, "{{/if}}{{/each}}"),
-        }
-    };
-}
-
-/// The fields of a vendor's template messages: the text, and its parts.
-pub const fn parts(text: &'static str) -> [FieldSpec; 5] {
-    [
-        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: text },
-        part!("name", "{{name}}"),
-        part!("place", "{{place}}"),
-        part!("summary", "{{#if summary}}{{summary}}{{else}}{{text}}{{/if}}"),
-        part!("value", "{{value}}"),
-    ]
-}
-
-/// A variable that takes fewer characters than this holds no title and no text.
-const MIN_TITLE: usize = 20;
-
-/// What is doubtful about patterns: texts that a variable of `each` characters cuts to a stump.
-pub fn doubt_patterns<'a>(patterns: impl Iterator<Item = (String, &'a String)>, each: usize) -> Vec<Problem> {
-    let cut = |pattern: &&(String, &String)| each < MIN_TITLE && ["{title}", "{text}"].iter().any(|word| pattern.1.contains(word));
-    let patterns: Vec<(String, &String)> = patterns.collect();
-    let doubt = |(path, pattern): &(String, &String)| {
-        let help =
-            "write `{severity}`, `{name}`, `{place}` or `{value}`, each in a variable of its own, or raise `max_param` if the account may have more";
-        Problem::new(path.clone(), format!("`{pattern}` is cut to {each} characters, which say nothing"), help)
-    };
-    patterns.iter().filter(cut).map(doubt).collect()
-}
-
-/// What is wrong with a parameter's pattern.
-pub fn check_pattern(path: String, pattern: &str) -> Option<Problem> {
-    let mut rest = pattern.to_owned();
-    PATTERN_WORDS.iter().for_each(|word| rest = rest.replace(word, ""));
-    let unknown = rest.contains('{') || rest.contains('}');
-    unknown.then(|| Problem::new(path, "this pattern holds an unknown word", format!("known words: {}", PATTERN_WORDS.join(", "))))
-}
-
-/// A vendor template's parameter: the pattern with its words filled in, and [`bare`].
-pub fn fill(pattern: &str, page: &Page) -> String {
-    let facts = &page.facts;
-    let zh = facts.language == Language::Zh;
-    let severity = match (facts.severity, zh) {
-        (Severity::Critical, true) => "严重",
-        (Severity::Error, true) => "错误",
-        (Severity::Warning, true) => "警告",
-        (Severity::Info, true) => "提示",
-        (severity, false) => severity.as_str(),
-    };
-    let status = match (facts.status, zh) {
-        (MessageStatus::Firing, true) => "告警中",
-        (MessageStatus::Resolved, true) => "已恢复",
-        (MessageStatus::Unreported, true) => "不再上报",
-        (MessageStatus::Firing, false) => "firing",
-        (MessageStatus::Resolved, false) => "resolved",
-        (MessageStatus::Unreported, false) => "no longer reported",
-    };
-    let text = pattern
-        .replace("{text}", page.field("text"))
-        .replace("{title}", &title(page))
-        .replace("{name}", if page.field("name").is_empty() { &facts.title } else { page.field("name") })
-        .replace("{place}", page.field("place"))
-        .replace("{summary}", if page.field("summary").is_empty() { page.field("text") } else { page.field("summary") })
-        .replace("{value}", page.field("value"))
-        .replace("{severity}", severity)
-        .replace("{status}", status);
-    bare(&text)
-}
-
-/// Name and place; what was written without them by its title.
-fn title(page: &Page) -> String {
-    match (page.field("name"), page.field("place")) {
-        ("", _) if page.facts.title.is_empty() => page.field("text").to_owned(),
-        ("", _) => page.facts.title.clone(),
-        (name, "") => name.to_owned(),
-        (name, place) => format!("{name} {place}"),
-    }
-}
-
 /// Makes parameters fit: each at most `each` characters, and all of them together at most `all` as `size` counts them, which the longest give.
 /// What is cut ends in `…`. Returns by how many characters they shrank.
 pub fn fit<'a>(params: impl Iterator<Item = &'a mut String>, each: usize, all: usize, size: impl Fn(&str) -> usize) -> usize {
@@ -184,7 +92,6 @@ pub fn given(page: &Page) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::kit::test_server::page;
 
     #[test]
     fn parameters_fit_each_and_together() {
@@ -199,20 +106,5 @@ mod tests {
         assert_eq!(fitted(&["abcdef", "gh"], 9, 6), (own(&["abc…", "gh"]), 2), "the longest is cut");
         assert_eq!(fitted(&["🔴🔴🔴", ""], 9, 1).0, own(&["…", ""]));
         assert_eq!(fitted(&["ab", "cd"], 9, 0).0, own(&["", ""]));
-    }
-
-    #[test]
-    fn variables_get_what_they_can_take() {
-        let mut page = page(&[("text", "磁盘已满 https://x.example")]);
-        page.facts.title = "HighCPU on db-1".into();
-        page.facts.language = Language::Zh;
-        assert_eq!(fill("{severity}:{title}", &page), "警告:HighCPU on db-1");
-        assert_eq!(fill("{text}", &page), "磁盘已满");
-        assert_eq!(fill("{name}|{place}|{summary}", &page), "HighCPU on db-1||磁盘已满");
-        for (name, value) in [("name", "HighCPU"), ("place", "db-1:9100"), ("summary", "97%"), ("value", "97.2")] {
-            page.fields.insert(name.into(), value.into());
-        }
-        assert_eq!(fill("{title}, {name}, {place}, {summary}, {value}", &page), "HighCPU db-1:9100, HighCPU, db-1:9100, 97%, 97.2");
-        assert!(check_pattern("p".into(), "{nope}").is_some() && check_pattern("p".into(), "a {text}").is_none());
     }
 }

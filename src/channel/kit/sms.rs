@@ -1,6 +1,6 @@
 //! What a text message costs, and its text in the alphabet in which it costs least. Pure.
 
-use super::{phone, units};
+use super::{pattern, units};
 use crate::model::Page;
 
 const GSM7_BASIC: &str =
@@ -89,9 +89,9 @@ fn undotted_word(word: &str) -> String {
     if sound && (labels.len() > 2 || (labels.len() == 2 && named)) { format!("{}{tail}", labels.join("-")) } else { format!("{bare}{tail}") }
 }
 
-/// A variable of a mainland SMS: [`phone::fill`], passing the carriers. An empty one is `-`: vendors refuse a template with a gap.
+/// A variable of a mainland SMS: [`pattern::fill`], passing the carriers. An empty one is `-`: vendors refuse a template with a gap.
 pub fn variable(pattern: &str, page: &Page) -> String {
-    let text = undotted(&phone::fill(pattern, page));
+    let text = undotted(&pattern::fill(pattern, page));
     if text.trim().is_empty() { "-".into() } else { text }
 }
 

@@ -159,7 +159,7 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
     let link = |kind, label: &str, url: &str| Link { kind, label: label.into(), url: url.into() };
     let mut page = page(fields);
     page.facts = Facts {
-        severity: Severity::Critical,
+        severity: Some(Severity::Critical),
         title: "[FIRING:2] Disk <full> & *hot* on db-1".into(),
         pairs: vec![("instance".into(), "db-1:9100".into()), ("path".into(), "/var/lib/<x> & `y` z`".into())],
         links: vec![

@@ -156,7 +156,7 @@ fn atoms(line: &str, max: usize) -> Vec<&str> {
 /// The colour (0xRRGGBB) of a message, the same as in mails and templates: green when resolved, grey when
 /// nobody knows, else red, orange, yellow or blue by severity.
 pub fn colour(facts: &Facts) -> u32 {
-    match (facts.status, facts.severity) {
+    match (facts.status, facts.rank()) {
         (MessageStatus::Resolved, _) => 0x1F_9D_55,
         (MessageStatus::Unreported, _) => 0x8A_92_9C,
         (_, Severity::Critical) => 0xD9_2D_20,

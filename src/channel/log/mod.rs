@@ -126,7 +126,10 @@ fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
     let facts = &page.facts;
     let mut out = format!("┌─ {channel} · {now:.0}");
     if facts.form != Form::Note {
-        out.push_str(&format!(" · {} {}", facts.status.as_str().to_uppercase(), facts.severity.as_str()));
+        out.push_str(&format!(" · {}", facts.status.as_str().to_uppercase()));
+        if let Some(severity) = facts.severity {
+            out.push_str(&format!(" {}", severity.as_str()));
+        }
     }
     if page.total > 1 {
         out.push_str(&format!(" · page {} of {}", page.number, page.total));
@@ -163,7 +166,7 @@ mod tests {
     fn page(text: &str) -> Page {
         let mut page = Page { number: 1, total: 1, ..Page::default() };
         page.fields.insert("text".into(), text.into());
-        page.facts.severity = Severity::Critical;
+        page.facts.severity = Some(Severity::Critical);
         page
     }
 

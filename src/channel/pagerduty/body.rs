@@ -39,7 +39,7 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
         "payload": {
             "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, MAX_SUMMARY) },
             "source": if source.trim().is_empty() { "watchfire" } else { source },
-            "severity": facts.severity.as_str(),
+            "severity": facts.rank().as_str(),
             "timestamp": facts.formed_at.to_string(),
             "custom_details": details,
         },

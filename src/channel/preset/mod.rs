@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{
-    Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size,
+    Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Severity, Size,
 };
 use file::{ParameterKind, Preset};
 
@@ -287,17 +287,17 @@ impl Driver {
         put("text", plain(first(["text", "markdown"])).into());
         put("markdown", marked(first(["markdown", "text"])).into());
         put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
-        put("severity", facts.severity.as_str().into());
+        put("severity", facts.severity.map_or(Value::Null, |severity| severity.as_str().into()));
         put("status", facts.status.as_str().into());
         put("key", key.map_or(Value::Null, Value::from));
         for (name, table) in &self.preset.by_severity {
-            let value = match (facts.status, facts.severity.as_str()) {
+            let value = match (facts.status, facts.rank()) {
                 (MessageStatus::Resolved, _) => &table.resolved,
                 (MessageStatus::Unreported, _) => &table.info,
-                (_, "critical") => &table.critical,
-                (_, "error") => &table.error,
-                (_, "warning") => &table.warning,
-                _ => &table.info,
+                (_, Severity::Critical) => &table.critical,
+                (_, Severity::Error) => &table.error,
+                (_, Severity::Warning) => &table.warning,
+                (_, Severity::Info) => &table.info,
             };
             put(name, value.clone());
         }

@@ -37,7 +37,7 @@ async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_gi
     let full = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &server.base).unwrap();
     let plain = page(&[("text", "Disk is full\n")]);
     let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
-    loud.facts.severity = Severity::Critical;
+    loud.facts.severity = Some(Severity::Critical);
     assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("id x1, key 0123456789abcdef".into()))]);
     assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("id x2, key 0123456789abcdef".into()))]);
     let seen = server.seen();

@@ -57,7 +57,7 @@ impl Message {
         self.channel = Some(channel.to_owned());
         self.thread_ts = Some(ts.to_owned());
         let facts = &page.facts;
-        self.reply_broadcast = facts.status == MessageStatus::Firing && (facts.severity == Severity::Critical || facts.form == Form::Again);
+        self.reply_broadcast = facts.status == MessageStatus::Firing && (facts.severity == Some(Severity::Critical) || facts.form == Form::Again);
     }
 }
 

@@ -155,14 +155,14 @@ mod tests {
         let server = ScriptedServer::start((0..4).map(|_| Answer::from(ok))).await;
         let built = build::<Config>(BOT, &server.base).unwrap();
         let mut page = page(&[("text", "db-2 as well")]);
-        page.facts.severity = Severity::Critical;
+        page.facts.severity = Some(Severity::Critical);
         for (severity, status, form) in [
             (Severity::Critical, MessageStatus::Firing, Form::News),
             (Severity::Critical, MessageStatus::Resolved, Form::Over),
             (Severity::Warning, MessageStatus::Firing, Form::News),
             (Severity::Warning, MessageStatus::Firing, Form::Again),
         ] {
-            (page.facts.severity, page.facts.status, page.facts.form) = (severity, status, form);
+            (page.facts.severity, page.facts.status, page.facts.form) = (Some(severity), status, form);
             let receipt = built.channel.send(&page, &[Recipient::new("#ops")], &reply()).await.remove(0).1.unwrap();
             assert_eq!(receipt.ids.get("ts"), Some("1700000009.000100"), "the reply's own, never the thread's");
         }

@@ -20,7 +20,7 @@ pub(super) fn message(page: &Page) -> Value {
     let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
     let mut body = Vec::new();
     if !title.is_empty() && !page.plain {
-        let colour = colour(facts.status, facts.severity);
+        let colour = colour(facts.status, facts.rank());
         let text = plain(&cut_units(title, MAX_TITLE));
         body.push(json!({ "type": "TextBlock", "text": text, "size": "Large", "weight": "Bolder", "wrap": true, "color": colour }));
     }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::kit;
+use super::kit::pattern;
 use super::kit::phone::{self, Use};
 use super::{BuildContext, Problem, Sent};
 use crate::model::{Page, Secret, SecretSource, SendError};
@@ -36,8 +37,8 @@ pub struct Account {
     pub sign_name: Option<String>,
     /// Id of the approved template.
     pub template: String,
-    /// The template's variables in order: texts in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{severity}` and
-    /// `{status}` are filled in.
+    /// The template's variables in order: texts in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{time}` (of the
+    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first.
     #[serde(default)]
     pub params: Vec<String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 6 for SMS (accounts since 2024); in a call what fits into
@@ -64,14 +65,14 @@ impl Account {
         problems.extend(texts.iter().filter_map(|(name, text)| kit::check_text(&format!("{key}.{name}"), text, "copy it from the console")));
         problems.extend(kit::check_secret(&format!("{key}.secret_key"), &self.secret_key));
         let patterns = self.params.iter().enumerate();
-        problems.extend(patterns.filter_map(|(place, pattern)| phone::check_pattern(format!("{key}.params[{place}]"), pattern)));
+        problems.extend(patterns.filter_map(|(place, pattern)| pattern::check_pattern(format!("{key}.params[{place}]"), pattern)));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems
     }
 
     fn doubts(&self, key: &str, each: usize) -> Vec<Problem> {
         let patterns = self.params.iter().enumerate().map(|(place, pattern)| (format!("{key}.params[{place}]"), pattern));
-        phone::doubt_patterns(patterns, self.max_param.unwrap_or(each))
+        pattern::doubt_patterns(patterns, self.max_param.unwrap_or(each))
     }
 
     fn build(&self, cx: &BuildContext<'_>, key: &str, service: &'static str) -> Result<Line, Vec<Problem>> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, phone, sms};
+use crate::channel::kit::{self, pattern, phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
     Sent,
@@ -28,7 +28,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "SMS (Tencent Cloud 腾讯云短信)",
     about: "approved template with variables; each number has a result of its own",
     docs: "https://cloud.tencent.com/document/api/382/55981",
-    fields: &phone::parts(include_str!("sms.text.hbs")),
+    fields: &pattern::parts(include_str!("sms.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "6 characters a variable for accounts since 2024, no links (https://cloud.tencent.com/document/product/382/39023)",
     pace: Pace {

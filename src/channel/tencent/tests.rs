@@ -29,7 +29,7 @@ async fn each_number_has_a_result_and_variables_are_kept_short() {
     let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let mut page = page(&[("text", "磁盘已满")]);
     page.facts.title = "HighCPU on db-1".into();
-    page.facts.severity = Severity::Critical;
+    page.facts.severity = Some(Severity::Critical);
     let to = [Recipient::new("+8613711112222"), Recipient::new("+8613711113333")];
     let results = sms.send(&page, &to, &context()).await;
     assert_eq!(kinds(&results), [Ok(Some("SerialNo S1".to_owned())), Err((Rejected, Some("FailedOperation.PhoneNumberInBlacklist".to_owned())))]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, phone};
+use crate::channel::kit::{self, pattern, phone};
 use crate::channel::{
     Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
     Problem, SendContext,
@@ -28,7 +28,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "Voice call (Tencent Cloud 腾讯云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://cloud.tencent.com/document/api/1128/51558",
-    fields: &phone::parts(include_str!("voice.text.hbs")),
+    fields: &pattern::parts(include_str!("voice.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "350 characters in all (https://cloud.tencent.com/document/api/1128/51558)",
     pace: Pace {
@@ -102,7 +102,7 @@ impl Driver {
     fn params(&self, page: &Page) -> (Vec<String>, usize) {
         let mut said = page.clone();
         said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
-        self.0.params(&said, MAX_PARAMS, MAX_PARAMS, phone::fill)
+        self.0.params(&said, MAX_PARAMS, MAX_PARAMS, pattern::fill)
     }
 
     async fn one(&self, to: &str, params: &[String], cx: &SendContext) -> Result<Receipt, SendError> {

@@ -246,7 +246,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
     let fields = channel.platform.fields.iter().filter(|f| f.required);
     let page = Page {
         fields: fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect(),
-        facts: Facts { title: title.clone(), severity: crate::model::Severity::Info, form: crate::model::Form::Note, ..Facts::default() },
+        facts: Facts { title: title.clone(), severity: Some(crate::model::Severity::Info), form: crate::model::Form::Note, ..Facts::default() },
         number: 1,
         total: 1,
         plain: true,

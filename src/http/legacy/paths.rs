@@ -22,7 +22,7 @@ fn bound(app: &App, name: Option<&str>, path: &str) -> Result<Arc<ChannelPlan>, 
 pub fn page(fields: &[(&str, &str)], mentions: Mentions, title: &str) -> Page {
     Page {
         fields: fields.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        facts: Facts { title: title.chars().take(120).collect(), severity: Severity::Info, mentions, ..Facts::default() },
+        facts: Facts { title: title.chars().take(120).collect(), severity: Some(Severity::Info), mentions, ..Facts::default() },
         number: 1,
         total: 1,
         plain: true,

@@ -11,7 +11,7 @@ use super::links::Addresses;
 use super::{Entry, EntryStatus, Scene, ViewInput, prose};
 
 /// In place of what differs between the alerts.
-pub(super) const GAP: char = '…';
+pub const GAP: char = '…';
 /// Labels by which alerts that have no line of their own are counted, the first that separates them.
 const COUNTED_BY: [&str; 8] = ["namespace", "cluster", "region", "zone", "env", "job", "service", "rack"];
 /// Places that a count names.

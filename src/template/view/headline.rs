@@ -88,11 +88,14 @@ pub fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
 pub fn message_severity(input: &ViewInput<'_>) -> String {
     match input.all {
         [only] if input.kind != MessageKind::Digest => severity_word(only.alert, input),
-        all => {
-            let claimed = input.totals.claimed.iter().sum::<usize>() > 0 || all.iter().any(|entry| input.scale.known(entry.alert).is_some());
-            if claimed { words::severity(input.language, input.totals.severity).to_owned() } else { String::new() }
-        }
+        _ if claims_severity(input) => words::severity(input.language, input.totals.severity).to_owned(),
+        _ => String::new(),
     }
+}
+
+/// Whether any of its alerts claims a severity that is known.
+pub fn claims_severity(input: &ViewInput<'_>) -> bool {
+    input.totals.claimed.iter().sum::<usize>() > 0 || input.all.iter().any(|entry| input.scale.known(entry.alert).is_some())
 }
 
 /// How many fire, by severity, how many are not reported any more, and how many are over: `3 critical, 9 warning, 1 resolved`.

@@ -288,9 +288,9 @@ impl std::fmt::Debug for View {
 
 pub(super) use actions::{image_of, message_links};
 pub(super) use describe::{Described, describe};
-pub use group::lines;
+pub use group::{GAP, lines};
 pub(super) use group::{rest, sentence};
-pub(super) use headline::{capital, counts, counts_now, message_severity, preview, severity_word, topic};
+pub(super) use headline::{capital, claims_severity, counts, counts_now, message_severity, preview, severity_word, topic};
 pub(super) use incident::incident_line;
 pub use incident::{AnswerView, IncidentView, SilenceView, SilenceViewState};
 pub(super) use labels::{annotations, labels};

@@ -117,7 +117,7 @@ fn priority_only_for_what_is_critical_and_fires() {
         (Severity::Error, MessageStatus::Firing, false),
     ] {
         let mut page = page();
-        (page.facts.severity, page.facts.status) = (severity, status);
+        (page.facts.severity, page.facts.status) = (Some(severity), status);
         let mail = write(&sender(), &page, &cx(), "ops@example.org");
         assert_eq!(header(&mail, "Importance").is_some(), urgent);
         assert_eq!(header(&mail, "X-Alert-Status").as_deref(), Some(status.as_str()));
@@ -271,7 +271,7 @@ proptest::proptest! {
             "X-Alert-Status", "X-Alert-Severity", "X-Alert-Group", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Importance",
         ];
         let mut page = page();
-        page.facts.severity = Severity::Error;
+        page.facts.severity = Some(Severity::Error);
         page.facts.thread = thread;
         for (field, value) in [("subject", subject), ("text", text), ("html", html), ("cc", format!("{name} <c@x.org>"))] {
             page.fields.insert(field.into(), value);

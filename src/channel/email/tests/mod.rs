@@ -49,7 +49,7 @@ fn page() -> Page {
     Page {
         fields: fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         facts: Facts {
-            severity: Severity::Critical,
+            severity: Some(Severity::Critical),
             thread: "alertmanager/ops/{}:{alertname=\"DiskFull\"}".into(),
             formed_at: UnixMs(1_764_000_000_000),
             ..Facts::default()

@@ -1,0 +1,190 @@
+//! Patterns of the variables of vendors' templates: texts with words in braces that parts of a message take the place of. Pure.
+
+use super::phone::bare;
+use crate::channel::Problem;
+use crate::model::{Escape, Facts, FieldSpec, Language, MessageStatus, Page, Severity};
+
+/// A part of a message for a variable that takes few characters; of several alerts that of the first.
+macro_rules! part {
+    ($name:literal, $template:literal) => {
+        FieldSpec {
+            name: $name,
+            escape: Escape::None,
+            required: false,
+            single_line: true,
+            template: concat!("{{#each alerts}}{{#if @first}}", $template, "{{/if}}{{/each}}"),
+        }
+    };
+}
+
+/// The fields of a vendor's template messages: the text, and its parts.
+pub const fn parts(text: &'static str) -> [FieldSpec; 7] {
+    [
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: text },
+        part!("name", "{{name}}"),
+        part!("place", "{{place}}"),
+        part!("summary", "{{#if summary}}{{summary}}{{else}}{{text}}{{/if}}"),
+        part!("value", "{{value}}"),
+        part!("time", r#"{{#if starts_at}}{{time starts_at "%H:%M"}}{{/if}}"#),
+        // As JSON: patterns name the labels that they want.
+        part!("labels", "{{json labels}}"),
+    ]
+}
+
+/// Words that a pattern may hold, and the characters below which a variable cuts each to a stump. Our own.
+const WORDS: [(&str, usize); 9] =
+    [("severity", 2), ("status", 3), ("time", 5), ("value", 6), ("place", 6), ("name", 8), ("summary", 20), ("title", 20), ("text", 20)];
+
+/// `{label.NAME}`: the label's value.
+const LABEL: &str = "label.";
+
+/// A stretch of a pattern.
+enum Piece<'a> {
+    Text(&'a str),
+    Word(&'a str),
+}
+
+fn pieces(pattern: &str) -> Vec<Piece<'_>> {
+    let (mut found, mut rest) = (Vec::new(), pattern);
+    while let Some((text, tail)) = rest.split_once('{') {
+        // A brace that nothing closes stays, and is a mistake.
+        let Some((word, tail)) = tail.split_once('}') else { break };
+        found.extend([Piece::Text(text), Piece::Word(word)]);
+        rest = tail;
+    }
+    found.push(Piece::Text(rest));
+    found
+}
+
+/// The characters that a word needs; `None` for one that nobody knows.
+fn needs(word: &str) -> Option<usize> {
+    let of_label = word.strip_prefix(LABEL).filter(|name| !name.is_empty()).map(|_| 1);
+    of_label.or_else(|| WORDS.iter().find(|(name, _)| *name == word).map(|(_, needs)| *needs))
+}
+
+/// What is wrong with a pattern.
+pub fn check_pattern(path: String, pattern: &str) -> Option<Problem> {
+    let unknown = pieces(pattern).iter().any(|piece| match piece {
+        Piece::Text(text) => text.contains(['{', '}']),
+        Piece::Word(word) => needs(word).is_none(),
+    });
+    let known = || WORDS.iter().map(|(name, _)| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+    unknown.then(|| Problem::new(path, "this pattern holds an unknown word", format!("known words: {}, {{label.NAME}}", known())))
+}
+
+/// What is doubtful about patterns: words that a variable of `each` characters cuts to a stump.
+pub fn doubt_patterns<'a>(patterns: impl Iterator<Item = (String, &'a String)>, each: usize) -> Vec<Problem> {
+    let is_cut = |piece: &Piece<'_>| matches!(piece, Piece::Word(word) if needs(word).is_some_and(|needs| needs > each));
+    let doubt = |(path, pattern): (String, &String)| {
+        let fitting = WORDS.iter().filter(|(_, needs)| *needs <= each).map(|(name, _)| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ");
+        let help = format!("write {fitting} or `{{label.NAME}}`, each in a variable of its own, or raise `max_param` if the account may have more");
+        Problem::new(path, format!("`{pattern}` is cut to {each} characters, which say nothing"), help)
+    };
+    patterns.filter(|(_, pattern)| pieces(pattern).iter().any(is_cut)).map(doubt).collect()
+}
+
+/// A vendor template's parameter: the pattern with its words filled in, and [`bare`]. What a message has not is left out.
+pub fn fill(pattern: &str, page: &Page) -> String {
+    let mut text = String::new();
+    for piece in pieces(pattern) {
+        match piece {
+            Piece::Text(own) => text.push_str(own),
+            Piece::Word(word) => text.push_str(&part(word, page)),
+        }
+    }
+    bare(&text)
+}
+
+fn part(word: &str, page: &Page) -> String {
+    let or = |name: &str, other: &str| if page.field(name).is_empty() { other.to_owned() } else { page.field(name).to_owned() };
+    match word {
+        "title" => title(page),
+        "name" => or("name", &page.facts.title),
+        "summary" => or("summary", page.field("text")),
+        "severity" => severity(&page.facts).to_owned(),
+        "status" => status(&page.facts).to_owned(),
+        field => match field.strip_prefix(LABEL) {
+            Some(name) => label(name, page).unwrap_or_default(),
+            None => page.field(field).to_owned(),
+        },
+    }
+}
+
+fn label(name: &str, page: &Page) -> Option<String> {
+    let labels: serde_json::Map<String, serde_json::Value> = serde_json::from_str(page.field("labels")).ok()?;
+    Some(labels.get(name)?.as_str()?.to_owned())
+}
+
+/// Where none is claimed, a word that claims none: a variable must not be empty.
+fn severity(facts: &Facts) -> &'static str {
+    match (facts.severity, facts.language) {
+        (Some(Severity::Critical), Language::Zh) => "严重",
+        (Some(Severity::Error), Language::Zh) => "错误",
+        (Some(Severity::Warning), Language::Zh) => "警告",
+        (Some(Severity::Info), Language::Zh) => "提示",
+        (Some(severity), Language::En) => severity.as_str(),
+        (None, Language::Zh) => "告警",
+        (None, Language::En) => "alert",
+    }
+}
+
+fn status(facts: &Facts) -> &'static str {
+    match (facts.status, facts.language) {
+        (MessageStatus::Firing, Language::Zh) => "告警中",
+        (MessageStatus::Resolved, Language::Zh) => "已恢复",
+        (MessageStatus::Unreported, Language::Zh) => "不再上报",
+        (MessageStatus::Firing, Language::En) => "firing",
+        (MessageStatus::Resolved, Language::En) => "resolved",
+        (MessageStatus::Unreported, Language::En) => "no longer reported",
+    }
+}
+
+/// Name and place; what was written without them by its title.
+fn title(page: &Page) -> String {
+    match (page.field("name"), page.field("place")) {
+        ("", _) if page.facts.title.is_empty() => page.field("text").to_owned(),
+        ("", _) => page.facts.title.clone(),
+        (name, "") => name.to_owned(),
+        (name, place) => format!("{name} {place}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::kit::test_server::page;
+
+    #[test]
+    fn variables_get_what_they_can_take() {
+        let mut page = page(&[("text", "磁盘已满 https://x.example")]);
+        page.facts.title = "HighCPU on db-1".into();
+        page.facts.language = Language::Zh;
+        page.facts.severity = Some(Severity::Warning);
+        assert_eq!(fill("{severity}:{title}", &page), "警告:HighCPU on db-1");
+        assert_eq!(fill("{text}", &page), "磁盘已满");
+        assert_eq!(fill("{name}|{place}{time}{label.cluster}|{summary}", &page), "HighCPU on db-1||磁盘已满");
+        let labels = r#"{"cluster":"prod-3","note":"{value}"}"#;
+        let fields = [("name", "HighCPU"), ("place", "db-1:9100"), ("summary", "97%"), ("value", "97.2"), ("time", "03:12"), ("labels", labels)];
+        for (name, value) in fields {
+            page.fields.insert(name.into(), value.into());
+        }
+        assert_eq!(fill("{title}, {name}, {place}, {summary}, {value}", &page), "HighCPU db-1:9100, HighCPU, db-1:9100, 97%, 97.2");
+        assert_eq!(fill("{time} {label.cluster}{label.nope}", &page), "03:12 prod-3");
+        assert_eq!(fill("{label.note}", &page), "{value}", "what a sender wrote is no pattern");
+        page.facts.severity = None;
+        assert_eq!(fill("{severity}", &page), "告警", "nobody claimed a severity");
+    }
+
+    #[test]
+    fn a_pattern_of_unknown_words_is_refused_and_one_that_is_cut_is_doubted() {
+        for bad in ["{nope}", "{label.}", "{text", "text}", "{{text}}"] {
+            assert!(check_pattern("p".into(), bad).is_some(), "{bad}");
+        }
+        for good in ["a {text}", "{time} {label.x}", "", "{severity}{status}"] {
+            assert!(check_pattern("p".into(), good).is_none(), "{good}");
+        }
+        let doubted = |pattern: &str, each| !doubt_patterns([("p".to_owned(), &pattern.to_owned())].into_iter(), each).is_empty();
+        assert!(doubted("{summary}", 6) && doubted("{name}", 6) && doubted("{severity} {title}", 12));
+        assert!(!doubted("{severity}", 6) && !doubted("{label.x}", 6) && !doubted("{name}", 12) && !doubted("{text}", 20));
+    }
+}
