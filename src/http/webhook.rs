@@ -102,17 +102,14 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
         Some(names) => {
             let (mut known, mut missing) = known_channels(&plan, &names);
             missing.extend(known.extract_if(.., |name| !caller.may_use(name)));
-            if known.is_empty() {
-                metrics.received(event.kind.as_str(), "malformed");
-                let all = plan.channels.keys().filter(|n| caller.may_use(n)).cloned().collect::<Vec<_>>().join(", ");
-                return Err(HttpError::bad_request(format!("?to= names no channel: {}\nchannels: {all}", missing.join(", "))));
-            }
             unknown = missing;
-            Some(known)
+            // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
+            Some(known).filter(|known| !known.is_empty())
         }
     };
     if !unknown.is_empty() {
-        tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist");
+        let by = if to.is_some() { "the others get the alert" } else { "the routing table says who gets the alert" };
+        tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist or that its sender may not use; {by}");
         event.unknown_to.clone_from(&unknown);
     }
     drop(plan);

@@ -358,8 +358,14 @@ async fn a_channel_that_is_named_and_not_there_is_noted_and_counted() {
     assert_eq!(bare["events"], json!([]), "it was delivered all the same");
     let (status, answer) = app.post("/api/v1/send", &json!({ "to": ["hook", "nobody"], "title": "Deploy failed" })).await;
     assert_eq!(status, 200, "{answer}");
+    for nobody in ["hok", ""] {
+        let (status, answer) = app.post(&format!("/webhook?to={nobody}"), &alert(&format!("of {nobody}"), "Typo", "firing")).await;
+        assert_eq!((status, &answer["deliveries"][0]["channel"]), (200, &json!("hook")), "who is named is not there, and the routing table counts");
+    }
+    let (status, answer) = app.post("/api/v1/channels/hok/test", &json!({ "text": "x" })).await;
+    assert!(status == 404 && answer.to_string().contains("there is no channel `hok`; did you mean `hook`?"), "{answer}");
     let metrics = app.get("/metrics").await.1;
-    assert!(text(&metrics).contains("watchfire_unknown_channels_total 2"), "{metrics}");
+    assert!(text(&metrics).contains("watchfire_unknown_channels_total 3"), "{metrics}");
     app.app.stop(Duration::from_secs(5)).await;
 }
 
