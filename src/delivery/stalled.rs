@@ -49,12 +49,12 @@ impl Engine {
     pub async fn look_for_stalls(&self, stalls: &mut Stalls) -> Result<(), StoreError> {
         let shared = &self.shared;
         let now = shared.clock.now();
-        let due = shared.store.overdue(now.wall - STALL_BOUND).await?;
+        let due = shared.store.overdue(now.wall).await?;
         stalls.leases.note(&due, now.mono);
         let plan = shared.plan.load_full();
         let mut seen = BTreeMap::new();
         let mut why = Vec::new();
-        for row in &due {
+        for row in due.iter().filter(|row| now.wall.since(row.since) >= STALL_BOUND) {
             // What waits for a channel that is gone or muted has its own alarm, or means to wait.
             let Some(channel) = plan.channel(&row.channel).filter(|_| shared.muted_until(&row.channel, now.wall).is_none()) else { continue };
             let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), &stalls.leases, now.mono) else { continue };

@@ -43,6 +43,17 @@ fn a_storm_is_foretold_by_the_real_pace_and_limits() {
     assert!(ding["named"].as_u64().unwrap() <= 1000 && over < 180.0, "{ding}");
     let (ok, out, _) = run(folder.path(), &["simulate", "--alerts", "10", "--groups", "10", "--channel", "mail", "--label", "storm=yes"]);
     assert!(ok && out.contains("mail") && !out.contains("dingtalk"), "{out}");
+    assert!(!out.contains("warning:"), "mails may be many: {out}");
+    // How often a phone would ring is said before it does.
+    let phones = ROUTES.replace(r#"ding: { dingtalk: { access_token: abc } }"#, r#"ding: { twilio_voice: { account_sid: AC0123456789abcdef0123456789abcdef, auth_token: abc, from: "+15005550006", to: ["+15005550009", "+15005550010"] } }"#);
+    std::fs::write(folder.path().join("phones.yaml"), phones).unwrap();
+    let storm =
+        ["simulate", "--config", "phones.yaml", "--alerts", "300", "--groups", "300", "--over", "10m", "--channel", "ding", "--label", "storm=yes"];
+    let (ok, out, err) = run(folder.path(), &storm);
+    assert!(
+        ok && out.contains("warning: 300 messages to each of 2, 600 in all; a `rate_limit: { per_minute: 6 }` on `ding` bounds it"),
+        "{out}{err}"
+    );
     let (ok, _, err) = run(folder.path(), &["simulate", "--channel", "nobody"]);
     assert!(!ok && err.contains("there are: ding, mail, terminal"), "{err}");
 }

@@ -122,6 +122,16 @@ async fn health_tells_who_answers() {
             break answer;
         }
     };
+    // It reads nothing but where the server listens: what else the file holds costs it nothing, and cannot hinder it.
+    let many: String = (0..2000).map(|n| format!("  c{n}: {{ nonsense: {{ token: x }} }}\n")).collect();
+    std::fs::create_dir(folder.path().join("large")).unwrap();
+    for file in ["cert.pem", "key.pem"] {
+        std::fs::copy(folder.path().join(file), folder.path().join("large").join(file)).unwrap();
+    }
+    let large = format!("server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\nchannels:\n{many}route: {{ to: [nobody] }}\n");
+    std::fs::write(folder.path().join("large/routes.yaml"), large).unwrap();
+    let of_many = asked(&folder.path().join("large"), nobody.clone()).await;
+    assert_eq!(of_many.0, 0, "{}", of_many.1);
     // A message goes through the server that runs, not past it.
     let sent = run_in(folder.path(), &["send", "-c", "t", "-t", "hello", "--listen", &nobody]).await;
     let listed = run_in(folder.path(), &["queue", "ls", "--state", "sent", "--listen", &nobody]).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchfire::store::State;
 
 use crate::crash::{free_port, up};
@@ -87,6 +87,23 @@ async fn a_second_server_on_one_store_says_so_is_healthy_and_takes_over() {
             let (status, wait, text) = ask(method, path).await;
             assert!(status == 503 && wait && text.contains("in use by another process") && text.contains(&holders), "{path}: {status} {text}");
         }
+        // The direct paths keep their shape and their language.
+        for direct in
+            ["/email/send/message", "/slack/send/message", "/dingding/send/message", "/dingding/call", "/wx/apps/send", "/sms/send", "/vms/send"]
+        {
+            let (status, wait, text) = ask("POST", direct).await;
+            assert_eq!(
+                (status, serde_json::from_str(&text).ok()),
+                (503, Some(json!({ "code": 1, "message": "服务繁忙，请稍后重试" }))),
+                "{direct}: {text} {wait}"
+            );
+        }
+        // A command that finds the store taken, and nobody at the address of the configuration, says where to look.
+        let asked =
+            Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["queue", "ls", "--listen", "127.0.0.1:9"]).current_dir(path).output().unwrap();
+        let told = String::from_utf8_lossy(&asked.stderr);
+        let says = ["a server has the store open", &holders, "It listens elsewhere: name its address with --listen HOST:PORT or WATCHFIRE_LISTEN"];
+        assert!(!asked.status.success() && says.iter().all(|what| told.contains(what)), "{told}");
         tokio::time::sleep(Duration::from_millis(700)).await;
         let log = log_of(path, "second.log");
         let told: Vec<&str> = log.lines().filter(|line| line.contains("waiting for the store")).collect();

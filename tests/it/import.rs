@@ -120,6 +120,20 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
     }
 }
 
+/// The zone of the machine that Alertmanager runs on is written out, so that it holds wherever Watchfire runs.
+#[test]
+fn a_zone_of_the_machine_becomes_its_name() {
+    let text = "route: { receiver: a, routes: [{ receiver: a, mute_time_intervals: [nights] }] }
+receivers: [{ name: a, webhook_configs: [{ url: 'https://h.example.com' }] }]
+time_intervals: [{ name: nights, time_intervals: [{ times: [{ start_time: '22:00', end_time: '24:00' }], location: Local }] }]
+";
+    let imported = alertmanager("a.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
+    let zone = jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned();
+    assert!(imported.routes.contains(&format!("location: {zone}")) && !imported.routes.contains("Local"), "{}", imported.routes);
+    assert!(told(&imported).contains("`location: Local` of time interval nights"), "{}", told(&imported));
+    load(&imported);
+}
+
 #[test]
 fn an_authority_of_ones_own_goes_on_wherever_it_stands() {
     let text = "global: { http_config: { tls_config: { ca_file: /x.pem } } }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{CellResult, Channel, SendContext};
 use crate::delivery::policy::MAX_BACKOFF;
-use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, cluster, testing};
-use crate::metrics::Metrics;
+use crate::delivery::self_alert::SelfAlert;
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, cluster, maintenance, testing};
+use crate::metrics::{Format, Metrics};
 use crate::model::{ErrorKind, LaneId, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs};
 use crate::store::{LeaseRequest, OutletStore, State};
 
@@ -105,12 +107,19 @@ impl Scene {
     }
 
     async fn start(&self, node: &str, store: &Arc<Paused>, clock: &Clock) -> Process {
+        let (process, _alarms) = self.begin(node, store, clock).await;
+        process.send_from_now_on();
+        process
+    }
+
+    /// A process that accepts what comes, and in which nobody sends yet.
+    async fn begin(&self, node: &str, store: &Arc<Paused>, clock: &Clock) -> (Process, mpsc::Receiver<SelfAlert>) {
         let mut plan = self.world.plan(false, "a");
         let channel = plan.channels.get_mut(self.channel).and_then(Arc::get_mut).expect("a channel that nobody else has");
         channel.driver = Arc::new(self.platform.clone());
         channel.timeout = Duration::from_secs(3600);
         let options = EngineOptions { leased: true, ..EngineOptions::default() };
-        let (engine, _alarms) = Engine::new(EngineParts {
+        let (engine, alarms) = Engine::new(EngineParts {
             store: store.clone(),
             plan: Arc::new(plan),
             clock: clock.clone(),
@@ -120,8 +129,7 @@ impl Scene {
         });
         let engine = Arc::new(engine);
         engine.start().await.expect("the engine starts");
-        tokio::spawn(cluster::run(engine.clone(), CancellationToken::new()));
-        Process { engine, store: store.clone(), clock: clock.clone() }
+        (Process { engine, store: store.clone(), clock: clock.clone() }, alarms)
     }
 
     fn came(&self) -> usize {
@@ -140,6 +148,10 @@ impl Scene {
 }
 
 impl Process {
+    fn send_from_now_on(&self) {
+        tokio::spawn(cluster::run(self.engine.clone(), CancellationToken::new()));
+    }
+
     async fn accept(&self, channel: &str) -> LaneId {
         let event = testing::event(vec![testing::alert("Poison", "critical", Status::Firing)]);
         let accepted = self.engine.accept(event, Some(&[channel.to_owned()])).await.expect("it is accepted");
@@ -223,6 +235,34 @@ fn a_node_that_takes_over_from_a_dead_one_counts_from_its_first_start() {
     });
     let starts = scene.live("c", async |_, process| process.store.mark_lanes_started(&[lane]).await.expect("a mark"));
     assert!(starts[0].starts >= 2, "its start was counted before this one: {starts:?}");
+}
+
+/// What is due and nobody works on makes `/-/ready` say so, and a metric, for as long as it is so.
+#[test]
+fn what_nobody_sends_makes_the_server_unready_until_somebody_does() {
+    let mut scene = Scene::new("free", Answer::Taken);
+    scene.live("a", async |scene, running| {
+        let store = running.store.clone();
+        running.engine.stop(running.clock.instant() + Duration::from_secs(2)).await;
+        let (process, alarms) = scene.begin("b", &store, &running.clock).await;
+        tokio::spawn(maintenance::run(process.engine.clone(), alarms, CancellationToken::new()));
+        let stalled = || {
+            let all = process.engine.metrics().write(Format::Text);
+            let of_channel = |line: &&str| line.starts_with("watchfire_stalled_deliveries{") && line.contains(r#"channel="free""#);
+            all.lines().find(of_channel).map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).expect("the series")
+        };
+        process.accept("free").await;
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert_eq!((process.engine.stalled(), stalled()), (vec![], "0".to_owned()), "it was due just now");
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        let told = process.engine.stalled().join("; ");
+        assert!(told.starts_with("1 of `free` are due since ") && told.ends_with("nobody works on them: no node owns its outlet"), "{told}");
+        assert_eq!(stalled(), "1");
+        process.send_from_now_on();
+        scene.arrival(&process.clock, 0, Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!((process.engine.stalled(), stalled()), (vec![], "0".to_owned()));
+    });
 }
 
 /// However far the clock is set back while a try waits and no process runs, it is made within the longest back-off.
