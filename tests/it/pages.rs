@@ -113,6 +113,21 @@ async fn a_chinese_channels_page_is_chinese_unless_its_reader_reads_none() {
     assert!(read(&app, &link, "en-GB").await.contains("Runbook"));
 }
 
+/// What twelve alerts say but for their place is read once; each keeps its own sentence for who opens it.
+#[tokio::test]
+async fn a_sentence_that_all_share_but_for_the_place_is_said_once() {
+    let app = TestApp::start(&routes("en")).await;
+    let alert = |n: usize| {
+        let labels = json!({ "alertname": "TargetDown", "severity": "warning", "instance": format!("web-{n:02}:9100") });
+        one(labels, json!({ "summary": format!("web-{n:02}:9100 does not answer for five minutes") }), false)
+    };
+    app.post("/webhook", &body((0..12).map(alert).collect())).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    assert_eq!(page.matches("<p class=\"lead pre\">… does not answer for five minutes</p>").count(), 1, "{page}");
+    assert!(!page.contains("class=\"say\""), "{page}");
+    assert_eq!(page.matches("<p class=\"pre\">web-07:9100 does not answer for five minutes</p>").count(), 1, "{page}");
+}
+
 #[tokio::test]
 async fn a_hundred_alerts_are_folded_by_place_and_the_severe_ones_are_seen() {
     let app = TestApp::start(&routes("en")).await;

@@ -10,7 +10,7 @@ use super::now::Found;
 use super::words::{self, age, filled, word};
 use crate::delivery::plan::Plan;
 use crate::model::{Event, Form, Language, Severity, Status, UnixMs};
-use crate::template::{Entry, EntryStatus, FieldUsage, Now, Scene, Totals, View, ViewInput};
+use crate::template::{Entry, EntryStatus, FieldUsage, GAP, Now, Scene, Totals, View, ViewInput};
 
 /// Alerts that have a row each before the others are folded by where they are.
 const MAX_ROWS: usize = 12;
@@ -219,7 +219,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         put("text", text(&view, "message").into());
         put("counts", scribe.counts(&rows).into());
         put("buttons", buttons(&view["links"]).into());
-        let (lead, shown, groups) = folded(rows, &scribe);
+        let (lead, shown, groups) = folded(rows, text(&view, "summary"), &scribe);
         put("lead", lead.into());
         put("rows", shown.into_iter().map(|row| row.data).collect::<Vec<_>>().into());
         put("groups", groups);
@@ -308,19 +308,25 @@ fn row(entry: &Entry<'_>, alert: &Value, scribe: &Scribe<'_>, plan: &Plan) -> Ro
     Row { over, severity, severity_word, place: place.to_owned(), folded_by, data }
 }
 
-/// What all say, the rows that are seen, and the others folded by where they are. Where the alerts have several names, each says its own.
-fn folded(mut rows: Vec<Row>, scribe: &Scribe<'_>) -> (String, Vec<Row>, Value) {
+/// What all say, the rows that are seen, and the others folded by where they are. Where the alerts have several names, each says its own. `shared` is what all
+/// say but for the place, with a gap there: each row says the place, and its whole sentence when it is opened.
+fn folded(mut rows: Vec<Row>, shared: &str, scribe: &Scribe<'_>) -> (String, Vec<Row>, Value) {
     let several = |of: &dyn Fn(&Row) -> String, rows: &[Row]| rows.iter().any(|row| of(row) != of(&rows[0]));
     let names = several(&|row| text(&row.data, "name").to_owned(), &rows);
     let leads = several(&|row| text(&row.data, "lead").to_owned(), &rows);
-    let lead = rows.first().filter(|_| !leads).map(|row| text(&row.data, "lead").to_owned()).unwrap_or_default();
+    let is_gapped = leads && shared.contains(GAP);
+    let lead = match rows.first() {
+        Some(_) if is_gapped => shared.to_owned(),
+        Some(row) if !leads => text(&row.data, "lead").to_owned(),
+        _ => String::new(),
+    };
     for row in &mut rows {
         if names && !row.place.is_empty() {
             row.data["place"] = format!("{} · {}", text(&row.data, "name"), row.place).into();
         }
-        let lead = row.data["lead"].take();
-        if leads {
-            row.data["say"] = lead;
+        if !is_gapped {
+            let lead = row.data["lead"].take();
+            row.data["say"] = if leads { lead } else { Value::Null };
         }
     }
     if rows.len() <= MAX_ROWS {
