@@ -149,7 +149,7 @@ impl App {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
         let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
-        let running = running(&options, std::mem::take(&mut loaded.lines));
+        let running = running(&options, std::mem::take(&mut loaded.lines), &loaded.findings);
         let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(EngineParts {
             store: store.clone(),

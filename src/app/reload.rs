@@ -163,15 +163,16 @@ impl Reloader {
             tracing::warn!("server.tls was {}; new connections follow it from now on", if tls.is_some() { "turned on" } else { "turned off" });
         }
         self.certificates.store(tls);
-        state.running.store(Arc::new(running(&self.options, loaded.lines)));
+        state.running.store(Arc::new(running(&self.options, loaded.lines, &loaded.findings)));
         state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
         Ok(())
     }
 }
 
 /// What people read of a configuration that was loaded now.
-pub(super) fn running(options: &AppOptions, lines: Vec<String>) -> http::Running {
-    http::Running { path: options.config.clone(), listen: options.listen.clone(), lines, loaded_at: options.clock.wall() }
+pub(super) fn running(options: &AppOptions, lines: Vec<String>, findings: &[Finding]) -> http::Running {
+    let warnings = findings.iter().map(config::one_line).collect();
+    http::Running { path: options.config.clone(), listen: options.listen.clone(), lines, warnings, loaded_at: options.clock.wall() }
 }
 
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use similar::{ChangeTag, TextDiff};
 
 use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::delivery::Intent;
@@ -66,8 +67,9 @@ fn unheard(app: &App) -> String {
 }
 
 /// Reloads the configuration; an invalid one is rejected and changes nothing.
-pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
+pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<String, Response> {
     let admitted = authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
+    let before = (app.running.load_full(), app.engine.plan());
     reload_by(&app, admitted.caller.author).await.map_err(|why| match why {
         NotReloaded::Http(error) => error.into_response(),
         NotReloaded::Report(report) => {
@@ -76,7 +78,31 @@ pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Res
             (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
         }
     })?;
-    Ok("reloaded\n")
+    let after = app.running.load_full();
+    let warnings: String = after.warnings.iter().map(|line| format!("{line}\n")).collect();
+    let changed = changed(&before.0.lines, &after.lines, before.1.hash == app.engine.plan().hash);
+    Ok(format!("reloaded\n{changed}{warnings}"))
+}
+
+/// The lines that a reload changed, with their numbers; secrets are starred out in them.
+fn changed(before: &[String], after: &[String], same_plan: bool) -> String {
+    let mut out = String::new();
+    for change in TextDiff::from_slices(&texts(before), &texts(after)).iter_all_changes() {
+        match (change.tag(), change.old_index(), change.new_index()) {
+            (ChangeTag::Delete, Some(line), _) => out.push_str(&format!("- {}: {}\n", line + 1, change.value())),
+            (ChangeTag::Insert, _, Some(line)) => out.push_str(&format!("+ {}: {}\n", line + 1, change.value())),
+            _ => {}
+        }
+    }
+    match (out.is_empty(), same_plan) {
+        (true, true) => "nothing changed\n".to_owned(),
+        (true, false) => "the file is the same; something that it names changed: a template, a preset or a secret\n".to_owned(),
+        (false, _) => out,
+    }
+}
+
+fn texts(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
 }
 
 /// Why the configuration was not reloaded.

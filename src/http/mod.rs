@@ -89,6 +89,8 @@ pub struct Running {
     pub listen: Option<String>,
     /// Its lines, with secrets starred out.
     pub lines: Vec<String>,
+    /// What is odd about it, a line each.
+    pub warnings: Vec<String>,
     /// When it was loaded.
     pub loaded_at: UnixMs,
 }
