@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
 
 mod check;
+mod demo;
 mod drill;
 mod events;
 mod explain;
@@ -59,6 +60,8 @@ pub struct Common {
 enum Command {
     /// Serve (the default).
     Serve(serve::ServeArgs),
+    /// Show what Watchfire does, with alerts of its own: no sender, credential or configuration is needed.
+    Demo(demo::DemoArgs),
     /// Check the configuration and show every mistake.
     Check(check::CheckArgs),
     /// Show where labels are routed, and why.
@@ -161,6 +164,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     let common = cli.common;
     match cli.command.unwrap_or(Command::Serve(serve::ServeArgs::default())) {
         Command::Serve(args) => serve::run(&common, &args),
+        Command::Demo(args) => demo::run(&common, &args),
         Command::Check(args) => check::run(&common, &args),
         Command::Route(args) => route::run(&common, &args),
         Command::Render(args) => render::run(&common, &args),

@@ -13,6 +13,7 @@ mod console;
 mod console_try;
 mod crash;
 mod crash_of_a_call;
+mod demo;
 mod deploy;
 mod dingtalk_cards;
 mod direct;
