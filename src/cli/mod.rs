@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
 
 mod check;
+mod contexts;
 mod demo;
 mod drill;
 mod events;
@@ -18,6 +19,7 @@ mod password;
 mod payloads;
 mod print;
 mod queue;
+mod reload;
 mod remote;
 mod render;
 mod route;
@@ -26,6 +28,7 @@ mod serve;
 mod service;
 mod shell;
 mod simulate;
+mod state;
 mod transfer;
 
 use std::io::Write;
@@ -33,7 +36,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::model::Verb;
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Alert delivery gateway: Alertmanager and Grafana webhooks in; e-mail, Slack, DingTalk, WeCom and more out. Nothing lost, nothing silent.
 #[derive(Debug, Parser)]
@@ -54,6 +58,18 @@ pub struct Common {
     /// Address to listen on (or of the running server), over `server.listen`.
     #[arg(long, global = true, env = "WATCHFIRE_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// The address of a server on another machine, as `https://watchfire.example.com`.
+    #[arg(long, global = true, env = "WATCHFIRE_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// The file that holds the bearer token for it.
+    #[arg(long, global = true, env = "WATCHFIRE_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A server that `watchfire context add` named.
+    #[arg(long, global = true, env = "WATCHFIRE_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
+    /// Whether `--config` or `--listen` was said: then no context in use counts.
+    #[arg(skip)]
+    pub is_local: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +112,19 @@ enum Command {
     /// Run an escalation with messages that are marked as a drill.
     #[command(subcommand)]
     Drill(drill::DrillCommand),
+    /// Name servers on other machines, and choose the one that commands go to.
+    #[command(subcommand)]
+    Context(contexts::ContextCommand),
+    /// Show whether the running server is ready, and what needs somebody.
+    Status(state::StateArgs),
+    /// List the channels with their state.
+    Channels(state::StateArgs),
+    /// List the nodes that share the store.
+    Nodes(state::StateArgs),
+    /// List the heartbeats: when each was last seen.
+    Heartbeats(state::StateArgs),
+    /// Have the running server read its configuration again, and show what changed. A wrong one changes nothing.
+    Reload,
     /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]
     Mute(mute::MuteCommand),
@@ -147,7 +176,10 @@ pub enum ExitStatus {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let was_said = |id: &str| matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+    cli.common.is_local = was_said("config") || was_said("listen");
     crate::channel::kit::install_crypto();
     match run(cli) {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
@@ -180,6 +212,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Close(args) => incidents::act(&common, Verb::Close, &args),
         Command::Escalate(args) => incidents::act(&common, Verb::Escalate, &args),
         Command::Drill(command) => drill::run(&common, &command),
+        Command::Context(command) => contexts::run(&common, &command),
+        Command::Status(args) => state::status(&common, &args),
+        Command::Channels(args) => state::channels(&common, &args),
+        Command::Nodes(args) => state::nodes(&common, &args),
+        Command::Heartbeats(args) => state::heartbeats(&common, &args),
+        Command::Reload => reload::run(&common),
         Command::Mute(command) => mute::run(&common, &command),
         Command::Oncall(args) => oncall::run(&common, &args),
         Command::Simulate(args) => simulate::run(&common, &args),

@@ -1,6 +1,8 @@
 //! `watchfire queue ls|show|retry|drop|move` and `watchfire backup`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -11,6 +13,10 @@ use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{BackupRequest, BackupResponse, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
 use crate::model::DeliveryId;
+use crate::store::DeliveryRow;
+
+/// How often the list is asked for again.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Look at, retry, drop and move deliveries.
 #[derive(Debug, Subcommand)]
@@ -73,6 +79,9 @@ pub struct Filter {
     /// Continue after this id, which the previous page ended with.
     #[arg(long)]
     cursor: Option<String>,
+    /// Print what is new or has changed, until it is interrupted.
+    #[arg(long, conflicts_with_all = ["cursor", "json"])]
+    follow: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -96,6 +105,7 @@ pub fn run(common: &Common, command: &QueueCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = match command {
+            QueueCommand::Ls(filter) if filter.follow => follow(&remote, filter).await,
             QueueCommand::Ls(filter) => ls(&remote, filter).await,
             QueueCommand::Show { id, json } => show(&remote, id, *json).await,
             QueueCommand::Retry(which) => each(&remote, which, Action::Retry).await,
@@ -116,24 +126,50 @@ async fn ls(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
     }
-    for row in found.deliveries {
-        anstream::println!(
-            "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
-            row.id,
-            time(row.born_at),
-            row.state.as_str(),
-            row.channel,
-            row.tries,
-            // Both are five wide, so that the columns after them line up.
-            if row.tries == 1 { "try  " } else { "tries" },
-            row.title,
-            row.reason.unwrap_or_default()
-        );
-    }
+    found.deliveries.iter().for_each(print_row);
     if let Some(next) = found.next {
         anstream::println!("more: --cursor {next}");
     }
     Ok(ExitStatus::Success)
+}
+
+fn print_row(row: &DeliveryRow) {
+    anstream::println!(
+        "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
+        row.id,
+        time(row.born_at),
+        row.state.as_str(),
+        row.channel,
+        row.tries,
+        // Both are five wide, so that the columns after them line up.
+        if row.tries == 1 { "try  " } else { "tries" },
+        row.title,
+        row.reason.as_deref().unwrap_or_default()
+    );
+}
+
+/// Prints deliveries as they come and change, oldest first. A server that does not answer for a while is asked again.
+async fn follow(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
+    anyhow::ensure!(remote.is_server(), "no server runs, so nothing changes; `watchfire queue ls` without --follow shows what there is");
+    let path = format!("/api/v1/deliveries?{}", filter.query());
+    let mut found: Deliveries = remote.get(&path).await?;
+    let mut shown = HashMap::new();
+    loop {
+        let known = std::mem::take(&mut shown);
+        for row in found.deliveries.iter().rev() {
+            if known.get(&row.id) != Some(&(row.state, row.tries)) {
+                print_row(row);
+            }
+            shown.insert(row.id, (row.state, row.tries));
+        }
+        found = loop {
+            tokio::time::sleep(LOOK).await;
+            match remote.get(&path).await {
+                Ok(found) => break found,
+                Err(error) => anstream::eprintln!("{error:#}; it is asked again"),
+            }
+        };
+    }
 }
 
 async fn show(remote: &Remote, id: &str, json: bool) -> Result<ExitStatus> {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
+use super::contexts::{self, Context as ServerContext};
 use super::{Common, load};
 use crate::api::Problem;
 use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
@@ -35,8 +36,11 @@ pub enum Remote {
 }
 
 impl Remote {
-    /// Finds the running server of this configuration, else opens its store.
+    /// The server that `--server` or a context names; else finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
+        if let Some(context) = contexts::chosen(common)? {
+            return Self::elsewhere(&context, common.token_file.is_some());
+        }
         let loaded = match load(common, true) {
             Ok(loaded) => loaded,
             // A server may well run by what was there before the mistake.
@@ -68,6 +72,21 @@ impl Remote {
             anstream::eprintln!("{found}");
         }
         Ok(Self::local(loaded, store))
+    }
+
+    /// A server on another machine: its certificate counts, and the environment's proxies. The token of a named file goes before the environment's.
+    fn elsewhere(context: &ServerContext, named: bool) -> Result<Self> {
+        let own = if named { None } else { by_hand()? };
+        let authorization = match own {
+            Some(own) => Some(own),
+            None => context.token()?.map(|token| format!("Bearer {token}")),
+        };
+        let client = reqwest::Client::builder()
+            .user_agent(http::audit::COMMAND_LINE)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self::Server { base: context.server.clone(), authorization, client })
     }
 
     async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
@@ -125,6 +144,12 @@ impl Remote {
         parse(status, &bytes)
     }
 
+    /// Asks for a text: the status, and what was answered.
+    pub async fn text(&self, method: Method, path: &str) -> Result<(u16, String)> {
+        let (status, bytes) = self.request(method, path, String::new()).await?;
+        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     async fn request(&self, method: Method, path: &str, text: String) -> Result<(u16, Vec<u8>)> {
         let (status, bytes) = match self {
             Self::Server { base, authorization, client } => {
@@ -147,8 +172,8 @@ impl Remote {
             && let Self::Server { base, authorization: None, .. } = self
         {
             bail!(
-                "the server at {base} asks for credentials, and the configuration holds none that a command can use for the API (hashes and signatures \
-                 go one way only); set {TOKEN} to a bearer token, or {USER} to NAME:PASSWORD"
+                "the server at {base} asks for credentials, and there are none that a command can use for the API (hashes and signatures in routes.yaml \
+                 go one way only); name a file with a bearer token as --token-file, or set {TOKEN} to a token or {USER} to NAME:PASSWORD"
             );
         }
         Ok((status, bytes))
@@ -168,6 +193,12 @@ fn parse<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> Result<T> {
         let text = String::from_utf8_lossy(bytes);
         let detail = serde_json::from_slice::<Problem>(bytes).map(|problem| problem.detail);
         let reason = detail.unwrap_or_else(|_| text.trim().to_owned());
+        if (300..400).contains(&status) {
+            bail!("it answers with another address (HTTP {status}): name the server's own, without a login page before it");
+        }
+        if status == 404 && text.starts_with("no such path") {
+            bail!("the server does not know this command: it is of another version, or the address has another path (HTTP 404)");
+        }
         bail!("{} (HTTP {status})", if reason.is_empty() { "no reason given" } else { &reason });
     }
     serde_json::from_slice(bytes).context("the server's answer is not understood; use the `watchfire` of its version")

@@ -1,16 +1,20 @@
-//! `watchfire route KEY=VALUE...`: where labels go, and why.
+//! `watchfire route KEY=VALUE...`: where labels go, and why; `watchfire route tree`: all routes.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, ExitStatus, load};
+use crate::config::nearest;
 use crate::http::explain::{absorbed_text, escalations_text, labels_text, tree_text};
 use crate::model::Labels;
 
 /// Options of `route`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct RouteArgs {
+    #[command(subcommand)]
+    command: Option<RouteCommand>,
     /// Labels, as `severity=critical`.
     #[arg(value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -25,8 +29,54 @@ pub struct RouteArgs {
     json: bool,
 }
 
+/// All routes.
+#[derive(Debug, Subcommand)]
+enum RouteCommand {
+    /// Show the routes in their order, each with its matchers and where it sends.
+    Tree {
+        /// Only those that lead to this channel, and those above them.
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+    },
+}
+
+/// Shows all routes.
+fn tree(common: &Common, channel: Option<&str>) -> anyhow::Result<ExitStatus> {
+    let plan = load(common, false)?.plan;
+    if let Some(name) = channel.filter(|name| plan.channel(name).is_none()) {
+        let near = nearest(name, plan.channels.keys().map(|known| &**known)).map(|near| format!("; did you mean `{near}`?"));
+        anyhow::bail!("there is no channel `{name}`{}", near.unwrap_or_default());
+    }
+    let nodes = plan.tree.nodes();
+    let mut shown = vec![channel.is_none(); nodes.len()];
+    for (at, node) in nodes.iter().enumerate() {
+        if channel.is_some_and(|name| node.to.all().any(|to| &**to == name)) {
+            std::iter::successors(Some(at), |at| nodes[*at].parent).for_each(|at| shown[at] = true);
+        }
+    }
+    for node in nodes.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(node, _)| node) {
+        let matchers = node.matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut line = format!("{}{}", "  ".repeat(node.depth), if matchers.is_empty() { "everything" } else { &matchers });
+        if let Some(by_label) = &node.to.by_label {
+            line.push_str(&format!(" -> by the label {}, else {}", by_label.label, node.to.default.join(", ")));
+        } else {
+            line.push_str(&format!(" -> {}", node.to.default.join(", ")));
+        }
+        line.extend(node.escalation.as_ref().map(|name| format!("; escalation {name}")));
+        line.extend(node.template.as_ref().map(|name| format!("; template {name}")));
+        line.extend(node.mute.iter().map(|interval| format!("; not in {}", interval.name())));
+        line.extend(node.active.iter().map(|interval| format!("; only in {}", interval.name())));
+        line.push_str(if node.continue_ { "; continues" } else { "" });
+        anstream::println!("{line}");
+    }
+    Ok(ExitStatus::Success)
+}
+
 /// Shows where labels are routed.
 pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
+    if let Some(RouteCommand::Tree { channel }) = &args.command {
+        return tree(common, channel.as_deref());
+    }
     let mut labels = Labels::new();
     for text in &args.labels {
         let Some((name, value)) = text.split_once('=') else {

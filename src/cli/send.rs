@@ -7,7 +7,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::remote::{Found, Remote, Server};
-use super::{Common, ExitStatus, block_on, load};
+use super::{Common, ExitStatus, block_on, contexts, load};
 use crate::api::{TestSendRequest, TestSendResponse, TestSendResult};
 use crate::channel::SendContext;
 use crate::http::api::{preview, text_page};
@@ -31,9 +31,15 @@ pub struct SendArgs {
 /// Really sends one message: through the running server when there is one (recorded, within its rate limit), else straight through the driver.
 pub fn run(common: &Common, args: &SendArgs) -> Result<ExitStatus> {
     block_on(async {
-        let loaded = load(common, true)?;
-        let up = matches!(Server::of(&loaded.server)?.detect().await, Found::Watchfire);
-        let results = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
+        let results = if contexts::chosen(common)?.is_some() {
+            through_server(common, args).await?
+        } else {
+            let loaded = load(common, true)?;
+            match Server::of(&loaded.server)?.detect().await {
+                Found::Watchfire => through_server(common, args).await?,
+                _ => straight(&loaded.plan, loaded.generic.as_ref(), args).await?,
+            }
+        };
         for result in &results {
             let [code, answer, error, kind] =
                 [&result.code, &result.answer, &result.error, &result.kind].map(|text| text.as_deref().unwrap_or_default());

@@ -26,6 +26,7 @@ mod docs_examples;
 mod docs_generated;
 mod drill;
 mod durable;
+mod elsewhere;
 mod escalations;
 mod fakes;
 mod faults;

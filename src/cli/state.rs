@@ -1,0 +1,147 @@
+//! `watchfire status|channels|nodes|heartbeats`: the state of the running server.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use axum::http::Method;
+use clap::Args;
+use serde_json::json;
+
+use super::print::time;
+use super::remote::Remote;
+use super::{Common, ExitStatus, block_on};
+use crate::api::{ChannelState, Channels, Heartbeats, Nodes};
+use crate::model::format_duration;
+
+/// What these commands take.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whether the server is ready, and what needs somebody. Exit 1 when it is not ready.
+pub fn status(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let Remote::Server { base, .. } = &remote else {
+            remote.close().await;
+            bail!("no server runs with this configuration; `watchfire serve` starts one, --server URL names one on another machine");
+        };
+        let (code, said) = remote.text(Method::GET, "/-/ready").await?;
+        let channels: Channels = remote.get("/api/v1/channels").await?;
+        let heartbeats: Heartbeats = remote.get("/api/v1/heartbeats").await?;
+        let nodes: Nodes = remote.get("/api/v1/nodes").await?;
+        let ready = code == 200;
+        if args.json {
+            let all = json!({
+                "server": base, "ready": ready, "said": said.trim(), "channels": channels.channels, "heartbeats": heartbeats.heartbeats,
+                "nodes": nodes.nodes, "same_config": nodes.same_config,
+            });
+            anstream::println!("{all}");
+        } else {
+            anstream::println!("{base}: {}", said.trim());
+            let sum = |of: fn(&ChannelState) -> u64| channels.channels.iter().map(of).sum::<u64>();
+            let (waiting, deferred, dead) = (sum(|c| c.waiting), sum(|c| c.deferred), sum(|c| c.dead));
+            anstream::println!("deliveries: {waiting} waiting, {deferred} deferred, {dead} dead");
+            for channel in channels.channels.iter().filter(|channel| !trouble(channel).is_empty()) {
+                anstream::println!("channel {}: {}", channel.name, trouble(channel));
+            }
+            for heartbeat in heartbeats.heartbeats.iter().filter_map(|one| Some((&one.name, one.silent_since?))) {
+                anstream::println!("heartbeat {}: missing since {}", heartbeat.0, time(heartbeat.1));
+            }
+            if !nodes.same_config {
+                anstream::println!("nodes: they run different configurations; `watchfire nodes` lists them");
+            }
+        }
+        Ok(if ready { ExitStatus::Success } else { ExitStatus::Failure })
+    })?
+}
+
+/// What is wrong with a channel, or why it does not send.
+fn trouble(channel: &ChannelState) -> String {
+    let mut all = Vec::new();
+    if let Some(why) = &channel.suspended {
+        all.push(format!("suspended: {why}"));
+    }
+    if channel.breaker_open {
+        all.push("it failed several times in a row".to_owned());
+    }
+    if channel.paused_ms > 0 {
+        all.push(format!("paused for {}", format_duration(Duration::from_secs(channel.paused_ms.unsigned_abs().div_ceil(1000)))));
+    }
+    if let Some(until) = channel.muted_until {
+        all.push(format!("muted until {}: {}", time(until), channel.muted_reason.as_deref().unwrap_or_default()));
+    }
+    if let Some(why) = channel.listener.as_ref().filter(|listener| !listener.connected).map(|listener| listener.error.as_deref()) {
+        all.push(format!("presses of its buttons do not arrive: {}", why.unwrap_or("the connection is being opened")));
+    }
+    all.join("; ")
+}
+
+/// Lists the channels.
+pub fn channels(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
+    list(common, "/api/v1/channels", args.json, |found: &Channels| {
+        let mut out = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {}", "CHANNEL", "PLATFORM", "WAITING", "DEFERRED", "DEAD", "NOTE");
+        for one in &found.channels {
+            let disabled = if one.disabled { "disabled" } else { "" };
+            let note = [disabled, &trouble(one)].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
+            let line = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {note}", one.name, one.platform, one.waiting, one.deferred, one.dead);
+            out.push_str(&format!("\n{}", line.trim_end()));
+        }
+        out
+    })
+}
+
+/// Lists the nodes.
+pub fn nodes(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
+    list(common, "/api/v1/nodes", args.json, |found: &Nodes| {
+        if found.nodes.is_empty() {
+            return "one process has this store for itself; several nodes share a PostgreSQL".into();
+        }
+        let mut out = format!("{:<40}  {:<10}  {:<16}  {:>7}", "NODE", "VERSION", "CONFIGURATION", "OUTLETS");
+        for one in &found.nodes {
+            let plan: String = one.plan.chars().take(16).collect();
+            let this = if one.this { "  (it answers)" } else { "" };
+            out.push_str(&format!("\n{:<40}  {:<10}  {plan:<16}  {:>7}{this}", one.name, one.version, one.outlets));
+        }
+        if !found.same_config {
+            out.push_str("\nthey run different configurations: reload those that are behind");
+        }
+        out
+    })
+}
+
+/// Lists the heartbeats.
+pub fn heartbeats(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
+    list(common, "/api/v1/heartbeats", args.json, |found: &Heartbeats| {
+        if found.heartbeats.is_empty() {
+            return "there are no heartbeats; `heartbeats:` in routes.yaml makes them".into();
+        }
+        let mut out = format!("{:<32}  {:<8}  {:<20}  {}", "HEARTBEAT", "TIMEOUT", "LAST SEEN", "STATE");
+        for one in &found.heartbeats {
+            let seen = one.seen_at.map_or_else(|| "never".to_owned(), time);
+            let state = one.silent_since.map_or_else(|| "received".to_owned(), |since| format!("missing since {}", time(since)));
+            let state = if one.seen_at.is_none() && one.silent_since.is_none() { "awaited".to_owned() } else { state };
+            out.push_str(&format!("\n{:<32}  {:<8}  {seen:<20}  {state}", one.name, format_duration(Duration::from_secs(one.timeout_seconds))));
+        }
+        out
+    })
+}
+
+fn list<T: serde::de::DeserializeOwned + serde::Serialize>(
+    common: &Common,
+    path: &str,
+    as_json: bool,
+    table: fn(&T) -> String,
+) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let found = remote.get::<T>(path).await;
+        remote.close().await;
+        let found = found?;
+        anstream::println!("{}", if as_json { serde_json::to_string(&found)? } else { table(&found) });
+        Ok(ExitStatus::Success)
+    })?
+}

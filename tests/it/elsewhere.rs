@@ -1,0 +1,172 @@
+//! Commands of people who are not on the server: contexts, the state of the server, reloads. The program runs in an empty folder with a home of its own.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::app::{TestApp, alert};
+
+const ROOT: &str = "roots-token-0123456789";
+const READER: &str = "readers-token-0123456789";
+
+fn routes(more: &str) -> String {
+    format!(
+        "server: {{ listen: '127.0.0.1:0', auth: [{{ bearer: {ROOT}, name: root }}, {{ bearer: {READER}, name: reader, scopes: [read] }}] }}\n\
+         store: sqlite:watchfire.db\nchannels: {{ ops: {{ log: {{}} }}, night: {{ log: {{}} }} }}\n\
+         heartbeats: [{{ matchers: 'alertname=\"Watchdog\"', timeout: 5m, to: [ops] }}]\nroute: {{ to: [ops] }}\n{more}"
+    )
+}
+
+/// Somebody's machine: a home with a token for each credential.
+struct Elsewhere(TempDir);
+
+impl Elsewhere {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        for (name, token) in [("root", ROOT), ("reader", READER)] {
+            std::fs::write(home.path().join(name), format!("{token}\n")).unwrap();
+        }
+        Self(home)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(args).current_dir(self.0.path()).env_clear().env("HOME", self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Exit code and everything that was said.
+    async fn run(&self, args: &[&str]) -> (i32, String) {
+        let mut command = self.command(args);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        for secret in [ROOT, READER] {
+            assert!(!said.contains(secret), "{args:?} shows a token: {said}");
+        }
+        (output.status.code().unwrap_or(-1), said)
+    }
+
+    async fn fine(&self, args: &[&str]) -> String {
+        let (code, said) = self.run(args).await;
+        assert_eq!(code, 0, "{args:?}: {said}");
+        said
+    }
+
+    async fn refused(&self, args: &[&str], words: &[&str]) {
+        let (code, said) = self.run(args).await;
+        assert_eq!(code, 1, "{args:?}: {said}");
+        words.iter().for_each(|word| assert!(said.contains(word), "`{word}` is not in: {said}"));
+    }
+}
+
+/// An alert arrives.
+async fn fire(app: &TestApp) {
+    let answer = app.http.post(app.url("/webhook")).bearer_auth(ROOT).json(&alert("db", "DiskFull", "firing")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+fn contexts(home: &Path) -> std::path::PathBuf {
+    home.join(".config/watchfire/contexts.yaml")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_names_a_server_and_no_routes_yaml_is_needed() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    here.refused(&["queue", "ls"], &["routes.yaml cannot be read"]).await;
+    here.refused(&["context", "add", "prod"], &["--server https://"]).await;
+    here.refused(&["context", "add", "prod", "--server", &url, "--token-file", "nobody"], &["nobody cannot be read", "does not exist"]).await;
+    let said = here.fine(&["context", "add", "prod", "--server", &url, "--token-file", "root"]).await;
+    assert!(said.contains("added prod, which is used from now on"), "{said}");
+    let file = contexts(here.0.path());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!std::fs::read_to_string(&file).unwrap().contains(ROOT));
+    here.fine(&["context", "add", "guest", "--server", &url, "--token-file", "reader"]).await;
+    let listed = here.fine(&["context", "ls"]).await;
+    assert!(listed.contains("* prod") && listed.contains("  guest"), "{listed}");
+
+    fire(&app).await;
+    let queue = here.fine(&["queue", "ls"]).await;
+    assert!(queue.contains("DiskFull") && queue.contains("ops"), "{queue}");
+    let sent = here.fine(&["send", "-c", "night", "-t", "hello"]).await;
+    assert!(sent.contains("delivered to"), "{sent}");
+    // The server knows what there is, and which scope is missing.
+    here.refused(&["send", "-c", "nigth", "-t", "hello"], &["did you mean `night`?", "404"]).await;
+    here.refused(&["send", "-c", "night", "-t", "x", "--context", "guest"], &["needs the scope `operate`", "`reader` has read", "403"]).await;
+    here.refused(&["queue", "ls", "--context", "prood"], &["did you mean `prod`?"]).await;
+    here.refused(&["queue", "ls", "--server", &url], &["asks for credentials", "--token-file"]).await;
+    here.refused(&["queue", "ls", "--server", "http://127.0.0.1:1", "--token-file", "root"], &["127.0.0.1:1 did not answer"]).await;
+    // What is said on the command line is about a server here.
+    here.refused(&["queue", "ls", "--config", "routes.yaml"], &["routes.yaml cannot be read"]).await;
+
+    here.fine(&["context", "use", "guest"]).await;
+    here.refused(&["reload"], &["needs the scope `admin`"]).await;
+    here.fine(&["context", "rm", "guest"]).await;
+    here.refused(&["queue", "ls"], &["routes.yaml cannot be read"]).await;
+    std::fs::write(&file, "contexts: { prod: { sever: x } }\n").unwrap();
+    here.refused(&["queue", "ls"], &["contexts.yaml", "sever"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_the_server_is_shown() {
+    let app = TestApp::start(&routes("")).await;
+    let here = Elsewhere::new();
+    let url = app.url("");
+    let with = |command: &[&'static str]| -> Vec<String> {
+        command.iter().copied().chain(["--server", &url, "--token-file", "reader"]).map(str::to_owned).collect()
+    };
+    let fine = async |command: &[&'static str]| {
+        let args = with(command);
+        here.fine(&args.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    let status = fine(&["status"]).await;
+    assert!(status.contains(": ready") && status.contains("deliveries: 0 waiting, 0 deferred, 0 dead"), "{status}");
+    let status: Value = serde_json::from_str(&fine(&["status", "--json"]).await).unwrap();
+    assert_eq!((&status["ready"], &status["channels"][1]["name"]), (&true.into(), &"night".into()));
+    let channels = fine(&["channels"]).await;
+    assert!(channels.lines().count() == 3 && channels.lines().nth(1).unwrap().starts_with("ops  "), "{channels}");
+    let heartbeats = fine(&["heartbeats"]).await;
+    assert!(heartbeats.contains("Watchdog") && heartbeats.contains("never"), "{heartbeats}");
+    assert!(fine(&["nodes"]).await.contains("one process"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_shows_what_changed_or_what_is_wrong() {
+    let app = TestApp::start(&routes("")).await;
+    let here = Elsewhere::new();
+    let url = app.url("");
+    let reload = ["reload", "--server", &url, "--token-file", "root"];
+    let said = here.fine(&reload).await;
+    assert!(said.contains("reloaded") && said.contains("nothing changed"), "{said}");
+    let file = app.folder.path().join("routes.yaml");
+    std::fs::write(&file, routes("time_zone: Asia/Shanghai\n").replace("{ to: [ops] }\n", "{ to: [night] }\n")).unwrap();
+    let said = here.fine(&reload).await;
+    for line in ["- 5: route: { to: [ops] }", "+ 5: route: { to: [night] }", "+ 6: time_zone: Asia/Shanghai"] {
+        assert!(said.contains(line), "`{line}` is not in: {said}");
+    }
+    std::fs::write(&file, routes("time_zone: Nowhere\n")).unwrap();
+    here.refused(&reload, &["not reloaded, the previous configuration stays active", "routes.yaml:6:", "Nowhere"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_is_followed() {
+    let app = TestApp::start(&routes("")).await;
+    let here = Elsewhere::new();
+    let mut command = here.command(&["queue", "ls", "--follow", "--server", &app.url(""), "--token-file", "reader"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    fire(&app).await;
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        line
+    });
+    let line = tokio::time::timeout(crate::support::app::SOON, line).await.expect("nothing was shown").unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("DiskFull"), "{line}");
+}
