@@ -36,6 +36,9 @@ pub struct CheckArgs {
     /// Write those files instead.
     #[arg(long, requires = "golden")]
     update: bool,
+    /// Show which label sets the second configuration routes in another way than the first. Exit 1 when there are some, 2 when one cannot be loaded.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["online", "payloads", "deny_warnings", "explain"])]
+    diff: Option<Vec<std::path::PathBuf>>,
     /// Explain a finding's code.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -51,6 +54,9 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             }
             None => anyhow::bail!("there is no code {code}; codes are in brackets after `error` and `warning`"),
         };
+    }
+    if let Some([old, new]) = args.diff.as_deref() {
+        return super::difference::run(old, new, args.json);
     }
     let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone(), ..LoadOptions::default() };
     let loaded = config::load(&common.config, &options);

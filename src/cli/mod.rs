@@ -3,6 +3,7 @@
 mod check;
 mod contexts;
 mod demo;
+mod difference;
 mod drill;
 mod events;
 mod explain;

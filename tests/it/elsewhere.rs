@@ -170,3 +170,31 @@ async fn the_queue_is_followed() {
     child.wait().unwrap();
     assert!(line.contains("DiskFull"), "{line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_configurations_are_compared() {
+    let here = Elsewhere::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/routes.yaml");
+    let said = here.fine(&["check", "--diff", shipped, shipped]).await;
+    assert_eq!(said, "");
+    // The shipped file with a channel and a route of its examples.
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let text = text.replace("  terminal: { log: {} }", "  terminal: { log: {} }\n  second: { log: { to: stderr } }");
+    let changed = text.replace(
+        "  to: [terminal]\n",
+        "  to: [terminal]\n  routes:\n    - { matchers: 'severity=\"critical\", team=~\"db|infra\"', to: [terminal, second] }\n",
+    );
+    assert_ne!(text, changed);
+    std::fs::write(here.0.path().join("new.yaml"), &changed).unwrap();
+    let (code, said) = here.run(&["check", "--diff", shipped, "new.yaml"]).await;
+    assert_eq!((code, said.as_str()), (1, "{severity=\"critical\", team=~\"db|infra\"}: terminal -> terminal, second\n"));
+    let (code, said) = here.run(&["check", "--json", "--diff", shipped, "new.yaml"]).await;
+    let rows: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &rows[0]["new"]), (1, &"terminal, second".into()), "{said}");
+    let (code, said) = here.run(&["check", "--diff", shipped, "nowhere.yaml"]).await;
+    assert!(code == 2 && said.contains("nowhere.yaml"), "{code} {said}");
+    // All routes of it.
+    let tree = here.fine(&["route", "tree", "--config", "new.yaml", "--channel", "second"]).await;
+    assert_eq!(tree, "everything -> terminal\n  severity=\"critical\", team=~\"db|infra\" -> terminal, second\n");
+    here.refused(&["route", "tree", "--config", "new.yaml", "--channel", "secnd"], &["did you mean `second`?"]).await;
+}

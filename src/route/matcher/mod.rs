@@ -140,6 +140,17 @@ impl Matcher {
             _ => None,
         }
     }
+
+    /// Values that its own text names: those that can be listed, else one of them.
+    pub fn named_values(&self) -> Vec<String> {
+        match &self.pattern {
+            None => vec![self.value.clone()],
+            Some(pattern) => match pattern.texts() {
+                Some(texts) => texts.iter().map(|text| text.to_string()).collect(),
+                None => super::re2::example(&self.value).into_iter().collect(),
+            },
+        }
+    }
 }
 
 impl PartialEq for Matcher {

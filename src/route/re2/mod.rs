@@ -7,12 +7,14 @@
 
 mod class;
 mod escape;
+mod example;
 mod structure;
 mod translate;
 
 #[cfg(test)]
 mod tests;
 
+pub use example::example;
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, literal::Extractor};
 

@@ -1,0 +1,299 @@
+//! `watchfire check --diff OLD NEW`: which label sets go another way. Compared are the label sets that the matchers of the two configurations can
+//! distinguish, each with all labels that any of them names: missing, with every value that is named, and with a value that none names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::ExitStatus;
+use crate::config::{self, LoadOptions};
+use crate::delivery::Plan;
+use crate::model::Labels;
+use crate::route::{ByLabel, Matcher};
+
+/// Label sets that are compared at most.
+const MOST: usize = 200_000;
+
+/// Values of a label that no matcher distinguishes.
+struct Class {
+    /// One of them.
+    value: String,
+    /// Those that are named; none for the values that no matcher names.
+    named: Vec<String>,
+}
+
+impl Class {
+    fn is_missing(&self) -> bool {
+        self.named.iter().all(String::is_empty) && !self.named.is_empty()
+    }
+}
+
+/// A label, and its classes; the first holds the missing label.
+struct Label {
+    name: String,
+    classes: Vec<Class>,
+}
+
+/// A label set: for each label the index of its class.
+type Set = Vec<usize>;
+
+/// What the two configurations do with a label set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    old: String,
+    new: String,
+}
+
+/// Compares two configurations and prints what changes.
+pub fn run(old: &Path, new: &Path, as_json: bool) -> Result<ExitStatus> {
+    let [old, new] = [old, new].map(|path| {
+        config::load(path, &LoadOptions::without_secrets()).map(|loaded| loaded.plan).unwrap_or_else(|findings| {
+            anstream::eprintln!("{}", config::report(&findings));
+            std::process::exit(2);
+        })
+    });
+    let labels = labels(&old, &new);
+    let (sets, complete) = sets(&labels, &[&old, &new]);
+    let changes = changes(&labels, sets, &old, &new);
+    if !complete {
+        anstream::eprintln!("there are more label sets than the {MOST} that were compared: those that lead to each route, with one label changed");
+    }
+    if as_json {
+        let rows: Vec<_> =
+            changes.iter().map(|(set, change)| json!({ "labels": written(&labels, set), "old": change.old, "new": change.new })).collect();
+        anstream::println!("{}", json!(rows));
+    } else {
+        for (set, change) in &changes {
+            anstream::println!("{{{}}}: {} -> {}", written(&labels, set), change.old, change.new);
+        }
+    }
+    Ok(if changes.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Every label that decides something, by name.
+fn labels(old: &Plan, new: &Plan) -> Vec<Label> {
+    let mut matchers: BTreeMap<&str, Vec<&Matcher>> = BTreeMap::new();
+    let mut owners: BTreeMap<&str, Vec<&ByLabel>> = BTreeMap::new();
+    for plan in [old, new] {
+        let heartbeats = plan.heartbeats.iter().flat_map(|heartbeat| &heartbeat.matchers);
+        for matcher in plan.tree.nodes().iter().flat_map(|node| &node.matchers).chain(heartbeats) {
+            matchers.entry(matcher.name()).or_default().push(matcher);
+        }
+        for by_label in plan.tree.nodes().iter().filter_map(|node| node.to.by_label.as_deref()) {
+            matchers.entry(&by_label.label).or_default();
+            owners.entry(&by_label.label).or_default().push(by_label);
+        }
+    }
+    let label = |(name, mut matchers): (&str, Vec<&Matcher>)| {
+        matchers.sort_by_key(|matcher| (matcher.op(), matcher.value()));
+        matchers.dedup();
+        let owners = owners.get(name).map(Vec::as_slice).unwrap_or_default();
+        Label { name: name.to_owned(), classes: classes(&matchers, owners) }
+    };
+    matchers.into_iter().map(label).collect()
+}
+
+fn classes(matchers: &[&Matcher], owners: &[&ByLabel]) -> Vec<Class> {
+    let mut named: Vec<String> = matchers.iter().flat_map(|matcher| matcher.named_values()).collect();
+    named.extend(owners.iter().flat_map(|by_label| by_label.channels.keys().cloned()));
+    named.sort();
+    named.dedup();
+    named.retain(|value| !value.is_empty());
+    let mut other = "other".to_owned();
+    while named.contains(&other) {
+        other.push_str("-one");
+    }
+    let behaviour = |value: &str| {
+        let met: Vec<bool> = matchers.iter().map(|matcher| matcher.matches_value(value)).collect();
+        let channels: Vec<_> = owners.iter().map(|by_label| by_label.channels.get(value)).collect();
+        (met, channels)
+    };
+    let mut classes: Vec<Class> = Vec::new();
+    let mut known = HashMap::new();
+    for value in std::iter::once(String::new()).chain(named) {
+        let at = *known.entry(behaviour(&value)).or_insert(classes.len());
+        match classes.get_mut(at) {
+            Some(class) => class.named.push(value),
+            None => classes.push(Class { value: value.clone(), named: vec![value] }),
+        }
+    }
+    if !known.contains_key(&behaviour(&other)) {
+        classes.push(Class { value: other, named: Vec::new() });
+    }
+    classes
+}
+
+/// The label sets that are compared, and whether they are all.
+fn sets(labels: &[Label], plans: &[&Plan]) -> (Vec<Set>, bool) {
+    let all = labels.iter().try_fold(1_usize, |product, label| product.checked_mul(label.classes.len()).filter(|product| *product <= MOST));
+    let none = vec![0; labels.len()];
+    if all.is_some() {
+        let mut sets = vec![none];
+        for (at, label) in labels.iter().enumerate() {
+            let more = |set: Set| {
+                (0..label.classes.len()).map(move |class| {
+                    let mut set = set.clone();
+                    set[at] = class;
+                    set
+                })
+            };
+            sets = sets.into_iter().flat_map(more).collect();
+        }
+        return (sets, true);
+    }
+    let mut sets = vec![none];
+    for plan in plans {
+        for node in 0..plan.tree.nodes().len() {
+            sets.extend(leading_to(labels, plan, node));
+        }
+    }
+    let bases = sets.len();
+    for base in 0..bases {
+        for (at, label) in labels.iter().enumerate() {
+            for class in 0..label.classes.len() {
+                if sets.len() >= MOST {
+                    return (sets, false);
+                }
+                let mut set = sets[base].clone();
+                set[at] = class;
+                sets.push(set);
+            }
+        }
+    }
+    (sets, false)
+}
+
+/// A label set that satisfies a route and those above it, if there is one among the classes.
+fn leading_to(labels: &[Label], plan: &Plan, node: usize) -> Option<Set> {
+    let nodes = plan.tree.nodes();
+    let path: Vec<&Matcher> = std::iter::successors(Some(node), |at| nodes[*at].parent).flat_map(|at| &nodes[at].matchers).collect();
+    labels
+        .iter()
+        .map(|label| {
+            label.classes.iter().position(|class| path.iter().all(|matcher| matcher.name() != label.name || matcher.matches_value(&class.value)))
+        })
+        .collect()
+}
+
+/// The label sets that change their way, without those of which a smaller one changes in the same way.
+fn changes(labels: &[Label], sets: Vec<Set>, old: &Plan, new: &Plan) -> Vec<(Set, Change)> {
+    let mut found: BTreeMap<Set, Change> = BTreeMap::new();
+    for set in sets {
+        let pairs = labels.iter().zip(&set).map(|(label, class)| (label.name.clone(), label.classes[*class].value.clone()));
+        let labels: Labels = pairs.filter(|(_, value)| !value.is_empty()).collect();
+        let change = Change { old: way(old, &labels), new: way(new, &labels) };
+        if change.old != change.new {
+            found.insert(set, change);
+        }
+    }
+    let is_special = |set: &Set, change: &Change| {
+        set.iter().enumerate().filter(|(_, class)| **class != 0).any(|(at, _)| {
+            let mut smaller = set.clone();
+            smaller[at] = 0;
+            found.get(&smaller) == Some(change)
+        })
+    };
+    let mut least: Vec<(Set, Change)> =
+        found.iter().filter(|(set, change)| !is_special(set, change)).map(|(set, change)| (set.clone(), change.clone())).collect();
+    least.sort_by_key(|(set, _)| (set.iter().filter(|class| **class != 0).count(), set.clone()));
+    least
+}
+
+/// Where a configuration sends a label set, in words.
+fn way(plan: &Plan, labels: &Labels) -> String {
+    if let Some(heartbeat) = plan.absorbed(labels) {
+        return format!("the heartbeat {}", heartbeat.name);
+    }
+    let mut selected = Vec::new();
+    plan.tree.select(labels, &mut selected);
+    let mut channels: Vec<(&str, String)> = Vec::new();
+    for node in selected.into_iter().map(|at| &plan.tree.nodes()[at]) {
+        let mut how = Vec::new();
+        how.extend(node.escalation.as_ref().map(|name| format!("escalation {name}")));
+        how.extend(node.template.as_ref().map(|name| format!("template {name}")));
+        how.extend(node.mute.iter().map(|interval| format!("not in {}", interval.name())));
+        how.extend(node.active.iter().map(|interval| format!("only in {}", interval.name())));
+        let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
+        for channel in node.to.of(labels) {
+            if !channels.iter().any(|(known, _)| *known == &**channel) {
+                channels.push((channel, how.clone()));
+            }
+        }
+    }
+    channels.into_iter().map(|(channel, how)| format!("{channel}{how}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A label set as matchers.
+fn written(labels: &[Label], set: &[usize]) -> String {
+    let classes = labels.iter().zip(set).map(|(label, class)| (&label.name, &label.classes[*class])).filter(|(_, class)| !class.is_missing());
+    let written = classes.map(|(name, class)| match class.named.as_slice() {
+        [] => format!("{name}=(any other)"),
+        [one] => format!("{name}={one:?}"),
+        several => format!("{name}=~{:?}", several.join("|")),
+    });
+    written.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(routes: &str) -> Plan {
+        let text = format!("channels: {{ a: {{ log: {{}} }}, b: {{ log: {{}} }}, c: {{ log: {{}} }} }}\n{routes}\n");
+        let folder = std::env::temp_dir().join(format!("watchfire-diff-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("routes.yaml"), text).unwrap();
+        let loaded = config::load(&folder.join("routes.yaml"), &LoadOptions::without_secrets());
+        std::fs::remove_dir_all(&folder).unwrap();
+        loaded.unwrap_or_else(|findings| panic!("{}", config::report(&findings))).plan
+    }
+
+    fn diff(old: &str, new: &str) -> Vec<String> {
+        let (old, new) = (plan(old), plan(new));
+        let labels = labels(&old, &new);
+        let (sets, _) = sets(&labels, &[&old, &new]);
+        changes(&labels, sets, &old, &new)
+            .iter()
+            .map(|(set, change)| format!("{{{}}}: {} -> {}", written(&labels, set), change.old, change.new))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_changes_is_shown_and_the_most_general_of_it() {
+        let old = "route: { to: [a], routes: [{ matchers: 'team=\"db\"', to: [b] }] }";
+        assert_eq!(diff(old, old), Vec::<String>::new());
+        let new = "route: { to: [a], routes: [{ matchers: 'team=\"db\", severity=~\"critical|error\"', to: [b, c] }, { matchers: 'team=\"db\"', to: [b] }] }";
+        assert_eq!(diff(old, new), ["{severity=~\"critical|error\", team=\"db\"}: b -> b, c"]);
+        assert_eq!(diff(old, "route: { to: [c], routes: [{ matchers: 'team=\"db\"', to: [b] }] }"), ["{}: a -> c"]);
+    }
+
+    #[test]
+    fn values_that_no_matcher_names_are_compared_too() {
+        let old = "route: { to: [a], routes: [{ matchers: 'team!=\"\"', to: [b] }] }";
+        let new = "route: { to: [a], routes: [{ matchers: 'team=~\"db-.+\"', to: [b] }] }";
+        assert_eq!(diff(old, new), ["{team=(any other)}: b -> a"]);
+    }
+
+    #[test]
+    fn an_order_that_changes_nothing_is_no_change() {
+        let two = |first: &str, second: &str| format!("route: {{ to: [a], routes: [{first}, {second}] }}");
+        let (db, web) = ("{ matchers: 'team=\"db\"', to: [b] }", "{ matchers: 'team=\"web\"', to: [c] }");
+        assert_eq!(diff(&two(db, web), &two(web, db)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_large_product_is_compared_in_part() {
+        let routes = |last: &str| {
+            let many: Vec<String> = (0..12).map(|n| format!("{{ matchers: 'l{n}=\"1\", m{n}=~\"1|2\", k{n}!=\"x\"', to: [b] }}")).collect();
+            format!("route: {{ to: [a], routes: [{}, {{ matchers: 'z=\"1\"', to: [{last}] }}] }}", many.join(", "))
+        };
+        let (old, new) = (plan(&routes("b")), plan(&routes("c")));
+        let labels = labels(&old, &new);
+        let (sets, complete) = sets(&labels, &[&old, &new]);
+        assert!(!complete && sets.len() <= MOST, "{}", sets.len());
+        let found = changes(&labels, sets, &old, &new);
+        assert_eq!(written(&labels, &found[0].0), "z=\"1\"");
+    }
+}
