@@ -63,7 +63,7 @@ impl AttemptTask {
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
             let how = how(moment, mode, can, recipients.iter().all(lives));
             if how == How::Silent {
-                silent.insert(lane, self.silent_reason(incident));
+                silent.insert(lane, self.silent_reason(incident, moment));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
@@ -102,8 +102,11 @@ impl AttemptTask {
     }
 
     /// Why nothing is sent.
-    fn silent_reason(&self, incident: &Incident) -> String {
+    fn silent_reason(&self, incident: &Incident, moment: Moment) -> String {
         let id = incident.id;
+        if moment == Moment::Doubted {
+            return format!("its end was reported moments ago as #{id}: it rings if it still fires a minute after that");
+        }
         if self.channel.content.living == LivingMode::Edit {
             return format!("state only: shown by editing #{id}");
         }
@@ -257,8 +260,12 @@ fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, mo
             ids: None,
             notified: {
                 // An end that is shown is notified where nothing else reports it, and so is what came and went.
-                let shown = |one: &&NotifiedAlert| {
-                    !one.over || moment == Moment::Over || !anchor.notified.iter().any(|known| known.fingerprint == one.fingerprint)
+                let known = |one: &NotifiedAlert| anchor.notified.iter().find(|known| known.fingerprint == one.fingerprint);
+                let shown = |one: &&NotifiedAlert| match moment {
+                    Moment::Over => true,
+                    // It is news later.
+                    Moment::Doubted if !one.over => known(one).is_none_or(|known| !known.over),
+                    _ => !one.over || known(one).is_none(),
                 };
                 tells.notified.iter().filter(shown).copied().collect()
             },

@@ -189,12 +189,90 @@ sequence!(
             > chat edits 1, resolved: disk
             > #1 resolved
         report disk@0 &
-            > chat news 3 in 1 rings, firing: disk
             > #1 firing
+        report -disk@0
+            > chat edits 1, resolved: disk
+            > #1 resolved
+        wait 2
+    "
+);
+
+sequence!(
+    what_still_fires_a_minute_after_its_end_rings,
+    "
+        report disk@0
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report -disk@0 &
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > #1 resolved
+        report disk@0 &
+            > #1 firing
+        wait 2
+            > chat news 3 in 1 rings, firing: disk
+            > chat edits 1, firing: disk
         report -disk@0
             > chat over 4 in 1 quiet, resolved: disk
             > chat edits 1, resolved: disk
             > #1 resolved
+    "
+);
+
+sequence!(
+    what_joins_while_twins_disagree_rings_at_once_with_all_that_fires,
+    "
+        report disk@0
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report -disk@0 &
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > #1 resolved
+        report disk@0 &
+            > #1 firing
+        report disk@0 db:critical &
+            > chat news 3 in 1 rings, firing: disk db
+        wait 2
+            > chat edits 1, firing: disk db
+    "
+);
+
+sequence!(
+    what_twins_disagree_about_rings_also_over_a_crash,
+    "
+        report disk@0
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report -disk@0 &
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > #1 resolved
+        report disk@0 &
+            > #1 firing
+        crash
+            > chat edits 1, firing: disk
+        wait 1
+            > chat news 3 in 1 rings, firing: disk
+            > chat edits 1, firing: disk
+    "
+);
+
+sequence!(
+    without_edits_too_twins_that_disagree_ring_nobody,
+    "
+        mode new
+        report disk@1
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report -disk@1 &
+            > chat message 2 quiet, resolved: disk | #1, first notified 03:01 UTC
+            > #1 resolved
+        report disk@1 &
+            > #1 firing
+        report -disk@1
+            > #1 resolved
+        wait 2
     "
 );
 

@@ -75,12 +75,21 @@ pub struct Acks {
     /// The silence that somebody asked the sender for; `None` once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silenced>,
+    /// Alerts that fire again under their start within moments of their end: twins disagree. Each, by its fingerprint, with the time from which on it is news
+    /// if it still fires then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubted: Vec<(u64, UnixMs)>,
 }
 
 impl Acks {
     /// The ack that an alert is part of.
     pub fn of(&self, fingerprint: u64) -> Option<&Ack> {
         self.list.iter().find(|ack| ack.alerts.contains(&fingerprint))
+    }
+
+    /// Whether twins disagree about this alert, and it is not to ring yet.
+    pub fn is_doubted(&self, fingerprint: u64, now: UnixMs) -> bool {
+        self.doubted.iter().any(|(doubted, at)| *doubted == fingerprint && *at > now)
     }
 
     /// As a store keeps it; `None` when there is nothing to keep.
@@ -143,13 +152,14 @@ impl Incident {
         self.acks.of(fingerprint).is_some()
     }
 
-    /// When its next ack ends, or people are reminded of one; `None` when it is over.
+    /// When its next ack ends, people are reminded of one, or what twins disagreed about is to ring; `None` when it is over.
     pub fn wake_at(&self) -> Option<UnixMs> {
         if !self.state.is_open() {
             return None;
         }
         let open = self.open_alerts(None);
-        self.acks.list.iter().filter(|ack| ack.holds_any(&open)).filter_map(Ack::wake_at).min()
+        let acks = self.acks.list.iter().filter(|ack| ack.holds_any(&open)).filter_map(Ack::wake_at);
+        acks.chain(self.acks.doubted.iter().map(|(_, at)| *at)).min()
     }
 
     /// Its alerts that are not over, among these.
@@ -282,7 +292,8 @@ impl Incident {
         (result, Some(Answered { rows: vec![row], rings: None, silence: None }))
     }
 
-    /// Ends the acks whose time has come, and notes of which people are to be reminded. `None` when nothing was due.
+    /// Ends the acks whose time has come, notes of which people are to be reminded, and rings for what twins disagreed about and what fires still. `None` when
+    /// nothing was due.
     pub(in crate::store) fn wake(&mut self, now: UnixMs) -> Option<Answered> {
         if self.wake_at().is_none_or(|at| at > now) {
             return None;
@@ -320,6 +331,13 @@ impl Incident {
         if ended.is_some() {
             self.acks.unacked = ended;
         }
+        let due: Vec<u64> = self.acks.doubted.iter().filter(|(_, at)| *at <= now).map(|(doubted, _)| *doubted).collect();
+        self.acks.doubted.retain(|(_, at)| *at > now);
+        let fires = |one: &u64| self.alerts.iter().any(|alert| alert.fingerprint == *one && alert.state == AlertState::Firing);
+        if due.iter().any(fires) && ring.why.is_empty() {
+            ring.why = "it still fires a minute after its end was reported".into();
+        }
+        ring.about.extend(due.iter().filter(|one| fires(one)));
         self.version += 1;
         self.answer_state();
         let rings = (!ring.about.is_empty()).then_some(ring);

@@ -4,6 +4,7 @@
 
 mod ack;
 mod act;
+mod alert;
 #[cfg(test)]
 mod tests;
 mod unack;
@@ -12,18 +13,19 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::model::{EventId, IncidentId, UnixMs};
 
 pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
+pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
 pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
 pub use unack::{UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
 pub const MAX_INCIDENT_ALERTS: usize = 1024;
-/// Twins disagree for moments: what fires again under the same start within this time of its end (milliseconds) never ended.
+/// Twins disagree for moments: what fires again under the same start within this time of its end (milliseconds) never ended, and is news only if it still
+/// fires when that time is over.
 pub const TWIN_DISAGREEMENT_MS: i64 = 60_000;
 
 /// The state of an incident.
@@ -133,80 +135,6 @@ pub struct ReportedAlert {
     pub rank: u8,
     /// Its place in the event.
     pub index: u32,
-}
-
-/// An alert of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IncidentAlert {
-    /// Eight bytes of its fingerprint.
-    pub fingerprint: u64,
-    /// When it began, Unix milliseconds.
-    pub start: Option<UnixMs>,
-    /// Whether it fires.
-    pub state: AlertState,
-    /// 0 critical .. 3 info.
-    pub rank: u8,
-    /// The incident's version as of which it fires: news to every reader who was notified of an earlier version of it, or of none.
-    pub fired: i64,
-    /// When it got its state, by the clock of the node that accepted the report.
-    pub changed_at: UnixMs,
-    /// The newest event that reported it.
-    pub event: EventId,
-    /// Its place in that event.
-    pub index: u32,
-}
-
-/// Bytes of an alert in the row of its incident.
-const ALERT_BYTES: usize = 8 + 8 + 1 + 1 + 8 + 8 + 16 + 4;
-/// Stored in place of a start that is not known.
-const NO_START: i64 = i64::MIN;
-
-impl IncidentAlert {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend(self.fingerprint.to_be_bytes());
-        out.extend(self.start.map_or(NO_START, |start| start.0).to_be_bytes());
-        out.push(match self.state {
-            AlertState::Firing => 0,
-            AlertState::Resolved => 1,
-            AlertState::Unreported => 2,
-        });
-        out.push(self.rank);
-        out.extend(self.fired.to_be_bytes());
-        out.extend(self.changed_at.0.to_be_bytes());
-        out.extend(self.event.0.as_bytes());
-        out.extend(self.index.to_be_bytes());
-    }
-
-    fn read(bytes: &[u8; ALERT_BYTES]) -> Option<Self> {
-        let number = |at: usize| Some(i64::from_be_bytes(*bytes[at..].first_chunk()?));
-        Some(Self {
-            fingerprint: u64::from_be_bytes(*bytes.first_chunk()?),
-            start: Some(number(8)?).filter(|start| *start != NO_START).map(UnixMs),
-            state: match bytes[16] {
-                0 => AlertState::Firing,
-                1 => AlertState::Resolved,
-                2 => AlertState::Unreported,
-                _ => return None,
-            },
-            rank: bytes[17],
-            fired: number(18)?,
-            changed_at: UnixMs(number(26)?),
-            event: EventId(Uuid::from_bytes(*bytes[34..].first_chunk()?)),
-            index: u32::from_be_bytes(*bytes[50..].first_chunk()?),
-        })
-    }
-}
-
-/// The alerts of an incident as its row holds them. An entry that this version cannot read is left out.
-pub fn read_incident_alerts(stored: &[u8]) -> Vec<IncidentAlert> {
-    stored.as_chunks::<ALERT_BYTES>().0.iter().filter_map(IncidentAlert::read).collect()
-}
-
-/// The same, to be stored.
-pub fn write_incident_alerts(alerts: &[IncidentAlert]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(alerts.len() * ALERT_BYTES);
-    alerts.iter().for_each(|alert| alert.write(&mut out));
-    out
 }
 
 /// An incident as stored.
@@ -362,13 +290,19 @@ impl Incident {
             index: said.index,
         };
         match (known, said.fires) {
-            (Some(alert), true) if alert.start != said.start => *alert = fresh,
+            (Some(alert), true) if alert.start != said.start => {
+                *alert = fresh;
+                self.acks.doubted.retain(|(doubted, _)| *doubted != said.fingerprint);
+            }
             (Some(alert), true) => {
                 let goes_on = match alert.state {
                     AlertState::Firing => true,
                     AlertState::Resolved => (0..=TWIN_DISAGREEMENT_MS).contains(&(now - alert.changed_at)),
                     AlertState::Unreported => false,
                 };
+                if goes_on && alert.state == AlertState::Resolved {
+                    self.acks.doubted.push((said.fingerprint, alert.changed_at + TWIN_DISAGREEMENT_MS));
+                }
                 if !goes_on {
                     alert.fired = version;
                 }
@@ -386,6 +320,7 @@ impl Incident {
                     (alert.state, alert.changed_at) = (AlertState::Resolved, now);
                 }
                 (alert.event, alert.index) = (event, said.index);
+                self.acks.doubted.retain(|(doubted, _)| *doubted != said.fingerprint);
             }
             // The end of what was never reported here.
             (None, false) => {}

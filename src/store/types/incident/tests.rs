@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::alert::ALERT_BYTES;
 use super::*;
 use crate::model::Verb;
 

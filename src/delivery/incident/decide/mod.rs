@@ -1,0 +1,185 @@
+//! What of a delivery is news to its channel, and how the channel is notified. Pure.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::channel::{Living, LivingMode};
+use crate::model::{Form, Recipient, UnixMs};
+use crate::store::{AlertState, Anchor, Incident, NotifiedAlert, Rang};
+
+/// What the deliveries of a lane say of its alerts: of each the newest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Those that fire, each with its rank.
+    pub fires: Vec<(u64, u8)>,
+    /// Those that are over.
+    pub ends: Vec<u64>,
+    /// Whether the sender left out alerts that may fire.
+    pub left_out: bool,
+}
+
+/// What a channel was notified of an incident.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its alerts.
+    pub alerts: Vec<NotifiedAlert>,
+    /// When it rang last.
+    pub rang: Rang,
+    /// When it was notified first; `None` when it was not.
+    pub first_at: Option<UnixMs>,
+}
+
+impl Known {
+    /// What all of these anchors were notified of, as far as they are of `recipients`: of what one of them was not, nothing is known.
+    pub fn of(anchors: &[Anchor], recipients: &[Recipient]) -> Self {
+        // Who is not written to any more would else be owed everything.
+        let anchors: Vec<&Anchor> = anchors.iter().filter(|anchor| recipients.contains(&anchor.recipient)).collect();
+        let Some((first, others)) = anchors.split_first() else { return Self::default() };
+        let mut alerts = first.notified.clone();
+        for other in others {
+            alerts.retain_mut(|one| {
+                let known = other.notified.iter().find(|notified| notified.fingerprint == one.fingerprint);
+                known.is_some_and(|known| {
+                    one.version = one.version.min(known.version);
+                    one.over &= known.over;
+                    true
+                })
+            });
+        }
+        Self {
+            alerts,
+            rang: anchors.iter().map(|anchor| anchor.rang).min_by_key(|rang| (rang.version, rang.at)).unwrap_or_default(),
+            first_at: anchors.iter().map(|anchor| anchor.notified_at).min(),
+        }
+    }
+}
+
+/// What a delivery means to its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The channel knows nothing of the incident.
+    First,
+    /// An alert that it was not notified of, or that fires again. It is mentioned unless something more severe, of which people know, fires.
+    News {
+        /// Whether people are mentioned.
+        mentions: bool,
+    },
+    /// It goes on, and it is time to say so.
+    Again,
+    /// All that the channel was notified of is over.
+    Over,
+    /// An alert that it was never notified of is over already: it fired and ended while it waited.
+    Missed,
+    /// Twins disagree: what people read to be over fires once more, and rings if it still does in a moment.
+    Doubted,
+    /// Nothing that would have to ring.
+    Nothing,
+}
+
+/// The alerts that are news to a channel that was notified so much: it was never notified of them, or they fire again.
+pub fn news(said: &Said, incident: &Incident, notified: &Known) -> HashSet<u64> {
+    let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
+    let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
+    let is_news = |fingerprint: &u64| match (known.get(fingerprint), now_of.get(fingerprint)) {
+        (None, _) => true,
+        // Whatever start it names: people read that it was over.
+        (Some(notified), Some(alert)) => notified.version < alert.fired || (notified.over && alert.state == AlertState::Firing),
+        // Beyond what is remembered.
+        (Some(notified), None) => notified.over,
+    };
+    said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(is_news).collect()
+}
+
+/// What a delivery means to a channel that was notified so much; a repeat rings at most once in `repeat`.
+pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Duration, now: UnixMs) -> Moment {
+    if notified.first_at.is_none() {
+        return Moment::First;
+    }
+    let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
+    let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
+    // The ack ended, or its owner is reminded: that rings once.
+    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > notified.rang.version);
+    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > notified.rang.version);
+    let again = unacked || now.since(notified.rang.at) >= repeat;
+    let news = news(said, incident, notified);
+    let is_doubted = |one: &u64| known.get(one).is_some_and(|known| known.over) && incident.acks.is_doubted(*one, now);
+    if !news.is_empty() && news.iter().all(is_doubted) {
+        return Moment::Doubted;
+    }
+    if let Some(rank) = said.fires.iter().filter(|(fingerprint, _)| news.contains(fingerprint)).map(|(_, rank)| *rank).min() {
+        let fires = |one: &&NotifiedAlert| now_of.get(&one.fingerprint).is_some_and(|alert| alert.state == AlertState::Firing);
+        let worst = notified.alerts.iter().filter(fires).filter(|one| !news.contains(&one.fingerprint)).map(|one| one.rank).min();
+        // What fires beside it rings again with it when its time has come.
+        return Moment::News { mentions: again || worst.is_none_or(|worst| rank <= worst) };
+    }
+    if said.fires.is_empty() {
+        let over = |one: &NotifiedAlert| now_of.get(&one.fingerprint).is_none_or(|alert| alert.state == AlertState::Resolved);
+        let news = notified.alerts.iter().any(|one| !one.over);
+        if news && !said.left_out && notified.alerts.iter().all(over) {
+            return Moment::Over;
+        }
+    }
+    if said.ends.iter().any(|fingerprint| !known.contains_key(fingerprint)) {
+        return Moment::Missed;
+    }
+    if said.fires.is_empty() {
+        return Moment::Nothing;
+    }
+    let is_open = incident.state.is_open();
+    // What the sender left out nobody has seen, and nobody is on.
+    let all_acked = !incident.acks.left_out && said.fires.iter().all(|(fingerprint, _)| incident.is_acked(*fingerprint));
+    if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { Moment::Nothing }
+}
+
+/// How a channel is notified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The whole of it.
+    Card {
+        /// Whether people are mentioned.
+        mentions: bool,
+        /// Whether it answers the first message, in its thread.
+        reply: bool,
+    },
+    /// A short message.
+    Line {
+        /// What it says.
+        form: Form,
+        /// Whether it answers the card, in its thread.
+        reply: bool,
+        /// Whether people are mentioned.
+        mentions: bool,
+    },
+    /// Nothing is sent; where messages are edited, the card shows it.
+    Silent,
+}
+
+/// How a channel that works so, on a platform that can so much, is notified; `anchored` is whether it has a message to edit or to answer.
+pub fn how(moment: Moment, mode: LivingMode, can: Living, anchored: bool) -> How {
+    let (form, mentions) = match moment {
+        _ if mode == LivingMode::Off => return How::Card { mentions: true, reply: false },
+        Moment::First => return How::Card { mentions: true, reply: false },
+        Moment::Nothing | Moment::Doubted => return How::Silent,
+        Moment::News { mentions } => (Form::News, mentions),
+        Moment::Again => (Form::Again, true),
+        Moment::Over => (Form::Over, false),
+        // The card shows that it came and went.
+        Moment::Missed if mode == LivingMode::Edit && anchored => return How::Silent,
+        Moment::Missed => return How::Card { mentions: false, reply: mode == LivingMode::Reply && anchored },
+    };
+    match mode {
+        // What was notified in a digest only, or is gone, gets its card with what is new; its end needs none.
+        LivingMode::Edit if !anchored && form != Form::Over => How::Card { mentions, reply: false },
+        LivingMode::Edit if !anchored => How::Line { form, reply: false, mentions },
+        // A reply beside a card that is not edited says all of it: nothing else does.
+        LivingMode::Reply => How::Card { mentions, reply: anchored },
+        LivingMode::New | LivingMode::Off => How::Card { mentions, reply: false },
+        LivingMode::Edit if can.reply => How::Line { form, reply: true, mentions },
+        // What needs nobody at once is what the edit shows.
+        LivingMode::Edit if mentions => How::Line { form, reply: false, mentions },
+        LivingMode::Edit => How::Silent,
+    }
+}
