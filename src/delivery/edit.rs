@@ -70,6 +70,11 @@ impl EditTask {
     pub async fn run(self, dirty: DirtyAnchor) -> EditResult {
         let DirtyAnchor { anchor, incident } = dirty;
         let mut result = EditResult { paused_until: None, fenced: false };
+        if anchor.ids.is_empty() && !self.channel.follows_incidents() {
+            let why = "it is gone, and its channel posts no message again (`living`)".to_owned();
+            result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
+            return result;
+        }
         let page = match self.page(&anchor, &incident).await {
             Ok(Some(page)) => page,
             Ok(None) => {
@@ -131,7 +136,7 @@ impl EditTask {
 
     fn gone(&self, anchor: &Anchor, error: &SendError, now: UnixMs) -> EditChange {
         let recent = now.since(anchor.reposted_at) < HOUR;
-        let repost = !recent || anchor.reposts < MAX_REPOSTS;
+        let repost = self.channel.follows_incidents() && (!recent || anchor.reposts < MAX_REPOSTS);
         tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, repost, "the message of an incident is gone");
         EditChange::Gone { repost, why: error.to_string() }
     }

@@ -193,7 +193,10 @@ async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), 
     if stale > 0 {
         tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
     }
-    let left = store.give_up_edits(now - GIVE_UP_AFTER, now).await?;
+    let able = plan.channels.values().filter(|channel| channel.can_edit());
+    let able: Vec<String> =
+        able.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.iter().cloned())).collect();
+    let left = store.give_up_edits(now - GIVE_UP_AFTER, &able, now).await?;
     for _ in 0..left {
         engine.shared.telemetry.metrics.edited("given_up");
     }

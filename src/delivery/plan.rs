@@ -246,6 +246,11 @@ impl ChannelPlan {
         edits || self.driver.keeps_incidents()
     }
 
+    /// Whether it can bring messages up to date. Those that it kept so under an earlier configuration it does, whatever `living` says now.
+    pub fn can_edit(&self) -> bool {
+        self.driver.living(self.platform).edit || self.driver.keeps_incidents()
+    }
+
     /// Merge what cannot leave within this time into a digest; `None`: never. An incident is of one group, so its platform gets no digests.
     pub fn digest_after(&self) -> Option<Duration> {
         self.digest.filter(|_| !self.driver.keeps_incidents())

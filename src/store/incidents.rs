@@ -121,6 +121,12 @@ pub(super) fn stale_row(heard_at: UnixMs, now: UnixMs) -> TimelineRow {
 /// Why a message of an incident that ended is not edited any more.
 pub(super) const GIVEN_UP_AFTER_END: &str = "the incident ended long ago, and the platform has not accepted the edit since";
 
+/// What the timeline says of a message that is behind, on a channel that edits none.
+pub(super) fn lost_row(channel: String, now: UnixMs) -> TimelineRow {
+    let text = "the channel is not in the configuration any more, or cannot edit: its message stays as it is, unless that changes".to_owned();
+    TimelineRow { channel, ..row(TimelineKind::Lost, now, text) }
+}
+
 fn row(kind: TimelineKind, at: UnixMs, text: String) -> TimelineRow {
     TimelineRow { at, kind, channel: String::new(), text }
 }

@@ -57,7 +57,7 @@ pub trait MaintenanceStore: Send + Sync {
     /// change read only.
     async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
 
-    /// Cancels the edits that are due for incidents that ended before `ended_before`: those anchors are not edited any more. Returns how many. One
-    /// transaction.
-    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
+    /// Cancels the edits that are due for incidents that ended before `ended_before`: those anchors are not edited any more. Returns how many. Of an edit
+    /// that is due on none of `channels` the timeline says once that nothing makes it. One transaction.
+    async fn give_up_edits(&self, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError>;
 }

@@ -102,7 +102,7 @@ pass_on! {
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
         wake_incidents(now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
         change_steps(suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
-        give_up_edits(ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
+        give_up_edits(ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError>;
     }
     QueryStore {
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;

@@ -108,10 +108,10 @@ impl Worker {
         }
     }
 
-    /// The outlet's channels that keep their messages up to date.
+    /// The outlet's channels that keep their messages up to date, or did: a message that was edited is until its incident ends.
     fn edited_channels(&self) -> Vec<String> {
         let plan = self.shared.plan.load();
-        let lives = |channel: &ChannelPlan| channel.outlet == self.outlet && !channel.disabled && channel.follows_incidents();
+        let lives = |channel: &ChannelPlan| channel.outlet == self.outlet && !channel.disabled && channel.can_edit();
         plan.channels.values().filter(|channel| lives(channel)).map(|channel| channel.name.to_string()).collect()
     }
 }

@@ -77,6 +77,8 @@ pub enum Flag {
     Poll = 2,
     /// What is stored for the outlet was moved there: read everything again.
     Resync = 4,
+    /// An incident changed without a delivery: look for messages to edit.
+    Edit = 8,
 }
 
 /// What the cluster says about an outlet on a store that several nodes share.

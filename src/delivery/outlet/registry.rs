@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::delivery::lock::lock;
 use crate::model::OutletKey;
 
-use super::mailbox::{Command, Mailbox};
+use super::mailbox::{Command, Flag, Mailbox};
 
 /// Mailboxes by outlet, and the commands of those whose worker does not run yet.
 #[derive(Debug, Default)]
@@ -75,6 +75,11 @@ impl Registry {
     /// Sends a command to every outlet.
     pub fn broadcast(&self, command: impl Fn() -> Command) {
         self.all().into_iter().for_each(|(_, mailbox)| mailbox.send(command()));
+    }
+
+    /// Has every worker look for messages to edit.
+    pub fn edit_soon(&self) {
+        self.all().into_iter().for_each(|(_, mailbox)| mailbox.raise(Flag::Edit));
     }
 
     /// Has the worker of an outlet relocate a channel when nothing is in flight any more.

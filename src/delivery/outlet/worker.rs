@@ -221,6 +221,9 @@ impl Worker {
         if self.inbox.mailbox.take(Flag::Poll) {
             self.poll.at = self.shared.clock.instant();
         }
+        if self.inbox.mailbox.take(Flag::Edit) {
+            self.edits.look_soon(self.shared.clock.instant());
+        }
     }
 
     pub(super) fn handle(&mut self, command: Command) {

@@ -138,6 +138,7 @@ impl Shared {
         match &acted {
             Ok(acted) => {
                 self.notify_new(&acted.rings);
+                self.outlets.edit_soon();
                 self.report_changed_steps(&acted.ended_steps);
                 for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
                     if let ActResult::Acked { taken_from, after, .. } = result

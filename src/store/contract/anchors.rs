@@ -167,13 +167,31 @@ pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {
     confirm(&store, &fence, anchors.to_vec(), T0).await;
     put_report(&store, report("a", &[(1, false)]), T0 + 1).await;
     put_report(&store, report("b", &[(2, false)]), T0 + 2).await;
-    assert_eq!(store.give_up_edits(T0 + 1, T0 + MIN).await.unwrap(), 0);
-    assert_eq!(store.give_up_edits(T0 + 2, T0 + MIN).await.unwrap(), 1);
-    assert_eq!(store.give_up_edits(T0 + 2, T0 + MIN).await.unwrap(), 0);
+    let ops = ["ops".to_owned()];
+    for (ended_before, given_up) in [(T0 + 1, 0), (T0 + 2, 1), (T0 + 2, 0)] {
+        assert_eq!(store.give_up_edits(ended_before, &ops, T0 + MIN).await.unwrap(), given_up);
+    }
     assert_eq!(dirty(&store, T0).await, [young, open]);
     let detail = super::fixtures::incident(&store, ended).await;
     let last = detail.timeline.last().expect("it says so");
     assert_eq!((last.kind, last.channel.as_str(), last.at, detail.anchors[0].edited), (TimelineKind::GivenUp, "ops", T0 + MIN, false));
+}
+
+pub async fn of_an_edit_that_nothing_makes_the_timeline_says_so_once(store: S) {
+    let fence = fence(&store).await;
+    let (behind, shown) = (opened(&store, "a", 1).await, opened(&store, "b", 2).await);
+    let anchors = [behind, shown].map(|id| anchored(id, 1));
+    confirm(&store, &fence, anchors.to_vec(), T0).await;
+    put_report(&store, report("a", &[(1, false)]), T0 + 1).await;
+    let lost = async |id| {
+        let rows = super::fixtures::incident(&store, id).await.timeline;
+        rows.into_iter().filter(|row| row.kind == TimelineKind::Lost).map(|row| (row.channel, row.at)).collect::<Vec<_>>()
+    };
+    for (channels, at) in [(vec!["ops".to_owned()], T0 + 2), (vec!["night".to_owned()], T0 + 3), (Vec::new(), T0 + 4)] {
+        assert_eq!(store.give_up_edits(T0, &channels, at).await.unwrap(), 0);
+    }
+    assert_eq!((lost(behind).await, lost(shown).await), (vec![("ops".to_owned(), T0 + 3)], Vec::new()));
+    assert_eq!(dirty(&store, T0).await, [behind], "the channel may come back");
 }
 
 pub async fn anchors_follow_a_renamed_channel(store: S) {

@@ -73,7 +73,8 @@ macro_rules! store_contract {
             anchors {
                 what_was_notified_commits_with_the_outcome, every_edited_anchor_is_dirty_or_shows_its_incident,
                 the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last, an_edit_is_recorded_by_the_owner_of_the_outlet,
-                edits_of_what_ended_long_ago_are_given_up, anchors_follow_a_renamed_channel,
+                edits_of_what_ended_long_ago_are_given_up, of_an_edit_that_nothing_makes_the_timeline_says_so_once,
+                anchors_follow_a_renamed_channel,
             }
             acts {
                 a_press_counts_once_and_is_seen_by_every_message, what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acked_it,

@@ -272,8 +272,8 @@ impl MaintenanceStore for PostgresStore {
         Ok(changed)
     }
 
-    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| incidents::give_up_edits(tx, ended_before, now))
+    async fn give_up_edits(&self, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| incidents::give_up_edits(tx, ended_before, channels, now))
     }
 }
 

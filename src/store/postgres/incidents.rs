@@ -1,5 +1,7 @@
 //! Incidents: what silence and time do to them, and how they are read. What events do to them is in `reports`.
 
+use std::collections::BTreeSet;
+
 use super::anchors;
 use super::error::DbError;
 use super::history::{ACKED_BY, Conditions, OF_GROUP, names};
@@ -7,7 +9,7 @@ use super::rows::{get, limit};
 use super::timeline;
 use super::tx::{Param, Tx};
 use crate::model::{IncidentId, UnixMs};
-use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, stale_row};
+use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, lost_row, stale_row};
 use crate::store::rows::{DELIVERY, StoredRow, delivery_row};
 use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, TimelineKind, TimelineRow, acked_by};
 
@@ -31,7 +33,15 @@ pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: 
 }
 
 /// [`crate::store::MaintenanceStore::give_up_edits`]. One that somebody else changes now is left to the next call.
-pub(super) async fn give_up_edits(tx: &Tx, ended_before: UnixMs, now: UnixMs) -> Result<u64, DbError> {
+pub(super) async fn give_up_edits(tx: &Tx, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, DbError> {
+    let sql = "SELECT i.id, a.channel FROM incident i JOIN anchor a ON a.incident = i.id
+         WHERE a.dirty AND a.channel <> ALL ($1)
+             AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.incident = a.incident AND t.kind = $2 AND t.channel = a.channel)
+         ORDER BY i.key, i.id FOR SHARE OF i SKIP LOCKED";
+    let rows = tx.query(sql, &[&channels.to_vec(), &TimelineKind::Lost.as_str()]).await?;
+    let lost = rows.iter().map(|row| Ok((IncidentId(get(row, 0)?), get::<String>(row, 1)?))).collect::<Result<BTreeSet<_>, DbError>>()?;
+    let lost: Vec<_> = lost.into_iter().map(|(id, channel)| (id, lost_row(channel, now))).collect();
+    timeline::add(tx, &lost.iter().map(|(id, row)| (*id, row)).collect::<Vec<_>>()).await?;
     let rows = tx
         .query(
             "SELECT id FROM incident WHERE id IN (SELECT incident FROM anchor WHERE dirty) AND ended_at < $1 ORDER BY key, id FOR UPDATE SKIP LOCKED",

@@ -248,8 +248,9 @@ impl MaintenanceStore for SqliteStore {
         self.write(found.len() * 512, move |db| steps::change(db, steps::changes(db, &suspended, now)?, now)).await
     }
 
-    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
-        self.write(512, move |db| incidents::give_up_edits(db, ended_before, now)).await
+    async fn give_up_edits(&self, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError> {
+        let channels = channels.to_vec();
+        self.write(512, move |db| incidents::give_up_edits(db, ended_before, &channels, now)).await
     }
 }
 

@@ -9,7 +9,7 @@ use super::rows::{delivery_row, find_incident, insert};
 use super::timeline::{self, ACKED_BY, OF_GROUP};
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::incidents::{
-    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, open as open_new, regroup,
+    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, lost_row, open as open_new, regroup,
     stale_row, step,
 };
 use crate::store::prepared::PreparedEvent;
@@ -128,7 +128,17 @@ pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limi
 }
 
 /// [`crate::store::MaintenanceStore::give_up_edits`].
-pub(super) fn give_up_edits(db: &Connection, ended_before: UnixMs, now: UnixMs) -> Result<u64, DbError> {
+pub(super) fn give_up_edits(db: &Connection, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, DbError> {
+    let mut lost = db.prepare_cached(
+        "SELECT DISTINCT a.incident, a.channel FROM anchor a INDEXED BY anchor_dirty
+         WHERE a.dirty = 1 AND a.channel NOT IN (SELECT value FROM json_each(?1))
+             AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.incident = a.incident AND t.kind = ?2 AND t.channel = a.channel)",
+    )?;
+    let names = serde_json::json!(channels).to_string();
+    let rows = lost.query_map(params![names, TimelineKind::Lost.as_str()], |row| Ok((IncidentId(row.get(0)?), row.get(1)?)))?;
+    for (incident, channel) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        timeline::add(db, incident, &lost_row(channel, now))?;
+    }
     let mut select = db.prepare_cached(
         "SELECT a.incident, a.channel, a.recipient FROM anchor a INDEXED BY anchor_dirty CROSS JOIN incident i
          WHERE a.dirty = 1 AND i.id = a.incident AND i.ended_at < ?1",

@@ -79,6 +79,23 @@ sequence!(
         remove
         report disk>chat
             > chat message 1 rings, firing: disk
+            > #1 lost on free
+    "
+);
+
+sequence!(
+    a_channel_that_comes_back_shows_the_end,
+    "
+        report disk>free
+            > free message 1 rings, firing: disk
+            > #1 firing
+        remove
+        report -disk>chat
+            > chat message 1 quiet, resolved: disk
+            > #1 resolved
+            > #1 lost on free
+        restore
+            > free edits 1, resolved: disk
     "
 );
 
@@ -136,8 +153,42 @@ sequence!(
         mode new
         report disk db:critical
             > chat message 2 rings, firing: disk db | #1, first notified 03:00 UTC
+            > chat edits 1, firing: disk db
         report -disk -db
             > chat message 3 quiet, resolved: disk db | #1, first notified 03:00 UTC
+            > chat edits 1, resolved: disk db
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_card_is_edited_until_the_end_though_nothing_lives_any_more,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        mode off
+        report disk db:critical
+            > chat message 2 rings, firing: disk db
+            > chat edits 1, firing: disk
+        report -disk -db
+            > chat message 3 quiet, resolved: disk db
+            > chat edits 1, resolved: disk
+            > #1 resolved
+    "
+);
+
+sequence!(
+    a_card_that_is_gone_where_nothing_lives_any_more_is_not_posted_again,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        mode new
+        delete
+        report -disk web
+        report -web
+            > chat message 2 quiet, resolved: web | #1, first notified 03:00 UTC
             > #1 resolved
     "
 );

@@ -1,7 +1,7 @@
 //! Plays a sequence: each line is a step of a sender, a person, a platform or the process, and takes a minute; one with `&` at its end takes none.
 //! Lines with `>` say what people then saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::delivery::press::Deed;
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, maintenance, testing};
 use crate::metrics::Metrics;
 use crate::model::{Alert, Event, IncidentId, Mentions, SenderKind, Status, UnixMs, Verb};
-use crate::store::{ActOn, Actor, Author, DeliveryFilter, IncidentFilter, PressKey, QueryStore, ShownIn, State};
+use crate::store::{ActOn, Actor, Author, DeliveryFilter, IncidentFilter, PressKey, QueryStore, ShownIn, State, TimelineKind};
 
 use super::super::life::Disk;
 use super::super::paused::Paused;
@@ -34,6 +34,8 @@ pub struct Stage {
     starts: BTreeMap<String, UnixMs>,
     /// The states of the incidents, as they were shown last.
     states: BTreeMap<IncidentId, String>,
+    /// What timelines said of channels that edit nothing any more.
+    lost: BTreeSet<String>,
     presses: u64,
 }
 
@@ -63,6 +65,7 @@ pub fn play(script: &str) {
         setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true },
         starts: BTreeMap::new(),
         states: BTreeMap::new(),
+        lost: BTreeSet::new(),
         presses: 0,
     };
     let lines: Vec<&str> = script.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -176,8 +179,8 @@ impl Stage {
                 self.setup.renamed = !self.setup.renamed;
                 self.reload(process).await;
             }
-            "remove" => {
-                self.setup.has_free = false;
+            "remove" | "restore" => {
+                self.setup.has_free = *verb == "restore";
                 self.reload(process).await;
             }
             "room" => {
@@ -287,6 +290,12 @@ impl Stage {
             let state = format!("{}{by}", detail.incident.state.as_str());
             if self.states.insert(one.id, state.clone()).as_ref() != Some(&state) {
                 seen.push(format!("#{} {state}", one.id));
+            }
+            for row in detail.timeline.iter().filter(|row| row.kind == TimelineKind::Lost) {
+                let line = format!("#{} lost on {}", one.id, row.channel);
+                if self.lost.insert(line.clone()) {
+                    seen.push(line);
+                }
             }
         }
         seen.into_iter().map(|line| format!("> {line}")).collect()

@@ -84,7 +84,7 @@ impl Run {
                 assert_eq!(ended, self.model.incidents.end_stale(self.now - age, self.now));
             }
             Op::GiveUp { age } => {
-                let given_up = self.store.give_up_edits(self.now - age, self.now).await.unwrap();
+                let given_up = self.store.give_up_edits(self.now - age, &CHANNELS.map(str::to_owned), self.now).await.unwrap();
                 assert_eq!(given_up, self.model.incidents.give_up(self.now - age));
             }
         }

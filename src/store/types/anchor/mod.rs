@@ -1,5 +1,8 @@
 //! Anchors: where the message of an incident is on each channel, and what its readers know.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use super::incident::MAX_INCIDENT_ALERTS;
@@ -138,15 +141,17 @@ impl Anchor {
             reposted_at: UnixMs::EPOCH,
         });
         let notified = merge_notified(&anchor.notified, &update.notified);
+        // A message that is edited stays the anchor beside one that is not: nothing would show its readers the end.
+        let ids = update.ids.as_ref().filter(|_| update.edited || !anchor.edited || anchor.ids.is_empty());
         // What is edited shows it from the next edit on.
-        if update.ids.is_none() && notified.iter().any(|one| !anchor.notified.contains(one)) {
+        if ids.is_none() && notified.iter().any(|one| !anchor.notified.contains(one)) {
             anchor.shown = 0;
         }
         anchor.notified = notified;
         if let Some(version) = update.rang {
             anchor.rang = Rang { at: now, version: version.max(anchor.rang.version) };
         }
-        if let Some(ids) = &update.ids {
+        if let Some(ids) = ids {
             anchor.message = update.message;
             anchor.ids.clone_from(ids);
             anchor.shown = update.shown.unwrap_or(0);
@@ -214,7 +219,8 @@ pub struct AnchorUpdate {
     pub recipient: Recipient,
     /// The message.
     pub message: MessageId,
-    /// The message is the anchor from now on, under these ids. `None`: the anchor stays the message that it was, as that is.
+    /// The message is the anchor from now on, under these ids, unless it is not edited and the one before is. `None`: the anchor stays the message that it was,
+    /// as that is.
     pub ids: Option<PlatformIds>,
     /// What its readers were notified of now; merged with what they knew before ([`merge_notified`]).
     pub notified: Vec<NotifiedAlert>,
@@ -279,119 +285,4 @@ pub struct DirtyAnchor {
     pub anchor: Anchor,
     /// Its incident.
     pub incident: Incident,
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const T0: UnixMs = UnixMs(1_764_000_000_000);
-
-    fn notified(fingerprint: u64, version: i64) -> NotifiedAlert {
-        NotifiedAlert { fingerprint, rank: 1, version, over: false }
-    }
-
-    fn update(ids: Option<PlatformIds>) -> AnchorUpdate {
-        AnchorUpdate {
-            incident: IncidentId(7),
-            channel: "ops".into(),
-            recipient: Recipient::new("room"),
-            message: MessageId::new(),
-            ids,
-            notified: vec![notified(1, 2)],
-            shown: Some(2),
-            edited: true,
-            rang: Some(1),
-        }
-    }
-
-    /// The anchor after an edit of what it is now.
-    fn edited(anchor: Anchor, change: EditChange, now: UnixMs) -> (Anchor, Option<TimelineRow>) {
-        let AnchorUpdate { incident, channel, recipient, .. } = update(None);
-        let (ids, notified) = (anchor.ids.clone(), anchor.notified.clone());
-        anchor.after_edit(&EditOutcome { incident, channel, recipient, ids, notified, change, next_edit_at: now + 5000, now })
-    }
-
-    fn id(name: &str) -> PlatformIds {
-        PlatformIds::one("ts", name.to_owned())
-    }
-
-    #[test]
-    fn of_each_alert_the_newest_notification_is_kept() {
-        let before = [notified(1, 3), notified(2, 3)];
-        assert_eq!(merge_notified(&before, &[notified(1, 5), notified(3, 5)]), [notified(2, 3), notified(1, 5), notified(3, 5)]);
-        assert_eq!(merge_notified(&before, &[notified(1, 2)]), before, "an outcome that comes late does not undo a newer one");
-        let same = NotifiedAlert { rank: 0, ..notified(1, 3) };
-        assert_eq!(merge_notified(&before, &[same]), [notified(2, 3), same], "at the same version what came last counts");
-        assert_eq!(merge_notified(&[], &[notified(1, 1), notified(1, 2)]), [notified(1, 2)]);
-        let many: Vec<NotifiedAlert> = (0..MAX_INCIDENT_ALERTS as u64 + 5).map(|fingerprint| notified(fingerprint, 1)).collect();
-        let kept = merge_notified(&many, &[]);
-        assert_eq!((kept.len(), kept[0].fingerprint), (MAX_INCIDENT_ALERTS, 5));
-    }
-
-    #[test]
-    fn a_message_becomes_the_anchor_by_its_ids() {
-        let digest = AnchorUpdate { rang: None, shown: None, ..update(None) };
-        let first = Anchor::confirmed(None, &digest, T0);
-        assert_eq!((first.message, first.notified_at, first.rang, first.shown), (digest.message, T0, Rang::default(), 0));
-        assert!(first.ids.is_empty() && !first.edited && !first.is_dirty(9), "what a digest named has no message of its own");
-        let living = AnchorUpdate { notified: vec![notified(2, 3)], shown: Some(3), ..update(Some(id("1"))) };
-        let anchor = Anchor::confirmed(Some(first), &living, T0 + 1);
-        assert_eq!(
-            (anchor.message, &anchor.ids, anchor.notified_at, anchor.rang, anchor.shown),
-            (living.message, &id("1"), T0, Rang { at: T0 + 1, version: 1 }, 3)
-        );
-        assert!(!anchor.is_dirty(3) && anchor.is_dirty(4));
-        let reply = AnchorUpdate { notified: vec![notified(5, 3)], shown: None, edited: false, ..update(None) };
-        let replied = Anchor::confirmed(Some(anchor.clone()), &reply, T0 + 2);
-        assert_eq!((replied.message, &replied.ids, replied.edited), (anchor.message, &anchor.ids, true), "a reply leaves it where it is");
-        assert!(replied.is_dirty(3), "and it does not show yet what the reply brought");
-        let again = Anchor::confirmed(Some(Anchor { shown: 3, ..replied.clone() }), &reply, T0 + 3);
-        assert_eq!(again.shown, 3, "nothing new");
-        // An edit that was begun before knows nothing of it, and one of another message nothing at all.
-        let AnchorUpdate { incident, channel, recipient, .. } = reply;
-        let (ids, known, change) = (anchor.ids.clone(), anchor.notified.clone(), EditChange::Shown(9));
-        let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, now: T0 };
-        assert!(replied.clone().after_edit(&edit).0.is_dirty(9));
-        assert_eq!(replied.clone().after_edit(&EditOutcome { ids: id("other"), ..edit }).0, replied);
-        assert_eq!(replied.notified, [notified(1, 2), notified(2, 3), notified(5, 3)]);
-    }
-
-    #[test]
-    fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
-        let anchor = Anchor::confirmed(None, &update(Some(id("1"))), T0);
-        let (failed, row) = edited(anchor, EditChange::Failed, T0);
-        assert_eq!((failed.failures, failed.shown, failed.next_edit_at, row), (1, 2, T0 + 5000, None));
-        let (shown, row) = edited(failed, EditChange::Shown(4), T0);
-        assert_eq!((shown.failures, shown.shown, shown.edits, row), (0, 4, 1, None));
-        let (older, _) = edited(shown.clone(), EditChange::Shown(3), T0);
-        assert_eq!(older.shown, 4, "an answer that comes late shows nothing older");
-        let gone = EditChange::Gone { repost: true, why: "message_not_found".into() };
-        let (gone, row) = edited(shown, gone, T0);
-        assert!(gone.ids.is_empty() && gone.is_dirty(4));
-        assert_eq!(row.map(|row| (row.kind, row.channel, row.text)), Some((TimelineKind::Reposted, "ops".into(), "message_not_found".into())));
-        let posted = EditChange::Posted { shown: 5, ids: id("2") };
-        let (mut posted, row) = edited(gone, posted, T0);
-        assert_eq!((&posted.ids, posted.shown, posted.reposts, row.map(|row| row.kind)), (&id("2"), 5, 1, Some(TimelineKind::Reposted)));
-        for (after, reposts) in [(1000, 2), (REPOSTS_WITHIN_MS - 1, 3), (REPOSTS_WITHIN_MS, 1)] {
-            posted = edited(posted, EditChange::Posted { shown: 5, ids: id("2") }, T0 + after).0;
-            assert_eq!((posted.reposts, posted.recent_reposts(T0 + after)), (reposts, reposts), "after {after} ms");
-        }
-        assert_eq!(posted.recent_reposts(T0 + 2 * REPOSTS_WITHIN_MS), 0);
-        let lost = EditChange::Gone { repost: false, why: "three times in an hour".into() };
-        let (lost, row) = edited(posted.clone(), lost, T0);
-        assert_eq!((lost.is_dirty(9), row.map(|row| row.kind)), (false, Some(TimelineKind::GivenUp)), "it waits for the next news");
-        let (ended, row) = edited(posted, EditChange::GivenUp("too old".into()), T0);
-        assert_eq!((ended.is_dirty(9), &ended.ids, row.map(|row| row.text)), (false, &id("2"), Some("too old".into())));
-    }
-
-    proptest! {
-        #[test]
-        fn notifications_survive_the_store(all in proptest::collection::vec((any::<u64>(), any::<u8>(), any::<i64>()), 0..9)) {
-            let all: Vec<NotifiedAlert> = all.into_iter().map(|(fingerprint, rank, version)| NotifiedAlert { fingerprint, rank, version, over: version % 2 == 0 }).collect();
-            prop_assert_eq!(read_notified(&write_notified(&all)), all);
-        }
-    }
 }
