@@ -19,7 +19,7 @@ pub trait SilenceStore: Send + Sync {
 
 columns! {
     /// The columns of a silence, for [`silence`].
-    SILENCE, silence_at, "": incident, token, revision, labels, by, asked_at, until, state, sender_id, tries, reason, due_at
+    SILENCE, silence_at, "": incident, token, revision, labels, by, asked_at, until, state, sender_id, tries, reason, due_at, seen
 }
 
 /// A silence.
@@ -38,5 +38,6 @@ pub(super) fn silence<R: StoredRow>(row: &R) -> Result<Silence, R::Error> {
         tries: row.int(at::tries)?,
         reason: row.owned(at::reason)?,
         due_at: row.optional_time(at::due_at)?,
+        seen: row.flag(at::seen)?,
     })
 }

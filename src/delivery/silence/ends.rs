@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::super::engine::Engine;
-use super::super::lock::lock;
 use crate::channel::alertmanager::{Cluster, KnownAlerts};
 use crate::ingest::short_fingerprint;
-use crate::model::{ALL_RESOLVED, Event, EventId, Labels, SendError, Status, UnixMs};
-use crate::store::{AlertState, Incident, StoreError};
+use crate::model::{ALL_RESOLVED, Event, EventId, SendError, Status, UnixMs};
+use crate::store::{AlertState, Incident, Silence, StoreError};
 
 /// Within this the senders of a server that was started have repeated what fires.
 const REPEATED_AFTER: Duration = Duration::from_secs(300);
@@ -22,14 +20,15 @@ const ALIVE_AFTER: Duration = Duration::from_secs(1800);
 /// Bytes of bodies that are read for one incident.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Asks what still fires of an incident under a silence, and accepts what has ended as if its sender had reported it. The inner error: nobody could be asked.
+/// Asks what still fires of an incident under a silence, and accepts what has ended as if its sender had reported it. Returns whether the Alertmanager has or
+/// had an alert of it; the inner error: nobody could be asked.
 pub(super) async fn report(
     engine: &Engine,
     cluster: &Cluster,
     incident: &Incident,
-    (labels, token): (&Labels, Uuid),
+    silence: &Silence,
     deadline: Instant,
-) -> Result<Result<(), SendError>, StoreError> {
+) -> Result<Result<bool, SendError>, StoreError> {
     let open = || incident.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
     let mut ids: Vec<EventId> = open().map(|alert| alert.event).collect();
     ids.sort_unstable();
@@ -37,18 +36,16 @@ pub(super) async fn report(
     let bodies: BTreeMap<EventId, Arc<Event>> =
         engine.load_events(&ids, MAX_BYTES).await?.events.into_iter().map(|stored| (stored.id, stored.event)).collect();
     // Without every body nothing can be said of the whole.
-    let Some(newest) = ids.last().and_then(|id| bodies.get(id)).filter(|_| bodies.len() == ids.len()) else { return Ok(Ok(())) };
-    let alerts = match cluster.alerts(labels, deadline).await {
+    let Some(newest) = ids.last().and_then(|id| bodies.get(id)).filter(|_| bodies.len() == ids.len()) else { return Ok(Ok(silence.seen)) };
+    let alerts = match cluster.alerts(&silence.labels, deadline).await {
         Ok(alerts) => alerts,
         Err(error) => return Ok(Err(error)),
     };
-    if open().any(|alert| alerts.firing.iter().any(|fingerprint| short_fingerprint(fingerprint) == alert.fingerprint)) {
-        lock(&engine.shared.by_hand.silences.seen).insert(token);
-    }
+    let lists = |fingerprint: u64| alerts.firing.iter().any(|listed| short_fingerprint(listed) == fingerprint);
     // An Alertmanager that never had them, because another one sent them, proves nothing.
-    if !lock(&engine.shared.by_hand.silences.seen).contains(&token) {
+    if !silence.seen && !open().any(|alert| lists(alert.fingerprint)) {
         tracing::warn!(incident = %incident.id, "the Alertmanager has none of the alerts that it is silent about; check `source` under `silence`");
-        return Ok(Ok(()));
+        return Ok(Ok(false));
     }
     let now = engine.shared.clock.wall();
     if let Some(event) = event_of(incident, newest, &bodies, &alerts, now) {
@@ -56,7 +53,7 @@ pub(super) async fn report(
         tracing::info!(incident = %incident.id, status = event.status.as_str(), "what fires under a silence was reported for its sender");
         engine.accept(event, to.as_deref()).await?;
     }
-    Ok(Ok(()))
+    Ok(Ok(true))
 }
 
 /// What the sender would report now; `None` when there is nothing to report, or nothing is proved.

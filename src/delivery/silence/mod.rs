@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
-use super::lock::lock;
 use super::outlet::supervise::Supervision;
 use super::plan::Plan;
 use crate::channel::alertmanager::{Cluster, KnownSilence, NewSilence, may_pass};
@@ -80,11 +79,20 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
         None => Said::failed(format!("the configuration has no Alertmanager for `{}`", incident.source)),
         Some(cluster) => ask(cluster, &plan, &silence, &incident, shared.clock.wall(), deadline).await,
     };
+    let mut seen = silence.seen;
+    if let (Some(cluster), SilenceState::Active, true) = (&cluster, said.state, incident.state.is_open()) {
+        match ends::report(engine, cluster, &incident, &silence, deadline).await? {
+            Ok(listed) => seen |= listed,
+            Err(error) => {
+                tracing::warn!(incident = %incident.id, %error, "Alertmanager could not be asked what still fires under a silence; it is asked again");
+            }
+        }
+    }
     let now = shared.clock.wall();
-    let (labels, token) = (silence.labels.clone(), silence.token);
-    let outcome = said.outcome(silence, now);
+    let outcome = SilenceOutcome { seen, ..said.outcome(silence, now) };
     let (id, state, reason) = (incident.id, outcome.state, outcome.reason.clone());
-    if outcome.of.state != state || !reason.is_empty() {
+    let changed = outcome.of.state != state || !reason.is_empty();
+    if changed {
         shared.telemetry.metrics.silence(if reason.is_empty() || state.is_final() { state.as_str() } else { "retried" });
         let (by, until) = (&outcome.of.by.name, outcome.until);
         if reason.is_empty() {
@@ -96,14 +104,9 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
         }
     }
     let rings = shared.store.record_silence(outcome).await?;
-    if state.is_final() {
-        lock(&shared.by_hand.silences.seen).remove(&token);
-    }
     shared.notify_new(&rings);
-    if let (Some(cluster), SilenceState::Active, true) = (&cluster, state, incident.state.is_open())
-        && let Err(error) = ends::report(engine, cluster, &incident, (&labels, token), deadline).await?
-    {
-        tracing::warn!(incident = %id, %error, "Alertmanager could not be asked what still fires under a silence; it is asked again");
+    if changed {
+        shared.outlets.edit_soon();
     }
     Ok(())
 }
@@ -136,7 +139,7 @@ impl Said {
             SilenceState::Ended | SilenceState::Failed => None,
         };
         let until = self.until.unwrap_or(of.until);
-        SilenceOutcome { sender_id: self.id, state: self.state, until, reason: self.reason, due_at: pause.map(|pause| now + pause), now, of }
+        SilenceOutcome { sender_id: self.id, state: self.state, until, reason: self.reason, due_at: pause.map(|pause| now + pause), seen: of.seen, now, of }
     }
 }
 

@@ -39,7 +39,7 @@ async fn taken(store: &S, now: UnixMs) -> Silence {
 
 fn said(of: &Silence, state: SilenceState, now: UnixMs) -> SilenceOutcome {
     let due_at = (!state.is_final()).then(|| now + MIN);
-    SilenceOutcome { of: of.clone(), sender_id: Some("am-1".into()), state, until: of.until, reason: String::new(), due_at, now }
+    SilenceOutcome { of: of.clone(), sender_id: Some("am-1".into()), state, until: of.until, reason: String::new(), due_at, seen: false, now }
 }
 
 async fn shown(store: &S, id: IncidentId) -> (IncidentState, Option<SilenceState>, String) {

@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("migrations/0010_audit.sql"), 9),
     (include_str!("migrations/0011_oncall.sql"), 11),
     (include_str!("migrations/0012_silences.sql"), 12),
+    (include_str!("migrations/0013_silence_seen.sql"), 12),
 ];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -19,14 +19,28 @@ pub(super) async fn put(tx: &Tx, s: &Silence) -> Result<(), DbError> {
     let mut by = serde_json::json!(s.by).to_string();
     TextRule::NoNul.apply_all([&mut labels, &mut by]);
     let sql = format!(
-        "INSERT INTO silence ({SILENCE}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        "INSERT INTO silence ({SILENCE}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (incident) DO UPDATE SET token = excluded.token, revision = excluded.revision, labels = excluded.labels, by = excluded.by,
              asked_at = excluded.asked_at, until = excluded.until, state = excluded.state, sender_id = excluded.sender_id, tries = excluded.tries,
-             reason = excluded.reason, due_at = excluded.due_at"
+             reason = excluded.reason, due_at = excluded.due_at, seen = excluded.seen"
     );
     tx.execute(
         &sql,
-        &[&s.incident.0, &s.token, &s.revision, &labels, &by, &s.asked_at, &s.until, &s.state.as_str(), &s.sender_id, &s.tries, &s.reason, &s.due_at],
+        &[
+            &s.incident.0,
+            &s.token,
+            &s.revision,
+            &labels,
+            &by,
+            &s.asked_at,
+            &s.until,
+            &s.state.as_str(),
+            &s.sender_id,
+            &s.tries,
+            &s.reason,
+            &s.due_at,
+            &s.seen,
+        ],
     )
     .await?;
     Ok(())

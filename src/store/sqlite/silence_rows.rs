@@ -17,7 +17,7 @@ pub(super) fn find(db: &Connection, incident: IncidentId) -> Result<Option<Silen
 /// Writes a silence.
 pub(super) fn put(db: &Connection, s: &Silence) -> Result<(), DbError> {
     let mut put =
-        db.prepare_cached(&format!("INSERT OR REPLACE INTO silence ({SILENCE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"))?;
+        db.prepare_cached(&format!("INSERT OR REPLACE INTO silence ({SILENCE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"))?;
     let (labels, by) = (serde_json::json!(s.labels).to_string(), serde_json::json!(s.by).to_string());
     put.execute(params![
         s.incident.0,
@@ -32,6 +32,7 @@ pub(super) fn put(db: &Connection, s: &Silence) -> Result<(), DbError> {
         s.tries,
         s.reason,
         s.due_at,
+        s.seen,
     ])?;
     Ok(())
 }

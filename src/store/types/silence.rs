@@ -107,6 +107,8 @@ pub struct Silence {
     pub reason: String,
     /// When the sender is asked next; `None` once nothing becomes of it any more.
     pub due_at: Option<UnixMs>,
+    /// Whether the sender has listed an alert that it is about: only what it had can have ended there.
+    pub seen: bool,
 }
 
 /// What a sender said of a silence.
@@ -124,6 +126,8 @@ pub struct SilenceOutcome {
     pub reason: String,
     /// When the sender is asked next; `None` for never.
     pub due_at: Option<UnixMs>,
+    /// Whether the sender lists an alert that it is about.
+    pub seen: bool,
     /// Now.
     pub now: UnixMs,
 }
@@ -138,7 +142,8 @@ impl Silence {
                 before.map(|before| Self { revision, state: SilenceState::Ending, tries: 0, reason: String::new(), due_at: Some(now), ..before })
             }
             (SilenceWish::Silent { labels, by, until }, before) => {
-                let (token, sender_id) = before.map_or_else(|| (Uuid::new_v4(), None), |before| (before.token, before.sender_id));
+                let (token, sender_id, seen) =
+                    before.map_or_else(|| (Uuid::new_v4(), None, false), |before| (before.token, before.sender_id, before.seen));
                 Some(Self {
                     incident,
                     token,
@@ -152,6 +157,7 @@ impl Silence {
                     tries: 0,
                     reason: String::new(),
                     due_at: Some(now),
+                    seen,
                 })
             }
         }
@@ -163,11 +169,12 @@ impl Silence {
             return None;
         }
         let sender_id = outcome.sender_id.clone().or_else(|| self.sender_id.clone());
+        let seen = self.seen || outcome.seen;
         if (self.revision, self.tries) != (outcome.of.revision, outcome.of.tries) {
-            return Some((Self { sender_id, ..self }, false));
+            return Some((Self { sender_id, seen, ..self }, false));
         }
         let SilenceOutcome { state, until, due_at, .. } = *outcome;
-        Some((Self { sender_id, state, until, due_at, reason: outcome.reason.clone(), ..self }, true))
+        Some((Self { sender_id, state, until, due_at, seen, reason: outcome.reason.clone(), ..self }, true))
     }
 
     fn shown(&self) -> Silenced {

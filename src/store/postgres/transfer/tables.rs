@@ -199,6 +199,7 @@ pub(super) static TABLES: &[Table] = &[
             ("tries", Number),
             ("reason", Text),
             ("due_at", MaybeNumber),
+            ("seen", Flag),
         ],
         key: 1,
         when: When::Replaced,
