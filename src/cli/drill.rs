@@ -27,26 +27,37 @@ pub enum DrillCommand {
         #[arg(long, value_name = "DURATION", default_value = "5m")]
         wait: String,
     },
+    /// Send a message with buttons, marked as a drill, and report who pressed one after how long.
+    Press {
+        /// The channel.
+        #[arg(long, short, value_name = "NAME")]
+        channel: String,
+        /// How long a press is waited for.
+        #[arg(long, value_name = "DURATION", default_value = "5m")]
+        wait: String,
+    },
 }
 
 /// Runs a drill. Fails when nobody acks.
 pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
-    let DrillCommand::Escalation { name, wait } = command;
+    let (of, name, wait) = match command {
+        DrillCommand::Escalation { name, wait } => ("escalations", name, wait),
+        DrillCommand::Press { channel, wait } => ("channels", channel, wait),
+    };
     let wait = crate::model::parse_duration(wait)?;
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = escalation(&remote, name, wait).await;
+        let result = drill(&remote, &format!("/api/v1/{of}/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC)), wait).await;
         remote.close().await;
         result
     })?
 }
 
-async fn escalation(remote: &Remote, name: &str, wait: Duration) -> Result<ExitStatus> {
+async fn drill(remote: &Remote, path: &str, wait: Duration) -> Result<ExitStatus> {
     if matches!(remote, Remote::Local { .. }) {
-        bail!("a drill needs the running server: nothing sends its steps otherwise");
+        bail!("a drill needs the running server: nothing sends its messages otherwise");
     }
-    let path = format!("/api/v1/escalations/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let DrillResponse { incident } = remote.post(&path, &serde_json::Value::Null).await?;
+    let DrillResponse { incident } = remote.post(path, &serde_json::Value::Null).await?;
     anstream::println!("the drill is #{incident}; ack it by any message of it");
     let path = format!("/api/v1/incidents/{}", incident.0);
     let mut printed = HashSet::new();
@@ -71,7 +82,7 @@ async fn escalation(remote: &Remote, name: &str, wait: Duration) -> Result<ExitS
         let waits = found.deliveries.iter().any(|delivery| delivery.done_at.unwrap_or(UnixMs::EPOCH) == UnixMs::EPOCH);
         idle = if waits { Duration::ZERO } else { idle + LOOK };
         if idle >= wait {
-            anstream::println!("nobody acked it: all steps are over since {}", format_duration(wait));
+            anstream::println!("nobody acked it: all was sent {} ago", format_duration(wait));
             break ExitStatus::Failure;
         }
         tokio::time::sleep(LOOK).await;

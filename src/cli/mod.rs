@@ -110,8 +110,8 @@ enum Command {
     Close(incidents::ActArgs),
     /// Hand an incident on: the next step of its escalation comes at once.
     Escalate(incidents::ActArgs),
-    /// Run an escalation with messages that are marked as a drill.
-    #[command(subcommand)]
+    /// Run an escalation, or try the buttons of a channel, with messages that are marked as a drill.
+    #[command(subcommand, alias = "test")]
     Drill(drill::DrillCommand),
     /// Name servers on other machines, and choose the one that commands go to.
     #[command(subcommand)]

@@ -116,6 +116,7 @@ async fn what_is_answered_is_what_is_described() {
         ("delete", "/api/v1/mutes", "/api/v1/mutes", None, 400),
         ("delete", "/api/v1/mutes?matchers=channel%3D%22nobody%22", "/api/v1/mutes", None, 404),
         ("post", "/api/v1/escalations/none/drill", "/api/v1/escalations/{name}/drill", None, 404),
+        ("post", "/api/v1/channels/none/drill", "/api/v1/channels/{name}/drill", None, 404),
         ("get", "/api/v1/oncall?at=2026-12-04T10:00:00Z", "/api/v1/oncall", None, 200),
         ("get", "/api/v1/oncall?at=soon", "/api/v1/oncall", None, 400),
         ("get", "/api/v1/oncall/rotas/db", "/api/v1/oncall/rotas/{name}", None, 200),

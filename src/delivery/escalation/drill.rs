@@ -1,6 +1,7 @@
-//! Drills: an escalation that runs for no reason but to see whether somebody answers.
+//! Drills: an escalation that runs, or a message with buttons, for no reason but to see whether somebody answers.
 
 use crate::delivery::engine::Engine;
+use crate::delivery::plan::ChannelPlan;
 use crate::ingest;
 use crate::model::{Alert, Event, IncidentId, Language, SenderKind, Status};
 use crate::store::StoreError;
@@ -14,6 +15,9 @@ pub enum DrillError {
     /// No route uses the escalation: its first message has no channel.
     #[error("no route uses the escalation, so that there is no channel for its first message")]
     Unused,
+    /// Nobody could press a button of the channel.
+    #[error("the channel reports no presses: its platform has no buttons, or they are not set up; its page of the manual says what they need")]
+    NoButtons,
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -35,6 +39,19 @@ impl Engine {
         let language = to.first().map(|channel| plan.language_of(channel)).unwrap_or_default();
         let accepted = self.accept_escalating(self.drill_event(name, by, language), &to, name).await?;
         accepted.deliveries.iter().find_map(|delivery| delivery.incident).ok_or(DrillError::Unused)
+    }
+
+    /// Sends an incident of its own, marked as a drill, to a channel, so that its buttons can be tried.
+    ///
+    /// # Errors
+    /// [`DrillError`]: nothing was sent.
+    pub async fn drill_channel(&self, channel: &ChannelPlan, by: &str) -> Result<IncidentId, DrillError> {
+        if channel.driver.press_way().is_none() || channel.disabled {
+            return Err(DrillError::NoButtons);
+        }
+        let event = self.drill_event(&channel.name, by, channel.content.language);
+        let accepted = self.accept(event, Some(&[channel.name.to_string()])).await?;
+        accepted.deliveries.iter().find_map(|delivery| delivery.incident).ok_or(DrillError::NoButtons)
     }
 
     fn drill_event(&self, name: &str, by: &str, language: Language) -> Event {

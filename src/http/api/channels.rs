@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 
+use super::incidents::named;
 use super::{ApiError, ApiResult, gate, may_use, no_channel, read};
 use crate::api::{
-    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, Listener, Node, Nodes, TestSendRequest, TestSendResponse,
-    TestSendResult,
+    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, DrillResponse, Heartbeats, Listener, Node, Nodes, TestSendRequest,
+    TestSendResponse, TestSendResult,
 };
+use crate::delivery::escalation::DrillError;
 use crate::delivery::intake::known_channels;
 use crate::delivery::links;
 use crate::delivery::{Composed, Draft, Intent};
@@ -35,6 +37,14 @@ pub(super) fn paths() -> Paths {
                     .takes::<TestSendRequest>("What to send")
                     .gives::<TestSendResponse>()
                     .refuses(&[404]),
+            )],
+        )
+        .at(
+            "/channels/{name}/drill",
+            [operate(
+                Op::post("drillChannel", "Sends an incident that is marked as a drill, so that the channel's buttons can be tried", drill)
+                    .gives::<DrillResponse>()
+                    .refuses(&[404, 409]),
             )],
         )
         .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).gives::<Nodes>())])
@@ -167,6 +177,21 @@ async fn send_test(app: &App, caller: &Caller, name: &str, body: TestSendRequest
         expired: outcome.expired,
         results: outcome.results.into_iter().map(|(to, result)| TestSendResult::new(to.masked(), result)).collect(),
     })
+}
+
+async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<DrillResponse> {
+    let Admitted { caller, .. } = gate(&app, Scope::Operate, request).await?;
+    may_use(&caller, &name)?;
+    let plan = app.engine.plan();
+    let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &caller, &name))?;
+    let intent = Intent { by: caller.author.clone(), act: "drill", on: format!("channel {name}"), reason: String::new() };
+    let begin = async {
+        app.engine.drill_channel(&channel, named(&caller.name)).await.map(|incident| DrillResponse { incident }).map_err(|error| match error {
+            DrillError::Store(error) => error.into(),
+            error => ApiError::new(StatusCode::CONFLICT, error.to_string()),
+        })
+    };
+    audited(&app, intent, begin, |begun| format!("#{}", begun.incident)).await.map(Json)
 }
 
 /// What an event would look like on a channel, whole: for `render`, tests and the API. Always the same for the same event and time: its link leads to
