@@ -20,13 +20,13 @@ use crate::support::fakes::{Fake, Platform, Slack, Telegram};
 use crate::support::skip::skip;
 
 /// An Alertmanager that notifies this app.
-struct Alertmanager {
+pub(crate) struct Alertmanager {
     url: String,
     _process: Ended,
 }
 
 impl Alertmanager {
-    async fn start(folder: &Path, port: u16, webhook: &str) -> Self {
+    pub(crate) async fn start(folder: &Path, port: u16, webhook: &str) -> Self {
         let config = format!(
             "route: {{ receiver: watch.fire, group_wait: 0s, group_interval: 1s, repeat_interval: 1h, group_by: [alertname] }}\nreceivers:\n- name: watch.fire\n  \
              webhook_configs: [{{ url: \"{webhook}\", send_resolved: true }}]\n"
@@ -45,7 +45,7 @@ impl Alertmanager {
     }
 
     /// Reports `DiskFull` of two hosts: it fires, or has ended.
-    async fn report(&self, fires: bool) {
+    pub(crate) async fn report(&self, fires: bool) {
         let now = jiff::Timestamp::now();
         let ends = if fires { now + Duration::from_secs(600) } else { now };
         let one = |host: &str| {
@@ -58,7 +58,7 @@ impl Alertmanager {
     }
 
     /// The active silences, as `amtool` shows them.
-    fn silences(&self) -> Vec<Value> {
+    pub(crate) fn silences(&self) -> Vec<Value> {
         let output = self.amtool(&["silence", "query", "-o", "json"]);
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
     }
@@ -70,7 +70,7 @@ impl Alertmanager {
     }
 }
 
-fn routes(slack: &Fake<Slack>, alertmanager: &str) -> String {
+pub(crate) fn routes(slack: &Fake<Slack>, alertmanager: &str) -> String {
     format!(
         "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nsilence: {{ alertmanager: [{{ url: \"{alertmanager}\" }}] }}\n\
          channels:\n  slack: {{ slack: {{ token: xoxb-1, channel: \"#ops\", api_base: \"{}\" }} }}\nroute: {{ to: [slack] }}\n",
@@ -78,7 +78,7 @@ fn routes(slack: &Fake<Slack>, alertmanager: &str) -> String {
     )
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = tokio::time::Instant::now() + SOON;
     loop {
         if let Some(found) = look().await {
@@ -89,12 +89,12 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-async fn incident(app: &TestApp) -> IncidentResponse {
+pub(crate) async fn incident(app: &TestApp) -> IncidentResponse {
     app.read("/api/v1/incidents/1").await
 }
 
 /// What people read now in the only message, or the first of a thread, once it says this.
-async fn shows(slack: &Fake<Slack>, text: &str) {
+pub(crate) async fn shows(slack: &Fake<Slack>, text: &str) {
     until(&format!("the message shows: {text}"), async || {
         let texts = slack.with(|slack| slack.transcript().unwrap().texts());
         texts.first().is_some_and(|shown| shown.contains(text)).then_some(())
@@ -106,14 +106,14 @@ fn rang(slack: &Fake<Slack>) -> Vec<String> {
     slack.with(|slack| slack.transcript().unwrap().rang())
 }
 
-async fn silence(app: &TestApp) -> String {
+pub(crate) async fn silence(app: &TestApp) -> String {
     let (status, answer) = app.post("/api/v1/incidents/1/silence", &json!({ "for": "2h", "by": "ann" })).await;
     assert_eq!(status, 200, "{answer}");
     answer["text"].as_str().unwrap().to_owned()
 }
 
 /// Whether the packages are there.
-fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     let there = installed("prometheus-alertmanager") && installed("amtool");
     if !there {
         skip("the package prometheus-alertmanager");

@@ -106,9 +106,16 @@ impl TestApp {
 
     /// Stops and starts again over the same store.
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same with options of one's own.
+    pub async fn restart_with(self, change: impl FnOnce(&mut AppOptions)) -> Self {
         let Self { app, folder, http } = self;
         app.stop(Duration::from_secs(5)).await;
-        let app = open(folder.path().join("routes.yaml")).await;
+        let mut options = AppOptions { watch: false, ..AppOptions::new(folder.path().join("routes.yaml")) };
+        change(&mut options);
+        let app = App::start(options).await.unwrap_or_else(|e| panic!("{e:#}"));
         Self { app, folder, http }
     }
 

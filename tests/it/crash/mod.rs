@@ -1,6 +1,8 @@
 //! The real process, killed with SIGKILL under load: every 2xx is delivered or dead-lettered, counted from the senders' own ledger and the fake's recordings.
 //!
-//! `WATCHFIRE_KILLS=50 cargo test --test it crash -- --nocapture` is the long run.
+//! `WATCHFIRE_KILLS=200 cargo test --test it crash -- --nocapture` is the long run.
+
+mod living;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -39,6 +41,11 @@ pub(crate) async fn up(client: &reqwest::Client, port: u16) {
     panic!("the server did not come up");
 }
 
+/// How often the process is killed.
+fn kills() -> usize {
+    std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
+}
+
 /// Senders, each with a lane of its own.
 const SENDERS: usize = 64;
 /// A kill counts only while so many requests and sends are under way.
@@ -49,7 +56,7 @@ const SENDS: usize = 1;
 async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let _turn = turn().await;
     watchfire::channel::kit::install_crypto();
-    let kills: usize = std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let kills = kills();
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;
     fake.rec.track("uid-");
     fake.rec.count_only(true);
@@ -57,7 +64,7 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     fake.faults.always(Fault::Delay(Duration::from_millis(15)));
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    // Every notification is a message, so that each alert is named by the one that first carries it. What lives is tried by the model test.
+    // Every notification is a message, so that each alert is named by the one that first carries it. What lives is tried beside it.
     let routes = format!(
         "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, rate_limit: off, living: off }}\nroute: {{ to: [ops] }}\n",
         fake.url()
@@ -91,12 +98,9 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
         }));
     }
     let mut counted = 0;
-    let mut spread = 0x2545_F491_4F6C_DD1Du64 ^ u64::from(std::process::id());
+    let mut spread = Spread::new();
     while counted < kills {
-        spread ^= spread << 13;
-        spread ^= spread >> 7;
-        spread ^= spread << 17;
-        tokio::time::sleep(Duration::from_millis(100 + spread % 400)).await;
+        tokio::time::sleep(Duration::from_millis(100 + spread.next() % 400)).await;
         for _ in 0..2000 {
             if in_flight.load(Ordering::Relaxed) >= REQUESTS && fake.rec.under_way() >= SENDS {
                 counted += 1;
@@ -139,6 +143,22 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     // At a kill one message may have left without its record; it carries at most what one read takes of a lane.
     let bound = (kills + 1) * 200;
     assert!(twice <= bound, "{twice} alerts came more than once; at most {bound} were under way");
+}
+
+/// Numbers that differ from run to run.
+struct Spread(u64);
+
+impl Spread {
+    fn new() -> Self {
+        Self(0x2545_F491_4F6C_DD1D ^ u64::from(std::process::id()))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
 }
 
 /// Every sender's alerts came first in the order in which it sent them.
