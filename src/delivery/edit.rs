@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::channel::SendContext;
 use crate::model::{DeliveryId, ErrorKind, EventId, LaneId, Page, Receipt, SendError, Status, UnixMs, format_duration};
 use crate::store::{
-    AlertState, Anchor, DirtyAnchor, EditChange, EditOutcome, Fallback, Fence, Incident, IncidentState, PendingDelivery, State, StoreError,
-    StoredEvent, Summary, Target,
+    AlertState, Anchor, DirtyAnchor, EditChange, EditOutcome, Fallback, Fence, Incident, IncidentState, MonthlySends, PendingDelivery, State,
+    StoreError, StoredEvent, Summary, Target,
 };
 use crate::template::MessageKind;
 
@@ -142,6 +142,8 @@ impl EditTask {
     }
 
     async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
+        let accepted = matches!(change, EditChange::Shown(_) | EditChange::Posted { .. });
+        let counts = accepted && self.channel.per_month.is_some();
         let outcome = EditOutcome {
             incident: anchor.incident,
             channel: anchor.channel.clone(),
@@ -150,6 +152,7 @@ impl EditTask {
             notified: anchor.notified.clone(),
             change,
             next_edit_at,
+            sent_in_month: counts.then(|| MonthlySends { month: super::month(self.now()), sends: 1 }),
             now: self.now(),
         };
         match self.shared.store.record_edit(self.fence.clone(), outcome).await {

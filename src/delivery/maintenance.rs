@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{IncidentCount, IncidentState, Retention, State, StoreError};
+use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, StoreError};
 
+use super::catch_up;
 use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
 use super::outlet::supervise::Supervision;
-use super::plan::Plan;
+use super::plan::{ChannelPlan, Plan};
 use super::rota;
 use super::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use super::stalled::Stalls;
@@ -46,6 +47,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
     let mut router = SelfAlertRouter::default();
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
+    let mut behind: BTreeSet<String> = BTreeSet::new();
     let mut disk_ok = true;
     let mut monitor = Monitor::default();
     let mut count = 0u64;
@@ -68,7 +70,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 if let Err(error) = wake_incidents(engine).await {
                     engine.shared.health.request_failed(&error);
                 }
-                if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
+                if let Err(error) = update_queues(engine, &mut late, &mut orphans, &mut behind).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = rota::tick(engine).await {
@@ -105,7 +107,12 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
     }
 }
 
-async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut BTreeSet<String>) -> Result<(), StoreError> {
+async fn update_queues(
+    engine: &Engine,
+    late: &mut BTreeSet<String>,
+    orphans: &mut BTreeSet<String>,
+    behind: &mut BTreeSet<String>,
+) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
     let now = shared.clock.wall();
@@ -137,6 +144,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
             let this_month = outlet.month == super::month(now);
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
+        save_edits(engine, channel, stored, now);
         if !shared.is_leader() {
             continue;
         }
@@ -163,6 +171,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     }
     shared.relocate_misplaced(&stats.placed).await?;
     end_incidents(engine, &plan, now).await?;
+    catch_up::notify(engine, &plan, &stats.behind, behind, now).await?;
     shared.change_steps(&stuck).await?;
     for (channel, state, count) in &stats.open {
         if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
@@ -175,6 +184,16 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         }
     }
     purge(engine, &plan, now, stats.bytes).await
+}
+
+/// Spends nothing on edits once four fifths of what the platform allows in a month are used.
+fn save_edits(engine: &Engine, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
+    let (Some(most), true, Some(mailbox)) = (channel.per_month, channel.can_edit(), engine.shared.outlets.get(&channel.outlet)) else { return };
+    let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
+    let saves = sent.saturating_mul(5) >= i64::from(most) * 4;
+    if mailbox.save(saves) != saves && saves {
+        tracing::warn!(channel = %channel.name, sent, most, "four fifths of the month's messages are used: no message is edited until the next month; news and ends are new messages");
+    }
 }
 
 /// Ends the acks and snoozes whose time has come.

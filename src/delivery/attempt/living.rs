@@ -22,7 +22,11 @@ impl AttemptTask {
     /// Decides how the message reports its incidents, and takes out the members that have nothing to ring; what the store must know of those is returned.
     pub(super) async fn plan_notification(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<OutcomeBatch>, StoreError> {
         message.notification = Notification::default();
-        let mode = self.channel.content.living;
+        // Its end is a message of its own where no edit will show it.
+        let mode = match self.channel.content.living {
+            LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
+            mode => mode,
+        };
         let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
         if message.caller.is_some() || !needed {
             return Ok(None);
@@ -83,7 +87,7 @@ impl AttemptTask {
             (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
         }
         notification.mentions = rings;
-        notification.edited = self.channel.follows_incidents();
+        notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
     }
@@ -162,7 +166,7 @@ impl AttemptTask {
         let members: Vec<&PendingDelivery> = message.members.iter().filter(|member| member.event.is_some()).collect();
         let said = said_by(&members, incident);
         let can = self.channel.driver.living(self.channel.platform);
-        let mut notification = Notification { edited: self.channel.follows_incidents(), ..Notification::default() };
+        let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
         notification.incidents.push(NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) });

@@ -18,7 +18,9 @@ impl Worker {
     /// Looks for messages to edit, and edits one, when nothing that rings may start.
     pub(super) fn start_edits(&mut self, now: Instant, wall: UnixMs) {
         let names = self.edited_channels();
-        if names.is_empty() {
+        if names.is_empty() || self.inbox.mailbox.saves() {
+            self.edits.found.clear();
+            self.edits.due_at = None;
             self.edits.look_at = now + POLL_INTERVAL;
             return;
         }

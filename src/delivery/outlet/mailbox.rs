@@ -106,6 +106,8 @@ pub struct Mailbox {
     flags: AtomicU8,
     assignment: Mutex<Assignment>,
     wake: Notify,
+    /// Whether most of what the platform allows in a month is used.
+    saves: AtomicBool,
     pub(crate) falling: Falling,
     state: Mutex<OutletState>,
     /// What was sent lately.
@@ -121,6 +123,7 @@ impl Mailbox {
             flags: AtomicU8::new(0),
             assignment: Mutex::new(Assignment { assigned, renewal: None }),
             wake: Notify::new(),
+            saves: AtomicBool::new(false),
             falling: Falling::default(),
             state: Mutex::default(),
             recent: Mutex::default(),
@@ -173,6 +176,16 @@ impl Mailbox {
     pub fn renew(&self, renewal: Renewal) {
         lock(&self.assignment).renewal = Some(renewal);
         self.wake();
+    }
+
+    /// Says whether most of what the platform allows in a month is used: then nothing is spent on edits. Returns whether it was so before.
+    pub fn save(&self, saves: bool) -> bool {
+        self.saves.swap(saves, Ordering::AcqRel)
+    }
+
+    /// Whether nothing is spent on edits.
+    pub fn saves(&self) -> bool {
+        self.saves.load(Ordering::Acquire)
     }
 
     /// Messages in flight.

@@ -139,7 +139,16 @@ impl Said {
             SilenceState::Ended | SilenceState::Failed => None,
         };
         let until = self.until.unwrap_or(of.until);
-        SilenceOutcome { sender_id: self.id, state: self.state, until, reason: self.reason, due_at: pause.map(|pause| now + pause), seen: of.seen, now, of }
+        SilenceOutcome {
+            sender_id: self.id,
+            state: self.state,
+            until,
+            reason: self.reason,
+            due_at: pause.map(|pause| now + pause),
+            seen: of.seen,
+            now,
+            of,
+        }
     }
 }
 

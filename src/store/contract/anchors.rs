@@ -27,7 +27,17 @@ async fn dirty(store: &S, now: UnixMs) -> Vec<IncidentId> {
 
 fn edit(incident: IncidentId, change: EditChange, now: UnixMs) -> EditOutcome {
     let AnchorUpdate { channel, recipient, .. } = anchored(incident, 1);
-    EditOutcome { incident, channel, recipient, ids: PlatformIds::default(), notified: Vec::new(), change, next_edit_at: now + 5000, now }
+    EditOutcome {
+        incident,
+        channel,
+        recipient,
+        ids: PlatformIds::default(),
+        notified: Vec::new(),
+        change,
+        next_edit_at: now + 5000,
+        sent_in_month: None,
+        now,
+    }
 }
 
 /// An edit of what its anchor is now.
@@ -167,6 +177,7 @@ pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {
     confirm(&store, &fence, anchors.to_vec(), T0).await;
     put_report(&store, report("a", &[(1, false)]), T0 + 1).await;
     put_report(&store, report("b", &[(2, false)]), T0 + 2).await;
+    assert_eq!(store.stats().await.unwrap().behind, [("ops".to_owned(), 2)]);
     let ops = ["ops".to_owned()];
     for (ended_before, given_up) in [(T0 + 1, 0), (T0 + 2, 1), (T0 + 2, 0)] {
         assert_eq!(store.give_up_edits(ended_before, &ops, T0 + MIN).await.unwrap(), given_up);
@@ -175,6 +186,18 @@ pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {
     let detail = super::fixtures::incident(&store, ended).await;
     let last = detail.timeline.last().expect("it says so");
     assert_eq!((last.kind, last.channel.as_str(), last.at, detail.anchors[0].edited), (TimelineKind::GivenUp, "ops", T0 + MIN, false));
+}
+
+pub async fn an_edit_counts_in_the_month_of_its_outlet(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    confirm(&store, &fence, vec![anchored(id, 1)], T0).await;
+    for (month, sends) in [("2026-11", 2), ("2026-11", 1), ("2026-10", 9)] {
+        let counted = EditOutcome { sent_in_month: Some(MonthlySends { month: month.into(), sends }), ..edit(id, EditChange::Failed, T0) };
+        store.record_edit(fence.clone(), counted).await.unwrap();
+    }
+    let outlets = store.stats().await.unwrap().outlets;
+    assert_eq!(outlets.iter().map(|outlet| (outlet.month.as_str(), outlet.month_sent)).collect::<Vec<_>>(), [("2026-11", 3)]);
 }
 
 pub async fn of_an_edit_that_nothing_makes_the_timeline_says_so_once(store: S) {

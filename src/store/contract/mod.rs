@@ -74,6 +74,7 @@ macro_rules! store_contract {
                 what_was_notified_commits_with_the_outcome, every_edited_anchor_is_dirty_or_shows_its_incident,
                 the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last, an_edit_is_recorded_by_the_owner_of_the_outlet,
                 edits_of_what_ended_long_ago_are_given_up, of_an_edit_that_nothing_makes_the_timeline_says_so_once,
+                an_edit_counts_in_the_month_of_its_outlet,
                 anchors_follow_a_renamed_channel,
             }
             acts {
@@ -122,7 +123,7 @@ macro_rules! store_contract {
                 an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,
             }
             silences {
-                what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_said_is_shown_and_rings_when_it_ended,
+                what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_listed_once_is_remembered, what_the_sender_said_is_shown_and_rings_when_it_ended,
                 what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again, a_silence_leaves_with_its_incident,
             }
             oncall {

@@ -68,6 +68,22 @@ pub async fn what_somebody_asks_for_is_due_at_once_and_taken_by_one(store: S) {
     assert_eq!(shown(&store, id).await.1, Some(SilenceState::Asked));
 }
 
+pub async fn what_the_sender_listed_once_is_remembered(store: S) {
+    let id = notified(&store, &fence(&store).await).await;
+    store.act(act(Verb::Silence, "1", id, T0)).await.unwrap();
+    let first = taken(&store, T0).await;
+    assert!(!first.seen);
+    store.record_silence(SilenceOutcome { seen: true, ..said(&first, SilenceState::Active, T0) }).await.unwrap();
+    let second = taken(&store, T0 + MIN).await;
+    store.record_silence(said(&second, SilenceState::Active, T0 + MIN)).await.unwrap();
+    store.act(act(Verb::Silence, "2", id, T0 + MIN)).await.unwrap();
+    let third = taken(&store, T0 + MIN).await;
+    assert_eq!((second.seen, third.seen, third.token), (true, true, first.token), "a longer silence is the same one");
+    store.record_silence(said(&third, SilenceState::Ended, T0 + MIN)).await.unwrap();
+    store.act(act(Verb::Silence, "3", id, T0 + MIN)).await.unwrap();
+    assert!(!taken(&store, T0 + MIN).await.seen, "another one");
+}
+
 pub async fn what_the_sender_said_is_shown_and_rings_when_it_ended(store: S) {
     let fence = fence(&store).await;
     let id = notified(&store, &fence).await;

@@ -9,6 +9,7 @@ use futures_util::future::join;
 
 use super::error::DbError;
 use super::messages::check_fence;
+use super::outlets::count_month;
 use super::rows::{Columns, get, limit};
 use super::timeline;
 use super::tx::Tx;
@@ -116,6 +117,10 @@ pub(super) async fn mark_dirty(tx: &Tx, incidents: &Vec<i64>) -> Result<(), DbEr
 
 /// [`crate::store::OutletStore::record_edit`].
 pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -> Result<(), DbError> {
+    // Before the fence is checked, which shares the row: two that share it would wait for each other.
+    if let Some(sends) = &outcome.sent_in_month {
+        count_month(tx, &fence.outlet, sends).await?;
+    }
     check_fence(tx, fence).await?;
     let key = [(outcome.incident, outcome.channel.as_str(), &outcome.recipient)];
     let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([outcome.incident])), lock_anchors(tx, &key)).await;

@@ -32,6 +32,13 @@ pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: 
     Ok(ids.len() as u64)
 }
 
+/// Edits of incidents that ended which are due, by channel.
+pub(super) async fn count_behind(tx: &Tx) -> Result<Vec<(String, u64)>, DbError> {
+    let sql = "SELECT a.channel, count(*) FROM anchor a JOIN incident i ON i.id = a.incident WHERE a.dirty AND i.ended_at IS NOT NULL
+         GROUP BY a.channel ORDER BY a.channel";
+    tx.query(sql, &[]).await?.iter().map(|row| Ok((get(row, 0)?, row.count(1)?))).collect()
+}
+
 /// [`crate::store::MaintenanceStore::give_up_edits`]. One that somebody else changes now is left to the next call.
 pub(super) async fn give_up_edits(tx: &Tx, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, DbError> {
     let sql = "SELECT i.id, a.channel FROM incident i JOIN anchor a ON a.incident = i.id

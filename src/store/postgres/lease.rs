@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::error::DbError;
 use super::messages::check_fence;
-use super::outcome::change_outlet;
+use super::outlets::change_outlet;
 use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey, UnixMs};

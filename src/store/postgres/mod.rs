@@ -28,6 +28,7 @@ mod notify;
 mod oncall;
 mod outcome;
 mod outcome_parts;
+mod outlets;
 mod purge;
 mod queue;
 mod read;

@@ -3,7 +3,6 @@
 //! Settlements that touch the same message or delivery are done one after the other, in stages; those of one stage have nothing in common but
 //! lanes and outlets, for which their order makes no difference or is kept here.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures_util::future::{join, join3, join4, join5};
@@ -15,13 +14,13 @@ use super::error::DbError;
 use super::group::Grouped;
 use super::messages::{Write, add_members, write_cells, write_messages};
 use super::outcome_parts::{LaneLocks, change_deliveries, end_attempts};
+use super::outlets::{OutletRow, write_outlets};
 use super::receipts::await_all;
 use super::rows::get;
 use super::timeline;
 use super::tx::Tx;
-use crate::model::{OutletKey, UnixMs};
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{MonthlySends, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
+use crate::store::{RecordedOutcome, StoreError};
 
 impl PreparedOutcome {
     /// Ids of all that it reads or changes and others might: settlements that share one are not in the same stage.
@@ -180,57 +179,4 @@ async fn change_outlets(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<(), DbErr
         }
     }
     write_outlets(tx, &changes).await
-}
-
-/// Sets an outlet's pause and suspension without an attempt.
-pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), DbError> {
-    let mut row = OutletRow::default();
-    row.add(Some(change), None);
-    write_outlets(tx, &BTreeMap::from([(outlet.as_str(), row)])).await
-}
-
-/// What changes in an outlet's row; what came later counts.
-#[derive(Default)]
-struct OutletRow<'a> {
-    paused_until: Option<UnixMs>,
-    suspension: Option<&'a SuspensionChange>,
-    month: Option<&'a str>,
-    sent: i64,
-}
-
-impl<'a> OutletRow<'a> {
-    fn add(&mut self, change: Option<&'a OutletUpdate>, month: Option<&'a MonthlySends>) {
-        if let Some(change) = change {
-            self.paused_until = change.paused_until.or(self.paused_until);
-            self.suspension = change.suspension.as_ref().or(self.suspension);
-        }
-        // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
-        let Some(MonthlySends { month, sends }) = month else { return };
-        match self.month.map_or(Ordering::Greater, |known| month.as_str().cmp(known)) {
-            Ordering::Greater => (self.month, self.sent) = (Some(month.as_str()), *sends),
-            Ordering::Equal => self.sent += sends,
-            Ordering::Less => {}
-        }
-    }
-}
-
-async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Result<(), DbError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let keys: Vec<&str> = changes.keys().copied().collect();
-    let paused: Vec<Option<UnixMs>> = changes.values().map(|row| row.paused_until).collect();
-    let holds: Vec<bool> = changes.values().map(|row| row.suspension.is_some()).collect();
-    let held: Vec<Option<&str>> = changes.values().map(|row| row.suspension.and_then(SuspensionChange::reason)).collect();
-    let months: Vec<Option<&str>> = changes.values().map(|row| row.month).collect();
-    let sent: Vec<i64> = changes.values().map(|row| row.sent).collect();
-    tx.execute(
-        "UPDATE outlet o SET paused_until = coalesce(n.paused_until, o.paused_until), held = CASE WHEN n.holds THEN n.held ELSE o.held END,
-             month = greatest(o.month, n.month COLLATE \"C\"),
-             month_sent = CASE WHEN o.month = n.month THEN o.month_sent + n.sent WHEN o.month < n.month THEN n.sent ELSE o.month_sent END
-         FROM unnest($1, $2, $3, $4, $5, $6) AS n (key, paused_until, holds, held, month, sent) WHERE o.key = n.key",
-        &[&keys, &paused, &holds, &held, &months, &sent],
-    )
-    .await?;
-    Ok(())
 }

@@ -235,6 +235,7 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
             count: row.count(2)?,
         });
     }
+    stats.behind = super::incidents::count_behind(tx).await?;
     Ok(stats)
 }
 

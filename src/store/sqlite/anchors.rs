@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::DbError;
 use super::messages::check_fence;
+use super::outlets::count_month;
 use super::rows::{bytes, find_incident};
 use super::timeline;
 use crate::model::{IncidentId, Recipient, UnixMs};
@@ -31,6 +32,7 @@ pub(super) fn confirm(db: &Connection, updates: &[AnchorUpdate], now: UnixMs) ->
 /// [`crate::store::OutletStore::record_edit`].
 pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome) -> Result<(), DbError> {
     check_fence(db, fence)?;
+    outcome.sent_in_month.iter().try_for_each(|sends| count_month(db, &fence.outlet, sends))?;
     let Some(version) = version(db, outcome.incident)? else { return Ok(()) };
     let Some(before) = find(db, outcome.incident, &outcome.channel, &outcome.recipient)? else { return Ok(()) };
     let (anchor, row) = before.after_edit(outcome);

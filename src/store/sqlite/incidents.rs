@@ -5,12 +5,12 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::anchors;
 use super::error::DbError;
-use super::rows::{delivery_row, find_incident, insert};
+use super::rows::{count, delivery_row, find_incident, insert};
 use super::timeline::{self, ACKED_BY, OF_GROUP};
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::incidents::{
-    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, lost_row, open as open_new, regroup,
-    stale_row, step,
+    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, lost_row, open as open_new,
+    regroup, stale_row, step,
 };
 use crate::store::prepared::PreparedEvent;
 use crate::store::rows::{DELIVERY, StoredRow as _};
@@ -125,6 +125,15 @@ pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limi
         timeline::add(db, *id, &stale_row(*heard_at, now))?;
     }
     Ok(silent.len() as u64)
+}
+
+/// Edits of incidents that ended which are due, by channel.
+pub(super) fn count_behind(db: &Connection) -> Result<Vec<(String, u64)>, DbError> {
+    let mut select = db.prepare_cached(
+        "SELECT a.channel, count(*) FROM anchor a INDEXED BY anchor_dirty CROSS JOIN incident i
+         WHERE a.dirty = 1 AND i.id = a.incident AND i.ended_at IS NOT NULL GROUP BY a.channel ORDER BY a.channel",
+    )?;
+    Ok(select.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::MaintenanceStore::give_up_edits`].

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::DbError;
 use super::messages::check_fence;
-use super::outcome::change_outlet;
+use super::outlets::change_outlet;
 use super::rows::{OPEN, bytes, cells, pending_delivery};
 use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _, is_direct};

@@ -24,6 +24,7 @@ mod mute;
 mod oncall;
 mod open;
 mod outcome;
+mod outlets;
 mod purge;
 mod queue;
 mod read;

@@ -10,22 +10,21 @@ use super::accept::insert_delivery;
 use super::anchors;
 use super::error::DbError;
 use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
+use super::outlets::{change_outlet, count_month};
 use super::receipts::await_all;
 use super::rows::bytes;
 use super::rows::insert;
 use super::timeline;
-use crate::model::{DeliveryId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, MessageId, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{
-    AcceptedDelivery, DeliveryUpdate, Fence, FinishedAttempt, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, State, StoreError,
-};
+use crate::store::{AcceptedDelivery, DeliveryUpdate, Fence, FinishedAttempt, RecordedOutcome, State, StoreError};
 
 /// [`crate::store::OutletStore::record_outcome`].
 pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, DbError> {
     let s = &prepared.outcome;
     check_fence(db, &s.fence)?;
-    count_month(db, s)?;
+    s.sent_in_month.iter().try_for_each(|sends| count_month(db, &s.fence.outlet, sends))?;
     if let Some(change) = &s.outlet {
         change_outlet(db, &s.fence.outlet, change)?;
     }
@@ -214,26 +213,5 @@ pub(super) const RECOUNT: &str = "UPDATE lane SET (waiting, deferred, rank, sinc
 /// Computes a lane's counters again; reads only the partial index, so an emptied lane costs one look.
 pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), DbError> {
     db.prepare_cached(RECOUNT)?.execute([lane])?;
-    Ok(())
-}
-
-fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), DbError> {
-    let Some(MonthlySends { month, sends }) = &s.sent_in_month else { return Ok(()) };
-    // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
-    db.prepare_cached(
-        "UPDATE outlet SET month_sent = CASE WHEN month = ?2 THEN month_sent + ?3 ELSE ?3 END, month = ?2 WHERE key = ?1 AND month <= ?2",
-    )?
-    .execute(params![s.fence.outlet.as_str(), month, sends])?;
-    Ok(())
-}
-
-/// Sets an outlet's pause and suspension, as far as they change.
-pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), DbError> {
-    if let Some(until) = change.paused_until {
-        db.prepare_cached("UPDATE outlet SET paused_until = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), until])?;
-    }
-    if let Some(suspension) = &change.suspension {
-        db.prepare_cached("UPDATE outlet SET held = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), suspension.reason()])?;
-    }
     Ok(())
 }

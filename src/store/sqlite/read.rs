@@ -235,6 +235,7 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
         Ok(IncidentCount { rank: row.get(0)?, state: row.named(1, IncidentState::parse, "incident's state")?, count: count(row, 2)? })
     })?;
     stats.incidents = rows.collect::<rusqlite::Result<_>>()?;
+    stats.behind = super::incidents::count_behind(db)?;
     Ok(stats)
 }
 

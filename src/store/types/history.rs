@@ -220,6 +220,8 @@ pub struct Stats {
     pub outlets: Vec<OutletRow>,
     /// Open incidents.
     pub incidents: Vec<IncidentCount>,
+    /// Messages that still show an incident as it was before its end, by channel.
+    pub behind: Vec<(String, u64)>,
     /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
     pub bytes: u64,
 }

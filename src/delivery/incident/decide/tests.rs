@@ -151,14 +151,7 @@ fn what_a_channel_knows_decides_what_is_news() {
             soon,
             Moment::Over,
         ),
-        (
-            "the end is reported once more",
-            &incident(&[(1, 2, Resolved, 1)]),
-            said(&[], &[1]),
-            notified(&[(1, 2, 3, true)]),
-            soon,
-            Moment::Nothing,
-        ),
+        ("the end is reported once more", &incident(&[(1, 2, Resolved, 1)]), said(&[], &[1]), notified(&[(1, 2, 3, true)]), soon, Moment::Nothing),
         (
             "one is not reported any more",
             &incident(&[(1, 2, Resolved, 1), (2, 0, Unreported, 2)]),
@@ -213,9 +206,7 @@ fn each_moment_is_told_as_the_platform_can() {
         (LivingMode::New, can(false, false), [card(true), card(true), card(false), card(true), card(false), card(false), How::Silent]),
         (LivingMode::Off, can(true, true), [card(true), card(true), card(true), card(true), card(true), card(true), card(true)]),
     ] {
-        for (moment, wanted) in
-            [Moment::First, loud, quiet, Moment::Again, Moment::Over, Moment::Missed, Moment::Nothing].into_iter().zip(moments)
-        {
+        for (moment, wanted) in [Moment::First, loud, quiet, Moment::Again, Moment::Over, Moment::Missed, Moment::Nothing].into_iter().zip(moments) {
             assert_eq!(how(moment, mode, can, true), wanted, "{mode:?} {can:?} {moment:?}");
         }
     }

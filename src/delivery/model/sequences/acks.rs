@@ -19,6 +19,19 @@ sequence!(
 );
 
 sequence!(
+    an_ack_is_shown_at_once,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        ack &2
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
+            > #1 acked, ann on it
+    "
+);
+
+sequence!(
     an_ack_is_shown_until_the_end,
     "
         report disk

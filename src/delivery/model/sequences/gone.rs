@@ -66,6 +66,42 @@ sequence!(
 );
 
 sequence!(
+    of_very_many_that_are_over_one_message_says_so_before_they_are_edited,
+    "
+        many 201
+            > 201 times #N firing
+            > 201 times chat message N rings, firing: diskN
+        room edits-too-fast
+        many -201
+            > 201 times #N resolved
+            > 1 times chat message N quiet, resolved:
+            > 201 times chat over N in N quiet, resolved: diskN
+        room works minutes=9
+            > 201 times chat edits N, resolved: diskN
+    "
+);
+
+sequence!(
+    of_a_month_that_is_nearly_used_up_nothing_is_spent_on_edits,
+    "
+        month 5
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk db:critical
+            > chat news 2 in 1 rings, firing: db
+            > chat edits 1, firing: disk db
+        report -disk db:critical
+            > chat edits 1, firing: disk db
+        report -db
+            > chat message 3 quiet, resolved: db | #1, first notified 03:01 UTC
+            > #1 resolved
+        month 500
+            > chat edits 1, resolved: disk db
+    "
+);
+
+sequence!(
     edits_that_are_too_fast_hold_no_news_up,
     "
         report disk

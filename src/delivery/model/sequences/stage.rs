@@ -1,4 +1,5 @@
-//! Plays a sequence: each line is a step of a sender, a person, a platform or the process, and takes a minute; one with `&` at its end takes none.
+//! Plays a sequence: each line is a step of a sender, a person, a platform or the process, and takes a minute; one with `&` at its end takes none, with `&2` two
+//! seconds.
 //! Lines with `>` say what people then saw.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ use super::super::{Dice, World};
 use super::room::{Line, Mood, Rooms};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// More lines than these are counted.
+const CROWD: usize = 50;
 
 /// What outlives the processes of a sequence.
 pub struct Stage {
@@ -47,6 +50,8 @@ struct Setup {
     renamed: bool,
     /// Whether `free` is in it.
     has_free: bool,
+    /// How many messages a month the platform of `chat` allows.
+    per_month: Option<u32>,
 }
 
 struct Process {
@@ -62,7 +67,7 @@ pub fn play(script: &str) {
         rooms: Arc::default(),
         folder: tempfile::Builder::new().prefix("wf-sequence").tempdir_in(folder).expect("a folder"),
         now: BEGIN,
-        setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true },
+        setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true, per_month: None },
         starts: BTreeMap::new(),
         states: BTreeMap::new(),
         lost: BTreeSet::new(),
@@ -80,6 +85,20 @@ pub fn play(script: &str) {
     let wanted = lines.join("\n");
     let played = played.join("\n");
     assert!(wanted == played, "what happened:\n{}", indented(&played));
+}
+
+/// Of lines that differ by numbers only one, with how many they are.
+fn crowd(lines: &[String]) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines {
+        let parts = line.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>();
+        let mut alike = parts.join("N");
+        while alike.contains("NN") {
+            alike = alike.replace("NN", "N");
+        }
+        *counts.entry(alike).or_default() += 1;
+    }
+    counts.into_iter().map(|(alike, count)| format!("{count} times {alike}")).collect()
 }
 
 fn indented(played: &str) -> String {
@@ -140,6 +159,7 @@ impl Stage {
             channel.content.living = living;
             channel.content.mentions = Mentions { users: vec!["team".into()], ..Mentions::default() };
         }
+        plan.channels.get_mut(chat).and_then(Arc::get_mut).expect("nobody else has it").per_month = self.setup.per_month;
         if !self.setup.has_free {
             plan.channels.shift_remove("free");
         }
@@ -156,12 +176,24 @@ impl Stage {
     }
 
     async fn step(&mut self, process: &Process, step: &str) {
-        let (step, at_once) = step.strip_suffix(" &").map_or((step, false), |step| (step, true));
+        let (step, takes) = match step.rsplit_once(" &") {
+            Some((step, "")) => (step, Duration::from_millis(10)),
+            Some((step, seconds)) => (step, Duration::from_secs(seconds.parse().expect("seconds"))),
+            None => (step, MINUTE),
+        };
         let words: Vec<&str> = step.split_whitespace().collect();
         let (verb, rest) = words.split_first().expect("a step");
         let option = |name: &str| rest.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         match *verb {
             "report" => self.report(process, rest).await,
+            // Each in a group of its own.
+            "many" => {
+                let (count, sign) = rest[0].strip_prefix('-').map_or((rest[0], ""), |count| (count, "-"));
+                for n in 0..count.parse::<u32>().expect("a number") {
+                    let (alert, group) = (format!("{sign}disk{n}"), format!("group=g{n}"));
+                    self.report(process, &[&alert, &group]).await;
+                }
+            }
             "wait" => return tokio::time::sleep(MINUTE * rest[0].parse::<u32>().expect("minutes")).await,
             "ack" | "unack" | "snooze" | "close" => {
                 let on = option("on").map_or(1, |number| number.parse().expect("a number"));
@@ -183,6 +215,10 @@ impl Stage {
                 self.setup.has_free = *verb == "restore";
                 self.reload(process).await;
             }
+            "month" => {
+                self.setup.per_month = Some(rest[0].parse().expect("messages"));
+                self.reload(process).await;
+            }
             "room" => {
                 let moods = [
                     ("works", Mood::Works),
@@ -197,7 +233,7 @@ impl Stage {
             }
             _ => panic!("no step: {step}"),
         }
-        tokio::time::sleep(if at_once { Duration::from_millis(10) } else { MINUTE }).await;
+        tokio::time::sleep(takes).await;
     }
 
     async fn reload(&self, process: &Process) {
@@ -278,11 +314,11 @@ impl Stage {
         // Channels do not wait for each other, and an edit does not wait for a retry: what rings comes first here, of each channel.
         seen.sort_by_key(|line| (!line.contains(" for #"), line.split(' ').next().map(str::to_owned), line.contains(" edits ")));
         seen.dedup();
-        let rows = process.store.list_deliveries(&DeliveryFilter { limit: 500, ..DeliveryFilter::default() }).await.expect("the deliveries");
+        let rows = process.store.list_deliveries(&DeliveryFilter { limit: 5000, ..DeliveryFilter::default() }).await.expect("the deliveries");
         let lost = rows.iter().filter(|row| !matches!(row.state, State::Sent | State::Skipped | State::Waiting));
         seen.extend(lost.map(|row| format!("{} {}: {}", row.channel, row.state.as_str(), row.reason.clone().unwrap_or_default())));
         assert!(rows.iter().all(|row| row.state != State::Skipped || row.reason.is_some()), "nothing ends without a reason");
-        let found = process.store.list_incidents(&IncidentFilter { limit: 50, ..IncidentFilter::default() }).await.expect("the incidents");
+        let found = process.store.list_incidents(&IncidentFilter { limit: 500, ..IncidentFilter::default() }).await.expect("the incidents");
         for one in found.iter().rev() {
             let detail = process.store.get_incident(one.id).await.expect("an incident").expect("it is there");
             let by: Vec<&str> = detail.incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
@@ -298,7 +334,10 @@ impl Stage {
                 }
             }
         }
-        seen.into_iter().map(|line| format!("> {line}")).collect()
+        if seen.len() > CROWD {
+            seen = crowd(&seen);
+        }
+        seen.into_iter().map(|line| format!("> {}", line.trim_end())).collect()
     }
 }
 

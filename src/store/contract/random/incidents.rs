@@ -74,6 +74,7 @@ impl Run {
                     notified,
                     change,
                     next_edit_at: self.now,
+                    sent_in_month: None,
                     now: self.now,
                 };
                 self.store.record_edit(self.fence.clone(), outcome.clone()).await.unwrap();

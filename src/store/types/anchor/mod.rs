@@ -6,7 +6,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use super::incident::MAX_INCIDENT_ALERTS;
-use super::{Incident, TimelineKind, TimelineRow};
+use super::{Incident, MonthlySends, TimelineKind, TimelineRow};
 use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 
 /// Reposts are counted for so long, in milliseconds.
@@ -249,6 +249,8 @@ pub struct EditOutcome {
     pub change: EditChange,
     /// Not before this is it edited again.
     pub next_edit_at: UnixMs,
+    /// What it counts in the month of its outlet, where the platform counts edits.
+    pub sent_in_month: Option<MonthlySends>,
     /// Now.
     pub now: UnixMs,
 }

@@ -26,7 +26,7 @@ fn update(ids: Option<PlatformIds>) -> AnchorUpdate {
 fn edited(anchor: Anchor, change: EditChange, now: UnixMs) -> (Anchor, Option<TimelineRow>) {
     let AnchorUpdate { incident, channel, recipient, .. } = update(None);
     let (ids, notified) = (anchor.ids.clone(), anchor.notified.clone());
-    anchor.after_edit(&EditOutcome { incident, channel, recipient, ids, notified, change, next_edit_at: now + 5000, now })
+    anchor.after_edit(&EditOutcome { incident, channel, recipient, ids, notified, change, next_edit_at: now + 5000, sent_in_month: None, now })
 }
 
 fn id(name: &str) -> PlatformIds {
@@ -68,7 +68,7 @@ fn a_message_becomes_the_anchor_by_its_ids() {
     // An edit that was begun before knows nothing of it, and one of another message nothing at all.
     let AnchorUpdate { incident, channel, recipient, .. } = reply;
     let (ids, known, change) = (anchor.ids.clone(), anchor.notified.clone(), EditChange::Shown(9));
-    let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, now: T0 };
+    let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
     assert!(replied.clone().after_edit(&edit).0.is_dirty(9));
     assert_eq!(replied.clone().after_edit(&EditOutcome { ids: id("other"), ..edit }).0, replied);
     assert_eq!(replied.notified, [notified(1, 2), notified(2, 3), notified(5, 3)]);

@@ -18,8 +18,8 @@ use crate::model::{EventId, IncidentId, UnixMs};
 
 pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
-pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
 pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
+pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
 pub use unack::{UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
