@@ -77,8 +77,8 @@ pub fn run(common: &Common, command: &ContextCommand) -> Result<ExitStatus> {
             ensure!(!file.contexts.contains_key(name), "the context `{name}` is there; `watchfire context rm {name}` removes it");
             let Some(server) = &common.server else { bail!("name its address: --server https://watchfire.example.com") };
             let context = Context { server: address(server)?, token_file: common.token_file.as_deref().map(std::path::absolute).transpose()? };
-            if context.token()?.is_some() && context.server.starts_with("http://") {
-                anstream::eprintln!("the token goes to {} in the clear; use https where others share the network", context.server);
+            if context.token()?.is_some() {
+                warn_in_the_clear(&context.server);
             }
             file.contexts.insert(name.clone(), context);
             let first = file.current.is_none();
@@ -91,8 +91,12 @@ pub fn run(common: &Common, command: &ContextCommand) -> Result<ExitStatus> {
             file.current = Some(name.clone());
             file.write(&path)?;
             anstream::println!("commands go to {}", context.server);
+            note_override();
         }
-        ContextCommand::Ls => file.list(),
+        ContextCommand::Ls => {
+            file.list();
+            note_override();
+        }
         ContextCommand::Rm { name } => {
             file.named(name)?;
             file.contexts.remove(name);
@@ -106,20 +110,28 @@ pub fn run(common: &Common, command: &ContextCommand) -> Result<ExitStatus> {
 
 /// The server on another machine that a command is for; `None`: the one of routes.yaml.
 pub fn chosen(common: &Common) -> Result<Option<Context>> {
-    let with_token = |context: Context| Context { token_file: common.token_file.clone().or(context.token_file), ..context };
+    // A file of the environment is for a server without one: another server must not see its token.
+    let said = common.token_file.clone().filter(|_| common.said.token_file);
+    let with_token = |context: Context| Context { token_file: said.or(context.token_file).or_else(|| common.token_file.clone()), ..context };
     if let Some(server) = &common.server {
         return Ok(Some(with_token(Context { server: address(server)?, token_file: None })));
     }
     let found = match &common.context {
         Some(name) => Some(Contexts::read(&place()?)?.named(name)?.clone()),
-        None if common.is_local => None,
+        None if common.said.local => None,
         // Without a home there is no file.
         None => match place() {
-            Ok(path) => Contexts::read(&path)?.in_use()?.cloned(),
+            Ok(path) => match Contexts::read(&path) {
+                Ok(file) => file.in_use()?.cloned(),
+                Err(error) => {
+                    anstream::eprintln!("no context is used: {error:#}");
+                    None
+                }
+            },
             Err(_) => None,
         },
     };
-    ensure!(found.is_some() || common.token_file.is_none(), "--token-file is for another machine's server; name it with --server or --context");
+    ensure!(found.is_some() || !common.said.token_file, "--token-file is for another machine's server; name it with --server or --context");
     Ok(found.map(with_token))
 }
 
@@ -139,11 +151,15 @@ impl Contexts {
         if let Some(folder) = path.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(what)?;
         }
-        let half = path.with_extension("yaml.new");
-        let _ = std::fs::remove_file(&half);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half).with_context(what)?;
-        file.write_all(serde_yaml::to_string(self)?.as_bytes()).with_context(what)?;
-        std::fs::rename(&half, path).with_context(what)
+        let text = serde_yaml::to_string(self)?;
+        let half = path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+        let written = || {
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&half, path)
+        };
+        written().inspect_err(|_| drop(std::fs::remove_file(&half))).with_context(what)
     }
 
     fn named(&self, name: &str) -> Result<&Context> {
@@ -166,6 +182,24 @@ impl Contexts {
             let token = context.token_file.as_ref().map_or_else(|| "no token".to_owned(), |path| format!("token in {}", path.display()));
             anstream::println!("{mark} {name:<16} {}  ({token})", context.server);
         }
+    }
+}
+
+/// Which variable of the environment decides in place of the context in use.
+fn note_override() {
+    let variables = ["WATCHFIRE_SERVER", "WATCHFIRE_CONTEXT", "WATCHFIRE_CONFIG", "WATCHFIRE_LISTEN"];
+    if let Some(name) = variables.into_iter().find(|name| std::env::var_os(name).is_some()) {
+        anstream::eprintln!("{name} is set and goes before the context in use; unset it to use the context");
+    }
+}
+
+/// Warns when a token for this address can be read on the way.
+pub fn warn_in_the_clear(server: &str) {
+    let host = reqwest::Url::parse(server).ok().filter(|url| url.scheme() == "http").and_then(|url| Some(url.host_str()?.to_owned()));
+    let Some(host) = host else { return };
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    if host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback()) {
+        anstream::eprintln!("the token goes to {server} in the clear; use https where others share the network");
     }
 }
 

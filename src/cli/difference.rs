@@ -1,7 +1,9 @@
 //! `watchfire check --diff OLD NEW`: which label sets go another way. Compared are the label sets that the matchers of the two configurations can
-//! distinguish, each with all labels that any of them names: missing, with every value that is named, and with a value that none names.
+//! distinguish, each with all labels that any of them names: missing, with every value that is named, and with values that none names. A pattern without
+//! a finite set of texts is compared by examples, so that a change may be missed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,11 +12,16 @@ use serde_json::json;
 use super::ExitStatus;
 use crate::config::{self, LoadOptions};
 use crate::delivery::Plan;
-use crate::model::Labels;
-use crate::route::{ByLabel, Matcher};
+use crate::model::{Labels, Mentions};
+use crate::route::re2::Pattern;
+use crate::route::{ByLabel, Matcher, Node, Op};
 
 /// Label sets that are compared at most.
 const MOST: usize = 200_000;
+/// Labels of them at most, all together: some tens of megabytes.
+const MOST_LABELS: usize = 4_000_000;
+/// Values that few patterns name.
+const OTHERS: [&str; 5] = ["other", "~", "0", "Ω", "6fa1c0de-7a52-4c0e-9d3b-0f2f3b6f4e11"];
 
 /// Values of a label that no matcher distinguishes.
 struct Class {
@@ -34,6 +41,8 @@ impl Class {
 struct Label {
     name: String,
     classes: Vec<Class>,
+    /// A pattern of it has no finite set of texts: the classes are those of examples.
+    by_examples: bool,
 }
 
 /// A label set: for each label the index of its class.
@@ -46,7 +55,7 @@ struct Change {
     new: String,
 }
 
-/// Compares two configurations and prints what changes.
+/// Compares two configurations and prints what changes. Exits with 2 when one cannot be loaded, and when there are too many label sets for all of them.
 pub fn run(old: &Path, new: &Path, as_json: bool) -> Result<ExitStatus> {
     let [old, new] = [old, new].map(|path| {
         config::load(path, &LoadOptions::without_secrets()).map(|loaded| loaded.plan).unwrap_or_else(|findings| {
@@ -55,19 +64,28 @@ pub fn run(old: &Path, new: &Path, as_json: bool) -> Result<ExitStatus> {
         })
     });
     let labels = labels(&old, &new);
-    let (sets, complete) = sets(&labels, &[&old, &new]);
+    let (sets, all) = sets(&labels, &[&old, &new]);
+    let count = sets.len();
     let changes = changes(&labels, sets, &old, &new);
-    if !complete {
-        anstream::eprintln!("there are more label sets than the {MOST} that were compared: those that lead to each route, with one label changed");
+    let mut why = Vec::new();
+    if labels.iter().any(|label| label.by_examples) {
+        why.push("patterns were compared by examples".to_owned());
+    }
+    if !all {
+        why.push(format!("there are more label sets than the {count} that were compared: those that lead to each route, with one label changed"));
     }
     if as_json {
         let rows: Vec<_> =
             changes.iter().map(|(set, change)| json!({ "labels": written(&labels, set), "old": change.old, "new": change.new })).collect();
-        anstream::println!("{}", json!(rows));
+        anstream::println!("{}", json!({ "complete": why.is_empty(), "incomplete_because": why, "changes": rows }));
     } else {
+        why.iter().for_each(|why| anstream::eprintln!("{why}"));
         for (set, change) in &changes {
             anstream::println!("{{{}}}: {} -> {}", written(&labels, set), change.old, change.new);
         }
+    }
+    if !all {
+        std::process::exit(2);
     }
     Ok(if changes.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -90,9 +108,15 @@ fn labels(old: &Plan, new: &Plan) -> Vec<Label> {
         matchers.sort_by_key(|matcher| (matcher.op(), matcher.value()));
         matchers.dedup();
         let owners = owners.get(name).map(Vec::as_slice).unwrap_or_default();
-        Label { name: name.to_owned(), classes: classes(&matchers, owners) }
+        let by_examples = matchers.iter().any(|matcher| is_open(matcher));
+        Label { name: name.to_owned(), classes: classes(&matchers, owners), by_examples }
     };
     matchers.into_iter().map(label).collect()
+}
+
+/// Whether the texts of its pattern cannot be listed.
+fn is_open(matcher: &Matcher) -> bool {
+    matches!(matcher.op(), Op::Regex | Op::NotRegex) && Pattern::new(matcher.value()).is_ok_and(|pattern| pattern.texts().is_none())
 }
 
 fn classes(matchers: &[&Matcher], owners: &[&ByLabel]) -> Vec<Class> {
@@ -101,9 +125,11 @@ fn classes(matchers: &[&Matcher], owners: &[&ByLabel]) -> Vec<Class> {
     named.sort();
     named.dedup();
     named.retain(|value| !value.is_empty());
-    let mut other = "other".to_owned();
-    while named.contains(&other) {
-        other.push_str("-one");
+    let mut others = OTHERS.map(str::to_owned);
+    for other in &mut others {
+        while named.contains(other) {
+            other.push_str("-one");
+        }
     }
     let behaviour = |value: &str| {
         let met: Vec<bool> = matchers.iter().map(|matcher| matcher.matches_value(value)).collect();
@@ -119,15 +145,19 @@ fn classes(matchers: &[&Matcher], owners: &[&ByLabel]) -> Vec<Class> {
             None => classes.push(Class { value: value.clone(), named: vec![value] }),
         }
     }
-    if !known.contains_key(&behaviour(&other)) {
-        classes.push(Class { value: other, named: Vec::new() });
+    for other in others {
+        if let Entry::Vacant(entry) = known.entry(behaviour(&other)) {
+            entry.insert(classes.len());
+            classes.push(Class { value: other, named: Vec::new() });
+        }
     }
     classes
 }
 
 /// The label sets that are compared, and whether they are all.
 fn sets(labels: &[Label], plans: &[&Plan]) -> (Vec<Set>, bool) {
-    let all = labels.iter().try_fold(1_usize, |product, label| product.checked_mul(label.classes.len()).filter(|product| *product <= MOST));
+    let most = MOST.min(MOST_LABELS / labels.len().max(1));
+    let all = labels.iter().try_fold(1_usize, |product, label| product.checked_mul(label.classes.len()).filter(|product| *product <= most));
     let none = vec![0; labels.len()];
     if all.is_some() {
         let mut sets = vec![none];
@@ -149,11 +179,12 @@ fn sets(labels: &[Label], plans: &[&Plan]) -> (Vec<Set>, bool) {
             sets.extend(leading_to(labels, plan, node));
         }
     }
+    sets.truncate(most);
     let bases = sets.len();
     for base in 0..bases {
         for (at, label) in labels.iter().enumerate() {
             for class in 0..label.classes.len() {
-                if sets.len() >= MOST {
+                if sets.len() >= most {
                     return (sets, false);
                 }
                 let mut set = sets[base].clone();
@@ -210,11 +241,7 @@ fn way(plan: &Plan, labels: &Labels) -> String {
     plan.tree.select(labels, &mut selected);
     let mut channels: Vec<(&str, String)> = Vec::new();
     for node in selected.into_iter().map(|at| &plan.tree.nodes()[at]) {
-        let mut how = Vec::new();
-        how.extend(node.escalation.as_ref().map(|name| format!("escalation {name}")));
-        how.extend(node.template.as_ref().map(|name| format!("template {name}")));
-        how.extend(node.mute.iter().map(|interval| format!("not in {}", interval.name())));
-        how.extend(node.active.iter().map(|interval| format!("only in {}", interval.name())));
+        let how = how(node);
         let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
         for channel in node.to.of(labels) {
             if !channels.iter().any(|(known, _)| *known == &**channel) {
@@ -225,11 +252,34 @@ fn way(plan: &Plan, labels: &Labels) -> String {
     channels.into_iter().map(|(channel, how)| format!("{channel}{how}")).collect::<Vec<_>>().join(", ")
 }
 
+/// What a route says besides its channels: names only, of intervals and escalations.
+fn how(node: &Node) -> Vec<String> {
+    let mut how = Vec::new();
+    how.extend(node.escalation.as_ref().map(|name| format!("escalation {name}")));
+    how.extend(node.template.as_ref().map(|name| format!("template {name}")));
+    how.extend(node.mentions.as_ref().map(|mentions| format!("mentions {}", pinged(mentions))));
+    how.extend(node.send_resolved.map(|sent| format!("send_resolved {sent}")));
+    how.extend(node.mute.iter().map(|interval| format!("not in {}", interval.name())));
+    how.extend(node.active.iter().map(|interval| format!("only in {}", interval.name())));
+    how.extend(node.mute_drop.then(|| "on_mute drop".to_owned()));
+    how
+}
+
+/// The keys of mentions that say something.
+fn pinged(mentions: &Mentions) -> String {
+    let mut keys = json!(mentions);
+    if let Some(keys) = keys.as_object_mut() {
+        keys.retain(|_, value| *value != json!(false) && *value != json!([]) && !value.is_null());
+    }
+    keys.to_string()
+}
+
 /// A label set as matchers.
 fn written(labels: &[Label], set: &[usize]) -> String {
     let classes = labels.iter().zip(set).map(|(label, class)| (&label.name, &label.classes[*class])).filter(|(_, class)| !class.is_missing());
     let written = classes.map(|(name, class)| match class.named.as_slice() {
-        [] => format!("{name}=(any other)"),
+        [] if class.value.starts_with(OTHERS[0]) => format!("{name}=(any other)"),
+        [] => format!("{name}=(others, as {:?})", class.value),
         [one] => format!("{name}={one:?}"),
         several => format!("{name}=~{:?}", several.join("|")),
     });
@@ -274,6 +324,31 @@ mod tests {
         let old = "route: { to: [a], routes: [{ matchers: 'team!=\"\"', to: [b] }] }";
         let new = "route: { to: [a], routes: [{ matchers: 'team=~\"db-.+\"', to: [b] }] }";
         assert_eq!(diff(old, new), ["{team=(any other)}: b -> a"]);
+    }
+
+    #[test]
+    fn patterns_are_compared_by_examples_of_every_branch() {
+        let one = |pattern: &str| format!("route: {{ to: [a], routes: [{{ matchers: 'team=~\"{pattern}\"', to: [b] }}] }}");
+        assert_eq!(diff(&one("(db|web)-.*"), &one("db-.*")).len(), 1);
+        assert_eq!(diff(&one("db-.*"), &one("(db|web)-.*")).len(), 1);
+        assert_eq!(diff(&one("db-[0-9]+"), &one("db-[0-9]")).len(), 1);
+        assert_eq!(diff(&one("db-.*"), &one("db-.*")), Vec::<String>::new());
+        // No text of the old pattern, and a value that nothing names.
+        assert_eq!(diff(&one(".+"), &one("[a-zA-Z0-9].*")), ["{team=(others, as \"~\")}: b -> a"]);
+        let (open, listed) = (plan(&one("db-.*")), plan(&one("db-1|db-2")));
+        assert!(labels(&open, &listed)[0].by_examples && !labels(&listed, &listed)[0].by_examples);
+    }
+
+    #[test]
+    fn what_a_route_says_besides_its_channels_is_compared() {
+        let one = |more: &str| format!("route: {{ to: [a], routes: [{{ matchers: 'team=\"db\"', to: [b]{more} }}] }}");
+        for (more, words) in [
+            (", send_resolved: false", "b (send_resolved false)"),
+            (", on_mute: drop", "b (on_mute drop)"),
+            (", mentions: { users: [ann] }", "b (mentions {\"users\":[\"ann\"]})"),
+        ] {
+            assert_eq!(diff(&one(""), &one(more)), [format!("{{team=\"db\"}}: b -> {words}")]);
+        }
     }
 
     #[test]

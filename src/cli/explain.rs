@@ -83,6 +83,9 @@ async fn event(remote: &Remote, event: &EventResponse) -> Result<String> {
 }
 
 fn payload(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
+    if args.event.is_none() {
+        common.refuse_remote("explain --payload")?;
+    }
     let loaded = load(common, false)?;
     let now = crate::delivery::Clock::system().wall().timestamp();
     let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;

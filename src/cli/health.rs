@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::remote::{Found, Server};
 use super::{Common, ExitStatus, block_on, load};
@@ -10,6 +10,7 @@ use crate::config::{self, LoadOptions};
 
 /// Asks the running server whether it is well.
 pub fn run(common: &Common) -> Result<ExitStatus> {
+    ensure!(!common.said.remote, "`watchfire health` asks the server of this machine; `watchfire status` asks the one of --server or --context");
     let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::without_secrets() };
     let server = match config::server(&common.config, &options) {
         Some(settings) => Server::of(&settings)?,

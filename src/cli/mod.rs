@@ -38,7 +38,7 @@ use std::process::ExitCode;
 
 use crate::model::Verb;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Alert delivery gateway: Alertmanager and Grafana webhooks in; e-mail, Slack, DingTalk, WeCom and more out. Nothing lost, nothing silent.
 #[derive(Debug, Parser)]
@@ -68,9 +68,60 @@ pub struct Common {
     /// A server that `watchfire context add` named.
     #[arg(long, global = true, env = "WATCHFIRE_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
-    /// Whether `--config` or `--listen` was said: then no context in use counts.
+    /// Which of them were said where.
     #[arg(skip)]
-    pub is_local: bool,
+    pub said: Said,
+}
+
+/// Where options of [`Common`] come from: the command line goes before the environment, and both before a context in use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said {
+    /// `--config` or `--listen`, on the command line or by the environment: no context in use counts.
+    pub local: bool,
+    /// `--server` or `--context`, on the command line.
+    pub remote: bool,
+    /// `--token-file`, on the command line.
+    pub token_file: bool,
+    /// `--listen`, on the command line.
+    pub listen: bool,
+}
+
+impl Common {
+    /// What the command line names goes before what the environment names.
+    ///
+    /// # Errors
+    /// `--server` and `--context` are two servers.
+    fn settle(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let named = |id: &str| typed(id) || matches.value_source(id) == Some(ValueSource::EnvVariable);
+        if typed("server") && typed("context") {
+            let why = "`--server` and `--context` both name a server; keep one of them";
+            return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, why));
+        }
+        let is_here = typed("config") || typed("listen");
+        if !typed("server") && (typed("context") || is_here) {
+            self.server = None;
+        }
+        if !typed("context") && (typed("server") || is_here) {
+            self.context = None;
+        }
+        self.said = Said {
+            local: named("config") || named("listen"),
+            remote: typed("server") || typed("context"),
+            token_file: typed("token_file"),
+            listen: typed("listen"),
+        };
+        Ok(())
+    }
+
+    /// Refuses `--server` and `--context` where a command is about this machine's configuration.
+    fn refuse_remote(&self, command: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.said.remote,
+            "`watchfire {command}` is about the configuration on this machine; leave out --server and --context, and name a file with --config"
+        );
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,8 +230,7 @@ pub enum ExitStatus {
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let was_said = |id: &str| matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
-    cli.common.is_local = was_said("config") || was_said("listen");
+    cli.common.settle(&matches).unwrap_or_else(|error| error.exit());
     crate::channel::kit::install_crypto();
     match run(cli) {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! `watchfire queue ls|show|retry|drop|move` and `watchfire backup`.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{self, time};
 use super::remote::Remote;
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus, block_on, contexts};
 use crate::api::{BackupRequest, BackupResponse, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
 use crate::model::DeliveryId;
 use crate::store::DeliveryRow;
@@ -79,7 +80,7 @@ pub struct Filter {
     /// Continue after this id, which the previous page ended with.
     #[arg(long)]
     cursor: Option<String>,
-    /// Print what is new or has changed, until it is interrupted.
+    /// Print what is new or has changed among the newest `--limit`, until it is interrupted.
     #[arg(long, conflicts_with_all = ["cursor", "json"])]
     follow: bool,
     /// Print JSON.
@@ -113,7 +114,11 @@ pub fn run(common: &Common, command: &QueueCommand) -> Result<ExitStatus> {
             QueueCommand::Move { which, to } => each(&remote, which, Action::Move { to: to.clone() }).await,
         };
         remote.close().await;
-        result
+        match result {
+            // A reader that stops early (`| head`) is no failure.
+            Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => Ok(ExitStatus::Success),
+            result => result,
+        }
     })?
 }
 
@@ -126,15 +131,16 @@ async fn ls(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
     }
-    found.deliveries.iter().for_each(print_row);
+    found.deliveries.iter().try_for_each(print_row)?;
     if let Some(next) = found.next {
-        anstream::println!("more: --cursor {next}");
+        writeln!(anstream::stdout(), "more: --cursor {next}")?;
     }
     Ok(ExitStatus::Success)
 }
 
-fn print_row(row: &DeliveryRow) {
-    anstream::println!(
+fn print_row(row: &DeliveryRow) -> io::Result<()> {
+    writeln!(
+        anstream::stdout(),
         "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
         row.id,
         time(row.born_at),
@@ -145,26 +151,32 @@ fn print_row(row: &DeliveryRow) {
         if row.tries == 1 { "try  " } else { "tries" },
         row.title,
         row.reason.as_deref().unwrap_or_default()
-    );
+    )
 }
 
-/// Prints deliveries as they come and change, oldest first. A server that does not answer for a while is asked again.
+/// Prints deliveries as they come and change, oldest first. A server that does not answer for a while is asked again; a refusal ends it.
 async fn follow(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
     anyhow::ensure!(remote.is_server(), "no server runs, so nothing changes; `watchfire queue ls` without --follow shows what there is");
     let path = format!("/api/v1/deliveries?{}", filter.query());
     let mut found: Deliveries = remote.get(&path).await?;
     let mut shown = HashMap::new();
+    let mut is_first = true;
     loop {
         let known = std::mem::take(&mut shown);
+        // What came between two looks may be more than a look holds.
+        if !is_first && found.next.is_some() && found.deliveries.iter().all(|row| !known.contains_key(&row.id)) {
+            anstream::eprintln!("more came than the {} that are shown; raise --limit", found.deliveries.len());
+        }
+        is_first = false;
         for row in found.deliveries.iter().rev() {
             if known.get(&row.id) != Some(&(row.state, row.tries)) {
-                print_row(row);
+                print_row(row)?;
             }
             shown.insert(row.id, (row.state, row.tries));
         }
         found = loop {
             tokio::time::sleep(LOOK).await;
-            match remote.get(&path).await {
+            match remote.get_again(&path).await? {
                 Ok(found) => break found,
                 Err(error) => anstream::eprintln!("{error:#}; it is asked again"),
             }
@@ -267,19 +279,27 @@ impl Filter {
 /// Options of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to write; it must not exist.
+    /// The file to write, on the server's machine; it must not exist.
     file: PathBuf,
 }
 
 /// Writes a copy of the store.
 pub fn backup(common: &Common, args: &BackupArgs) -> Result<ExitStatus> {
     block_on(async {
+        let elsewhere = contexts::chosen(common)?;
+        if let Some(context) = &elsewhere {
+            let help = "name an absolute path there";
+            anyhow::ensure!(args.file.is_absolute(), "the copy is written on {}, where relative paths have another meaning; {help}", context.server);
+        }
         let remote = Remote::open(common).await?;
         let file = std::path::absolute(&args.file)?;
         let result: Result<BackupResponse> = remote.post("/api/v1/backup", &BackupRequest { file: file.clone() }).await;
         remote.close().await;
         result?;
-        anstream::println!("written to {}", file.display());
+        match elsewhere {
+            Some(context) => anstream::println!("written on {}, to {}", context.server, file.display()),
+            None => anstream::println!("written to {}", file.display()),
+        }
         Ok(ExitStatus::Success)
     })?
 }

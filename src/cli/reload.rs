@@ -15,7 +15,14 @@ pub fn run(common: &Common) -> Result<ExitStatus> {
             bail!("no server runs, so nothing was reloaded; the next one reads the configuration as it is, and `watchfire check` finds its mistakes");
         }
         let (status, text) = remote.text(Method::POST, "/-/reload").await?;
+        if status != 200 {
+            bail!("{}", text.trim_end());
+        }
+        // A login page before the server answers 200 too.
+        if !text.starts_with("reloaded\n") {
+            bail!("nothing was reloaded: what answers is not Watchfire; name the server's own address, without a login page before it");
+        }
         anstream::println!("{}", text.trim_end());
-        Ok(if status == 200 { ExitStatus::Success } else { ExitStatus::Failure })
+        Ok(ExitStatus::Success)
     })?
 }

@@ -39,7 +39,7 @@ impl Remote {
     /// The server that `--server` or a context names; else finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
         if let Some(context) = contexts::chosen(common)? {
-            return Self::elsewhere(&context, common.token_file.is_some());
+            return Self::elsewhere(&context);
         }
         let loaded = match load(common, true) {
             Ok(loaded) => loaded,
@@ -74,13 +74,16 @@ impl Remote {
         Ok(Self::local(loaded, store))
     }
 
-    /// A server on another machine: its certificate counts, and the environment's proxies. The token of a named file goes before the environment's.
-    fn elsewhere(context: &ServerContext, named: bool) -> Result<Self> {
-        let own = if named { None } else { by_hand()? };
-        let authorization = match own {
-            Some(own) => Some(own),
-            None => context.token()?.map(|token| format!("Bearer {token}")),
+    /// A server on another machine: its certificate counts, and the environment's proxies. A token of the environment goes only to one without a file:
+    /// it may be another server's.
+    fn elsewhere(context: &ServerContext) -> Result<Self> {
+        let authorization = match context.token()? {
+            Some(token) => Some(format!("Bearer {token}")),
+            None => by_hand()?,
         };
+        if authorization.is_some() {
+            contexts::warn_in_the_clear(&context.server);
+        }
         let client = reqwest::Client::builder()
             .user_agent(http::audit::COMMAND_LINE)
             .redirect(reqwest::redirect::Policy::none())
@@ -130,6 +133,16 @@ impl Remote {
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let (status, bytes) = self.request(Method::GET, path, String::new()).await?;
         parse(status, &bytes)
+    }
+
+    /// Gets a resource that was there before. The inner error may pass: no answer, or HTTP 5xx.
+    pub async fn get_again<T: DeserializeOwned>(&self, path: &str) -> Result<Result<T>> {
+        match self.request(Method::GET, path, String::new()).await {
+            Ok((status, bytes)) if status >= 500 => Ok(parse(status, &bytes)),
+            Ok((status, bytes)) => parse(status, &bytes).map(Ok),
+            Err(error) if error.downcast_ref::<reqwest::Error>().is_some() => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Posts a request.

@@ -56,6 +56,10 @@ enum LineForm {
 
 /// Renders a payload for a channel.
 pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
+    // An event may come from another machine; the channel and the templates are this one's.
+    if args.event.is_none() {
+        common.refuse_remote("render --payload")?;
+    }
     let loaded = load(common, false)?;
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
     let event = of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;

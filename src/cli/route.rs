@@ -74,6 +74,7 @@ fn tree(common: &Common, channel: Option<&str>) -> anyhow::Result<ExitStatus> {
 
 /// Shows where labels are routed.
 pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
+    common.refuse_remote("route")?;
     if let Some(RouteCommand::Tree { channel }) = &args.command {
         return tree(common, channel.as_deref());
     }

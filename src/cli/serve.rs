@@ -28,6 +28,7 @@ pub struct ServeArgs {
 
 /// Serves until SIGTERM or SIGINT; a second one stops at once. SIGHUP reloads.
 pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<ExitStatus> {
+    common.refuse_remote("serve")?;
     let lost = Count::default();
     let log = logging::start(args.log_format, &args.log, lost.clone())?;
     // Before anything opens files of its own: passed sockets are known by their number.

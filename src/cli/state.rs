@@ -21,42 +21,68 @@ pub struct StateArgs {
     json: bool,
 }
 
-/// Whether the server is ready, and what needs somebody. Exit 1 when it is not ready.
+/// The running server: what these commands show is known to nobody else.
+async fn server(common: &Common) -> Result<Remote> {
+    let remote = Remote::open(common).await?;
+    if !remote.is_server() {
+        remote.close().await;
+        bail!("no server runs with this configuration; `watchfire serve` starts one, --server URL names one on another machine");
+    }
+    Ok(remote)
+}
+
+/// Whether the server is ready, and what needs somebody; of what it does not show, why. Exit 1 when it is not ready.
 pub fn status(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
     block_on(async {
-        let remote = Remote::open(common).await?;
-        let Remote::Server { base, .. } = &remote else {
-            remote.close().await;
-            bail!("no server runs with this configuration; `watchfire serve` starts one, --server URL names one on another machine");
-        };
+        let remote = server(common).await?;
+        let base = if let Remote::Server { base, .. } = &remote { base.as_str() } else { "" };
         let (code, said) = remote.text(Method::GET, "/-/ready").await?;
-        let channels: Channels = remote.get("/api/v1/channels").await?;
-        let heartbeats: Heartbeats = remote.get("/api/v1/heartbeats").await?;
-        let nodes: Nodes = remote.get("/api/v1/nodes").await?;
         let ready = code == 200;
+        if !args.json {
+            anstream::println!("{base}: {}", said.trim());
+        }
+        let channels: Result<Channels> = remote.get("/api/v1/channels").await;
+        let heartbeats: Result<Heartbeats> = remote.get("/api/v1/heartbeats").await;
+        let nodes: Result<Nodes> = remote.get("/api/v1/nodes").await;
         if args.json {
             let all = json!({
-                "server": base, "ready": ready, "said": said.trim(), "channels": channels.channels, "heartbeats": heartbeats.heartbeats,
-                "nodes": nodes.nodes, "same_config": nodes.same_config,
+                "server": base, "ready": ready, "said": said.trim(), "channels": channels.ok().map(|found| found.channels),
+                "heartbeats": heartbeats.ok().map(|found| found.heartbeats), "same_config": nodes.as_ref().ok().map(|found| found.same_config),
+                "nodes": nodes.ok().map(|found| found.nodes),
             });
             anstream::println!("{all}");
         } else {
-            anstream::println!("{base}: {}", said.trim());
-            let sum = |of: fn(&ChannelState) -> u64| channels.channels.iter().map(of).sum::<u64>();
-            let (waiting, deferred, dead) = (sum(|c| c.waiting), sum(|c| c.deferred), sum(|c| c.dead));
-            anstream::println!("deliveries: {waiting} waiting, {deferred} deferred, {dead} dead");
-            for channel in channels.channels.iter().filter(|channel| !trouble(channel).is_empty()) {
-                anstream::println!("channel {}: {}", channel.name, trouble(channel));
-            }
-            for heartbeat in heartbeats.heartbeats.iter().filter_map(|one| Some((&one.name, one.silent_since?))) {
-                anstream::println!("heartbeat {}: missing since {}", heartbeat.0, time(heartbeat.1));
-            }
-            if !nodes.same_config {
-                anstream::println!("nodes: they run different configurations; `watchfire nodes` lists them");
-            }
+            show("channels", channels, |found| show_channels(&found.channels));
+            show("heartbeats", heartbeats, |found| {
+                for (name, since) in found.heartbeats.iter().filter_map(|one| Some((&one.name, one.silent_since?))) {
+                    anstream::println!("heartbeat {name}: missing since {}", time(since));
+                }
+            });
+            show("nodes", nodes, |found| {
+                if !found.same_config {
+                    anstream::println!("nodes: they run different configurations; `watchfire nodes` lists them");
+                }
+            });
         }
         Ok(if ready { ExitStatus::Success } else { ExitStatus::Failure })
     })?
+}
+
+/// Shows a part of the status, or why it is missing.
+fn show<T>(what: &str, found: Result<T>, shown: impl FnOnce(&T)) {
+    match found {
+        Ok(found) => shown(&found),
+        Err(error) => anstream::println!("{what}: not known: {error:#}"),
+    }
+}
+
+fn show_channels(channels: &[ChannelState]) {
+    let sum = |of: fn(&ChannelState) -> u64| channels.iter().map(of).sum::<u64>();
+    let (waiting, deferred, dead) = (sum(|c| c.waiting), sum(|c| c.deferred), sum(|c| c.dead));
+    anstream::println!("deliveries: {waiting} waiting, {deferred} deferred, {dead} dead");
+    for channel in channels.iter().filter(|channel| !trouble(channel).is_empty()) {
+        anstream::println!("channel {}: {}", channel.name, trouble(channel));
+    }
 }
 
 /// What is wrong with a channel, or why it does not send.
@@ -82,7 +108,7 @@ fn trouble(channel: &ChannelState) -> String {
 
 /// Lists the channels.
 pub fn channels(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(common, "/api/v1/channels", args.json, |found: &Channels| {
+    list(server(common), "/api/v1/channels", args.json, |found: &Channels| {
         let mut out = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {}", "CHANNEL", "PLATFORM", "WAITING", "DEFERRED", "DEAD", "NOTE");
         for one in &found.channels {
             let disabled = if one.disabled { "disabled" } else { "" };
@@ -96,7 +122,7 @@ pub fn channels(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 
 /// Lists the nodes.
 pub fn nodes(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(common, "/api/v1/nodes", args.json, |found: &Nodes| {
+    list(Remote::open(common), "/api/v1/nodes", args.json, |found: &Nodes| {
         if found.nodes.is_empty() {
             return "one process has this store for itself; several nodes share a PostgreSQL".into();
         }
@@ -115,7 +141,7 @@ pub fn nodes(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 
 /// Lists the heartbeats.
 pub fn heartbeats(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(common, "/api/v1/heartbeats", args.json, |found: &Heartbeats| {
+    list(server(common), "/api/v1/heartbeats", args.json, |found: &Heartbeats| {
         if found.heartbeats.is_empty() {
             return "there are no heartbeats; `heartbeats:` in routes.yaml makes them".into();
         }
@@ -131,13 +157,13 @@ pub fn heartbeats(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 }
 
 fn list<T: serde::de::DeserializeOwned + serde::Serialize>(
-    common: &Common,
+    remote: impl Future<Output = Result<Remote>>,
     path: &str,
     as_json: bool,
     table: fn(&T) -> String,
 ) -> Result<ExitStatus> {
     block_on(async {
-        let remote = Remote::open(common).await?;
+        let remote = remote.await?;
         let found = remote.get::<T>(path).await;
         remote.close().await;
         let found = found?;

@@ -6,30 +6,35 @@ use super::engine::Engine;
 use super::plan::Plan;
 use crate::ingest;
 use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs};
-use crate::store::StoreError;
 
 /// More messages than these of one channel are a storm.
 const MANY: u64 = 200;
 
 /// Says on a channel with so many such messages, by channel, that they will show their ends; once until none is left. `noted` are those where it did.
-pub async fn notify(engine: &Engine, plan: &Plan, behind: &[(String, u64)], noted: &mut BTreeSet<String>, now: UnixMs) -> Result<(), StoreError> {
+pub async fn notify(engine: &Engine, plan: &Plan, behind: &[(String, u64)], noted: &mut BTreeSet<String>, now: UnixMs) {
     noted.retain(|channel| behind.iter().any(|(name, _)| name == channel));
     for (name, count) in behind {
         let Some(channel) = plan.channel(name).filter(|channel| channel.can_edit() && !channel.disabled) else { continue };
-        if *count > MANY && noted.insert(name.clone()) {
-            tracing::warn!(channel = name, count, "messages show incidents that are over: they are edited one after the other");
-            engine.accept(event(*count, channel.content.language, now), Some(std::slice::from_ref(name))).await?;
+        // Where nothing is spent on edits, none comes soon.
+        let saves = engine.shared.outlets.get(&channel.outlet).is_some_and(|mailbox| mailbox.saves());
+        if *count <= MANY || saves || noted.contains(name) {
+            continue;
+        }
+        tracing::warn!(channel = name, count, "messages show incidents that are over: they are edited one after the other");
+        match engine.accept(event(*count, channel.content.language, now), Some(std::slice::from_ref(name))).await {
+            Ok(_) => drop(noted.insert(name.clone())),
+            Err(error) => tracing::error!(channel = name, %error, "a message about them could not be stored; it is tried again"),
         }
     }
-    Ok(())
 }
 
 fn event(count: u64, language: Language, now: UnixMs) -> Event {
     let (title, text) = match language {
-        Language::Zh => (format!("{count} 个事件已结束"), "它们的消息将逐条更新，需要一些时间；未更新前仍显示旧状态。".to_owned()),
-        _ => {
-            (format!("{count} incidents are over"), "Their messages are edited one after the other. Until then they show an older state.".to_owned())
-        }
+        Language::Zh => (format!("{count} 条消息里的事件已结束"), "这些消息将逐条更新，需要一些时间；未更新前仍显示旧状态。".to_owned()),
+        _ => (
+            format!("{count} messages are about incidents that are over"),
+            "They are edited one after the other. Until then they show an older state.".to_owned(),
+        ),
     };
     let mut alert = Alert { status: Status::Resolved, starts_at: Some(now.timestamp()), ends_at: Some(now.timestamp()), ..Alert::default() };
     alert.labels.insert("alertname".into(), title.clone());

@@ -144,7 +144,7 @@ async fn update_queues(
             let this_month = outlet.month == super::month(now);
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
-        save_edits(engine, channel, stored, now);
+        save_edits(engine, &plan, channel, stored, now);
         if !shared.is_leader() {
             continue;
         }
@@ -167,11 +167,13 @@ async fn update_queues(
         }
     }
     if !shared.is_leader() {
+        // Another node says it, and this one from the start when it leads again.
+        behind.clear();
         return Ok(());
     }
     shared.relocate_misplaced(&stats.placed).await?;
     end_incidents(engine, &plan, now).await?;
-    catch_up::notify(engine, &plan, &stats.behind, behind, now).await?;
+    catch_up::notify(engine, &plan, &stats.behind, behind, now).await;
     shared.change_steps(&stuck).await?;
     for (channel, state, count) in &stats.open {
         if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
@@ -187,8 +189,10 @@ async fn update_queues(
 }
 
 /// Spends nothing on edits once four fifths of what the platform allows in a month are used.
-fn save_edits(engine: &Engine, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
-    let (Some(most), true, Some(mailbox)) = (channel.per_month, channel.can_edit(), engine.shared.outlets.get(&channel.outlet)) else { return };
+fn save_edits(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
+    let (Some(own), true, Some(mailbox)) = (channel.per_month, channel.can_edit(), engine.shared.outlets.get(&channel.outlet)) else { return };
+    // One credential has one quota, whatever each of its channels says of it.
+    let most = plan.channels.values().filter(|other| other.outlet == channel.outlet).filter_map(|other| other.per_month).min().unwrap_or(own);
     let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
     let saves = sent.saturating_mul(5) >= i64::from(most) * 4;
     if mailbox.save(saves) != saves && saves {
@@ -220,7 +224,7 @@ async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), 
         engine.shared.telemetry.metrics.edited("given_up");
     }
     if left > 0 {
-        tracing::error!(left, "messages still show incidents that ended a day ago: their platforms take no edits of them");
+        tracing::error!(left, "messages still show incidents that ended a day ago: they could not be edited");
     }
     Ok(())
 }

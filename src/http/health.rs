@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -12,6 +13,9 @@ use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::delivery::Intent;
 use crate::metrics::Format;
 use crate::store::{AuditState, Author};
+
+/// How long the smallest set of changed lines is looked for; after that more lines than needed may be shown as changed.
+const DIFF_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The process runs.
 pub(super) async fn healthy() -> &'static str {
@@ -69,7 +73,7 @@ fn unheard(app: &App) -> String {
 /// Reloads the configuration; an invalid one is rejected and changes nothing.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<String, Response> {
     let admitted = authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
-    let before = (app.running.load_full(), app.engine.plan());
+    let before = app.running.load_full();
     reload_by(&app, admitted.caller.author).await.map_err(|why| match why {
         NotReloaded::Http(error) => error.into_response(),
         NotReloaded::Report(report) => {
@@ -80,25 +84,21 @@ pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Res
     })?;
     let after = app.running.load_full();
     let warnings: String = after.warnings.iter().map(|line| format!("{line}\n")).collect();
-    let changed = changed(&before.0.lines, &after.lines, before.1.hash == app.engine.plan().hash);
+    let changed = changed(&before.lines, &after.lines);
     Ok(format!("reloaded\n{changed}{warnings}"))
 }
 
-/// The lines that a reload changed, with their numbers; secrets are starred out in them.
-fn changed(before: &[String], after: &[String], same_plan: bool) -> String {
+/// The lines that a reload changed, with their numbers; secrets are starred out in them, so that a changed one does not show.
+fn changed(before: &[String], after: &[String]) -> String {
     let mut out = String::new();
-    for change in TextDiff::from_slices(&texts(before), &texts(after)).iter_all_changes() {
+    for change in TextDiff::configure().timeout(DIFF_TIMEOUT).diff_slices(&texts(before), &texts(after)).iter_all_changes() {
         match (change.tag(), change.old_index(), change.new_index()) {
             (ChangeTag::Delete, Some(line), _) => out.push_str(&format!("- {}: {}\n", line + 1, change.value())),
             (ChangeTag::Insert, _, Some(line)) => out.push_str(&format!("+ {}: {}\n", line + 1, change.value())),
             _ => {}
         }
     }
-    match (out.is_empty(), same_plan) {
-        (true, true) => "nothing changed\n".to_owned(),
-        (true, false) => "the file is the same; something that it names changed: a template, a preset or a secret\n".to_owned(),
-        (false, _) => out,
-    }
+    if out.is_empty() { "no shown line changed; secrets, certificates and templates were read again\n".to_owned() } else { out }
 }
 
 fn texts(lines: &[String]) -> Vec<&str> {

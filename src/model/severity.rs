@@ -58,7 +58,26 @@ pub struct SeverityScale {
 const WORDS: [(Severity, &[&str]); 4] = [
     (
         Severity::Critical,
-        &["critical", "crit", "page", "p0", "p1", "sev1", "emergency", "emerg", "fatal", "disaster", "urgent", "紧急", "严重", "致命"],
+        &[
+            "critical",
+            "crit",
+            "page",
+            "p0",
+            "p1",
+            "sev0",
+            "sev1",
+            "emergency",
+            "emerg",
+            "alert",
+            "fatal",
+            "disaster",
+            "blocker",
+            "urgent",
+            "紧急",
+            "严重",
+            "致命",
+            "灾难",
+        ],
     ),
     (Severity::Error, &["error", "err", "high", "major", "p2", "sev2", "错误", "重要"]),
     (Severity::Warning, &["warning", "warn", "average", "medium", "minor", "p3", "sev3", "警告", "次要"]),
@@ -132,7 +151,7 @@ mod tests {
             scale.known(&Alert { labels, ..Alert::default() })
         };
         let scale = SeverityScale::default();
-        for value in ["page", "P1", "emergency", "Fatal", "disaster", "严重"] {
+        for value in ["page", "P1", "Sev0", "emergency", "alert", "Fatal", "disaster", "灾难", "严重"] {
             assert_eq!(of(&scale, value), Some(Severity::Critical), "{value}");
         }
         assert_eq!(of(&scale, "high"), Some(Severity::Error));

@@ -119,7 +119,7 @@ pub(super) fn stale_row(heard_at: UnixMs, now: UnixMs) -> TimelineRow {
 }
 
 /// Why a message of an incident that ended is not edited any more.
-pub(super) const GIVEN_UP_AFTER_END: &str = "the incident ended long ago, and the platform has not accepted the edit since";
+pub(super) const GIVEN_UP_AFTER_END: &str = "the incident ended long ago, and its message could not be edited since";
 
 /// What the timeline says of a message that is behind, on a channel that edits none.
 pub(super) fn lost_row(channel: String, now: UnixMs) -> TimelineRow {

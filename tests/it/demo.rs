@@ -29,6 +29,8 @@ fn show(args: &[&str]) -> Shown {
     let (folder, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
     command.arg("demo").args(args).current_dir(folder.path()).env_clear().env("TMPDIR", temporary.path());
+    // Neither a proxy nor a server's address of the environment is for it.
+    command.env("HTTP_PROXY", "http://127.0.0.1:1").env("WATCHFIRE_LISTEN", "192.0.2.1:1");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
     Shown { child, out, text: String::new(), temporary, _folder: folder }
@@ -115,14 +117,16 @@ fn every_chapter_is_shown_and_nothing_is_left_behind() {
 
 #[test]
 fn an_interrupt_ends_it_at_once() {
-    let mut shown = show(&[]);
-    shown.console();
-    let begun = Instant::now();
-    assert!(Command::new("kill").args(["-INT", &shown.child.id().to_string()]).status().unwrap().success());
-    let (code, text, _) = shown.end();
-    assert_eq!(code, 0, "{text}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
-    assert!(!text.contains("7. Your turn"), "{text}");
+    for signal in ["-INT", "-HUP", "-QUIT"] {
+        let mut shown = show(&[]);
+        shown.console();
+        let begun = Instant::now();
+        assert!(Command::new("kill").args([signal, &shown.child.id().to_string()]).status().unwrap().success());
+        let (code, text, _) = shown.end();
+        assert_eq!(code, 0, "{signal}: {text}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        assert!(!text.contains("7. Your turn"), "{text}");
+    }
 }
 
 #[test]
@@ -131,4 +135,6 @@ fn a_port_that_is_taken_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let (code, _, errors) = show(&["--listen", &address]).end();
     assert!(code == 1 && errors.contains(&format!("cannot listen on {address}")), "{code} {errors}");
+    let (code, _, errors) = show(&["--listen", "0.0.0.0:0"]).end();
+    assert!(code == 1 && errors.contains("--listen 127.0.0.1:PORT"), "{code} {errors}");
 }

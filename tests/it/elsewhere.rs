@@ -100,6 +100,15 @@ async fn a_context_names_a_server_and_no_routes_yaml_is_needed() {
     here.refused(&["queue", "ls", "--context", "prood"], &["did you mean `prod`?"]).await;
     here.refused(&["queue", "ls", "--server", &url], &["asks for credentials", "--token-file"]).await;
     here.refused(&["queue", "ls", "--server", "http://127.0.0.1:1", "--token-file", "root"], &["127.0.0.1:1 did not answer"]).await;
+    here.refused(&["backup", "copy.db"], &["absolute path"]).await;
+    here.refused(&["route", "severity=critical", "--context", "prod"], &["leave out --server and --context"]).await;
+    let (code, said) = here.run(&["queue", "ls", "--context", "prod", "--server", &url]).await;
+    assert!(code == 2 && said.contains("keep one of them"), "{code} {said}");
+    // A token and a server of the environment are not for the context that the command line names.
+    let mut command = here.command(&["queue", "ls", "--context", "prod"]);
+    command.env("WATCHFIRE_TOKEN", "another-servers-token").env("WATCHFIRE_TOKEN_FILE", "nobody").env("WATCHFIRE_SERVER", "http://127.0.0.1:1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // What is said on the command line is about a server here.
     here.refused(&["queue", "ls", "--config", "routes.yaml"], &["routes.yaml cannot be read"]).await;
 
@@ -108,7 +117,7 @@ async fn a_context_names_a_server_and_no_routes_yaml_is_needed() {
     here.fine(&["context", "rm", "guest"]).await;
     here.refused(&["queue", "ls"], &["routes.yaml cannot be read"]).await;
     std::fs::write(&file, "contexts: { prod: { sever: x } }\n").unwrap();
-    here.refused(&["queue", "ls"], &["contexts.yaml", "sever"]).await;
+    here.refused(&["queue", "ls"], &["no context is used", "contexts.yaml", "sever"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +150,7 @@ async fn a_reload_shows_what_changed_or_what_is_wrong() {
     let url = app.url("");
     let reload = ["reload", "--server", &url, "--token-file", "root"];
     let said = here.fine(&reload).await;
-    assert!(said.contains("reloaded") && said.contains("nothing changed"), "{said}");
+    assert!(said.contains("reloaded") && said.contains("no shown line changed"), "{said}");
     let file = app.folder.path().join("routes.yaml");
     std::fs::write(&file, routes("time_zone: Asia/Shanghai\n").replace("{ to: [ops] }\n", "{ to: [night] }\n")).unwrap();
     let said = here.fine(&reload).await;
@@ -189,8 +198,11 @@ async fn two_configurations_are_compared() {
     let (code, said) = here.run(&["check", "--diff", shipped, "new.yaml"]).await;
     assert_eq!((code, said.as_str()), (1, "{severity=\"critical\", team=~\"db|infra\"}: terminal -> terminal, second\n"));
     let (code, said) = here.run(&["check", "--json", "--diff", shipped, "new.yaml"]).await;
-    let rows: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((code, &rows[0]["new"]), (1, &"terminal, second".into()), "{said}");
+    let found: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &found["changes"][0]["new"], &found["complete"]), (1, &"terminal, second".into(), &true.into()), "{said}");
+    std::fs::write(here.0.path().join("open.yaml"), changed.replace("db|infra", "(db|infra)-.*")).unwrap();
+    let (code, said) = here.run(&["check", "--diff", "open.yaml", "open.yaml"]).await;
+    assert_eq!((code, said.as_str()), (0, "patterns were compared by examples\n"));
     let (code, said) = here.run(&["check", "--diff", shipped, "nowhere.yaml"]).await;
     assert!(code == 2 && said.contains("nowhere.yaml"), "{code} {said}");
     // All routes of it.

@@ -53,9 +53,9 @@ async fn named_channels_are_served_and_unknown_ones_reported() {
     let (code, answer) = app.post("/webhook?to=ops-ding,nowhere", &alert("db", "HostDown", "firing")).await;
     assert_eq!((code, &answer["unknown"]), (200, &json!(["nowhere"])));
     assert_eq!(answer["deliveries"].as_array().unwrap().len(), 1);
-    let (code, text) = app.post("/webhook?to=nowhere", &alert("db", "HostDown", "firing")).await;
-    assert_eq!(code, 400);
-    assert!(text.as_str().unwrap().contains("ops-mail, ops-slack, ops-ding, ops-wecom"), "{text}");
+    let (code, answer) = app.post("/webhook?to=nowhere", &alert("db-2", "HostDown", "firing")).await;
+    assert_eq!((code, &answer["unknown"]), (200, &json!(["nowhere"])));
+    assert!(!answer["deliveries"].as_array().unwrap().is_empty(), "the routing table says who gets it: {answer}");
     app.settled().await;
 }
 

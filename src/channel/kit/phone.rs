@@ -79,9 +79,16 @@ pub fn fit<'a>(params: impl Iterator<Item = &'a mut String>, each: usize, all: u
     before - characters(&params)
 }
 
+const CUT: &str = " characters were cut; ";
+
 /// A result whose receipt says how much [`fit`] left out.
 pub fn told(result: Result<Receipt, SendError>, cut: usize) -> Result<Receipt, SendError> {
-    result.map(|receipt| if cut == 0 { receipt } else { Receipt { answer: format!("{cut} characters were cut; {}", receipt.answer), ..receipt } })
+    result.map(|receipt| if cut == 0 { receipt } else { Receipt { answer: format!("{cut}{CUT}{}", receipt.answer), ..receipt } })
+}
+
+/// How many characters [`told`] says were cut.
+pub fn cut(receipt: &Receipt) -> Option<usize> {
+    receipt.answer.split_once(CUT)?.0.parse().ok()
 }
 
 /// Parameters that a direct call brought with it.

@@ -4,11 +4,14 @@
 mod chapters;
 mod teller;
 
-use std::io;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::{Json, Router};
 use clap::Args;
 use serde_json::{Value, json};
@@ -23,6 +26,9 @@ use teller::Teller;
 /// How long the end may take: nothing of a demonstration is worth waiting for.
 const STOP: Duration = Duration::from_millis(300);
 
+/// Variables that name a proxy.
+const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -33,6 +39,11 @@ pub struct DemoArgs {
 
 /// Shows what Watchfire does, until it is over or interrupted.
 pub fn run(common: &Common, args: &DemoArgs) -> Result<ExitStatus> {
+    if let Some(listen) = listen(common) {
+        let address = listen.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+        ensure!(address.is_some(), "the demonstration is for this machine only; write --listen 127.0.0.1:PORT");
+    }
+    start_without_proxies()?;
     let scratch = Scratch::make()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let shown = runtime.block_on(show(common, args, &scratch.0));
@@ -47,8 +58,9 @@ pub fn run(common: &Common, args: &DemoArgs) -> Result<ExitStatus> {
 
 async fn show(common: &Common, args: &DemoArgs, folder: &Path) -> Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut hup, mut quit) = (signal(SignalKind::hangup())?, signal(SignalKind::quit())?);
     let interrupted = async {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = hup.recv() => {}, _ = quit.recv() => {} }
     };
     tokio::pin!(interrupted);
     let app = tokio::select! {
@@ -64,12 +76,33 @@ async fn show(common: &Common, args: &DemoArgs, folder: &Path) -> Result<()> {
     shown
 }
 
+/// Where to listen; the environment's address is that of a server.
+fn listen(common: &Common) -> Option<&str> {
+    common.listen.as_deref().filter(|_| common.said.listen)
+}
+
+/// All requests stay on this machine, so the environment's proxies must not get them: the program starts again without these variables, which a running
+/// one cannot change safely. Returns when none is set.
+fn start_without_proxies() -> Result<()> {
+    let set: Vec<&str> = PROXIES.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    let help = || format!("the proxies of the environment must not be used here; unset {}", set.join(", "));
+    let mut command = Command::new(std::env::current_exe().with_context(help)?);
+    command.args(std::env::args_os().skip(1));
+    for name in &set {
+        command.env_remove(name);
+    }
+    Err(command.exec()).with_context(help)
+}
+
 /// The program on a free port of this machine, or where `--listen` says.
 async fn start(common: &Common, folder: &Path) -> Result<App> {
     let refusing = refusing_slack().await?;
     let config = folder.join("routes.yaml");
     std::fs::write(&config, chapters::routes(&refusing)).with_context(|| format!("cannot write {}", config.display()))?;
-    let listen = common.listen.clone().or_else(|| Some("127.0.0.1:0".into()));
+    let listen = listen(common).or(Some("127.0.0.1:0")).map(str::to_owned);
     App::start(AppOptions { listen, watch: false, wait_for_store: false, ..AppOptions::new(config) }).await
 }
 
@@ -117,5 +150,7 @@ impl Drop for Scratch {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        // Nobody may read it; that is no reason to panic.
+        let _ = writeln!(anstream::stderr(), "the folder {} could not be removed; remove it by hand", self.0.display());
     }
 }

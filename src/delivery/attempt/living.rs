@@ -9,7 +9,7 @@ use crate::delivery::pending::PendingMessage;
 use crate::ingest::short_fingerprint;
 use crate::model::{Event, EventId, Form, IncidentId, LaneId, Recipient, Status, UnixMs};
 use crate::store::{
-    AlertState, Anchor, AnchorUpdate, DeliveryUpdate, FallbackChild, Incident, NotifiedAlert, OutcomeBatch, PendingDelivery, StoreError,
+    AlertState, Anchor, AnchorUpdate, DeliveryUpdate, FallbackChild, Incident, NotifiedAlert, OutcomeBatch, PendingDelivery, State, StoreError,
 };
 
 use super::AttemptTask;
@@ -22,6 +22,9 @@ impl AttemptTask {
     /// Decides how the message reports its incidents, and takes out the members that have nothing to ring; what the store must know of those is returned.
     pub(super) async fn plan_notification(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<OutcomeBatch>, StoreError> {
         message.notification = Notification::default();
+        if let Some(held) = self.hold_doubted(message, now).await? {
+            return Ok(Some(held));
+        }
         // Its end is a message of its own where no edit will show it.
         let mode = match self.channel.content.living {
             LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
@@ -51,7 +54,7 @@ impl AttemptTask {
             };
             let said = said_by(&members, incident);
             let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
-            let tells = NotifiedIncident::of(incident, &said, anchors, complete);
+            let mut tells = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
             let moment = match members.iter().any(|member| member.target.step.is_some()) {
                 // It rings, whatever people know.
@@ -59,6 +62,10 @@ impl AttemptTask {
                 true => Moment::Again,
                 false => decide(&said, incident, &notified, repeat, now),
             };
+            if !matches!(moment, Moment::First | Moment::News { .. }) {
+                // It is news later.
+                tells.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
+            }
             if moment == Moment::Again {
                 message.notification.reminds.extend(reminded(incident, &notified));
             }
@@ -90,6 +97,24 @@ impl AttemptTask {
         notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
+    }
+
+    /// Holds a step back while twins disagree about all that it is for; what the store must know of that is returned.
+    async fn hold_doubted(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<OutcomeBatch>, StoreError> {
+        let Some(guard) = self.step_guard(message).filter(|_| message.caller.is_none()) else { return Ok(None) };
+        let (store, id) = (&self.shared.store, guard.incident);
+        let found = store.incidents(&[id], &self.channel.name).await?;
+        let Some(until) = found.first().and_then(|(incident, _)| incident.doubted_until(&guard.alerts, now)) else { return Ok(None) };
+        let due_at = guard.step.held(&store.steps(&[id]).await?, until);
+        let why = format!("its end was reported moments ago as #{id}: it comes later if it still fires then");
+        let mut updates = Vec::new();
+        for mut member in std::mem::take(&mut message.members) {
+            tracing::info!(delivery = %member.id, channel = %self.channel.name, %due_at, why, "a step of an escalation is held back");
+            (member.state, member.due_at) = (State::Deferred, due_at);
+            updates.push(DeliveryUpdate { state: State::Deferred, due_at, ..skipped(&member, &why, now) });
+            message.lanes.returned.push(member);
+        }
+        Ok(Some(self.outcome_batch(updates)))
     }
 
     /// The ends that follow their firing to the channels that it fell back to, though nothing is sent here.

@@ -79,11 +79,13 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
         None => Said::failed(format!("the configuration has no Alertmanager for `{}`", incident.source)),
         Some(cluster) => ask(cluster, &plan, &silence, &incident, shared.clock.wall(), deadline).await,
     };
-    let mut seen = silence.seen;
+    let (mut seen, mut failed) = (silence.seen, None);
     if let (Some(cluster), SilenceState::Active, true) = (&cluster, said.state, incident.state.is_open()) {
-        match ends::report(engine, cluster, &incident, &silence, deadline).await? {
-            Ok(listed) => seen |= listed,
-            Err(error) => {
+        match ends::report(engine, cluster, &incident, &silence, deadline).await {
+            Ok(Ok(listed)) => seen |= listed,
+            // What the silence itself became is stored anyway: a store that accepts no event still takes outcomes.
+            Err(error) => failed = Some(error),
+            Ok(Err(error)) => {
                 tracing::warn!(incident = %incident.id, %error, "Alertmanager could not be asked what still fires under a silence; it is asked again");
             }
         }
@@ -108,7 +110,7 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
     if changed {
         shared.outlets.edit_soon();
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// What an Alertmanager said of a silence.

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::api::DirectSendResponse;
+use crate::channel::kit::phone;
 use crate::delivery::{DirectError, DirectOutcome};
 use crate::model::{ErrorKind, SendError};
 
@@ -36,6 +37,10 @@ impl Answer {
         self.deliveries.push(outcome.delivery.to_string());
         if outcome.expired {
             return Err("发送频率超限，请稍后重试".into());
+        }
+        // A vendor's template has variables that take less than the text is long.
+        if let Some(cut) = outcome.results.iter().filter_map(|(_, result)| phone::cut(result.as_ref().ok()?)).max() {
+            self.shortened.get_or_insert(format!("{cut} characters do not fit into the vendor's template"));
         }
         let failures: Vec<_> = outcome.results.iter().filter_map(|(to, r)| Some((to, r.as_ref().err()?))).collect();
         let Some((_, first)) = failures.first() else { return Ok(()) };
@@ -156,13 +161,19 @@ const SHOWN: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DeliveryId;
+    use crate::model::{DeliveryId, Receipt};
     use crate::store::StoreError;
 
     #[test]
     fn what_was_cut_off_is_in_a_header_and_the_body_is_as_ever() {
         let response = Answer { shortened: Some("200 of 250 characters".into()), ..Answer::default() }.into_response();
         assert_eq!(response.headers()["watchfire-shortened"], "200 of 250 characters");
+        let to = crate::model::Recipient::new("+8613800000001");
+        let receipt = Receipt { answer: "54 characters were cut; {\"Code\":\"OK\"}".into(), ..Receipt::default() };
+        let mut answer = Answer::default();
+        answer.add(Ok(DirectOutcome { delivery: DeliveryId::new(), results: vec![(to, Ok(receipt))], expired: false })).unwrap();
+        let response = answer.into_response();
+        assert_eq!(response.headers()["watchfire-shortened"], "54 characters do not fit into the vendor's template");
     }
 
     /// Every way a call can end badly, with what its caller reads; the summaries are English and must not show.

@@ -186,6 +186,9 @@ pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {
     let detail = super::fixtures::incident(&store, ended).await;
     let last = detail.timeline.last().expect("it says so");
     assert_eq!((last.kind, last.channel.as_str(), last.at, detail.anchors[0].edited), (TimelineKind::GivenUp, "ops", T0 + MIN, false));
+    // What nobody knows is not over.
+    assert_eq!(store.end_stale_incidents(T0 + MIN, T0 + MIN, 9).await.unwrap(), 1);
+    assert_eq!(store.stats().await.unwrap().behind, [("ops".to_owned(), 1)]);
 }
 
 pub async fn an_edit_counts_in_the_month_of_its_outlet(store: S) {

@@ -32,11 +32,11 @@ pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: 
     Ok(ids.len() as u64)
 }
 
-/// Edits of incidents that ended which are due, by channel.
+/// Edits that are due of incidents that are known to be over, by channel.
 pub(super) async fn count_behind(tx: &Tx) -> Result<Vec<(String, u64)>, DbError> {
-    let sql = "SELECT a.channel, count(*) FROM anchor a JOIN incident i ON i.id = a.incident WHERE a.dirty AND i.ended_at IS NOT NULL
+    let sql = "SELECT a.channel, count(*) FROM anchor a JOIN incident i ON i.id = a.incident WHERE a.dirty AND i.state = $1
          GROUP BY a.channel ORDER BY a.channel";
-    tx.query(sql, &[]).await?.iter().map(|row| Ok((get(row, 0)?, row.count(1)?))).collect()
+    tx.query(sql, &[&IncidentState::Resolved.as_str()]).await?.iter().map(|row| Ok((get(row, 0)?, row.count(1)?))).collect()
 }
 
 /// [`crate::store::MaintenanceStore::give_up_edits`]. One that somebody else changes now is left to the next call.

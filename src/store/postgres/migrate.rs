@@ -22,7 +22,8 @@ pub(super) const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("migrations/0010_audit.sql"), 9),
     (include_str!("migrations/0011_oncall.sql"), 11),
     (include_str!("migrations/0012_silences.sql"), 12),
-    (include_str!("migrations/0013_silence_seen.sql"), 12),
+    // Older programs read no page without a severity, and drop what incidents of twins wait for.
+    (include_str!("migrations/0013_silence_seen.sql"), 13),
 ];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -84,6 +84,8 @@ fn open(db: &Connection, Change { incident, rows, .. }: &Change, lead: i64) -> R
         ended_at: incident.ended_at,
         lead: lead,
         truncated: incident.truncated,
+        acks: incident.acks.to_stored(),
+        wake_at: incident.wake_at(),
         alerts: write_incident_alerts(&incident.alerts),
     })?;
     let id = IncidentId(db.last_insert_rowid());
@@ -127,13 +129,13 @@ pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limi
     Ok(silent.len() as u64)
 }
 
-/// Edits of incidents that ended which are due, by channel.
+/// Edits that are due of incidents that are known to be over, by channel.
 pub(super) fn count_behind(db: &Connection) -> Result<Vec<(String, u64)>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT a.channel, count(*) FROM anchor a INDEXED BY anchor_dirty CROSS JOIN incident i
-         WHERE a.dirty = 1 AND i.id = a.incident AND i.ended_at IS NOT NULL GROUP BY a.channel ORDER BY a.channel",
+         WHERE a.dirty = 1 AND i.id = a.incident AND i.state = ?1 GROUP BY a.channel ORDER BY a.channel",
     )?;
-    Ok(select.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map([IncidentState::Resolved.as_str()], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::MaintenanceStore::give_up_edits`].

@@ -58,7 +58,7 @@ impl CharContext<'_> {
     /// Whether it is read as it is: clients find no markup in a URL, and no mention in a mail address. Both can be copied then.
     pub fn is_verbatim(&self) -> bool {
         match self.c {
-            '_' | '~' => self.in_url,
+            '_' | '~' | ':' => self.in_url,
             '&' => self.in_url && !self.rest.split(['&', '=', '/', '?']).nth(1).is_some_and(|name| name.contains(';')),
             '@' => self.is_in_mail_address(),
             _ => false,
@@ -82,7 +82,9 @@ impl CharContext<'_> {
             let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '\''))).unwrap_or(rest.len());
             let name = &rest[..len];
             let numeric = name.bytes().all(|b| b.is_ascii_digit()) && name != "100" && name != "1234";
-            len > 0 && !numeric && rest[len..].starts_with(':')
+            // A part of an IPv6 address: `2001:db8:85a3::8a2e`.
+            let hex = self.prev.is_some_and(|c| c.is_ascii_hexdigit()) && len <= 4 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            len > 0 && !numeric && !hex && rest[len..].starts_with(':')
         })
     }
 }

@@ -55,6 +55,11 @@ impl Known {
             first_at: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
     }
+
+    /// Whether twins disagree about this alert, and people read that it is over.
+    pub fn doubts(&self, fingerprint: u64, incident: &Incident, now: UnixMs) -> bool {
+        incident.acks.is_doubted(fingerprint, now) && self.alerts.iter().any(|one| one.fingerprint == fingerprint && one.over)
+    }
 }
 
 /// What a delivery means to its channel.
@@ -105,17 +110,18 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > notified.rang.version);
     let again = unacked || now.since(notified.rang.at) >= repeat;
     let news = news(said, incident, notified);
-    let is_doubted = |one: &u64| known.get(one).is_some_and(|known| known.over) && incident.acks.is_doubted(*one, now);
-    if !news.is_empty() && news.iter().all(is_doubted) {
-        return Moment::Doubted;
-    }
-    if let Some(rank) = said.fires.iter().filter(|(fingerprint, _)| news.contains(fingerprint)).map(|(_, rank)| *rank).min() {
+    let is_sure = |one: &u64| !(news.contains(one) && notified.doubts(*one, incident, now));
+    // What rings anyway takes along what twins disagree about.
+    if news.iter().any(is_sure)
+        && let Some(rank) = said.fires.iter().filter(|(fingerprint, _)| news.contains(fingerprint)).map(|(_, rank)| *rank).min()
+    {
         let fires = |one: &&NotifiedAlert| now_of.get(&one.fingerprint).is_some_and(|alert| alert.state == AlertState::Firing);
         let worst = notified.alerts.iter().filter(fires).filter(|one| !news.contains(&one.fingerprint)).map(|one| one.rank).min();
         // What fires beside it rings again with it when its time has come.
         return Moment::News { mentions: again || worst.is_none_or(|worst| rank <= worst) };
     }
-    if said.fires.is_empty() {
+    let fires: Vec<u64> = said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(is_sure).collect();
+    if fires.is_empty() {
         let over = |one: &NotifiedAlert| now_of.get(&one.fingerprint).is_none_or(|alert| alert.state == AlertState::Resolved);
         let news = notified.alerts.iter().any(|one| !one.over);
         if news && !said.left_out && notified.alerts.iter().all(over) {
@@ -125,13 +131,14 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     if said.ends.iter().any(|fingerprint| !known.contains_key(fingerprint)) {
         return Moment::Missed;
     }
-    if said.fires.is_empty() {
-        return Moment::Nothing;
+    let quiet = if news.is_empty() { Moment::Nothing } else { Moment::Doubted };
+    if fires.is_empty() {
+        return quiet;
     }
     let is_open = incident.state.is_open();
     // What the sender left out nobody has seen, and nobody is on.
-    let all_acked = !incident.acks.left_out && said.fires.iter().all(|(fingerprint, _)| incident.is_acked(*fingerprint));
-    if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { Moment::Nothing }
+    let all_acked = !incident.acks.left_out && fires.iter().all(|fingerprint| incident.is_acked(*fingerprint));
+    if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { quiet }
 }
 
 /// How a channel is notified.

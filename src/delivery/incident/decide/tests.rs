@@ -78,8 +78,26 @@ fn what_twins_disagree_about_is_news_in_a_moment() {
     assert_eq!(moment(said(&[(1, 2)], &[]), &over, 60_000), news, "it still fires");
     assert_eq!(moment(said(&[(1, 2), (2, 2)], &[]), &notified(&[(1, 2, 4, true)]), 1), news, "the other is new, and takes it along");
     assert_eq!(moment(said(&[(1, 2)], &[]), &notified(&[(2, 2, 4, false)]), 1), news, "nobody read that it was over");
-    assert_eq!(how(Moment::Doubted, LivingMode::Off, Living::NEW, false), How::Card { mentions: true, reply: false });
-    assert_eq!(how(Moment::Doubted, LivingMode::New, Living::NEW, false), How::Silent);
+    let doubted = |mode| how(Moment::Doubted, mode, Living::NEW, false);
+    assert_eq!(doubted(LivingMode::Off), How::Card { mentions: true, reply: false });
+    assert_eq!(doubted(LivingMode::New), How::Silent);
+}
+
+/// What twins disagree about hides nothing else that there is to say.
+#[test]
+fn beside_what_twins_disagree_about_all_else_is_said() {
+    let mut one = incident(&[(1, 2, Firing, 1), (2, 2, Firing, 1), (3, 2, Resolved, 5)]);
+    one.acks.doubted = vec![(1, T0 + 60_000)];
+    let known = notified(&[(1, 2, 4, true), (2, 2, 4, false)]);
+    let moment = |one: &Incident, said: Said, repeat| decide(&said, one, &known, repeat, T0 + 1000);
+    assert_eq!(moment(&one, said(&[(1, 2)], &[3]), HOUR), Moment::Missed, "the end of what fired and ended while it waited");
+    assert_eq!(moment(&one, said(&[(1, 2), (2, 2)], &[]), HOUR), Moment::Doubted);
+    assert_eq!(moment(&one, said(&[(1, 2), (2, 2)], &[]), Duration::from_secs(1)), Moment::Again, "a repeat of the other");
+    assert_eq!(moment(&one, said(&[(1, 2)], &[]), Duration::from_secs(1)), Moment::Doubted, "it is no repeat by itself");
+    let why = crate::store::UnackReason::SnoozeEnded { name: "anna".into() };
+    one.acks.unacked = Some(crate::store::Unacked { at: T0, version: 3, why });
+    assert_eq!(moment(&one, said(&[(1, 2), (2, 2)], &[]), HOUR), Moment::Again, "the snooze of the other ended");
+    assert_eq!((known.doubts(1, &one, T0), known.doubts(2, &one, T0), known.doubts(1, &one, T0 + 60_000)), (true, false, false));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod news;
 mod over;
 mod room;
 mod stage;
+mod twins;
 
 /// A test of that name that plays a script.
 macro_rules! sequence {

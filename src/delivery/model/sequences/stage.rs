@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::channel::LivingMode;
 use crate::delivery::plan::IncidentsPlan;
 use crate::delivery::press::Deed;
+use crate::delivery::steps::{EscalationPlan, StepCondition, StepPeople, StepPlan, StepTarget};
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, maintenance, testing};
 use crate::metrics::Metrics;
-use crate::model::{Alert, Event, IncidentId, Mentions, SenderKind, Status, UnixMs, Verb};
+use crate::model::{Alert, Event, IncidentId, Mentions, Recipient, SenderKind, Status, UnixMs, Verb};
+use crate::route::{Destinations, RouteSpec, Tree};
 use crate::store::{ActOn, Actor, Author, DeliveryFilter, IncidentFilter, PressKey, QueryStore, ShownIn, State, TimelineKind};
 
 use super::super::life::Disk;
@@ -52,6 +54,8 @@ struct Setup {
     has_free: bool,
     /// How many messages a month the platform of `chat` allows.
     per_month: Option<u32>,
+    /// After how long `voice` calls somebody; everything goes to `chat` then.
+    calls_after: Option<Duration>,
 }
 
 struct Process {
@@ -67,7 +71,7 @@ pub fn play(script: &str) {
         rooms: Arc::default(),
         folder: tempfile::Builder::new().prefix("wf-sequence").tempdir_in(folder).expect("a folder"),
         now: BEGIN,
-        setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true, per_month: None },
+        setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true, per_month: None, calls_after: None },
         starts: BTreeMap::new(),
         states: BTreeMap::new(),
         lost: BTreeSet::new(),
@@ -163,6 +167,9 @@ impl Stage {
         if !self.setup.has_free {
             plan.channels.shift_remove("free");
         }
+        if let Some(after) = self.setup.calls_after {
+            self.call(&mut plan, chat, after);
+        }
         // Shorter than in earnest: the time between is played, too.
         plan.incidents = IncidentsPlan {
             repeat: 5 * MINUTE,
@@ -173,6 +180,18 @@ impl Stage {
         };
         plan.external_url = "https://w.example.com".into();
         plan
+    }
+
+    /// One step of an escalation, of all that fires.
+    fn call(&self, plan: &mut crate::delivery::plan::Plan, chat: &str, after: Duration) {
+        let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
+        (voice.driver, voice.platform, voice.rate_limit) = (Arc::new(Line(self.rooms.clone(), "voice")), &LIVING, None);
+        voice.content.living = LivingMode::New;
+        let target = StepTarget { channel: "voice".into(), recipients: vec![Recipient::new("ann")], mentions: None };
+        let step = StepPlan { after, targets: vec![target], people: StepPeople::Named(vec!["ann".into()]), when: StepCondition::default() };
+        plan.people.escalations.insert("soon".into(), EscalationPlan { steps: vec![step] });
+        let root = RouteSpec { name: "route".into(), to: Destinations::to([chat]), escalation: Some("soon".into()), ..RouteSpec::default() };
+        plan.tree = Tree::compile(root, &Default::default()).expect("a tree");
     }
 
     async fn step(&mut self, process: &Process, step: &str) {
@@ -217,6 +236,10 @@ impl Stage {
             }
             "month" => {
                 self.setup.per_month = Some(rest[0].parse().expect("messages"));
+                self.reload(process).await;
+            }
+            "call" => {
+                self.setup.calls_after = Some(Duration::from_secs(rest[0].parse().expect("seconds")));
                 self.reload(process).await;
             }
             "room" => {

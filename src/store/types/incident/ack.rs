@@ -152,6 +152,14 @@ impl Incident {
         self.acks.of(fingerprint).is_some()
     }
 
+    /// Until when twins disagree about all of these alerts that fire and that nobody is on; `None` where one of them fires for sure, and where none does.
+    pub fn doubted_until(&self, alerts: &[u64], now: UnixMs) -> Option<UnixMs> {
+        let is_meant = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alerts.contains(&alert.fingerprint);
+        let open = self.alerts.iter().filter(is_meant).map(|alert| alert.fingerprint).filter(|one| !self.is_acked(*one));
+        let until = |one: u64| self.acks.doubted.iter().find(|(doubted, at)| *doubted == one && *at > now).map(|(_, at)| *at);
+        open.map(until).collect::<Option<Vec<UnixMs>>>()?.into_iter().min()
+    }
+
     /// When its next ack ends, people are reminded of one, or what twins disagreed about is to ring; `None` when it is over.
     pub fn wake_at(&self) -> Option<UnixMs> {
         if !self.state.is_open() {

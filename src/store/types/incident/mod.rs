@@ -244,6 +244,9 @@ impl Incident {
             self.truncated |= self.alerts[MAX_INCIDENT_ALERTS..].iter().any(|alert| alert.state != AlertState::Resolved);
             self.alerts.truncate(MAX_INCIDENT_ALERTS);
         }
+        // The end of all may name none of them.
+        let fires = |one: u64| self.alerts.iter().any(|alert| alert.fingerprint == one && alert.state == AlertState::Firing);
+        self.acks.doubted.retain(|(doubted, _)| fires(*doubted));
         self.unack_for_worse(&rose, now);
         self.conclude(report, now);
     }
@@ -301,6 +304,7 @@ impl Incident {
                     AlertState::Unreported => false,
                 };
                 if goes_on && alert.state == AlertState::Resolved {
+                    self.acks.doubted.retain(|(doubted, _)| *doubted != said.fingerprint);
                     self.acks.doubted.push((said.fingerprint, alert.changed_at + TWIN_DISAGREEMENT_MS));
                 }
                 if !goes_on {

@@ -103,6 +103,23 @@ fn news_is_another_start_or_what_was_over_for_a_while() {
     assert_eq!(news(&twice, 1), Vec::<u64>::new(), "twins disagreed for a moment");
 }
 
+#[test]
+fn twins_disagree_about_what_fires_only() {
+    let over = applied(&opened(&report(&[alert(1, true), alert(2, true)])), &report(&[alert(1, false), alert(2, true)]), T0 + MIN);
+    let doubted = applied(&over, &report(&[alert(1, true), alert(2, true)]), T0 + MIN + 5);
+    let end = T0 + MIN + TWIN_DISAGREEMENT_MS;
+    assert_eq!(doubted.acks.doubted, [(1, end)]);
+    assert_eq!((doubted.doubted_until(&[1], T0 + MIN + 5), doubted.doubted_until(&[1], end)), (Some(end), None));
+    assert_eq!((doubted.doubted_until(&[1, 2], T0 + MIN + 5), doubted.doubted_until(&[3], T0 + MIN + 5)), (None, None));
+    assert_eq!(acked(&doubted, &[2], T0 + MIN + 5).doubted_until(&[1, 2], T0 + MIN + 6), Some(end), "somebody is on the other");
+    // An end that names none of them, and a group that leaves it out.
+    let ended = applied(&doubted, &IncidentReport { all_resolved: true, ..part(&[alert(2, false)]) }, T0 + MIN + 9);
+    assert_eq!((ended.state, ended.acks.doubted.len()), (IncidentState::Resolved, 0));
+    let again = applied(&ended, &report(&[alert(1, true), alert(2, true)]), T0 + MIN + 19);
+    assert_eq!(again.acks.doubted, [1, 2].map(|one| (one, T0 + MIN + 9 + TWIN_DISAGREEMENT_MS)));
+    assert!(applied(&doubted, &report(&[alert(2, true)]), T0 + MIN + 9).acks.doubted.is_empty());
+}
+
 /// Somebody acks these alerts.
 fn acked(incident: &Incident, alerts: &[u64], now: UnixMs) -> Incident {
     let mut incident = incident.clone();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptedDelivery, Acks, AlertState, Incident, IncidentState, State, TimelineKind, TimelineRow};
+use super::{AcceptedDelivery, Acks, AlertState, Incident, IncidentState, State, TWIN_DISAGREEMENT_MS, TimelineKind, TimelineRow};
 use crate::model::{DeliveryId, IncidentId, UnixMs};
 
 /// Why a step of an earlier run ends.
@@ -23,6 +23,20 @@ pub struct EscalationStep {
     pub began_at: UnixMs,
     /// How long after the first message it is due, in milliseconds.
     pub after: i64,
+}
+
+impl EscalationStep {
+    /// When it comes, where twins disagree until then about all that it is for. What began while they did comes as long after that as it was to come after
+    /// its beginning, unless a later step, which would end it, comes before. `rows` are the incident's steps.
+    pub fn held(&self, rows: &[StepRow], until: UnixMs) -> UnixMs {
+        if self.began_at + TWIN_DISAGREEMENT_MS < until {
+            return until;
+        }
+        let due_at = until + self.after;
+        let is_later = |row: &StepRow| row.step.escalation == self.escalation && row.step.began_at == self.began_at && row.step.number > self.number;
+        let overtaken = rows.iter().any(|row| is_later(row) && (until..=due_at).contains(&row.due_at));
+        if overtaken { until } else { due_at }
+    }
 }
 
 impl std::fmt::Display for EscalationStep {

@@ -30,6 +30,19 @@ fn minutes(n: i64) -> UnixMs {
     T0 + n * 60_000 + 1
 }
 
+/// A step that twins disagree about comes after that, in its order.
+#[test]
+fn a_step_is_held_while_twins_disagree() {
+    let seconds = |n: i64| T0 + n * 1000;
+    let soon = |number: u32, after: i64| EscalationStep { after: after * 1000, ..step(number) };
+    let planned = |number: u32, after: i64| StepRow { step: soon(number, after), due_at: seconds(after), ..row(number, State::Deferred) };
+    assert_eq!(soon(1, 10).held(&[planned(1, 10), planned(2, 20), planned(3, 300)], seconds(55)), seconds(65));
+    assert_eq!(soon(1, 10).held(&[planned(1, 10), planned(2, 60)], seconds(55)), seconds(55), "the second one would end it");
+    let other = StepRow { step: EscalationStep { escalation: "web".into(), ..soon(2, 60) }, ..planned(2, 60) };
+    assert_eq!(soon(1, 10).held(&[other], seconds(55)), seconds(65), "another escalation is none of its business");
+    assert_eq!(step(5).held(&[], minutes(6)), minutes(6), "its escalation began before");
+}
+
 #[test]
 fn of_late_steps_only_the_latest_is_sent() {
     use State::{Deferred, Sent, Waiting};

@@ -62,7 +62,7 @@ fn assert_harmless(dialect: Escape, value: &str) {
 #[test]
 fn addresses_are_copied_as_they_are() {
     let url = "https://grafana.example.com/d/abc/db?orgId=1&var-instance=$__all&from=_x_&kiosk";
-    let text = format!("see {url} or write to ops.team@mail.example.com");
+    let text = format!("see {url}, https://c.example.com/arn:aws:sns:eu-west-1:topic, 2001:db8:85a3::8a2e or write to ops.team@mail.example.com");
     for dialect in DIALECTS {
         let escaped = escape(dialect, &text);
         let entities = readers::has_entities(dialect) && !matches!(dialect, Escape::DingTalkMarkdown | Escape::WeComMarkdown | Escape::ZulipMarkdown);
