@@ -1,6 +1,6 @@
 //! After a storm: of many messages that still show what is over, each is edited at its platform's pace, and one message says so at once.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::engine::Engine;
 use super::plan::Plan;
@@ -9,20 +9,27 @@ use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs};
 
 /// More messages than these of one channel are a storm.
 const MANY: u64 = 200;
+/// It is one when so many looks in a row find them, a minute's: a process that dies again and again says nothing again and again.
+const LOOKS: u32 = 12;
 
-/// Says on a channel with so many such messages, by channel, that they will show their ends; once until none is left. `noted` are those where it did.
-pub async fn notify(engine: &Engine, plan: &Plan, behind: &[(String, u64)], noted: &mut BTreeSet<String>, now: UnixMs) {
-    noted.retain(|channel| behind.iter().any(|(name, _)| name == channel));
+/// Says on a channel with so many such messages, by channel, that they will show their ends; once until none is left. `looks` counts how often in a row there
+/// were too many.
+pub async fn notify(engine: &Engine, plan: &Plan, behind: &[(String, u64)], looks: &mut BTreeMap<String, u32>, now: UnixMs) {
+    looks.retain(|channel, _| behind.iter().any(|(name, _)| name == channel));
     for (name, count) in behind {
         let Some(channel) = plan.channel(name).filter(|channel| channel.can_edit() && !channel.disabled) else { continue };
         // Where nothing is spent on edits, none comes soon.
         let saves = engine.shared.outlets.get(&channel.outlet).is_some_and(|mailbox| mailbox.saves());
-        if *count <= MANY || saves || noted.contains(name) {
+        let seen = looks.entry(name.clone()).or_default();
+        if *seen < LOOKS {
+            *seen = if *count > MANY && !saves { *seen + 1 } else { 0 };
+        }
+        if *seen != LOOKS {
             continue;
         }
         tracing::warn!(channel = name, count, "messages show incidents that are over: they are edited one after the other");
         match engine.accept(event(*count, channel.content.language, now), Some(std::slice::from_ref(name))).await {
-            Ok(_) => drop(noted.insert(name.clone())),
+            Ok(_) => *seen += 1,
             Err(error) => tracing::error!(channel = name, %error, "a message about them could not be stored; it is tried again"),
         }
     }

@@ -1,7 +1,7 @@
 //! Periodic work: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
 
 use crate::model::{Severity, UnixMs};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
     let mut router = SelfAlertRouter::default();
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
-    let mut behind: BTreeSet<String> = BTreeSet::new();
+    let mut behind: BTreeMap<String, u32> = BTreeMap::new();
     let mut disk_ok = true;
     let mut monitor = Monitor::default();
     let mut count = 0u64;
@@ -111,7 +111,7 @@ async fn update_queues(
     engine: &Engine,
     late: &mut BTreeSet<String>,
     orphans: &mut BTreeSet<String>,
-    behind: &mut BTreeSet<String>,
+    behind: &mut BTreeMap<String, u32>,
 ) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();

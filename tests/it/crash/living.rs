@@ -89,7 +89,8 @@ fn press(fake: &Fake<Telegram>) -> Option<String> {
 /// The cards that show something of an incident as if it went on, or a button: when each was posted, and its text.
 fn not_over(fake: &Fake<Telegram>) -> Vec<(u64, String)> {
     fake.with(|telegram| {
-        let cards = telegram.transcript.all().filter(|(_, post)| post.parent.is_none());
+        // What says that very many are edited one after the other is about no incident.
+        let cards = telegram.transcript.all().filter(|(_, post)| post.parent.is_none() && !post.text.contains("messages are about incidents"));
         let stale = cards.filter(|(_, post)| !post.text.contains('✅') || post.extra.contains("callback_data"));
         stale.map(|(_, post)| (post.posted_ms, post.text.clone())).collect()
     })
@@ -137,7 +138,13 @@ async fn after_kills_no_message_shows_an_outage_that_is_over() {
         child.wait().unwrap();
         killed.push(fake.clock.now().mono_ms);
         child = serve(folder.path(), port);
-        up(&client, port).await;
+        tokio::select! {
+            () = up(&client, port) => {}
+            () = tokio::time::sleep(Duration::from_secs(30)) => {
+                let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
+                panic!("it did not start again: {:?}\n{log}", child.try_wait());
+            }
+        }
     }
     over.store(true, Ordering::Relaxed);
     for sender in senders {

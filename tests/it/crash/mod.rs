@@ -18,17 +18,26 @@ use crate::support::fakes::slack::{Room, Slack};
 use crate::support::turn::turn;
 
 pub(crate) fn serve(folder: &Path, port: u16) -> Child {
+    let log = std::fs::File::create(folder.join("server.log")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_watchfire"))
         .args(["serve", "--no-watch", "--listen", &format!("127.0.0.1:{port}")])
         .current_dir(folder)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap()
 }
 
+/// A port below those of outgoing connections (`net.ipv4.ip_local_port_range`): while a server is down, a client that asks for it again and again would
+/// sooner or later take its port, or connect to itself.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let port = 12_000 + (std::process::id() as usize * 61 + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port as u16)).is_ok() {
+            return port as u16;
+        }
+    }
 }
 
 pub(crate) async fn up(client: &reqwest::Client, port: u16) {

@@ -74,8 +74,9 @@ sequence!(
         room edits-too-fast
         many -201
             > 201 times #N resolved
-            > 1 times chat message N quiet, resolved:
             > 201 times chat over N in N quiet, resolved: diskN
+        wait 2
+            > chat message 403 quiet, resolved:
         room works minutes=9
             > 201 times chat edits N, resolved: diskN
     "
