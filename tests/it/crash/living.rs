@@ -124,7 +124,7 @@ async fn after_kills_no_message_shows_an_outage_that_is_over() {
         tokio::time::sleep(LIFE).await;
         for _ in 0..=spread.next() % 8 {
             tokio::time::sleep(Duration::from_millis(50 + spread.next() % 150)).await;
-            presses.extend(press(&fake));
+            presses.extend(press(&fake).map(|press| (press, fake.clock.now().mono_ms)));
         }
         // Where it can be, while something is on its way; the poll for presses always is.
         for _ in 0..1000 {
@@ -151,7 +151,8 @@ async fn after_kills_no_message_shows_an_outage_that_is_over() {
         sender.await.unwrap();
     }
     let cut_off = |posted: u64| killed.iter().any(|at| posted <= at + 100 && at - STORED_WITHIN.min(*at) <= posted);
-    let answered = |press: &String| fake.with(|telegram| telegram.updates.shown.contains_key(press));
+    // What a kill cuts off after the press is stored is its answer: the act is done, and the message shows it.
+    let answered = |(press, at): &(String, u64)| cut_off(*at) || fake.with(|telegram| telegram.updates.shown.contains_key(press));
     let end = tokio::time::Instant::now() + CONVERGED_WITHIN;
     let is_missing = |uid: &String| !fake.rec.seen().contains_key(uid);
     loop {
