@@ -215,12 +215,22 @@ async fn a_log_that_is_damaged_while_it_is_open_is_not_moved_into_the_file() {
 async fn sqlites_locks_are_held_for_as_long_as_it_runs() {
     use std::os::unix::fs::MetadataExt;
     let (store, path, _folder) = settled().await;
-    let held = || {
+    let listed = || {
         let locks = std::fs::read_to_string("/proc/locks").unwrap();
         [path.clone(), beside(&path, "-shm")].iter().all(|file| {
             let ino = std::fs::metadata(file).unwrap().ino();
             let ours = |line: &str| line.contains(&format!(" {} ", std::process::id())) && line.contains(&format!(":{ino} "));
             locks.lines().any(|line| line.contains("POSIX") && ours(line))
+        })
+    };
+    // The list is not read at one instant: while others come and go, one of them may be left out.
+    let held = || {
+        (0..50).any(|_| {
+            let all = listed();
+            if !all {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            all
         })
     };
     assert!(held(), "{}", std::fs::read_to_string("/proc/locks").unwrap());
