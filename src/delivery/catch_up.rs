@@ -1,11 +1,11 @@
-//! After a storm: of many messages that still show what is over, each is edited at its platform's pace, and one message says so at once.
+//! After a storm: of many messages that still show what is over, each is edited at its platform's pace, and one message says so.
 
 use std::collections::BTreeMap;
 
+use super::announcement;
 use super::engine::Engine;
 use super::plan::Plan;
-use crate::ingest;
-use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs};
+use crate::model::{Event, Language, Status, UnixMs};
 
 /// More messages than these of one channel are a storm.
 const MANY: u64 = 200;
@@ -43,21 +43,5 @@ fn event(count: u64, language: Language, now: UnixMs) -> Event {
             "They are edited one after the other. Until then they show an older state.".to_owned(),
         ),
     };
-    let mut alert = Alert { status: Status::Resolved, starts_at: Some(now.timestamp()), ends_at: Some(now.timestamp()), ..Alert::default() };
-    alert.labels.insert("alertname".into(), title.clone());
-    alert.annotations.insert("summary".into(), title.clone());
-    alert.annotations.insert("description".into(), text.clone());
-    alert.fingerprint = ingest::fingerprint(&alert.labels);
-    Event {
-        kind: SenderKind::Direct,
-        source: "watchfire".into(),
-        receiver: "edits".into(),
-        status: Status::Resolved,
-        common_labels: alert.labels.clone(),
-        common_annotations: alert.annotations.clone(),
-        title,
-        message: text,
-        alerts: vec![alert],
-        ..Event::default()
-    }
+    announcement::event("edits".into(), Status::Resolved, now, title, text)
 }

@@ -8,6 +8,7 @@
 use crate::model::UnixMs;
 
 pub mod accept;
+mod announcement;
 mod attempt;
 mod audit;
 pub mod catch_up;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{Rota, Shift, ShiftKind};
+use crate::delivery::announcement;
 use crate::delivery::engine::Engine;
 use crate::delivery::people::{PersonName, Way};
 use crate::delivery::plan::Plan;
-use crate::ingest;
-use crate::model::{Alert, Event, Language, Mentions, SenderKind, Severity, Status, UnixMs};
+use crate::model::{Language, Mentions, Severity, Status, UnixMs};
 use crate::store::{Incident, IncidentFilter, IncidentState, Override, RotaRow, StoreError};
 
 /// How long before a handoff it is noticed first.
@@ -124,28 +124,9 @@ async fn notify(engine: &Engine, plan: &Plan, rota: &Rota, notice: &Notice, now:
         }
     }
     let to = [channel.name.to_string()];
-    engine.accept_mentioning(event(rota, notice, title, text), &to, Some(mentions)).await.map(|_| ())
-}
-
-/// The notice as an event: a repeat of it after a crash is the same one.
-fn event(rota: &Rota, notice: &Notice, title: String, text: String) -> Event {
-    let mut alert = Alert { status: Status::Firing, starts_at: Some(notice.due.timestamp()), ..Alert::default() };
-    alert.labels.insert("alertname".into(), title.clone());
-    alert.annotations.insert("summary".into(), title.clone());
-    alert.annotations.insert("description".into(), text.clone());
-    alert.fingerprint = ingest::fingerprint(&alert.labels);
-    Event {
-        kind: SenderKind::Direct,
-        source: "watchfire".into(),
-        receiver: format!("rota {}", rota.name),
-        status: Status::Firing,
-        common_labels: alert.labels.clone(),
-        common_annotations: alert.annotations.clone(),
-        title,
-        message: text,
-        alerts: vec![alert],
-        ..Event::default()
-    }
+    // A repeat of it after a crash is the same event.
+    let event = announcement::event(format!("rota {}", rota.name), Status::Firing, notice.due, title, text);
+    engine.accept_mentioning(event, &to, Some(mentions)).await.map(|_| ())
 }
 
 fn local(at: UnixMs, zone: &TimeZone) -> String {
