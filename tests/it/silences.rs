@@ -187,8 +187,17 @@ async fn a_silence_that_somebody_ends_there_rings_and_one_that_is_ended_here_is_
     app.app.stop(Duration::from_secs(2)).await;
 }
 
-/// Passes everything on to an Alertmanager; of the first silence that is made nobody learns.
-async fn lossy(to: String) -> (String, Arc<AtomicUsize>) {
+/// How the answer to who makes a silence is lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lost {
+    /// The first one breaks off.
+    First,
+    /// None comes for as long as anybody waits.
+    Every,
+}
+
+/// Passes everything on to an Alertmanager, and loses answers to who makes a silence; its address, and how many were made.
+pub(crate) async fn proxy(to: String, lost: Lost) -> (String, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let counted = made.clone();
     let service = axum::Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
@@ -199,7 +208,11 @@ async fn lossy(to: String) -> (String, Arc<AtomicUsize>) {
             let answer = request.send().await.unwrap();
             let status = answer.status();
             let body = answer.bytes().await.unwrap();
-            if posts && made.fetch_add(1, Ordering::SeqCst) == 0 {
+            let is_first = posts && made.fetch_add(1, Ordering::SeqCst) == 0;
+            if posts && matches!(lost, Lost::Every) {
+                std::future::pending::<()>().await;
+            }
+            if is_first {
                 let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("the connection broke"))]);
                 return Response::builder().status(status).body(Body::from_stream(broken)).unwrap();
             }
@@ -219,7 +232,7 @@ async fn a_silence_whose_answer_was_lost_is_made_once_also_over_a_restart() {
     }
     let slack = Fake::start(Slack::new("xoxb-1").unpaced()).await;
     let (folder, port) = (tempfile::tempdir().unwrap(), port());
-    let (proxy, made) = lossy(format!("http://127.0.0.1:{port}")).await;
+    let (proxy, made) = proxy(format!("http://127.0.0.1:{port}"), Lost::First).await;
     let app = TestApp::start(&routes(&slack, &proxy)).await;
     let alertmanager = Alertmanager::start(folder.path(), port, "http://127.0.0.1:9/").await;
     let (status, answer) = app.post("/webhook", &alert("db", "DiskFull", "firing")).await;

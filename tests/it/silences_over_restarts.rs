@@ -1,18 +1,15 @@
 //! Silences and the end of the process, with the real Alertmanager: what ended while nothing ran is concluded after the start, and a kill makes no second silence.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::{Method, Response, Uri};
 use serde_json::{Value, json};
 use watchfire::delivery::Clock;
 use watchfire::store::{IncidentState, SilenceState};
 
 use crate::crash::{free_port, serve, up};
 use crate::journey::port;
-use crate::silences::{Alertmanager, incident, is_installed, routes, shows, silence, until};
+use crate::silences::{Alertmanager, Lost, incident, is_installed, proxy, routes, shows, silence, until};
 use crate::support::app::TestApp;
 use crate::support::fakes::{Fake, Slack};
 
@@ -39,31 +36,8 @@ async fn what_ended_under_a_silence_while_nothing_ran_is_over_after_the_start() 
     app.app.stop(Duration::from_secs(2)).await;
 }
 
-/// Passes everything on to an Alertmanager; who makes a silence gets no answer.
-async fn mute(to: String) -> (String, Arc<AtomicUsize>) {
-    let made = Arc::new(AtomicUsize::new(0));
-    let counted = made.clone();
-    let service = axum::Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
-        let (url, made) = (format!("{to}{uri}"), counted.clone());
-        async move {
-            let posts = method == Method::POST;
-            let request = reqwest::Client::new().request(method, url).header("content-type", "application/json").body(body);
-            let answer = request.send().await.unwrap();
-            if posts {
-                made.fetch_add(1, Ordering::SeqCst);
-                std::future::pending::<()>().await;
-            }
-            Response::builder().status(answer.status()).body(Body::from(answer.bytes().await.unwrap())).unwrap()
-        }
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    (format!("http://{address}"), made)
-}
-
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "nobody else takes a silence for 15 s after it was taken"]
+#[ignore = "nobody else takes a silence for 15 s after it was taken: `.ci/long nights`"]
 async fn a_kill_while_a_silence_is_made_makes_no_second_one() {
     if !is_installed() {
         return;
@@ -71,7 +45,7 @@ async fn a_kill_while_a_silence_is_made_makes_no_second_one() {
     watchfire::channel::kit::install_crypto();
     let slack = Fake::start(Slack::new("xoxb-1").unpaced()).await;
     let (folder, home, port, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), port(), free_port());
-    let (proxy, made) = mute(format!("http://127.0.0.1:{port}")).await;
+    let (proxy, made) = proxy(format!("http://127.0.0.1:{port}"), Lost::Every).await;
     let routes = routes(&slack, &proxy).replace("127.0.0.1:0", &format!("127.0.0.1:{own}"));
     std::fs::write(home.path().join("routes.yaml"), routes).unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
