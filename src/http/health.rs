@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use similar::{ChangeTag, TextDiff};
 
+use super::diff::{Line, diff};
 use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::delivery::Intent;
 use crate::metrics::Format;
 use crate::store::{AuditState, Author};
-
-/// How long the smallest set of changed lines is looked for; after that more lines than needed may be shown as changed.
-const DIFF_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The process runs.
 pub(super) async fn healthy() -> &'static str {
@@ -91,18 +87,14 @@ pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Res
 /// The lines that a reload changed, with their numbers; secrets are starred out in them, so that a changed one does not show.
 fn changed(before: &[String], after: &[String]) -> String {
     let mut out = String::new();
-    for change in TextDiff::configure().timeout(DIFF_TIMEOUT).diff_slices(&texts(before), &texts(after)).iter_all_changes() {
-        match (change.tag(), change.old_index(), change.new_index()) {
-            (ChangeTag::Delete, Some(line), _) => out.push_str(&format!("- {}: {}\n", line + 1, change.value())),
-            (ChangeTag::Insert, _, Some(line)) => out.push_str(&format!("+ {}: {}\n", line + 1, change.value())),
-            _ => {}
+    for line in diff(before, after, 0) {
+        match line {
+            Line::Old(number, text) => out.push_str(&format!("- {number}: {text}\n")),
+            Line::New(number, text) => out.push_str(&format!("+ {number}: {text}\n")),
+            Line::Both(_) | Line::Gap(_) => {}
         }
     }
     if out.is_empty() { "no shown line changed; secrets, certificates and templates were read again\n".to_owned() } else { out }
-}
-
-fn texts(lines: &[String]) -> Vec<&str> {
-    lines.iter().map(String::as_str).collect()
 }
 
 /// Why the configuration was not reloaded.

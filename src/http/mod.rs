@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod connections;
 mod console;
+mod diff;
 mod error;
 pub mod explain;
 mod health;

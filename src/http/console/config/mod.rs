@@ -1,6 +1,5 @@
 //! The configuration: what runs, what the file on disk would change, and what is wrong with it.
 
-mod diff;
 mod disk;
 mod routes;
 
@@ -13,13 +12,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use self::diff::{Line, diff};
 use self::disk::OnDisk;
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
 use super::parts::{count, icon, icon_of, say, shown, time};
 use super::viewer::Viewer;
+use crate::http::diff::{Line, diff};
 use crate::http::health::{NotReloaded, reload_by};
 use crate::http::{App, Running};
 use crate::model::{Finding, Language, Level};
@@ -158,7 +157,7 @@ fn marked(text: &str, column: usize, width: usize) -> Markup {
 }
 
 fn difference(language: Language, changes: &[Line<'_>], file: &OnDisk) -> Markup {
-    let changed = changes.iter().filter(|line| matches!(line, Line::Old(_) | Line::New(_))).count();
+    let changed = changes.iter().filter(|line| matches!(line, Line::Old(..) | Line::New(..))).count();
     html! {
         @if !file.lines.is_empty() {
             section.sec {
@@ -169,8 +168,8 @@ fn difference(language: Language, changes: &[Line<'_>], file: &OnDisk) -> Markup
                     div.card.diff.m tabindex="0" role="region" aria-label=(say(language, "Difference", "差异")) {
                         @for line in changes.iter().take(MAX_CHANGED) { @match line {
                             Line::Both(text) => div { "  " (shown(text)) },
-                            Line::Old(text) => div.del { span.vh { (say(language, "runs: ", "运行：")) } "- " (shown(text)) },
-                            Line::New(text) => div.ins { span.vh { (say(language, "file: ", "文件：")) } "+ " (shown(text)) },
+                            Line::Old(_, text) => div.del { span.vh { (say(language, "runs: ", "运行：")) } "- " (shown(text)) },
+                            Line::New(_, text) => div.ins { span.vh { (say(language, "file: ", "文件：")) } "+ " (shown(text)) },
                             Line::Gap(n) => div.dim { "  … " (count(language, *n as u64, "line", "lines", "行")) },
                         } }
                         @if changes.len() > MAX_CHANGED { div.dim { "  … " (changes.len() - MAX_CHANGED) (say(language, " more", " 行更多")) } }
