@@ -220,7 +220,9 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
         let update = missed(&app, from, now).await?;
         stream.add(&update);
     }
-    Ok(Sse::new(stream::unfold(stream, Stream::next)).into_response())
+    // nginx keeps an answer back until a buffer is full, unless it is asked not to
+    // (<https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering>).
+    Ok(([("x-accel-buffering", "no")], Sse::new(stream::unfold(stream, Stream::next))).into_response())
 }
 
 /// What changed since a time.

@@ -2,6 +2,7 @@
 
 mod acts;
 mod axe;
+mod behind_nginx;
 mod config;
 mod history;
 mod many;
