@@ -186,3 +186,28 @@ async fn what_pages_load_is_served_for_ever_and_the_first_page_reads_in_both_lan
     let (status, text) = app.get("/").await;
     assert!(status == 200 && text.as_str().unwrap().starts_with("Watchfire "), "{text}");
 }
+
+#[tokio::test]
+async fn what_is_long_is_sent_compressed_to_who_takes_that() {
+    let app = TestApp::start(&routes("en")).await;
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let get = async |path: &str, takes: &str| {
+        let answer = plain.get(app.url(path)).header("accept-encoding", takes).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let coding = answer.headers().get("content-encoding").map(|value| value.to_str().unwrap().to_owned());
+        (coding, answer.bytes().await.unwrap())
+    };
+    let mut saved = 0;
+    for path in ["/ui", "/metrics", "/api/openapi.json"] {
+        let ((no, whole), (yes, short)) = (get(path, "identity").await, get(path, "gzip, deflate").await);
+        assert_eq!((no.as_deref(), yes.as_deref()), (None, Some("gzip")), "{path}");
+        let mut inflated = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&short[..]), &mut inflated).unwrap();
+        assert_eq!(inflated[..200], str::from_utf8(&whole).unwrap()[..200], "{path}");
+        saved += whole.len() - short.len();
+    }
+    assert!(saved > 100_000, "{saved}");
+    assert_eq!(get("/-/healthy", "gzip").await.0, None);
+    let live = plain.get(app.url("/ui/live")).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!((live.headers()["content-type"].to_str().unwrap(), live.headers().get("content-encoding")), ("text/event-stream", None));
+}
