@@ -41,6 +41,7 @@ mod model;
 pub mod mutes;
 mod node;
 mod notified;
+pub mod online;
 mod outlet;
 pub mod owner;
 mod payload;

@@ -73,6 +73,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/simulate", get(simulate::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))
+        .route("/config/online", post(config::online))
         .route("/audit", get(audit::page))
         .route("/audit.csv", get(audit::export))
         .route("/audit/sessions/end", post(audit::end_session))

@@ -39,6 +39,9 @@ async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compa
     let page = root.page("/ui/config?reloaded").await;
     assert!(page.contains("Reloaded: what is on disk runs now.") && page.contains("What runs is what is on disk"), "{page}");
     assert!(root.page("/ui/channels").await.contains("third"));
+    // Whether platforms take the credentials that run: each is asked, and nothing is sent.
+    let asked = root.post("/ui/config/online", &[]).await.text().await.unwrap();
+    assert!(asked.contains("No platform refuses the credentials") && asked.contains("3 platforms were asked") && asked.contains("third"), "{asked}");
     // A secret alone: no line shows it.
     write(&guarded().replace("theirs: { log: {} } }", "theirs: { log: {} }, third: { log: {} } }").replace(READER, "other-readers-token-1"));
     let page = root.page("/ui/config").await;

@@ -1,9 +1,11 @@
 //! The configuration: what runs, what the file on disk would change, and what is wrong with it.
 
 mod disk;
+mod online;
 mod routes;
 
 pub(super) use disk::on_disk;
+pub(super) use online::online;
 
 use std::sync::Arc;
 
@@ -67,8 +69,11 @@ async fn shown_to(app: &App, viewer: &Viewer, told: Told) -> Result<Response, Fa
                 h1 { (heading(language, &file, same)) }
                 p { (shown(&running.path.display().to_string())) (say(language, " runs since ", " 自 ")) (time::clock(manner, running.loaded_at)) (say(language, ". ", " 起运行。")) (next(language, &file, same)) }
             }
-            @if viewer.administers && file.errors() == 0 {
-                div.acts { form method="post" action="/ui/config/reload" { button class=(if same { "b" } else { "b p" }) data-key="a" { (icon("retry")) (say(language, "Reload", "重新加载")) } } }
+            div.acts {
+                @if viewer.administers && file.errors() == 0 {
+                    form method="post" action="/ui/config/reload" { button class=(if same { "b" } else { "b p" }) data-key="a" { (icon("retry")) (say(language, "Reload", "重新加载")) } }
+                }
+                form method="post" action="/ui/config/online" { button.b { (icon("ask")) (say(language, "Check online", "在线检查")) } }
             }
         }
         @match &told {
