@@ -40,6 +40,7 @@ async fn driver(bench: &Bench) -> f64 {
                     deadline: tokio::time::Instant::now() + Duration::from_secs(10),
                     message,
                     attempt: 1,
+                    unanswered: false,
                     idempotency_key: message.to_string(),
                     traceparent: String::new(),
                     callback: String::new(),

@@ -74,6 +74,7 @@ fn relay(file: &str) -> Router {
                 deadline: tokio::time::Instant::now() + channel.timeout,
                 message,
                 attempt: 1,
+                unanswered: false,
                 idempotency_key: message.to_string(),
                 traceparent: String::new(),
                 direct: false,

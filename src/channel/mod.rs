@@ -70,6 +70,8 @@ pub struct SendContext {
     pub message: MessageId,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// Whether an earlier try of this page to one of its recipients got no answer: it may have been delivered.
+    pub unanswered: bool,
     /// The same for every try of one page of one generation of a message, different for any other: `msgUuid`, `Message-ID`, `webhook-id`.
     pub idempotency_key: String,
     /// Context of the trace that the message belongs to (W3C `traceparent`); empty when there is none.
@@ -89,7 +91,7 @@ pub struct SendContext {
 pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
     /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, send again what was refused for its
-    /// buttons, with the links in the text, then without any, and delete a reply that the platform posted outside its thread; nothing more.
+    /// buttons, with the links in the text, then without any, or for reading the same as another message, with a mark of its own, and delete a reply that the platform posted outside its thread; nothing more.
     ///
     /// A reply whose first message is gone is refused with [`SendError::gone`]: the caller posts a new message.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;

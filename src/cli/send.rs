@@ -91,6 +91,7 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
             deadline: clock.instant() + channel.timeout,
             message,
             attempt: 1,
+            unanswered: false,
             idempotency_key: format!("{message}-{}", page.number),
             traceparent: String::new(),
             direct: true,

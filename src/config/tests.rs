@@ -112,6 +112,7 @@ async fn without_secrets_everything_is_judged_and_nothing_can_be_sent() {
         deadline: tokio::time::Instant::now() + Duration::from_secs(1),
         message: crate::model::MessageId::new(),
         attempt: 1,
+        unanswered: false,
         idempotency_key: String::new(),
         traceparent: String::new(),
         direct: false,

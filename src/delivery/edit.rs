@@ -250,6 +250,7 @@ impl EditTask {
             deadline,
             message: anchor.message,
             attempt: anchor.failures + 1,
+            unanswered: false,
             // Of one place, one posting in place of what is gone is one message, however often it is tried.
             idempotency_key: crate::model::hash_hex(&[&anchor.channel, &anchor.incident.to_string(), "posted", &anchor.reposts.to_string()]),
             traceparent: String::new(),

@@ -7,7 +7,7 @@ use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::wecom::Wecom;
-use crate::support::fakes::{Feishu, WecomRobot};
+use crate::support::fakes::{Feishu, Preset, WecomRobot};
 
 const GONE: &str = r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card"}"#;
 
@@ -142,18 +142,32 @@ async fn two_messages_that_read_the_same_both_reach_their_readers() {
     feishu.unpaced();
     let channels = format!(
         "  wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: zhangsan, api_base: \"{}\" }} }}\n  \
-         app: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1, oc_2], api_base: \"{}\" }} }}",
+    let remembering = |mut fake: Preset| {
+        fake.texts = Some(Vec::new());
+        fake
+    };
+    let pushplus = Fake::start(remembering(Preset::new("pushplus", "push-secret"))).await;
+    let serverchan = Fake::start(remembering(Preset::new("serverchan", "SCT-secret"))).await;
+         app: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1, oc_2], api_base: \"{}\" }} }}\n  \
+         plus: {{ preset: {{ name: pushplus, params: {{ url: \"{}\", token: push-secret }} }} }}\n  \
+         chan: {{ preset: {{ name: serverchan, params: {{ url: \"{}\", send_key: SCT-secret }} }} }}",
         wecom.url(),
-        feishu.url()
+        feishu.url(),
+        pushplus.url(),
+        serverchan.url()
     );
-    let app = TestApp::start(&routes(&channels, "wecom, app", "{}")).await;
+    let app = TestApp::start(&routes(&channels, "wecom, app, plus, chan", "{}")).await;
     // Two groups whose alerts read the same: another sender, the same words.
     for source in ["am-1", "am-2"] {
         app.post(&format!("/webhook?source={source}"), &alert("db", "DiskFull", "firing")).await;
         app.settled().await;
     }
     let rows = app.settled().await;
-    assert!(rows.len() == 4 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(rows.len() == 8 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    for service in [&pushplus, &serverchan] {
+        let texts: Vec<String> = service.rec.accepted().into_iter().map(|call| call.text).collect();
+        assert!(texts.len() == 2 && texts[1].starts_with(&texts[0]), "the second one has a mark of its own: {texts:#?}");
+    }
     assert_eq!(wecom.rec.accepted().len(), 2, "none is held for a repeat of the other");
     assert_eq!(feishu.rec.accepted().len(), 4, "each receiver gets each message");
 }

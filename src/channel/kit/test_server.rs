@@ -139,6 +139,7 @@ pub fn context() -> SendContext {
         deadline: Instant::now() + Duration::from_secs(10),
         message: MessageId::new(),
         attempt: 1,
+        unanswered: false,
         idempotency_key: "0123456789abcdef".into(),
         traceparent: String::new(),
         direct: false,

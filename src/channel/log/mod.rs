@@ -176,6 +176,7 @@ mod tests {
             deadline: tokio::time::Instant::now() + Duration::from_secs(10),
             message: MessageId::new(),
             attempt: 1,
+            unanswered: false,
             idempotency_key: "k".into(),
             traceparent: String::new(),
             direct: false,

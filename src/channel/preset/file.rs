@@ -205,7 +205,8 @@ pub enum Kind {
     Misconfigured,
     /// This message is wrong.
     Rejected,
-    /// The service has it already: an earlier try had come through, or the same was said before.
+    /// The service has a message that reads the same. Where an earlier try of this message got no answer, it is delivered; else another message was
+    /// meant, and this one is sent once more with a mark of its own below its text.
     Delivered,
 }
 

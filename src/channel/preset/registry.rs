@@ -170,8 +170,8 @@ fn check_fixtures(preset: &Preset) -> Vec<String> {
         let is_gone = || [&preset.edit, &preset.reply].into_iter().flatten().any(|request| request.gone.iter().any(|look| response.is(look)));
         let told = match response::classify(preset, &response) {
             _ if answer.means == ResponseClass::Gone && is_gone() => Some(ResponseClass::Gone),
-            Some(Ok(())) => Some(ResponseClass::Delivered),
-            Some(Err((kind, _))) => Some(match kind {
+            Some(response::Meaning::Delivered | response::Meaning::Known) => Some(ResponseClass::Delivered),
+            Some(response::Meaning::Refused(kind, _)) => Some(match kind {
                 ErrorKind::RateLimited { .. } => ResponseClass::RateLimited,
                 ErrorKind::Misconfigured => ResponseClass::Misconfigured,
                 ErrorKind::Transient => ResponseClass::Transient,

@@ -44,11 +44,22 @@ impl<'a> Response<'a> {
     }
 }
 
-/// The preset's word on an answer: delivered (now or before), a known refusal with its advice, or nothing. Trouble of the server (408, 425, 429, 5xx) is nothing that a body
-/// can deny, unless the preset names the very status.
-pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
+/// What an answer says, as the preset reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning<'p> {
+    /// The message is delivered.
+    Delivered,
+    /// The service has a message that reads the same: an earlier try of this one, or another one.
+    Known,
+    /// It is refused: the kind, and what to do.
+    Refused(ErrorKind, &'p str),
+}
+
+/// The preset's word on an answer; `None` for one that it does not know. Trouble of the server (408, 425, 429, 5xx) is nothing that a body can deny,
+/// unless the preset names the very status.
+pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Meaning<'p>> {
     if (200..300).contains(&response.status) && preset.success.iter().any(|look| response.is(look)) {
-        return Some(Ok(()));
+        return Some(Meaning::Delivered);
     }
     let fits = |refusal: &&Refusal| match response.status {
         status if refusal.when.status == Some(status) => true,
@@ -57,7 +68,12 @@ pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Resul
         _ => true,
     };
     let refusal = preset.errors.iter().filter(fits).find(|refusal| response.is(&refusal.when))?;
-    Some(refusal.kind.error_kind().map_or(Ok(()), |kind| Err((kind, refusal.advice.as_str()))))
+    Some(refusal.kind.error_kind().map_or(Meaning::Known, |kind| Meaning::Refused(kind, &refusal.advice)))
+}
+
+/// Whether the service has a message that reads the same.
+pub fn is_known(preset: &Preset, reply: &kit::Reply) -> bool {
+    classify(preset, &Response::new(reply.status(), &reply.text())) == Some(Meaning::Known)
 }
 
 /// The message's id, by the name that it has in the answer.
@@ -70,15 +86,15 @@ pub fn id_name(preset: &Preset) -> Option<&str> {
     preset.id.as_deref()?.rsplit('/').find(|part| !part.is_empty())
 }
 
-/// The outcome of an attempt.
+/// The outcome of an attempt. A message that the service knows is delivered: no other one reads the same ([`is_known`]).
 pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let text = reply.text();
     let response = Response::new(reply.status(), &text);
     let code = response.word(preset.code.as_deref()).unwrap_or_else(|| format!("HTTP {}", reply.status()));
     let said = response.word(preset.message.as_deref()).map(|words| format!(" (\"{words}\")")).unwrap_or_default();
     match classify(preset, &response) {
-        Some(Ok(())) => Ok(reply.receipt(code, ids(preset, &response))),
-        Some(Err((kind, advice))) => Err(reply.error(reply.with_wait(kind, now), code, format!("{}: {advice}{said}", preset.title))),
+        Some(Meaning::Delivered | Meaning::Known) => Ok(reply.receipt(code, ids(preset, &response))),
+        Some(Meaning::Refused(kind, advice)) => Err(reply.error(reply.with_wait(kind, now), code, format!("{}: {advice}{said}", preset.title))),
         None => match kit::classify_status(reply, now) {
             Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),
             // A 2xx that is not the service's word for success: its own JSON refuses, anything else leaves a doubt.

@@ -79,8 +79,6 @@ async fn only_the_services_own_word_counts() {
             Answer::new(200, r#"{"code":900,"msg":"no"}"#).header("retry-after", "7"),
             Err((RateLimited { retry_after: Some(Duration::from_secs(7)) }, Some("900".to_owned()))),
         ),
-        (Answer::from(r#"{"code":999,"msg":"请勿频繁推送相同内容","data":null}"#), Ok(None)),
-        (Answer::from(r#"{"code":999,"msg":"\u8bf7\u52ff\u9891\u7e41\u63a8\u9001\u76f8\u540c\u5185\u5bb9"}"#), Ok(None)),
         (Answer::new(502, r#"{"code":903,"msg":"no"}"#), Err((Transient, Some("903".to_owned())))),
         (Answer::new(429, r#"{"code":903,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("903".to_owned())))),
         (Answer::new(429, r#"{"code":500,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("500".to_owned())))),

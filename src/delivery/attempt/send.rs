@@ -9,6 +9,7 @@ use crate::channel::{CellResult, SendContext};
 use crate::delivery::links;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{ErrorKind, Recipient, SendError, format_duration};
+use crate::store::Cell;
 
 use super::AttemptTask;
 
@@ -22,11 +23,13 @@ impl AttemptTask {
         };
         let now = clock.now();
         let deadline = now.mono + timeout;
+        let is_of_this = |cell: &&Cell| cell.page == page && to.contains(&cell.recipient);
         let cx = SendContext {
             now: now.wall.timestamp(),
             deadline,
             message: message.id,
             attempt: message.tries() + 1,
+            unanswered: message.cells.iter().filter(is_of_this).any(|cell| cell.unanswered > 0),
             idempotency_key: message.idempotency_key(page),
             direct: message.caller.is_some(),
             traceparent: message.traces().next().unwrap_or_default().to_owned(),

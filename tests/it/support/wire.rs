@@ -98,6 +98,7 @@ fn context(seconds: u64) -> SendContext {
         deadline: tokio::time::Instant::now() + Duration::from_secs(seconds),
         message: MessageId::new(),
         attempt: 1,
+        unanswered: false,
         idempotency_key: MessageId::new().to_string(),
         traceparent: String::new(),
         callback: String::new(),

@@ -66,6 +66,7 @@ fn cx() -> SendContext {
         deadline: Instant::now() + Duration::from_secs(10),
         message: MessageId::new(),
         attempt: 1,
+        unanswered: false,
         idempotency_key: "k-1".into(),
         traceparent: String::new(),
         direct: false,

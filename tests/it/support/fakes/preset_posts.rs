@@ -1,11 +1,26 @@
 //! What the services of the table keep of their messages: ntfy's sequences (<https://docs.ntfy.sh/publish/#updating-deleting-notifications>) and Google
 //! Chat's threads (<https://developers.google.com/workspace/chat/create-messages#create-message-thread>).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call};
 use super::presets::ntfy;
 use super::transcript::{Post, Transcript};
+
+/// The refusal of a text that the service had before, in the words that ServerChan and PushPlus are known for.
+pub fn repeated(service: &str, text: &str, before: &mut Vec<String>) -> Option<Answer> {
+    if !before.iter().any(|known| known == text) {
+        before.push(text.to_owned());
+        return None;
+    }
+    let words = "不要重复发送同样的内容";
+    Some(match service {
+        "serverchan" => {
+            Answer::json(400, &json!({ "message": format!("[INPUT]{words}"), "code": 40001, "info": words, "scode": 461 })).refused(40001)
+        }
+        _ => Answer::json(200, &json!({ "code": 999, "msg": "请勿频繁推送相同内容", "data": null })).refused(999),
+    })
+}
 
 /// Keeps a message that was taken. `replaces`: a server of ntfy's that knows sequences.
 pub fn keep(service: &str, call: &Call, fields: &Map<String, Value>, text: &str, replaces: bool, room: &mut Transcript) -> Result<(), Box<Answer>> {

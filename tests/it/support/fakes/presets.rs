@@ -325,13 +325,16 @@ pub struct Preset {
     pub transcript: Transcript,
     /// Whether ntfy's server knows sequences, as from 2.16 on.
     pub replaces: bool,
+    /// The texts that were taken, where the service refuses one that it had before (ServerChan, PushPlus).
+    pub texts: Option<Vec<String>>,
 }
 
 impl Preset {
     /// The service of that name; panics for a name that is not in the table.
     pub fn new(name: &str, credential: &str) -> Self {
         let row = ROWS.iter().find(|r| r.name == name).expect("a service of the table");
-        Self { row, credentials: vec![credential.to_owned()], pace: Limiter::new(row.pace), transcript: Transcript::default(), replaces: true }
+        let (credentials, pace) = (vec![credential.to_owned()], Limiter::new(row.pace));
+        Self { row, credentials, pace, transcript: Transcript::default(), replaces: true, texts: None }
     }
 
     /// The path to post to with this credential.
@@ -375,6 +378,9 @@ impl Platform for Preset {
         };
         if self.pace.take(&credential, call.now.mono_ms).is_err() {
             return (row.too_fast)();
+        }
+        if let Some(refusal) = self.texts.as_mut().and_then(|texts| super::preset_posts::repeated(row.name, &text, texts)) {
+            return refusal;
         }
         if let Err(refusal) = super::preset_posts::keep(row.name, call, &fields, &text, self.replaces, &mut self.transcript) {
             return *refusal;
