@@ -18,6 +18,7 @@ mod severity;
 mod shown;
 mod time;
 mod unreadable;
+mod url;
 mod word;
 pub mod yaml;
 
@@ -38,4 +39,5 @@ pub use severity::{Severity, SeverityScale};
 pub use shown::{NameRules, Shown};
 pub use time::UnixMs;
 pub use unreadable::unreadable;
+pub use url::{encoded_in_url, url_len};
 pub use word::Word;

@@ -1,6 +1,6 @@
 //! Cutting and colouring: text within limits without breaking a character, an entity or a `<link|label>`.
 
-use crate::model::{Facts, Link, MessageStatus, Page, Severity, Size};
+use crate::model::{Facts, Link, MessageStatus, Page, Severity, Size, encoded_in_url, url_len};
 
 /// The length in UTF-16 code units: what platforms that say "characters" count at most (never less than the number of characters).
 pub fn units(text: &str) -> usize {
@@ -41,39 +41,53 @@ pub fn cut_bytes(text: &str, max: usize) -> String {
 }
 
 /// A plain text in which a platform finds none of `breaks`, which begin a mention or a link: an invisible character follows the first one of
-/// each, in any case. One that begins with `@` counts only after something other than a letter or digit, so that mail addresses stay whole.
+/// each, in any case. One that begins with `@` counts only after something other than a letter or digit, so that mail addresses stay whole. In a web
+/// address it is percent-encoded instead, so that the address can be copied.
 pub fn broken(text: &str, breaks: &[impl AsRef<str>]) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut before = None;
+    let (mut before, mut url_end) = (None, 0);
     for (at, c) in text.char_indices() {
-        out.push(c);
+        if at >= url_end {
+            url_end = at + url_len(&text[at..]);
+        }
         let begins = |what: &str| {
             let found = text[at..].get(..what.len()).is_some_and(|found| found.eq_ignore_ascii_case(what));
             found && !(c == '@' && before.is_some_and(char::is_alphanumeric))
         };
-        if breaks.iter().any(|what| begins(what.as_ref())) {
-            out.push('\u{200B}');
+        let breaks = breaks.iter().any(|what| begins(what.as_ref()));
+        match encoded_in_url(c).filter(|_| breaks && at < url_end) {
+            Some(encoded) => out.push_str(encoded),
+            None => {
+                out.push(c);
+                out.extend(breaks.then_some('\u{200B}'));
+            }
         }
         before = Some(c);
     }
     out
 }
 
-/// A plain text in which `write` writes each character, of which it is given the ones before and after it as well. Addresses stay as they are: clients
-/// read no markup in them.
+/// A plain text in which `write` writes each character, of which it is given the ones before and after it as well. Addresses stay as they are, but for
+/// brackets and asterisks behind the host, which are percent-encoded: clients read no other markup in them.
 pub fn outside_addresses(text: &str, write: impl Fn(Option<char>, char, Option<char>, &mut String)) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let (mut before, mut address_end) = (None, 0);
+    let (mut before, mut host_end, mut address_end) = (None, 0, 0);
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
-        if at >= address_end && ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) {
-            let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '|' | '`' | '*' | '"');
-            address_end = at + rest.find(ends).unwrap_or(rest.len());
+        if at >= address_end
+            && let len @ 1.. = url_len(rest)
+        {
+            address_end = at + len;
+            host_end = at + rest[..len].match_indices(['/', '?', '#']).nth(2).map_or(len, |(end, _)| end);
         }
-        if at < address_end {
-            out.push(c);
-        } else {
+        let is_mark = matches!(c, '[' | ']' | '(' | ')' | '*');
+        if at >= address_end || is_mark && at < host_end {
             write(before, c, rest[c.len_utf8()..].chars().next(), &mut out);
+        } else {
+            match encoded_in_url(c).filter(|_| is_mark) {
+                Some(encoded) => out.push_str(encoded),
+                None => out.push(c),
+            }
         }
         before = Some(c);
     }

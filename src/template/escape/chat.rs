@@ -6,7 +6,7 @@ use super::scanner::{CharContext, broken, padded, shielded, walk};
 /// Slack mrkdwn. Entities for `& < >` are its only documented escape (<https://docs.slack.dev/messaging/formatting-message-text>); white
 /// space on either side keeps `* _ ~` from formatting.
 pub(super) fn slack(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "@*", |spot, out| match spot.c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         // Even as an entity it begins a quote at the start of a line.
@@ -23,7 +23,7 @@ pub(super) fn slack(text: &str) -> String {
 
 /// DingTalk markdown: no documented escape; close to CommonMark on the clients.
 pub(super) fn dingtalk(text: &str) -> String {
-    walk(text, dingtalk_character)
+    walk(text, "@[]()*", dingtalk_character)
 }
 
 fn dingtalk_character(spot: &CharContext<'_>, out: &mut String) {
@@ -50,8 +50,9 @@ fn dingtalk_character(spot: &CharContext<'_>, out: &mut String) {
 /// Zulip markdown: a backslash escapes nothing (<https://zulip.readthedocs.io/en/latest/subsystems/markdown.html>). Like DingTalk's, with emoji,
 /// formulas and avatars.
 pub(super) fn zulip(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "@[]()*", |spot, out| match spot.c {
         ':' if spot.is_short_name() => broken(spot, out),
+        '$' if spot.in_url && (spot.next == Some('$') || spot.prev == Some('$')) => out.push_str("%24"),
         '$' if spot.next_may_be('$') || spot.prev_may_be('$') => broken(spot, out),
         '!' if spot.rest.starts_with("!avatar(") || spot.rest.starts_with("!gravatar(") => broken(spot, out),
         _ => dingtalk_character(spot, out),
@@ -60,7 +61,7 @@ pub(super) fn zulip(text: &str) -> String {
 
 /// WeCom markdown: headings, bold, links, inline code, quotes, `<font>` and `<@userid>`; no documented escape.
 pub(super) fn wecom(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "@[]()*", |spot, out| match spot.c {
         '@' | '<' => broken(spot, out),
         '&' if spot.is_entity() => broken(spot, out),
         '`' => out.push(BACK_QUOTE),
@@ -82,7 +83,7 @@ pub(super) fn wecom(text: &str) -> String {
 
 /// WeCom text: only `<a href>` is special.
 pub(super) fn wecom_text(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "@", |spot, out| match spot.c {
         '<' | '@' => broken(spot, out),
         c => out.push(c),
     })

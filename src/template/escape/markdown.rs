@@ -2,6 +2,9 @@
 
 use super::scanner::{CharContext, broken, walk};
 
+/// What is read as a link, as emphasis or as a mention also within a URL, where a backslash would be a part of it.
+const MARKS: &str = "@[]()*";
+
 fn backslash(spot: &CharContext<'_>, out: &mut String) {
     if !spot.is_verbatim() {
         out.push('\\');
@@ -21,7 +24,7 @@ fn begins_block(spot: &CharContext<'_>) -> bool {
 
 /// Discord. Mentions are also switched off by the driver's `allowed_mentions`; this keeps them from looking like ones.
 pub(super) fn discord(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, MARKS, |spot, out| match spot.c {
         '\\' | '*' | '~' | '`' | '[' | ']' | '<' | '|' => backslash(spot, out),
         '_' if !spot.inside_word() => backslash(spot, out),
         '@' => broken(spot, out),
@@ -33,7 +36,7 @@ pub(super) fn discord(text: &str) -> String {
 
 /// Markdown of Teams' adaptive cards. `<at>` needs an entity in the card to ping; it is broken anyway.
 pub(super) fn teams(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, MARKS, |spot, out| match spot.c {
         '\\' | '*' | '~' | '`' | '[' | ']' => backslash(spot, out),
         '_' if !spot.inside_word() => backslash(spot, out),
         '<' => broken(spot, out),
@@ -46,7 +49,7 @@ pub(super) fn teams(text: &str) -> String {
 /// CommonMark as Mattermost, Rocket.Chat, Gotify and ntfy read it (<https://spec.commonmark.org/0.31.2/#backslash-escapes>). `@all`, `@here`
 /// and `@channel` ping in the chats among them.
 pub(super) fn common_mark(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, MARKS, |spot, out| match spot.c {
         ' ' if spot.line_start => {}
         '\\' | '*' | '~' | '`' | '[' | ']' | '<' | '|' => backslash(spot, out),
         '_' if !spot.inside_word() => backslash(spot, out),

@@ -14,7 +14,7 @@ fn entity(spot: &CharContext<'_>, out: &mut String) {
 
 /// HTML, in text and in quoted attributes; a line break becomes `<br>`.
 pub(super) fn html(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "", |spot, out| match spot.c {
         '\'' => out.push_str("&#39;"),
         '\n' => out.push_str("<br>"),
         _ => entity(spot, out),
@@ -23,7 +23,7 @@ pub(super) fn html(text: &str) -> String {
 
 /// XML as text-to-speech reads it.
 pub(super) fn xml(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "", |spot, out| match spot.c {
         '\'' => out.push_str("&apos;"),
         _ => entity(spot, out),
     })
@@ -31,7 +31,7 @@ pub(super) fn xml(text: &str) -> String {
 
 /// Telegram's HTML (<https://core.telegram.org/bots/api#html-style>); `@name` would notify its owner.
 pub(super) fn telegram(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, "@", |spot, out| match spot.c {
         '@' if !spot.prev.is_some_and(|c| c.is_ascii_alphanumeric()) => broken(spot, out),
         _ => entity(spot, out),
     })
@@ -39,7 +39,7 @@ pub(super) fn telegram(text: &str) -> String {
 
 /// Feishu's card markdown: numeric entities, which its documents give for `< > * ~ _` and the like.
 pub(super) fn lark(text: &str) -> String {
-    walk(text, |spot, out| {
+    walk(text, "", |spot, out| {
         let special = match spot.c {
             '&' | '<' | '>' | '*' | '_' | '`' | '~' | '[' | ']' | '\\' => true,
             '#' | '|' | '=' => spot.line_start,

@@ -1,6 +1,7 @@
 //! A walk over a text that knows, at each character, its neighbours and whether only blanks precede it on its line.
 
 use super::{HAIR_SPACE, ZERO_WIDTH};
+use crate::model::{encoded_in_url, url_len};
 
 /// One character and its surroundings.
 pub(super) struct CharContext<'a> {
@@ -17,6 +18,8 @@ pub(super) struct CharContext<'a> {
     pub after_number: bool,
     /// Whether it is part of a URL.
     pub in_url: bool,
+    /// Whether it is part of a URL's user and host, where nothing can be percent-encoded.
+    pub in_host: bool,
 }
 
 impl CharContext<'_> {
@@ -60,20 +63,33 @@ impl CharContext<'_> {
         match self.c {
             '_' | '~' | ':' => self.in_url,
             '&' => self.in_url && !self.rest.split(['&', '=', '/', '?']).nth(1).is_some_and(|name| name.contains(';')),
-            '@' => self.is_in_mail_address(),
+            '@' => self.is_in_mail_address() || self.ends_user(),
+            // Around an IPv6 address, unless a link could begin behind it.
+            '[' => self.in_host,
+            ']' => self.in_host && self.next.is_some_and(|next| matches!(next, ':' | '/' | '?' | '#' | ' ' | '\n')),
             _ => false,
         }
     }
 
     /// Whether this is the `@` of `ops@example.com`.
     fn is_in_mail_address(&self) -> bool {
+        let (domain, host) = self.after_at();
+        let named = self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && host.starts_with(|c: char| c.is_ascii_alphabetic());
+        named && !pings(host) && domain.contains('.')
+    }
+
+    /// Whether this is the `@` of `https://user@host/`; a number behind it could be somebody's.
+    fn ends_user(&self) -> bool {
+        let (domain, host) = self.after_at();
+        self.in_host && !pings(host) && (domain.contains('.') || host.contains(|c: char| c.is_ascii_alphabetic()))
+    }
+
+    /// The host's name behind an `@`, and its first label.
+    fn after_at(&self) -> (&str, &str) {
         let domain = self.rest.get(1..).unwrap_or_default();
         let end = domain.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))).unwrap_or(domain.len());
-        let host = domain[..end].split('.').next().unwrap_or_default();
-        // These ping whatever is before them.
-        let pings = ["all", "here", "channel", "everyone"].iter().any(|name| host.eq_ignore_ascii_case(name));
-        let named = self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && host.starts_with(|c: char| c.is_ascii_alphabetic());
-        named && !pings && domain[..end].trim_end_matches('.').contains('.')
+        let domain = domain[..end].trim_end_matches('.');
+        (domain, domain.split('.').next().unwrap_or_default())
     }
 
     /// Whether an emoji's short name begins here: `:fire:`, but not the minutes of `12:30:45`.
@@ -89,22 +105,35 @@ impl CharContext<'_> {
     }
 }
 
-/// Walks over `text`; `each` writes what replaces the character.
-pub(super) fn walk(text: &str, mut each: impl FnMut(&CharContext<'_>, &mut String)) -> String {
+/// Whether this name pings whatever is before its `@`.
+fn pings(name: &str) -> bool {
+    ["all", "here", "channel", "everyone"].iter().any(|everybody| name.eq_ignore_ascii_case(everybody))
+}
+
+/// Walks over `text`; `each` writes what replaces the character. `encoded` are the characters that are percent-encoded in a URL: there a client would read
+/// them, and what else could keep it from that would be copied with the URL.
+pub(super) fn walk(text: &str, encoded: &str, mut each: impl FnMut(&CharContext<'_>, &mut String)) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + 4);
     let mut prev = None;
     let mut line_start = true;
     let mut digits = 0;
-    let mut url_end = 0;
+    let (mut host_end, mut url_end) = (0, 0);
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
         let next = rest[c.len_utf8()..].chars().next();
-        if at >= url_end && ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) {
-            let ends = |c: char| !c.is_ascii_graphic() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '|' | '`' | '*' | '"' | '\\');
-            url_end = at + rest.find(ends).unwrap_or(rest.len());
+        if at >= url_end
+            && let len @ 1.. = url_len(rest)
+        {
+            url_end = at + len;
+            let host = rest.find("://").map_or(0, |scheme| scheme + 3);
+            host_end = at + rest[host..len].find(['/', '?', '#']).map_or(len, |end| host + end);
         }
-        let spot = CharContext { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits), in_url: at < url_end };
-        each(&spot, &mut out);
+        let after_number = (1..10).contains(&digits);
+        let spot = CharContext { c, prev, next, rest, line_start, after_number, in_url: at < url_end, in_host: at < host_end };
+        match encoded_in_url(c).filter(|_| spot.in_url && !spot.in_host && encoded.contains(c) && !spot.is_verbatim()) {
+            Some(replaced) => out.push_str(replaced),
+            None => each(&spot, &mut out),
+        }
         match c {
             '\n' => (line_start, digits) = (true, 0),
             c if c.is_ascii_digit() && (line_start || digits > 0) => (line_start, digits) = (false, digits + 1),

@@ -69,9 +69,41 @@ fn addresses_are_copied_as_they_are() {
         let shown = if entities { readers::without_entities(&escaped) } else { escaped.clone() };
         assert_eq!(shown, text, "{dialect:?}: {escaped:?}");
     }
-    for pings in ["x@all", "x@everyone.x", "http://e/@13800138000", "a&lt;b"] {
+    for pings in ["x@all", "x@everyone.x", "https://x@13800138000/", "https://x@all/", "a&lt;b"] {
         let escaped = escape(Escape::DingTalkMarkdown, pings);
         assert!(escaped.contains(ZERO_WIDTH), "{escaped:?}");
+    }
+}
+
+/// What would be markup or a mention in an address is percent-encoded there: what is copied and what is clicked leads to the same place.
+#[test]
+fn an_address_with_brackets_and_mentions_can_be_clicked() {
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    for url in [
+        "https://user@host/",
+        "https://ops:x1@10.0.3.17:8443/",
+        "https://h.example.com/?q=[a]",
+        "https://h.example.com/a_(b)/@team?x=(1)*2&y=**z",
+        "https://h.example.com/@13800138000",
+        "https://h.example.com/x[a](b)",
+        "http://[::1]:9093/#/alerts",
+    ] {
+        for dialect in DIALECTS {
+            let escaped = escape(dialect, &format!("see {url} now"));
+            let shown = if readers::has_entities(dialect) { readers::without_entities(&escaped) } else { escaped.clone() };
+            assert!(!shown.contains([ZERO_WIDTH, HAIR_SPACE, '\\']), "{dialect:?}: {escaped:?}");
+            assert_eq!(decoded(&shown), format!("see {url} now"), "{dialect:?}: {escaped:?}");
+        }
+    }
+    // Text around it is still text.
+    let placed = escape(Escape::DiscordMarkdown, "**see** (https://h.example.com/a(b)) [x](https://h.example.com/)");
+    assert_eq!(placed, "\\*\\*see\\*\\* (https://h.example.com/a%28b%29) \\[x\\](https://h.example.com/)");
+    for hostile in
+        ["http://a[b](http://evil.example)", "http://[::1](x)", "http://[a](http://[b](c))", "https://h/](x)", "https://h/@all", "http://[::1]"]
+    {
+        for dialect in DIALECTS {
+            assert_harmless(dialect, hostile);
+        }
     }
 }
 
