@@ -117,6 +117,16 @@ impl PlatformConfig for Config {
 }
 
 impl Config {
+    /// How to write an address that was pasted as the value of a parameter: its server, and what of it the parameter is. It is not shown: it is a secret.
+    fn parts_of(&self, cx: &BuildContext<'_>, name: &str, address: &Secret, parameter: &file::Parameter) -> String {
+        let preset = cx.presets.get(&self.name);
+        let of_server = preset.iter().flat_map(|preset| &preset.parameters).find(|(_, parameter)| parameter.kind == ParameterKind::Address);
+        let origin = reqwest::Url::parse(address.expose()).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let server = of_server.filter(|(key, server)| !self.params.contains_key(*key) && server.default.as_deref() != Some(origin.as_str()));
+        let server = server.map_or_else(String::new, |(key, _)| format!("write `{key}: {origin}` for its server; "));
+        format!("{server}`{name}` is {}", parameter.about)
+    }
+
     /// The value of a parameter: the channel's, else the preset's default.
     fn parameter(&self, cx: &BuildContext<'_>, name: &str, parameter: &file::Parameter) -> Result<Option<Secret>, Problem> {
         let path = format!("preset.params.{name}");
@@ -132,7 +142,12 @@ impl Config {
         if kit::is_placeholder(cx, &value) {
             return Ok(Some(value));
         }
+        let is_wanted = parameter.secret || !parameter.optional && parameter.default.is_none();
         match parameter.kind {
+            ParameterKind::Text | ParameterKind::Number if is_wanted && has_scheme(value.expose()) => {
+                let help = self.parts_of(cx, name, &value, parameter);
+                Err(Problem::new(path, format!("it is a whole address, and only `{name}` belongs here"), help))
+            }
             ParameterKind::Number if value.expose().parse::<i64>().is_err() => Err(Problem::new(path, "it is not a number", parameter.about.clone())),
             ParameterKind::Address => match kit::check_base(&path, value.expose()) {
                 Some(problem) => Err(problem),
@@ -141,6 +156,10 @@ impl Config {
             _ => Ok(Some(value)),
         }
     }
+}
+
+fn has_scheme(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
 fn typed(kind: ParameterKind, value: &Secret) -> Value {
@@ -249,6 +268,10 @@ impl Driver {
         Ok(receipt)
     }
 
+    async fn post(&self, page: &Page, cx: &SendContext) -> Result<kit::Reply, SendError> {
+        self.call(&self.preset.request, &self.values(page, Some(&cx.idempotency_key))).send(cx.deadline).await
+    }
+
     fn call(&self, request: &file::Request, values: &request::Values) -> kit::Call {
         let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
         let url = Secret::new(request::address(&request.url, values, &verbatim).unwrap_or_default());
@@ -268,10 +291,6 @@ impl Driver {
                 let pairs = request::form(form, values);
                 call.form(&pairs.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
             }
-    async fn post(&self, page: &Page, cx: &SendContext) -> Result<kit::Reply, SendError> {
-        self.call(&self.preset.request, &self.values(page, Some(&cx.idempotency_key))).send(cx.deadline).await
-    }
-
             (None, None) => call,
         }
     }
@@ -313,13 +332,6 @@ impl Driver {
     }
 }
 
-/// At most so many characters, with an ellipsis where it was cut.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
-}
 /// The page with a mark of the message's own below its text, the same for every try. It is shorter than [`FRAME_LENGTH`].
 fn marked(page: &Page, key: &str) -> Page {
     let mut out = page.clone();
@@ -331,3 +343,10 @@ fn marked(page: &Page, key: &str) -> Page {
     out
 }
 
+/// At most so many characters, with an ellipsis where it was cut.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}

@@ -92,6 +92,66 @@ async fn only_the_services_own_word_counts() {
     }
 }
 
+/// "The same was sent before" is true of another message that reads the same: this one goes out with a mark of its own. Of a message whose earlier try
+/// got no answer it means that it came through.
+#[tokio::test]
+async fn what_reads_the_same_as_another_message_is_sent_with_a_mark() {
+    let same = r#"{"code":999,"msg":"请勿频繁推送相同内容","data":null}"#;
+    let escaped = r#"{"code":999,"msg":"\u8bf7\u52ff\u9891\u7e41\u63a8\u9001\u76f8\u540c\u5185\u5bb9"}"#;
+    let good = r#"{"code":200,"msg":"ok","data":"m1"}"#;
+    let refused = r#"{"code":903,"msg":"no"}"#;
+    let delivered = |id: Option<&str>| Ok(id.map(str::to_owned));
+    let rows = [
+        (false, vec![same, good], delivered(Some("data m1"))),
+        // An earlier try of this very message had come through with its mark.
+        (false, vec![escaped, same], delivered(None)),
+        (false, vec![same, refused], Err((Misconfigured, Some("903".to_owned())))),
+        (true, vec![same], delivered(None)),
+    ];
+    for (unanswered, answers, expected) in rows {
+        let server = ScriptedServer::start(answers.iter().map(|answer| Answer::from(*answer))).await;
+        let built = build::<Config>("{ name: pushplus, params: { url: BASE, token: abc } }", &server.base).unwrap();
+        let cx = SendContext { unanswered, ..context() };
+        let results =
+            built.channel.send(&page(&[("title", "t"), ("text", "Disk is full\n"), ("markdown", "**Disk** is full\n")]), &bare_to(), &cx).await;
+        assert_eq!(kinds(&results), [expected], "{answers:?}");
+        let texts: Vec<String> = server.seen().iter().map(|call| call.json()["content"].as_str().unwrap().to_owned()).collect();
+        let asked = ["**Disk** is full", "**Disk** is full\n(012345)"];
+        assert_eq!(texts, asked[..answers.len()], "{answers:?}");
+    }
+}
+
+/// What is pasted whole where a token, a topic or a key belongs is found, on every preset, with what to write.
+#[test]
+fn a_whole_address_is_found_wherever_a_part_of_it_belongs() {
+    let registry = PresetRegistry::default();
+    let mut count = 0;
+    for name in registry.names() {
+        let preset = registry.get(name).unwrap();
+        let of_server = preset.parameters.iter().find(|(_, parameter)| parameter.kind == ParameterKind::Address).unwrap().0;
+        let wanted = |parameter: &file::Parameter| parameter.secret || !parameter.optional && parameter.default.is_none();
+        let asked: Vec<(&String, &file::Parameter)> =
+            preset.parameters.iter().filter(|(_, parameter)| parameter.kind != ParameterKind::Address && wanted(parameter)).collect();
+        assert!(!asked.is_empty(), "{name}");
+        for (pasted, parameter) in &asked {
+            let value = |key: &str| if key == pasted.as_str() { "HTTPS://push.example.com/p-S3CRET?k=S3CRET" } else { "abc" };
+            let params: Vec<String> = asked.iter().map(|(key, _)| format!("{key}: \"{}\"", value(key))).collect();
+            let problems = build::<Config>(&format!("{{ name: {name}, params: {{ {} }} }}", params.join(", ")), "").err().unwrap_or_default();
+            let found = problems
+                .iter()
+                .find(|problem| problem.path == format!("preset.params.{pasted}"))
+                .unwrap_or_else(|| panic!("{name}.{pasted}: {problems:?}"));
+            assert!(found.message.contains("whole address") && found.help.contains(&parameter.about), "{found:?}");
+            assert!(found.help.contains(&format!("`{of_server}: https://push.example.com`")), "{found:?}");
+            assert!(!format!("{problems:?}").contains("S3CRET"), "{problems:?}");
+            count += 1;
+        }
+    }
+    assert!(count >= 14, "{count}");
+    let known = build::<Config>("{ name: ntfy, params: { topic: \"https://ntfy.sh/alerts\" } }", "").err().unwrap();
+    assert!(known[0].help.starts_with("`topic` is the topic that phones subscribe to"), "{known:?}");
+}
+
 /// A service's body cannot deny that its server is in trouble or asks to slow down, unless the preset names that very status; and only a 2xx is a
 /// success, whatever it says.
 #[tokio::test]
