@@ -86,8 +86,25 @@ mod tests {
         assert_eq!(left("{{#if a}}{{> _outer}}{{else}}{{> _inner}}{{/if}}"), 3, "the user's own partial is called wherever it was");
         assert_eq!(left("{{> _inner}}"), 1);
         assert_eq!(left("{{> _inner n=1}}{{> _inner alerts}}"), 2, "arguments change what a partial sees");
-        assert_eq!(left("x\n  {{> _inner}}\n"), 1, "each of its lines is indented");
+        assert_eq!(left("x\n  {{> _inner}}\n"), 1, "an indentation is its first line's");
         assert_eq!(left("{{#*inline \"_own\"}}x{{/inline}}{{> _inner}}"), 1, "an inline partial may replace what a built-in one includes");
+    }
+
+    /// Every line of a value would be code in Markdown, where a partial is written with four blanks before it.
+    #[test]
+    fn a_partials_indentation_is_not_that_of_its_values() {
+        let partials = BTreeMap::from([
+            ("_own".to_owned(), loaded("templates/_shared/_own.hbs", "{{name}}:\n{{text}}\n{{#if more}}\n{{> _more}}\n{{/if}}\n")),
+            ("_more".to_owned(), loaded("templates/_shared/_more.hbs", "{{text}}\n")),
+        ]);
+        let mut registry = handlebars::Handlebars::new();
+        for (name, partial) in &partials {
+            registry.register_template(name, partial.template.clone());
+        }
+        let template = loaded("x", "{{#each alerts}}\n    {{> _own}}\n{{/each}}\n- {{> _more}}\nend\n").template;
+        registry.register_template("x", inline(&template, &partials));
+        let view = serde_json::json!({ "text": "a\nb", "alerts": [{ "name": "disk", "text": "one\ntwo", "more": true }] });
+        assert_eq!(registry.render("x", &view).expect("a text"), "    disk:\none\ntwo\none\ntwo\n- a\nb\n\nend\n");
     }
 
     #[test]
