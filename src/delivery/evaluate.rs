@@ -67,6 +67,8 @@ pub struct Outcome {
     pub code: Option<String>,
     /// The platform's answer or the error's summary.
     pub answer: Option<String>,
+    /// Why it failed, in one sentence, without the platform's whole answer; `None` where it did not.
+    pub refusal: Option<String>,
     /// How it went for each recipient; `None` where it was sent.
     pub errors: Vec<Option<ErrorKind>>,
 }
@@ -166,7 +168,9 @@ impl Evaluator<'_> {
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
         let next = self.next(message, &cells, page, to, never_left, error);
         let (kind, code, answer) = record(results);
-        let mut outcome = Outcome { next, cells, postponed: None, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, errors };
+        let refusal = error.map(ToString::to_string);
+        let (deliveries, children) = (Vec::new(), Vec::new());
+        let mut outcome = Outcome { next, cells, postponed: None, deliveries, children, outlet, kind, code, answer, refusal, errors };
         self.deliveries(message, tries, error, &reasons, &mut outcome);
         outcome
     }

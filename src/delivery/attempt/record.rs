@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::channel::{CellResult, LivingMode};
+use crate::channel::{CellResult, LivingMode, kit};
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
@@ -16,7 +16,7 @@ use crate::traces::Attempted;
 use super::step::step_rows;
 use super::{AttemptResult, AttemptTask};
 
-/// Characters of the platform's answer that a message sent again as plain text shows.
+/// Characters of the refusal that a message sent again as plain text shows.
 const MAX_REASON: usize = 200;
 
 impl AttemptTask {
@@ -141,7 +141,7 @@ impl AttemptTask {
                 self.complete(&mut message, returned, false)
             }
             Next::RetryPlainText => {
-                message.wording.plain_text = Some(outcome.answer.clone().unwrap_or_default().chars().take(MAX_REASON).collect());
+                message.wording.plain_text = Some(kit::cut_units(&outcome.refusal.clone().unwrap_or_default(), MAX_REASON));
                 self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
                 self.recompose(message).await
             }
