@@ -6,6 +6,7 @@ use super::people::{Person, PersonName};
 use crate::channel::directory::Why;
 use crate::channel::{Address, Platform};
 use crate::model::Language;
+use crate::template::reason;
 
 /// Why somebody is not reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Missed {
             Missed::Unknown(name) => format!("配置中已没有 `{name}`"),
             Missed::NoId(person, key) => format!("`{person}` 没有 `{key}`"),
             Missed::NobodyByName(platform) => format!("{platform} 无法按人通知"),
-            Missed::NotFound(person, why) => format!("查不到 `{person}` 的 id：{why}"),
+            Missed::NotFound(person, why) => format!("查不到 `{person}` 的 id：{}", reason(language, why)),
         }
     }
 }

@@ -24,6 +24,7 @@ mod functions;
 mod inline;
 mod line;
 mod plain;
+mod reasons;
 mod registry;
 mod render;
 mod samples;
@@ -32,6 +33,9 @@ mod status;
 mod usage;
 pub mod view;
 mod words;
+
+#[cfg(test)]
+pub(crate) use reasons::tests::english;
 
 #[cfg(test)]
 mod agreement;
@@ -45,6 +49,7 @@ pub use fit::{FittedPage, Part, fit};
 pub use functions::{SIGNATURES as FUNCTIONS, Signature};
 pub use line::{LineKind, line_fields};
 pub use plain::{is_note, note_fields, plain, plain_fields};
+pub use reasons::reason;
 pub use registry::{DEFAULT_SET, TemplateRegistry};
 pub use samples::{SAMPLES, samples};
 pub use sources::FORMS;

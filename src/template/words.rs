@@ -11,11 +11,12 @@ use crate::model::{Language, Severity, yaml};
 
 use super::status::EntryStatus;
 
+/// A text in each language.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Word {
-    en: String,
-    zh: String,
+pub(super) struct Word {
+    pub en: String,
+    pub zh: String,
 }
 
 static WORDS: LazyLock<BTreeMap<String, Word>> =

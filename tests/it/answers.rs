@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use watchfire::model::ErrorKind;
+use watchfire::model::{ErrorKind, Language};
+use watchfire::template;
 
 use crate::support::all::{All, Member};
 use crate::support::fakes::fault::Fault;
@@ -26,7 +27,21 @@ async fn send(wire: &Wire) -> (&'static str, Option<Duration>, String) {
 /// Requests of an attempt at the path that sends. Re-signing, a new token or a question afterwards may cost one more.
 const BUDGET: usize = 2;
 
-/// Every row of every `refusals.yaml`, with a good message before each: then a token is in the cache.
+/// Three words of English in what a reader of Chinese is shown; what is quoted is the platform's own, and code is code.
+fn english(words: &str) -> Option<String> {
+    let shown = template::reason(Language::Zh, words).replace('`', "“`");
+    let mut own = shown.clone();
+    while let Some((before, rest)) = own.split_once('“') {
+        let code = rest.strip_prefix('`').and_then(|code| Some(code.split_once("“`")?.1));
+        let after = code.or_else(|| Some(rest.rsplit_once('”')?.1)).unwrap_or_default();
+        own = format!("{before}·{after}");
+    }
+    let words: Vec<&str> = own.split(' ').collect();
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic() || ",;.:'".contains(c));
+    words.windows(3).any(|three| three.iter().all(is_word)).then_some(shown)
+}
+
+/// Every row of every `refusals.yaml`, with a good message before each: then a token is in the cache. What is said of it is Chinese for readers of Chinese.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_published_answer_has_its_class() {
     let all = All::start().await;
@@ -42,6 +57,11 @@ async fn every_published_answer_has_its_class() {
             let asked = member.sends() - before;
             if told != answer.class || !(1..=BUDGET).contains(&asked) {
                 wrong.push(format!("{} {answer:?}: {told}, {asked} requests: {words}", member.channel));
+            }
+            if told != "ok"
+                && let Some(shown) = english(&words)
+            {
+                wrong.push(format!("{} {answer:?}: templates/reasons.yaml does not know all of {words:?}: {shown:?}", member.channel));
             }
             member.faults.clear();
         }

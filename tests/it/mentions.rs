@@ -79,6 +79,8 @@ async fn a_message_refused_for_its_mentions_and_then_for_its_content_ends_as_pla
     assert_eq!(attempts(&app, &rows[0]).await, ["rejected", "rejected", "ok"]);
     let sent = fake.rec.accepted().pop().unwrap();
     assert!(sent.json()["msg_type"] == "text" && !sent.text.contains("<at"), "{}", sent.text);
+    let why = "原因：飞书拒绝了消息：消息内容未被接受，请检查模板渲染结果（“ErrCode: 11310; ErrMsg: element exceeds the limit”）（错误码 11246）";
+    assert!(sent.text.contains(why) && !sent.text.contains("{\""), "in its readers' language, without the platform's JSON: {}", sent.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,14 +142,14 @@ async fn two_messages_that_read_the_same_both_reach_their_readers() {
     let wecom = Fake::start(Wecom::new("ww1", 1_000_002, "wecom-secret").with_members(&["zhangsan"]).unpaced()).await;
     let feishu = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
     feishu.unpaced();
-    let channels = format!(
-        "  wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: zhangsan, api_base: \"{}\" }} }}\n  \
     let remembering = |mut fake: Preset| {
         fake.texts = Some(Vec::new());
         fake
     };
     let pushplus = Fake::start(remembering(Preset::new("pushplus", "push-secret"))).await;
     let serverchan = Fake::start(remembering(Preset::new("serverchan", "SCT-secret"))).await;
+    let channels = format!(
+        "  wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: zhangsan, api_base: \"{}\" }} }}\n  \
          app: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1, oc_2], api_base: \"{}\" }} }}\n  \
          plus: {{ preset: {{ name: pushplus, params: {{ url: \"{}\", token: push-secret }} }} }}\n  \
          chan: {{ preset: {{ name: serverchan, params: {{ url: \"{}\", send_key: SCT-secret }} }} }}",

@@ -42,7 +42,7 @@ impl AttemptTask {
         for missed in &reached.missed {
             tracing::warn!(channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
             if matches!(missed, Missed::NobodyOnCall(_) | Missed::NobodyNext(_)) {
-                self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &missed.to_string()));
+                self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
             }
         }
         Some(reached)

@@ -78,7 +78,7 @@ impl AttemptTask {
         }
         if !reached.is_somebody() {
             let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &why));
+            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
             return Some(StepEnd { state: State::Dead, why });
         }
         (member.target.recipients, member.target.mentions) = (reached.recipients, Some(reached.mentions));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Language, UnixMs};
 use crate::store::State;
-use crate::template::humanize;
+use crate::template::{humanize, reason};
 
 use super::draft::Draft;
 
@@ -18,7 +18,7 @@ impl Draft<'_> {
         let zh = self.channel.content.language == Language::Zh;
         if let Some(why) = self.wording.plain_text.as_deref().filter(|why| !why.is_empty()) {
             notes.push(if zh {
-                format!("平台拒绝了原消息，已改发纯文本。原因：{}", own_words(why).unwrap_or(why))
+                format!("平台拒绝了原消息，已改发纯文本。原因：{}", reason(Language::Zh, why))
             } else {
                 format!("Sent as plain text because the platform refused the message: {why}")
             });
@@ -64,24 +64,5 @@ impl Draft<'_> {
             });
         }
         notes
-    }
-}
-
-/// What of a reason the platform itself says in Chinese: drivers quote it at the end, `...: why ("关键词不匹配")`.
-fn own_words(why: &str) -> Option<&str> {
-    let (_, quoted) = why.split_once("(\"")?;
-    let words = quoted.trim_end_matches([')', '"', '.', '…']).trim();
-    words.chars().any(|c| ('\u{4E00}'..='\u{9FFF}').contains(&c)).then_some(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_platforms_own_chinese_is_told_from_the_words_around_it() {
-        assert_eq!(own_words("DingTalk refused the message: none of its keywords is in it (\"关键词不匹配\")"), Some("关键词不匹配"));
-        assert_eq!(own_words("Telegram: its content is not accepted (\"Bad Request\")"), None);
-        assert_eq!(own_words("refused"), None);
     }
 }

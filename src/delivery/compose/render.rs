@@ -50,7 +50,7 @@ impl Renderer<'_> {
             }
             self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
                 notes.push(if channel.content.language == Language::Zh {
-                    format!("模板出错，已改用内置模板：{error}")
+                    format!("模板出错，已改用内置模板：{}:{}:{}，原因见日志", error.file, error.line, error.column)
                 } else {
                     format!("A template failed, the built-in one is shown: {error}")
                 });

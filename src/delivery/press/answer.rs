@@ -4,7 +4,7 @@ use crate::channel::PressAnswer;
 use crate::delivery::plan::Plan;
 use crate::model::{IncidentId, Language, UnixMs};
 use crate::store::{ActResult, Acted, NoSilence, SilenceState};
-use crate::template::humanize;
+use crate::template::{humanize, reason as in_language};
 
 /// The longest answer, in characters; an address that it ends with may make it longer.
 const MAX_TEXT: usize = 200;
@@ -80,7 +80,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::NoStep if zh => format!("#{id} 没有等待中的升级步骤"),
         ActResult::NoStep => format!("#{id}: no step of an escalation waits"),
         ActResult::Silenced { until, state: SilenceState::Failed, reason } if zh => {
-            format!("#{id} 未能在 Alertmanager 静默至 {}：{reason}", clock(*until))
+            format!("#{id} 未能在 Alertmanager 静默至 {}：{}", clock(*until), in_language(language, reason))
         }
         ActResult::Silenced { until, state: SilenceState::Failed, reason } => {
             format!("#{id} is not silenced until {}: {reason}", clock(*until))
@@ -88,7 +88,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::Silenced { until, state: SilenceState::Active, .. } if zh => format!("#{id} 已静默至 {}", clock(*until)),
         ActResult::Silenced { until, state: SilenceState::Active, .. } => format!("#{id} is silenced until {}", clock(*until)),
         ActResult::Silenced { until, reason, .. } if zh => {
-            format!("#{id} 已推迟至 {}，Alertmanager 尚未确认静默{}", clock(*until), because(reason))
+            format!("#{id} 已推迟至 {}，Alertmanager 尚未确认静默{}", clock(*until), because(&in_language(language, reason)))
         }
         ActResult::Silenced { until, reason, .. } => {
             format!("#{id} is snoozed until {}; Alertmanager has not confirmed the silence yet{}", clock(*until), because(reason))

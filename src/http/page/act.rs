@@ -21,6 +21,7 @@ use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
 use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage};
+use crate::template::reason;
 
 /// As on the other pages, and a form that posts to its own address.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -174,7 +175,12 @@ fn state(incident: &Incident, language: Language) -> String {
     match &incident.acks.silence {
         Some(silence) if silence.state == SilenceState::Active => format!("{line} · {}", filled(language, "silenced_now", &silence.by.name, "")),
         Some(silence) if silence.reason.is_empty() => format!("{line} · {}", filled(language, "silence_asked_now", &silence.by.name, "")),
-        Some(silence) => format!("{line} · {}: {}", filled(language, "silence_asked_now", &silence.by.name, ""), silence.reason),
+        Some(silence) => format!(
+            "{line} · {}{}{}",
+            filled(language, "silence_asked_now", &silence.by.name, ""),
+            if language == Language::Zh { "：" } else { ": " },
+            reason(language, &silence.reason)
+        ),
         None => line,
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::reasons::reason;
 use super::super::words;
 use super::Scene;
 use crate::model::Severity;
@@ -119,7 +120,7 @@ fn silenced(input: &Scene<'_>, silence: &SilenceView) -> String {
         SilenceViewState::Asked(why) => ("silence_late", why.as_str()),
         SilenceViewState::Ending => ("silence_ending", ""),
     };
-    words::filled(input.language, key, &[("who", name), ("via", via), ("until", &input.times().short(*until)), ("why", why)])
+    words::filled(input.language, key, &[("who", name), ("via", via), ("until", &input.times().short(*until)), ("why", &reason(input.language, why))])
 }
 
 /// Who is on it, or why nobody is any more.
@@ -139,7 +140,7 @@ fn answered(input: &Scene<'_>, answer: &AnswerView) -> String {
         AnswerView::Expired { name } => filled("ack_expired", &[("who", name)]),
         AnswerView::Unacked { name } => filled("unacked_by", &[("who", name)]),
         AnswerView::SilenceEnded { name } => filled("silence_ended", &[("who", name)]),
-        AnswerView::NotSilenced { name, reason } => filled("not_silenced", &[("who", name), ("why", reason)]),
+        AnswerView::NotSilenced { name, reason: why } => filled("not_silenced", &[("who", name), ("why", &reason(input.language, why))]),
         AnswerView::Closed => filled("closed_by_hand", &[]),
     }
 }

@@ -1,12 +1,20 @@
 //! Alerts about Watchfire itself: what they say, when they repeat, and which channel they take (never the one that fails).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::{Alert, Event, IncidentId, Language, SenderKind, Status, UnixMs};
 use crate::store::{EscalationStep, State};
+use crate::template::reason;
 
+use super::missed::Missed;
 use super::plan::Plan;
+
+/// A reason in Chinese.
+fn zh(text: &str) -> Cow<'_, str> {
+    reason(Language::Zh, text)
+}
 
 /// The same alert is not sent again within this time, in milliseconds.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
@@ -34,6 +42,8 @@ pub enum SelfAlertKind {
     NobodyOnCall,
     /// A channel's platform refuses to look up people's ids. It never resolves.
     LookUpFailed,
+    /// Four fifths of what a channel's platform allows in a month are used. It never resolves.
+    MonthlyQuota,
     /// Nodes have different configurations.
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
@@ -54,6 +64,7 @@ impl SelfAlertKind {
             Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
             Self::NobodyOnCall => "WatchfireNobodyOnCall",
             Self::LookUpFailed => "WatchfireLookUpFailed",
+            Self::MonthlyQuota => "WatchfireMonthlyQuota",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
         }
@@ -69,7 +80,7 @@ impl SelfAlertKind {
             | Self::OrphanedDeliveries
             | Self::ConfigMismatch
             | Self::ListenerLost => "error",
-            Self::ReloadFailed | Self::LookUpFailed => "warning",
+            Self::ReloadFailed | Self::LookUpFailed | Self::MonthlyQuota => "warning",
         }
     }
 
@@ -82,9 +93,13 @@ impl SelfAlertKind {
             Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
             Self::ListenerLost => Said::of(format!("Buttons of channel {channel} work again"), format!("通道 {channel} 的按钮已恢复")),
             Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
-            Self::DeadLetters | Self::StoreDamaged | Self::StepNotConfirmed | Self::NobodyOnCall | Self::OrphanedDeliveries | Self::LookUpFailed => {
-                Said::default()
-            }
+            Self::DeadLetters
+            | Self::StoreDamaged
+            | Self::StepNotConfirmed
+            | Self::NobodyOnCall
+            | Self::OrphanedDeliveries
+            | Self::LookUpFailed
+            | Self::MonthlyQuota => Said::default(),
         }
     }
 }
@@ -130,7 +145,7 @@ impl SelfAlert {
     pub fn channel_suspended(channel: &str, reason: &str) -> Self {
         let said = Said::of(format!("Channel {channel} cannot deliver"), format!("通道 {channel} 无法发送")).with(
             format!("{reason}. Its deliveries are queued and resume automatically once it works; a reload retries at once."),
-            format!("原因：{reason}。消息已排队，恢复后自动发送；重新加载配置会立即重试。"),
+            format!("原因：{}。消息已排队，恢复后自动发送；重新加载配置会立即重试。", zh(reason)),
         );
         Self::firing(SelfAlertKind::ChannelSuspended, channel, said)
     }
@@ -148,7 +163,7 @@ impl SelfAlert {
             _ => Said::of(format!("{count} dead on channel {channel}"), format!("通道 {channel} 有 {count} 条投递失败")),
         };
         let see = format!("`watchfire queue ls --state {} --channel {channel}`", state.as_str());
-        let said = said.with(format!("{reason}. See {see}."), format!("原因：{reason}。执行 {see} 查看。"));
+        let said = said.with(format!("{reason}. See {see}."), format!("原因：{}。执行 {see} 查看。", zh(reason)));
         Self::firing(SelfAlertKind::DeadLetters, channel, said)
     }
 
@@ -158,17 +173,22 @@ impl SelfAlert {
             .with(
                 format!("{step}: {reason}. The next step starts at once. See `watchfire incidents show {incident}`."),
                 format!(
-                    "升级 `{}` 第 {} 步：{reason}。下一步立即开始。执行 `watchfire incidents show {incident}` 查看。",
-                    step.escalation, step.number
+                    "升级 `{}` 第 {} 步：{}。下一步立即开始。执行 `watchfire incidents show {incident}` 查看。",
+                    step.escalation,
+                    step.number,
+                    zh(reason)
                 ),
             );
         Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
     }
 
-    /// Nobody is on call whom a message through a channel could reach.
-    pub fn nobody_on_call(channel: &str, reason: &str) -> Self {
-        let said = Said::of(format!("Channel {channel} reaches nobody who is on call"), format!("通道 {channel} 无法通知值班人员"))
-            .with(format!("{reason}. See `watchfire oncall`."), format!("原因：{reason}。执行 `watchfire oncall` 查看。"));
+    /// Nobody is on call whom a message through a channel could reach, for these reasons.
+    pub fn nobody_on_call(channel: &str, missed: &[Missed]) -> Self {
+        let why = |language, between: &str| missed.iter().map(|missed| missed.text(language)).collect::<Vec<_>>().join(between);
+        let said = Said::of(format!("Channel {channel} reaches nobody who is on call"), format!("通道 {channel} 无法通知值班人员")).with(
+            format!("{}. See `watchfire oncall`.", why(Language::En, ", ")),
+            format!("原因：{}。执行 `watchfire oncall` 查看。", why(Language::Zh, "；")),
+        );
         Self::firing(SelfAlertKind::NobodyOnCall, channel, said)
     }
 
@@ -176,9 +196,22 @@ impl SelfAlert {
     pub fn look_up_failed(channel: &str, reason: &str) -> Self {
         let said = Said::of(format!("Channel {channel} cannot look people up"), format!("通道 {channel} 无法查询人员")).with(
             format!("{reason}. Its messages are delivered, without mentions of those whose ids are not known."),
-            format!("原因：{reason}。消息照常发送，但不会提醒 id 未知的人员。"),
+            format!("原因：{}。消息照常发送，但不会提醒 id 未知的人员。", zh(reason)),
         );
         Self::firing(SelfAlertKind::LookUpFailed, channel, said)
+    }
+
+    /// Most of what a channel's platform allows in a month is used.
+    pub fn monthly_quota(channel: &str, sent: i64, most: u32) -> Self {
+        let said = Said::of(
+            format!("Channel {channel} has used {sent} of {most} messages this month"),
+            format!("通道 {channel} 本月已使用 {sent}/{most} 条消息"),
+        )
+        .with(
+            "Once they are used up, the platform refuses everything until the next month: send fewer, buy more, or correct `per_month`.",
+            "用完后平台会拒绝所有消息，直到下月；请减少发送、购买额度，或更正 `per_month`。",
+        );
+        Self::firing(SelfAlertKind::MonthlyQuota, channel, said)
     }
 
     /// Deliveries wait longer than they should.
@@ -191,14 +224,14 @@ impl SelfAlert {
     /// The store does not accept writes.
     pub fn disk(reason: &str) -> Self {
         let said = Said::of("The store does not take writes", "存储无法写入")
-            .with(format!("{reason}. Senders get 503 until it does."), format!("原因：{reason}。恢复前，发送方会收到 503。"));
+            .with(format!("{reason}. Senders get 503 until it does."), format!("原因：{}。恢复前，发送方会收到 503。", zh(reason)));
         Self::firing(SelfAlertKind::Disk, "", said)
     }
 
     /// The store was damaged when it was opened.
     pub fn store_damaged(reason: &str) -> Self {
         let said = Said::of("The store was damaged when Watchfire started", "Watchfire 启动时发现存储已损坏")
-            .with(format!("{reason}."), format!("{reason}。"));
+            .with(format!("{reason}."), format!("{}。", zh(reason)));
         Self::firing(SelfAlertKind::StoreDamaged, "", said)
     }
 
@@ -206,7 +239,7 @@ impl SelfAlert {
     pub fn reload_failed(reason: &str) -> Self {
         let said = Said::of("The configuration could not be reloaded", "配置重新加载失败").with(
             format!("{reason}. The previous one stays active; run `watchfire check`."),
-            format!("原因：{reason}。仍使用之前的配置；请执行 `watchfire check`。"),
+            format!("仍使用之前的配置；请执行 `watchfire check` 查看原因：“{reason}”。"),
         );
         Self::firing(SelfAlertKind::ReloadFailed, "", said)
     }
@@ -242,7 +275,7 @@ impl SelfAlert {
         )
         .with(
             format!("{reason}. Messages are still delivered. The connection is opened again and again; links in messages work meanwhile."),
-            format!("原因：{reason}。消息照常发送。程序会不断重连，期间可使用消息中的链接。"),
+            format!("原因：{}。消息照常发送。程序会不断重连，期间可使用消息中的链接。", zh(reason)),
         );
         Self::firing(SelfAlertKind::ListenerLost, channel, said)
     }
@@ -316,21 +349,4 @@ impl SelfAlertRouter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_self_alert_speaks_the_language_of_its_channel() {
-        let alert = SelfAlert::channel_suspended("ops-ding", "the token is wrong");
-        let said = |language| alert.event(UnixMs(1_790_000_000_000), language).alerts.remove(0).annotations;
-        assert_eq!(said(Language::En)["summary"], "Channel ops-ding cannot deliver");
-        assert_eq!(said(Language::Zh)["summary"], "通道 ops-ding 无法发送");
-        assert!(said(Language::Zh)["description"].starts_with("原因：the token is wrong。"), "{:?}", said(Language::Zh));
-        let unknown = SelfAlert::not_delivered("ops", State::Unknown, 2, "no answer within 10s").event(UnixMs(1_790_000_000_000), Language::En);
-        let told = &unknown.alerts[0].annotations;
-        assert_eq!(told["summary"], "Nobody knows whether 2 on channel ops arrived");
-        assert_eq!(told["description"], "no answer within 10s. See `watchfire queue ls --state unknown --channel ops`.");
-        let over = SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops-ding").event(UnixMs(1_790_000_000_000), Language::Zh);
-        assert_eq!((over.status, over.alerts[0].annotations.len()), (Status::Resolved, 1));
-    }
-}
+mod tests;

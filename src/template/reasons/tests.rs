@@ -1,0 +1,209 @@
+//! The table is whole: every entry of every platform's list of errors, and every reason of the delivery, reads as Chinese.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// The first three words of English in a text of ours: what is quoted, and code, may be English.
+pub fn english(text: &str) -> Option<String> {
+    let mut own = String::new();
+    for (place, part) in text.split('`').enumerate() {
+        own.push_str(if place % 2 == 0 { part } else { "·" });
+    }
+    while let Some((before, rest)) = own.split_once('“') {
+        let after = rest.rsplit_once('”').map_or("", |(_, after)| after);
+        own = format!("{before}·{after}");
+    }
+    let words: Vec<&str> = own.split(' ').collect();
+    let is_word = |word: &&str| word.len() > 1 && word.trim_end_matches([',', ';', '.', ':']).chars().all(|c| c.is_ascii_alphabetic() || c == '\'');
+    words.windows(3).find(|three| three.iter().all(is_word)).map(|three| three.join(" "))
+}
+
+fn zh(text: &str) -> String {
+    reason(Language::Zh, text).into_owned()
+}
+
+fn assert_chinese(text: &str) {
+    let shown = zh(text);
+    assert_eq!(english(&shown), None, "templates/reasons.yaml does not know all of {text:?}: {shown:?}");
+    assert!(shown.chars().any(|c| !c.is_ascii()), "templates/reasons.yaml does not know {text:?}");
+}
+
+#[test]
+fn every_entry_has_both_languages_and_no_place_of_its_own() {
+    let names = |text: &'static str| -> BTreeSet<&str> {
+        pieces(text).into_iter().filter_map(|piece| if let Piece::Place(name) = piece { Some(name) } else { None }).collect()
+    };
+    let mut seen = BTreeSet::new();
+    for Word { en, zh } in WORDS.iter() {
+        assert!(!en.trim().is_empty() && zh.chars().any(|c| !c.is_ascii()), "{en}");
+        assert!(names(zh).is_subset(&names(en)), "{en}");
+        assert!(seen.insert(en), "twice: {en}");
+        assert!(english(zh).is_none(), "{zh}");
+    }
+}
+
+/// The source of a driver, without comments and tests.
+fn code(source: &str) -> String {
+    let source = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The texts in a piece of source, each with the depth of square brackets that it is in.
+fn literals(source: &str) -> Vec<(i32, String)> {
+    let (mut found, mut depth) = (Vec::new(), 0);
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            '"' => {
+                let mut text = String::new();
+                while let Some(c) = chars.next().filter(|c| *c != '"') {
+                    match (c, if c == '\\' { chars.next() } else { None }) {
+                        // A text that goes on in the next line.
+                        (_, Some('\n')) => {
+                            let rest = chars.as_str().trim_start();
+                            chars = rest.chars();
+                        }
+                        (_, Some(escaped)) => text.push(escaped),
+                        (c, None) => text.push(c),
+                    }
+                }
+                found.push((depth, text));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What is in the lists of a source file that a driver's answers are looked up in: the last text of each row; and what a list of verdicts says.
+fn advice_of(file: &str, source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in [": &[CodeRule] = &[", ": &[kit::CodeRule] = &[", ": &[(&str, &str)] = &["] {
+        for table in source.split(kind).skip(1) {
+            let rows = literals(table.split("];\n").next().unwrap_or_default());
+            found.extend(rows.into_iter().filter(|(depth, _)| *depth == 0).map(|(_, text)| text));
+        }
+    }
+    for verdict in source.split("Verdict =").skip(1) {
+        found.extend(literals(verdict.split(");\n").next().unwrap_or_default()).into_iter().map(|(_, text)| text));
+    }
+    if file.ends_with("answer.rs") || file.ends_with("codes.rs") {
+        let constants = source.split(": &str =").skip(1).filter_map(|rest| literals(rest.split(";\n").next()?).pop());
+        found.extend(constants.map(|(_, text)| text));
+    }
+    // Codes and names are no sentences.
+    found.retain(|text| text.split(' ').count() > 2);
+    found
+}
+
+/// What the errors of a driver say, with something in each of their places.
+fn errors_of(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in ["SendError::new(", "reply.error(", "let summary ="] {
+        for rest in source.split(call).skip(1) {
+            let end = [";\n", "\n}"].iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+            let statement = &rest[..end];
+            for (_, text) in literals(statement) {
+                let mut shown = String::new();
+                for (place, part) in text.split('{').enumerate() {
+                    // What follows a word at once continues the sentence, or is left out.
+                    let value = if place == 0 || shown.ends_with(char::is_alphanumeric) { "" } else { "x1" };
+                    shown.push_str(value);
+                    shown.push_str(if place == 0 { part } else { part.split_once('}').map_or("", |(_, after)| after) });
+                }
+                found.push(shown);
+            }
+        }
+    }
+    found.retain(|text| text.split_whitespace().count() > 2 && !text.ends_with(' '));
+    found
+}
+
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("tests") {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            found.push((path.display().to_string(), code(&fs::read_to_string(&path).unwrap())));
+        }
+    }
+}
+
+/// What a reader of Chinese would read in English of what `texts` finds in the drivers.
+fn unknown(texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/channel"), &mut files);
+    let found: Vec<(&String, String)> =
+        files.iter().flat_map(|(file, source)| texts(file, source).into_iter().map(move |text| (file, text))).collect();
+    let unknown = found.iter().filter(|(_, text)| english(&zh(text)).is_some()).map(|(file, text)| format!("{file}: {text}")).collect();
+    (found.len(), unknown)
+}
+
+#[test]
+fn every_entry_of_every_platforms_list_is_known() {
+    let (count, unknown) = unknown(advice_of);
+    assert!(count > 150, "{count} are too few: the lists are not found");
+    assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+}
+
+#[test]
+fn every_error_of_every_driver_is_known() {
+    let (count, unknown) = unknown(|_, source| errors_of(source));
+    assert!(count > 60, "{count} are too few: the errors are not found");
+    assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+}
+
+#[test]
+fn every_advice_of_every_preset_is_known() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/presets");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for advice in text.split("advice: \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            count += 1;
+            assert_chinese(advice);
+        }
+    }
+    assert!(count > 80, "{count}");
+}
+
+#[test]
+fn reasons_of_many_parts_are_read_part_by_part() {
+    for (en, expected) in [
+        (
+            "DingTalk refused the message: the signature does not match; check `secret` (SEC...) (\"description:机器人发送签名不匹配\") (code 310000)",
+            "钉钉拒绝了消息：签名不匹配，请检查 `secret`（SEC 开头）（“description:机器人发送签名不匹配”）（错误码 310000）",
+        ),
+        ("no answer within 10s; it may have been delivered and is not sent again", "10s 内无响应；可能已送达，不再重发"),
+        (
+            "not delivered within 24h (12 tries); last error: cannot connect to oapi.dingtalk.com:443: Connection refused (code connect)",
+            "24h 内未送达（共尝试 12 次）；最后一次错误：无法连接 oapi.dingtalk.com:443：连接被拒绝（错误码 connect）",
+        ),
+        (
+            "smtp.qq.com:587 refused the recipient (RCPT TO): the mailbox is full; it says: 552 5.2.2 Mailbox full; try later (code 552 5.2.2)",
+            "smtp.qq.com:587 拒绝了收件人（RCPT TO）：邮箱已满；对方返回：“552 5.2.2 Mailbox full; try later”（错误码 552 5.2.2）",
+        ),
+        (
+            "fallback of `ops`, which is suspended: HTTP 404: nothing takes messages at this address; check the address, and whether it was revoked",
+            "`ops` 的备用通道，原通道已暂停：HTTP 404：该地址不接收消息，请检查地址，以及是否已被撤销",
+        ),
+        (
+            "PushPlus (推送加): the token is not valid; copy it again (\"无效的用户令牌\")",
+            "PushPlus (推送加)：token 无效，请重新复制（“无效的用户令牌”）",
+        ),
+        // It was cut within what the platform says.
+        ("Telegram: its content is not accepted (\"Bad Request: can't…", "Telegram：消息内容未被接受（“Bad Request: can't…”）"),
+        ("a reason of somebody else", "a reason of somebody else"),
+    ] {
+        assert_eq!(zh(en), expected, "{en}");
+        assert_eq!(reason(Language::En, en), en);
+    }
+}
