@@ -144,7 +144,7 @@ async fn update_queues(
             let this_month = outlet.month == super::month(now);
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
-        save_edits(engine, &plan, channel, stored, now);
+        watch_quota(engine, &plan, channel, stored, now);
         if !shared.is_leader() {
             continue;
         }
@@ -188,15 +188,25 @@ async fn update_queues(
     purge(engine, &plan, now, stats.bytes).await
 }
 
-/// Spends nothing on edits once four fifths of what the platform allows in a month are used.
-fn save_edits(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
-    let (Some(own), true, Some(mailbox)) = (channel.per_month, channel.can_edit(), engine.shared.outlets.get(&channel.outlet)) else { return };
+/// Whether four fifths of what may be sent in a month are.
+fn is_nearly_used(sent: i64, most: u32) -> bool {
+    sent.saturating_mul(5) >= i64::from(most) * 4
+}
+
+/// Says so once four fifths of what a platform allows in a month are used, and spends nothing on edits from then on.
+fn watch_quota(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
+    let (Some(own), Some(mailbox)) = (channel.per_month, engine.shared.outlets.get(&channel.outlet)) else { return };
     // One credential has one quota, whatever each of its channels says of it.
     let most = plan.channels.values().filter(|other| other.outlet == channel.outlet).filter_map(|other| other.per_month).min().unwrap_or(own);
     let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
-    let saves = sent.saturating_mul(5) >= i64::from(most) * 4;
-    if mailbox.save(saves) != saves && saves {
-        tracing::warn!(channel = %channel.name, sent, most, "four fifths of the month's messages are used: no message is edited until the next month; news and ends are new messages");
+    let nearly = is_nearly_used(sent, most);
+    if mailbox.save(nearly) == nearly || !nearly {
+        return;
+    }
+    let edits = if channel.can_edit() { "; no message is edited until the next month: news and ends are new messages" } else { "" };
+    tracing::warn!(channel = %channel.name, sent, most, "four fifths of the month's messages are used{edits}");
+    if engine.shared.is_leader() {
+        engine.shared.telemetry.raise(SelfAlert::monthly_quota(&channel.name, sent, most));
     }
 }
 
@@ -252,4 +262,18 @@ async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<
     let still = full && all && engine.shared.store.stats().await?.bytes > plan.retention.max_bytes;
     engine.shared.health.set_full(still);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_robot_of_the_free_edition_is_warned_about_at_four_fifths_of_its_month() {
+        let most = crate::channel::platform("dingtalk").and_then(|platform| platform.pace.per_month);
+        assert_eq!(most, Some(3000), "https://open.dingtalk.com/document/orgapp/api-call-quota");
+        for (sent, most, warns) in [(2399, 3000, false), (2400, 3000, true), (2400, 5000, false), (4000, 5000, true), (i64::MAX, 5000, true)] {
+            assert_eq!(is_nearly_used(sent, most), warns, "{sent} of {most}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
@@ -28,6 +29,54 @@ async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so
     assert!(told("dead on channel ops-ding").await, "{:?}", four.slack.rec.accepted());
     let by_ding = four.ding.rec.accepted();
     assert!(by_ding.iter().all(|m| !m.text.contains("cannot deliver")), "never through the channel that fails: {by_ding:?}");
+}
+
+/// A platform that takes a message and does not say so: it is repeated a few times, spread out, ends as unknown, and people hear of it elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_stays_unknown_ends_so_and_is_told_through_another_channel() {
+    let four = Four::start().await;
+    four.slack.unpaced();
+    let routes = four.routes().replace(ALL, "to: [ops-slack]").replace("time_zone:", "self_monitoring: { to: [ops-slack, ops-ding] }\ntime_zone:");
+    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&routes, |options| options.clock = clock).await;
+    four.slack.faults.always(Fault::CloseAfter);
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let end = Instant::now() + SOON * 2;
+    let row = loop {
+        let row = app.deliveries("").await.into_iter().find(|row| row.channel == "ops-slack").unwrap();
+        if row.state.is_final() {
+            break row;
+        }
+        assert!(Instant::now() < end, "{row:#?}");
+        // The longest pause between two of them.
+        hand.jump(150_000);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    assert_eq!(row.state, State::Unknown, "{row:#?}");
+    assert!(row.reason.as_deref().is_some_and(|why| why.contains("it was sent 4 times")), "{row:#?}");
+    assert_eq!(four.slack.rec.accepted().len(), 4, "no storm of copies");
+    let told = "Nobody knows whether 1 on channel ops-slack arrived";
+    assert!(four.ding.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(told))).await, "{:?}", four.ding.rec.accepted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_that_is_nearly_used_is_told_before_the_platform_refuses_everything() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace(ALL, "to: [ops-ding]")
+        .replace("ops-ding: { dingtalk: {", "ops-ding: { dingtalk: { per_month: 5,")
+        .replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
+    assert!(routes.contains("per_month: 5"), "{routes}");
+    let app = TestApp::start(&routes).await;
+    let told = "Channel ops-ding has used 4 of 5 messages this month";
+    for n in 0..4 {
+        assert_eq!(four.slack.rec.accepted().len(), 0, "not before the fourth: {n}");
+        app.post("/webhook", &alert(&format!("db{n}"), "HostDown", "firing")).await;
+        app.settled().await;
+    }
+    assert!(four.slack.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(told))).await, "{:?}", four.slack.rec.accepted());
 }
 
 #[tokio::test(flavor = "multi_thread")]
