@@ -108,6 +108,33 @@ async fn a_reader_who_is_gone_stops_no_delivery() {
     assert_eq!(served.metric("watchfire_task_restarts_total{what=\"worker\"}").await, 0);
 }
 
+/// The level `debug` says what the program does, not what libraries do, and nothing of what alerts say.
+#[tokio::test(flavor = "multi_thread")]
+async fn debug_is_few_lines_at_the_start_and_holds_nothing_of_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut served = Served::start(File::create(&log).unwrap().into()).await;
+    let at_start = std::fs::read_to_string(&log).unwrap();
+    assert!((1..60).contains(&at_start.lines().count()), "{at_start}");
+    let mut body = alert("payroll-group", "PayrollFailed", "firing");
+    body["alerts"][0]["annotations"]["summary"] = "the salary of Zhang San was not paid".into();
+    body["alerts"][0]["labels"]["owner"] = "payroll-owner".into();
+    let answer = served.http.post(format!("http://{}/webhook", served.address)).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let end = Instant::now() + SOON;
+    while served.came.load(Ordering::Relaxed) == 0 {
+        assert!(Instant::now() < end, "it was not delivered");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    stop(&served.child);
+    ended(&mut served.child).await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("delivered"), "the log is there: {text}");
+    for secret in ["salary", "Zhang San", "PayrollFailed", "payroll-owner", "payroll-group"] {
+        assert!(!text.contains(secret), "{secret} is in the log: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_log_stops_no_delivery() {
     let full = File::options().write(true).open("/dev/full").unwrap();

@@ -31,6 +31,7 @@ mod escalations;
 mod fakes;
 mod faults;
 mod few_files;
+mod few_opens;
 mod first_alert;
 mod first_run;
 mod ground;
