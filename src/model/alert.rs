@@ -158,6 +158,9 @@ impl Note {
     }
 }
 
+/// The label that means the channel in the matchers of a mute.
+pub const CHANNEL_LABEL: &str = "channel";
+
 /// Alertmanager's `notification_reason` of a group's end. It counts all alerts of the group, also those that it leaves out of the body (since 0.32).
 pub const ALL_RESOLVED: &str = "all alerts resolved";
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::copies::Requeued;
 use super::{
-    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, Fallback, INTERVAL_MUTE_PREFIX, Incident, Mode,
-    NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
+    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
+    Incident, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
 };
 use super::{next_steps, step_changes};
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
@@ -76,8 +76,10 @@ pub(super) fn events_of(incident: &Incident, ring: &Ring) -> BTreeMap<EventId, H
 pub(super) fn to_ring<'a>(events: &BTreeMap<EventId, HashSet<u32>>, anchors: &[Anchor], of: impl Iterator<Item = &'a Requeued>) -> Vec<&'a Requeued> {
     let is_about = |old: &Requeued| events.get(&old.row.event).is_some_and(|places| old.target.alerts.iter().any(|place| places.contains(place)));
     let knows = |old: &Requeued| anchors.iter().any(|anchor| anchor.channel == old.row.channel);
-    let is_muted =
-        |old: &Requeued| old.row.state == State::Skipped && old.row.reason.as_deref().is_some_and(|why| why.starts_with(INTERVAL_MUTE_PREFIX));
+    let is_muted = |old: &Requeued| {
+        old.row.state == State::Skipped
+            && old.row.reason.as_deref().is_some_and(|why| why.starts_with(INTERVAL_MUTE_PREFIX) || why.starts_with(FILE_MUTE_PREFIX))
+    };
     let mut newest: BTreeMap<(i64, &str, Vec<u32>), &Requeued> = BTreeMap::new();
     for old in of.filter(|old| old.target.step.is_none() && is_about(old) && knows(old) && !is_muted(old)) {
         let mut alerts = old.target.alerts.clone();

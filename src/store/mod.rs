@@ -1,8 +1,8 @@
 //! The store: what must survive. Two engines, SQLite and PostgreSQL, hold to the same traits and the same contract test.
 //!
-//! [`Store`] is the sum of nine small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
+//! [`Store`] is the sum of small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
 //! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`], [`OperatorStore`],
-//! [`OnCallStore`], [`SilenceStore`] and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
+//! [`NoticeStore`], [`OnCallStore`], [`SilenceStore`] and [`SessionStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
 mod acts;
@@ -16,6 +16,7 @@ mod incidents;
 mod intake;
 mod limits;
 mod maintenance;
+mod notices;
 mod oncall;
 mod operator;
 mod outlet;
@@ -41,6 +42,7 @@ pub use copies::replayed_as;
 pub use intake::{Arriving, IntakeStore};
 pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;
+pub use notices::NoticeStore;
 pub use oncall::OnCallStore;
 pub use operator::OperatorStore;
 pub use outlet::OutletStore;
@@ -62,6 +64,7 @@ pub trait Store:
     + MaintenanceStore
     + QueryStore
     + OperatorStore
+    + NoticeStore
     + OnCallStore
     + SilenceStore
     + SessionStore

@@ -126,6 +126,11 @@ pass_on! {
         record_audit(row: AuditRow) -> Result<(), StoreError>;
         end_audit(id: Uuid, state: AuditState, outcome: &str) -> Result<(), StoreError>;
     }
+    NoticeStore {
+        count_held() -> Result<Vec<HeldRow>, StoreError>;
+        update_mute_rows(changes: Vec<MuteRow>, gone: Vec<String>) -> Result<Vec<MuteRow>, StoreError>;
+        note_held(held: Vec<(String, [u32; 4])>, now: UnixMs) -> Result<(), StoreError>;
+    }
     OnCallStore {
         list_overrides() -> Result<Vec<Override>, StoreError>;
         add_override(new: Override, now: UnixMs) -> Result<Override, StoreError>;

@@ -118,6 +118,9 @@ macro_rules! store_contract {
                 a_mute_that_changes_takes_along_what_it_deferred,
                 a_mute_by_labels_takes_along_what_it_deferred_on_any_channel,
                 what_an_interval_deferred_can_be_deferred_anew,
+                what_a_mute_of_the_file_deferred_is_known_by_its_reason,
+                what_mutes_hold_is_counted_by_severity,
+                what_people_were_notified_of_mutes_is_remembered,
             }
             audits {
                 an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,

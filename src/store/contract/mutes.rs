@@ -1,4 +1,4 @@
-//! Contract of `set_mute`, `list_mutes`, `list_deferrals` and `reschedule_deferred`.
+//! Contract of mutes: by hand and of the file, what they defer, and what people were notified of them.
 
 use super::fixtures::*;
 use crate::model::UnixMs;
@@ -104,4 +104,76 @@ pub async fn what_an_interval_deferred_can_be_deferred_anew(store: S) {
     assert_eq!(store.reschedule_deferred(of("route/1", false, 0, 2 * MIN), None, T0 + 2 * MIN).await.unwrap(), 2);
     assert_eq!((row(&store, b.id).await.due_at, head(&store, b.lane).await.due_at), (T0 + 2 * MIN, T0 + 2 * MIN));
     assert_eq!(row(&store, c.id).await.due_at, T0 + 3 * MIN, "another route's");
+}
+
+pub async fn what_a_mute_of_the_file_deferred_is_known_by_its_reason(store: S) {
+    let reason = "muted by `db` (team=\"db\"): upgrade";
+    let deferred = |channel: &str, key: &str, reason: &str| NewDelivery {
+        state: State::Deferred,
+        due_at: T0 + 60 * MIN,
+        reason: Some(reason.into()),
+        ..delivery(channel, key)
+    };
+    let db = put_one(&store, deferred("ops", "a", reason)).await;
+    let interval = put_one(&store, deferred("ops", "b", "muted by time interval `night` until then")).await;
+    let cause = DeferralCause::Mute { reason: reason.into() };
+    let all = store.list_deferrals(T0).await.unwrap();
+    assert_eq!(all.iter().map(|of| &of.cause).collect::<Vec<_>>(), [&cause, &DeferralCause::Interval { route: String::new() }]);
+    let none = Mute { matchers: r#"team="db""#.into(), until: UnixMs::EPOCH, reason: String::new(), by: "ann".into() };
+    store.set_mute(none, T0).await.unwrap();
+    assert_eq!(row(&store, db.id).await.due_at, T0 + 60 * MIN, "the end of a mute by hand with the same matchers is not its end");
+    let now = Deferral { channel: "ops".into(), cause, first: T0 + MIN, last: T0 + MIN };
+    assert_eq!(store.reschedule_deferred(now, None, T0 + MIN).await.unwrap(), 1);
+    assert_eq!((row(&store, db.id).await.due_at, row(&store, interval.id).await.due_at), (T0 + MIN, T0 + 60 * MIN));
+    assert_eq!(row(&store, db.id).await.reason.as_deref(), Some("muted by `db` (team=\"db\"): upgrade; ended early"));
+}
+
+pub async fn what_mutes_hold_is_counted_by_severity(store: S) {
+    let held = async |channel: &str, key: &str, reason: &str, rank: i64, firing: u32| {
+        let summary = Summary { title: "t".into(), firing, resolved: 1 - firing };
+        let new = NewDelivery { state: State::Deferred, due_at: T0 + MIN, reason: Some(reason.into()), rank, summary, ..delivery(channel, key) };
+        put_one(&store, new).await
+    };
+    let file = "muted by `db` (team=\"db\"): upgrade";
+    let dropped = held("ops", "a", file, 0, 1).await;
+    held("ops", "b", file, 0, 1).await;
+    held("ops", "c", file, 2, 1).await;
+    held("ops", "d", file, 2, 0).await;
+    held("dba", "e", "muted by hand (team=\"db\"): upgrade", 1, 1).await;
+    held("dba", "f", "channel muted by hand: upgrade", 3, 1).await;
+    held("dba", "g", "muted by time interval `night` until then", 0, 1).await;
+    put_one(&store, delivery("ops", "h")).await;
+    let of = |channel: &str, reason: &str, rank, count| HeldRow { channel: channel.into(), reason: reason.into(), rank, count };
+    let mut all = vec![
+        of("dba", "channel muted by hand: upgrade", 3, 1),
+        of("dba", "muted by hand (team=\"db\"): upgrade", 1, 1),
+        of("ops", file, 0, 2),
+        of("ops", file, 2, 1),
+    ];
+    assert_eq!(store.count_held().await.unwrap(), all, "ends and intervals do not count");
+    store.drop_deliveries(&[dropped.id], "noise", T0).await.unwrap();
+    all[2].count = 1;
+    assert_eq!(store.count_held().await.unwrap(), all);
+}
+
+pub async fn what_people_were_notified_of_mutes_is_remembered(store: S) {
+    let row = |key: &str, stage| MuteRow {
+        key: key.into(),
+        channels: vec!["ops".into(), "dba".into()],
+        began: T0,
+        until: UnixMs::MAX,
+        stage,
+        held: [0; 4],
+        held_at: None,
+    };
+    assert_eq!(store.update_mute_rows(Vec::new(), Vec::new()).await.unwrap(), []);
+    let (db, web) = (row("`db`", MuteStage::Begun), MuteRow { channels: Vec::new(), ..row("team=\"web\"", MuteStage::Ending) });
+    assert_eq!(store.update_mute_rows(vec![web.clone(), db.clone()], Vec::new()).await.unwrap(), [db.clone(), web.clone()]);
+    store.note_held(vec![("`db`".into(), [1, 0, 2, 3]), ("unknown".into(), [9; 4])], T0 + MIN).await.unwrap();
+    let held = MuteRow { held: [1, 0, 2, 3], held_at: Some(T0 + MIN), ..db };
+    assert_eq!(store.update_mute_rows(Vec::new(), Vec::new()).await.unwrap(), [held.clone(), web]);
+    store.note_held(vec![("`db`".into(), [0; 4])], T0 + 2 * MIN).await.unwrap();
+    let ended = MuteRow { stage: MuteStage::Ended, held: [0; 4], ..held };
+    let left = store.update_mute_rows(vec![ended.clone()], vec!["team=\"web\"".into()]).await.unwrap();
+    assert_eq!(left, [ended], "when it held something last is kept");
 }

@@ -24,6 +24,7 @@ mod messages;
 mod migrate;
 mod mute;
 mod nodes;
+mod notices;
 mod notify;
 mod oncall;
 mod outcome;

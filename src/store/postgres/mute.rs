@@ -12,7 +12,7 @@ use super::steps;
 use super::tx::Tx;
 use crate::model::UnixMs;
 use crate::store::limits::KEEP_ENDED_MUTES;
-use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
+use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
 pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
@@ -47,12 +47,13 @@ pub(super) async fn list_deferrals(tx: &Tx, now: UnixMs) -> Result<Vec<Deferral>
                  SELECT k.channel, k.due_at, k.kind,
                      CASE k.kind WHEN 0 THEN '' WHEN 1 THEN k.reason ELSE coalesce(k.target::json ->> 'route', '') END AS detail
                  FROM (SELECT d.channel, d.due_at, d.reason, d.target,
-                         CASE WHEN starts_with(d.reason, $2) THEN 0 WHEN starts_with(d.reason, $3) THEN 1 WHEN starts_with(d.reason, $4) THEN 2 END AS kind
+                         CASE WHEN starts_with(d.reason, $2) THEN 0 WHEN starts_with(d.reason, $3) OR starts_with(d.reason, $5) THEN 1
+                             WHEN starts_with(d.reason, $4) THEN 2 END AS kind
                      FROM lane l JOIN delivery d ON d.lane_id = l.id
                      WHERE l.waiting > 0 AND l.deferred > 0 AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred' AND d.due_at > $1) AS k
                  WHERE k.kind IS NOT NULL) AS g
              GROUP BY g.channel, g.kind, g.detail ORDER BY g.channel, g.kind, g.detail",
-            &[&now, &CHANNEL_MUTE_PREFIX, &MUTE_PREFIX, &INTERVAL_MUTE_PREFIX],
+            &[&now, &CHANNEL_MUTE_PREFIX, &MUTE_PREFIX, &INTERVAL_MUTE_PREFIX, &FILE_MUTE_PREFIX],
         )
         .await?;
     let deferral = |row| {

@@ -21,6 +21,7 @@ mod incidents;
 mod lease;
 mod messages;
 mod mute;
+mod notices;
 mod oncall;
 mod open;
 mod outcome;

@@ -9,7 +9,7 @@ use super::outcome::recount;
 use super::steps;
 use crate::model::UnixMs;
 use crate::store::limits::KEEP_ENDED_MUTES;
-use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
+use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
 pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
@@ -42,13 +42,14 @@ pub(super) fn list_deferrals(db: &Connection, now: UnixMs) -> Result<Vec<Deferra
     let mut select = db.prepare_cached(
         "SELECT channel, kind, CASE kind WHEN 0 THEN '' WHEN 1 THEN reason ELSE coalesce(target ->> '$.route', '') END, min(due_at), max(due_at) FROM (
              SELECT d.channel, d.due_at, d.reason, d.target,
-                 CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN 0 WHEN substr(d.reason, 1, length(?3)) = ?3 THEN 1
+                 CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN 0 WHEN substr(d.reason, 1, length(?3)) = ?3
+                     OR substr(d.reason, 1, length(?5)) = ?5 THEN 1
                      WHEN substr(d.reason, 1, length(?4)) = ?4 THEN 2 END AS kind
              FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
              WHERE l.deferred > 0 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred' AND d.due_at > ?1)
          WHERE kind IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     )?;
-    let rows = select.query_map(params![now, CHANNEL_MUTE_PREFIX, MUTE_PREFIX, INTERVAL_MUTE_PREFIX], |row| {
+    let rows = select.query_map(params![now, CHANNEL_MUTE_PREFIX, MUTE_PREFIX, INTERVAL_MUTE_PREFIX, FILE_MUTE_PREFIX], |row| {
         let cause = DeferralCause::from_parts(row.get(1)?, row.get(2)?);
         Ok(Deferral { channel: row.get(0)?, cause, first: row.get(3)?, last: row.get(4)? })
     })?;

@@ -38,11 +38,10 @@ impl Mute {
 pub const CHANNEL_MUTE_PREFIX: &str = "channel muted by hand: ";
 /// The same for any other mute; its matchers follow.
 pub const MUTE_PREFIX: &str = "muted by hand (";
+/// The same for a mute of the file; its name follows.
+pub const FILE_MUTE_PREFIX: &str = "muted by `";
 /// The same for a time interval of its route.
 pub const INTERVAL_MUTE_PREFIX: &str = "muted by time interval ";
-
-/// The label that means the channel in the matchers of a mute.
-pub const CHANNEL_LABEL: &str = "channel";
 
 const CHANNEL_MATCHER: &str = "channel=\"";
 
@@ -99,7 +98,7 @@ pub struct Deferral {
 pub enum DeferralCause {
     /// The mute of their channel.
     Channel,
-    /// Another mute by hand, which their reason names.
+    /// Another mute by hand or one of the file, which their reason names.
     Mute {
         /// Their reason.
         reason: String,

@@ -236,6 +236,23 @@ pub(super) static TABLES: &[Table] = &[
     Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], key: 1, when: When::Shared },
     Table { name: "mute", columns: &[("matchers", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
     Table {
+        name: "mute_notice",
+        columns: &[
+            ("key", Text),
+            ("channels", Text),
+            ("began_at", Number),
+            ("until", Number),
+            ("stage", Number),
+            ("critical", Number),
+            ("error", Number),
+            ("warning", Number),
+            ("info", Number),
+            ("held_at", MaybeNumber),
+        ],
+        key: 1,
+        when: When::Shared,
+    },
+    Table {
         name: "oncall_override",
         columns: &[("id", Number), ("rota", Text), ("person", Text), ("from_at", Number), ("until", Number), ("reason", Text), ("by", Text)],
         key: 1,
