@@ -57,8 +57,10 @@ pub struct ChannelState {
     pub month_sent: i64,
     /// The platform's limit of a month.
     pub month_limit: Option<u32>,
-    /// Muted by hand until then, Unix milliseconds.
+    /// Muted as a whole until then, Unix milliseconds; without a known end it is re-evaluated then.
     pub muted_until: Option<UnixMs>,
+    /// The mute of the configuration that mutes it; null: it is muted by hand, or not at all.
+    pub muted_by: Option<String>,
     /// Why.
     pub muted_reason: Option<String>,
     /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
@@ -73,35 +75,6 @@ pub struct Listener {
     pub connected: bool,
     /// Why the last connection ended, while there is none.
     pub error: Option<String>,
-}
-
-/// The mutes by hand.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Mutes {
-    /// Those that have not ended.
-    pub mutes: Vec<Mute>,
-}
-
-/// A mute by hand.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Mute {
-    /// Its matchers, all of which an alert must match; the label `channel` is the channel.
-    pub matchers: Vec<String>,
-    /// Until when, Unix milliseconds.
-    pub until: UnixMs,
-    /// Why.
-    pub reason: String,
-    /// Who made it.
-    pub by: String,
-}
-
-/// A mute, or its end.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct MuteResponse {
-    /// Its matchers.
-    pub matchers: Vec<String>,
-    /// Until when, Unix milliseconds; null: not muted any more.
-    pub until: Option<UnixMs>,
 }
 
 /// What a channel's platform said to a test message.

@@ -4,6 +4,7 @@ mod channel;
 mod delivery;
 mod event;
 mod incident;
+mod mute;
 mod oncall;
 mod request;
 
@@ -13,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DeliveryId, EventId};
 use crate::store::{Accepted, State};
 
-pub use channel::{
-    BackupResponse, ChannelState, Channels, Heartbeats, Listener, Mute, MuteResponse, Mutes, Node, Nodes, TestSendResponse, TestSendResult,
-};
+pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, Listener, Node, Nodes, TestSendResponse, TestSendResult};
 pub use delivery::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail,
     RequeueResponse,
@@ -24,6 +23,7 @@ pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDeli
 pub use incident::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentSilence, IncidentStep, IncidentSummary, Incidents,
 };
+pub use mute::{Held, Mute, MuteResponse, MuteState, Mutes};
 pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};
 

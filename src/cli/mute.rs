@@ -7,7 +7,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::print::time;
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
-use crate::api::{MuteRequest, MuteResponse, Mutes};
+use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
+use crate::delivery::mutes::{INDEFINITE, held_text};
+use crate::model::Language;
 use crate::store::channel_matchers;
 
 const PATH: &str = "/api/v1/mutes";
@@ -31,7 +33,7 @@ pub enum MuteCommand {
         #[command(flatten)]
         what: Matchers,
     },
-    /// List the mutes.
+    /// List the mutes, of the file and by hand: whether each mutes, what it holds, and which never matched anything.
     Ls {
         /// Print JSON.
         #[arg(long)]
@@ -42,12 +44,12 @@ pub enum MuteCommand {
 /// What a mute is about.
 #[derive(Debug, Args)]
 pub struct Matchers {
+    /// Matchers as in Alertmanager (`'team="db", severity!="critical"'`): an alert must match all of them. The label `channel` is the channel.
+    #[arg(value_name = "MATCHERS")]
+    matchers: Vec<String>,
     /// The channel; alone, all of it.
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
-    /// A matcher as in Alertmanager (`team="db"`), may be repeated: an alert must match all of them. The label `channel` is the channel.
-    #[arg(long = "matcher", value_name = "MATCHER")]
-    matchers: Vec<String>,
 }
 
 impl Matchers {
@@ -55,7 +57,7 @@ impl Matchers {
         let channel = self.channel.as_deref().map(channel_matchers);
         let all: Vec<String> = channel.into_iter().chain(self.matchers.iter().cloned()).collect();
         if all.is_empty() {
-            bail!("name a channel (`--channel NAME`), matchers (`--matcher 'team=\"db\"'`), or both");
+            bail!("write matchers (`'team=\"db\"'`), a channel (`--channel NAME`), or both");
         }
         Ok(all)
     }
@@ -96,6 +98,40 @@ async fn ls(remote: &Remote, as_json: bool) -> Result<String> {
     if found.mutes.is_empty() {
         return Ok("nothing is muted".into());
     }
-    let rows = found.mutes.iter().map(|mute| format!("{:<32} until {}  {}", mute.matchers.join(","), time(mute.until), mute.reason));
+    let names = found.mutes.iter().map(|mute| match &mute.name {
+        Some(name) => format!("{name} ({})", mute.matchers.join(",")),
+        None => mute.matchers.join(","),
+    });
+    let rows = names.zip(&found.mutes).map(|(name, mute)| format!("{name:<32} {}  {}  {}", when(mute), holds(mute), why(mute)));
     Ok(rows.collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether it mutes, and until when.
+fn when(mute: &Mute) -> String {
+    match (mute.state, mute.until) {
+        (MuteState::Active, Some(until)) => format!("until {}", time(until)),
+        (MuteState::Active, None) => INDEFINITE.to_owned(),
+        (MuteState::Waiting, _) => "not now".to_owned(),
+        (MuteState::Ended, Some(until)) => format!("ended {}", time(until)),
+        (MuteState::Ended, None) => "ended".to_owned(),
+    }
+}
+
+/// What it holds or held; one that never held anything may be wrong.
+fn holds(mute: &Mute) -> String {
+    let held: [u32; 4] = mute.held.into();
+    match (mute.held_at, mute.state) {
+        _ if mute.drop => "drops".to_owned(),
+        (None, _) => "matched nothing".to_owned(),
+        (Some(_), MuteState::Active) if held == [0; 4] => "holds nothing".to_owned(),
+        (Some(_), MuteState::Active) => format!("holds {}", held_text(&held, Language::En)),
+        (Some(at), _) => format!("held something last at {}", time(at)),
+    }
+}
+
+fn why(mute: &Mute) -> String {
+    let by = mute.name.is_some() && !mute.by.is_empty();
+    let owner = by.then(|| format!("owner {}", mute.by));
+    let more: Vec<String> = owner.into_iter().chain(mute.ticket.as_ref().map(|ticket| format!("ticket {ticket}"))).collect();
+    if more.is_empty() { mute.reason.clone() } else { format!("{} ({})", mute.reason, more.join(", ")) }
 }

@@ -6,8 +6,10 @@ use serde_json::json;
 
 use super::{Common, ExitStatus, load};
 use crate::config::nearest;
-use crate::http::explain::{absorbed_text, escalations_text, labels_text, tree_text};
+use crate::delivery::mutes::Mutes;
+use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_text, tree_text};
 use crate::model::Labels;
+use crate::route::RouteTarget;
 
 /// Options of `route`.
 #[derive(Debug, Args)]
@@ -94,8 +96,11 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
     if absorbed.is_some() {
         routed.targets.clear();
     }
-    let channels: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_none()).map(|t| t.channel.to_string()).collect();
-    let muted: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_some()).map(|t| t.channel.to_string()).collect();
+    let all = Mutes::of(tree);
+    let mutes = all.at(at.into());
+    let is_muted = |target: &RouteTarget| target.muted.is_some() || mutes.of_alert(&target.channel, &labels).is_some();
+    let named = |muted: bool| routed.targets.iter().filter(|target| is_muted(target) == muted).map(|target| target.channel.to_string()).collect();
+    let (channels, muted): (Vec<String>, Vec<String>) = (named(false), named(true));
     let explanation = tree.explain(&labels, at);
     if args.json {
         let path: Vec<&str> = routed.targets.iter().map(|t| tree.nodes()[t.route].name.as_str()).collect();
@@ -106,14 +111,24 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
     } else {
         for target in &routed.targets {
             match &target.muted {
-                None => anstream::println!("{}  ({})", target.channel, tree.nodes()[target.route].name.as_str()),
+                None => {
+                    let by = mutes.of_alert(&target.channel, &labels);
+                    let by = by.map(|by| format!(", muted by {} {}", by.mute.called(), by.until_text())).unwrap_or_default();
+                    anstream::println!("{}  ({}{by})", target.channel, tree.nodes()[target.route].name.as_str());
+                }
                 Some(m) => {
                     let until = m.until.map_or_else(|| "indefinitely".into(), |t| format!("until {t}"));
                     anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.nodes()[target.route].name.as_str(), m.by);
                 }
             }
         }
-        anstream::print!("{}{}", labels_text(&loaded.plan, &explanation, &labels), escalations_text(&loaded.plan, &explanation));
+        let plan = &loaded.plan;
+        anstream::print!(
+            "{}{}{}",
+            labels_text(plan, &explanation, &labels),
+            mutes_text(&all, &explanation, &labels),
+            escalations_text(plan, &explanation)
+        );
         anstream::println!("\n{}", tree_text(&explanation));
     }
     let Some(expected) = &args.expect else { return Ok(ExitStatus::Success) };

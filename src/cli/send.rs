@@ -10,7 +10,8 @@ use super::remote::{Found, Remote, Server};
 use super::{Common, ExitStatus, block_on, contexts, load};
 use crate::api::{TestSendRequest, TestSendResponse, TestSendResult};
 use crate::channel::SendContext;
-use crate::http::api::{preview, text_page};
+use crate::delivery::direct::text_page;
+use crate::http::api::preview;
 use crate::ingest::GenericMapping;
 use crate::model::MessageId;
 

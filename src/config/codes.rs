@@ -157,6 +157,11 @@ codes! {
         "`silence.alertmanager` lists Alertmanagers by their addresses (`http://alertmanager.example.com:9093`), with `bearer` or `basic` where they ask for it. The message says what is wrong with one."
     REFUSED_SILENCE "E056" "an Alertmanager does not answer"
         "`watchfire check --online` asks every Alertmanager of `silence` for its status. This one refused, or did not answer; the message has its words."
+    BAD_MUTE "E057" "a mute that cannot work"
+        "A mute names what it is for: a name, matchers that do not match everything, a reason, and its end, by `until` or by `mute_time_intervals`. Everything else would be \
+         a silence that nobody notices."
+    UNKNOWN_MUTE "E058" "a mute that does not exist"
+        "A test expects `muted by NAME`, and no entry of `mutes:` or `time_intervals:` has this name."
     BAD_BODY "E060" "a stored body that cannot be used"
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."
@@ -197,6 +202,8 @@ codes! {
         "It is checked, and nothing of it ever happens. A route uses it by `escalation: NAME`, and hands it down to the routes below it."
     DOUBTFUL_ROTA "W112" "a rota that reaches nobody for a while"
         "Nobody is on call for some of the next 90 days, somebody is whom no step of an escalation reaches, or nothing uses the rota: `people: { oncall: NAME }` of a step and `mentions: { oncall: NAME }` do."
+    ENDED_MUTE "W113" "a mute that has ended"
+        "It mutes nothing any more. Remove it, so that the file says what happens; its history is in the version control."
 }
 
 /// What a code means, in any case (`e014`).

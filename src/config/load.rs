@@ -158,6 +158,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     validate::link_key(&mut validator, &link_key);
     validator.people.escalations = validate::escalations(&mut validator, &channels, &intervals);
     let tree = validate::routes(&mut validator, &templates.library, &intervals);
+    let mutes = validate::mutes(&mut validator, &intervals);
+    let tree = tree.map(|tree| tree.with_mutes(mutes));
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);

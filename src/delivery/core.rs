@@ -155,16 +155,16 @@ impl Shared {
     }
 
     pub(super) fn muted_until(&self, channel: &str, now: UnixMs) -> Option<UnixMs> {
-        self.by_hand.mutes.load().of_channel(channel, now).map(|mute| mute.until)
+        self.mutes().of_channel(channel, now).map(|mute| mute.due(now))
     }
 
-    /// The mutes by hand.
-    pub fn mutes(&self) -> Arc<Mutes> {
-        self.by_hand.mutes.load_full()
+    /// The mutes by hand, as of the last look at the store, and those of the plan that is active now.
+    pub fn mutes(&self) -> Mutes {
+        self.by_hand.mutes.load().with(&self.plan.load().tree)
     }
 
-    pub(super) fn set_mutes(&self, mutes: Mutes) {
-        self.by_hand.mutes.store(Arc::new(mutes));
+    pub(super) fn set_mutes(&self, by_hand: Mutes) {
+        self.by_hand.mutes.store(Arc::new(by_hand));
     }
 
     /// Uniform in [0, 1); cheap, not secret: it only spreads retries.

@@ -77,8 +77,8 @@ impl Engine {
         self.shared.store.live_nodes(self.shared.clock.wall()).await
     }
 
-    /// The mutes by hand.
-    pub fn mutes(&self) -> Arc<Mutes> {
+    /// The mutes of the file and by hand.
+    pub fn mutes(&self) -> Mutes {
         self.shared.mutes()
     }
 
@@ -114,6 +114,7 @@ impl Engine {
 
     /// Makes, changes or ends (`until` 0) a mute by hand.
     pub async fn set_mute(&self, mute: Mute) -> Result<(), StoreError> {
+        self.note_held().await?;
         self.shared.store.set_mute(mute, self.shared.clock.wall()).await?;
         self.refresh_mutes().await
     }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,7 +11,7 @@ use crate::model::{Alert, DeliveryId, Event, Mentions, Status, UnixMs, hash_hex}
 use crate::route::{Muted, Router};
 use crate::store::{AlertReport, DeliveryIncident, Fallback, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Summary, Target, lane_key};
 
-use super::mutes::Mutes;
+use super::mutes::{ActiveMutes, INDEFINITE, Mutes, REEVALUATE_AFTER};
 use super::owner::Owner;
 use super::plan::{ChannelPlan, Plan};
 
@@ -22,7 +21,7 @@ pub struct Intake<'a> {
     pub plan: &'a Plan,
     /// When the event arrived.
     pub at: Timestamp,
-    /// The mutes by hand.
+    /// The mutes of the file and by hand.
     pub mutes: &'a Mutes,
     /// Send to these channels past the routing table (`?to=`).
     pub to: Option<&'a [String]>,
@@ -50,11 +49,6 @@ enum Disposition {
 /// Groups that one body without a group key is split into at most; the alerts of further names go together. Each is a delivery for each channel.
 const MAX_GROUPS: usize = 500;
 
-/// How the reason of a mute without a known end ends.
-pub const INDEFINITE: &str = "indefinitely";
-/// How long a mute without a known end defers: it is re-evaluated then.
-pub(super) const REEVALUATE_AFTER: Duration = Duration::from_secs(86_400);
-
 impl Intake<'_> {
     /// The deliveries of an event, in the order of their first alert.
     pub fn deliveries(&self, event: &Event) -> Vec<NewDelivery> {
@@ -63,6 +57,7 @@ impl Intake<'_> {
         let splits = event.group_key.is_empty() && event.alerts.len() > MAX_GROUPS;
         let mut groups: HashSet<&str> = HashSet::new();
         let mut router = self.plan.tree.router(self.at);
+        let mutes = self.mutes.at(self.at.into());
         for (index, alert) in event.alerts.iter().enumerate() {
             let mut group = lane_group(event, alert);
             if splits {
@@ -72,7 +67,7 @@ impl Intake<'_> {
                     groups.insert(group);
                 }
             }
-            self.targets(event, alert, &mut router, |channel, route, disposition| {
+            self.targets((event, alert), &mut router, &mutes, |channel, route, disposition| {
                 let owner = self.owner(alert, channel, route);
                 let key = GroupKey { channel: &channel.name, route, group, owner, disposition };
                 // Mostly all alerts go the same way.
@@ -95,9 +90,9 @@ impl Intake<'_> {
 
     fn targets<'p>(
         &'p self,
-        event: &Event,
-        alert: &Alert,
+        (event, alert): (&Event, &Alert),
         router: &mut Router<'_>,
+        mutes: &ActiveMutes<'_>,
         mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Disposition),
     ) {
         if let Some(names) = self.to {
@@ -106,7 +101,7 @@ impl Intake<'_> {
                     continue;
                 }
                 if let Some(channel) = self.plan.channel(name) {
-                    take(channel, None, self.disposition(event, alert, channel, None, None));
+                    take(channel, None, self.disposition((event, alert), channel, mutes, None, None));
                 }
             }
             return;
@@ -116,7 +111,7 @@ impl Intake<'_> {
         }
         for target in router.route(&alert.labels).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
-            take(channel, Some(target.route), self.disposition(event, alert, channel, target.send_resolved, target.muted.as_ref()));
+            take(channel, Some(target.route), self.disposition((event, alert), channel, mutes, target.send_resolved, target.muted.as_ref()));
         }
     }
 
@@ -136,7 +131,14 @@ impl Intake<'_> {
         }
     }
 
-    fn disposition(&self, event: &Event, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Disposition {
+    fn disposition(
+        &self,
+        (event, alert): (&Event, &Alert),
+        channel: &ChannelPlan,
+        mutes: &ActiveMutes<'_>,
+        resolved: Option<bool>,
+        muted: Option<&Muted>,
+    ) -> Disposition {
         if channel.disabled {
             return Disposition::Skip { why: "the channel is disabled (`disabled: true`)".into() };
         }
@@ -156,8 +158,12 @@ impl Intake<'_> {
             let until = until.unwrap_or_else(|| UnixMs::from(self.at) + REEVALUATE_AFTER);
             return Disposition::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
         }
-        if let Some(mute) = self.mutes.of_alert(&channel.name, &alert.labels, self.at.into()) {
-            return Disposition::Defer { until: mute.until, why: mute.deferral_reason() };
+        if let Some(active) = mutes.of_alert(&channel.name, &alert.labels) {
+            // The end of what was sent before it is sent after it, here too.
+            if active.mute.drop && alert.status == Status::Firing {
+                return Disposition::Skip { why: format!("{}; not sent (`on_mute: drop`)", active.deferral_reason()).into() };
+            }
+            return Disposition::Defer { until: active.due(self.at.into()), why: active.deferral_reason() };
         }
         Disposition::Send
     }

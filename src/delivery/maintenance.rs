@@ -13,6 +13,7 @@ use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, St
 use super::catch_up;
 use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
+use super::mutes::{self, Notices};
 use super::outlet::supervise::Supervision;
 use super::plan::{ChannelPlan, Plan};
 use super::rota;
@@ -43,7 +44,7 @@ pub async fn run(engine: Arc<Engine>, mut alerts: mpsc::Receiver<SelfAlert>, can
     while !supervision.run(ticks(&engine, &mut alerts, &cancel), "", &cancel).await {}
 }
 
-async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: &CancellationToken) -> bool {
+async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: &CancellationToken) -> bool {
     let mut router = SelfAlertRouter::default();
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
@@ -52,6 +53,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
     let mut monitor = Monitor::default();
     let mut count = 0u64;
     let mut stalls = Stalls::default();
+    let mut notices = Notices::default();
     let mut interval = tokio::time::interval(TICK_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -71,6 +73,9 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = update_queues(engine, &mut late, &mut orphans, &mut behind).await {
+                    engine.shared.health.request_failed(&error);
+                }
+                if let Err(error) = mutes::tick(engine, &mut notices).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = rota::tick(engine).await {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::compose::Draft;
 use super::intake::Intake;
+use super::mutes::Mutes;
 use super::notified::MessageContext;
 use super::outlet::select::{DIGEST_LANES, Turn};
 use super::plan::{ChannelPlan, Plan};
@@ -116,9 +117,9 @@ pub type Goal = (String, bool);
 
 /// Where each alert of an event goes at a time.
 pub fn goals(plan: &Plan, event: &Event, at: Timestamp) -> Vec<BTreeSet<Goal>> {
-    let none = Default::default();
+    let mutes = Mutes::of(&plan.tree);
     let mut goals = vec![BTreeSet::new(); event.alerts.len()];
-    for new in (Intake { plan, at, mutes: &none, to: None }).deliveries(event) {
+    for new in (Intake { plan, at, mutes: &mutes, to: None }).deliveries(event) {
         for place in &new.target.alerts {
             if let Some(goals) = goals.get_mut(*place as usize) {
                 goals.insert((new.channel.clone(), new.state != State::Waiting));
@@ -136,13 +137,13 @@ struct Arrival {
 
 /// Forecasts for these events, which arrive at these times after `now`; only for `only`, when it is named.
 pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, start: Instant, only: Option<&str>) -> Vec<Forecast> {
-    let none = Default::default();
+    let mutes = Mutes::of(&plan.tree);
     let mut lanes: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut by_outlet: BTreeMap<OutletKey, Vec<Arrival>> = BTreeMap::new();
     let mut forecasts: BTreeMap<String, Forecast> = BTreeMap::new();
     for (at, event) in events {
         let then = now.checked_add(*at).unwrap_or(now);
-        let intake = Intake { plan, at: then, mutes: &none, to: None };
+        let intake = Intake { plan, at: then, mutes: &mutes, to: None };
         for new in intake.deliveries(event) {
             if only.is_some_and(|only| only != new.channel) {
                 continue;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::api::preview_target;
 use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
-use crate::delivery::intake::{INDEFINITE, Intake};
-use crate::delivery::mutes::Mutes;
+use crate::delivery::intake::Intake;
+use crate::delivery::mutes::{INDEFINITE, Mutes};
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::model::{Event, Labels};
 use crate::route::Explanation;
@@ -22,21 +22,24 @@ pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &Mu
     let intake = Intake { plan, at: now, mutes, to: None };
     let deliveries = intake.deliveries(event);
     ExplainResponse {
-        alerts: route_traces(plan, event, alerts, now),
+        alerts: route_traces(plan, event, alerts, now, mutes),
         not_explained: event.alerts.len().saturating_sub(MAX_EXPLAINED),
         deliveries: deliveries.into_iter().map(|new| delivery(plan, event, new, now)).collect(),
     }
 }
 
 /// How these alerts of an event go through the routing tree at a time.
-fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>, at: Timestamp) -> Vec<RouteTrace> {
+fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>, at: Timestamp, mutes: &Mutes) -> Vec<RouteTrace> {
     let way = |place: usize| {
         let alert = event.alerts.get(place)?;
         let routes = match plan.absorbed(&alert.labels) {
             Some(heartbeat) => absorbed_text(heartbeat),
             None => {
                 let explanation = plan.tree.explain(&alert.labels, at);
-                tree_text(&explanation) + &labels_text(plan, &explanation, &alert.labels) + &escalations_text(plan, &explanation)
+                tree_text(&explanation)
+                    + &labels_text(plan, &explanation, &alert.labels)
+                    + &mutes_text(mutes, &explanation, &alert.labels)
+                    + &escalations_text(plan, &explanation)
             }
         };
         Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
@@ -52,7 +55,7 @@ pub fn explain_stored(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>)
     RouteTraces {
         changed: *stored.plan != *plan.hash,
         not_explained: all.len().saturating_sub(MAX_EXPLAINED),
-        alerts: route_traces(plan, event, all.into_iter().take(MAX_EXPLAINED), at),
+        alerts: route_traces(plan, event, all.into_iter().take(MAX_EXPLAINED), at, &Mutes::of(&plan.tree)),
     }
 }
 
@@ -129,6 +132,19 @@ pub fn labels_text(plan: &Plan, explanation: &Explanation, labels: &Labels) -> S
         }
     }
     out
+}
+
+/// What mutes hold back, on which channels, and who answers for each.
+pub fn mutes_text(mutes: &Mutes, explanation: &Explanation, labels: &Labels) -> String {
+    let now = mutes.at(explanation.at.into());
+    let mut lines: Vec<String> = Vec::new();
+    for target in &explanation.targets {
+        let Some(active) = now.of_alert(&target.target.channel, labels) else { continue };
+        let what = if active.mute.drop { "dropped" } else { "held back" };
+        let (channel, called, until, why) = (&target.target.channel, active.mute.called(), active.until_text(), active.mute.why());
+        lines.push(format!("{channel}: {what} by the mute {called} {until}: {why}\n"));
+    }
+    lines.concat()
 }
 
 /// Every route that was tried: whether it matched, else the matcher that failed and what it met.

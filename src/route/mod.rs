@@ -4,9 +4,11 @@
 
 pub mod interval;
 pub mod matcher;
+pub mod mute;
 pub mod re2;
 pub mod tree;
 
 pub use interval::{Intervals, TimeInterval, TimeIntervalConfig};
 pub use matcher::{Matcher, MatcherError, Op, lint_matcher_list};
+pub use mute::{Mute, MuteTime};
 pub use tree::{ByLabel, Destinations, Explanation, Muted, Node, RouteProblem, RouteSpec, RouteTarget, Routed, Router, Tree};

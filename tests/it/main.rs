@@ -49,6 +49,7 @@ mod memory;
 mod mentions;
 mod moved;
 mod mutes;
+mod mutes_of_file;
 mod notes;
 mod openapi;
 mod operations;

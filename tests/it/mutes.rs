@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::support::app::{SOON, TestApp, alert};
 
 /// Notes the name of each alert that comes.
-async fn sink() -> (String, Arc<Mutex<Vec<String>>>) {
+pub async fn sink() -> (String, Arc<Mutex<Vec<String>>>) {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -27,7 +27,7 @@ async fn sink() -> (String, Arc<Mutex<Vec<String>>>) {
     (url, seen)
 }
 
-fn routes(url: &str, rest: &str) -> String {
+pub fn routes(url: &str, rest: &str) -> String {
     format!(
         "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow_networks: ['127.0.0.1'] }} }} }}\n{rest}"
     )
@@ -36,7 +36,7 @@ fn routes(url: &str, rest: &str) -> String {
 const PLAIN: &str = "route: { to: [a] }\n";
 
 /// Waits until exactly these have come, in any order.
-async fn come(seen: &Mutex<Vec<String>>, names: &[&str]) {
+pub async fn come(seen: &Mutex<Vec<String>>, names: &[&str]) {
     let end = Instant::now() + SOON;
     loop {
         let mut got = seen.lock().unwrap().clone();
@@ -67,7 +67,7 @@ async fn ending_a_mute_that_there_is_not_says_so() {
     assert_eq!(app.post("/api/v1/mutes", &both).await.0, 200);
     for wrong in ["matchers=channel%3D%22b%22", "matchers=team%3D%22bd%22", "matchers=channel%3D%22a%22&matchers=team%3D%22bd%22"] {
         let (code, answer) = end(wrong).await;
-        assert!(code == 404 && answer.contains("there is no mute with the matchers"), "{wrong}: {code} {answer}");
+        assert!(code == 404 && answer.contains("there is no mute by hand with the matchers"), "{wrong}: {code} {answer}");
     }
     assert_eq!(app.get("/api/v1/mutes").await.1["mutes"].as_array().unwrap().len(), 2, "both go on");
     assert_eq!(end("matchers=channel%3D%22a%22&matchers=%7Bteam%3D%22db%22%7D").await.0, 200, "as it was made");
@@ -79,7 +79,7 @@ async fn unmute(app: &TestApp) {
     assert_eq!(answer.status(), 200);
 }
 
-async fn send(app: &TestApp, group: &str, name: &str, state: &str) -> String {
+pub async fn send(app: &TestApp, group: &str, name: &str, state: &str) -> String {
     let (_, answer) = app.post("/webhook", &alert(group, name, "firing")).await;
     assert_eq!(answer["deliveries"][0]["state"], state, "{answer}");
     answer["deliveries"][0]["id"].as_str().unwrap().to_owned()

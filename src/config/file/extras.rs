@@ -119,6 +119,6 @@ pub struct Expectation {
     /// When the alert arrives (RFC 3339), for time intervals. Default: time intervals do not matter.
     #[serde(default)]
     pub at: Option<String>,
-    /// The channels it must go to, in any order; `[]` for none.
+    /// The channels it must go to, in any order; `[]` for none. With `at`, `muted by NAME` is a mute or a time interval that mutes it then.
     pub expect: OneOrMany,
 }

@@ -3,12 +3,14 @@
 
 mod extras;
 mod legacy;
+mod mute;
 mod people;
 mod route;
 mod server;
 
 pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
+pub use mute::MuteBlock;
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TeamBlock, TurnBlock};
 pub use route::{OnMute, OneOrMany, RouteNode, RouteTo};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Proxy, Scope, ServerBlock, TlsFiles};
@@ -61,8 +63,10 @@ pub struct RoutesFile {
     pub rotas: IndexMap<String, RotaBlock>,
     /// What happens when nobody acks an incident, by name: steps, each some time after the first message.
     pub escalations: IndexMap<String, Vec<EscalationStep>>,
-    /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes.
+    /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes and steps, and on mutes.
     pub time_intervals: Vec<TimeIntervalConfig>,
+    /// Mutes: alerts that match wait until the mute ends, whatever route they take. By hand: `watchfire mute add`.
+    pub mutes: Vec<MuteBlock>,
     /// Which channels the direct paths of older clients send through.
     pub legacy: LegacyBlock,
     /// When a repeated event is a duplicate.

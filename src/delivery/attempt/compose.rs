@@ -179,7 +179,7 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
     later
 }
 
-/// Takes out the members all of whose alerts a mute by hand matches, and what the store is to know of them: they are deferred from now on. A mute that
+/// Takes out the members all of whose alerts a mute matches, and what the store is to know of them: they are deferred from now on. A mute that
 /// began while they waited, or that goes on when the one that had deferred them ends. A message that is sent abridged is not muted: its alerts are not read
 /// any more, because reading them may be what crashed.
 ///
@@ -188,21 +188,22 @@ fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: U
     if message.caller.is_some() || !mutes.look_at_labels(channel, now) {
         return Default::default();
     }
+    let active = mutes.at(now);
     let (mut muted, mut deferred) = (Vec::new(), Vec::new());
     let mut named: HashSet<(LaneId, String)> = HashSet::new();
     for mut member in std::mem::take(&mut message.members).into_iter().rev() {
         let alerts = || member.event.iter().flat_map(|event| member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)));
-        let by: Option<Vec<_>> = alerts().map(|alert| mutes.of_alert(channel, &alert.labels, now)).collect();
+        let by: Option<Vec<_>> = alerts().map(|alert| active.of_alert(channel, &alert.labels)).collect();
         let names: Vec<_> = alerts().map(|alert| (member.lane, alert.fingerprint.clone())).collect();
         match by.and_then(|all| all.into_iter().min_by_key(|mute| mute.until)).filter(|_| !names.iter().any(|one| named.contains(one))) {
             Some(mute) => {
-                (member.state, member.due_at) = (State::Deferred, mute.until);
+                (member.state, member.due_at) = (State::Deferred, mute.due(now));
                 deferred.push(DeliveryUpdate {
                     id: member.id,
                     lane: member.lane,
                     state: State::Deferred,
                     tries: member.tries,
-                    due_at: mute.until,
+                    due_at: member.due_at,
                     reason: Some(mute.deferral_reason()),
                     leave_message: false,
                 });

@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod sends;
+mod text;
 mod worker;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::plan::ChannelPlan;
 
 pub(crate) use sends::LANE_PREFIX;
 pub use sends::{Caller, DirectOutcome, DirectSends};
+pub use text::text_page;
 
 /// How long a direct send may wait for the platform's answer.
 pub const DEADLINE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::delivery::{Clock, Engine, OutletState};
 use crate::model::{DeliveryId, UnixMs};
-use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryFilter, DeliveryRow, State, Store, mute_prefix, muted_channel};
+use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryFilter, DeliveryRow, FILE_MUTE_PREFIX, State, Store, mute_prefix, muted_channel};
 
 use super::World;
 use super::people::BY_LABEL;
@@ -29,7 +29,7 @@ pub struct Gates {
     arrived: Mutex<BTreeMap<String, (usize, Instant)>>,
     /// Since when a row is seen: what waits behind an open message of its lane is due before it may be sent.
     rows: Mutex<BTreeMap<(String, String, UnixMs), Instant>>,
-    /// Since when a delivery that a mute by hand deferred is seen: a node that hangs defers by a mute that has ended, until another node looks.
+    /// Since when a delivery that a mute by hand, or one of the file that is gone, deferred is seen: a node that hangs defers by a mute that has ended, until another node looks.
     deferred: Mutex<BTreeMap<DeliveryId, Instant>>,
     /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
     disturbed: Mutex<Option<Instant>>,
@@ -114,7 +114,11 @@ impl Gates {
         }
         let (channel, label) = (CHANNEL_MUTE_PREFIX.to_owned(), mute_prefix(BY_LABEL));
         let by = |row: &DeliveryRow, prefix: &str| row.reason.as_deref().is_some_and(|reason| reason.starts_with(prefix));
-        let by_hand = |row: &&DeliveryRow| by(row, &channel) || (by(row, &label) && !by_label);
+        let of_file = world.shape.lock().unwrap().mutes();
+        let gone = |row: &DeliveryRow| {
+            by(row, FILE_MUTE_PREFIX) && !of_file.iter().any(|mute| by(row, &format!("{FILE_MUTE_PREFIX}noise` ({}): ", mute.text)))
+        };
+        let by_hand = |row: &&DeliveryRow| by(row, &channel) || (by(row, &label) && !by_label) || gone(row);
         let mut deferred = self.deferred.lock().unwrap();
         let before = std::mem::take(&mut *deferred);
         for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > wall) {

@@ -152,6 +152,9 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
         accept(world, engine, dice).await;
     }
     life.calm_down().await;
+    if std::mem::take(&mut world.shape.lock().unwrap().mute) > 0 {
+        life.reload(dice).await;
+    }
     if last {
         for wire in world.wires.values() {
             *wire.trouble.lock().unwrap() = 0;
@@ -199,9 +202,10 @@ impl Life<'_> {
         if dice.permille(15) {
             {
                 let mut shape = self.world.shape.lock().unwrap();
-                match dice.below(3) {
+                match dice.below(4) {
                     0 => shape.renamed = !shape.renamed,
                     1 => shape.credential += 1,
+                    2 => shape.mute = dice.below(3),
                     _ => {}
                 }
                 tracing::info!(wall = %self.clock.wall(), shape = ?*shape, "the configuration is loaded again");

@@ -76,13 +76,15 @@ pub struct World {
     pub shape: Mutex<Shape>,
 }
 
-/// How the channels are called, and what their credentials are.
+/// How the channels are called, what their credentials are, and what the configuration mutes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
     /// Whether the first of them has its second name.
     pub renamed: bool,
     /// The credential of the others: it changes.
     pub credential: u64,
+    /// The mute of the file: none, one that comes again, or one without an end in sight.
+    pub mute: u64,
 }
 
 fn run(seed: u64, lives: u64, disk: &life::Disk, nodes: Nodes) {

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::channel::{LivingMode, Platform};
 use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan};
 use crate::model::{DeliveryId, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
-use crate::route::{Destinations, Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
+use crate::route::mute::matchers_text;
+use crate::route::{Destinations, Matcher, Mute, MuteTime, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree, matcher};
 use crate::template::{PlatformFields, TemplateRegistry};
 
 use super::platform::{CHAT, FREE, Line, MAIL, VOICE, Wire};
@@ -73,7 +74,7 @@ impl World {
         Plan {
             hash: hash.into(),
             channels,
-            tree: Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree"),
+            tree: Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree").with_mutes(shape.mutes()),
             templates: Arc::new(templates),
             scale: SeverityScale::default(),
             messages: MessagesPlan { time_zone: TimeZone::UTC, shown: crate::model::Shown::default() },
@@ -128,6 +129,27 @@ impl Shape {
             [muted, RouteSpec { name: (*name).into(), matchers: vec![is("to", name), is("pages", pages)], to, mentions, ..RouteSpec::default() }]
         });
         routes.collect()
+    }
+
+    /// A mute of what the routes mute at times, too: what it matches changes with its kind, and its name stays.
+    pub fn mutes(self) -> Vec<Mute> {
+        let (text, time) = match self.mute {
+            1 => (r#"quiet="yes",to=~"free|mail""#, MuteTime::During(vec![Arc::new(quiet())])),
+            2 => (r#"quiet="yes",to="mail""#, MuteTime::Until(BEGIN + Duration::from_secs(400 * 86_400))),
+            _ => return Vec::new(),
+        };
+        let matchers = matcher::parse(text).expect("matchers");
+        let text = matchers_text(&matchers);
+        vec![Mute {
+            name: Some("noise".into()),
+            matchers,
+            text,
+            time,
+            drop: false,
+            reason: "by the dice".into(),
+            owner: String::new(),
+            ticket: String::new(),
+        }]
     }
 
     /// What a channel is called, and what it was.

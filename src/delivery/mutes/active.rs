@@ -1,101 +1,137 @@
-//! The mutes by hand, as the core decides by them.
+//! The mutes of the file and by hand, as the core decides by them.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{Labels, UnixMs};
-use crate::route::{Matcher, matcher};
-use crate::store::{CHANNEL_LABEL, Mute, mute_prefix, muted_channel};
+use crate::route::{Mute, MuteTime, Tree, matcher};
+use crate::store::{self, FILE_MUTE_PREFIX, mute_prefix};
 
-/// A mute by hand.
-#[derive(Debug, Clone)]
-pub struct ManualMute {
-    /// All of which an alert must match.
-    pub matchers: Vec<Matcher>,
-    /// The channel, when it mutes a whole one.
-    channel: Option<String>,
-    prefix: String,
-    /// Its matchers, as they are stored and shown.
-    pub text: String,
-    /// Until when.
+/// How the reason of a mute without a known end ends.
+pub const INDEFINITE: &str = "indefinitely";
+/// How long a mute without a known end defers: it is re-evaluated then.
+pub(in crate::delivery) const REEVALUATE_AFTER: Duration = Duration::from_secs(86_400);
+
+/// A mute that mutes at a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct ActiveMute<'a> {
+    /// The mute.
+    pub mute: &'a Mute,
+    /// Until when; [`UnixMs::MAX`]: no end is known.
     pub until: UnixMs,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub by: String,
 }
 
-impl PartialEq for ManualMute {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.text, self.until, &self.reason) == (&other.text, other.until, &other.reason)
+impl ActiveMute<'_> {
+    /// When what it defers at `now` is due; without a known end it is re-evaluated then.
+    pub fn due(&self, now: UnixMs) -> UnixMs {
+        if self.until == UnixMs::MAX { now + REEVALUATE_AFTER } else { self.until }
     }
-}
 
-impl ManualMute {
-    /// A stored one; `None` when its matchers cannot be read: they are checked before they are stored.
-    pub fn read(mute: Mute) -> Option<Self> {
-        let matchers = matcher::parse(&mute.matchers).ok()?;
-        let channel = muted_channel(&mute.matchers);
-        Some(Self {
-            matchers,
-            channel,
-            prefix: mute_prefix(&mute.matchers),
-            text: mute.matchers,
-            until: mute.until,
-            reason: mute.reason,
-            by: mute.by,
-        })
+    /// Until when, in words.
+    pub fn until_text(&self) -> String {
+        if self.until == UnixMs::MAX { INDEFINITE.to_owned() } else { format!("until {}", self.until) }
     }
 
     /// The reason of what it defers.
     pub fn deferral_reason(&self) -> String {
-        format!("{}{}", self.prefix, self.reason)
-    }
-
-    fn may_concern(&self, channel: &str) -> bool {
-        self.matchers.iter().filter(|matcher| matcher.name() == CHANNEL_LABEL).all(|matcher| matcher.matches_value(channel))
-    }
-
-    fn matches(&self, channel: &str, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| if matcher.name() == CHANNEL_LABEL { matcher.matches_value(channel) } else { matcher.matches(labels) })
+        format!("{}{}", prefix(self.mute), if self.mute.name.is_some() { self.mute.why() } else { self.mute.reason.clone() })
     }
 }
 
-/// All mutes by hand, also those that have ended since they were read.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Mutes(Vec<ManualMute>);
+/// How the reason of what a mute defers begins. It holds the matchers, so that what other matchers have deferred is released when they change.
+pub(super) fn prefix(mute: &Mute) -> String {
+    mute.name.as_ref().map_or_else(|| mute_prefix(&mute.text), |name| format!("{FILE_MUTE_PREFIX}{name}` ({}): ", mute.text))
+}
+
+/// A stored mute; `None` when its matchers cannot be read: they are checked before they are stored.
+fn by_hand(stored: store::Mute) -> Option<Mute> {
+    let matchers = matcher::parse(&stored.matchers).ok()?;
+    Some(Mute {
+        name: None,
+        matchers,
+        text: stored.matchers,
+        time: MuteTime::Until(stored.until),
+        drop: false,
+        reason: stored.reason,
+        owner: stored.by,
+        ticket: String::new(),
+    })
+}
+
+/// All mutes, also those that do not mute now. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Mutes {
+    file: Arc<[Mute]>,
+    by_hand: Arc<[Mute]>,
+}
 
 impl Mutes {
-    /// Those of a store.
-    pub fn read(stored: Vec<Mute>) -> Self {
-        Self(stored.into_iter().filter_map(ManualMute::read).collect())
+    /// Those by hand, of a store.
+    pub fn read(stored: Vec<store::Mute>) -> Self {
+        Self { file: Arc::default(), by_hand: stored.into_iter().filter_map(by_hand).collect() }
     }
 
-    /// The mute of a whole channel.
-    pub fn of_channel(&self, channel: &str, now: UnixMs) -> Option<&ManualMute> {
-        self.active(now).find(|mute| mute.channel.as_deref() == Some(channel))
+    /// Those of a configuration alone.
+    pub fn of(tree: &Tree) -> Self {
+        Self::default().with(tree)
     }
 
-    /// What mutes an alert on a channel; of several the one that ends last.
-    pub fn of_alert(&self, channel: &str, labels: &Labels, now: UnixMs) -> Option<&ManualMute> {
-        self.active(now).filter(|mute| mute.matches(channel, labels)).max_by_key(|mute| mute.until)
+    /// These by hand with those of a configuration.
+    pub(in crate::delivery) fn with(&self, tree: &Tree) -> Self {
+        Self { file: tree.mutes().clone(), by_hand: self.by_hand.clone() }
+    }
+
+    /// All of them, those of the file first.
+    pub fn all(&self) -> impl Iterator<Item = &Mute> {
+        self.file.iter().chain(self.by_hand.iter())
+    }
+
+    /// Those that mute at a moment.
+    pub fn at(&self, now: UnixMs) -> ActiveMutes<'_> {
+        ActiveMutes(self.active(now).collect())
+    }
+
+    /// Those that mute at a moment.
+    pub fn active(&self, now: UnixMs) -> impl Iterator<Item = ActiveMute<'_>> {
+        self.all().filter_map(move |mute| Some(ActiveMute { mute, until: mute.time.end(now)? }))
+    }
+
+    /// The mute of a whole channel; of several the one that ends last.
+    pub fn of_channel(&self, channel: &str, now: UnixMs) -> Option<ActiveMute<'_>> {
+        let whole = self.all().filter(|mute| mute.channel() == Some(channel));
+        whole.filter_map(|mute| Some(ActiveMute { mute, until: mute.time.end(now)? })).max_by_key(|active| active.until)
+    }
+
+    /// The mute of a whole channel by hand.
+    pub(super) fn of_channel_by_hand(&self, channel: &str, now: UnixMs) -> Option<ActiveMute<'_>> {
+        self.active(now).find(|active| active.mute.name.is_none() && active.mute.channel() == Some(channel))
     }
 
     /// The one that deferred a delivery with this reason.
-    pub fn of_reason(&self, reason: &str, now: UnixMs) -> Option<&ManualMute> {
-        self.active(now).find(|mute| reason.starts_with(&mute.prefix))
+    pub fn of_reason(&self, reason: &str, now: UnixMs) -> Option<ActiveMute<'_>> {
+        self.active(now).find(|active| reason.starts_with(&prefix(active.mute)))
     }
 
     /// Whether some depend on the labels of a channel's alerts.
     pub fn look_at_labels(&self, channel: &str, now: UnixMs) -> bool {
-        self.active(now).any(|mute| mute.channel.is_none() && mute.may_concern(channel))
+        self.all().any(|mute| mute.channel().is_none() && mute.may_concern(channel) && mute.time.end(now).is_some())
     }
 
-    /// Those that have not ended.
-    pub fn active(&self, now: UnixMs) -> impl Iterator<Item = &ManualMute> {
-        self.0.iter().filter(move |mute| mute.until > now)
+    /// Those by hand that are here and not in `other`, or changed, as channels; `None` for a mute that may concern any.
+    pub(super) fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Option<&'a str>> {
+        let same = |a: &Mute, b: &Mute| a.text == b.text && a.reason == b.reason && a.time.end(UnixMs::EPOCH) == b.time.end(UnixMs::EPOCH);
+        self.by_hand.iter().filter(move |mute| !other.by_hand.iter().any(|known| same(mute, known))).map(Mute::channel)
     }
+}
 
-    /// Those that are here and not in `other`, or changed, as channels; `None` for a mute that may concern any.
-    pub fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Option<&'a str>> {
-        let differs = |mute: &&ManualMute| !other.0.contains(mute);
-        self.0.iter().filter(differs).map(|mute| mute.channel.as_deref())
+/// The mutes that mute at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct ActiveMutes<'a>(Vec<ActiveMute<'a>>);
+
+impl<'a> ActiveMutes<'a> {
+    /// What mutes an alert on a channel; of several the one that ends last, and before one that drops one that defers.
+    pub fn of_alert(&self, channel: &str, labels: &Labels) -> Option<ActiveMute<'a>> {
+        let matching = self.0.iter().filter(|active| active.mute.matches(channel, labels));
+        matching.max_by_key(|active| (!active.mute.drop, active.until)).copied()
     }
 }

@@ -1,6 +1,7 @@
-//! Mutes, by hand and by time intervals: what they deferred waits until they end, even if they changed since.
+//! Mutes, of the file, by hand and by time intervals: what they deferred waits until they end, even if they changed since.
 
 mod active;
+mod notice;
 
 use std::collections::BTreeSet;
 
@@ -12,19 +13,17 @@ use crate::store::{Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, StoreError};
 
 use super::core::Shared;
 use super::engine::Engine;
-use super::intake::{INDEFINITE, REEVALUATE_AFTER};
 use super::outlet::Command;
 
-pub use active::{ManualMute, Mutes};
+pub(super) use active::REEVALUATE_AFTER;
+pub use active::{ActiveMute, ActiveMutes, INDEFINITE, Mutes};
+pub use notice::{Notices, held_text, mute_key, tick};
 
 impl Shared {
     /// Reads the mutes by hand. When one began, changed or ended, the workers that it concerns read their lanes again.
     pub(super) async fn refresh_mutes(&self) -> Result<(), StoreError> {
         let now = Mutes::read(self.store.list_mutes().await?);
         let before = self.mutes();
-        if *before == now {
-            return Ok(());
-        }
         let plan = self.plan.load_full();
         let mut outlets = BTreeSet::new();
         for channel in now.changed(&before).chain(before.changed(&now)) {
@@ -72,24 +71,27 @@ impl Engine {
     }
 }
 
-/// Until when such deliveries are to wait, and why; `None` when they wait for the right time. What another mute by hand still mutes is deferred again
-/// when it is composed.
+/// Until when such deliveries are to wait, and why; `None` when they wait for the right time. What another mute still mutes is deferred again when it is
+/// composed.
 fn reevaluate(tree: &Tree, mutes: &Mutes, deferral: &Deferral, now: UnixMs) -> Option<(UnixMs, Option<String>)> {
+    // Its time is only a stand-in for an end that is not known.
+    let is_far = deferral.first.since(now) > REEVALUATE_AFTER / 2;
+    let by = |active: Option<ActiveMute<'_>>| match active {
+        None => Some((now, None)),
+        Some(active) if active.until == UnixMs::MAX && is_far => None,
+        Some(active) => Some((active.due(now), Some(active.deferral_reason()))),
+    };
     let route = match &deferral.cause {
-        DeferralCause::Channel => return Some(by_hand(mutes.of_channel(&deferral.channel, now), now)),
-        DeferralCause::Mute { reason } => return Some(by_hand(mutes.of_reason(reason, now), now)),
+        DeferralCause::Channel => return by(mutes.of_channel_by_hand(&deferral.channel, now)),
+        DeferralCause::Mute { reason } => return by(mutes.of_reason(reason, now)),
         DeferralCause::Interval { route } => route,
     };
     let Some((by, until)) = interval(tree, &deferral.channel, route, now.timestamp()) else { return Some((now, None)) };
     match until {
         Some(until) => Some((until.into(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
-        None if deferral.first.since(now) > REEVALUATE_AFTER / 2 => None,
+        None if is_far => None,
         None => Some((now + REEVALUATE_AFTER, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {INDEFINITE}")))),
     }
-}
-
-fn by_hand(mute: Option<&ManualMute>, now: UnixMs) -> (UnixMs, Option<String>) {
-    mute.map_or((now, None), |mute| (mute.until, Some(mute.deferral_reason())))
 }
 
 /// What mutes a route to a channel now, and until when. A reload may have moved the route: then any that leads to the channel counts, and they are muted

@@ -12,6 +12,7 @@ use crate::api::{
     AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, DrillResponse, Heartbeats, Listener, Node, Nodes, TestSendRequest,
     TestSendResponse, TestSendResult,
 };
+use crate::delivery::direct::text_page;
 use crate::delivery::escalation::DrillError;
 use crate::delivery::intake::known_channels;
 use crate::delivery::links;
@@ -20,7 +21,7 @@ use crate::http::audit::audited;
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
+use crate::model::{DeliveryId, MessageId, UnixMs};
 use crate::store::{Fallback, PendingDelivery, State as DeliveryState, Summary, Target};
 use crate::template::{MessageKind, TemplateRegistry};
 
@@ -125,8 +126,9 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
             month_limit: c.per_month,
-            muted_until: mute.map(|m| m.until),
-            muted_reason: mute.map(|m| m.reason.clone()),
+            muted_until: mute.map(|active| active.due(now)),
+            muted_by: mute.and_then(|active| active.mute.name.clone()),
+            muted_reason: mute.map(|active| if active.mute.name.is_some() { active.mute.why() } else { active.mute.reason.clone() }),
             callback: Some(links::callback_url(&plan, c)).filter(|url| shows_callbacks && !url.is_empty()),
         }
     };
@@ -263,32 +265,6 @@ fn compose(
         notification: &Default::default(),
     }
     .compose()
-}
-
-/// A page that says just a text, and the event that records it.
-pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::model::Event, Page) {
-    let title: String = text.lines().next().unwrap_or("").chars().take(120).collect();
-    let fields = channel.platform.fields.iter().filter(|f| f.required);
-    let page = Page {
-        fields: fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect(),
-        facts: Facts { title: title.clone(), severity: Some(crate::model::Severity::Info), form: crate::model::Form::Note, ..Facts::default() },
-        number: 1,
-        total: 1,
-        plain: true,
-        coverage: Vec::new(),
-        missed: Vec::new(),
-    };
-    let mut alert = crate::model::Alert { fingerprint: crate::delivery::direct::fingerprint(text), ..Default::default() };
-    alert.labels.insert("alertname".into(), title.clone());
-    let event = crate::model::Event {
-        kind: crate::model::SenderKind::Direct,
-        source: "direct/test".into(),
-        receiver: "test".into(),
-        title,
-        alerts: vec![alert],
-        ..Default::default()
-    };
-    (event, page)
 }
 
 async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<AcceptedResponse> {

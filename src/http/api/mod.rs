@@ -23,7 +23,7 @@ use crate::config::nearest;
 use crate::delivery::Plan;
 use crate::model::Event;
 
-pub use channels::{preview, preview_by, preview_target, text_page};
+pub use channels::{preview, preview_by, preview_target};
 
 /// Entries on a page unless asked otherwise, and at most.
 const PAGE: usize = 50;

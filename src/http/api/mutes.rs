@@ -1,4 +1,4 @@
-//! Mutes by hand: list, make, end.
+//! Mutes: list them, make and end those by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,15 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, pairs, read};
-use crate::api::{Mute, MuteRequest, MuteResponse, Mutes};
+use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
 use crate::delivery::Intent;
+use crate::delivery::mutes::mute_key;
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::UnixMs;
-use crate::route::{Matcher, Op as Compare, matcher};
-use crate::store::{self, CHANNEL_LABEL};
+use crate::model::{CHANNEL_LABEL, UnixMs};
+use crate::route::{self, Matcher, MuteTime, Op as Compare, matcher};
+use crate::store;
 
 /// The matcher of a channel.
 pub(in crate::http) fn of_channel(name: &str) -> Result<Vec<Matcher>, ApiError> {
@@ -34,7 +35,7 @@ pub(super) fn paths() -> Paths {
     Paths::default().at(
         "/mutes",
         [
-            Op::get("listMutes", "The mutes by hand", list).scope(Scope::Read).problems().gives::<Mutes>(),
+            Op::get("listMutes", "The mutes, of the file and by hand", list).scope(Scope::Read).problems().gives::<Mutes>(),
             Op::post("mute", "Holds back the alerts that match, until the mute ends; replaces the mute with the same matchers", mute)
                 .scope(Scope::Operate)
                 .problems()
@@ -48,11 +49,42 @@ pub(super) fn paths() -> Paths {
 
 async fn list(State(app): State<Arc<App>>, request: Request) -> ApiResult<Mutes> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    let now = app.engine.clock().wall();
-    let mutes = app.engine.mutes();
-    let mine = mutes.active(now).filter(|mute| !caller.is_limited() || channel_of(&mute.matchers).is_some_and(|channel| caller.may_use(channel)));
-    let shown = mine.map(|mute| Mute { matchers: texts(&mute.matchers), until: mute.until, reason: mute.reason.clone(), by: mute.by.clone() });
-    Ok(Json(Mutes { mutes: shown.collect() }))
+    Ok(Json(Mutes { mutes: listed(&app, &caller).await? }))
+}
+
+/// The mutes that a caller may see.
+pub(in crate::http) async fn listed(app: &App, caller: &Caller) -> Result<Vec<Mute>, ApiError> {
+    let (now, mutes) = (app.engine.clock().wall(), app.engine.mutes());
+    let known = app.engine.mute_rows().await?;
+    let mine = mutes.all().filter(|mute| !caller.is_limited() || channel_of(&mute.matchers).is_some_and(|channel| caller.may_use(channel)));
+    let mut all: Vec<Mute> = mine.map(|mute| shown(mute, known.iter().find(|row| row.key == mute_key(mute)), now)).collect();
+    all.sort_by_key(|mute| mute.state);
+    Ok(all)
+}
+
+fn shown(mute: &route::Mute, known: Option<&store::MuteRow>, now: UnixMs) -> Mute {
+    let active = mute.time.end(now);
+    let state = match active {
+        Some(_) => MuteState::Active,
+        None if mute.time.is_over(now) => MuteState::Ended,
+        None => MuteState::Waiting,
+    };
+    let until = match &mute.time {
+        MuteTime::Until(until) => Some(*until),
+        MuteTime::During(_) => active.filter(|until| *until < UnixMs::MAX),
+    };
+    Mute {
+        name: mute.name.clone(),
+        matchers: texts(&mute.matchers),
+        state,
+        until,
+        drop: mute.drop,
+        reason: mute.reason.clone(),
+        by: mute.owner.clone(),
+        ticket: Some(mute.ticket.clone()).filter(|ticket| !ticket.is_empty()),
+        held: known.map(|row| row.held).unwrap_or_default().into(),
+        held_at: known.and_then(|row| row.held_at),
+    }
 }
 
 async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteResponse> {
@@ -116,11 +148,15 @@ async fn set_checked(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &
     }
     if ends {
         app.engine.refresh_mutes().await?;
-        if !app.engine.mutes().active(app.engine.clock().wall()).any(|mute| mute.text == text) {
-            return Err(ApiError::new(
-                StatusCode::NOT_FOUND,
-                format!("there is no mute with the matchers {text}; `watchfire mute ls` lists those that there are"),
-            ));
+        let (mutes, now) = (app.engine.mutes(), app.engine.clock().wall());
+        let same: Vec<&route::Mute> = mutes.active(now).map(|active| active.mute).filter(|mute| mute.text == text).collect();
+        if !same.iter().any(|mute| mute.name.is_none()) {
+            let file = same.iter().find_map(|mute| mute.name.as_ref());
+            let help = file.map_or_else(
+                || "`watchfire mute ls` lists those that there are".to_owned(),
+                |name| format!("`{name}` has them, which is in the configuration: remove it there and reload"),
+            );
+            return Err(ApiError::new(StatusCode::NOT_FOUND, format!("there is no mute by hand with the matchers {text}; {help}")));
         }
     }
     let by = by.name.clone();
@@ -133,7 +169,7 @@ async fn set_checked(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &
     Ok(MuteResponse { matchers: shown, until: (until > UnixMs::EPOCH).then_some(until) })
 }
 
-fn parsed(text: &str) -> Result<Vec<Matcher>, ApiError> {
+pub(in crate::http) fn parsed(text: &str) -> Result<Vec<Matcher>, ApiError> {
     matcher::parse(text).map_err(|error| ApiError::bad(format!("`matchers`: {error}")))
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::ApiError;
 use crate::delivery::ChannelPlan;
-use crate::delivery::intake::INDEFINITE;
+use crate::delivery::mutes::INDEFINITE;
 use crate::http::App;
 use crate::model::{UnixMs, format_duration};
-use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
+use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
 
 /// What happens next.
 pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
@@ -23,7 +23,8 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
         return Ok("it waits: its channel is not in the configuration any more (name it in `previous_names` of its successor, or move it)".into());
     };
     let now = engine.clock().wall();
-    let muted = |reason: &str| [CHANNEL_MUTE_PREFIX, MUTE_PREFIX, INTERVAL_MUTE_PREFIX].iter().any(|prefix| reason.starts_with(prefix));
+    let muted =
+        |reason: &str| [CHANNEL_MUTE_PREFIX, MUTE_PREFIX, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX].iter().any(|prefix| reason.starts_with(prefix));
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = row.due_at;
         let open = row.reason.as_deref().is_some_and(|reason| reason.starts_with(INTERVAL_MUTE_PREFIX) && reason.ends_with(INDEFINITE));
@@ -37,9 +38,10 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }
     let outlet = app.engine.outlet_state(&channel.outlet);
-    let muted = engine.mutes().of_channel(&row.channel, now).cloned();
-    let what = if let Some(mute) = muted {
-        format!("the channel is muted by hand until {}: {}", mute.until, mute.reason)
+    let mutes = engine.mutes();
+    let what = if let Some(active) = mutes.of_channel(&row.channel, now) {
+        let how = active.mute.name.as_ref().map_or_else(|| "by hand".to_owned(), |name| format!("by `{name}`"));
+        format!("the channel is muted {how} {}: {}", active.until_text(), active.mute.why())
     } else if let Some(reason) = outlet.suspended {
         format!("the channel is suspended: {reason}; it is retried with growing pauses and at once after a reload")
     } else if !engine.store_works() {

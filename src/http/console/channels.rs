@@ -131,7 +131,8 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                 }
             }
             @if viewer.operates { div.acts {
-                @if channel.muted_until.is_some() { form method="post" action={ (path) "/unmute" } { button.b { (icon("bell")) (say(language, "Unmute", "取消静音")) } } }
+                @if channel.muted_by.is_some() { a.b href="/ui/mutes" { (say(language, "Mutes", "静音")) } }
+                @else if channel.muted_until.is_some() { form method="post" action={ (path) "/unmute" } { button.b { (icon("bell")) (say(language, "Unmute", "取消静音")) } } }
                 @else { a.b href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } }
                 a.b href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) }
             } }

@@ -28,6 +28,8 @@ pub(super) enum Place {
     Dead,
     /// The channels.
     Channels,
+    /// What is muted.
+    Mutes,
     /// Who is on call.
     OnCall,
     /// Where labels go.
@@ -59,6 +61,7 @@ const DAILY: &[Entry] = &[
     Entry { place: Place::History, path: "/ui/history", key: "h", icon: "clock", en: "History", zh: "历史" },
     Entry { place: Place::Dead, path: "/ui/dead", key: "d", icon: "dead", en: "Dead letters", zh: "死信" },
     Entry { place: Place::Channels, path: "/ui/channels", key: "c", icon: "channels", en: "Channels", zh: "通道" },
+    Entry { place: Place::Mutes, path: "/ui/mutes", key: "m", icon: "mute", en: "Mutes", zh: "静音" },
     Entry { place: Place::OnCall, path: "/ui/oncall", key: "o", icon: "oncall", en: "On call", zh: "值班" },
 ];
 /// What shows something without doing it.

@@ -19,6 +19,7 @@ mod layout;
 mod live;
 mod login;
 mod manner;
+mod mutes;
 mod now;
 mod oncall;
 mod parts;
@@ -64,6 +65,8 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/channels", get(channels::page))
         .route("/channels/{name}/confirm/{act}", get(channels::confirm))
         .route("/channels/{name}/{act}", post(channels::act))
+        .route("/mutes", get(mutes::page).post(mutes::add))
+        .route("/mutes/end", post(mutes::end))
         .route("/oncall", get(oncall::page))
         .route("/oncall/overrides", post(oncall::add))
         .route("/oncall/overrides/{number}/end", post(oncall::end))

@@ -17,10 +17,11 @@ use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
 use crate::delivery::Plan;
+use crate::delivery::mutes::Mutes;
 use crate::http::App;
 use crate::http::api::channels::states;
 use crate::http::body::BodySource;
-use crate::http::explain::absorbed_text;
+use crate::http::explain::{absorbed_text, mutes_text};
 use crate::ingest;
 use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
@@ -164,10 +165,11 @@ async fn result(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Markup, Fai
         return Ok(html! { p.dim { (say(language, "The answer appears here.", "结果显示在这里。")) } });
     }
     let rest = alerts.len().saturating_sub(MAX_ALERTS);
+    let mutes = app.engine.mutes();
     Ok(html! {
         @for (name, labels) in alerts.iter().take(MAX_ALERTS) {
             @if alerts.len() > 1 { h2.h2 { (shown(name)) } }
-            (one(viewer, &plan, &channels, labels, at, asked))
+            (one(viewer, &plan, (&channels, &mutes), labels, at, asked))
         }
         @if rest > 0 { p.dim.mt { (rest) (say(language, " more alerts of this body are routed the same way and are not shown.", " 条告警按同样方式路由，未列出。")) } }
     })
@@ -211,7 +213,7 @@ fn labels(text: &str) -> Result<Labels, Failure> {
     Ok(labels)
 }
 
-fn one(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], labels: &Labels, at: Timestamp, asked: &Asked) -> Markup {
+fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes), labels: &Labels, at: Timestamp, asked: &Asked) -> Markup {
     let language = viewer.manner.language;
     if let Some(heartbeat) = plan.absorbed(labels) {
         return html! { div.note.acc { (icon("ok")) p { (shown(absorbed_text(heartbeat).trim_end())) } } };
@@ -222,12 +224,13 @@ fn one(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], labels: &Labels,
         @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
             ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target)) } }
         }
+        @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn { (icon("mute")) p { (shown(line)) } } }
         @for also in &explanation.also {
             p.dim.s.mt { (shown(&also.target.channel)) " " (say(language, "is asked for by", "还被以下路由选中：")) " " (shown(&also.route_name)) " " (say(language, "too; it is sent there once.", "，只发送一次。")) }
         }
         section.sec { h2 { (say(language, "Every route that was tried", "尝试过的所有路由")) }
             div.card.pad { ul.tree { (tree(language, &explanation, &explanation.steps)) } } }
-        (as_test(language, &explanation, labels, asked))
+        (as_test(language, (plan, &explanation), labels, asked))
     }
 }
 
@@ -313,8 +316,11 @@ fn why(language: Language, explanation: &Explanation, step: &Step) -> Markup {
 }
 
 /// The same as an expectation for `tests:`.
-fn as_test(language: Language, explanation: &Explanation, labels: &Labels, asked: &Asked) -> Markup {
-    let channels: Vec<String> = explanation.targets.iter().filter(|t| t.target.muted.is_none()).map(|t| quoted(&t.target.channel)).collect();
+fn as_test(language: Language, (plan, explanation): (&Plan, &Explanation), labels: &Labels, asked: &Asked) -> Markup {
+    let mutes = Mutes::of(&plan.tree);
+    let mutes = mutes.at(explanation.at.into());
+    let sent = explanation.targets.iter().filter(|t| t.target.muted.is_none() && mutes.of_alert(&t.target.channel, labels).is_none());
+    let channels: Vec<String> = sent.map(|t| quoted(&t.target.channel)).collect();
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
     let name = labels.get("alertname").map_or("these labels", String::as_str);
     let mut text = format!("tests:\n  - name: {}\n    labels: {{ {} }}\n", quoted(&format!("{name} is routed")), pairs.join(", "));

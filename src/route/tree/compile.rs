@@ -36,7 +36,7 @@ impl Tree {
         let mut compiler = Compiler { intervals, nodes: Vec::new(), problems: Vec::new() };
         compiler.check_root(&root);
         compiler.add(root, None, 0, &Inherited::default());
-        if compiler.problems.is_empty() { Ok(Tree { nodes: compiler.nodes }) } else { Err(compiler.problems) }
+        if compiler.problems.is_empty() { Ok(Tree { nodes: compiler.nodes, mutes: Arc::default() }) } else { Err(compiler.problems) }
     }
 }
 

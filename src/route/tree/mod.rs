@@ -22,6 +22,7 @@ use crate::model::{Labels, Mentions};
 
 use super::interval::TimeInterval;
 use super::matcher::Matcher;
+use super::mute::Mute;
 use index::ChildIndex;
 
 pub use explain::{ExplainedTarget, Explanation, Failed, IntervalState, Step};
@@ -192,12 +193,23 @@ pub struct Routed {
 #[derive(Debug)]
 pub struct Tree {
     nodes: Vec<Node>,
+    mutes: Arc<[Mute]>,
 }
 
 impl Tree {
     /// All nodes, in the order of the file.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The same tree with the mutes of the file.
+    pub fn with_mutes(self, mutes: Vec<Mute>) -> Self {
+        Self { mutes: mutes.into(), ..self }
+    }
+
+    /// The mutes of the file, whatever route an alert takes.
+    pub fn mutes(&self) -> &Arc<[Mute]> {
+        &self.mutes
     }
 
     /// Whether a node (an index into [`Tree::nodes`]) is muted at a moment, by what and until when.

@@ -6,6 +6,7 @@ mod behind_nginx;
 mod config;
 mod history;
 mod many;
+mod mutes;
 mod night;
 mod oncall;
 mod simulate;

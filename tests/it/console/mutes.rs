@@ -1,0 +1,43 @@
+//! The page of mutes: listed, made, ended, and by whom.
+
+use reqwest::StatusCode;
+
+use super::{Browser, HOSTILE, TEAM, guarded};
+use crate::support::app::TestApp;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutes_are_listed_made_and_ended_by_who_may() {
+    let of_file =
+        "mutes: [{ name: nightly, matchers: 'team=\"db\"', until: 2099-01-01T00:00:00Z, reason: 'backups <b>', owner: ann, ticket: OPS-1 }]\n";
+    let app = TestApp::start(&(guarded() + of_file)).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let page = ann.page("/ui/mutes").await;
+    for told in ["1 mute is active", "nightly", "backups &lt;b&gt;", "Owner ", "OPS-1", "In the configuration.", "It matched nothing so far."] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("action=\"/ui/mutes/end\""), "one of the file is not ended here: {page}");
+    let form = [("matchers", "group=\"theirs\", severity!=\"critical\""), ("for", "2h"), ("reason", HOSTILE)];
+    let made = ann.post("/ui/mutes", &form).await;
+    assert_eq!((made.status(), made.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/mutes"));
+    let page = ann.page("/ui/mutes").await;
+    assert!(page.contains("2 mutes are active") && page.contains("group=&quot;theirs&quot;") && page.contains("action=\"/ui/mutes/end\""), "{page}");
+    for bad in [("matchers", ""), ("matchers", "severity!=\"critical\""), ("for", "2y"), ("reason", "")] {
+        let form: Vec<(&str, &str)> = form.iter().map(|field| if field.0 == bad.0 { bad } else { *field }).collect();
+        assert_eq!(ann.post("/ui/mutes", &form).await.status(), StatusCode::BAD_REQUEST, "{bad:?}");
+    }
+    // What somebody else's channels are about is not theirs to mute, and not theirs to see.
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    assert_eq!(team.post("/ui/mutes", &form).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(team.post("/ui/mutes", &[("matchers", "channel=\"ours\""), ("for", "1h"), ("reason", "move")]).await.status(), StatusCode::SEE_OTHER);
+    let page = team.page("/ui/mutes").await;
+    assert!(page.contains("1 mute is active") && page.contains("channel=&quot;ours&quot;") && !page.contains("nightly"), "{page}");
+    let ended = ann.post("/ui/mutes/end", &[("matchers", "group=\"theirs\",severity!=\"critical\"")]).await;
+    assert_eq!(ended.status(), StatusCode::SEE_OTHER, "{}", ended.text().await.unwrap());
+    assert_eq!(ann.post("/ui/mutes/end", &[("matchers", "team=\"db\"")]).await.status(), StatusCode::NOT_FOUND);
+    let tested = ann.page("/ui/route?labels=alertname%3DDown%0Ateam%3Ddb&of=labels").await;
+    assert!(tested.contains("held back by the mute nightly until 2099-01-01T00:00:00Z"), "{tested}");
+    let audit = ann.page("/ui/audit").await;
+    assert!(audit.contains("unmute") && audit.contains("group=&quot;theirs&quot;"), "{audit}");
+}
