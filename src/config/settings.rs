@@ -27,6 +27,8 @@ pub struct ServerSettings {
     pub concurrent: usize,
     /// Requests a second; `None`: not limited.
     pub per_second: Option<u32>,
+    /// Requests of one sender a minute; `None`: not limited.
+    pub per_sender: Option<u32>,
     /// Longest time one request may take.
     pub timeout: Duration,
     /// Whether the direct paths are open to callers without credentials.

@@ -82,15 +82,33 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     body::check_length(app, &parts.headers, settings.max_body)?;
     let known = |caller: Caller| Caller { author: audit::author(&caller.name, &parts.headers, &from), ..caller };
     if let Some(caller) = admitted {
+        within_limit(app, &settings, scope, &caller, &from)?;
         let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
         return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
     let held = body::read(app, body, settings.max_body, BodySource::Unauthenticated, |piece| signed.update(piece)).await?;
     match auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await {
-        Ok(caller) => Ok(Admitted::new(known(caller), held, trace, &parts.headers)),
+        Ok(caller) => {
+            within_limit(app, &settings, scope, &caller, &from)?;
+            Ok(Admitted::new(known(caller), held, trace, &parts.headers))
+        }
         Err(refusal) => Err(refuse(refusal).await),
     }
+}
+
+/// Counts a request of a sender, and refuses what is beyond `server.limits.per_sender`. The answer is 503: Alertmanager repeats 5xx and drops what gets 429
+/// (`notify/webhook/webhook.go`: its `Retrier` names no further codes, <https://github.com/prometheus/alertmanager/blob/main/notify/webhook/webhook.go>).
+fn within_limit(app: &App, settings: &HttpSettings, scope: Scope, caller: &Caller, from: &str) -> Result<(), HttpError> {
+    let Some(limit) = settings.per_sender.filter(|_| matches!(scope, Scope::Webhook | Scope::Legacy)) else { return Ok(()) };
+    let sender = if caller.name.is_empty() { from } else { &caller.name };
+    let Err(beyond) = app.senders.admit(sender, limit, app.engine.clock().wall()) else { return Ok(()) };
+    app.engine.metrics().received("any", "limited");
+    if beyond.first {
+        tracing::warn!(sender, limit, "a sender is beyond server.limits.per_sender; its requests are refused with 503 until the next minute");
+    }
+    let text = format!("more than {limit} requests of `{sender}` in this minute (server.limits.per_sender); try again in {} s", beyond.wait);
+    Err(HttpError::unavailable_for(beyond.wait, text))
 }
 
 /// Records that somebody who is known may not do what they asked for.
@@ -144,6 +162,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             concurrent: 1,
             per_second: None,
+            per_sender: None,
             timeout: Duration::ZERO,
             generic: None,
         };

@@ -34,6 +34,11 @@ impl HttpError {
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }
 
+    /// The same, to be repeated after so many seconds.
+    pub fn unavailable_for(seconds: u32, text: impl Into<String>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::unavailable(text) }
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.text

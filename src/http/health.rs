@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::diff::{Line, diff};
+use super::senders::RefusedSender;
 use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::delivery::Intent;
 use crate::metrics::Format;
@@ -46,7 +47,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         }
         None => note,
     };
-    let note = note + &unheard(&app);
+    let note = note + &unheard(&app) + &limited(&app);
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
     }
@@ -64,6 +65,22 @@ fn unheard(app: &App) -> String {
         format!("note: presses of buttons of channel {name} do not arrive: {why}\n")
     })
     .collect()
+}
+
+/// Senders that are listed.
+const MAX_LIMITED: usize = 5;
+
+/// The senders that were refused for sending too much.
+fn limited(app: &App) -> String {
+    let mut refused: Vec<_> = app.senders.refused().into_iter().collect();
+    refused.sort_by_key(|(_, refused)| std::cmp::Reverse(refused.at));
+    let line = |(sender, refused): (String, RefusedSender)| {
+        let (count, at) = (refused.count, refused.at);
+        format!(
+            "note: {count} requests of the sender {sender} were refused since the start, the last one at {at}: more than server.limits.per_sender in a minute\n"
+        )
+    };
+    refused.into_iter().take(MAX_LIMITED).map(line).collect()
 }
 
 /// Reloads the configuration; an invalid one is rejected and changes nothing.

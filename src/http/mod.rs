@@ -19,6 +19,7 @@ mod origin;
 mod page;
 mod press;
 mod receipts;
+mod senders;
 pub mod serve;
 pub mod tls_listener;
 mod waiting;
@@ -60,6 +61,8 @@ pub struct HttpSettings {
     pub concurrent: usize,
     /// Requests a second; more get 503.
     pub per_second: Option<u32>,
+    /// Requests of one sender a minute; more get 503.
+    pub per_sender: Option<u32>,
     /// Longest time one request may take.
     pub timeout: Duration,
     /// How bodies that are neither Alertmanager's nor Grafana's are read.
@@ -75,6 +78,7 @@ impl HttpSettings {
             trusted_proxies: server.trusted_proxies.clone(),
             concurrent: server.concurrent,
             per_second: server.per_second,
+            per_sender: server.per_sender,
             timeout: server.timeout,
             generic,
         }
@@ -124,6 +128,8 @@ pub struct App {
     body_budget: body::BodyBudget,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
+    /// The same of each sender in the current minute.
+    senders: senders::Senders,
     /// What open consoles share.
     live: console::Live,
     /// The current minute and the refusals in it that were recorded.
@@ -153,6 +159,7 @@ impl App {
             body_budget: body::BodyBudget::default(),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
+            senders: senders::Senders::default(),
             live: console::Live::default(),
             refusals: Mutex::new((0, 0)),
         }

@@ -50,6 +50,7 @@ mod mentions;
 mod moved;
 mod mutes;
 mod mutes_of_file;
+mod noisy;
 mod notes;
 mod openapi;
 mod operations;

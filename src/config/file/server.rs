@@ -157,6 +157,9 @@ pub struct Limits {
     pub concurrent: Option<u32>,
     /// Requests a second over all senders. Default: not limited.
     pub per_second: Option<u32>,
+    /// Requests a minute of one sender to the webhooks and the direct paths: of one credential, or of one address where none is asked for. Default: not
+    /// limited, because Grafana does not repeat what is refused.
+    pub per_sender: Option<u32>,
     /// Longest time one request may take. Default `30s`.
     pub timeout: Option<String>,
 }

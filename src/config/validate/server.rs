@@ -41,6 +41,7 @@ pub fn server(validator: &mut Validator<'_, '_>) -> (ServerSettings, String) {
     };
     let concurrent = positive(validator, limits.concurrent, "concurrent").unwrap_or(512) as usize;
     let per_second = positive(validator, limits.per_second, "per_second");
+    let per_sender = positive(validator, limits.per_sender, "per_sender");
     let settings = ServerSettings {
         listen,
         auth,
@@ -49,6 +50,7 @@ pub fn server(validator: &mut Validator<'_, '_>) -> (ServerSettings, String) {
         trusted_proxies: validator.networks(&block.trusted_proxies, &path.key("trusted_proxies")),
         concurrent,
         per_second,
+        per_sender,
         // A direct call may take its ten seconds.
         timeout: validator.duration(limits.timeout.as_deref(), &path.key("limits").key("timeout"), 30 * SECOND, 11 * SECOND, 600 * SECOND),
         legacy_open: validator.file.legacy.auth == LegacyAuth::None,

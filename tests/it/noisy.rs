@@ -1,0 +1,63 @@
+//! One limit of requests for each sender: a noisy one starves nobody, and what was admitted is delivered.
+
+use reqwest::StatusCode;
+use watchfire::store::State;
+
+use crate::support::app::{TestApp, alert};
+
+const ROUTES: &str = "server:
+  listen: '127.0.0.1:0'
+  limits: { per_sender: 5 }
+  auth:
+    - { bearer: noisy-token-0123456789, name: noisy, scopes: [webhook] }
+    - { bearer: quiet-token-0123456789, name: quiet, scopes: [webhook] }
+    - { bearer: root-token-0123456789, name: root }
+store: sqlite:watchfire.db
+channels: { ops: { log: {} } }
+route: { to: [ops] }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_noisy_sender_is_limited_and_a_quiet_one_is_not() {
+    let app = TestApp::start(ROUTES).await;
+    let post = async |token: &str, n: usize| {
+        let group = format!("{token}{n}");
+        app.http.post(app.url("/webhook")).bearer_auth(token).json(&alert(&group, "Down", "firing")).send().await.unwrap()
+    };
+    let mut accepted = 0;
+    for n in 0..30 {
+        let answer = post("noisy-token-0123456789", n).await;
+        if answer.status() == StatusCode::OK {
+            accepted += 1;
+            continue;
+        }
+        let wait: u32 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status == StatusCode::SERVICE_UNAVAILABLE && (1..=60).contains(&wait), "Alertmanager repeats 5xx alone: {status}, {wait}");
+        assert!(text.starts_with("more than 5 requests of `noisy` in this minute (server.limits.per_sender)"), "{text}");
+    }
+    // A minute may have ended meanwhile.
+    assert!(accepted == 5 || accepted == 10, "{accepted}");
+    for n in 0..4 {
+        assert_eq!(post("quiet-token-0123456789", n).await.status(), StatusCode::OK);
+    }
+    let read = async |path: &str| app.http.get(app.url(path)).bearer_auth("root-token-0123456789").send().await.unwrap().text().await.unwrap();
+    for _ in 0..8 {
+        read("/api/v1/channels").await;
+    }
+    let ready = read("/-/ready").await;
+    let told = format!("note: {} requests of the sender noisy were refused since the start", 30 - accepted);
+    assert!(ready.starts_with("ready\n") && ready.contains(&told) && !ready.contains("sender quiet"), "{ready}");
+    assert!(!ready.contains("sender root"), "reading is not limited: {ready}");
+    let metrics = read("/metrics").await;
+    let line = metrics.lines().find(|line| line.starts_with("watchfire_received_total{") && line.contains("outcome=\"limited\"")).unwrap();
+    assert!(line.ends_with(&format!(" {}", 30 - accepted)), "{line}");
+    let rows: serde_json::Value = loop {
+        let rows: serde_json::Value = serde_json::from_str(&read("/api/v1/deliveries?limit=100").await).unwrap();
+        if rows["deliveries"].as_array().unwrap().iter().all(|row| row["state"] == State::Sent.as_str()) {
+            break rows;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(rows["deliveries"].as_array().unwrap().len(), accepted + 4, "what was admitted is delivered");
+}
