@@ -77,6 +77,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         if !args.json {
             let (channels, routes) = (loaded.plan.channels.len(), loaded.plan.tree.nodes().len());
             anstream::println!("{} is fine: {}, {}", common.config.display(), count(channels, "channel"), count(routes, "route"));
+            loaded.defaults.iter().for_each(|line| anstream::println!("default {line}"));
         }
         // As they come: rendering a folder of bodies, or asking many platforms, takes a while.
         let mut told = |result: Result<String, Box<Finding>>| match result {

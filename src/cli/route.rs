@@ -68,6 +68,7 @@ fn tree(common: &Common, channel: Option<&str>) -> anyhow::Result<ExitStatus> {
         line.extend(node.template.as_ref().map(|name| format!("; template {name}")));
         line.extend(node.mute.iter().map(|interval| format!("; not in {}", interval.name())));
         line.extend(node.active.iter().map(|interval| format!("; only in {}", interval.name())));
+        line.extend(node.name.strip_suffix(":route").map(|file| format!("; from {file}")));
         line.push_str(if node.continue_ { "; continues" } else { "" });
         anstream::println!("{line}");
     }

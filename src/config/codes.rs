@@ -173,6 +173,13 @@ codes! {
     GOLDEN "E063" "a stored body renders to something else than its golden file"
         "`watchfire check --payloads DIR --golden DIR` compares what every body renders to with the files of the second folder, and prints the lines that differ. When the change is \
          wanted, `--update` writes the files."
+    BAD_INCLUDE "E070" "an included file that cannot be used"
+        "`include:` names files of teams below the folder of routes.yaml, at most 500 with 4 MiB together. A file may have `channels`, `people`, `rotas`, `escalations`, \
+         `time_intervals`, `tests` and `route`; its routes see the alerts that the `matchers` of its `include` let in, and lead to its own channels and those of routes.yaml. It names \
+         its own secrets (for `teams/db.yaml` variables that begin with `DB_`, and files in `teams/db/`) and those that the `include` lists under `secrets`."
+    MISSING_VARIABLE "E071" "an environment variable that is not set"
+        "A text of the file is `{ env: NAME }`, and the variable is not set or empty. Set it where Watchfire runs and where it is checked, or write a default: \
+         `{ env: NAME, default: .. }`. These are no secrets, and `--without-secrets` reads them, too."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
     LITERAL_SECRET "W101" "a secret is in the file"

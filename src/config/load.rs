@@ -1,22 +1,25 @@
 //! From a path to a plan: reads the file, its templates and secrets, validates everything, and builds. Does blocking I/O; holds no state.
 
+use std::collections::BTreeSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::include::include;
 use super::report::Report;
 use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
 use super::settings::{ServerSettings, StoreSettings};
 use super::source::{Anchor, Source};
+use super::text::file_text;
 use super::validate::{self, Validator};
-use super::{codes, folder, read, render, schema, schema_check, shown};
+use super::{codes, defaults, folder, read, render, schema, schema_check, shown};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::{MessagesPlan, Plan, SendersPlan};
 use crate::ingest::GenericMapping;
-use crate::model::yaml::{Kind, MAX_BYTES, Path, parse};
-use crate::model::{Finding, Level, unreadable};
+use crate::model::yaml::{Kind, Node, Path, parse};
+use crate::model::{Finding, Level};
 
 /// How to load.
 #[derive(Clone)]
@@ -58,6 +61,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// Its lines, with secrets starred out.
     pub lines: Vec<String>,
+    /// How many channels have each of its defaults: `timeout 20s in 12 of 14 channels`.
+    pub defaults: Vec<String>,
     /// Every file and folder this was made from: a change of any of them asks for a reload ([`super::watch::fingerprint`]).
     pub files: Vec<PathBuf>,
     /// The HTTP clients in use, for the next load.
@@ -101,7 +106,7 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
     }
     let source = Source::new(&path.display().to_string(), &text, &document);
     let mut report = Report::new(&source);
-    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &mut report);
+    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &options.env, &mut report);
     let file = read::read(value, &mut report);
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let secrets = RealSecrets::new(&folder, options.env.clone());
@@ -110,10 +115,13 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
 }
 
 fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
-    let document = parse(text);
+    let mut document = parse(text);
     let schema = schema::schema();
+    let includes = include(path, text, &mut document);
+    files.extend(includes.watched.iter().cloned());
+    let defaults = document.root.as_mut().map(defaults::apply).unwrap_or_default();
     // Secrets must be known before the first line is quoted.
-    let source = shown::source(path, text, &document, &schema);
+    let source = shown::source(path, text, &document, &includes, &schema);
     let root = document.root.as_ref();
     let mut report = Report::new(&source);
     for error in &document.errors {
@@ -133,7 +141,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         report.error(codes::FOREIGN, &Path::of("receivers"), Anchor::Key, "this is a configuration of Alertmanager", label);
         return Err(sorted(report.findings));
     }
-    let (value, validated) = schema_check::check(root, &Path::root(), &schema, &mut report);
+    report.findings.extend(includes.problems.into_iter().map(|(finding, span)| finding.at(source.place(span))));
+    let (value, validated) = schema_check::check(root, &Path::root(), &schema, &options.env, &mut report);
     let file = read::read(value, &mut report);
 
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
@@ -143,6 +152,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
 
     let templates = folder::templates(&file, &folder, &mut report);
     let mut validator = Validator::new(&mut report, &file, secrets, &validated.secrets, &folder, options.listen.as_deref());
+    validate::included(&mut validator, &includes.files, &validated.variables);
     validate::secrets(&mut validator, &templates.presets);
     let (server, external_url) = validate::server(&mut validator);
     let extras = validate::extras(&mut validator);
@@ -175,14 +185,20 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
 
     let mut findings = report.findings;
     findings.extend(templates.findings);
+    once_each_default(&mut findings, root, &path.display().to_string());
     let findings = sorted(findings);
     let failed = findings.iter().any(|finding| finding.level == Level::Error);
     let (Some(tree), false) = (tree, failed) else {
         return Err(findings);
     };
 
+    let included = includes.files.into_iter().map(|file| (file.label.to_string(), file.text));
+    // Where a node listens may differ from the others', which decides nothing of what is sent.
+    let deciding = validated.variables.into_iter().filter(|variable| !variable.path.is_within(&Path::of("server")));
+    let variables = deciding.map(|variable| (variable.path.to_string(), variable.value));
+    let parts: Vec<(String, String)> = templates.texts.into_iter().chain(included).chain(variables).collect();
     let plan = Plan {
-        hash: hash(text, &templates.texts).into(),
+        hash: hash(text, &parts).into(),
         channels,
         tree,
         templates: Arc::new(templates.library),
@@ -198,37 +214,19 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         heartbeats,
         people,
     };
-    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, lines: shown::lines_of(&source), files: files.clone(), http })
+    let (lines, files) = (shown::lines_of(&source), files.clone());
+    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, lines, defaults, files, http })
 }
 
-/// The text of a configuration file; the finding says why there is none.
-pub fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
-    let named = path.display();
-    let told = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
-    let denied = "this user may not read it; give the user that runs Watchfire the right to (`chmod`, `chown`), and to its folders";
-    let refused = |error: std::io::Error| {
-        told(match error.kind() {
-            std::io::ErrorKind::NotFound => "it does not exist; `watchfire init` writes a first one, and `--config FILE` names another".into(),
-            std::io::ErrorKind::PermissionDenied => denied.into(),
-            _ => format!("it {}", unreadable(&error)),
-        })
-    };
-    let meta = std::fs::metadata(path).map_err(refused)?;
-    if meta.is_dir() {
-        let inside = path.join("routes.yaml");
-        let hint = if inside.is_file() { format!(": `--config {}`", inside.display()) } else { String::new() };
-        return Err(told(format!("it is a folder; name a file{hint}")));
-    }
-    if meta.len() > MAX_BYTES as u64 {
-        let label = format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len());
-        return Err(Box::new(Finding::error(codes::TOO_LARGE, format!("{named} is too large")).label(label)));
-    }
-    let bytes = std::fs::read(path).map_err(refused)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        told(format!("line {line} is not UTF-8; save the file as UTF-8"))
-    })
+/// A mistake in a default is found in every channel that has it, and reported once.
+fn once_each_default(findings: &mut Vec<Finding>, root: &Node, file: &str) {
+    let Some(defaults) = root.entry("defaults") else { return };
+    let lines = defaults.key_span.line..=defaults.value.end_line;
+    let mut seen = BTreeSet::new();
+    findings.retain(|finding| match finding.place.as_ref().filter(|place| place.file == file).and_then(|place| place.span) {
+        Some(span) if lines.contains(&span.line) => seen.insert((finding.code, span)),
+        _ => true,
+    });
 }
 
 fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
@@ -236,15 +234,15 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-/// A hash of what decides: the file and the templates; never of secrets' values.
-fn hash(text: &str, templates: &[(String, String)]) -> String {
+/// A hash of what decides: the file, templates, included files and variables that are no secrets; never of secrets' values.
+fn hash(text: &str, parts: &[(String, String)]) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &str| {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     };
     add(text);
-    for (name, text) in templates {
+    for (name, text) in parts {
         add(name);
         add(text);
     }

@@ -9,9 +9,11 @@
 //! lines, and messages name paths.
 
 pub mod codes;
+mod defaults;
 pub mod file;
 mod folder;
 pub mod import;
+mod include;
 mod init;
 mod load;
 mod net;
@@ -29,19 +31,21 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod text;
 mod validate;
 pub mod watch;
 
 pub use codes::explain;
 pub use file::Scope;
 pub use init::{First, example_channels, first};
-pub use load::{LoadOptions, Loaded, file_text, from_text, load, load_watched, server};
+pub use load::{LoadOptions, Loaded, from_text, load, load_watched, server};
 pub use password::PasswordHash;
 pub use reference::{platform_reference, reference};
 pub use render::{json, one_line, report};
 pub use schema::{schema, schema_text};
 pub use secrets::{Environment, Placeholders, RealSecrets, process_environment};
 pub use settings::{Admission, CredentialKind, CredentialSettings, Password, ServerSettings, StoreSettings, TlsSettings};
-pub use shown::shown_lines;
+pub use shown::{line_in_file, shown_lines};
 pub use suggest::nearest;
+pub use text::file_text;
 pub use watch::fingerprint;

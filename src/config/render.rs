@@ -43,7 +43,13 @@ pub fn report(findings: &[Finding]) -> String {
             out.push('\n');
         }
         for (code, rest) in kinds.iter().filter_map(|(code, of_kind)| Some((code, of_kind.get(SHOWN..).filter(|rest| !rest.is_empty())?))) {
-            let lines: Vec<String> = rest.iter().filter_map(|f| f.place.as_ref()?.span).take(NAMED).map(|span| span.line.to_string()).collect();
+            let places: Vec<(&str, usize)> =
+                rest.iter().filter_map(|f| f.place.as_ref()).filter_map(|p| Some((p.file.as_str(), p.span?.line))).collect();
+            let mut files = findings.iter().filter_map(|f| f.place.as_ref()).map(|p| &p.file);
+            let first = files.next();
+            let one_file = files.all(|file| Some(file) == first);
+            let named = |(file, line): &(&str, usize)| if one_file { line.to_string() } else { format!("{file}:{line}") };
+            let lines: Vec<String> = places.iter().take(NAMED).map(named).collect();
             let more = if rest.len() > lines.len() { ", ..." } else { "" };
             let at = if lines.is_empty() { String::new() } else { format!(", in lines {}{more}", lines.join(", ")) };
             let _ = writeln!(out, "{}[{code}]: {} more of this kind{at}; `--json` shows all\n", level(rest[0]), rest.len());

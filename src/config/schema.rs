@@ -14,28 +14,53 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema as editors get it, with a line break at its end: where a text belongs a number may be written without quotes (`mobiles: [13800000000]`), as it
-/// may for the check.
+/// The schema as editors get it, with a line break at its end: where a text belongs a number may be written without quotes (`mobiles: [13800000000]`), and
+/// an environment variable in place of the text (`{ env: NAME, default: .. }`), as they may for the check.
 pub fn schema_text() -> String {
     let mut schema = schema();
-    numbers_as_texts(&mut schema);
+    texts(&mut schema, true);
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        let variable = json!({
+            "type": "object", "required": ["env"], "additionalProperties": false,
+            "properties": { "env": { "type": "string" }, "default": { "type": ["string", "number"] } },
+        });
+        let about = "A text, or the environment variable that holds it: `{ env: NAME, default: .. }`.";
+        definitions.insert(TEXT.into(), json!({ "description": about, "anyOf": [{ "type": ["string", "number"] }, variable] }));
+    }
     format!("{schema:#}\n")
 }
 
-fn numbers_as_texts(schema: &mut Value) {
+/// The definition of a text that a variable may hold.
+const TEXT: &str = "Text";
+
+/// `variable`: whether a variable may be there in place of a text. A secret has its own `{ env: NAME }`.
+fn texts(schema: &mut Value, variable: bool) {
     match schema {
         Value::Object(map) => {
+            map.iter_mut().for_each(|(name, value)| texts(value, variable && name != "Secret"));
             let words = map.contains_key("enum") || map.contains_key("const");
-            match map.get_mut("type") {
-                Some(kind) if *kind == "string" && !words => *kind = json!(["string", "number"]),
-                Some(Value::Array(kinds)) if !words && kinds.iter().any(|kind| kind == "string") && kinds.iter().all(|kind| kind != "number") => {
-                    kinds.push("number".into());
-                }
-                _ => {}
+            let mut kinds = match map.get("type") {
+                Some(Value::String(kind)) => vec![Value::String(kind.clone())],
+                Some(Value::Array(kinds)) => kinds.clone(),
+                _ => Vec::new(),
+            };
+            if words || kinds.iter().all(|kind| kind != "string") {
+                return;
             }
-            map.values_mut().for_each(numbers_as_texts);
+            if !variable {
+                kinds.push("number".into());
+                map.insert("type".into(), kinds.into());
+                return;
+            }
+            let text = json!({ "$ref": format!("#/$defs/{TEXT}") });
+            map.remove("type");
+            kinds.retain(|kind| kind != "string" && kind != "number");
+            match kinds.is_empty() {
+                true => map.insert("$ref".into(), text["$ref"].clone()),
+                false => map.insert("anyOf".into(), json!([text, { "type": kinds }])),
+            };
         }
-        Value::Array(items) => items.iter_mut().for_each(numbers_as_texts),
+        Value::Array(items) => items.iter_mut().for_each(|item| texts(item, variable)),
         _ => {}
     }
 }

@@ -1,10 +1,13 @@
 //! The configuration file as people may see it: line by line, its secrets starred out.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::include::{Includes, include};
 use super::report::Report;
+use super::secrets::Environment;
 use super::source::{Source, is_suspicious};
 use super::{schema, schema_check};
 use crate::model::SecretSource;
@@ -12,12 +15,16 @@ use crate::model::yaml::{Document, Path, parse};
 
 /// What a secret is shown as, whatever its length.
 const STARS: &str = "********";
+/// How the line above the lines of an included file begins.
+const HEAD: &str = "# ---- ";
 
-/// The file as text and tree. Values that the schema calls secrets are masked, besides everything that looks like one.
-pub(super) fn source(path: &FilePath, text: &str, document: &Document, schema: &Value) -> Source {
+/// The file as text and tree, with those that it includes. Values that the schema calls secrets are masked, besides everything that looks like one.
+pub(super) fn source(path: &FilePath, text: &str, document: &Document, includes: &Includes, schema: &Value) -> Source {
     let mut source = Source::new(&path.display().to_string(), text, document);
+    includes.files.iter().for_each(|file| source.include(file));
     let Some(root) = &document.root else { return source };
-    let sites = schema_check::check(root, &Path::root(), schema, &mut Report::new(&source)).1.secrets;
+    let nothing: Environment = Arc::new(|_| None);
+    let sites = schema_check::check(root, &Path::root(), schema, &nothing, &mut Report::new(&source)).1.secrets;
     for site in &sites {
         let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
         if let Some(node) = root.at(&site.path).filter(|_| hidden) {
@@ -27,14 +34,32 @@ pub(super) fn source(path: &FilePath, text: &str, document: &Document, schema: &
     source
 }
 
-/// The lines of a configuration. One that may hold a secret in a way that nobody can read is starred out as a whole, and so is such a comment.
+/// The lines of a configuration and of the files that it includes, each of these below a line with its name. One that may hold a secret in a way that nobody
+/// can read is starred out as a whole, and so is such a comment. Reads the included files.
 pub fn shown_lines(path: &FilePath, text: &str) -> Vec<String> {
-    lines_of(&source(path, text, &parse(text), &schema::schema()))
+    let mut document = parse(text);
+    let includes = include(path, text, &mut document);
+    lines_of(&source(path, text, &document, &includes, &schema::schema()))
 }
 
 /// The same of what is read already.
 pub(super) fn lines_of(source: &Source) -> Vec<String> {
-    source.lines().into_iter().map(|line| line.map_or_else(|| STARS.to_owned(), |line| without_comment(&short(&line)))).collect()
+    let mut shown = Vec::new();
+    for (at, (file, lines)) in source.files().into_iter().enumerate() {
+        shown.extend((at > 0).then(|| format!("{HEAD}{file}")));
+        shown.extend(lines.into_iter().map(|line| line.map_or_else(|| STARS.to_owned(), |line| without_comment(&short(&line)))));
+    }
+    shown
+}
+
+/// A line of what [`shown_lines`] returns by its number, counted from 1: that in its own file, with the file's name where it is an included one.
+pub fn line_in_file(lines: &[String], number: usize) -> String {
+    let above = &lines[..number.min(lines.len())];
+    match above.iter().enumerate().rev().find_map(|(at, line)| Some((at, line.strip_prefix(HEAD)?))) {
+        Some((at, file)) if at + 1 < number => format!("{file}:{}", number - at - 1),
+        Some((_, file)) => file.to_owned(),
+        None => number.to_string(),
+    }
 }
 
 /// Stars in a row say how long a secret is.
@@ -79,6 +104,13 @@ mod tests {
             "store: ********",
         ];
         assert_eq!(shown(text), expected);
+    }
+
+    #[test]
+    fn lines_are_counted_in_their_files() {
+        let lines: Vec<String> = ["a: 1", "b: 2", "# ---- teams/db.yaml", "c: 3", "d: 4"].map(str::to_owned).to_vec();
+        let at = |number| line_in_file(&lines, number);
+        assert_eq!([at(2), at(3), at(4), at(5)], ["2", "teams/db.yaml", "teams/db.yaml:1", "teams/db.yaml:2"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::include::Included;
 use crate::model::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
 use crate::model::{Place, Span};
 
@@ -17,29 +18,83 @@ pub enum Anchor {
     Inside(usize, usize),
 }
 
-/// A configuration file.
+/// A configuration: routes.yaml, and below it the files that it includes. Places in its tree count the lines of all of them; findings name the file, and
+/// the line in it.
 pub struct Source {
-    /// As the user named it.
-    pub file: Arc<str>,
-    /// Its tree, when it has one.
+    /// Its tree, when it has one: that of routes.yaml, with what included files add.
     pub root: Option<Node>,
+    /// The files; the first is routes.yaml.
+    parts: Vec<Part>,
     lines: Vec<String>,
     masked: Vec<(Span, usize)>,
+}
+
+/// One of the files of a configuration.
+struct Part {
+    /// As the user named it.
+    file: Arc<str>,
+    /// Lines of the files before it.
+    before: usize,
+    /// Whether it is no YAML, so that nobody knows what in it is a secret.
+    broken: bool,
+    /// What its routes are called by, and where they are in the tree.
+    route: Option<(Arc<str>, Path)>,
 }
 
 impl Source {
     /// Takes the text and its tree; everything that looks like a secret is masked from the start.
     pub fn new(file: &str, text: &str, document: &Document) -> Self {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // Control characters in a quoted line would act on the reader's terminal.
-        let lines = text.lines().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()).collect();
-        let mut source = Self { file: file.into(), root: document.root.clone(), lines, masked: Vec::new() };
+        let part = Part { file: file.into(), before: 0, broken: document.root.is_none(), route: None };
+        let mut source = Self { root: document.root.clone(), parts: vec![part], lines: lines(text).collect(), masked: Vec::new() };
         if let Some(root) = &document.root {
             let mut masked = Vec::new();
             suspects(root, false, &mut masked);
             source.masked = masked;
         }
         source
+    }
+
+    /// Adds the lines of an included file, whose values are in the tree already, their places moved down by the lines before them.
+    pub fn include(&mut self, file: &Included) {
+        let route = file.route.clone().map(|path| (file.label.clone(), path));
+        self.parts.push(Part { file: file.file.as_str().into(), before: self.lines.len(), broken: file.root.is_none(), route });
+        self.lines.extend(lines(&file.text));
+        // Also what was left out of the tree may be quoted.
+        file.root.iter().for_each(|root| suspects(root, false, &mut self.masked));
+        file.left_out.iter().for_each(|node| everything(node, &mut self.masked));
+    }
+
+    /// Which of its files a line is in: 0 is routes.yaml.
+    fn part_of(&self, line: usize) -> usize {
+        self.parts.iter().rposition(|part| part.before < line).unwrap_or(0)
+    }
+
+    /// The file in which a value is: 0 is routes.yaml, 1 the first that it includes.
+    pub fn file_of(&self, path: &Path) -> usize {
+        match self.parts.len() {
+            1 => 0,
+            _ => self.span(path, Anchor::Key).map_or(0, |span| self.part_of(span.line)),
+        }
+    }
+
+    /// A file's name, as the user named it.
+    pub fn file(&self, at: usize) -> &str {
+        self.parts.get(at).map_or("", |part| &part.file)
+    }
+
+    /// What a route is called: its path in routes.yaml, or the included file and its path there, which stays when other files come and go.
+    pub fn route_name(&self, path: &Path) -> String {
+        let included = self.parts.iter().filter_map(|part| part.route.as_ref()).find(|(_, root)| path.is_within(root));
+        match included {
+            Some((label, root)) => format!("{label}:route{}", &path.to_string()[root.to_string().len()..]),
+            None => path.to_string(),
+        }
+    }
+
+    /// The path of what a text names that begins with the name of a route.
+    pub fn route_path(&self, name: &str) -> Path {
+        let inside = |(label, root): &(Arc<str>, Path)| Some(root.dotted(name.strip_prefix(&**label)?.strip_prefix(":route")?));
+        self.parts.iter().filter_map(|part| part.route.as_ref()).find_map(inside).unwrap_or_else(|| Path::root().dotted(name))
     }
 
     /// Stars out a value in all quoted lines.
@@ -79,13 +134,15 @@ impl Source {
 
     /// A place in this file.
     pub fn place(&self, span: Option<Span>) -> Place {
-        Place { file: self.file.to_string(), span, line_text: span.and_then(|span| self.line(span.line)) }
+        let part = &self.parts[span.map_or(0, |span| self.part_of(span.line))];
+        let there = span.map(|span| Span { line: span.line - part.before, ..span });
+        Place { file: part.file.to_string(), span: there, line_text: span.and_then(|span| self.line(span.line)) }
     }
 
     /// A line with its secrets starred out; `None` when the whole line may be one.
     pub fn line(&self, number: usize) -> Option<String> {
         let line = self.lines.get(number.checked_sub(1)?)?;
-        if self.root.is_none() {
+        if self.parts[self.part_of(number)].broken {
             // Without a tree nobody knows what is a secret: show only lines that cannot hold one.
             return (!is_suspicious(line)).then(|| line.clone());
         }
@@ -93,9 +150,15 @@ impl Source {
         (!hidden).then(|| starred(line, self.masked.iter().map(|(span, _)| span).filter(|span| span.line == number)))
     }
 
-    /// All lines, each as [`Source::line`] returns it.
-    pub fn lines(&self) -> Vec<Option<String>> {
-        if self.root.is_none() {
+    /// The lines of each file, each as [`Source::line`] returns it.
+    pub fn files(&self) -> Vec<(&str, Vec<Option<String>>)> {
+        let mut lines = self.lines().into_iter();
+        let ends = self.parts.iter().skip(1).map(|part| part.before).chain([self.lines.len()]);
+        self.parts.iter().zip(ends).map(|(part, end)| (&*part.file, lines.by_ref().take(end - part.before).collect())).collect()
+    }
+
+    fn lines(&self) -> Vec<Option<String>> {
+        if self.parts.iter().any(|part| part.broken) {
             return (1..=self.lines.len()).map(|number| self.line(number)).collect();
         }
         let mut of_line: HashMap<usize, Vec<&Span>> = HashMap::new();
@@ -144,6 +207,12 @@ impl Source {
         let end = *columns.get((offset + width.max(1)).min(columns.len() - 1))?;
         Some(Span { line: node.span.line, column: node.span.column + start, width: end.saturating_sub(start).max(1) })
     }
+}
+
+/// Lines as they may be quoted: control characters would act on the reader's terminal.
+fn lines(text: &str) -> impl Iterator<Item = String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
 /// A line with these parts starred out.

@@ -204,3 +204,97 @@ fn a_key_by_its_former_name_is_answered_with_its_new_one() {
         assert!(unknown(new).is_none(), "{place:?}: `{new}` is not known");
     }
 }
+
+const TEAMS: &str = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\nchannels: { ops: { log: {} } }\n";
+
+/// routes.yaml with the files of teams.
+fn teams(main: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = written(main);
+    fs::create_dir_all(folder.path().join("teams/db")).unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn way(loaded: &Loaded, labels: &[(&str, &str)]) -> Vec<String> {
+    let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    loaded.plan.tree.route(&labels, jiff::Timestamp::UNIX_EPOCH).targets.iter().map(|target| target.channel.to_string()).collect()
+}
+
+#[test]
+fn a_file_of_a_team_sees_its_own_alerts_only() {
+    let db = "channels: { db: { log: {} } }\nroute:\n  to: db\n  routes:\n    - { matchers: 'team=~\".*\"', to: [db, ops] }\n";
+    // What tries to take everything, and what is about another team.
+    let web = "channels: { web: { log: {} } }\nroute:\n  to: web\n  routes:\n    - { matchers: 'team!=\"db\"', to: web, continue: true }\n    - { matchers: 'severity=~\".*\"', to: web }\n";
+    let folder = teams(
+        &format!("{TEAMS}route:\n  to: ops\n  routes: [{{ matchers: 'alertname=\"Watchdog\"', to: ops }}]\n"),
+        &[("teams/web.yaml", web), ("teams/db.yaml", db)],
+    );
+    let loaded = loaded(folder.path());
+    assert_eq!(loaded.plan.channels.keys().map(|name| &**name).collect::<Vec<_>>(), ["ops", "db", "web"]);
+    for team in ["", "db", "web", "wx", "db2", "DB"] {
+        let wanted: &[&str] = match team {
+            "db" => &["db", "ops"],
+            "web" => &["web"],
+            _ => &["ops"],
+        };
+        assert_eq!(way(&loaded, &[("team", team)]), wanted, "{team}");
+        assert_eq!(way(&loaded, &[("team", team), ("severity", "critical")]), wanted, "{team}");
+        assert_eq!(way(&loaded, &[("team", team), ("alertname", "Watchdog")]), ["ops"], "the routes of routes.yaml come first");
+    }
+    let names: Vec<&str> = loaded.plan.tree.nodes().iter().map(|node| node.name.as_str()).collect();
+    let wanted = ["route", "route.routes[0]", "teams/db.yaml:route", "teams/db.yaml:route.routes[0]", "teams/web.yaml:route"];
+    assert_eq!(names.iter().copied().take(5).collect::<Vec<_>>(), wanted);
+    let header = format!("# ---- {}", folder.path().join("teams/db.yaml").display());
+    assert!(loaded.lines.contains(&header) && loaded.lines.iter().any(|line| line == "channels: { web: { log: {} } }"), "{:?}", loaded.lines);
+}
+
+#[test]
+fn a_mistake_in_an_included_file_has_its_place_and_shows_no_secret() {
+    let db = "# comment\nchannels:\n  db: { slack: { token: hunter2, channel: C1 }, timeuot: 5s }\nroute: { to: dbb }\nserver: { auth: [{ bearer: hunter3 }] }\n";
+    let folder = teams(
+        &format!("{TEAMS}route: {{ to: ops }}\n"),
+        &[("teams/db.yaml", db), ("teams/web.yaml", "channels: { a: { slack: { token: hunter4\n\tx: 1\n")],
+    );
+    let path = folder.path().join("routes.yaml");
+    let findings = load(&path, &options()).unwrap_err();
+    let at = |code: &str| {
+        let place = findings.iter().find(|finding| finding.code == code).unwrap().place.clone().unwrap();
+        (place.file.rsplit('/').next().unwrap().to_owned(), place.span.unwrap().line)
+    };
+    assert_eq!(at(codes::UNKNOWN_KEY), ("db.yaml".into(), 3));
+    assert_eq!(at(codes::UNKNOWN_CHANNEL), ("db.yaml".into(), 4));
+    assert_eq!(at(codes::BAD_INCLUDE), ("db.yaml".into(), 5));
+    assert_eq!(at(codes::SYNTAX).0, "web.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let all = render::report(&findings) + &shown_lines(&path, &text).join("\n");
+    assert!(!all.contains("hunter"), "{all}");
+    assert!(all.contains("timeuot: 5s"), "{all}");
+}
+
+#[test]
+fn what_a_file_includes_is_watched_and_decides_the_hash() {
+    let folder = teams(&format!("{TEAMS}route: {{ to: ops }}\n"), &[("teams/db.yaml", "route: { to: ops }\n")]);
+    let first = loaded(folder.path());
+    let seen = fingerprint(&first.files);
+    fs::write(folder.path().join("teams/db.yaml"), "route: { to: [ops] }\n").unwrap();
+    assert_ne!(fingerprint(&first.files), seen);
+    assert_ne!(loaded(folder.path()).plan.hash, first.plan.hash);
+    let seen = fingerprint(&first.files);
+    fs::write(folder.path().join("teams/web.yaml"), "route: { to: ops }\n").unwrap();
+    assert_ne!(fingerprint(&first.files), seen, "a file that comes is found");
+}
+
+#[test]
+fn variables_decide_the_hash_and_are_read_without_secrets() {
+    let folder = written("time_zone: { env: ZONE, default: UTC }\nchannels: { ops: { log: {} } }\nroute: { to: { env: TO, default: ops } }\n");
+    let zone =
+        |zone: &'static str| LoadOptions { env: Arc::new(move |name| (name == "ZONE").then(|| zone.into())), ..LoadOptions::without_secrets() };
+    let load = |options: &LoadOptions| load(&folder.path().join("routes.yaml"), options).unwrap().plan;
+    let shanghai = load(&zone("Asia/Shanghai"));
+    assert_eq!(shanghai.messages.time_zone.iana_name(), Some("Asia/Shanghai"));
+    assert_eq!(load(&zone("")).messages.time_zone, jiff::tz::TimeZone::UTC, "an empty one is not set");
+    assert_ne!(load(&zone("Europe/Berlin")).hash, shanghai.hash);
+    assert_eq!(load(&zone("Asia/Shanghai")).hash, shanghai.hash);
+}

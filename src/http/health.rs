@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::diff::{Line, diff};
 use super::senders::RefusedSender;
 use super::{App, HttpError, Scope, Unread, authenticate};
+use crate::config::line_in_file;
 use crate::delivery::Intent;
 use crate::metrics::Format;
 use crate::store::{AuditState, Author};
@@ -106,8 +107,8 @@ fn changed(before: &[String], after: &[String]) -> String {
     let mut out = String::new();
     for line in diff(before, after, 0) {
         match line {
-            Line::Old(number, text) => out.push_str(&format!("- {number}: {text}\n")),
-            Line::New(number, text) => out.push_str(&format!("+ {number}: {text}\n")),
+            Line::Old(number, text) => out.push_str(&format!("- {}: {text}\n", line_in_file(before, number))),
+            Line::New(number, text) => out.push_str(&format!("+ {}: {text}\n", line_in_file(after, number))),
             Line::Both(_) | Line::Gap(_) => {}
         }
     }

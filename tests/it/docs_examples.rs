@@ -74,8 +74,17 @@ fn folder() -> tempfile::TempDir {
 fn every_configuration_passes_the_check() {
     let (mut wrong, mut tried) = (Vec::new(), 0);
     for path in pages() {
-        for block in blocks(&fs::read_to_string(&path).unwrap()).into_iter().filter(|block| block.language == "yaml") {
+        let all: Vec<Block> = blocks(&fs::read_to_string(&path).unwrap()).into_iter().filter(|block| block.language == "yaml").collect();
+        // Files that the configurations of the page include.
+        let (included, all): (Vec<Block>, Vec<Block>) = all.into_iter().partition(|block| block.mark.starts_with("file: "));
+        assert!(included.is_empty() || all.iter().any(|block| block.text.starts_with("include:")), "{}: nothing includes them", path.display());
+        for block in all {
             let folder = folder();
+            for file in &included {
+                let at = folder.path().join(&file.mark["file: ".len()..]);
+                fs::create_dir_all(at.parent().unwrap()).unwrap();
+                fs::write(at, &file.text).unwrap();
+            }
             let result = match block.mark.split_once(": ").unwrap_or((&block.mark, "")) {
                 ("alertmanager" | "prometheus" | "kubernetes", _) => {
                     serde_yaml::from_str::<Mapping>(&block.text).map(|_| ()).map_err(|error| error.to_string())

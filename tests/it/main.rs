@@ -35,6 +35,7 @@ mod few_opens;
 mod first_alert;
 mod first_run;
 mod ground;
+mod growing;
 mod held;
 mod identity;
 mod import;

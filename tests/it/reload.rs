@@ -102,3 +102,46 @@ async fn a_reload_that_the_store_refuses_leaves_everything_as_it_was() {
     let answer: Value = answer.json().await.unwrap();
     assert_eq!(answer["channels"][1]["name"], json!("two"));
 }
+
+/// Where labels go, by the server's own words.
+async fn way(app: &TestApp, team: &str) -> Vec<String> {
+    let mut body = alert(team, "DiskFull", "firing");
+    body["alerts"][0]["labels"]["team"] = json!(team);
+    let (_, told) = app.post("/api/v1/explain", &body).await;
+    told["deliveries"].as_array().unwrap().iter().map(|one| one["channel"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_teams_are_loaded_when_they_change_come_and_go() {
+    let app = TestApp::start_with(LOG, |options| options.watch = true).await;
+    let folder = app.folder.path();
+    std::fs::create_dir(folder.join("teams")).unwrap();
+    std::fs::write(folder.join("teams/db.yaml"), "channels: { db: { log: {} } }\nroute: { to: db }\n").unwrap();
+    let main = format!("{LOG}include: [{{ files: 'teams/*.yaml', matchers: 'team=\"{{name}}\"' }}]\n");
+    std::fs::write(folder.join("routes.yaml"), main).unwrap();
+    let wait = async |wanted: &[&str]| {
+        let end = tokio::time::Instant::now() + SOON;
+        while channels(&app).await != wanted {
+            assert!(tokio::time::Instant::now() < end, "{:?}", channels(&app).await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    wait(&["terminal", "db"]).await;
+    assert_eq!((way(&app, "db").await, way(&app, "web").await), (vec!["db".to_owned()], vec!["terminal".to_owned()]));
+    // A new file, and a changed one.
+    std::fs::write(folder.join("teams/web.yaml"), "channels: { web: { log: {} } }\nroute: { to: web }\n").unwrap();
+    wait(&["terminal", "db", "web"]).await;
+    assert_eq!(way(&app, "web").await, ["web"]);
+    std::fs::write(folder.join("teams/db.yaml"), "channels: { db2: { log: {} } }\nroute: { to: db2 }\n").unwrap();
+    wait(&["terminal", "db2", "web"]).await;
+    // A mistake in one changes nothing, and is found in its file.
+    std::fs::write(folder.join("teams/web.yaml"), "channels: { web: { log: {} } }\nroute: { to: [db2] }\n").unwrap();
+    let ready = until(&app, |text| text.contains("note:")).await;
+    assert!(ready.contains("teams/web.yaml:2:15: error[E070]") && ready.contains("`db2` belongs to"), "{ready}");
+    let page = app.http.get(app.url("/ui/config")).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("teams/web.yaml") && page.contains("route: { to: [db2] }"), "the console shows what differs: {page}");
+    assert_eq!((channels(&app).await, way(&app, "web").await), (["terminal", "db2", "web"].map(str::to_owned).to_vec(), vec!["web".to_owned()]));
+    std::fs::remove_file(folder.join("teams/web.yaml")).unwrap();
+    wait(&["terminal", "db2"]).await;
+    assert_eq!(way(&app, "web").await, ["terminal"]);
+}

@@ -2,6 +2,7 @@
 //! checks what the values mean; that is `check`'s work.
 
 mod extras;
+mod include;
 mod legacy;
 mod mute;
 mod people;
@@ -9,6 +10,7 @@ mod route;
 mod server;
 
 pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
+pub use include::{ChannelDefaults, DefaultsBlock, IncludeBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use mute::MuteBlock;
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TeamBlock, TurnBlock};
@@ -51,6 +53,10 @@ pub struct RoutesFile {
     pub labels: NamesBlock,
     /// Annotations that messages list beside summary, description, message, value and links. Hidden by default: those, and names that begin with `__`.
     pub annotations: NamesBlock,
+    /// Files of teams, each with its channels and its part of the routing tree.
+    pub include: Vec<IncludeBlock>,
+    /// What holds for everything of a kind that does not say otherwise.
+    pub defaults: DefaultsBlock,
     /// Destinations by name.
     pub channels: IndexMap<String, ChannelConfig>,
     /// The routing tree. Its root takes every alert.

@@ -6,7 +6,10 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod value_types;
+mod variable;
 mod wording;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 use serde_yaml::Value;
@@ -14,9 +17,11 @@ use serde_yaml::Value;
 use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use self::value_types::ValueTypes;
+pub use self::variable::Variable;
 use self::wording::{expected, former, is_word, keys, matchers_of, quoted, variable_in, words};
 use super::codes;
 use super::report::Report;
+use super::secrets::Environment;
 use super::source::Anchor;
 use super::suggest::{hint, listed, nearest};
 use crate::model::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
@@ -36,11 +41,15 @@ pub struct SecretLocation {
 pub struct Validated {
     /// Every secret.
     pub secrets: Vec<SecretLocation>,
+    /// Every text that an environment variable holds.
+    pub variables: Vec<Variable>,
+    /// Names of environment variables that are not set; each is reported once.
+    missing: BTreeSet<String>,
 }
 
 /// Checks `node` (at `path`) against a root schema. `None` when nothing of it can be used.
-pub fn check(node: &Node, path: &Path, root: &Json, report: &mut Report<'_>) -> (Option<Value>, Validated) {
-    let mut checker = Checker { schema: Schema::new(root), report, validated: Validated::default() };
+pub fn check(node: &Node, path: &Path, root: &Json, env: &Environment, report: &mut Report<'_>) -> (Option<Value>, Validated) {
+    let mut checker = Checker { schema: Schema::new(root), env, report, validated: Validated::default() };
     let value = checker.value(node, root, path);
     (value, checker.validated)
 }
@@ -50,6 +59,7 @@ const SECRET: &str = "Secret";
 
 struct Checker<'s, 'r, 'a> {
     schema: Schema<'s>,
+    env: &'r Environment,
     report: &'r mut Report<'a>,
     validated: Validated,
 }
@@ -74,6 +84,10 @@ impl<'s> Checker<'s, '_, '_> {
                     return self.wrong(node, &alternatives, accepted, path);
                 };
                 self.list(items, list, path)
+            }
+            Kind::Map(entries) if self.is_variable(entries, &alternatives, accepted) => {
+                let scalar = self.read_variable(entries, path)?;
+                self.scalar(&scalar, &alternatives, accepted, path)
             }
             Kind::Map(entries) => {
                 let maps: Vec<&Alternative<'s>> = alternatives.iter().filter(|alternative| alternative.kinds.map).collect();
@@ -124,7 +138,7 @@ impl<'s> Checker<'s, '_, '_> {
     fn variable(&mut self, text: &str, path: &Path) {
         let Some(name) = variable_in(text) else { return };
         let finding = crate::model::Finding::warning(codes::VARIABLE, format!("nothing puts a value in place of `{name}`"))
-            .label("write the value; only secrets are read from the environment, as `{ env: NAME }`");
+            .label("write the value, or `{ env: NAME }` in place of the whole text");
         self.report.add(finding, path, Anchor::Value);
     }
 

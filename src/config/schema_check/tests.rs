@@ -47,12 +47,21 @@ struct Outer {
     named: indexmap::IndexMap<String, Inner>,
 }
 
+fn env() -> Environment {
+    std::sync::Arc::new(|name| match name {
+        "SET" => Some("7".into()),
+        "WORD" => Some("two".into()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    })
+}
+
 fn run(text: &str) -> (Option<Outer>, Vec<String>, usize) {
     let document = parse(text);
     let source = Source::new("f", text, &document);
     let mut report = Report::new(&source);
     let schema = serde_json::to_value(schemars::schema_for!(Outer)).unwrap();
-    let (value, validated) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &mut report);
+    let (value, validated) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &env(), &mut report);
     let told = report.findings.iter().map(|f| {
         let span = f.place.as_ref().unwrap().span.unwrap();
         format!("{} {}:{}+{} {} | {}", f.code, span.line, span.column, span.width, f.message, f.label)
@@ -101,4 +110,30 @@ fn every_mistake_is_told_at_once_and_the_rest_is_kept() {
     assert_eq!(outer.numbers, ["a", "", ""]);
     assert!(outer.inner.is_none(), "it lacks its name");
     assert!(!told.join("").contains("hunter2"));
+}
+
+#[test]
+fn a_variable_may_hold_any_text() {
+    let text = "small: { env: SET }\nratio: { env: NONE, default: 2.5 }\nto: { env: SET }\nnumbers: [{ env: EMPTY, default: x }]\ninner: { name: { env: SET, default: d }, word: { env: WORD } }\n";
+    let (outer, told, _) = run(text);
+    assert_eq!(told, ["E006 2:8+27 `ratio` is a text | expected a number"], "a number with a point is written in the file");
+    let outer = outer.unwrap();
+    assert_eq!((outer.small, outer.numbers.as_slice()), (7, ["x".to_owned()].as_slice()));
+    assert!(matches!(outer.to, Some(OneOrMany::One(to)) if to == "7"));
+    let inner = outer.inner.unwrap();
+    assert_eq!((inner.name.as_str(), inner.word), ("7", Some(Word::Two)));
+}
+
+#[test]
+fn a_variable_without_a_value_is_reported_once() {
+    let text = "to: { env: NONE }\nnumbers: [{ env: NONE }, { env: EMPTY }, { env: SET, defualt: x }, { env: [] }]\nnamed: { env: { name: n } }\n";
+    let (outer, told, _) = run(text);
+    let expected = [
+        "E071 1:5+13 `to` has no value: environment variable NONE is not set | set NONE, or write `{ env: NONE, default: .. }`",
+        "E071 2:26+14 `numbers[1]` has no value: environment variable EMPTY is not set | set EMPTY, or write `{ env: EMPTY, default: .. }`",
+        "E005 2:54+7 unknown key `defualt` | keys here: `env`, `default`",
+        "E006 2:68+11 `env` of `numbers[3]` names no environment variable | write `{ env: NAME }`, or `{ env: NAME, default: .. }`",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(outer.unwrap().named["env"].name, "n", "a mapping by names is none");
 }

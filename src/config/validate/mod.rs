@@ -7,6 +7,7 @@ mod escalations;
 mod extras;
 mod generic;
 mod heartbeats;
+mod included;
 mod legacy;
 mod matchers;
 mod mutes;
@@ -44,6 +45,7 @@ pub use escalations::escalations;
 pub use extras::extras;
 pub use generic::generic;
 pub use heartbeats::heartbeats;
+pub use included::included;
 pub use legacy::legacy;
 pub use matchers::intervals;
 pub use mutes::mutes;
@@ -101,7 +103,7 @@ impl<'r, 'a> Validator<'r, 'a> {
     /// Whether a channel of that name exists; reports it if not.
     fn channel(&mut self, name: &str, path: &Path, what: &str) -> bool {
         if self.names.contains_key(name) {
-            return true;
+            return included::may_lead(self, name, path, what);
         }
         let known = || self.names.keys().map(String::as_str);
         let finding = Finding::error(codes::UNKNOWN_CHANNEL, format!("{what} a channel that does not exist"))

@@ -23,14 +23,15 @@ pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, i
     if validator.report.is_blamed_inside(&path) || validator.report.is_blamed_inside(&Path::of("time_intervals")) {
         return None;
     }
-    match Tree::compile(spec(validator.file, root, &path), intervals) {
+    match Tree::compile(spec(validator, root, &path), intervals) {
         Ok(tree) => {
             warnings(validator, &tree);
             Some(tree)
         }
         Err(problems) => {
             for problem in problems {
-                validator.report.error(codes::BAD_ROUTE, &Path::root().dotted(&problem.path), Anchor::Value, problem.reason, problem.help);
+                let at = validator.report.source.route_path(&problem.path);
+                validator.report.error(codes::BAD_ROUTE, &at, Anchor::Value, problem.reason, problem.help);
             }
             None
         }
@@ -39,7 +40,7 @@ pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, i
 
 fn warnings(validator: &mut Validator<'_, '_>, tree: &Tree) {
     for warning in tree.warnings() {
-        let at = Path::root().dotted(&warning.path);
+        let at = validator.report.source.route_path(&warning.path);
         let unreachable = !warning.path.contains(".to[");
         let code = if unreachable { codes::UNREACHABLE_ROUTE } else { codes::DOUBTFUL_ROUTE };
         validator.report.add(Finding::warning(code, warning.reason).label(warning.help), &at, Anchor::Value);
@@ -47,10 +48,11 @@ fn warnings(validator: &mut Validator<'_, '_>, tree: &Tree) {
 }
 
 /// A route as the tree takes it; its matchers have been read before, without an error.
-fn spec(file: &RoutesFile, route: &RouteNode, path: &Path) -> RouteSpec {
+fn spec(validator: &Validator<'_, '_>, route: &RouteNode, path: &Path) -> RouteSpec {
+    let file = validator.file;
     let texts = route.matchers.iter().flat_map(OneOrMany::list);
     RouteSpec {
-        name: path.to_string(),
+        name: validator.report.source.route_name(path),
         matchers: texts.filter_map(|text| matcher::parse(text).ok()).flatten().collect(),
         to: route.to.as_ref().map(|to| sent_to(file, to)).unwrap_or_default(),
         escalation: route.escalation.clone(),
@@ -61,7 +63,7 @@ fn spec(file: &RoutesFile, route: &RouteNode, path: &Path) -> RouteSpec {
         mute_time_intervals: route.mute_time_intervals.clone(),
         active_time_intervals: route.active_time_intervals.clone(),
         mute_drop: route.on_mute.map(|on_mute| on_mute == OnMute::Drop),
-        routes: route.routes.iter().enumerate().map(|(ix, child)| spec(file, child, &path.key("routes").item(ix))).collect(),
+        routes: route.routes.iter().enumerate().map(|(ix, child)| spec(validator, child, &path.key("routes").item(ix))).collect(),
     }
 }
 

@@ -107,7 +107,7 @@ impl Builder<'_> {
                     let (message, label) = ("an alias refers to what it is part of", "write the value out");
                     return Err(SyntaxError { fault: Fault::TooLarge, span: Some(span), message: message.into(), label: label.into() });
                 };
-                self.nodes += weight(&node);
+                self.nodes += node.weight();
                 if self.stack.len() + depth(&node) > MAX_DEPTH + 1 {
                     return Err(too_deep(span));
                 }
@@ -164,7 +164,7 @@ impl Builder<'_> {
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
-            self.nodes += weight(&node);
+            self.nodes += node.weight();
         }
         let Some(open) = self.stack.last_mut() else {
             self.root = Some(node);
@@ -248,15 +248,6 @@ fn too_deep(span: Span) -> SyntaxError {
 fn bad_tag(span: Span, suffix: &str) -> SyntaxError {
     let message = format!("the tag `!{suffix}` is not known here");
     SyntaxError { fault: Fault::Syntax, span: Some(span), message, label: "remove it; quote the value if the `!` is meant as a character".into() }
-}
-
-/// How many values a tree has.
-fn weight(node: &Node) -> usize {
-    1 + match &node.kind {
-        Kind::Scalar(_) => 0,
-        Kind::List(items) => items.iter().map(weight).sum(),
-        Kind::Map(entries) => entries.iter().map(|entry| weight(&entry.value)).sum(),
-    }
 }
 
 /// How deep a tree is; a scalar is 1.

@@ -151,6 +151,31 @@ impl Node {
         })
     }
 
+    /// How many values it consists of, itself included.
+    pub fn weight(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar(_) => 0,
+            Kind::List(items) => items.iter().map(Self::weight).sum(),
+            Kind::Map(entries) => entries.iter().map(|entry| entry.value.weight()).sum(),
+        }
+    }
+
+    /// Moves every place in it down by so many lines: its text follows another one.
+    pub fn move_down(&mut self, lines: usize) {
+        self.span.line += lines;
+        self.end_line += lines;
+        match &mut self.kind {
+            Kind::Scalar(_) => {}
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_down(lines)),
+            Kind::Map(entries) => {
+                for entry in entries {
+                    entry.key_span.line += lines;
+                    entry.value.move_down(lines);
+                }
+            }
+        }
+    }
+
     /// The value without its places.
     pub fn value(&self) -> Value {
         match &self.kind {

@@ -1,0 +1,100 @@
+//! What an included file may name: its own channels and those of routes.yaml, its own secrets and those that its `include` lists.
+
+use std::path::{Component, Path as FilePath};
+
+use super::Validator;
+use crate::config::codes;
+use crate::config::include::Included;
+use crate::config::schema_check::Variable;
+use crate::config::source::Anchor;
+use crate::model::yaml::{Kind, Node, Path};
+use crate::model::{Finding, SecretSource};
+
+/// Reports channels that belong to another included file.
+pub(super) fn may_lead(validator: &mut Validator<'_, '_>, name: &str, path: &Path, what: &str) -> bool {
+    let source = validator.report.source;
+    let (asking, owner) = (source.file_of(path), source.file_of(&Path::of("channels").key(name)));
+    if asking == 0 || owner == 0 || asking == owner {
+        return true;
+    }
+    let finding = Finding::error(codes::BAD_INCLUDE, format!("{what} a channel of another file")).label(format!(
+        "`{name}` belongs to {}; name a channel of this file or of {}",
+        source.file(owner),
+        source.file(0)
+    ));
+    validator.report.add(finding, path, Anchor::Value);
+    false
+}
+
+/// Reports secrets, variables and files that included files may not name.
+pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables: &[Variable]) {
+    if files.is_empty() {
+        return;
+    }
+    let mut named: Vec<(Path, SecretSource)> = validator.sites.iter().map(|site| (site.path.clone(), site.source.clone())).collect();
+    named.extend(variables.iter().map(|variable| (variable.path.clone(), SecretSource::Env(variable.name.clone()))));
+    if let Some(channels) = validator.report.source.root.as_ref().and_then(|root| root.get("channels")) {
+        file_keys(channels, &Path::of("channels"), &mut named);
+    }
+    for (path, source) in named {
+        let Some(file) = validator.report.source.file_of(&path).checked_sub(1).and_then(|at| files.get(at)) else { continue };
+        let (what, why) = match &source {
+            SecretSource::Env(name) if !file.secrets.contains(name) && owner(name, files) != Some(&file.name) => {
+                (format!("{} names the environment variable {name}", file.label), format!("its own begin with `{}`", prefix(&file.name)))
+            }
+            SecretSource::File(at) if !file.secrets.iter().any(|secret| FilePath::new(secret) == at) && !is_own(at, file, validator.folder) => {
+                (format!("{} names the file {}", file.label, at.display()), format!("its own are in `{}/`, and no links", folder_of(file)))
+            }
+            _ => continue,
+        };
+        let finding = Finding::error(codes::BAD_INCLUDE, what).label(format!("{why}; others are listed under `secrets` of its `include`"));
+        validator.report.add(finding, &path, Anchor::Value);
+    }
+}
+
+/// How variables of a file begin: `DB_` for `teams/db.yaml`.
+fn prefix(name: &str) -> String {
+    name.to_uppercase().replace(|c: char| !c.is_alphanumeric(), "_") + "_"
+}
+
+/// Whose a variable is: the file with the longest name that it begins with, so that `DB_WEB_TOKEN` is that of `db-web.yaml`, if there is one.
+fn owner<'f>(variable: &str, files: &'f [Included]) -> Option<&'f String> {
+    let begins = files.iter().filter(|file| variable.starts_with(&prefix(&file.name)));
+    begins.max_by_key(|file| file.name.len()).map(|file| &file.name)
+}
+
+/// The folder of a file's secrets: `teams/db` for `teams/db.yaml`.
+fn folder_of(file: &Included) -> String {
+    file.label.rsplit_once('.').map_or_else(|| file.label.to_string(), |(folder, _)| folder.to_owned())
+}
+
+/// Whether a path, relative to routes.yaml, leads into the file's folder, links followed.
+fn is_own(path: &FilePath, file: &Included, main: &FilePath) -> bool {
+    let folder = folder_of(file);
+    let plain = path.starts_with(&folder) && path.components().all(|part| matches!(part, Component::Normal(_)));
+    let real = |path: &FilePath| main.join(path).canonicalize();
+    plain
+        && match real(path) {
+            Ok(at) => real(FilePath::new(&folder)).is_ok_and(|folder| at.starts_with(folder)),
+            // One that does not exist is reported as that.
+            Err(_) => true,
+        }
+}
+
+/// Keys such as `ca_file`, which drivers read.
+fn file_keys(node: &Node, path: &Path, found: &mut Vec<(Path, SecretSource)>) {
+    match &node.kind {
+        Kind::Scalar(_) => {}
+        Kind::List(items) => items.iter().enumerate().for_each(|(ix, item)| file_keys(item, &path.item(ix), found)),
+        Kind::Map(entries) => {
+            for entry in entries {
+                match &entry.value.kind {
+                    Kind::Scalar(scalar) if entry.key.ends_with("_file") && !scalar.text.is_empty() => {
+                        found.push((path.key(&entry.key), SecretSource::File(scalar.text.as_str().into())));
+                    }
+                    _ => file_keys(&entry.value, &path.key(&entry.key), found),
+                }
+            }
+        }
+    }
+}

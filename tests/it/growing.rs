@@ -1,0 +1,39 @@
+//! Files of teams on the command line: what is checked, shown and compared names them.
+
+use std::path::Path;
+use std::process::Command;
+
+const MAIN: &str = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\ndefaults: { channels: { timeout: 20s } }\n\
+     channels: { ops: { log: {}, timeout: 5s } }\nroute: { to: ops }\n";
+
+fn written(folder: &Path, db: &str) {
+    std::fs::create_dir_all(folder.join("teams")).unwrap();
+    std::fs::write(folder.join("routes.yaml"), MAIN).unwrap();
+    std::fs::write(folder.join("teams/db.yaml"), db).unwrap();
+}
+
+fn run(folder: &Path, args: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(args).current_dir(folder).env_clear().output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn commands_name_the_files_of_teams() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let db = "channels: { db: { log: {} } }\nroute:\n  to: db\n  routes: [{ matchers: 'severity=\"info\"', to: ops }]\n";
+    written(&old, db);
+    written(&new, &db.replace("to: db\n", "to: [db, ops]\n"));
+    let (code, said) = run(&old, &["check"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("2 channels, 3 routes") && said.contains("default timeout 20s in 1 of 2 channels"), "{said}");
+    let (_, said) = run(&old, &["route", "tree"]);
+    assert_eq!(said, "everything -> ops\n  team=\"db\" -> db; from teams/db.yaml\n    severity=\"info\" -> ops\n");
+    let (_, said) = run(&old, &["route", "team=db", "severity=info"]);
+    assert!(said.starts_with("ops  (teams/db.yaml:route.routes[0])"), "{said}");
+    let (code, said) = run(folder.path(), &["check", "--diff", "old/routes.yaml", "new/routes.yaml"]);
+    assert!(code == 1 && said.contains("team=\"db\"") && said.contains("db, ops"), "{code} {said}");
+    std::fs::write(old.join("teams/db.yaml"), db.replace("to: ops", "to: opps")).unwrap();
+    let (code, said) = run(&old, &["check"]);
+    assert!(code == 1 && said.contains("--> teams/db.yaml:4:") && said.contains("did you mean `ops`?"), "{said}");
+}
