@@ -25,7 +25,7 @@ pub use incident::{
 };
 pub use mute::{Held, Mute, MuteResponse, MuteState, Mutes};
 pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
-pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};
+pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, ReplayRequest, TestSendRequest};
 
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -42,6 +42,15 @@ pub struct BackupRequest {
     pub file: std::path::PathBuf,
 }
 
+/// Where an event is sent again.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayRequest {
+    /// The channel to send to; without it the routing of now decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
 /// Deliveries, and what is to be done with them.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! `watchfire events ls|show`: what came in, also what led nowhere; and its body, to be used in `render` or shown to others.
+//! `watchfire events ls|show|replay`: what came in, also what led nowhere; its body, to be used in `render` or shown to others; and sent again.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::print::time;
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
-use crate::api::{EventResponse, Events};
+use crate::api::{AcceptedResponse, EventResponse, Events, ReplayRequest};
 use crate::model::Event;
 
 /// Look at what came in.
@@ -40,6 +40,14 @@ pub enum EventsCommand {
         #[arg(long)]
         scrub: bool,
     },
+    /// Send an event again, through the routing as it is now: a new event, in no incident, and never taken for a duplicate.
+    Replay {
+        /// Event id.
+        id: String,
+        /// Send to this channel instead, past the routing.
+        #[arg(long, value_name = "CHANNEL")]
+        to: Option<String>,
+    },
 }
 
 /// Runs `events`.
@@ -69,6 +77,18 @@ async fn answer(remote: &Remote, command: &EventsCommand) -> Result<String> {
             let path = format!("/api/v1/events/{}?scrub={scrub}", utf8_percent_encode(id, NON_ALPHANUMERIC));
             let found: EventResponse = remote.get(&path).await?;
             Ok(serde_json::to_string_pretty(&body(&found.event))?)
+        }
+        EventsCommand::Replay { id, to } => {
+            let path = format!("/api/v1/events/{}/replay", utf8_percent_encode(id, NON_ALPHANUMERIC));
+            let made: AcceptedResponse = remote.post(&path, &ReplayRequest { to: to.clone() }).await?;
+            let mut out = format!("event {}", made.event);
+            if made.deliveries.is_empty() {
+                out.push_str(": no route leads to a channel; `--to CHANNEL` names one");
+            }
+            for delivery in &made.deliveries {
+                out.push_str(&format!("\n{} on {}, {}", delivery.id, delivery.channel, delivery.state.as_str()));
+            }
+            Ok(out)
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ingest;
-use crate::model::{Event, EventId, Mentions, OutletKey, SenderKind, Status};
+use crate::model::{Event, EventId, Mentions, Note, OutletKey, SenderKind, Status, hash_hex};
 use crate::store::{
-    Accepted, AcceptedDelivery, Dedup, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError, group_of, lane_key,
+    Accepted, AcceptedDelivery, Dedup, DeliveryIncident, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError, StoredEvent,
+    group_of, lane_key,
 };
 
 use super::engine::Engine;
@@ -38,6 +39,16 @@ impl Engine {
         self.accept_traced(event, Some(to), Extras { escalation: Some(escalation.to_owned()), ..Extras::default() }).await
     }
 
+    /// Sends an event again, as [`Engine::accept`] would now, because a person asked for it: a new event that is no duplicate, joins no incident, begins no
+    /// escalation and is no sign of life of its sender. Its messages say when it came first; they edit none that were sent before, and fold with none that wait.
+    pub async fn replay(&self, stored: &StoredEvent, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+        let mut event = (*stored.event).clone();
+        event.unknown_to.clear();
+        event.trace.clear();
+        event.notes.push(Note::Replay(stored.received_at));
+        self.accept_traced(event, to, Extras { replay_of: Some(stored.id), ..Extras::default() }).await
+    }
+
     async fn accept_traced(&self, mut event: Event, to: Option<&[String]>, extras: Extras) -> Result<Accepted, StoreError> {
         let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall().into());
         event.trace = span.context(std::mem::take(&mut event.trace));
@@ -56,8 +67,10 @@ impl Engine {
         let started = self.shared.clock.instant();
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.wall();
-        // Whatever happens to the event, its sender is alive.
-        self.shared.heartbeats.last_seen.observe(&plan, &event, now);
+        if extras.replay_of.is_none() {
+            // Whatever happens to the event, its sender is alive.
+            self.shared.heartbeats.last_seen.observe(&plan, &event, now);
+        }
         // Watchfire's own alerts, too, while the store accepts them: people must see them.
         let own = event.kind == SenderKind::Watchfire;
         if own {
@@ -70,7 +83,8 @@ impl Engine {
             self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
-        let Routed { mut deliveries, mut steps, incidents, dedup, note } = if is_large(&event) {
+        let id = EventId::new();
+        let routed = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
             self.shared
                 .heavy
@@ -79,13 +93,17 @@ impl Engine {
         } else {
             Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to })
         };
+        let routed = match extras.replay_of {
+            Some(first) => routed.replaying(first, id),
+            None => routed,
+        };
+        let Routed { mut deliveries, mut steps, incidents, dedup, note } = routed;
         if let Some(mentions) = &extras.mentions {
             deliveries.iter_mut().for_each(|delivery| mention(delivery, mentions));
         }
         if let Some(name) = &extras.escalation {
             steps = escalation::begin_by_hand(&event, name, &plan, now);
         }
-        let id = EventId::new();
         let pending = |d: &NewDelivery| (d.outlet.clone(), to_pending(d, id, &event));
         let (waiting, later) = (deliveries.iter().map(pending).collect(), steps.iter().map(pending).collect());
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
@@ -163,13 +181,15 @@ impl Engine {
     }
 }
 
-/// What an event of Watchfire's own has that no route says.
+/// What an event has that neither its sender nor a route says.
 #[derive(Default)]
 struct Extras {
     /// Whom its deliveries ping.
     mentions: Option<Mentions>,
     /// The escalation that begins with it.
     escalation: Option<String>,
+    /// The event that it sends again.
+    replay_of: Option<EventId>,
 }
 
 /// Has a delivery ping these; its audience has a lane of its own.
@@ -203,6 +223,18 @@ impl Routed {
         let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));
         let note = note.or_else(|| (!event.unknown_to.is_empty()).then(named));
         Self { deliveries, steps, incidents, dedup, note }
+    }
+
+    /// The same for an event that is sent again: each delivery is by itself, in a lane that no other event has.
+    fn replaying(self, first: EventId, id: EventId) -> Self {
+        let mut deliveries = self.deliveries;
+        for delivery in &mut deliveries {
+            delivery.incident = DeliveryIncident::None;
+            let group = hash_hex(&["replay", &id.to_string(), group_of(&delivery.lane_key)]);
+            delivery.lane_key = lane_key(&group, delivery.target.audience());
+        }
+        let note = self.note.map_or_else(|| format!("replay of {first}"), |note| format!("replay of {first}: {note}"));
+        Self { deliveries, steps: Vec::new(), incidents: Vec::new(), dedup: None, note: Some(note) }
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::language::Language;
+use super::time::UnixMs;
 
 /// Label or annotation set, sorted by name.
 pub type Labels = BTreeMap<String, String>;
@@ -141,6 +142,8 @@ pub enum Note {
     Odd(u32),
     /// It is no alert at all and is shown as text.
     NoAlert,
+    /// A person had it sent again; it first arrived at this time.
+    Replay(UnixMs),
 }
 
 impl Note {
@@ -153,6 +156,8 @@ impl Note {
             (Note::Odd(n), Language::En) => format!("{n} alerts came in an unknown form and are shown as text"),
             (Note::Odd(n), Language::Zh) => format!("{n} 条告警的格式无法识别，按原文显示"),
             (Note::NoAlert, Language::En) => "The sender's body is no alert that Watchfire knows; this is its text".into(),
+            (Note::Replay(at), Language::En) => format!("Sent again by hand; it first arrived at {at}"),
+            (Note::Replay(at), Language::Zh) => format!("人工重发；首次到达时间 {at}"),
             (Note::NoAlert, Language::Zh) => "发送方的内容不是可识别的告警，按原文显示".into(),
         }
     }

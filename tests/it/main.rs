@@ -72,6 +72,7 @@ mod press_wecom;
 mod rates;
 mod refusals;
 mod reload;
+mod replay;
 mod scopes;
 mod security;
 mod silences;

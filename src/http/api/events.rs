@@ -1,21 +1,24 @@
-//! Events: list, look at one, and what would happen to a body now.
+//! Events: list, look at one, send one again, and what would happen to a body now.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, part};
-use crate::api::{EventResponse, Events, ExplainResponse};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, not_for, pairs, part, read};
+use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
+use crate::delivery::Intent;
+use crate::http::audit::audited;
 use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::EventId;
-use crate::store::{DeliveryRow, EventDetail, EventFilter, StoredEvent};
+use crate::model::{EventId, SenderKind};
+use crate::store::{Accepted, DeliveryRow, EventDetail, EventFilter, StoredEvent};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -40,6 +43,15 @@ pub(super) fn paths() -> Paths {
                 .query([Param::of("scrub", "Names, numbers and addresses in the body are replaced, so that it can be shown to others", yes())])
                 .gives::<EventResponse>()
                 .refuses(&[404]))],
+        )
+        .at(
+            "/events/{id}/replay",
+            [Op::post("replayEvent", "Sends an event again through the routing of now: a new event, in no incident", replay)
+                .scope(Scope::Operate)
+                .problems()
+                .takes::<ReplayRequest>("Where to")
+                .gives::<AcceptedResponse>()
+                .refuses(&[404, 409])],
         )
         .at(
             "/explain",
@@ -114,6 +126,47 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
     }
     stored.event = Arc::new(part(&stored.event, &places.into_iter().collect::<Vec<_>>()));
     Ok((stored, deliveries))
+}
+
+async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<AcceptedResponse> {
+    let Admitted { caller, body, .. } = gate(&app, Scope::Operate, request).await?;
+    let asked: ReplayRequest = read(&body)?;
+    let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    let to = asked.to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
+    let intent = Intent { by: caller.author.clone(), act: "replay", on: format!("event {id}{to}"), reason: String::new() };
+    let told = |accepted: &Accepted| format!("event {}, {} queued", accepted.event, accepted.deliveries.len());
+    let accepted = audited(&app, intent, replay_checked(&app, &caller, id, asked.to), told).await?;
+    Ok(Json(AcceptedResponse::new(&accepted, Vec::new())))
+}
+
+async fn replay_checked(app: &App, caller: &Caller, id: EventId, to: Option<String>) -> Result<Accepted, ApiError> {
+    let plan = app.engine.plan();
+    let refused = |why: &str| ApiError::new(StatusCode::CONFLICT, format!("event {id} is not sent again: {why}"));
+    match &to {
+        Some(name) => {
+            may_use(caller, name)?;
+            plan.channel(name).ok_or_else(|| no_channel(&plan, caller, name))?;
+        }
+        None if caller.is_limited() => return Err(not_for(caller, "a replay without `to`")),
+        None => {}
+    }
+    // It may be large: one in memory at a time.
+    let _alone = app.engine.heavy().large_body().await;
+    let (stored, deliveries) = find(app, caller, &id.to_string()).await?;
+    if stored.event.kind == SenderKind::Watchfire {
+        return Err(refused("it is an alarm of Watchfire's own, which was about its state at that time"));
+    }
+    if stored.event.alerts.iter().all(|alert| plan.absorbed(&alert.labels).is_some()) {
+        return Err(refused("it is a heartbeat, and would say that its sender is alive"));
+    }
+    let routed = match deliveries.first() {
+        Some(row) => app.engine.query().get_delivery(row.id).await?.as_ref().is_some_and(was_routed),
+        None => true,
+    };
+    if to.is_none() && !routed {
+        return Err(refused("its sender named the channels itself, so no route is for it; name a channel with `to`"));
+    }
+    Ok(app.engine.replay(&stored, to.as_ref().map(std::slice::from_ref)).await?)
 }
 
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> ApiResult<ExplainResponse> {

@@ -125,6 +125,7 @@ fn act(language: Language, name: &str) -> &str {
         "retry" => "重试",
         "move" => "转移",
         "drop" => "放弃",
+        "replay" => "重新发送",
         "mute" => "静音",
         "unmute" => "取消静音",
         "test" => "测试",
