@@ -283,3 +283,20 @@ fn the_configuration_in_the_manifests_passes_the_check() {
     let out = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["check", "--without-secrets", "--config"]).arg(&file).output().unwrap();
     assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
 }
+
+/// Who is woken by a rule finds the place in the book that says what to do.
+#[test]
+fn every_rule_says_what_to_do_and_where_it_is_written() {
+    let text = std::fs::read_to_string(deploy("prometheus/watchfire.rules.yml")).unwrap();
+    assert_eq!(std::fs::read_to_string(deploy("helm/watchfire/files/watchfire.rules.yml")).unwrap(), text, "the chart has the same rules");
+    let rules: Value = serde_yaml::from_str(&text).unwrap();
+    let rules = rules["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.len() >= 12);
+    for rule in rules {
+        let said = |key: &str| rule["annotations"][key].as_str().unwrap_or_else(|| panic!("{} has no {key}", rule["alert"]));
+        assert!(said("description").ends_with('.') && said("description") != said("summary"), "{rule}");
+        let (page, anchor) = said("runbook_url").rsplit_once('/').unwrap().1.split_once(".html#").unwrap();
+        let page = std::fs::read_to_string(crate::docs_book::root().join(format!("docs/{page}.md"))).unwrap();
+        assert!(crate::docs_book::anchors(&page).contains(anchor), "{} has no heading in the book", said("runbook_url"));
+    }
+}

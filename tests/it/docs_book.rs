@@ -47,7 +47,8 @@ fn slug(heading: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-fn anchors(page: &str) -> BTreeSet<String> {
+/// The names of a page's headings in addresses.
+pub fn anchors(page: &str) -> BTreeSet<String> {
     let (mut out, mut fenced) = (BTreeSet::new(), false);
     for line in page.lines() {
         if line.trim_start().starts_with("```") {
