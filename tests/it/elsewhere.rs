@@ -12,10 +12,12 @@ use crate::support::app::{TestApp, alert};
 
 const ROOT: &str = "roots-token-0123456789";
 const READER: &str = "readers-token-0123456789";
+const SENDER: &str = "senders-token-0123456789";
 
 fn routes(more: &str) -> String {
     format!(
-        "server: {{ listen: '127.0.0.1:0', auth: [{{ bearer: {ROOT}, name: root }}, {{ bearer: {READER}, name: reader, scopes: [read] }}] }}\n\
+        "server: {{ listen: '127.0.0.1:0', auth: [{{ bearer: {ROOT}, name: root }}, {{ bearer: {READER}, name: reader, scopes: [read] }}, \
+         {{ bearer: {SENDER}, name: sender, scopes: [webhook] }}] }}\n\
          store: sqlite:watchfire.db\nchannels: {{ ops: {{ log: {{}} }}, night: {{ log: {{}} }} }}\n\
          heartbeats: [{{ matchers: 'alertname=\"Watchdog\"', timeout: 5m, to: [ops] }}]\nroute: {{ to: [ops] }}\n{more}"
     )
@@ -27,7 +29,7 @@ struct Elsewhere(TempDir);
 impl Elsewhere {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        for (name, token) in [("root", ROOT), ("reader", READER)] {
+        for (name, token) in [("root", ROOT), ("reader", READER), ("sender", SENDER)] {
             std::fs::write(home.path().join(name), format!("{token}\n")).unwrap();
         }
         Self(home)
@@ -44,7 +46,7 @@ impl Elsewhere {
         let mut command = self.command(args);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        for secret in [ROOT, READER] {
+        for secret in [ROOT, READER, SENDER] {
             assert!(!said.contains(secret), "{args:?} shows a token: {said}");
         }
         (output.status.code().unwrap_or(-1), said)
@@ -141,6 +143,50 @@ async fn the_state_of_the_server_is_shown() {
     let heartbeats = fine(&["heartbeats"]).await;
     assert!(heartbeats.contains("Watchdog") && heartbeats.contains("never"), "{heartbeats}");
     assert!(fine(&["nodes"]).await.contains("one process"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_credential_may_not_see_is_said_with_the_scope() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    for command in ["channels", "heartbeats", "nodes"] {
+        let wanted = ["needs the scope `read`", "`sender` has webhook", "403"];
+        here.refused(&[command, "--server", &url, "--token-file", "sender"], &wanted).await;
+        here.refused(&[command, "--json", "--server", &url, "--token-file", "sender"], &wanted).await;
+    }
+    // Whether it is ready is no secret; of the rest it is said why it is missing.
+    let said = here.fine(&["status", "--server", &url, "--token-file", "sender"]).await;
+    for part in [": ready", "channels: not known: ", "heartbeats: not known: ", "nodes: not known: ", "needs the scope `read`"] {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+    let said: Value = serde_json::from_str(&here.fine(&["status", "--json", "--server", &url, "--token-file", "sender"]).await).unwrap();
+    assert_eq!((&said["ready"], &said["channels"], &said["nodes"]), (&true.into(), &Value::Null, &Value::Null));
+    // An event is sent again by those who may operate.
+    fire(&app).await;
+    let events = here.fine(&["events", "ls", "--json", "--server", &url, "--token-file", "reader"]).await;
+    let events: Value = serde_json::from_str(&events).unwrap();
+    let event = events["events"][0]["id"].as_str().unwrap();
+    here.refused(&["events", "replay", event, "--server", &url, "--token-file", "reader"], &["needs the scope `operate`", "403"]).await;
+    let said = here.fine(&["events", "replay", event, "--to", "night", "--server", &url, "--token-file", "root"]).await;
+    assert!(said.starts_with("event ") && said.contains(" on night, waiting"), "{said}");
+    let listed = here.fine(&["events", "ls", "--server", &url, "--token-file", "reader"]).await;
+    assert!(listed.contains(&format!("replay of {event}")), "{listed}");
+}
+
+/// A server of another version, or a proxy's own pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_without_its_lists_says_that_they_are_missing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ready = axum::routing::get(async || "ready\n");
+    let empty = axum::Router::new().route("/-/ready", ready).fallback(async || ([("content-type", "application/json")], "{}"));
+    tokio::spawn(async move { axum::serve(listener, empty).await });
+    let here = Elsewhere::new();
+    let said = here.fine(&["status", "--server", &url, "--token-file", "root"]).await;
+    assert!(said.contains(": ready") && said.contains("channels: not known: ") && said.contains("nodes: not known: "), "{said}");
+    let said: Value = serde_json::from_str(&here.fine(&["status", "--json", "--server", &url, "--token-file", "root"]).await).unwrap();
+    assert_eq!((&said["ready"], &said["heartbeats"], &said["same_config"]), (&true.into(), &Value::Null, &Value::Null));
+    here.refused(&["channels", "--server", &url, "--token-file", "root"], &["channels"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
