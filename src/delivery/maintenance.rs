@@ -24,6 +24,8 @@ use super::stalled::Stalls;
 const TICK_INTERVAL: Duration = Duration::from_secs(5);
 /// Deferred deliveries are re-evaluated every so many ticks.
 const TICKS_BETWEEN_MUTES: u64 = 6;
+/// A write that tests the store, which takes 64 KiB of the log, is made every so many ticks.
+const TICKS_BETWEEN_CHECKS: u64 = 6;
 /// Rows of the audit that are kept, and over the size cap: what is done by hand never takes the room of alerts.
 const AUDIT_ROWS: i64 = 50_000;
 const AUDIT_ROWS_FULL: i64 = 5_000;
@@ -87,8 +89,7 @@ async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, can
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
                     engine.shared.health.request_failed(&error);
                 }
-                let works = engine.shared.store.check_writable().await;
-                engine.shared.health.store_checked(&works);
+                let works = check_store(engine, count % TICKS_BETWEEN_CHECKS == 1 || !disk_ok).await;
                 // Full is not broken: outcomes can be stored, so sending continues; only new events are refused.
                 let works = works.and_then(|()| engine.ensure_capacity());
                 match (&works, disk_ok) {
@@ -100,6 +101,18 @@ async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, can
             }
         }
     }
+}
+
+/// Checks that the store takes writes: when it is time, when it did not lately, and when its files are not as they should be. In between a look at its files
+/// is enough, for whatever is stored meanwhile notices a disk that takes no writes by itself.
+async fn check_store(engine: &Engine, time: bool) -> Result<(), StoreError> {
+    let shared = &engine.shared;
+    if !time && *shared.health.store_ok().borrow() && shared.store.check_files().is_ok() {
+        return Ok(());
+    }
+    let works = shared.store.check_writable().await;
+    shared.health.store_checked(&works);
+    works
 }
 
 async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert: &SelfAlert) {

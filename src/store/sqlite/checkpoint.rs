@@ -73,6 +73,15 @@ impl Activity {
         }
     }
 
+    /// The writer's transaction changed nothing.
+    pub(super) fn wrote_nothing(&self) {
+        let mut state = self.lock();
+        state.writing = false;
+        if state.paused {
+            self.turn.notify_all();
+        }
+    }
+
     /// Runs something between two transactions.
     fn between<T>(&self, run: impl FnOnce() -> T) -> T {
         let mut state = self.lock();

@@ -84,12 +84,19 @@ impl Writer {
         while let Some(batch) = self.queue.take() {
             let (bytes, last) = (batch.bytes, batch.last);
             self.activity.begins();
+            let before = self.changes();
             self.commit_batch(batch);
-            self.activity.wrote(bytes, last);
+            // Requests that found nothing to do leave nothing to be moved.
+            if before.is_some() && before == self.changes() { self.activity.wrote_nothing() } else { self.activity.wrote(bytes, last) }
         }
         if let Some(db) = &self.db {
             self.files.spare_file(db);
         }
+    }
+
+    /// Rows that the connection has changed.
+    fn changes(&self) -> Option<u64> {
+        self.db.as_ref().map(Connection::total_changes)
     }
 
     fn commit_batch(&mut self, batch: Batch) {
