@@ -17,6 +17,9 @@ pub trait ReceiptStore: Send + Sync {
     /// The receipts of what these channels sent to somebody and what arrived, or may still arrive, the newest message first; at most `limit`. Read only.
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
+    /// When these channels sent something to somebody, whatever became of it, the newest first; at most `limit`. Read only.
+    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError>;
+
     /// The queued deliveries in `sent` that a message carried, and whether their alerts are resolved: the lane in which the delivery (or the one that
     /// it is a fallback of) was born got something newer without a firing alert. Read only.
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;

@@ -87,6 +87,15 @@ pub async fn what_arrived_or_may_arrive_is_listed_by_its_number_and_channels(sto
     assert_eq!(to("+1", &["ops", "dba"], 9).await, ["SM5", "SM2", "SM1"]);
     assert_eq!(to("+1", &["ops"], 1).await, ["SM2"], "the limit counts what the channels sent");
     assert!(to("+1", &[], 9).await.is_empty() && to("+9", &["ops"], 9).await.is_empty());
+    let sent = async |number: &str, channels: &[&str], limit: usize| {
+        let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
+        store.sent_to(&Recipient::new(number), &channels, limit).await.unwrap()
+    };
+    let d = put(&store, "sixth").await;
+    send(&store, &fence, &d, vec![NewReceipt { sent_at: T0 + MIN, ..new_receipt("+1", "SM7", T0) }]).await;
+    assert_eq!(sent("+1", &["ops"], 9).await, [T0 + MIN, T0, T0, T0, T0], "also what did not arrive");
+    assert_eq!(sent("+1", &["ops", "dba"], 2).await, [T0 + MIN, T0]);
+    assert!(sent("+1", &["other"], 9).await.is_empty() && sent("+9", &["ops"], 9).await.is_empty());
 }
 
 pub async fn an_undelivered_one_makes_its_fallback_once(store: S) {

@@ -193,6 +193,10 @@ impl ReceiptStore for PostgresStore {
         answer!(self, read, |tx| receipts::to(tx, recipient, channels, limit))
     }
 
+    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError> {
+        answer!(self, read, |tx| receipts::sent_to(tx, recipient, channels, limit))
+    }
+
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
         answer!(self, read, |tx| receipts::sent_deliveries(tx, message))
     }

@@ -54,6 +54,12 @@ pub(super) async fn to(tx: &Tx, recipient: &Recipient, channels: &[String], most
     tx.query(&sql, &[&recipient.expose(), &channels.to_vec(), &limit(most)]).await?.iter().map(receipt).collect()
 }
 
+/// [`crate::store::ReceiptStore::sent_to`].
+pub(super) async fn sent_to(tx: &Tx, recipient: &Recipient, channels: &[String], most: usize) -> Result<Vec<UnixMs>, DbError> {
+    let sql = "SELECT sent_at FROM receipt WHERE recipient = $1 AND channel = ANY ($2) ORDER BY message_id DESC, page LIMIT $3";
+    tx.query(sql, &[&recipient.expose(), &channels.to_vec(), &limit(most)]).await?.iter().map(|row| get(row, 0)).collect()
+}
+
 /// All receipts of a message.
 pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE message_id = $1 ORDER BY page, recipient");

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::super::audits::{bounded, shortened};
-use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule, prepare_edit};
+use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 
 #[async_trait]
 impl IntakeStore for SqliteStore {
@@ -154,32 +154,6 @@ impl ClusterStore for SqliteStore {
 
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
         self.write(256, move |db| lease::release(db, &fence)).await
-    }
-}
-
-#[async_trait]
-impl ReceiptStore for SqliteStore {
-    async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
-        self.readers.read(move |db| receipts::due(db, now, limit)).await
-    }
-
-    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
-        let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
-        self.readers.read(move |db| receipts::find(db, &channel, &platform_id)).await
-    }
-
-    async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
-        let (recipient, channels) = (recipient.clone(), channels.to_vec());
-        self.readers.read(move |db| receipts::to(db, &recipient, &channels, limit)).await
-    }
-
-    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
-        self.readers.read(move |db| receipts::sent_deliveries(db, message)).await
-    }
-
-    async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
-        let heard = PreparedReceipt::new(heard, TextRule::Any)?;
-        self.write(heard.cost(), move |db| receipts::update(db, &heard)).await
     }
 }
 

@@ -1,16 +1,49 @@
 //! What vendors say later: receipts to wait for, which are due, and their last words with the fallbacks that they call for.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::SqliteStore;
 use super::accept::insert_delivery;
 use super::error::DbError;
 use super::rows::insert;
 use super::rows::{bytes, pending_delivery};
 use crate::model::{MessageId, Recipient, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
-use crate::store::prepared::PreparedReceipt;
+use crate::store::prepared::{PreparedReceipt, TextRule};
 use crate::store::rows::{DELIVERY, RECEIPT, StoredRow as _, receipt};
-use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
+use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptStore, ReceiptUpdate, SentDelivery, StoreError};
+
+#[async_trait]
+impl ReceiptStore for SqliteStore {
+    async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        self.readers.read(move |db| due(db, now, limit)).await
+    }
+
+    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
+        self.readers.read(move |db| find(db, &channel, &platform_id)).await
+    }
+
+    async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        let (recipient, channels) = (recipient.clone(), channels.to_vec());
+        self.readers.read(move |db| to(db, &recipient, &channels, limit)).await
+    }
+
+    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError> {
+        let (recipient, channels) = (recipient.clone(), channels.to_vec());
+        self.readers.read(move |db| sent_to(db, &recipient, &channels, limit)).await
+    }
+
+    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
+        self.readers.read(move |db| sent_deliveries(db, message)).await
+    }
+
+    async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+        let heard = PreparedReceipt::new(heard, TextRule::Any)?;
+        self.write(heard.cost(), move |db| update(db, &heard)).await
+    }
+}
 
 /// Part of a settlement: receipts of cells that were taken.
 pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewReceipt]) -> Result<(), DbError> {
@@ -31,7 +64,7 @@ pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewRece
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
-pub(super) fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
+fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_due WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     ))?;
@@ -39,7 +72,7 @@ pub(super) fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Rece
 }
 
 /// [`crate::store::ReceiptStore::find_receipt`].
-pub(super) fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
+fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_sent WHERE channel = ?1 AND platform_id = ?2
          ORDER BY due_at IS NULL, message_id DESC LIMIT 1"
@@ -48,13 +81,23 @@ pub(super) fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<
 }
 
 /// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.
-pub(super) fn to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
+fn to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_to WHERE recipient = ?1 AND state IN ('awaited', 'delivered')
          AND channel IN (SELECT value FROM json_each(?2)) ORDER BY message_id DESC, page LIMIT ?3"
     ))?;
     let (channels, limit) = (serde_json::json!(channels).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
     Ok(select.query_map(params![recipient.expose(), channels, limit], |row| receipt(row))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::ReceiptStore::sent_to`].
+fn sent_to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, DbError> {
+    let mut select = db.prepare_cached(
+        "SELECT sent_at FROM receipt INDEXED BY receipt_to WHERE recipient = ?1 AND channel IN (SELECT value FROM json_each(?2))
+         ORDER BY message_id DESC, page LIMIT ?3",
+    )?;
+    let (channels, limit) = (serde_json::json!(channels).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
+    Ok(select.query_map(params![recipient.expose(), channels, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All receipts of a message.
@@ -64,7 +107,7 @@ pub(super) fn all(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<R
 }
 
 /// [`crate::store::ReceiptStore::sent_deliveries`].
-pub(super) fn sent_deliveries(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, DbError> {
+fn sent_deliveries(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.state = 'sent' AND d.mode = 'queued' ORDER BY d.id"
     ))?;
@@ -87,7 +130,7 @@ fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, DbError> {
 }
 
 /// [`crate::store::ReceiptStore::update_receipt`].
-pub(super) fn update(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, DbError> {
+fn update(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, DbError> {
     let heard = &prepared.update;
     let (state, due_at, code, detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
