@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixtures::*;
-use crate::model::{EventId, UnixMs};
+use crate::model::{EventId, Mentions, Recipient, UnixMs};
 use crate::store::*;
 
 pub async fn places_in_a_lane_are_contiguous(store: S) {
@@ -229,4 +229,50 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
     assert_eq!(held(usize::MAX).await, [true, true, true]);
     assert_eq!(held(20_000).await, [true, false, false], "all that wait are counted, the bodies only of the first");
     assert_eq!(held(0).await, [false, false, false]);
+}
+
+pub async fn a_delivery_keeps_whom_it_reaches_and_shares_its_lane_with_nobody_else(store: S) {
+    let to = |numbers: &[&str]| Target { recipients: numbers.iter().map(|number| Recipient::new(*number)).collect(), ..Target::default() };
+    let pings = |mentions: Mentions| Target { mentions: Some(mentions), ..Target::default() };
+    let people = |names: &[&str]| Mentions { people: names.iter().map(ToString::to_string).collect(), ..Mentions::default() };
+    let turn = |rota: &str| Some(rota.to_owned());
+    let audiences = [
+        Target::default(),
+        to(&["+1"]),
+        to(&["+2"]),
+        to(&["+1", "+2"]),
+        to(&["+1+2"]),
+        to(&["+1\",\"+2"]),
+        to(&["ann"]),
+        pings(Mentions::default()),
+        pings(Mentions { users: vec!["ann".into()], ..Mentions::default() }),
+        pings(Mentions { mobiles: vec!["ann".into()], ..Mentions::default() }),
+        pings(people(&["ann"])),
+        pings(people(&["ann", "bob"])),
+        pings(Mentions { oncall: turn("db"), ..Mentions::default() }),
+        pings(Mentions { next: turn("db"), ..Mentions::default() }),
+        pings(Mentions { label: turn("db"), ..people(&["ann"]) }),
+        Target { mentions: Some(Mentions { all: true, ..Mentions::default() }), ..to(&["+1"]) },
+    ];
+    let put = async |target: &Target| {
+        let new = delivery("ops", &lane_key(LANE, target.audience()));
+        put_one(&store, NewDelivery { target: Target { alerts: new.target.alerts.clone(), ..target.clone() }, ..new }).await.lane
+    };
+    let mut lanes = Vec::new();
+    for target in &audiences {
+        let lane = put(target).await;
+        assert!(!lanes.contains(&lane), "{target:?} shares the lane of another audience");
+        lanes.push(lane);
+    }
+    // Who is found for people is no part of it: the lane is that of their names.
+    let found = Target { recipients: vec![Recipient::new("+9")], ..pings(people(&["ann"])) };
+    for (lane, target) in lanes.iter().zip(&audiences) {
+        assert_eq!(put(target).await, *lane, "{target:?}");
+        let named = target.mentions == found.mentions;
+        assert_eq!(put(&found).await == *lane, named, "{target:?}");
+        for row in store.pending(*lane, 0, 99, usize::MAX, UnixMs::MAX).await.unwrap() {
+            assert_eq!(row.target.audience(), target.audience());
+            assert!(named || row.target.recipients == target.recipients, "{:?} instead of {target:?}", row.target);
+        }
+    }
 }

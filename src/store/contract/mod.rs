@@ -37,6 +37,7 @@ macro_rules! store_contract {
                 a_repeat_within_the_window_gives_the_first_ids, only_the_newest_event_of_a_lane_is_repeated,
                 lanes_are_judged_one_by_one, what_enters_a_lane_without_a_key_is_newer_than_what_had_one, an_event_that_enters_no_lane_repeats_nothing,
                 repeats_sent_at_once_make_one_event, a_clock_set_back_swallows_nothing,
+                a_delivery_keeps_whom_it_reaches_and_shares_its_lane_with_nobody_else,
                 a_refused_event_leaves_nothing_behind, one_bad_request_does_not_fail_its_neighbours, concurrent_events_share_a_lane_without_gaps,
                 only_open_or_skipped_deliveries_are_born, unknown_events_are_left_out, bodies_are_read_up_to_so_many_bytes,
             }
