@@ -21,8 +21,10 @@ pub struct Limit {
 pub struct Pace {
     /// All of these hold at once; empty when the platform documents none. As documented: the margin is added by the pacer.
     pub limits: &'static [Limit],
-    /// Messages a month, where the platform counts them; for show, not enforced.
+    /// Messages a month, where the platform counts them.
     pub per_month: Option<u32>,
+    /// What one recipient gets at most, where that is counted: of SMS and calls. The vendor's documented limits, or else our own.
+    pub per_recipient: &'static [Limit],
     /// The page that documents the numbers.
     pub source: &'static str,
 }
@@ -282,7 +284,7 @@ impl Platform {
         fields: &[],
         measure: &|_| Size::bytes(0, 0),
         limit: "",
-        pace: Pace { limits: &[], per_month: None, source: "" },
+        pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "" },
         attempts: Attempts::ONE,
         on_ambiguous: OnAmbiguous::Retry,
         resolved_by_default: true,

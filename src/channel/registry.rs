@@ -37,6 +37,9 @@ macro_rules! platforms {
             pub actions: Option<ActionsConfig>,
             /// `off`, or `{ per_minute: N, burst: N }`. Default: the platform's documented limit.
             pub rate_limit: Option<RateLimitConfig>,
+            /// SMS and calls: `off`, or `{ per_hour: N }`: what one number gets at most in any hour. What is beyond it goes to the fallback or the next step of the
+            /// escalation at once, with the reason; a message that has neither waits. Default: the vendor's documented limit of an hour, or else 20 SMS or 10 calls.
+            pub recipient_limit: Option<RecipientLimitConfig>,
             /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.
             pub digest: Option<DigestConfig>,
             /// Total time one attempt may take (Prometheus duration). Default `30s`.
@@ -154,6 +157,24 @@ pub struct RateLimit {
     pub per_minute: u32,
     /// Sends within one second. Default: `per_minute`.
     pub burst: Option<u32>,
+}
+
+/// `recipient_limit: off` or `recipient_limit: { per_hour: 5 }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RecipientLimitConfig {
+    /// `off` (YAML may read it as `false`).
+    Off(OffWord),
+    /// A limit of one's own.
+    Limit(RecipientLimit),
+}
+
+/// What one number gets at most.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientLimit {
+    /// Messages or calls in any rolling hour.
+    pub per_hour: u32,
 }
 
 /// `digest: off` or `digest: { after: 30s }`.

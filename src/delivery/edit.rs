@@ -143,7 +143,7 @@ impl EditTask {
 
     async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
         let accepted = matches!(change, EditChange::Shown(_) | EditChange::Posted { .. });
-        let counts = accepted && self.channel.per_month.is_some();
+        let counts = accepted && self.channel.allowance.per_month.is_some();
         let outcome = EditOutcome {
             incident: anchor.incident,
             channel: anchor.channel.clone(),

@@ -8,6 +8,7 @@ use crate::store::{
 };
 use crate::template::MessageKind;
 
+use super::allowance::Withheld;
 use super::pending::{PendingMessage, next_due};
 use super::plan::{ChannelPlan, Plan};
 use super::policy::{AttemptFacts, Decision, decide};
@@ -242,7 +243,8 @@ impl Evaluator<'_> {
             }
             list
         };
-        let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).unwrap_or_else(|| "the platform did not confirm it".into());
+        let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).or_else(|| self.withheld(&outcome.cells));
+        let why = why.unwrap_or_else(|| "the platform did not confirm it".into());
         let (state, reason) = match (ok, dead, unknown) {
             (_, 0, 0) => (State::Sent, None),
             (0, 0, _) => (State::Unknown, Some(why)),
@@ -266,6 +268,12 @@ impl Evaluator<'_> {
                 outcome.children.extend(self.child(member, first, rest.to_vec(), false));
             }
         }
+    }
+
+    /// Why limits kept a message from somebody.
+    fn withheld(&self, cells: &[Cell]) -> Option<String> {
+        let why = cells.iter().find_map(Withheld::of_cell)?;
+        Some(why.reason(self.channel, self.plan.per_month(&self.channel.outlet).unwrap_or_default()))
     }
 
     /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.

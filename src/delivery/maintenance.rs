@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, StoreError};
 
+use super::allowance::MonthUse;
 use super::catch_up;
 use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
@@ -162,7 +163,7 @@ async fn update_queues(
             let this_month = outlet.month == super::month(now);
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
-        watch_quota(engine, &plan, channel, stored, now);
+        count_month(engine, &plan, channel, stored, now);
         if !shared.is_leader() {
             continue;
         }
@@ -206,25 +207,20 @@ async fn update_queues(
     purge(engine, &plan, now, stats.bytes).await
 }
 
-/// Whether four fifths of what may be sent in a month are.
-fn is_nearly_used(sent: i64, most: u32) -> bool {
-    sent.saturating_mul(5) >= i64::from(most) * 4
-}
-
-/// Says so once four fifths of what a platform allows in a month are used, and spends nothing on edits from then on.
-fn watch_quota(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
-    let (Some(own), Some(mailbox)) = (channel.per_month, engine.shared.outlets.get(&channel.outlet)) else { return };
-    // One credential has one quota, whatever each of its channels says of it.
-    let most = plan.channels.values().filter(|other| other.outlet == channel.outlet).filter_map(|other| other.per_month).min().unwrap_or(own);
+/// Notes how much is used of what a channel's account may send in a month, and reports it when that is most or all of it.
+fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
+    let shared = &engine.shared;
+    let (Some(most), Some(mailbox)) = (plan.per_month(&channel.outlet), shared.outlets.get(&channel.outlet)) else { return };
     let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
-    let nearly = is_nearly_used(sent, most);
-    if mailbox.save(nearly) == nearly || !nearly {
+    let used = MonthUse::of(sent, most);
+    let before = mailbox.set_month(used);
+    if used <= before {
         return;
     }
-    let edits = if channel.can_edit() { "; no message is edited until the next month: news and ends are new messages" } else { "" };
-    tracing::warn!(channel = %channel.name, sent, most, "four fifths of the month's messages are used{edits}");
-    if engine.shared.is_leader() {
-        engine.shared.telemetry.raise(SelfAlert::monthly_quota(&channel.name, sent, most));
+    let all = used == MonthUse::All;
+    tracing::warn!(channel = %channel.name, sent, most, all, "most or all of the month's messages are used: nothing is spent on edits; what has another way takes it");
+    if shared.is_leader() {
+        shared.telemetry.raise(SelfAlert::month_used(&channel.name, sent, most));
     }
 }
 
@@ -291,7 +287,7 @@ mod tests {
         let most = crate::channel::platform("dingtalk").and_then(|platform| platform.pace.per_month);
         assert_eq!(most, Some(3000), "https://open.dingtalk.com/document/orgapp/api-call-quota");
         for (sent, most, warns) in [(2399, 3000, false), (2400, 3000, true), (2400, 5000, false), (4000, 5000, true), (i64::MAX, 5000, true)] {
-            assert_eq!(is_nearly_used(sent, most), warns, "{sent} of {most}");
+            assert_eq!(MonthUse::of(sent, most) > MonthUse::Little, warns, "{sent} of {most}");
         }
     }
 }

@@ -8,6 +8,7 @@
 use crate::model::UnixMs;
 
 pub mod accept;
+mod allowance;
 mod announcement;
 mod attempt;
 mod audit;
@@ -77,8 +78,8 @@ pub use notified::MessageContext;
 pub use outlet::OutletState;
 pub use people::{ActionsPlan, People, Person, PersonName, Quiet, Way, Why};
 pub use plan::{
-    ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, SelfMonitoringPlan, SendersPlan,
-    SilencePlan, Wx,
+    AllowancePlan, ChannelPlan, ContentPlan, HeartbeatPlan, IncidentsPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan,
+    SelfMonitoringPlan, SendersPlan, SilencePlan, Wx,
 };
 pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};

@@ -187,6 +187,15 @@ pub struct ContentPlan {
     pub max_pages: usize,
 }
 
+/// What the account and each recipient of a channel get at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowancePlan {
+    /// Messages a month, where the platform counts them.
+    pub per_month: Option<u32>,
+    /// Messages or calls to one recipient, all of these at once; empty: any number.
+    pub per_recipient: Vec<Limit>,
+}
+
 /// A configured destination, ready to send.
 pub struct ChannelPlan {
     /// Its name.
@@ -213,20 +222,30 @@ pub struct ChannelPlan {
     pub fallback: Vec<String>,
     /// Copy a delivery to the fallback when it has waited this long.
     pub fallback_after: Option<Duration>,
-    /// Messages a month, where the platform counts them; for show, not enforced.
-    pub per_month: Option<u32>,
+    /// What its account and each of its recipients get at most.
+    pub allowance: AllowancePlan,
     /// Accept and record, send nothing.
     pub disabled: bool,
     /// Former names.
     pub previous_names: Vec<String>,
 }
 
+fn in_words(limits: &[Limit]) -> String {
+    limits.iter().map(|limit| format!("{} per {}", limit.count, format_duration(limit.window))).collect::<Vec<_>>().join(", ")
+}
+
 impl ChannelPlan {
-    /// Its rate limit in words: `20 per 1m, 1000 per 1h`, or `off`.
+    /// Its rate limit in words: `20 per 1m, 1000 per 1h`, or `off`; with what one recipient gets at most: `1 per 1s, and 10 per 1h to one recipient`.
     pub fn rate_limit_text(&self) -> String {
-        let limits = self.rate_limit.as_deref().unwrap_or_default();
-        let words: Vec<String> = limits.iter().map(|limit| format!("{} per {}", limit.count, format_duration(limit.window))).collect();
-        if words.is_empty() { "off".to_owned() } else { words.join(", ") }
+        let own = in_words(self.rate_limit.as_deref().unwrap_or_default());
+        let own = if own.is_empty() { "off".to_owned() } else { own };
+        let each = self.recipient_limit_text();
+        if each.is_empty() { own } else { format!("{own}, and {each} to one recipient") }
+    }
+
+    /// What one of its recipients gets at most, in words; empty: any number.
+    pub fn recipient_limit_text(&self) -> String {
+        in_words(&self.allowance.per_recipient)
     }
 
     /// Messages that its rate limit allows in a minute: of the tightest of what counts in a minute or less, else of the shortest time that counts. `None`

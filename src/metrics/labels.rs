@@ -106,6 +106,14 @@ pub struct LookUps {
     pub result: &'static str,
 }
 
+/// What a channel's limits kept from being sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Limited {
+    pub platform: &'static str,
+    pub channel: String,
+    pub limit: &'static str,
+}
+
 /// A step of an escalation that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EscalationSteps {

@@ -24,8 +24,8 @@ use self::health::Health;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
-    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, LookUps, OpenIncidents, Platform, Pressed, Received,
-    Rendered, Sender, Silences, What,
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, Limited, LookUps, OpenIncidents, Platform, Pressed,
+    Received, Rendered, Sender, Silences, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -122,6 +122,11 @@ impl Metrics {
     /// A platform did not name the id of a person: `unknown`, `refused` (one that it had named), or the kind of error.
     pub fn look_up_failed(&self, platform: &'static str, result: &'static str) {
         self.sending.look_ups.get_or_create(&LookUps { platform, result }).inc();
+    }
+
+    /// A limit of a channel kept something back from one recipient: `recipient` or `month`.
+    pub fn limited(&self, platform: &'static str, channel: &str, limit: &'static str) {
+        self.sending.limited.get_or_create(&Limited { platform, channel: channel.to_owned(), limit }).inc();
     }
 
     /// A step of an escalation ended in this state.

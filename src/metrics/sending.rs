@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{Attempted, Channel, Delivered, LookUps, Platform, Rendered};
+use super::labels::{Attempted, Channel, Delivered, Limited, LookUps, Platform, Rendered};
 use super::register::{measured, series};
 
 /// Durations by platform.
@@ -21,6 +21,7 @@ pub struct Sending {
     pub batched: Family<Channel, Counter>,
     pub receipts: Family<Delivered, Counter>,
     pub look_ups: Family<LookUps, Counter>,
+    pub limited: Family<Limited, Counter>,
     pub stale_outcomes: Counter,
 }
 
@@ -61,6 +62,12 @@ impl Sending {
                 registry,
                 "failed_look_ups",
                 "Questions for people's ids that a platform did not answer with one, by platform and result: `unknown`, `refused` (an id that it had named) or the kind of error",
+                Family::default(),
+            ),
+            limited: series(
+                registry,
+                "limited",
+                "Messages to one recipient that a limit kept back, by platform, channel and limit: `recipient` (`recipient_limit`) or `month` (`per_month`)",
                 Family::default(),
             ),
             stale_outcomes: series(

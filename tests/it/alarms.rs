@@ -70,7 +70,7 @@ async fn a_month_that_is_nearly_used_is_told_before_the_platform_refuses_everyth
         .replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
     assert!(routes.contains("per_month: 5"), "{routes}");
     let app = TestApp::start(&routes).await;
-    let told = "Channel ops-ding has used 4 of 5 messages this month";
+    let told = "Channel ops-ding has sent 4 of its 5 messages of this month";
     for n in 0..4 {
         assert_eq!(four.slack.rec.accepted().len(), 0, "not before the fourth: {n}");
         app.post("/webhook", &alert(&format!("db{n}"), "HostDown", "firing")).await;

@@ -137,6 +137,43 @@ async fn who_is_not_known_may_not_ack_where_only_known_people_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_called_often_enough_gets_the_next_step_at_once_and_everybody_can_see_why() {
+    let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+    let account =
+        format!("account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", api_base: \"{}\", to: [\"+15005550001\"]", twilio.url());
+    let app = TestApp::start(&format!(
+        r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+channels:
+  terminal: {{ log: {{}} }}
+  sms: {{ twilio_sms: {{ {account} }} }}
+  call: {{ twilio_voice: {{ {account} }}, recipient_limit: {{ per_hour: 1 }} }}
+people: {{ ann: {{ mobile: "+15005550002" }}, bob: {{ mobile: "+15005550003" }} }}
+escalations: {{ db: [{{ after: 1s, to: [call], people: [ann] }}, {{ after: 1h, to: [sms], people: [bob] }}] }}
+route: {{ to: [terminal], escalation: db }}
+"#
+    ))
+    .await;
+    let fire = async |group: &str, name: &str| assert_eq!(app.post("/webhook", &alert(group, name, "firing")).await.0, 200);
+    fire("one", "NodeDown").await;
+    app.until("channel=call", |rows| rows.iter().any(|row| row.state == State::Sent)).await;
+    fire("two", "DiskFull").await;
+    let dead = app.until("channel=call", |rows| rows.iter().any(|row| row.state == State::Dead)).await;
+    let dead = dead.into_iter().find(|row| row.state == State::Dead).unwrap();
+    let why = "1 per 1h is what one recipient gets at most (`recipient_limit`)";
+    assert_eq!((dead.title.as_str(), dead.reason.as_deref()), ("DiskFull two-host", Some(why)));
+    app.until("channel=sms", |rows| rows.iter().any(|row| row.state == State::Sent)).await;
+    let phoned: Vec<String> = twilio.rec.accepted().into_iter().filter(|one| one.call.method == "POST").flat_map(|one| one.to).collect();
+    assert_eq!(phoned, ["+15005550002", "+15005550003"], "bob is not called after an hour");
+    let detail = app.delivery(dead.id).await;
+    assert!(detail.rate_limit.as_deref().is_some_and(|limit| limit.ends_with("and 1 per 1h to one recipient")), "{detail:#?}");
+    let (_, metrics) = app.get("/metrics").await;
+    let line = "watchfire_limited_total{platform=\"twilio_voice\",channel=\"call\",limit=\"recipient\"} 1";
+    assert!(metrics.as_str().unwrap().contains(line), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drill_says_who_answered_and_fails_when_nobody_does() {
     let routes = r#"
 server: { listen: "127.0.0.1:0" }

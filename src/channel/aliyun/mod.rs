@@ -55,6 +55,10 @@ pub struct Account {
     pub ack_template: Option<String>,
     /// Numbers.
     pub to: Vec<String>,
+    /// Messages or calls a month that the account may send. From four fifths on only what is critical is sent; when all are used, the fallback or the next step of
+    /// the escalation takes over. Default: any number.
+    #[serde(default)]
+    pub per_month: Option<u32>,
     /// Another server (a regional endpoint). Default `https://dysmsapi.aliyuncs.com`, `https://dyvmsapi.aliyuncs.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -93,6 +97,7 @@ impl Account {
             self.ack_template.as_ref().and_then(|t| kit::check_text(&format!("{key}.ack_template"), t, "write the approved template's code")),
         );
         problems.extend(self.params.iter().filter_map(|(name, pattern)| pattern::check_pattern(format!("{key}.params.{name}"), pattern)));
+        problems.extend(kit::check_quota(&format!("{key}.per_month"), self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems
     }

@@ -12,8 +12,8 @@ use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{cut_units, pattern, phone, sms};
 use crate::channel::{
-    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
-    Sent,
+    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext, Sent,
 };
 use crate::model::{ErrorKind, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size, Word};
 
@@ -36,7 +36,8 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
-        source: "https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits: 50 a day and number with one signature and template, 40 in all",
+        per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
+        source: "https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits: 50 a day and number with one signature and template, 40 in all; 20 an hour are our own",
     },
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
@@ -76,6 +77,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

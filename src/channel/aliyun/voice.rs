@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
+        per_recipient: &[Limit { count: 5, window: Duration::from_secs(3600) }],
         source: "https://help.aliyun.com/zh/vms/product-overview/limits: one callee 1 a minute, 5 an hour, 20 a day; one call a second is our own",
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
@@ -70,6 +71,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

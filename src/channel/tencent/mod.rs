@@ -47,6 +47,10 @@ pub struct Account {
     pub max_param: Option<usize>,
     /// Numbers.
     pub to: Vec<String>,
+    /// Messages or calls a month that the account may send. From four fifths on only what is critical is sent; when all are used, the fallback or the next step of
+    /// the escalation takes over. Default: any number.
+    #[serde(default)]
+    pub per_month: Option<u32>,
     /// Region. Default `ap-guangzhou`.
     #[serde(default)]
     pub region: Option<String>,
@@ -66,6 +70,7 @@ impl Account {
         problems.extend(kit::check_secret(&format!("{key}.secret_key"), &self.secret_key));
         let patterns = self.params.iter().enumerate();
         problems.extend(patterns.filter_map(|(place, pattern)| pattern::check_pattern(format!("{key}.params[{place}]"), pattern)));
+        problems.extend(kit::check_quota(&format!("{key}.per_month"), self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems
     }

@@ -12,8 +12,8 @@ use super::{Account, Line, answer};
 use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{self, pattern, phone, sms};
 use crate::channel::{
-    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
-    Sent,
+    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext, Sent,
 };
 use crate::model::{ErrorKind, OutletKey, Page, Recipient, SendError, Size, Word};
 
@@ -34,7 +34,8 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
-        source: "https://cloud.tencent.com/document/product/382/13302: one number 1 in 30 seconds with the same content, 10 a day",
+        per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
+        source: "https://cloud.tencent.com/document/product/382/13302: one number 1 in 30 seconds with the same content, 10 a day; 20 an hour are our own",
     },
     attempts: Attempts { concurrency: 4, batch: 100 },
     on_ambiguous: OnAmbiguous::Never,
@@ -75,6 +76,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -34,8 +34,9 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
+        per_recipient: &[Limit { count: 10, window: Duration::from_secs(3600) }],
         source: "https://cloud.tencent.com/document/product/1128/37720: one callee 1 in 30 seconds, 2 in 10 minutes, one between 22:00 and 08:00 \
-                 unless raised; one call a second is our own",
+                 unless raised; one call a second and 10 an hour and number are our own",
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
@@ -62,6 +63,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

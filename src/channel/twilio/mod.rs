@@ -38,6 +38,10 @@ pub struct Account {
     pub from: String,
     /// Numbers, with their country in front: `"+8613800000000"`.
     pub to: Vec<String>,
+    /// Messages or calls a month that the account may send. From four fifths on only what is critical is sent; when all are used, the fallback or the next step of
+    /// the escalation takes over. Default: any number.
+    #[serde(default)]
+    pub per_month: Option<u32>,
     /// Another server in Twilio's place. Default `https://api.twilio.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -56,6 +60,7 @@ impl Account {
             problems.push(Problem::new(format!("{key}.from"), "it is not a number of yours", "write it as Twilio shows it: \"+15005550006\""));
         }
         problems.extend(kit::check_secret(&format!("{key}.auth_token"), &self.auth_token));
+        problems.extend(kit::check_quota(&format!("{key}.per_month"), self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
         problems
     }

@@ -12,7 +12,7 @@ use super::{Account, Line, press};
 use crate::channel::descriptor::{Pings, Reach};
 use crate::channel::kit::{phone, sms};
 use crate::channel::{
-    Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig,
+    Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
     PressAnswer, PressCall, PressReply, PressWay, Problem, SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
@@ -41,7 +41,8 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
-        source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `rate_limit` to save money",
+        per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
+        source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `rate_limit` to save money; 20 an hour and number are our own",
     },
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
@@ -69,6 +70,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -30,7 +30,8 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
-        source: "https://help.twilio.com/articles/223180028: one call per second unless raised",
+        per_recipient: &[Limit { count: 10, window: Duration::from_secs(3600) }],
+        source: "https://help.twilio.com/articles/223180028: one call per second unless raised; 10 an hour and number are our own",
     },
     attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
@@ -58,6 +59,10 @@ impl PlatformConfig for Config {
 
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.0.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -13,12 +13,14 @@ use super::teams::mentioned;
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
-use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig};
-use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, PressWay, Problem, SendContext};
+use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig, RecipientLimitConfig};
+use crate::channel::{
+    BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, PlatformConfig, PressWay, Problem, SendContext,
+};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
-use crate::delivery::{ChannelPlan, ContentPlan};
+use crate::delivery::{AllowancePlan, ChannelPlan, ContentPlan};
 use crate::model::yaml::Path;
 use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
 use crate::template::TemplateRegistry;
@@ -92,7 +94,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
                 max_pages: usize::from(config.max_pages.unwrap_or(3)),
             },
             rate_limit,
-            per_month: platform_config.per_month().or(platform.pace.per_month),
+            allowance: allowance(validator, config, platform_config, platform, &path),
             digest: settings.digest,
             timeout: settings.timeout,
             max_age: settings.max_age,
@@ -105,6 +107,35 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
     }
     rate_limits(validator, &plans, &root);
     plans
+}
+
+/// What the account and each recipient get at most.
+fn allowance(
+    validator: &mut Validator<'_, '_>,
+    config: &ChannelConfig,
+    platform_config: &dyn PlatformConfig,
+    platform: &Platform,
+    path: &Path,
+) -> AllowancePlan {
+    let own = &config.recipient_limit;
+    let at = path.key("recipient_limit");
+    // Only what the vendor reports on later is known for each number.
+    if own.is_some() && platform.pace.per_recipient.is_empty() {
+        let message = format!("`{}` has no limit of what one recipient gets", platform.name);
+        validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Key, message, "remove it; it is for SMS and calls");
+    }
+    let per_recipient = match own {
+        None => platform.pace.per_recipient.to_vec(),
+        Some(RecipientLimitConfig::Off(_)) => Vec::new(),
+        Some(RecipientLimitConfig::Limit(limit)) => {
+            if limit.per_hour == 0 {
+                let label = "write at least 1; `disabled: true` stops a channel";
+                validator.report.error(codes::OUT_OF_RANGE, &at.key("per_hour"), Anchor::Value, "with 0 nobody would ever get anything", label);
+            }
+            vec![Limit { count: limit.per_hour, window: HOUR }]
+        }
+    };
+    AllowancePlan { per_month: platform_config.per_month().or(platform.pace.per_month), per_recipient }
 }
 
 /// The driver and whom it sends to. Without secrets no driver can send, and what drivers say about placeholders does not count.

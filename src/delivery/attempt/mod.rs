@@ -1,6 +1,7 @@
 //! One attempt of a message: read what memory lacks, compose, persist the intent where a repeat must never happen, send one page, evaluate the answers,
 //! record the result. It runs as a task of its outlet's worker, which learns of it by an [`AttemptResult`].
 
+mod allow;
 mod compose;
 mod context;
 mod living;
@@ -28,6 +29,7 @@ use super::outlet::mailbox::Renewal;
 use super::pending::{PendingMessage, Phase, next_due};
 use super::plan::{ChannelPlan, Plan};
 use super::started::StartedLanes;
+use allow::Allowed;
 
 /// Deliveries read of one lane at once.
 pub const LANE_READ_LIMIT: usize = 200;
@@ -125,6 +127,11 @@ impl AttemptTask {
                 Err(error) => return self.release_to_lanes(message, &error).await,
             }
         }
+        let _on_its_way = match self.allow(&mut message).await {
+            Ok(Allowed::Send(ticket)) => ticket,
+            Ok(Allowed::Ended(result)) => return *result,
+            Err(error) => return self.release_to_lanes(message, &error).await,
+        };
         let now = self.shared.clock.wall();
         let Some((page, to)) = message.next_batch(self.channel.platform.attempts.batch, now) else {
             return if next_due(&message.cells).is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };

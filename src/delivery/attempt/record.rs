@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::channel::{CellResult, LivingMode, kit};
+use crate::delivery::allowance::Withheld;
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
@@ -70,7 +71,7 @@ impl AttemptTask {
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
             cells: if message.is_stored() {
-                message.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).cloned().collect()
+                message.cells.iter().filter(|c| (c.page == page && to.contains(&c.recipient)) || Withheld::of_cell(c).is_some()).cloned().collect()
             } else {
                 Vec::new()
             },

@@ -147,7 +147,7 @@ fn plan(channels: &[(&str, &Arc<Script>)]) -> Arc<Plan> {
             max_age: Duration::from_secs(3600),
             fallback: Vec::new(),
             fallback_after: None,
-            per_month: None,
+            allowance: Default::default(),
             disabled: false,
             previous_names: Vec::new(),
         };

@@ -1,6 +1,7 @@
 //! The engine against simulated platforms, in injected time: lives that end in a crash or a stop, seeded random faults, clock jumps, reloads;
 //! and at the end the invariants of the delivery core, checked from what the platforms saw. Tests only.
 
+mod allowances;
 mod escalating;
 mod exchange;
 mod gates;

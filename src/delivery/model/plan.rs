@@ -61,7 +61,7 @@ impl World {
                     max_age: Duration::from_secs(6 * 3600),
                     fallback: if *name == "voice" { vec!["mail".into()] } else { Vec::new() },
                     fallback_after: None,
-                    per_month: None,
+                    allowance: Default::default(),
                     disabled: false,
                     previous_names: was.into_iter().map(str::to_owned).collect(),
                 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::descriptor::{Ping, Pings, Reach};
-use crate::channel::{Attempts, CellResult, Channel, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, SendContext};
+use crate::channel::{Attempts, CellResult, Channel, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform, SendContext};
 use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, PlatformIds, Receipt, Recipient, SendError, Size, UnixMs};
 
 use super::Dice;
@@ -21,7 +21,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         name: "log",
         fields: FIELDS,
         measure: &|page| Size::bytes(page.field("text").len(), 1500),
-        pace: Pace { limits, per_month: None, source: "" },
+        pace: Pace { limits, per_month: None, per_recipient: &[], source: "" },
         attempts: Attempts { concurrency, batch },
         on_ambiguous: ambiguous,
         pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside).reaching(Reach::Mobile),
@@ -35,6 +35,12 @@ pub static CHAT: Platform = card(OnAmbiguous::Retry, PACE, 1, 1);
 pub static MAIL: Platform = card(OnAmbiguous::Retry, &[], 4, 10);
 /// Calls: at most once.
 pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
+/// Calls whose vendor reports later what became of them, and counts them for each number.
+pub static PHONE: Platform = Platform {
+    word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900), cancels: false }),
+    pace: Pace { limits: &[], per_month: None, per_recipient: &[Limit { count: 1, window: Duration::from_secs(3600) }], source: "" },
+    ..card(OnAmbiguous::Never, &[], 2, 1)
+};
 /// Fast and without limit.
 pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
 

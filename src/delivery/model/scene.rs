@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::channel::LivingMode;
 use crate::delivery::press::Deed;
 use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
-use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
+use crate::delivery::{AllowancePlan, Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
 use crate::metrics::{Format, Metrics};
 use crate::model::{Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
 use crate::route::{Destinations, Matcher, Op, RouteSpec, Tree};
@@ -21,7 +21,7 @@ use super::exchange::{Exchange, Line};
 use super::life::Disk;
 use super::paused::Paused;
 use super::plan::{BEGIN, QUIET, quiet};
-use super::platform::{LIVING, MAIL, VOICE};
+use super::platform::{LIVING, MAIL, PHONE, VOICE};
 use super::{Dice, World};
 
 /// A store, and what outlives the processes on it.
@@ -33,6 +33,8 @@ pub struct Scene {
     pub rota: Rota,
     /// Who has quiet hours, in which nothing but what is critical reaches them.
     pub quiet: Option<&'static str>,
+    /// What `voice` and its recipients get at most, and its fallback.
+    pub phone: Option<(AllowancePlan, Vec<String>)>,
 }
 
 pub struct Process {
@@ -84,7 +86,7 @@ impl Scene {
     pub fn new() -> Self {
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
-        Self { exchange: Arc::default(), folder: folder.expect("a folder"), now: BEGIN, rota: night_rota(), quiet: None }
+        Self { exchange: Arc::default(), folder: folder.expect("a folder"), now: BEGIN, rota: night_rota(), quiet: None, phone: None }
     }
 
     /// A process that lives until `work` ends, and then crashes.
@@ -110,6 +112,11 @@ impl Scene {
             let channel = plan.channels.get_mut(name).and_then(Arc::get_mut).expect("a channel that nobody else has");
             (channel.driver, channel.platform, channel.content.living) = (Arc::new(Line(self.exchange.clone(), name)), platform, living);
             channel.fallback = Vec::new();
+        }
+        if let Some((allowance, fallback)) = &self.phone {
+            let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
+            (voice.platform, voice.allowance, voice.fallback) = (&PHONE, allowance.clone(), fallback.clone());
+            (voice.rate_limit, voice.recipients) = (None, ["ann", "bob"].map(Recipient::new).to_vec());
         }
         let db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
         let web = EscalationPlan { steps: vec![step(2, "mail", "carol")] };
@@ -218,6 +225,11 @@ impl Process {
     pub async fn escalated(&self, of: IncidentId) -> Vec<String> {
         let detail = self.store.get_incident(of).await.expect("the store").expect("it is there");
         detail.timeline.into_iter().filter(|row| row.kind == TimelineKind::Escalated).map(|row| row.text).collect()
+    }
+
+    /// Whether metrics have this line.
+    pub fn shows(&self, line: &str) -> bool {
+        self.metrics.write(Format::Text).lines().any(|one| one == line)
     }
 
     pub fn counted(&self, result: &str) -> String {

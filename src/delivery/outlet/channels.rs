@@ -21,6 +21,8 @@ pub(super) struct OutletChannels {
     outlet: OutletKey,
     /// Channels that are still to be relocated.
     relocations: Vec<Arc<str>>,
+    /// Whether most of the month's messages are used.
+    saves: bool,
     now: UnixMs,
 }
 
@@ -60,14 +62,22 @@ impl Channels for OutletChannels {
     }
 
     fn digest_after(&self, channel: &str) -> Option<Duration> {
-        self.get(channel)?.digest_after()
+        let after = self.get(channel)?.digest_after()?;
+        Some(if self.saves { Duration::ZERO } else { after })
     }
 }
 
 impl Worker {
     pub(super) fn channels(&self, now: UnixMs) -> OutletChannels {
         let relocations = self.shared.outlets.relocations();
-        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), relocations, now }
+        OutletChannels {
+            shared: self.shared.clone(),
+            plan: self.shared.plan.load(),
+            outlet: self.outlet.clone(),
+            relocations,
+            saves: self.inbox.mailbox.saves(),
+            now,
+        }
     }
 
     /// The channel of that name, if it is this outlet's.

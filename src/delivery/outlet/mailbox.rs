@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use crate::delivery::allowance::{MonthUse, OnTheWay};
 use crate::delivery::direct::Caller;
 use crate::delivery::lanes::Reservation;
 use crate::delivery::lock::lock;
@@ -106,8 +107,10 @@ pub struct Mailbox {
     flags: AtomicU8,
     assignment: Mutex<Assignment>,
     wake: Notify,
-    /// Whether most of what the platform allows in a month is used.
-    saves: AtomicBool,
+    /// How much is used of what the platform allows in a month.
+    month: AtomicU8,
+    /// Whom something is on its way to that its platform counts for each.
+    pub(crate) on_the_way: Arc<OnTheWay>,
     pub(crate) falling: Falling,
     state: Mutex<OutletState>,
     /// What was sent lately.
@@ -123,7 +126,8 @@ impl Mailbox {
             flags: AtomicU8::new(0),
             assignment: Mutex::new(Assignment { assigned, renewal: None }),
             wake: Notify::new(),
-            saves: AtomicBool::new(false),
+            month: AtomicU8::new(MonthUse::Little as u8),
+            on_the_way: Arc::default(),
             falling: Falling::default(),
             state: Mutex::default(),
             recent: Mutex::default(),
@@ -178,14 +182,19 @@ impl Mailbox {
         self.wake();
     }
 
-    /// Says whether most of what the platform allows in a month is used: then nothing is spent on edits. Returns whether it was so before.
-    pub fn save(&self, saves: bool) -> bool {
-        self.saves.swap(saves, Ordering::AcqRel)
+    /// Says how much is used of what the platform allows in a month. Returns how much it was before.
+    pub fn set_month(&self, used: MonthUse) -> MonthUse {
+        MonthUse::numbered(self.month.swap(used as u8, Ordering::AcqRel))
+    }
+
+    /// How much is used of what the platform allows in a month.
+    pub fn month(&self) -> MonthUse {
+        MonthUse::numbered(self.month.load(Ordering::Acquire))
     }
 
     /// Whether nothing is spent on edits.
     pub fn saves(&self) -> bool {
-        self.saves.load(Ordering::Acquire)
+        self.month() != MonthUse::Little
     }
 
     /// Messages in flight.

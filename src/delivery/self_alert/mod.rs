@@ -42,8 +42,8 @@ pub enum SelfAlertKind {
     NobodyOnCall,
     /// A channel's platform refuses to look up people's ids. It never resolves.
     LookUpFailed,
-    /// Four fifths of what a channel's platform allows in a month are used. It never resolves.
-    MonthlyQuota,
+    /// Most or all of what an account may send in a month is used. It never resolves.
+    MonthUsed,
     /// Nodes have different configurations.
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
@@ -64,7 +64,7 @@ impl SelfAlertKind {
             Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
             Self::NobodyOnCall => "WatchfireNobodyOnCall",
             Self::LookUpFailed => "WatchfireLookUpFailed",
-            Self::MonthlyQuota => "WatchfireMonthlyQuota",
+            Self::MonthUsed => "WatchfireMonthUsed",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
         }
@@ -80,7 +80,7 @@ impl SelfAlertKind {
             | Self::OrphanedDeliveries
             | Self::ConfigMismatch
             | Self::ListenerLost => "error",
-            Self::ReloadFailed | Self::LookUpFailed | Self::MonthlyQuota => "warning",
+            Self::ReloadFailed | Self::LookUpFailed | Self::MonthUsed => "warning",
         }
     }
 
@@ -99,7 +99,7 @@ impl SelfAlertKind {
             | Self::NobodyOnCall
             | Self::OrphanedDeliveries
             | Self::LookUpFailed
-            | Self::MonthlyQuota => Said::default(),
+            | Self::MonthUsed => Said::default(),
         }
     }
 }
@@ -201,17 +201,18 @@ impl SelfAlert {
         Self::firing(SelfAlertKind::LookUpFailed, channel, said)
     }
 
-    /// Most of what a channel's platform allows in a month is used.
-    pub fn monthly_quota(channel: &str, sent: i64, most: u32) -> Self {
+    /// Most or all of what an account may send in a month is used.
+    pub fn month_used(channel: &str, sent: i64, most: u32) -> Self {
         let said = Said::of(
-            format!("Channel {channel} has used {sent} of {most} messages this month"),
-            format!("通道 {channel} 本月已使用 {sent}/{most} 条消息"),
+            format!("Channel {channel} has sent {sent} of its {most} messages of this month"),
+            format!("通道 {channel} 本月已发送 {sent} 条，限额 {most} 条"),
         )
         .with(
-            "Once they are used up, the platform refuses everything until the next month: send fewer, buy more, or correct `per_month`.",
-            "用完后平台会拒绝所有消息，直到下月；请减少发送、购买额度，或更正 `per_month`。",
+            "From four fifths on nothing is edited, chats get digests, and phones get what is critical only. When all are used, fallbacks and the next steps of \
+             escalations take over; what has no other way is still sent. Raise `per_month` if the account may send more.",
+            "达到五分之四后不再编辑消息，群聊改发汇总，电话和短信只发送 critical 告警。用完后由备用通道或下一步升级接替，没有其他途径的仍会发送。如果账号额度更高，请调大 `per_month`。",
         );
-        Self::firing(SelfAlertKind::MonthlyQuota, channel, said)
+        Self::firing(SelfAlertKind::MonthUsed, channel, said)
     }
 
     /// Deliveries wait longer than they should.

@@ -44,7 +44,7 @@ fn a_chinese_alarm_is_chinese() {
         SelfAlert::nobody_on_call("ops", &[Missed::NobodyOnCall("night".into()), Missed::NobodyNext("day".into())]),
         SelfAlert::look_up_failed("ops", "Slack looks nobody up by mail address (`ratelimited`): too many messages; it is sent later"),
         SelfAlert::backlog("ops", 12),
-        SelfAlert::monthly_quota("ops", 2400, 3000),
+        SelfAlert::month_used("ops", 2400, 3000),
         SelfAlert::disk(full),
         SelfAlert::disk("the connection to the database failed (db error); check that it runs and can be reached from here"),
         SelfAlert::orphaned_deliveries("ops", 3),

@@ -125,7 +125,7 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             listener: app.engine.listener_state(&c.name).map(|l| Listener { connected: l.connected, error: l.error }),
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
-            month_limit: c.per_month,
+            month_limit: c.allowance.per_month,
             muted_until: mute.map(|active| active.due(now)),
             muted_by: mute.and_then(|active| active.mute.name.clone()),
             muted_reason: mute.map(|active| if active.mute.name.is_some() { active.mute.why() } else { active.mute.reason.clone() }),

@@ -97,6 +97,8 @@ fn rate(language: Language, plan: &Plan, channel: &ChannelState) -> Markup {
                 span.dim.s.n { (sent) (say(language, " of ", " / ")) (limit) (say(language, " in the last minute", "（最近一分钟）")) }
             } @else { span.dim.s.n { (sent) (say(language, " in the last minute, no limit", "（最近一分钟），不限速")) } }
             @if planned.rate_limit.as_ref().is_some_and(|limits| limits.len() > 1) { span.dim.s { (planned.rate_limit_text()) } }
+            @let each = planned.recipient_limit_text();
+            @if !each.is_empty() { span.dim.s { (say(language, "to one recipient ", "每个接收人 ")) (each) } }
             @if let Some(limit) = channel.month_limit { span.dim.s.n { (channel.month_sent) (say(language, " of ", " / ")) (limit) (say(language, " this month", "（本月）")) } }
         }
     }

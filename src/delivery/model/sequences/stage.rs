@@ -163,7 +163,7 @@ impl Stage {
             channel.content.living = living;
             channel.content.mentions = Mentions { users: vec!["team".into()], ..Mentions::default() };
         }
-        plan.channels.get_mut(chat).and_then(Arc::get_mut).expect("nobody else has it").per_month = self.setup.per_month;
+        plan.channels.get_mut(chat).and_then(Arc::get_mut).expect("nobody else has it").allowance.per_month = self.setup.per_month;
         if !self.setup.has_free {
             plan.channels.shift_remove("free");
         }

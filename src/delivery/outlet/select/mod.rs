@@ -45,7 +45,7 @@ pub trait Channels {
     fn counted(&self, message: &PendingMessage) -> Counted;
     /// The same for what a channel sends to all of its recipients.
     fn counted_of(&self, channel: &str) -> Counted;
-    /// How long a queue of this channel may take to empty before it is merged into digests; `None` merges never.
+    /// How long a queue of this channel may take to empty before it is merged into digests; zero merges whatever waits, `None` merges never.
     fn digest_after(&self, channel: &str) -> Option<Duration>;
 }
 
@@ -100,6 +100,7 @@ impl Turn {
             return Self::Wait(at);
         }
         match digest_after {
+            Some(Duration::ZERO) if waiting > 1 => Self::Digest,
             Some(after) if waiting as f64 > rate.rate() * after.as_secs_f64() => Self::Digest,
             _ => Self::Single,
         }

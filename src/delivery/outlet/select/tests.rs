@@ -221,3 +221,17 @@ fn nothing_says_when_what_was_begun_is_due() {
     bench.queue.begun = vec![bench.message(9), bench.message(4)];
     assert_eq!(bench.select(), Work::Nothing { until: Some(bench.now + Duration::from_secs(4)), held_back: false });
 }
+
+#[test]
+fn what_waits_is_one_digest_while_the_month_is_short_and_a_single_one_goes_alone() {
+    let (now, free) = (Instant::now(), RateLimiter::new(&[]));
+    let turn = |waiting, after| Turn::of(waiting, &free, &Counted::Outlet, after, now);
+    for (waiting, after, wanted) in [
+        (1, Some(Duration::ZERO), Turn::Single),
+        (2, Some(Duration::ZERO), Turn::Digest),
+        (500, Some(Duration::from_secs(30)), Turn::Single),
+        (500, None, Turn::Single),
+    ] {
+        assert_eq!(turn(waiting, after), wanted, "{waiting} with {after:?}");
+    }
+}

@@ -1,0 +1,214 @@
+//! What an account may still send in a month, and what one recipient may still get. Pure, but for the list of what is on its way.
+
+use std::sync::{Arc, Mutex};
+
+use crate::channel::Limit;
+use crate::model::{OutletKey, Recipient, UnixMs};
+
+use super::lock::lock;
+use super::plan::{ChannelPlan, Plan};
+use crate::store::{Cell, CellState};
+
+/// How much is used of what an account may send in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum MonthUse {
+    /// Less than four fifths, or nothing is counted.
+    #[default]
+    Little,
+    /// Four fifths or more: nothing is spent on edits, what waits is merged, and phones only get what is critical.
+    Most,
+    /// All of it: what has a fallback takes it.
+    All,
+}
+
+impl MonthUse {
+    /// Of `sent` messages, where `most` are allowed.
+    pub fn of(sent: i64, most: u32) -> Self {
+        let most = i64::from(most);
+        match sent {
+            _ if sent >= most => Self::All,
+            _ if sent.saturating_mul(5) >= most * 4 => Self::Most,
+            _ => Self::Little,
+        }
+    }
+
+    /// The one of that number.
+    pub fn numbered(number: u8) -> Self {
+        [Self::Little, Self::Most, Self::All].into_iter().find(|one| *one as u8 == number).unwrap_or_default()
+    }
+}
+
+/// Why a limit keeps a message from somebody; kept as the code of the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// The recipient got as much as it may.
+    Recipient,
+    /// Most of the account's month is used, and the message is not critical.
+    MonthSaved,
+    /// All of it is used.
+    MonthUsed,
+}
+
+impl Withheld {
+    /// The code of a cell.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Recipient => "recipient_limit",
+            Self::MonthSaved => "month_saved",
+            Self::MonthUsed => "month_used",
+        }
+    }
+
+    /// The limit, for metrics.
+    pub fn limit(self) -> &'static str {
+        match self {
+            Self::Recipient => "recipient",
+            Self::MonthSaved | Self::MonthUsed => "month",
+        }
+    }
+
+    /// What kept a cell from being sent, if a limit did.
+    pub fn of_cell(cell: &Cell) -> Option<Self> {
+        let code = cell.code.as_deref().filter(|_| cell.state == CellState::Dead)?;
+        [Self::Recipient, Self::MonthSaved, Self::MonthUsed].into_iter().find(|one| one.code() == code)
+    }
+
+    /// Why something was not sent through a channel.
+    pub fn reason(self, channel: &ChannelPlan, per_month: u32) -> String {
+        match self {
+            Self::Recipient => format!("{} is what one recipient gets at most (`recipient_limit`)", channel.recipient_limit_text()),
+            Self::MonthSaved => {
+                format!("four fifths of the month's {per_month} are used (`per_month`), and it is not critical")
+            }
+            Self::MonthUsed => format!("the month's {per_month} are used (`per_month`)"),
+        }
+    }
+}
+
+impl Plan {
+    /// How many messages a month the credential of an outlet may send: one credential has one quota, whatever each of its channels says of it.
+    pub fn per_month(&self, outlet: &OutletKey) -> Option<u32> {
+        self.channels.values().filter(|channel| channel.outlet == *outlet).filter_map(|channel| channel.allowance.per_month).min()
+    }
+}
+
+/// When somebody may get one more, who got something at these times (the newest first) and whom `ahead` more are on their way to; `None`: now.
+pub fn free_at(limits: &[Limit], sent: &[UnixMs], ahead: usize, now: UnixMs) -> Option<UnixMs> {
+    let of = |limit: &Limit| {
+        let count = limit.count as usize;
+        let Some(older) = count.checked_sub(ahead + 1) else { return Some(now + limit.window) };
+        let at = *sent.get(older)?;
+        // What seems to be sent later was sent before the clock was set back.
+        (now.since(at) < limit.window).then(|| at.min(now) + limit.window)
+    };
+    limits.iter().filter_map(of).max()
+}
+
+/// Recipients to whom something is on its way, in the order in which it began.
+#[derive(Debug, Default)]
+pub struct OnTheWay(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    to: Vec<(u64, Recipient)>,
+}
+
+/// Something that is on its way to some recipients; until it is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    list: Arc<OnTheWay>,
+    number: u64,
+}
+
+impl OnTheWay {
+    /// Adds something to these recipients.
+    pub fn add(self: &Arc<Self>, to: &[Recipient]) -> Ticket {
+        let mut state = lock(&self.0);
+        let number = state.next;
+        state.next += 1;
+        state.to.extend(to.iter().map(|to| (number, to.clone())));
+        Ticket { list: self.clone(), number }
+    }
+}
+
+impl Ticket {
+    /// How much is on its way to somebody that began before it.
+    pub fn ahead(&self, to: &Recipient) -> usize {
+        lock(&self.list.0).to.iter().filter(|(number, other)| *number < self.number && other == to).count()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.list.0).to.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1_795_489_200_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_month_is_used_by_fifths() {
+        for (sent, most, used) in [
+            (0, 5, MonthUse::Little),
+            (3, 5, MonthUse::Little),
+            (4, 5, MonthUse::Most),
+            (5, 5, MonthUse::All),
+            (9, 5, MonthUse::All),
+            (0, 1, MonthUse::Little),
+            (1, 1, MonthUse::All),
+            (799, 1000, MonthUse::Little),
+            (800, 1000, MonthUse::Most),
+            (i64::MAX, u32::MAX, MonthUse::All),
+        ] {
+            assert_eq!(MonthUse::of(sent, most), used, "{sent} of {most}");
+            assert_eq!(MonthUse::numbered(used as u8), used);
+        }
+    }
+
+    #[test]
+    fn one_more_is_free_when_the_window_has_room() {
+        let limit = |count, window| Limit { count, window };
+        let ago = |minutes: i64| UnixMs(NOW.0 - minutes * 60_000);
+        let at = |minutes: i64| Some(UnixMs(NOW.0 + minutes * 60_000));
+        let hour = [limit(2, HOUR)];
+        for (sent, ahead, free) in [
+            (vec![], 0, None),
+            (vec![ago(1)], 0, None),
+            (vec![ago(1), ago(20)], 0, at(40)),
+            (vec![ago(1), ago(60)], 0, None),
+            (vec![ago(1), ago(20), ago(30)], 0, at(40)),
+            (vec![ago(10)], 1, at(50)),
+            (vec![], 1, None),
+            (vec![], 2, at(60)),
+            (vec![ago(-600), ago(-600)], 0, at(60)),
+        ] {
+            assert_eq!(free_at(&hour, &sent, ahead, NOW), free, "{sent:?} and {ahead} on their way");
+        }
+        let both = [limit(1, Duration::from_secs(60)), limit(3, HOUR)];
+        assert_eq!(free_at(&both, &[ago(2)], 0, NOW), None);
+        assert_eq!(free_at(&both, &[ago(2), ago(3), ago(4)], 0, NOW), at(56), "the longest wait of all");
+        assert_eq!(free_at(&[], &[NOW, NOW], 9, NOW), None, "no limit");
+    }
+
+    #[test]
+    fn what_began_before_counts_until_it_is_over() {
+        let list = Arc::new(OnTheWay::default());
+        let (ann, bob) = (Recipient::new("+1"), Recipient::new("+2"));
+        let first = list.add(&[ann.clone(), bob.clone()]);
+        let second = list.add(std::slice::from_ref(&ann));
+        assert_eq!((first.ahead(&ann), second.ahead(&ann), second.ahead(&bob)), (0, 1, 1));
+        let third = list.add(std::slice::from_ref(&ann));
+        assert_eq!((third.ahead(&ann), third.ahead(&bob)), (2, 1));
+        drop(first);
+        assert_eq!((second.ahead(&ann), third.ahead(&ann)), (0, 1));
+    }
+}

@@ -1,0 +1,163 @@
+//! What may be sent now, as far as the account's month and the limits of each recipient go: `per_month` and `recipient_limit`. Direct sends are not limited:
+//! any caller gets the platform's own word. They count.
+
+use futures_util::future::try_join_all;
+
+use crate::delivery::allowance::{MonthUse, Ticket, Withheld, free_at};
+use crate::delivery::evaluate::Evaluator;
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::policy::MAX_BACKOFF;
+use crate::model::{Recipient, Severity, UnixMs};
+use crate::store::{CellState, DeliveryUpdate, MessageOutcome, OutcomeBatch, State, StoreError};
+
+use super::step::step_rows;
+use super::{AttemptResult, AttemptTask};
+
+/// Whether a message may be sent.
+pub(super) enum Allowed {
+    /// It may. What it sends counts for its recipients until this is dropped.
+    Send(Option<Ticket>),
+    /// It may not: the attempt ended so.
+    Ended(Box<AttemptResult>),
+}
+
+impl AttemptTask {
+    /// Whether the next request of a message may be made. Recipients who may not get it now are taken out of it: its cells for them are dead, so that the
+    /// fallback or the next step of the escalation comes at once. A message that has neither waits.
+    ///
+    /// Fails when the store cannot say what was sent.
+    pub(super) async fn allow(&self, message: &mut PendingMessage) -> Result<Allowed, StoreError> {
+        if message.caller.is_some() {
+            return Ok(Allowed::Send(None));
+        }
+        let now = self.shared.clock.wall();
+        let open = open_recipients(message);
+        let fresh = message.cells.iter().all(|cell| cell.state == CellState::Open && cell.tries == 0);
+        if fresh && let Some(why) = self.month_withholds(message) {
+            self.withhold(message, &open, why);
+            return Ok(Allowed::Ended(Box::new(self.end_withheld(message).await)));
+        }
+        let limits = &self.channel.allowance.per_recipient;
+        if limits.is_empty() {
+            return Ok(Allowed::Send(None));
+        }
+        let ticket = self.mailbox.on_the_way.add(&open);
+        let most = limits.iter().map(|limit| limit.count as usize).max().unwrap_or_default();
+        let mine = self.plan.channels.values().filter(|channel| channel.outlet == self.channel.outlet);
+        let channels: Vec<String> =
+            mine.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.clone())).collect();
+        // What begins before its outcome is recorded is asked for first: what ends in between counts twice, not never.
+        let ahead: Vec<usize> = open.iter().map(|to| ticket.ahead(to)).collect();
+        let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &channels, most))).await?;
+        let free = open.iter().zip(ahead).zip(sent);
+        let limited: Vec<(Recipient, UnixMs)> =
+            free.filter_map(|((to, ahead), sent)| Some((to.clone(), free_at(limits, &sent, ahead, now)?))).collect();
+        let Some(soonest) = limited.iter().map(|(_, free)| *free).min() else { return Ok(Allowed::Send(Some(ticket))) };
+        let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
+        if limited.len() == open.len() && fresh && !message.is_stored() && message.step().is_none() && !self.has_another_way(message) && in_time {
+            return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await)));
+        }
+        let limited: Vec<Recipient> = limited.into_iter().map(|(to, _)| to).collect();
+        self.withhold(message, &limited, Withheld::Recipient);
+        if message.cells.iter().any(|cell| cell.state == CellState::Open) {
+            return Ok(Allowed::Send(Some(ticket)));
+        }
+        Ok(Allowed::Ended(Box::new(self.end_withheld(message).await)))
+    }
+
+    /// Whether the month of the account keeps a message from being sent. What has no other way is sent as long as the platform takes it.
+    fn month_withholds(&self, message: &PendingMessage) -> Option<Withheld> {
+        let critical = message.members.iter().any(|member| member.rank <= Severity::Critical.rank());
+        let phones = !self.channel.platform.pace.per_recipient.is_empty();
+        let why = match self.mailbox.month() {
+            MonthUse::All => Withheld::MonthUsed,
+            MonthUse::Most if phones && !critical => Withheld::MonthSaved,
+            MonthUse::Most | MonthUse::Little => return None,
+        };
+        self.has_another_way(message).then_some(why)
+    }
+
+    /// Whether something else notifies people when a message is not sent: a fallback, or a later step of the escalation.
+    fn has_another_way(&self, message: &PendingMessage) -> bool {
+        let later = message.step().is_some_and(|step| {
+            self.plan.people.escalations.get(step.escalation.as_str()).is_some_and(|plan| plan.steps.len() > step.number as usize)
+        });
+        later || message.members.iter().any(|member| !member.target.fallback.is_empty())
+    }
+
+    /// Takes the recipients out of a message.
+    fn withhold(&self, message: &mut PendingMessage, from: &[Recipient], why: Withheld) {
+        for to in from {
+            self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, why.limit());
+            tracing::warn!(channel = %self.channel.name, message_id = %message.id, %to, why = why.code(), "a limit keeps a message from somebody");
+        }
+        for cell in message.cells.iter_mut().filter(|cell| cell.state == CellState::Open && from.contains(&cell.recipient)) {
+            (cell.state, cell.code) = (CellState::Dead, Some(why.code().to_owned()));
+        }
+    }
+
+    /// Ends a message of which nothing may be sent any more.
+    async fn end_withheld(&self, message: &mut PendingMessage) -> AttemptResult {
+        let now = self.shared.clock.wall();
+        let earlier_fallbacks = self.earlier_fallbacks(message).await;
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &earlier_fallbacks };
+        let mut outcome = evaluator.evaluate(message, u16::MAX, &[], &[]);
+        let stored = message.is_stored();
+        let batch = OutcomeBatch {
+            message: stored.then(|| MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
+            cells: if stored { message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().collect() } else { Vec::new() },
+            children: std::mem::take(&mut outcome.children),
+            timeline: step_rows(message, &outcome.deliveries, now),
+            ..self.outcome_batch(std::mem::take(&mut outcome.deliveries))
+        };
+        self.shared.telemetry.report(&self.channel, message, &batch, &outcome);
+        let recorded = self.record_outcome(batch).await;
+        if message.step().is_some() {
+            self.shared.change_steps_soon();
+        }
+        let mut result = self.complete(message, Vec::new(), false);
+        match recorded {
+            Ok(children) => result.children = children,
+            Err(_) => result.fenced = true,
+        }
+        result
+    }
+
+    /// A message goes back to its lanes until its recipients may get one more; what comes meanwhile goes with it.
+    async fn wait_for_room(&self, message: &mut PendingMessage, until: UnixMs) -> AttemptResult {
+        let now = self.shared.clock.wall();
+        let due_at = until.min(now + MAX_BACKOFF);
+        let why = format!("waits until {until}: {} is what one recipient gets at most (`recipient_limit`)", self.channel.recipient_limit_text());
+        for _ in &message.cells {
+            self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, Withheld::Recipient.limit());
+        }
+        tracing::warn!(channel = %self.channel.name, why, "a limit holds a message back");
+        let mut updates = Vec::new();
+        for member in &mut message.members {
+            (member.state, member.due_at) = (State::Waiting, due_at);
+            updates.push(DeliveryUpdate {
+                id: member.id,
+                lane: member.lane,
+                state: State::Waiting,
+                tries: member.tries,
+                due_at,
+                reason: Some(why.clone()),
+                leave_message: false,
+            });
+        }
+        let recorded = self.record_outcome(self.outcome_batch(updates)).await;
+        let returned = std::mem::take(&mut message.members);
+        self.complete(message, returned, recorded.is_err())
+    }
+}
+
+/// Those whom a message is still to reach.
+fn open_recipients(message: &PendingMessage) -> Vec<Recipient> {
+    let mut open: Vec<Recipient> = Vec::new();
+    for cell in message.cells.iter().filter(|cell| cell.state == CellState::Open) {
+        if !open.contains(&cell.recipient) {
+            open.push(cell.recipient.clone());
+        }
+    }
+    open
+}

@@ -1,0 +1,149 @@
+//! What a number and an account get at most, in injected time.
+
+use std::time::Duration;
+
+use crate::channel::Limit;
+use crate::delivery::{AllowancePlan, testing};
+use crate::model::{Event, Status, Verb};
+use crate::store::{DeliveryFilter, DeliveryRow, QueryStore as _, State};
+
+use super::scene::{Process, Scene, owned};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const ONE_AN_HOUR: Limit = Limit { count: 1, window: Duration::from_secs(3600) };
+const REFUSED: &str = "1 per 1h is what one recipient gets at most (`recipient_limit`)";
+
+fn phone(allowance: AllowancePlan, fallback: &[&str]) -> Scene {
+    let mut scene = Scene::new();
+    scene.phone = Some((allowance, fallback.iter().map(ToString::to_string).collect()));
+    scene
+}
+
+fn limited(fallback: &[&str]) -> Scene {
+    phone(AllowancePlan { per_month: None, per_recipient: vec![ONE_AN_HOUR] }, fallback)
+}
+
+/// Something to call about, in a group of its own.
+async fn call(process: &Process, group: &str, names: &[&str], severity: &str) {
+    let alerts = names.iter().map(|name| testing::alert(name, severity, Status::Firing)).collect();
+    let event = Event { group_key: group.into(), ..testing::event(alerts) };
+    process.engine.accept(event, Some(&["voice".into()])).await.expect("it is accepted");
+}
+
+/// Channels that were reached in each minute; a call goes to two numbers, a mail to three addresses.
+fn reached(scene: &Scene) -> Vec<(i64, &'static str)> {
+    let mut reached: Vec<_> = scene.exchange.reached.lock().unwrap().iter().map(|one| (one.minute, one.channel)).collect();
+    reached.dedup();
+    reached
+}
+
+async fn rows(process: &Process, channel: &str) -> Vec<DeliveryRow> {
+    let filter = DeliveryFilter { channels: vec![channel.into()], limit: 99, ..DeliveryFilter::default() };
+    let mut rows = process.store.list_deliveries(&filter).await.expect("the deliveries");
+    rows.sort_by_key(|row| row.id);
+    rows
+}
+
+#[test]
+fn who_got_as_many_calls_as_an_hour_allows_is_not_called_and_the_escalation_goes_on_at_once() {
+    let mut scene = limited(&[]);
+    scene.live(async |process| {
+        let first = process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(2 * MINUTE).await;
+        let second = process.report("h", &[("Load", "x", Status::Firing)]).await;
+        tokio::time::sleep(4 * MINUTE).await;
+        process.press(Verb::Ack, first, Duration::ZERO).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        let ends = process.ends(second).await;
+        assert_eq!(ends[0], (State::Dead, REFUSED.into()));
+        assert!(ends[1..].iter().all(|(state, _)| *state == State::Sent), "{ends:?}");
+        let told = process.escalated(second).await;
+        assert!(told.iter().any(|text| text == "step 2 of the escalation `db` at once, because of the step before: it is dead"), "{told:?}");
+        assert!(process.shows(r#"watchfire_limited_total{platform="log",channel="voice",limit="recipient"} 1"#));
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (7, "mail", "bob"), (22, "voice", "bob")]), "bob is another number");
+}
+
+#[test]
+fn what_has_no_other_way_waits_until_the_number_may_get_it_and_goes_with_what_came_meanwhile() {
+    let mut scene = limited(&[]);
+    scene.live(async |process| {
+        call(process, "a", &["Disk"], "warning").await;
+        tokio::time::sleep(MINUTE).await;
+        call(process, "b", &["Load"], "warning").await;
+        tokio::time::sleep(MINUTE).await;
+        let waiting = &rows(process, "voice").await[1];
+        assert_eq!(waiting.state, State::Waiting);
+        let why = waiting.reason.as_deref().unwrap_or_default();
+        assert!(why.starts_with("waits until 2026-11-24T04:00:") && why.ends_with(REFUSED), "{why}");
+    });
+    // The count outlives the process.
+    scene.live(async |process| {
+        tokio::time::sleep(20 * MINUTE).await;
+        call(process, "b", &["Load", "Swap"], "warning").await;
+        tokio::time::sleep(100 * MINUTE).await;
+        let rows = rows(process, "voice").await;
+        assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    });
+    assert_eq!(reached(&scene), [(0, "voice"), (60, "voice")]);
+    let last = scene.exchange.reached.lock().unwrap().last().expect("a call").text.clone();
+    assert!(last.contains("Load") && last.contains("Swap"), "{last}");
+}
+
+#[test]
+fn what_has_a_fallback_takes_it_at_once() {
+    let mut scene = limited(&["mail"]);
+    scene.live(async |process| {
+        call(process, "a", &["Disk"], "critical").await;
+        tokio::time::sleep(10 * MINUTE).await;
+        call(process, "b", &["Load"], "critical").await;
+        tokio::time::sleep(10 * MINUTE).await;
+        let rows = rows(process, "voice").await;
+        assert_eq!((rows[1].state, rows[1].reason.as_deref()), (State::Dead, Some(REFUSED)));
+    });
+    assert_eq!(reached(&scene), [(0, "voice"), (10, "mail")]);
+}
+
+#[test]
+fn of_several_numbers_only_those_that_got_too_many_are_left_out() {
+    let mut scene = limited(&[]);
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.press(Verb::Ack, id, Duration::ZERO).await;
+        tokio::time::sleep(4 * MINUTE).await;
+        call(process, "h", &["Load"], "critical").await;
+        tokio::time::sleep(MINUTE).await;
+        let last = rows(process, "voice").await.pop().expect("the call of ten minutes");
+        let why = format!("partly delivered: 1 of 2 parts confirmed; not confirmed for an***: {REFUSED}");
+        assert_eq!((last.state, last.reason), (State::Dead, Some(why)));
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (10, "voice", "bob")]));
+}
+
+#[test]
+fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fallback_takes_over() {
+    let allowance = AllowancePlan { per_month: Some(10), per_recipient: Vec::new() };
+    let mut scene = phone(allowance.clone(), &["mail"]);
+    scene.live(async |process| {
+        for (place, severity) in ["warning", "warning", "warning", "warning", "warning", "critical", "critical"].into_iter().enumerate() {
+            call(process, &format!("g{place}"), &[&format!("Disk{place}")], severity).await;
+            tokio::time::sleep(MINUTE).await;
+        }
+        let told: Vec<String> = rows(process, "voice").await.into_iter().filter_map(|row| row.reason).collect();
+        assert_eq!(told, ["four fifths of the month's 10 are used (`per_month`), and it is not critical", "the month's 10 are used (`per_month`)"]);
+        assert!(process.shows(r#"watchfire_limited_total{platform="log",channel="voice",limit="month"} 4"#));
+        assert!(process.shows(r#"watchfire_self_alerts_total{what="WatchfireMonthUsed"} 2"#));
+    });
+    let voice = |minute| (minute, "voice");
+    assert_eq!(reached(&scene), [voice(0), voice(1), voice(2), voice(3), (4, "mail"), voice(5), (6, "mail")]);
+    // Without another way everything is sent, and the vendor has the last word.
+    let mut scene = phone(allowance, &[]);
+    scene.live(async |process| {
+        for n in 0..7 {
+            call(process, &format!("g{n}"), &[&format!("Disk{n}")], "warning").await;
+            tokio::time::sleep(MINUTE).await;
+        }
+    });
+    assert_eq!(reached(&scene).len(), 7);
+}
