@@ -128,7 +128,7 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
             "{}{}{}",
             labels_text(plan, &explanation, &labels),
             mutes_text(&all, &explanation, &labels),
-            escalations_text(plan, &explanation)
+            escalations_text(plan, &explanation, &labels)
         );
         anstream::println!("\n{}", tree_text(&explanation));
     }

@@ -3,7 +3,7 @@
 use super::people::Person;
 use super::plan::ChannelPlan;
 use super::steps::{PeoplePlan, Team};
-use crate::model::{Labels, Mentions};
+use crate::model::{Alert, Labels, Mentions};
 
 /// Whom the label that `mentions` name says for an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,27 @@ impl PeoplePlan {
             (None, None) => return Owner::Unknown(value),
         };
         if somebody { Owner::Named(name) } else { Owner::Unreachable(name) }
+    }
+
+    /// The same mentions for alerts of several owners: all of them; and those that count where the label names nobody, when it does not for one of the alerts.
+    pub fn of_owners(&self, mentions: &Mentions, alerts: &[Alert], channel: &ChannelPlan) -> Mentions {
+        let Some(label) = &mentions.label else { return mentions.clone() };
+        let owners: Vec<Option<&str>> = alerts
+            .iter()
+            .map(|alert| match self.owner(label, &alert.labels, channel) {
+                Owner::Named(name) => Some(name),
+                _ => None,
+            })
+            .collect();
+        let all = owners.is_empty() || owners.contains(&None);
+        let mut named =
+            if all { mentions.of_owner(None) } else { Mentions { people: Vec::new(), oncall: None, next: None, label: None, ..mentions.clone() } };
+        for owner in owners.into_iter().flatten() {
+            if !named.people.iter().any(|name| name == owner) {
+                named.people.push(owner.to_owned());
+            }
+        }
+        named
     }
 
     /// Everybody whom a mention of a team may mean.

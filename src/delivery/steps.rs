@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::model::{Mentions, Recipient, Severity, UnixMs, format_duration};
-use crate::route::TimeInterval;
+use crate::model::{Labels, Mentions, Recipient, Severity, UnixMs, format_duration};
+use crate::route::{Destinations, TimeInterval};
 
 use super::people::{People, PersonName};
 use super::rota::{Rota, RotaName};
@@ -47,7 +47,9 @@ pub struct EscalationPlan {
 pub struct StepPlan {
     /// How long after the first message.
     pub after: Duration,
-    /// Where it is sent, one delivery each.
+    /// Which of `targets` it is sent to, where a label decides it.
+    pub to: Destinations,
+    /// Where it is sent, or may be, one delivery each.
     pub targets: Vec<StepTarget>,
     /// Whom it is for.
     pub people: StepPeople,
@@ -102,6 +104,22 @@ pub enum StepPeople {
     OnCall(RotaName),
     /// Who is on call next.
     Next(RotaName),
+    /// Whom a label names of what fires; others for alerts of which it names nobody.
+    Owner {
+        /// The label.
+        label: String,
+        /// The others.
+        default: Box<StepPeople>,
+    },
+}
+
+impl StepPlan {
+    /// Where it is sent for alerts with these labels.
+    pub fn targets_of<'a, 'l>(&'a self, alerts: impl Iterator<Item = &'l Labels> + Clone) -> impl Iterator<Item = &'a StepTarget> {
+        let leads =
+            move |channel: &str| self.to.by_label.is_none() || alerts.clone().any(|labels| self.to.of(labels).iter().any(|to| **to == *channel));
+        self.targets.iter().filter(move |target| leads(&target.channel))
+    }
 }
 
 impl StepPeople {
@@ -112,6 +130,33 @@ impl StepPeople {
             StepPeople::Named(names) => Some(names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ")),
             StepPeople::OnCall(rota) => Some(format!("who is on call in {rota}")),
             StepPeople::Next(rota) => Some(format!("who is next in {rota}")),
+            StepPeople::Owner { label, default } => Some(format!("whom the label {label} names, or else {}", default.in_words().unwrap_or_default())),
+        }
+    }
+
+    /// Whom a message names so that it finds them when it is sent; `None` for those who are known already.
+    pub fn later(&self) -> Option<Mentions> {
+        match self {
+            StepPeople::Named(_) => None,
+            StepPeople::OnCall(rota) => Some(Mentions { oncall: Some(rota.to_string()), ..Mentions::default() }),
+            StepPeople::Next(rota) => Some(Mentions { next: Some(rota.to_string()), ..Mentions::default() }),
+            StepPeople::Owner { label, default } => {
+                let people = match &**default {
+                    StepPeople::Named(names) => names.iter().map(ToString::to_string).collect(),
+                    _ => Vec::new(),
+                };
+                let default = default.later().unwrap_or_default();
+                Some(Mentions { label: Some(label.clone()), people, ..default })
+            }
+        }
+    }
+
+    /// Whether it is for who is on call in this rota.
+    pub fn is_on_call(&self, name: &str) -> bool {
+        match self {
+            StepPeople::OnCall(rota) => **rota == *name,
+            StepPeople::Owner { default, .. } => default.is_on_call(name),
+            StepPeople::Named(_) | StepPeople::Next(_) => false,
         }
     }
 }
@@ -127,14 +172,73 @@ pub struct StepTarget {
     pub mentions: Option<Mentions>,
 }
 
-impl EscalationPlan {
-    /// In words: `after 5m oncall-sms to ann, after 10m oncall-call to ann, bob`.
-    pub fn in_words(&self) -> String {
+impl PeoplePlan {
+    /// The steps of an escalation in words: `after 5m oncall-sms to ann, after 10m oncall-call to ann, bob`. With the labels of an alert, what they decide is
+    /// decided.
+    pub fn in_words(&self, escalation: &EscalationPlan, labels: Option<&Labels>) -> String {
         let step = |step: &StepPlan| {
-            let channels: Vec<&str> = step.targets.iter().map(|target| target.channel.as_str()).collect();
-            let to = step.people.in_words().map_or_else(String::new, |people| format!(" to {people}"));
-            format!("after {} {}{to}{}", format_duration(step.after), channels.join(" and "), step.when.in_words())
+            let targets: Vec<&StepTarget> = match labels {
+                Some(labels) => step.targets_of(std::iter::once(labels)).collect(),
+                None => step
+                    .targets
+                    .iter()
+                    .filter(|target| step.to.by_label.is_none() || step.to.default.iter().any(|to| **to == *target.channel))
+                    .collect(),
+            };
+            let channels: Vec<&str> = targets.into_iter().map(|target| target.channel.as_str()).collect();
+            let by_label = step.to.by_label.as_ref().filter(|_| labels.is_none());
+            let by_label = by_label.map_or_else(String::new, |by| format!("the channels of the team that the label {} names, or else ", by.label));
+            let owner = labels.and_then(|labels| self.owner_in_words(&step.people, labels));
+            let to = owner.or_else(|| step.people.in_words()).map_or_else(String::new, |people| format!(" to {people}"));
+            format!("after {} {by_label}{}{to}{}", format_duration(step.after), channels.join(" and "), step.when.in_words())
         };
-        self.steps.iter().map(step).collect::<Vec<_>>().join(", ")
+        escalation.steps.iter().map(step).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whom a step is for of an alert with these labels, where a label decides it.
+    fn owner_in_words(&self, people: &StepPeople, labels: &Labels) -> Option<String> {
+        let StepPeople::Owner { label, default } = people else { return None };
+        let owner = labels.get(label).filter(|value| self.people.get(value).is_some() || self.teams.contains_key(value.as_str()));
+        Some(owner.map_or_else(|| default.in_words().unwrap_or_default(), |owner| format!("{owner} (the label {label})")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::people::Person;
+    use crate::route::ByLabel;
+
+    #[test]
+    fn labels_decide_where_a_step_goes_and_the_words_say_so() {
+        let target = |channel: &str| StepTarget { channel: channel.into(), recipients: Vec::new(), mentions: None };
+        let by_label = ByLabel { label: "team".into(), channels: [("db".to_owned(), vec!["db-sms".into(), "all".into()])].into() };
+        let step = StepPlan {
+            after: Duration::from_secs(300),
+            to: Destinations { default: vec!["sms".into(), "all".into()], by_label: Some(Arc::new(by_label)) },
+            targets: ["sms", "all", "db-sms"].map(target).to_vec(),
+            people: StepPeople::Owner { label: "owner".into(), default: Box::new(StepPeople::OnCall("night".into())) },
+            when: StepCondition::default(),
+        };
+        let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Labels>();
+        let (db, none) = (labels(&[("team", "db"), ("owner", "ann")]), labels(&[("team", "web"), ("owner", "bob")]));
+        let channels = |of: &[&Labels]| step.targets_of(of.iter().copied()).map(|target| target.channel.clone()).collect::<Vec<_>>().join(",");
+        assert_eq!((channels(&[&db]), channels(&[&none]), channels(&[&db, &none])), ("all,db-sms".into(), "sms,all".into(), "sms,all,db-sms".into()));
+        let person = Person { name: "ann".into(), email: None, mobile: None, ids: Default::default(), quiet: None };
+        let plan = PeoplePlan { people: [person].into_iter().collect(), ..PeoplePlan::default() };
+        let escalation = EscalationPlan { steps: vec![step] };
+        for (labels, words) in [
+            (Some(&db), "after 5m all and db-sms to ann (the label owner)"),
+            (Some(&none), "after 5m sms and all to who is on call in night"),
+            (
+                None,
+                "after 5m the channels of the team that the label team names, or else sms and all to whom the label owner names, or else who is on call in night",
+            ),
+        ] {
+            assert_eq!(plan.in_words(&escalation, labels), words);
+        }
+        let later = escalation.steps[0].people.later().expect("it is found when the step is sent");
+        assert_eq!((later.label.as_deref(), later.oncall.as_deref(), later.people.len()), (Some("owner"), Some("night"), 0));
+        assert!(escalation.steps[0].people.is_on_call("night") && !escalation.steps[0].people.is_on_call("day"));
     }
 }

@@ -39,7 +39,7 @@ fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>,
                 tree_text(&explanation)
                     + &labels_text(plan, &explanation, &alert.labels)
                     + &mutes_text(mutes, &explanation, &alert.labels)
-                    + &escalations_text(plan, &explanation)
+                    + &escalations_text(plan, &explanation, &alert.labels)
             }
         };
         Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
@@ -97,7 +97,7 @@ pub fn absorbed_text(heartbeat: &HeartbeatPlan) -> String {
 }
 
 /// What happens when nobody acks: a line for each escalation of the targets.
-pub fn escalations_text(plan: &Plan, explanation: &Explanation) -> String {
+pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels) -> String {
     let mut named: Vec<&str> = Vec::new();
     for name in explanation.targets.iter().filter_map(|target| target.target.escalation.as_deref()) {
         if !named.contains(&name) {
@@ -105,7 +105,7 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation) -> String {
         }
     }
     let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
-    steps.map(|(name, escalation)| format!("escalation {name}, unless somebody acks: {}\n", escalation.in_words())).collect()
+    steps.map(|(name, escalation)| format!("escalation {name}, unless somebody acks: {}\n", plan.people.in_words(escalation, Some(labels)))).collect()
 }
 
 /// What labels of the alert decide: the channels, and whom they mention.

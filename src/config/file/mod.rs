@@ -14,7 +14,7 @@ pub use include::{ChannelDefaults, DefaultsBlock, IncludeBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use mute::MuteBlock;
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TeamBlock, TurnBlock};
-pub use route::{OnMute, OneOrMany, RouteNode, RouteTo};
+pub use route::{OnMute, OneOrMany, RouteNode, RouteTo, ToByLabel};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Proxy, Scope, ServerBlock, TlsFiles};
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::route::OneOrMany;
+use super::route::{OneOrMany, RouteTo};
 use crate::model::Severity;
 
 /// A person: how channels reach them, and by what id platforms know them when they press a button.
@@ -77,10 +77,12 @@ impl PersonBlock {
 pub struct EscalationStep {
     /// How long after the first message, from `1s` to `7d`; later than the step before it.
     pub after: String,
-    /// Channels that are notified.
-    pub to: OneOrMany,
-    /// Names in `people:`, or whose turn it is in a rota: `{ oncall: NAME }`, `{ next: NAME }`. SMS, calls, mails and WeCom applications reach these people in place of the
-    /// channel's own recipients; on other channels the message mentions them. Default: the channel's own recipients and mentions.
+    /// Channels that are notified; or by a label, `{ label: team, default: oncall-sms }`: the channels of the teams that the alerts with which the escalation
+    /// begins name.
+    pub to: RouteTo,
+    /// Names in `people:` and `teams:`, whose turn it is in a rota (`{ oncall: NAME }`, `{ next: NAME }`), or whom a label of the alerts names (`{ label: owner, oncall: NAME }`).
+    /// SMS, calls, mails and WeCom applications reach these people in place of the channel's own recipients; on other channels the message mentions them. Default: the
+    /// channel's own recipients and mentions.
     #[serde(default)]
     pub people: Option<StepPeople>,
     /// Sent so many times more, each `every` after the one before, unless somebody acks. At most 9. Default 0.
@@ -112,10 +114,15 @@ pub enum StepPeople {
     Turn(TurnBlock),
 }
 
-/// Whose turn it is in a rota when the message is sent, so that overrides count. Exactly one of both.
+/// Whose turn it is in a rota when the message is sent, so that overrides count; or whom a label names. Exactly one of `oncall`, `next` and `default`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnBlock {
+    /// The people and teams whom this label of what fires then names: `owner`. For alerts of which it names nobody whom the channel reaches, `oncall`, `next` or
+    /// `default` counts.
+    pub label: Option<String>,
+    /// Names in `people:` and `teams:`, with `label` only.
+    pub default: Option<OneOrMany>,
     /// Who is on call in this rota.
     pub oncall: Option<String>,
     /// Who is on call next in this rota.

@@ -8,14 +8,15 @@ use indexmap::IndexMap;
 use super::matchers::interval;
 use super::people::{missing, named};
 use super::rotas::rota;
+use super::teams::{destinations, leads_somewhere, mentioned, sent_to};
 use super::{Channels, Validator};
-use crate::channel::Platform;
 use crate::channel::registry::ActionsConfig;
+use crate::channel::{Platform, Reach};
 use crate::config::codes;
-use crate::config::file::{EscalationStep, OneOrMany, RouteNode, StepPeople};
+use crate::config::file::{EscalationStep, OneOrMany, RouteNode, RouteTo, StepPeople, TurnBlock};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::delivery::{self, ActionsPlan, EscalationPlan, PeoplePlan, Person, RotaName, StepCondition, StepPlan, StepTarget, Way};
+use crate::delivery::{self, ActionsPlan, EscalationPlan, PeoplePlan, Person, PersonName, RotaName, StepCondition, StepPlan, StepTarget, Team, Way};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions, format_duration};
 use crate::route::Intervals;
@@ -73,12 +74,13 @@ pub fn escalations(validator: &mut Validator<'_, '_>, channels: &Channels, inter
             }
             before = before.max(after);
             let (targets, people) = step(validator, one, channels, &at);
+            let to = sent_to(file, &one.to);
             let when = condition(validator, one, intervals, &at);
             let every = repeats(validator, one, &at);
             for n in 0..=every.map_or(0, |(times, _)| times) {
                 let after = after + every.map_or(Duration::ZERO, |(_, every)| every * n);
                 before = before.max(after);
-                planned.push(StepPlan { after, targets: targets.clone(), people: people.clone(), when: when.clone() });
+                planned.push(StepPlan { after, to: to.clone(), targets: targets.clone(), people: people.clone(), when: when.clone() });
             }
         }
         escalations.insert(Arc::from(name.as_str()), EscalationPlan { steps: planned });
@@ -111,19 +113,36 @@ pub fn escalation(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
 }
 
 fn step(validator: &mut Validator<'_, '_>, step: &EscalationStep, channels: &Channels, path: &Path) -> (Vec<StepTarget>, delivery::StepPeople) {
-    let plan = validator.people.clone();
-    let (people, reached) = whom(validator, step, &plan, path);
+    let (file, plan) = (validator.file, validator.people.clone());
+    let whom = whom(validator, step, &plan, path);
     let to = path.key("to");
-    if step.to.list().is_empty() {
-        validator.report.error(codes::BAD_ESCALATION, &to, Anchor::Value, "a step that notifies nobody", "name at least one channel");
+    let (listed, single) = match &step.to {
+        RouteTo::One(_) => (to.clone(), true),
+        RouteTo::Many(_) => (to.clone(), false),
+        RouteTo::ByLabel(by) => {
+            leads_somewhere(validator, by, &to);
+            (to.key("default"), matches!(by.default, OneOrMany::One(_)))
+        }
+    };
+    if step.to.default_channels().is_empty() {
+        validator.report.error(codes::BAD_ESCALATION, &listed, Anchor::Value, "a step that notifies nobody", "name at least one channel");
     }
     let mut targets: Vec<StepTarget> = Vec::new();
-    for (ix, channel) in step.to.list().iter().enumerate() {
-        let at = if matches!(step.to, OneOrMany::One(_)) { to.clone() } else { to.item(ix) };
-        if !validator.channel(channel, &at, "a step of an escalation notifies") {
+    for (ix, channel) in destinations(file, &step.to).into_iter().enumerate() {
+        // What is behind those that no label decides is what teams have.
+        let of_team = ix >= step.to.default_channels().len();
+        let at = if of_team {
+            to.clone()
+        } else if single {
+            listed.clone()
+        } else {
+            listed.item(ix)
+        };
+        let known = targets.iter().any(|target| target.channel == channel);
+        if (of_team && (known || !validator.names.contains_key(channel))) || !validator.channel(channel, &at, "a step of an escalation notifies") {
             continue;
         }
-        if targets.iter().any(|target| target.channel == *channel) {
+        if known {
             let message = format!("`{channel}` is in this list twice");
             validator.report.error(
                 codes::BAD_ESCALATION,
@@ -141,10 +160,10 @@ fn step(validator: &mut Validator<'_, '_>, step: &EscalationStep, channels: &Cha
             continue;
         }
         if let Some(Some(platform)) = validator.names.get(channel).copied() {
-            targets.push(target(validator, channel, platform, &people, &reached, &at));
+            targets.push(target(validator, channel, platform, &whom, &plan, &at));
         }
     }
-    (targets, people)
+    (targets, whom.people)
 }
 
 /// How many times more a step is sent, and how long after each other.
@@ -182,49 +201,113 @@ fn condition(validator: &mut Validator<'_, '_>, step: &EscalationStep, intervals
     }
 }
 
-/// Whom a step is for, and everybody whom it may reach.
-fn whom<'p>(validator: &mut Validator<'_, '_>, step: &EscalationStep, plan: &'p PeoplePlan, path: &Path) -> (delivery::StepPeople, Vec<&'p Person>) {
-    let at = path.key("people");
-    let none = || delivery::StepPeople::Named(Vec::new());
-    let (names, single) = match &step.people {
-        None => return (none(), Vec::new()),
-        Some(StepPeople::One(name)) => (std::slice::from_ref(name), true),
-        Some(StepPeople::Many(names)) => (names.as_slice(), false),
-        Some(StepPeople::Turn(turn)) => {
-            let (key, name) = match (&turn.oncall, &turn.next) {
-                (Some(name), None) => ("oncall", name),
-                (None, Some(name)) => ("next", name),
-                _ => {
-                    let label = "write `{ oncall: ROTA }` or `{ next: ROTA }`";
-                    validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, "`people` names one of `oncall` and `next`", label);
-                    return (none(), Vec::new());
-                }
-            };
-            let Some(rota) = rota(validator, name, &at.key(key)) else { return (none(), Vec::new()) };
-            let name = RotaName::from(name.as_str());
-            let people = if key == "oncall" { delivery::StepPeople::OnCall(name) } else { delivery::StepPeople::Next(name) };
-            return (people, rota.people.iter().filter_map(|person| plan.people.get(person)).collect());
-        }
-    };
-    if names.is_empty() {
-        let label = "name somebody, or remove `people` to reach the channels' own recipients";
-        validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, "`people` names nobody", label);
-    }
-    let found = named(validator, codes::BAD_ESCALATION, names, single, &plan.people, &at);
-    (delivery::StepPeople::Named(found.iter().map(|person| person.name.clone()).collect()), found)
+/// Whom a step is for.
+struct Whom<'p> {
+    people: delivery::StepPeople,
+    /// Everybody whom it may reach by name or by turn.
+    reached: Vec<&'p Person>,
+    /// The teams that it names.
+    teams: Vec<(&'p Arc<str>, &'p Team)>,
 }
 
-/// What a step sends through a channel; reports whom the channel cannot reach. `reached` are all whom the step may be for.
-fn target(
-    validator: &mut Validator<'_, '_>,
-    channel: &str,
-    platform: &Platform,
-    people: &delivery::StepPeople,
-    reached: &[&Person],
-    at: &Path,
-) -> StepTarget {
+impl Whom<'_> {
+    fn nobody() -> Self {
+        Self { people: delivery::StepPeople::Named(Vec::new()), reached: Vec::new(), teams: Vec::new() }
+    }
+}
+
+fn whom<'p>(validator: &mut Validator<'_, '_>, step: &EscalationStep, plan: &'p PeoplePlan, path: &Path) -> Whom<'p> {
+    let at = path.key("people");
+    match &step.people {
+        None => Whom::nobody(),
+        Some(StepPeople::One(name)) => by_name(validator, std::slice::from_ref(name), true, plan, &at),
+        Some(StepPeople::Many(names)) => {
+            if names.is_empty() {
+                let label = "name somebody, or remove `people` to reach the channels' own recipients";
+                validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, "`people` names nobody", label);
+            }
+            by_name(validator, names, false, plan, &at)
+        }
+        Some(StepPeople::Turn(turn)) => by_turn(validator, turn, plan, &at),
+    }
+}
+
+/// People and teams.
+fn by_name<'p>(validator: &mut Validator<'_, '_>, names: &[String], single: bool, plan: &'p PeoplePlan, at: &Path) -> Whom<'p> {
+    let mut all: Vec<PersonName> = Vec::new();
+    let mut whom = Whom::nobody();
+    for (ix, name) in names.iter().enumerate() {
+        let at = if single { at.clone() } else { at.item(ix) };
+        let team = plan.teams.get_key_value(name.as_str());
+        let person =
+            if team.is_none() { named(validator, codes::BAD_ESCALATION, std::slice::from_ref(name), true, &plan.people, &at).pop() } else { None };
+        let Some(name) = team.map(|(name, _)| name).or(person.map(|person| &person.name)) else { continue };
+        if all.contains(name) {
+            let message = format!("`{name}` is in this list twice");
+            validator.report.error(codes::BAD_ESCALATION, &at, Anchor::Value, message, "everybody is in it once; remove the second one");
+            continue;
+        }
+        all.push(name.clone());
+        whom.reached.extend(person);
+        whom.teams.extend(team);
+    }
+    Whom { people: delivery::StepPeople::Named(all), ..whom }
+}
+
+/// Whose turn it is, or whom a label names.
+fn by_turn<'p>(validator: &mut Validator<'_, '_>, turn: &TurnBlock, plan: &'p PeoplePlan, at: &Path) -> Whom<'p> {
+    let Some(label) = &turn.label else {
+        let only = "write `{ oncall: ROTA }` or `{ next: ROTA }`";
+        return match (&turn.oncall, &turn.next, &turn.default) {
+            (None, None, Some(_)) => {
+                validator.report.error(
+                    codes::BAD_ESCALATION,
+                    &at.key("default"),
+                    Anchor::Key,
+                    "`default` without `label`",
+                    "add `label`, or write the names alone",
+                );
+                Whom::nobody()
+            }
+            (Some(name), None, None) => of_rota(validator, name, false, plan, at),
+            (None, Some(name), None) => of_rota(validator, name, true, plan, at),
+            _ => {
+                validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, "`people` names one of `oncall` and `next`", only);
+                Whom::nobody()
+            }
+        };
+    };
+    mentioned(validator, &Mentions { label: Some(label.clone()), ..Mentions::default() }, at);
+    let otherwise = match (&turn.oncall, &turn.next, &turn.default) {
+        (Some(name), None, None) => of_rota(validator, name, false, plan, at),
+        (None, Some(name), None) => of_rota(validator, name, true, plan, at),
+        (None, None, Some(names)) if !names.list().is_empty() => {
+            by_name(validator, names.list(), matches!(names, OneOrMany::One(_)), plan, &at.key("default"))
+        }
+        _ => {
+            let label = "add one of `oncall: ROTA`, `next: ROTA` and `default: NAMES`";
+            validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, "nobody is named for alerts whose label names nobody", label);
+            return Whom::nobody();
+        }
+    };
+    Whom { people: delivery::StepPeople::Owner { label: label.clone(), default: Box::new(otherwise.people) }, ..otherwise }
+}
+
+fn of_rota<'p>(validator: &mut Validator<'_, '_>, name: &str, next: bool, plan: &'p PeoplePlan, at: &Path) -> Whom<'p> {
+    let Some(rota) = rota(validator, name, &at.key(if next { "next" } else { "oncall" })) else { return Whom::nobody() };
+    let name = RotaName::from(name);
+    let people = if next { delivery::StepPeople::Next(name) } else { delivery::StepPeople::OnCall(name) };
+    Whom { people, reached: rota.people.iter().filter_map(|person| plan.people.get(person)).collect(), teams: Vec::new() }
+}
+
+/// What a step sends through a channel; reports whom the channel cannot reach.
+fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform, whom: &Whom<'_>, plan: &PeoplePlan, at: &Path) -> StepTarget {
     let mut target = StepTarget { channel: channel.to_owned(), recipients: Vec::new(), mentions: None };
-    for person in reached {
+    let nobody_by_name = |validator: &mut Validator<'_, '_>| {
+        let message = format!("`{channel}` ({}) reaches nobody by name", platform.name);
+        validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, "give it a step of its own, without `people`");
+    };
+    for person in &whom.reached {
         match person.way(platform) {
             Ok(Way::To(recipient)) => target.recipients.push(recipient),
             Ok(Way::Mention(one)) => {
@@ -237,30 +320,31 @@ fn target(
                 let mentions = target.mentions.get_or_insert_with(Mentions::default);
                 mentions.people.push(person.name.to_string());
             }
+            Err("") => {
+                nobody_by_name(validator);
+                break;
+            }
             Err(key) => {
-                let (message, label) = if key.is_empty() {
-                    let message = format!("`{channel}` ({}) reaches nobody by name", platform.name);
-                    (message, "give it a step of its own, without `people`".to_owned())
-                } else {
-                    let message = format!("`{channel}` ({}) cannot reach `{}`", platform.name, person.name);
-                    (message, missing(person, platform, key))
-                };
-                validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, label);
-                if key.is_empty() {
-                    break;
-                }
+                let message = format!("`{channel}` ({}) cannot reach `{}`", platform.name, person.name);
+                validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, missing(person, platform, key));
             }
         }
     }
-    let turn = |oncall: Option<&RotaName>, next: Option<&RotaName>| Mentions {
-        oncall: oncall.map(ToString::to_string),
-        next: next.map(ToString::to_string),
-        ..Mentions::default()
-    };
+    for (name, team) in &whom.teams {
+        if platform.pings.person == Reach::Nobody {
+            nobody_by_name(validator);
+            break;
+        }
+        if !plan.members(team).any(|person| validator.reaches(channel, platform, person)) {
+            let message = format!("`{channel}` ({}) reaches nobody of the team `{name}`", platform.name);
+            let label = "say under `people:` how the channel reaches them";
+            validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, label);
+        }
+        target.mentions.get_or_insert_with(Mentions::default).people.push(name.to_string());
+    }
     // Whom it reaches is decided when it is sent.
-    match people {
-        delivery::StepPeople::Named(_) => target,
-        delivery::StepPeople::OnCall(rota) => StepTarget { recipients: Vec::new(), mentions: Some(turn(Some(rota), None)), ..target },
-        delivery::StepPeople::Next(rota) => StepTarget { recipients: Vec::new(), mentions: Some(turn(None, Some(rota))), ..target },
+    match whom.people.later() {
+        None => target,
+        mentions => StepTarget { recipients: Vec::new(), mentions, ..target },
     }
 }

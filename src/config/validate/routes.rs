@@ -4,14 +4,14 @@ use super::Validator;
 use super::escalations::escalation;
 use super::matchers::{interval, matchers};
 use super::platforms::{pings, template, unused_template};
-use super::teams::{destinations, mentioned};
+use super::teams::{destinations, leads_somewhere, mentioned, sent_to};
 use crate::channel::registry::Format;
 use crate::config::codes;
 use crate::config::file::{OnMute, OneOrMany, RouteNode, RouteTo, RoutesFile};
 use crate::config::source::Anchor;
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
-use crate::route::{ByLabel, Destinations, Intervals, RouteSpec, Tree, matcher};
+use crate::route::{Intervals, RouteSpec, Tree, matcher};
 use crate::template::TemplateRegistry;
 
 /// Validates `route:` and `time_intervals:`; returns the tree when nothing is wrong with either.
@@ -65,15 +65,6 @@ fn spec(validator: &Validator<'_, '_>, route: &RouteNode, path: &Path) -> RouteS
         mute_drop: route.on_mute.map(|on_mute| on_mute == OnMute::Drop),
         routes: route.routes.iter().enumerate().map(|(ix, child)| spec(validator, child, &path.key("routes").item(ix))).collect(),
     }
-}
-
-/// Where a route sends, as the tree takes it.
-fn sent_to(file: &RoutesFile, to: &RouteTo) -> Destinations {
-    let RouteTo::ByLabel(by) = to else { return Destinations::to(to.default_channels().iter().map(String::as_str)) };
-    let names = |list: &OneOrMany| list.list().iter().map(|name| name.as_str().into()).collect();
-    let of_teams = file.teams.iter().filter_map(|(team, block)| Some((team.clone(), names(block.to.as_ref()?))));
-    let by_label = ByLabel { label: by.label.clone(), channels: of_teams.collect() };
-    Destinations { default: names(&by.default), by_label: Some(by_label.into()) }
 }
 
 /// Validates everything that routes name.
@@ -188,12 +179,8 @@ fn named(validator: &mut Validator<'_, '_>, to: &RouteTo, path: &Path) {
                 .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
         validator.report.add(finding, &path, Anchor::Key);
     }
-    if let RouteTo::ByLabel(to) = to
-        && !validator.file.teams.values().any(|team| team.to.is_some())
-    {
-        let message = format!("the label `{}` leads to no channel: no team has any", to.label);
-        let label = "define teams by the values of the label: `teams: { db: { to: [slack-db] } }`";
-        validator.report.error(codes::BAD_TEAM, &path, Anchor::Key, message, label);
+    if let RouteTo::ByLabel(to) = to {
+        leads_somewhere(validator, to, &path);
     }
 }
 

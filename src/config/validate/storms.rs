@@ -20,7 +20,7 @@ pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {
     let mut named = BTreeSet::new();
     validator.file.route.iter().for_each(|route| collect(validator.file, route, &mut named));
     let steps = validator.file.escalations.values().flatten();
-    named.extend(steps.flat_map(|step| step.to.list()).map(String::as_str));
+    named.extend(steps.flat_map(|step| destinations(validator.file, &step.to)));
     let root = Path::of("channels");
     for plan in channels.values() {
         let costly = plan.platform.on_ambiguous == OnAmbiguous::Never;

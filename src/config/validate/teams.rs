@@ -4,12 +4,13 @@ use super::Validator;
 use super::people::named;
 use super::rotas::rota;
 use crate::config::codes;
-use crate::config::file::{OneOrMany, RouteTo, RoutesFile};
+use crate::config::file::{OneOrMany, RouteTo, RoutesFile, ToByLabel};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
 use crate::delivery::{RotaName, Team};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
+use crate::route::{ByLabel, Destinations};
 
 /// Validates `teams:`, after `people:` and `rotas:`.
 pub fn teams(validator: &mut Validator<'_, '_>) {
@@ -70,6 +71,24 @@ pub fn mentioned(validator: &mut Validator<'_, '_>, mentions: &Mentions, at: &Pa
         };
         validator.report.error(codes::BAD_TEAM, &at.key("label"), Anchor::Value, message, label);
     }
+}
+
+/// Reports a label that leads to no channel, because no team has any.
+pub(super) fn leads_somewhere(validator: &mut Validator<'_, '_>, to: &ToByLabel, path: &Path) {
+    if !validator.file.teams.values().any(|team| team.to.is_some()) {
+        let message = format!("the label `{}` leads to no channel: no team has any", to.label);
+        let label = "define teams by the values of the label: `teams: { db: { to: [slack-db] } }`";
+        validator.report.error(codes::BAD_TEAM, path, Anchor::Value, message, label);
+    }
+}
+
+/// Where a route or a step sends.
+pub(super) fn sent_to(file: &RoutesFile, to: &RouteTo) -> Destinations {
+    let RouteTo::ByLabel(by) = to else { return Destinations::to(to.default_channels().iter().map(String::as_str)) };
+    let names = |list: &OneOrMany| list.list().iter().map(|name| name.as_str().into()).collect();
+    let of_teams = file.teams.iter().filter_map(|(team, block)| Some((team.clone(), names(block.to.as_ref()?))));
+    let by_label = ByLabel { label: by.label.clone(), channels: of_teams.collect() };
+    Destinations { default: names(&by.default), by_label: Some(by_label.into()) }
 }
 
 /// Every channel that a route may lead to.

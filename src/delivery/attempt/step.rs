@@ -39,6 +39,10 @@ impl AttemptTask {
             None => None,
         };
         let (step_name, number, mut rank) = (step.escalation.clone(), step.number as usize, member.rank);
+        if let Some(asked) = member.target.mentions.take() {
+            let alerts = firing.as_ref().map_or(&[][..], |(_, alerts)| alerts.as_slice());
+            member.target.mentions = Some(self.plan.people.of_owners(&asked, alerts, &self.channel));
+        }
         if let Some((event, alerts)) = firing {
             let shown: Vec<&Alert> = alerts.iter().collect();
             rank = intake::rank(&shown, &self.plan);

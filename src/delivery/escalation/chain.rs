@@ -34,7 +34,8 @@ pub fn steps(plan: &Plan, name: &str, beginning: Beginning<'_>) -> Vec<NewDelive
         let which =
             EscalationStep { escalation: name.to_owned(), number: place as u32 + 1, began_at: beginning.now, after: step.after.as_millis() as i64 };
         let due_at = beginning.base + step.after;
-        deliveries.extend(step.targets.iter().filter_map(|target| delivery(plan, &which, target, beginning, due_at)));
+        let labels = beginning.alerts.iter().filter_map(|index| Some(&beginning.event.alerts.get(*index as usize)?.labels));
+        deliveries.extend(step.targets_of(labels).filter_map(|target| delivery(plan, &which, target, beginning, due_at)));
     }
     deliveries
 }

@@ -13,8 +13,8 @@ use crate::delivery::press::Deed;
 use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
 use crate::delivery::{AllowancePlan, Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
 use crate::metrics::{Format, Metrics};
-use crate::model::{Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
-use crate::route::{Destinations, Matcher, Op, RouteSpec, Tree};
+use crate::model::{Alert, Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
+use crate::route::{ByLabel, Destinations, Matcher, Op, RouteSpec, Tree};
 use crate::store::{ActOn, Actor, Author, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
 
 use super::exchange::{Exchange, Line};
@@ -48,6 +48,7 @@ fn step(minutes: u64, channel: &str, to: &str) -> StepPlan {
     let target = StepTarget { channel: channel.into(), recipients: vec![Recipient::new(to)], mentions: None };
     StepPlan {
         after: Duration::from_secs(60 * minutes),
+        to: Destinations::default(),
         targets: vec![target],
         people: StepPeople::Named(vec![to.into()]),
         when: StepCondition::default(),
@@ -70,7 +71,7 @@ fn night_rota() -> Rota {
 /// A step to whom a turn names.
 fn at(minutes: u64, channel: &str, (people, mentions): (StepPeople, Mentions)) -> StepPlan {
     let target = StepTarget { channel: channel.into(), recipients: Vec::new(), mentions: Some(mentions) };
-    StepPlan { after: Duration::from_secs(60 * minutes), targets: vec![target], people, when: StepCondition::default() }
+    StepPlan { after: Duration::from_secs(60 * minutes), to: Destinations::default(), targets: vec![target], people, when: StepCondition::default() }
 }
 
 fn turn(rota: &str, next: bool) -> (StepPeople, Mentions) {
@@ -129,7 +130,15 @@ impl Scene {
         let some =
             EscalationPlan { steps: vec![only(critical, step(2, "mail", "ann")), only(awake, step(5, "mail", "bob")), step(30, "mail", "carol")] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
+        let owner = StepPeople::Owner { label: "owner".into(), default: Box::new(StepPeople::OnCall("night".into())) };
+        let asked = owner.later().expect("it is found when the step is sent");
+        let by_label = ByLabel { label: "team".into(), channels: [("db".to_owned(), vec!["voice".into()])].into() };
+        let mut by_team = step(10, "voice", "bob");
+        by_team.targets.extend(step(10, "mail", "bob").targets);
+        by_team.to = Destinations { default: vec!["mail".into()], by_label: Some(Arc::new(by_label)) };
+        let owned = EscalationPlan { steps: vec![at(6, "voice", (owner, asked)), by_team] };
         let escalations = IndexMap::from([
+            ("owned".into(), owned),
             ("some".into(), some),
             ("many".into(), many),
             ("db".into(), db),
@@ -158,6 +167,7 @@ impl Scene {
             RouteSpec { escalation: Some("some".into()), ..below("some") },
             RouteSpec { escalation: Some("many".into()), ..below("many") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
+            RouteSpec { escalation: Some("owned".into()), ..below("owned") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
         ];
         let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
@@ -189,12 +199,16 @@ impl Process {
     }
 
     pub async fn report(&self, group: &str, alerts: &[(&str, &str, Status)]) -> IncidentId {
-        let alerts = alerts.iter().map(|(name, label, status)| {
+        let labelled = |(name, label, status): &(&str, &str, Status)| {
             let mut alert = testing::alert(name, "warning", *status);
             alert.labels.insert((*label).into(), "yes".into());
             alert
-        });
-        let event = Event { group_key: group.into(), ..testing::event(alerts.collect()) };
+        };
+        self.report_all(group, alerts.iter().map(labelled).collect()).await
+    }
+
+    pub async fn report_all(&self, group: &str, alerts: Vec<Alert>) -> IncidentId {
+        let event = Event { group_key: group.into(), ..testing::event(alerts) };
         let accepted = self.engine.accept(event, None).await.expect("it is accepted");
         accepted.deliveries[0].incident.expect("it belongs to an incident")
     }

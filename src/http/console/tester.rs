@@ -222,7 +222,7 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
     html! {
         h2.h2 { (say(language, "Goes to", "发往")) }
         @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
-            ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target)) } }
+            ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target, labels)) } }
         }
         @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn { (icon("mute")) p { (shown(line)) } } }
         @for also in &explanation.also {
@@ -234,7 +234,7 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
     }
 }
 
-fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &ExplainedTarget) -> Markup {
+fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &ExplainedTarget, labels: &Labels) -> Markup {
     let language = viewer.manner.language;
     let state = channels.iter().find(|channel| *channel.name == *target.target.channel);
     html! {
@@ -243,7 +243,7 @@ fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &Exp
             span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
                 @if let Some(name) = target.target.escalation.as_deref() {
                     ", " (say(language, "escalation ", "升级链 ")) (shown(name))
-                    @if let Some(escalation) = plan.people.escalations.get(name) { ": " (shown(&escalation.in_words())) }
+                    @if let Some(escalation) = plan.people.escalations.get(name) { ": " (shown(&plan.people.in_words(escalation, Some(labels)))) }
                 }
             }
             span.end {

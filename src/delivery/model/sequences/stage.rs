@@ -188,7 +188,13 @@ impl Stage {
         (voice.driver, voice.platform, voice.rate_limit) = (Arc::new(Line(self.rooms.clone(), "voice")), &LIVING, None);
         voice.content.living = LivingMode::New;
         let target = StepTarget { channel: "voice".into(), recipients: vec![Recipient::new("ann")], mentions: None };
-        let step = StepPlan { after, targets: vec![target], people: StepPeople::Named(vec!["ann".into()]), when: StepCondition::default() };
+        let step = StepPlan {
+            after,
+            to: Destinations::default(),
+            targets: vec![target],
+            people: StepPeople::Named(vec!["ann".into()]),
+            when: StepCondition::default(),
+        };
         plan.people.escalations.insert("soon".into(), EscalationPlan { steps: vec![step] });
         let root = RouteSpec { name: "route".into(), to: Destinations::to([chat]), escalation: Some("soon".into()), ..RouteSpec::default() };
         plan.tree = Tree::compile(root, &Default::default()).expect("a tree");

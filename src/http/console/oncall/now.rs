@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use crate::delivery::people::Person;
-use crate::delivery::steps::StepPeople;
 use crate::delivery::{Plan, Rota, Shift, ShiftKind};
 use crate::http::console::parts::{Look, badge_of, icon, icon_of, say, shown, time};
 use crate::http::console::viewer::Viewer;
@@ -61,7 +60,7 @@ fn means(language: Language, person: &Person) -> Markup {
 /// Steps of escalations that are for who is on call in this rota, and would not reach the person.
 fn unreached(language: Language, plan: &Plan, rota: &Rota, person: &Person) -> Vec<String> {
     let steps = plan.people.escalations.values().flat_map(|escalation| &escalation.steps);
-    let mine = steps.filter(|step| step.people == StepPeople::OnCall(rota.name.clone()));
+    let mine = steps.filter(|step| step.people.is_on_call(&rota.name));
     let mut missing: Vec<String> = Vec::new();
     for channel in mine.flat_map(|step| &step.targets).filter_map(|target| plan.channel(&target.channel)) {
         if let Err(key) = person.way(channel.platform) {
