@@ -1,6 +1,6 @@
 //! Platforms that note whom they reached, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -31,6 +31,8 @@ pub struct Exchange {
     pub reached: Mutex<Vec<Reached>>,
     /// Channels that refuse everything.
     pub broken: Mutex<BTreeSet<&'static str>>,
+    /// Channels that answer with an error of this kind.
+    pub faults: Mutex<BTreeMap<&'static str, ErrorKind>>,
     /// That of the process that lives.
     pub clock: Mutex<Option<Clock>>,
 }
@@ -48,6 +50,9 @@ impl Channel for Line {
         let Line(exchange, channel) = self;
         if exchange.broken.lock().unwrap().contains(channel) {
             return vec![(0, Err(SendError::new(ErrorKind::Rejected, "the number does not exist")))];
+        }
+        if let Some(kind) = exchange.faults.lock().unwrap().get(channel) {
+            return vec![(0, Err(SendError::new(*kind, "it does not work")))];
         }
         let now = exchange.clock.lock().unwrap().as_ref().expect("a life has begun").wall();
         let minute = (now - BEGIN.0).0 / 60_000;
