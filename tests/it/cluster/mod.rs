@@ -4,6 +4,7 @@
 //! `WATCHFIRE_BLOWS=40 cargo test --test it cluster -- --nocapture` is the long run.
 
 mod blows;
+mod night;
 mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
