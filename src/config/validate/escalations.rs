@@ -285,8 +285,14 @@ fn by_turn<'p>(validator: &mut Validator<'_, '_>, turn: &TurnBlock, plan: &'p Pe
             by_name(validator, names.list(), matches!(names, OneOrMany::One(_)), plan, &at.key("default"))
         }
         _ => {
-            let label = "add one of `oncall: ROTA`, `next: ROTA` and `default: NAMES`";
-            validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, "nobody is named for alerts whose label names nobody", label);
+            let label = "for alerts whose label names nobody: write one of `oncall: ROTA`, `next: ROTA` and `default: NAMES`";
+            validator.report.error(
+                codes::BAD_ESCALATION,
+                at,
+                Anchor::Value,
+                "`people` with `label` needs one of `oncall`, `next` and `default`",
+                label,
+            );
             return Whom::nobody();
         }
     };
