@@ -6,7 +6,7 @@ use body::body;
 use divan::{AllocProfiler, Bencher};
 use jiff::Timestamp;
 use watchfire::config::{self, LoadOptions, Loaded};
-use watchfire::ingest::{self, Sender};
+use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::model::Event;
 
 const ALERTS: usize = 3;
@@ -24,7 +24,7 @@ fn now() -> Timestamp {
 }
 
 fn event() -> Event {
-    ingest::parse(Sender::Auto, &body(ALERTS), None, now()).expect("a body").event
+    ingest::parse(&Sender::Auto, &body(ALERTS), &Inputs::default(), now()).expect("a body").event
 }
 
 fn loaded(platform: &str) -> (Loaded, String) {
@@ -41,7 +41,7 @@ fn loaded(platform: &str) -> (Loaded, String) {
 #[divan::bench(sample_count = 100)]
 fn parse(bencher: Bencher) {
     let body = body(ALERTS);
-    bencher.bench(|| ingest::parse(Sender::Auto, &body, None, now()));
+    bencher.bench(|| ingest::parse(&Sender::Auto, &body, &Inputs::default(), now()));
 }
 
 #[divan::bench(sample_count = 100)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use watchfire::channel::PLATFORMS;
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::http::auth::{Auth, Credential, Kind, Scope};
-use watchfire::ingest::{self, Sender};
+use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
     ClusterStore, DeliveryIncident, DeliveryUpdate, Fallback, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch,
@@ -27,13 +27,13 @@ fn now() -> Timestamp {
 }
 
 fn event(alerts: usize) -> Event {
-    ingest::parse(Sender::Auto, &body(alerts), None, now()).expect("a body").event
+    ingest::parse(&Sender::Auto, &body(alerts), &Inputs::default(), now()).expect("a body").event
 }
 
 #[divan::bench(args = [1, 3, 10, 100])]
 fn parse(bencher: Bencher, alerts: usize) {
     let body = body(alerts);
-    bencher.bench(|| ingest::parse(Sender::Auto, black_box(&body), None, now()));
+    bencher.bench(|| ingest::parse(&Sender::Auto, black_box(&body), &Inputs::default(), now()));
 }
 
 fn loaded(text: &str) -> Loaded {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use watchfire::channel::SendContext;
 use watchfire::config::{self, LoadOptions};
 use watchfire::delivery::Plan;
-use watchfire::ingest::{self, Sender};
+use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::model::MessageId;
 
 /// Serves until killed, and prints its port first; then the port that says how much has arrived, if it is another.
@@ -31,7 +31,7 @@ pub async fn serve(kind: &str, target: &str) {
     }
     println!();
     let _ = std::io::stdout().flush();
-    let parse = |body: &[u8]| match ingest::parse(Sender::Auto, body, None, jiff::Timestamp::now()) {
+    let parse = |body: &[u8]| match ingest::parse(&Sender::Auto, body, &Inputs::default(), jiff::Timestamp::now()) {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::BAD_REQUEST,
     };
@@ -64,7 +64,7 @@ fn relay(file: &str) -> Router {
     let plan = Arc::new(loaded.plan);
     let take = |State(plan): State<Arc<Plan>>, body: Bytes| async move {
         let now = jiff::Timestamp::now();
-        let Ok(parsed) = ingest::parse(Sender::Auto, &body, None, now) else { return StatusCode::BAD_REQUEST };
+        let Ok(parsed) = ingest::parse(&Sender::Auto, &body, &Inputs::default(), now) else { return StatusCode::BAD_REQUEST };
         let shard = parsed.event.alerts[0].labels.get("shard").map_or("", |shard| shard);
         let Some(channel) = plan.channel(shard) else { return StatusCode::NOT_FOUND };
         for page in watchfire::http::api::preview(&plan, channel, &parsed.event, now).pages {

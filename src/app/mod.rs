@@ -148,7 +148,7 @@ impl App {
         metrics.reloaded(true, options.clock.wall().0 as f64 / 1000.0);
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
-        let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
+        let settings = HttpSettings::new(&loaded.server, loaded.inputs.clone());
         let running = running(&options, std::mem::take(&mut loaded.lines), &loaded.findings);
         let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(EngineParts {

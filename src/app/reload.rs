@@ -164,7 +164,7 @@ impl Reloader {
         }
         self.certificates.store(tls);
         state.running.store(Arc::new(running(&self.options, loaded.lines, &loaded.findings)));
-        state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
+        state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.inputs.clone())));
         Ok(())
     }
 }

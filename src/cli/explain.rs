@@ -88,7 +88,7 @@ fn payload(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
     }
     let loaded = load(common, false)?;
     let now = crate::delivery::Clock::system().wall().timestamp();
-    let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
+    let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), &loaded.inputs, now)?;
     let explained = explain_event(&loaded.plan, &std::sync::Arc::new(event), now, &Default::default());
     if args.json {
         anstream::println!("{}", serde_json::to_string(&explained)?);

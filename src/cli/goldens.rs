@@ -44,7 +44,7 @@ impl Goldens {
     /// Renders a body for the channels that it is routed to. `name` is its file without folder and ending; one that cannot be read renders to nothing.
     pub fn add(&mut self, name: &Path, body: &[u8]) {
         let (plan, received) = (&self.loaded.plan, Timestamp::UNIX_EPOCH);
-        let Ok(Parsed { event, .. }) = ingest::parse(Sender::Auto, body, self.loaded.generic.as_ref(), received) else { return };
+        let Ok(Parsed { event, .. }) = ingest::parse(&Sender::Auto, body, &self.loaded.inputs, received) else { return };
         let times = event.alerts.iter().flat_map(|alert| [alert.starts_at, alert.ends_at]).flatten();
         let now = times.max().unwrap_or(received).checked_add(LATER).unwrap_or_default();
         let (none, event) = (Default::default(), std::sync::Arc::new(event));

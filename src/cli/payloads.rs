@@ -50,7 +50,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Resul
         Ok(bytes) => bytes,
         Err(error) => return vec![unusable(format!("{error:#}"))],
     };
-    let event = match ingest::parse(ingest::Sender::Auto, &bytes, loaded.generic.as_ref(), now) {
+    let event = match ingest::parse(&ingest::Sender::Auto, &bytes, &loaded.inputs, now) {
         Ok(incoming) => incoming.event,
         Err(error) => return vec![unusable(error.to_string())],
     };

@@ -104,7 +104,7 @@ impl Remote {
     fn local(mut loaded: Loaded, store: Arc<dyn Store>) -> Self {
         // Who may open the store needs no further credential for what is in it.
         loaded.server.auth = Admission::Open;
-        let settings = http::HttpSettings::new(&loaded.server, loaded.generic.take());
+        let settings = http::HttpSettings::new(&loaded.server, loaded.inputs.clone());
         let (engine, _alarms) = Engine::new(EngineParts {
             store: store.clone(),
             plan: Arc::new(loaded.plan),

@@ -12,7 +12,7 @@ use super::{Common, ExitStatus, load};
 use crate::api::EventResponse;
 use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::api::preview;
-use crate::ingest::{self, GenericMapping, Sender};
+use crate::ingest::{self, Inputs, Sender};
 use crate::lookalike::{self, Reader};
 use crate::model::{Event, Facts, MessageKind, Page, Status, unreadable};
 use crate::template::{self, Entry, EntryStatus, IncidentView, LineKind, Now, Scene, Totals, ViewInput};
@@ -62,7 +62,7 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     }
     let loaded = load(common, false)?;
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
-    let event = of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
+    let event = of(common, args.payload.as_deref(), args.event.as_deref(), &loaded.inputs, now)?;
     let plan = &loaded.plan;
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
@@ -143,9 +143,9 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
 }
 
 /// The body that is meant: a file's, or one that was received.
-pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, generic: Option<&GenericMapping>, now: Timestamp) -> Result<Event> {
+pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, inputs: &Inputs, now: Timestamp) -> Result<Event> {
     match (payload, id) {
-        (Some(path), _) => event(path, generic, now),
+        (Some(path), _) => event(path, inputs, now),
         (None, Some(id)) => {
             let id: uuid::Uuid = id.trim().parse().map_err(|_| anyhow::anyhow!("`{id}` is no event's id; `watchfire events ls` lists them"))?;
             super::block_on(async {
@@ -162,9 +162,9 @@ pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, generic: Op
     }
 }
 
-/// Reads a webhook body from a file or standard input; `generic` is how bodies of other programs are read.
-pub fn event(path: &Path, generic: Option<&GenericMapping>, now: Timestamp) -> Result<Event> {
-    ingest::parse(Sender::Auto, &body(path)?, generic, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+/// Reads a webhook body from a file or standard input; `inputs` are how bodies of other senders are read.
+pub fn event(path: &Path, inputs: &Inputs, now: Timestamp) -> Result<Event> {
+    ingest::parse(&Sender::Auto, &body(path)?, inputs, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }
 
 /// The bytes of a file, or of standard input for `-`.

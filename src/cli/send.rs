@@ -12,7 +12,7 @@ use crate::api::{TestSendRequest, TestSendResponse, TestSendResult};
 use crate::channel::SendContext;
 use crate::delivery::direct::text_page;
 use crate::http::api::preview;
-use crate::ingest::GenericMapping;
+use crate::ingest::Inputs;
 use crate::model::MessageId;
 
 /// Options of `send`.
@@ -38,7 +38,7 @@ pub fn run(common: &Common, args: &SendArgs) -> Result<ExitStatus> {
             let loaded = load(common, true)?;
             match Server::of(&loaded.server)?.detect().await {
                 Found::Watchfire => through_server(common, args).await?,
-                _ => straight(&loaded.plan, loaded.generic.as_ref(), args).await?,
+                _ => straight(&loaded.plan, &loaded.inputs, args).await?,
             }
         };
         for result in &results {
@@ -75,13 +75,13 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Vec<TestSend
     Ok(sent.results)
 }
 
-async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>, args: &SendArgs) -> Result<Vec<TestSendResult>> {
+async fn straight(plan: &crate::delivery::Plan, inputs: &Inputs, args: &SendArgs) -> Result<Vec<TestSendResult>> {
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
     })?;
     let clock = crate::delivery::Clock::system();
     let pages = match &args.payload {
-        Some(path) => preview(plan, channel, &super::render::event(path, generic, clock.wall().timestamp())?, clock.wall().timestamp()).pages,
+        Some(path) => preview(plan, channel, &super::render::event(path, inputs, clock.wall().timestamp())?, clock.wall().timestamp()).pages,
         None => vec![text_page(channel, args.text.as_deref().unwrap_or("Watchfire test message")).1],
     };
     let message = MessageId::new();

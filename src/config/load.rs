@@ -17,7 +17,7 @@ use super::{codes, defaults, folder, read, render, schema, schema_check, shown};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::{MessagesPlan, Plan, SendersPlan};
-use crate::ingest::GenericMapping;
+use crate::ingest::Inputs;
 use crate::model::yaml::{Kind, Node, Path, parse};
 use crate::model::{Finding, Level};
 
@@ -55,8 +55,8 @@ pub struct Loaded {
     pub server: ServerSettings,
     /// Where events and deliveries are kept.
     pub store: StoreSettings,
-    /// How to read bodies of unknown senders.
-    pub generic: Option<GenericMapping>,
+    /// How to read bodies of other senders.
+    pub inputs: Arc<Inputs>,
     /// Warnings, sorted.
     pub findings: Vec<Finding>,
     /// Its lines, with secrets starred out.
@@ -163,7 +163,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let channels = validate::channels(&mut validator, &templates.library, &templates.presets, &http);
     let silence = validate::silence(&mut validator, &templates.presets, &http);
     let legacy = validate::legacy(&mut validator);
-    validate::generic(&mut validator);
+    let inputs = validate::inputs(&mut validator, &extras.scale.label);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
     validate::link_key(&mut validator, &link_key);
     validator.people.escalations = validate::escalations(&mut validator, &channels, &intervals);
@@ -173,12 +173,13 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);
-    validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats);
+    validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats, &inputs);
     let people = validator.people;
 
     files.extend(templates.folder.clone());
     files.extend(real.files());
     files.extend(folder::named_files(root, &folder));
+    files.extend(file.tests.iter().filter_map(|test| Some(folder.join(test.body.as_ref()?))));
     files.extend(file.server.tls.iter().flat_map(|tls| [folder.join(&tls.cert), folder.join(&tls.key)]));
     files.sort();
     files.dedup();
@@ -215,7 +216,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         people,
     };
     let (lines, files) = (shown::lines_of(&source), files.clone());
-    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, lines, defaults, files, http })
+    Ok(Loaded { plan, server, store: extras.store, inputs: Arc::new(inputs), findings, lines, defaults, files, http })
 }
 
 /// A mistake in a default is found in every channel that has it, and reported once.

@@ -28,10 +28,10 @@ impl Engine {
         self.accept_traced(event, to, Extras::default()).await
     }
 
-    /// The same for these channels, with mentions of its own.
-    pub(super) async fn accept_mentioning(&self, event: Event, to: &[String], mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
+    /// The same, with mentions of its own.
+    pub async fn accept_mentioning(&self, event: Event, to: Option<&[String]>, mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
         let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), ..Extras::default() };
-        self.accept_traced(event, Some(to), extras).await
+        self.accept_traced(event, to, extras).await
     }
 
     /// The same for these channels, with an escalation that begins with it.

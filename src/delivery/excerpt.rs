@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Alert, Event, Labels};
+use crate::model::{Alert, Event, Extra, Labels};
 use crate::template::{Entry, EntryStatus};
 
 /// Alerts in detail at most.
@@ -128,6 +128,7 @@ fn short_alert(alert: &Alert) -> Alert {
         values: alert.values.iter().filter(|(name, _)| name.len() <= MAX_VALUE).take(MAX_NAMES).map(|(name, value)| (name.clone(), *value)).collect(),
         value_string: short(&alert.value_string),
         rule_uid: short(&alert.rule_uid),
+        extra: Extra::new(),
     }
 }
 
@@ -150,6 +151,8 @@ fn short_head(event: &Event) -> Event {
         message: short(&event.message),
         trace: event.trace.clone(),
         notes: event.notes.clone(),
+        apart: event.apart,
+        extra: Extra::new(),
         unknown_to: Vec::new(),
         alerts: Vec::new(),
     }

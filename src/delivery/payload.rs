@@ -1,8 +1,10 @@
 //! Alerts as Alertmanager itself sends them, for receivers that read its webhook.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use crate::model::{Event, IncidentFacts, Labels, Payload};
+use crate::model::{Event, Extra, IncidentFacts, Labels, Payload};
 use crate::template::Entry;
 
 /// These alerts in Alertmanager's version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>), under the event's group,
@@ -19,6 +21,7 @@ pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u6
         common_annotations: &event.common_annotations,
         external_url: &event.external_url,
         alerts: entries.iter().map(WebhookAlert::of).collect(),
+        extra: &event.extra,
         incident: (incident.number > 0).then(|| WebhookIncident { number: incident.number, version: incident.version, state: &incident.state }),
     })
 }
@@ -38,6 +41,9 @@ struct Webhook<'a> {
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     alerts: Vec<WebhookAlert<'a>>,
+    /// What the sender said besides, by its own names.
+    #[serde(skip_serializing_if = "Extra::is_empty")]
+    extra: &'a Extra,
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<WebhookIncident<'a>>,
 }
@@ -62,6 +68,29 @@ struct WebhookAlert<'a> {
     #[serde(rename = "generatorURL")]
     generator_url: &'a str,
     fingerprint: &'a str,
+    #[serde(flatten)]
+    grafana: GrafanaAlert<'a>,
+    #[serde(skip_serializing_if = "Extra::is_empty")]
+    extra: &'a Extra,
+}
+
+/// What Grafana says of an alert and Alertmanager does not, in Grafana's words.
+#[derive(serde::Serialize)]
+struct GrafanaAlert<'a> {
+    #[serde(rename = "silenceURL", skip_serializing_if = "str::is_empty")]
+    silence_url: &'a str,
+    #[serde(rename = "dashboardURL", skip_serializing_if = "str::is_empty")]
+    dashboard_url: &'a str,
+    #[serde(rename = "panelURL", skip_serializing_if = "str::is_empty")]
+    panel_url: &'a str,
+    #[serde(rename = "imageURL", skip_serializing_if = "str::is_empty")]
+    image_url: &'a str,
+    #[serde(rename = "valueString", skip_serializing_if = "str::is_empty")]
+    value_string: &'a str,
+    #[serde(rename = "ruleUID", skip_serializing_if = "str::is_empty")]
+    rule_uid: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    values: &'a BTreeMap<String, f64>,
 }
 
 impl<'a> WebhookAlert<'a> {
@@ -78,6 +107,16 @@ impl<'a> WebhookAlert<'a> {
             ends_at: time(alert.ends_at),
             generator_url: &alert.generator_url,
             fingerprint: &alert.fingerprint,
+            grafana: GrafanaAlert {
+                silence_url: &alert.silence_url,
+                dashboard_url: &alert.dashboard_url,
+                panel_url: &alert.panel_url,
+                image_url: &alert.image_url,
+                value_string: &alert.value_string,
+                rule_uid: &alert.rule_uid,
+                values: &alert.values,
+            },
+            extra: &alert.extra,
         }
     }
 }

@@ -149,6 +149,7 @@ fn forwarded(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -164,7 +165,7 @@ mod tests {
             per_second: None,
             per_sender: None,
             timeout: Duration::ZERO,
-            generic: None,
+            inputs: Arc::default(),
         };
         let ask = |direct: &str, lines: &[&str]| {
             let mut headers = HeaderMap::new();

@@ -19,6 +19,7 @@ mod origin;
 mod page;
 mod press;
 mod receipts;
+mod receive;
 mod senders;
 pub mod serve;
 pub mod tls_listener;
@@ -39,7 +40,7 @@ use axum::routing::any;
 
 use crate::config::ServerSettings;
 use crate::delivery::Engine;
-use crate::ingest::GenericMapping;
+use crate::ingest::Inputs;
 
 pub(crate) use admission::{Admitted, authenticate};
 pub use auth::{Auth, Caller, Refusal, Scope};
@@ -65,13 +66,13 @@ pub struct HttpSettings {
     pub per_sender: Option<u32>,
     /// Longest time one request may take.
     pub timeout: Duration,
-    /// How bodies that are neither Alertmanager's nor Grafana's are read.
-    pub generic: Option<GenericMapping>,
+    /// How bodies of other senders are read.
+    pub inputs: Arc<Inputs>,
 }
 
 impl HttpSettings {
     /// The settings of a loaded configuration.
-    pub fn new(server: &ServerSettings, generic: Option<GenericMapping>) -> Self {
+    pub fn new(server: &ServerSettings, inputs: Arc<Inputs>) -> Self {
         Self {
             auth: Auth::new(server),
             max_body: server.max_body,
@@ -80,7 +81,7 @@ impl HttpSettings {
             per_second: server.per_second,
             per_sender: server.per_sender,
             timeout: server.timeout,
-            generic,
+            inputs,
         }
     }
 }
@@ -251,7 +252,7 @@ async fn unknown(request: Request) -> HttpError {
         "/api/v1/alerts" | "/api/v2/alerts" => {
             "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
         }
-        _ => "webhooks of Alertmanager and Grafana go to /webhook",
+        _ => "webhooks of Alertmanager and Grafana go to /webhook, those of other senders to /in/NAME",
     };
     HttpError::not_found(format!("no such path: {path}; {hint}\nThe README lists the direct paths of older clients."))
 }

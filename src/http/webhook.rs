@@ -1,21 +1,18 @@
-//! `/webhook`, `/webhook/alertmanager`, `/webhook/grafana`.
+//! `/webhook`, `/webhook/alertmanager`, `/webhook/grafana`, `/in/{name}`.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::Json;
-use axum::extract::{RawQuery, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderValue, StatusCode};
 
 use super::openapi::{Op, Param, Paths};
-use super::{Admitted, App, HttpError, Scope, Unread, authenticate};
+use super::receive::{Address, Call, receive};
+use super::{App, HttpError, Scope};
 use crate::api::AcceptedResponse;
-use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Sender};
-use crate::model::Note;
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -39,6 +36,23 @@ pub(super) fn paths() -> Paths {
         .at("/webhook", both("webhook", "webhookPut", "Accepts alerts; the sender is detected from the body", auto))
         .at("/webhook/alertmanager", both("alertmanagerWebhook", "alertmanagerWebhookPut", "Accepts Alertmanager's webhook", alertmanager))
         .at("/webhook/grafana", both("grafanaWebhook", "grafanaWebhookPut", "Accepts Grafana's webhook", grafana))
+        .at("/in/{name}", inputs())
+}
+
+/// The bodies of other senders: whatever they post.
+fn inputs() -> [Op; 2] {
+    let described = |op: Op| {
+        op.scope(Scope::Webhook)
+            .query([
+                Param::text("to", "Channels to send to past the routing table, separated by commas"),
+                Param::text("source", "Names the sender; groups and repeats are distinguished by it. Default: the credential's name"),
+                Param::text("token", "A bearer token, for senders that have an address only"),
+            ])
+            .takes::<serde_json::Value>("The body as the sender posts it: JSON or a form")
+            .gives::<AcceptedResponse>()
+    };
+    let about = "Accepts what another sender posts; the input of that name reads it, and what it cannot read is sent as text";
+    [described(Op::post("input", about, input)), described(Op::put("inputPut", about, input))]
 }
 
 /// `POST|PUT /webhook`: recognises the sender by the body.
@@ -60,83 +74,39 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
     take(&app, Sender::Grafana, query, request).await
 }
 
+/// `POST|PUT /in/{name}`: the input of that name reads the body.
+pub(super) async fn input(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    mut request: Request,
+) -> Result<Json<AcceptedResponse>, HttpError> {
+    // Senders of the cloud have an address and nothing else: no header, no password.
+    if let Some(token) = pairs(query.as_deref().unwrap_or("")).find_map(|(name, value)| (name == "token").then_some(value))
+        && !request.headers().contains_key(AUTHORIZATION)
+        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
+    {
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    take(&app, Sender::Input(name), query, request).await
+}
+
 async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
-    let Admitted { caller, body, doubtful, room: _room, trace } = authenticate(app, Scope::Webhook, request).await?;
-    let settings = app.settings.load_full();
-    let metrics = app.engine.metrics();
-    let now = app.engine.clock().wall().timestamp();
-    let bytes = body.len();
-    // One large body at a time, from here until it is on disk.
-    let heavy = app.engine.heavy();
-    let alone = if bytes > LARGE_BODY { Some(heavy.large_body().await) } else { None };
-    let arriving = alone.is_none().then(|| app.engine.arriving());
-    let parse = move || {
-        ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
-            // What is no alert is delivered anyway: its sender does not look at the answer.
-            match ingest::says_something(&body) {
-                true => Ok((ingest::Parsed { event: ingest::unread(&body), org_id: None }, Some(error))),
-                false => Err(error),
-            }
-        })
-    };
-    let parsed = if alone.is_some() { heavy.run_blocking(parse).await } else { parse() };
-    let (ingest::Parsed { mut event, org_id }, unread) = parsed.map_err(|error| {
-        metrics.received("any", "malformed");
-        tracing::warn!(%error, bytes, "a body was refused");
-        HttpError::bad_request(error.to_string())
-    })?;
-    event.trace = trace;
-    event.notes.extend(doubtful.then_some(Note::Encoding));
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
-    // A signature covers the body alone: anybody who has seen one could replay it to another path, or as another sender.
-    if caller.signed && (to.is_some() || source.is_some()) {
-        metrics.received(event.kind.as_str(), "unauthorized");
-        return Err(HttpError::new(StatusCode::FORBIDDEN, UNSIGNED_QUERY));
-    }
-    let plan = app.engine.plan();
-    // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
-    event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
-    let mut unknown = Vec::new();
-    let to = match to {
-        None => None,
-        Some(names) => {
-            let (mut known, mut missing) = known_channels(&plan, &names);
-            missing.extend(known.extract_if(.., |name| !caller.may_use(name)));
-            unknown = missing;
-            // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
-            Some(known).filter(|known| !known.is_empty())
+    let named = to.is_some() || source.is_some();
+    let call = Call { scope: Scope::Webhook, sender, source };
+    let accepted = receive(app, call, request, |plan, caller, event| {
+        // A signature covers the body alone: anybody who has seen one could replay it to another path, or as another sender.
+        if caller.signed && named {
+            app.engine.metrics().received(event.kind.as_str(), "unauthorized");
+            return Err(HttpError::new(StatusCode::FORBIDDEN, UNSIGNED_QUERY));
         }
-    };
-    if !unknown.is_empty() {
-        let by = if to.is_some() { "the others get the alert" } else { "the routing table says who gets the alert" };
-        tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist or that its sender may not use; {by}");
-        event.unknown_to.clone_from(&unknown);
-    }
-    drop(plan);
-    let kind = event.kind.as_str();
-    let mut accepting = pin!(app.engine.accept(event, to.as_deref()));
-    // Its first step queues it for the store.
-    let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
-    drop(arriving);
-    let accepted = match queued {
-        Poll::Ready(accepted) => accepted,
-        Poll::Pending => accepting.await,
-    };
-    let accepted = accepted.inspect_err(|error| {
-        metrics.received(kind, "unavailable");
-        tracing::error!(%error, "a body could not be stored; its sender got 503");
-    })?;
-    drop(alone);
-    metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
-    if let Some(error) = unread.filter(|_| !accepted.duplicate) {
-        metrics.received("any", "unread");
-        tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
-        let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
-        *unread = Some(Unread { count, at: now.into() });
-    }
-    tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
-    Ok(Json(AcceptedResponse::new(&accepted, unknown)))
+        let (mut to, mut unknown) = known_channels(plan, to.as_deref().unwrap_or_default());
+        unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
+        Ok(Address { to, unknown, mentions: None })
+    });
+    accepted.await.map(Json)
 }
 
 const UNSIGNED_QUERY: &str = "the signature does not cover the query, so `?to=` and `?source=` are not taken from a signed caller: take them off \
@@ -151,9 +121,7 @@ struct Query {
 impl Query {
     fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decode(value);
+        for (name, value) in pairs(query) {
             match name {
                 "to" => {
                     let names = value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
@@ -165,6 +133,14 @@ impl Query {
         }
         parsed
     }
+}
+
+/// The names and values of a query, in their order.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, String)> {
+    query.split('&').map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (name, decode(value))
+    })
 }
 
 fn decode(value: &str) -> String {

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, skip};
 use super::time::instant;
-use super::unread::cut;
+use super::unread::{MAX_RAW_TEXT, cut};
 use super::value::{finite, integer, is_null, kind_of, members, text};
-use crate::model::{Alert, Status, hash_hex};
+use crate::model::{Alert, Status};
 
 /// Alerts of one body; further ones are counted as left out. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
 pub(super) const MAX_ALERTS: usize = 50_000;
@@ -52,68 +52,8 @@ pub(super) struct Item {
     pub(super) list: Option<AlertList>,
 }
 
-impl Item {
-    /// An entry that is no object, as text.
-    pub(super) fn of_text(text: &str) -> Self {
-        let mut alert = Alert { fingerprint: hash_hex(&["entry", text]), ..Alert::default() };
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['[', '{']));
-        alert.labels.insert("alertname".into(), line.map_or_else(|| "Unknown entry".to_owned(), |line| cut(line, 120)));
-        alert.annotations.insert("description".into(), cut(text, MAX_RAW_TEXT));
-        Self { alert, odd: true, ..Self::default() }
-    }
-
-    /// An entry that has neither labels nor annotations is known by its other members: some senders write an alert's labels where the alert should be.
-    /// What names it becomes labels, and all of it is shown.
-    fn describe(&mut self, members: &[(String, String)]) {
-        if !self.alert.labels.is_empty() || !self.alert.annotations.is_empty() || members.is_empty() {
-            return;
-        }
-        for (label, names) in FLAT_LABELS {
-            if let Some((_, value)) = names.iter().find_map(|name| members.iter().find(|(key, value)| key == name && !value.trim().is_empty())) {
-                self.alert.labels.insert(label.into(), cut(value.trim(), 120));
-            }
-        }
-        let text: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-        let text = text.join("\n");
-        if self.alert.fingerprint.is_empty() && !self.alert.labels.contains_key("alertname") {
-            self.alert.fingerprint = hash_hex(&["entry", &text]);
-        }
-        self.alert.labels.entry("alertname".into()).or_insert_with(|| "Unknown entry".to_owned());
-        self.alert.annotations.insert("description".into(), cut(&text, MAX_RAW_TEXT));
-        self.odd = true;
-    }
-
-    /// What was sent in place of labels or annotations is shown with the alert, and distinguishes it from others.
-    fn keep(&mut self, rest: &str) {
-        if rest.trim().is_empty() {
-            return;
-        }
-        // As the summary where there is none: messages of several alerts show no more of each.
-        let place = if self.alert.annotation("summary").is_empty() { "summary" } else { "description" };
-        let text = self.alert.annotations.entry(place.into()).or_default();
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&cut(rest, MAX_RAW_TEXT));
-        if self.alert.fingerprint.is_empty() {
-            let labels: Vec<&str> = self.alert.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).chain([rest]).collect();
-            self.alert.fingerprint = hash_hex(&labels);
-        }
-    }
-}
-
-/// Labels that are read of an entry without labels, and the members that may have them.
-const FLAT_LABELS: [(&str, &[&str]); 3] = [
-    ("alertname", &["alertname", "alert", "name", "title", "summary"]),
-    ("severity", &["severity", "level", "priority"]),
-    ("instance", &["instance", "host", "hostname"]),
-];
-
 /// Members of an entry that are kept until it is known whether it has labels.
 const MAX_MEMBERS: usize = 32;
-
-/// Characters that are kept of what could only be read as text.
-const MAX_RAW_TEXT: usize = 4000;
 
 /// Reads one alert; `None` for null and for an object without members.
 pub(super) struct AlertSeed<'t> {
@@ -242,6 +182,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                     if other == "truncatedAlerts" {
                         left_out = integer(value).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
                     }
+                    trail.keep(&mut alert.extra, other, value);
                     if !is_null(value) {
                         members.push((cut(other, 100), cut(&owned(value), MAX_RAW_TEXT)));
                     }

@@ -16,6 +16,7 @@ pub fn anonymize(event: &Event) -> Event {
     event.receiver = words.word("receiver", &event.receiver);
     event.group_key = words.word("group", &event.group_key);
     event.trace.clear();
+    event.extra.clear();
     for labels in [&mut event.group_labels, &mut event.common_labels, &mut event.common_annotations, &mut event.route_labels] {
         words.labels(labels);
     }
@@ -26,6 +27,7 @@ pub fn anonymize(event: &Event) -> Event {
     for alert in &mut event.alerts {
         words.labels(&mut alert.labels);
         words.labels(&mut alert.annotations);
+        alert.extra.clear();
         alert.value_string = words.word("value", &alert.value_string);
         alert.rule_uid = words.word("rule", &alert.rule_uid);
         for url in [&mut alert.generator_url, &mut alert.silence_url, &mut alert.dashboard_url, &mut alert.panel_url, &mut alert.image_url] {

@@ -6,9 +6,9 @@
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::alert::{AlertList, AlertsSeed, owned, set, status_word};
-use super::json::{Key, Step, Trail, raw, refuse_other_types, skip};
+use super::json::{Key, Step, Trail, raw, refuse_other_types};
 use super::value::{integer, is_null, text};
-use crate::model::{Labels, Status};
+use crate::model::{Extra, Labels, Status};
 
 /// What a body says, field by field; `None` and empty for what is missing or null.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub(super) struct Body<'a> {
     pub(super) legacy: LegacyFields<'a>,
     /// A `labels` member beside no `alerts`: the body may itself be one alert.
     pub(super) own_labels: Option<&'a str>,
+    /// Members that have no field here.
+    pub(super) extra: Extra,
 }
 
 /// Members that only Grafana sends.
@@ -119,7 +121,10 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 "evalMatches" => body.legacy.eval_matches = Some(raw(&mut map, trail, "evalMatches")?),
                 "tags" => body.legacy.tags = present(raw(&mut map, trail, "tags")?),
                 "labels" => body.own_labels = present(raw(&mut map, trail, "labels")?),
-                _ => skip(&mut map)?,
+                other => {
+                    let value = map.next_value::<&serde_json::value::RawValue>()?.get();
+                    trail.keep(&mut body.extra, other, value);
+                }
             }
         }
         Ok(body)

@@ -12,11 +12,11 @@ use crate::model::{Alert, Event, Labels, Note, SenderKind, Status};
 
 /// Which sender a body with an `alerts` list came from. The sender (the path it was posted to) decides; without one: version "4" is
 /// Alertmanager, version "1" Grafana; then `state` + `title`, an organisation, or a field that only Grafana's alerts have mean Grafana.
-pub(super) fn kind(sender: Sender, body: &Body<'_>) -> SenderKind {
+pub(super) fn kind(sender: &Sender, body: &Body<'_>) -> SenderKind {
     match sender {
         Sender::Alertmanager => return SenderKind::Alertmanager,
         Sender::Grafana => return SenderKind::Grafana,
-        Sender::Auto => {}
+        Sender::Auto | Sender::Input(_) => {}
     }
     let rendered = !body.grafana.state.is_empty() && !body.grafana.title.is_empty();
     let grafana = match body.version.as_str() {
@@ -45,6 +45,7 @@ pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp
         message: body.grafana.message,
         route_labels: body.labels.route.unwrap_or_default(),
         group_labels: body.labels.group.unwrap_or_default(),
+        extra: body.extra,
         ..Event::default()
     };
     finish(&mut event, body.list, word, received_at);

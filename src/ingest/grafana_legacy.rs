@@ -16,8 +16,8 @@ use crate::model::{Alert, Event, Labels, SenderKind, Status};
 const MAX_MATCHES: usize = 1000;
 
 /// Whether a body without alerts is a legacy one.
-pub(super) fn is_legacy(sender: Sender, body: &Body<'_>) -> bool {
-    let by_rule = body.legacy.rule_name.is_some() && (!body.grafana.state.is_empty() || sender == Sender::Grafana);
+pub(super) fn is_legacy(sender: &Sender, body: &Body<'_>) -> bool {
+    let by_rule = body.legacy.rule_name.is_some() && (!body.grafana.state.is_empty() || *sender == Sender::Grafana);
     body.legacy.eval_matches.is_some() || by_rule
 }
 
@@ -69,6 +69,7 @@ pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Parsed, Inges
         external_url: body.external_url,
         title: body.grafana.title,
         message: body.grafana.message,
+        extra: body.extra,
         alerts,
         ..Event::default()
     };

@@ -86,9 +86,13 @@ impl Parts {
     }
 }
 
-/// The group an alert belongs to: its event's group key, or, when the sender has no groups, its alert name.
+/// The group an alert belongs to: its event's group key, or, when the sender has no groups, its alert name; its fingerprint when each alert is a group.
 pub fn lane_group<'a>(event: &'a Event, alert: &'a Alert) -> &'a str {
-    if event.group_key.is_empty() { alert.name() } else { &event.group_key }
+    match (event.group_key.is_empty(), event.apart) {
+        (false, _) => &event.group_key,
+        (true, true) => &alert.fingerprint,
+        (true, false) => alert.name(),
+    }
 }
 
 /// The event's alerts by [`lane_group`]: group text and places in `event.alerts`, groups in the order of their first alert.
@@ -99,8 +103,9 @@ pub fn lane_parts(event: &Event) -> Vec<(&str, Vec<usize>)> {
     let mut place = std::collections::HashMap::new();
     let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
     for (i, alert) in event.alerts.iter().enumerate() {
-        let at = *place.entry(alert.name()).or_insert_with(|| {
-            parts.push((alert.name(), Vec::new()));
+        let group = lane_group(event, alert);
+        let at = *place.entry(group).or_insert_with(|| {
+            parts.push((group, Vec::new()));
             parts.len() - 1
         });
         parts[at].1.push(i);
@@ -188,6 +193,9 @@ mod tests {
             Event { alerts: vec![alert("a", Status::Firing, 1), alert("b", Status::Firing, 1), alert("a", Status::Firing, 2)], ..Event::default() };
         assert_eq!(lane_parts(&event), [("a", vec![0, 2]), ("b", vec![1])]);
         assert_eq!(lane_group(&event, &event.alerts[1]), "b");
+        event.apart = true;
+        let (first, second) = (event.alerts[0].fingerprint.clone(), event.alerts[1].fingerprint.clone());
+        assert_eq!(lane_parts(&event), [(first.as_str(), vec![0, 2]), (second.as_str(), vec![1])], "each by what makes it the same");
         event.group_key = "{}:{}".into();
         assert_eq!(lane_parts(&event), [("{}:{}", vec![0, 1, 2])]);
         assert_eq!(lane_group(&event, &event.alerts[1]), "{}:{}");

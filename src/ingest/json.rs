@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use super::error::{IngestError, Source, echo_up_to};
 pub(super) use super::value::Key;
-use super::value::{MAX_ENTRIES, is_null, kind_of, members, text};
-use crate::model::Labels;
+use super::value::{MAX_ENTRIES, Trees, is_null, kind_of, members, text};
+use crate::model::{Extra, Labels};
 
 /// One step from a value to one of its members.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,11 @@ pub(super) struct Trail {
     path: RefCell<Vec<Step>>,
     problem: RefCell<Option<String>>,
     entries: Cell<usize>,
+    extra: Cell<usize>,
 }
+
+/// Bytes that are kept of a body's members that have no field of their own, as they were written.
+pub(super) const MAX_EXTRA: usize = 64 << 10;
 
 impl Trail {
     /// Adds a step to the path if `result` is an error.
@@ -56,6 +60,15 @@ impl Trail {
     /// Whether there is no room for more labels, annotations and values.
     pub(super) fn is_full(&self) -> bool {
         self.entries.get() >= MAX_ENTRIES
+    }
+
+    /// Keeps a member that has no field of its own, while there is room for such.
+    pub(super) fn keep(&self, extra: &mut Extra, name: &str, raw: &str) {
+        let bytes = self.extra.get() + name.len() + raw.len();
+        if !is_null(raw) && bytes <= MAX_EXTRA {
+            self.extra.set(bytes);
+            extra.insert(name.to_owned(), Trees::default().tree(raw));
+        }
     }
 
     fn explain(&self, source: &Source<'_>, part: &str, prefix: &str, error: &serde_json::Error) -> IngestError {

@@ -9,11 +9,13 @@ mod body;
 mod decode;
 mod error;
 mod event;
-mod generic;
+mod form;
 mod grafana_legacy;
 mod identity;
+mod input;
 mod json;
 pub mod legacy;
+mod odd;
 mod schema;
 mod send;
 mod time;
@@ -26,8 +28,8 @@ mod tests;
 pub use anonymize::anonymize;
 pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
-pub use generic::{Field, GenericMapping, MappingProblem};
 pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, short_fingerprint, source};
+pub use input::{Input, InputBlock, InputProblem, Inputs, Text};
 pub use schema::WebhookBody;
 pub use send::{SendBody, SendCall, send};
 pub use unread::unread;
@@ -40,11 +42,12 @@ use crate::model::{Event, SenderKind};
 use alert::{AlertSeed, AlertsSeed};
 use body::{Body, BodySeed};
 use error::{Source, echo, echo_up_to};
+use input::Document;
 use json::{Trail, read};
 use value::{elements, kind_of, members};
 
 /// What the path that a body was posted to says about its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Sender {
     /// Nothing: the body decides.
     #[default]
@@ -53,6 +56,8 @@ pub enum Sender {
     Alertmanager,
     /// It is Grafana's.
     Grafana,
+    /// The input of this name reads it; one that does not exist says nothing.
+    Input(String),
 }
 
 /// A body that was understood.
@@ -65,36 +70,65 @@ pub struct Parsed {
 }
 
 /// Reads a webhook body: Alertmanager "4", Grafana unified "1" and legacy, an array of alerts, a single alert (an object with `labels`), or
-/// anything else through `mapping`. The mapping is asked only for bodies that are none of the others; `hint` decides between Alertmanager and
-/// Grafana where both are possible. `received_at` settles the status of alerts that have an end but no status.
+/// anything else through one of the `inputs`: the one that `sender` names, else, for bodies that are none of the others, the first whose `when` fits.
+/// `sender` also decides between Alertmanager and Grafana where both are possible. `received_at` settles the status of alerts that have an end but no
+/// status.
 ///
-/// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are ignored, and every value that is
+/// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are kept beside the others, and every value that is
 /// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
 /// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
 /// first are taken and the others counted. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
-pub fn parse(sender: Sender, body: &[u8], mapping: Option<&GenericMapping>, received_at: Timestamp) -> Result<Parsed, IngestError> {
-    let text = decode(body)?;
-    let source = Source { text: &text };
-    let native = native(sender, &source, received_at);
-    let Some(mapping) = mapping else { return native.map(|n| n.parsed).map_err(|refusal| refusal.error) };
-    match native {
-        Ok(native) if native.sure => Ok(native.parsed),
-        Ok(native) => generic::read_mapped(&source, mapping, received_at).or(Ok(native.parsed)),
-        Err(native) => generic::read_mapped(&source, mapping, received_at)
-            // A body that nearly was Alertmanager's is better explained by what is wrong with it than by what the mapping missed.
-            .map_err(|mapped| if native.no_alert { mapped } else { native.error }),
+pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timestamp) -> Result<Parsed, IngestError> {
+    let text = to_utf8(body, None).text;
+    if let Some(inner) = wrapped(&text)
+        && let Ok(parsed) = parse_text(sender, &inner, inputs, received_at)
+    {
+        return Ok(parsed);
+    }
+    parse_text(sender, &text, inputs, received_at)
+}
+
+/// A body within another: a JSON text that is JSON itself (Alertmanager's `payload` may be one), or a form with one field that is JSON.
+fn wrapped(body: &str) -> Option<String> {
+    let body = body.trim();
+    let inner = match body.as_bytes().first()? {
+        b'"' => value::text(serde_json::from_str::<&serde_json::value::RawValue>(body).ok()?.get()).into_owned(),
+        b'{' | b'[' => return None,
+        _ => form::fields(body).filter(|fields| fields.len() == 1)?.remove(0).1,
+    };
+    inner.trim_start().starts_with(['{', '[']).then_some(inner)
+}
+
+fn parse_text(sender: &Sender, text: &str, inputs: &Inputs, received_at: Timestamp) -> Result<Parsed, IngestError> {
+    let source = Source { text };
+    let mut refused = None;
+    if let Sender::Input(name) = sender
+        && let Some(input) = inputs.get(name)
+    {
+        match Document::of(&source).and_then(|document| document.by(&source, input, received_at)) {
+            Ok(parsed) => return Ok(parsed),
+            // What it was meant for explains it best, but it may be one that everybody knows.
+            Err(error) => refused = Some(error),
+        }
+    }
+    let native = begins_as_json(&source).and_then(|()| native(sender, &source, received_at));
+    if let Ok(Native { parsed, sure: true }) = native {
+        return Ok(parsed);
+    }
+    let document = Document::of(&source).ok();
+    let chosen = document.and_then(|document| Some((document.chosen(inputs)?, document)));
+    let chosen = chosen.map(|(input, document)| document.by(&source, input, received_at));
+    match (chosen, native) {
+        (Some(Ok(parsed)), _) | (_, Ok(Native { parsed, .. })) => Ok(parsed),
+        (Some(Err(error)), Err(_)) => Err(refused.unwrap_or(error)),
+        (None, Err(native)) => Err(refused.unwrap_or(native)),
     }
 }
 
-/// A body understood without a mapping; not `sure` when it could as well be meant for one.
+/// A body understood without an input; not `sure` when it could as well be meant for one.
 struct Native {
     parsed: Parsed,
     sure: bool,
-}
-
-struct Refusal {
-    error: IngestError,
-    no_alert: bool,
 }
 
 /// Whether a body that was refused says anything: then it is worth being kept as text.
@@ -102,13 +136,7 @@ pub fn says_something(body: &[u8]) -> bool {
     !unread::is_blank(&to_utf8(body, None).text)
 }
 
-impl From<IngestError> for Refusal {
-    fn from(error: IngestError) -> Self {
-        Self { error, no_alert: false }
-    }
-}
-
-fn native(sender: Sender, source: &Source<'_>, received_at: Timestamp) -> Result<Native, Refusal> {
+fn native(sender: &Sender, source: &Source<'_>, received_at: Timestamp) -> Result<Native, IngestError> {
     let trail = Trail::default();
     if source.text[source.start()..].starts_with('[') {
         let list = read(source, source.text, "", &trail, AlertsSeed { trail: &trail })?.unwrap_or_default();
@@ -143,11 +171,11 @@ fn native(sender: Sender, source: &Source<'_>, received_at: Timestamp) -> Result
     Err(nothing_in(source, &body))
 }
 
-fn no_alert(source: &Source<'_>, path: &str, message: String) -> Refusal {
-    Refusal { error: source.error(source.start(), path, message), no_alert: true }
+fn no_alert(source: &Source<'_>, path: &str, message: String) -> IngestError {
+    source.error(source.start(), path, message)
 }
 
-fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
+fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> IngestError {
     let members = members(source.text);
     if let Some((_, list)) = members.iter().rev().find(|(name, _)| name == "alerts") {
         let what = match (elements(list).len(), body.list.empty) {
@@ -157,8 +185,7 @@ fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
             (0, _) => "the list is empty",
             _ => "its entries are all empty",
         };
-        let error = source.error(source.offset_of(list), "alerts", format!("no alert to deliver: {what}"));
-        return Refusal { error, no_alert: true };
+        return source.error(source.offset_of(list), "alerts", format!("no alert to deliver: {what}"));
     }
     let mut names = String::new();
     for (i, (name, _)) in members.iter().enumerate() {
@@ -170,21 +197,22 @@ fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
         names.push_str(&format!("`{}`", echo_up_to(name, 18)));
     }
     let message = format!(
-        "no alert to deliver: there is no `alerts` list{names}. Send Alertmanager's or Grafana's own body, or configure a mapping for this one"
+        "no alert to deliver: there is no `alerts` list{names}. Send Alertmanager's or Grafana's own body, or describe this one under `inputs`"
     );
     no_alert(source, "", message)
 }
 
 /// The body as text that may be JSON.
 fn decode(body: &[u8]) -> Result<Cow<'_, str>, IngestError> {
-    let fail = |message: String| Err(Source { text: "" }.error(0, "", message));
     let text = to_utf8(body, None).text;
-    match text.trim_start().chars().next() {
-        None => fail("the body is empty; send JSON".into()),
-        Some('{' | '[' | '"' | 't' | 'f' | 'n' | '-' | '0'..='9') => Ok(text),
-        Some(_) => {
-            let source = Source { text: &text };
-            Err(source.error(source.start(), "", format!("not JSON: the body begins with `{}`", echo(text.trim_start()))))
-        }
+    begins_as_json(&Source { text: &text })?;
+    Ok(text)
+}
+
+fn begins_as_json(source: &Source<'_>) -> Result<(), IngestError> {
+    match source.text.trim_start().chars().next() {
+        None => Err(Source { text: "" }.error(0, "", "the body is empty; send JSON")),
+        Some('{' | '[' | '"' | 't' | 'f' | 'n' | '-' | '0'..='9') => Ok(()),
+        Some(_) => Err(source.error(source.start(), "", format!("not JSON: the body begins with `{}`", echo(source.text.trim_start())))),
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn instant(raw: &str) -> Option<Timestamp> {
     parse(text(raw).trim())
 }
 
-fn parse(text: &str) -> Option<Timestamp> {
+/// The same of a text without quotes and without white space around it.
+pub(super) fn parse(text: &str) -> Option<Timestamp> {
     // Go's zero time, which Alertmanager sends with every firing alert; the general way returns the same.
     if text.is_empty() || text.starts_with("0001-01-01") {
         return None;

@@ -1,11 +1,14 @@
 //! A body that is no alert: it is delivered anyway, as text.
 
 use super::decode::to_utf8;
+use super::form;
 use super::value::{elements, kind_of, members, text};
 use crate::model::{Alert, Event, Note, SenderKind, hash_hex};
 
+/// Characters that are kept of what could only be read as text.
+pub(super) const MAX_RAW_TEXT: usize = 4000;
 /// Characters of the body that are shown at most, in all and of one member.
-const MAX_SHOWN: usize = 4000;
+const MAX_SHOWN: usize = MAX_RAW_TEXT;
 const MAX_VALUE: usize = 500;
 /// Members that are shown of an object.
 const MAX_MEMBERS: usize = 40;
@@ -22,9 +25,13 @@ pub fn unread(body: &[u8]) -> Event {
     let whole = decoded.text.trim();
     let json = serde_json::from_str::<&serde_json::value::RawValue>(whole).ok().map(|raw| raw.get());
     let (name, shown) = match json.map(kind_of) {
-        Some("an object") => of_object(json.unwrap_or_default()),
+        Some("an object") => described(json.unwrap_or_default()),
         Some("a string") => named(&text(json.unwrap_or_default())),
-        _ => named(whole),
+        Some(_) => named(whole),
+        None => match form::fields(whole) {
+            Some(fields) => described(&form_text(fields)),
+            None => named(whole),
+        },
     };
     let mut alert = Alert { fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
     alert.labels.insert("alertname".into(), name.unwrap_or_else(|| "Unknown body".into()));
@@ -38,8 +45,14 @@ fn named(whole: &str) -> (Option<String>, String) {
     (first.map(|line| cut(line, 120)), cut(whole, MAX_SHOWN))
 }
 
-/// An object as lines of `name: value`, and what it calls itself.
-fn of_object(raw: &str) -> (Option<String>, String) {
+/// A form's fields as the object that they would be in JSON.
+fn form_text(fields: Vec<(String, String)>) -> String {
+    let member = |(name, value): (String, String)| format!("{}:{}", serde_json::Value::from(name), serde_json::Value::from(value));
+    format!("{{{}}}", fields.into_iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// What an object calls itself, and it as lines of `name: value`.
+pub(super) fn described(raw: &str) -> (Option<String>, String) {
     let members = members(raw);
     let own =
         |name: &&str| members.iter().rev().find(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value)).map(|(_, value)| text(value));
@@ -105,6 +118,7 @@ mod tests {
         assert_eq!(of(object), ("Backup failed".into(), "event: push\ntitle: Backup failed\nx\nsize: 3\nby: {\"id\":[1,2]}\nnone: ".into()));
         assert_eq!(of("disk full on db-1\nnow"), ("disk full on db-1".into(), "disk full on db-1\nnow".into()));
         assert_eq!(of("\"磁盘已满\""), ("磁盘已满".into(), "磁盘已满".into()));
+        assert_eq!(of("title=Backup+failed&size=3"), ("Backup failed".into(), "title: Backup failed\nsize: 3".into()), "a form");
         assert_eq!(of("[1, 2]"), ("Unknown body".into(), "[1, 2]".into()));
         assert_eq!(of("<html>"), ("Unknown body".into(), "<html>".into()));
         let (_, shown) = of(&format!("{{\"a\": \"{}\"}}", "告".repeat(100_000)));

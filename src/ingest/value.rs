@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Labels, annotations and values of one body together; alerts beyond them are counted. Bounds the memory that a small body can claim; 8 MiB of real alerts stay below it.
@@ -180,4 +181,88 @@ pub(super) fn elements(raw: &str) -> Vec<&str> {
         }
     }
     serde_json::Deserializer::from_str(raw).deserialize_seq(Elements).unwrap_or_default()
+}
+
+/// Levels that become a tree; what is nested deeper is text.
+const MAX_DEPTH: usize = 16;
+
+/// Makes trees of raw values, of a body at most [`MAX_ENTRIES`] values together.
+pub(super) struct Trees {
+    room: usize,
+    /// Elements of lists that were left out because there was no room.
+    pub(super) left_out: u64,
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        Self { room: MAX_ENTRIES, left_out: 0 }
+    }
+}
+
+impl Trees {
+    /// A raw value that has been read before as a tree. Texts read as by [`text`], and a number whose digits would not be kept is the text that it was written as.
+    pub(super) fn tree(&mut self, raw: &str) -> Value {
+        self.at(raw, 0)
+    }
+
+    fn at(&mut self, raw: &str, depth: usize) -> Value {
+        match kind_of(raw) {
+            "null" => Value::Null,
+            "a boolean" => Value::Bool(raw == "true"),
+            "a number" => number(raw),
+            "an object" if depth < MAX_DEPTH => {
+                let members = members(raw).into_iter();
+                members
+                    .map_while(|(name, value)| self.takes().then(|| (name.into_owned(), self.at(value, depth + 1))))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
+            }
+            "an array" if depth < MAX_DEPTH => {
+                let mut items = Vec::new();
+                for element in elements(raw) {
+                    match self.takes() {
+                        true => items.push(self.at(element, depth + 1)),
+                        false => self.left_out += 1,
+                    }
+                }
+                items.into()
+            }
+            _ => Value::String(text(raw).into_owned()),
+        }
+    }
+
+    fn takes(&mut self) -> bool {
+        let room = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        room
+    }
+}
+
+fn number(raw: &str) -> Value {
+    let whole = raw.parse::<i64>().map(Value::from).or_else(|_| raw.parse::<u64>().map(Value::from));
+    let real = || raw.parse::<f64>().ok().filter(|number| number.is_finite() && number.to_string() == raw).map(Value::from);
+    whole.ok().or_else(real).unwrap_or_else(|| Value::String(raw.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_tree_keeps_digits_and_texts() {
+        let raw = r#"{"a": [1, 1.5, 1.0, 12345678901234567890123, true, null], "b\u0000": "x\ud83dy", "a2": {"c": -0.25}}"#;
+        let read = json!({ "a": [1, 1.5, "1.0", "12345678901234567890123", true, null], "b\u{fffd}": "x\u{fffd}D83Dy", "a2": { "c": -0.25 } });
+        assert_eq!(Trees::default().tree(raw), read);
+    }
+
+    #[test]
+    fn a_tree_has_bounds() {
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let tree = Trees::default().tree(&deep).to_string();
+        assert!(tree.starts_with("[[[[[[[[[[[[[[[[\"[[") && tree.len() == deep.len() + 2, "{tree}");
+        let mut trees = Trees { room: 3, left_out: 0 };
+        assert_eq!((trees.tree("[1, 2, 3, 4, 5]"), trees.left_out), (json!([1, 2, 3]), 2));
+    }
 }

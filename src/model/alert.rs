@@ -12,6 +12,9 @@ use super::time::UnixMs;
 /// Label or annotation set, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
+/// Members of a body that have no field of their own, as they were sent.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
+
 /// Whether an alert (or a whole event) fires or is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -46,7 +49,7 @@ pub enum SenderKind {
     GrafanaLegacy,
     /// A bare array of alerts.
     Alerts,
-    /// A body understood through a configured generic mapping.
+    /// A body that an input read, or that was kept as text.
     Generic,
     /// `POST /api/v1/send` and the legacy direct paths.
     Direct,
@@ -113,6 +116,10 @@ pub struct Alert {
     /// Grafana's rule identity; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule_uid: String,
+    /// What its sender says of it besides; of an alert that an input read all of it. At most 64 KiB of a body are kept.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub extra: Extra,
 }
 
 impl Alert {
@@ -144,6 +151,8 @@ pub enum Note {
     NoAlert,
     /// A person had it sent again; it first arrived at this time.
     Replay(UnixMs),
+    /// It was posted to an input that does not exist.
+    NoInput,
 }
 
 impl Note {
@@ -159,6 +168,10 @@ impl Note {
             (Note::Replay(at), Language::En) => format!("Sent again by hand; it first arrived at {at}"),
             (Note::Replay(at), Language::Zh) => format!("人工重发；首次到达时间 {at}"),
             (Note::NoAlert, Language::Zh) => "发送方的内容不是可识别的告警，按原文显示".into(),
+            (Note::NoInput, Language::En) => {
+                "The address that it was sent to names an input that does not exist; it was read by what it holds".into()
+            }
+            (Note::NoInput, Language::Zh) => "发送地址中的 input 不存在，已按内容识别".into(),
         }
     }
 }
@@ -218,6 +231,13 @@ pub struct Event {
     /// What was odd about the body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Whether each alert is a group of its own (an input with `identity`): nothing but its fingerprint says what belongs to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
+    /// What its sender says besides. At most 64 KiB of a body are kept.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub extra: Extra,
     /// The alerts, in the order they were sent. Never empty.
     pub alerts: Vec<Alert>,
 }

@@ -22,7 +22,7 @@ mod url;
 mod word;
 pub mod yaml;
 
-pub use alert::{ALL_RESOLVED, Alert, CHANNEL_LABEL, Event, Labels, Note, SenderKind, Status};
+pub use alert::{ALL_RESOLVED, Alert, CHANNEL_LABEL, Event, Extra, Labels, Note, SenderKind, Status};
 pub use button::{Button, ButtonValue, MAX_BUTTON_VALUE, Verb};
 pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use handlebars::{Handlebars, Output, RenderContext, RenderErrorReason, Renderable, Template};
+use handlebars::{Context, Handlebars, Output, RenderContext, RenderErrorReason, Renderable, Template};
 
 use super::check::Loaded;
 use super::inline::inline;
@@ -54,6 +54,20 @@ impl Output for Capped {
     }
 }
 
+/// What a template makes of its data; `None` when the engine panicked, which must cost one text and not the process its life.
+pub(super) fn to_text(
+    template: &Template,
+    registry: &Handlebars<'static>,
+    data: &Context,
+    capacity: usize,
+) -> Option<Result<String, handlebars::RenderError>> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut out = Capped(String::with_capacity(capacity));
+        template.render(registry, data, &mut RenderContext::new(None), &mut out).map(|()| out.0)
+    }))
+    .ok()
+}
+
 /// Renders one field and finishes it for its dialect.
 pub(super) fn render_field(field: &FieldTemplate, view: &View) -> Result<String, RenderError> {
     let fail = |line: Option<usize>, column: Option<usize>, file: Option<&String>, reason: String| RenderError {
@@ -62,16 +76,10 @@ pub(super) fn render_field(field: &FieldTemplate, view: &View) -> Result<String,
         column: column.unwrap_or(0),
         reason,
     };
-    // A panic of the engine must cost this message its template, not the process its life.
-    let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut out = Capped(String::with_capacity(1024));
-        let mut context = RenderContext::new(None);
-        field.template.render(&field.registry, &view.context, &mut context, &mut out).map(|()| out.0)
-    }));
-    let text = match rendered {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => return Err(fail(error.line_no, error.column_no, error.template_name.as_ref(), in_words(error.reason()))),
-        Err(_) => return Err(fail(None, None, None, "the template engine gave up on it".to_owned())),
+    let text = match to_text(&field.template, &field.registry, &view.context, 1024) {
+        Some(Ok(text)) => text,
+        Some(Err(error)) => return Err(fail(error.line_no, error.column_no, error.template_name.as_ref(), in_words(error.reason()))),
+        None => return Err(fail(None, None, None, "the template engine gave up on it".to_owned())),
     };
     let text = escape::finish(field.spec, &text);
     if text.trim().is_empty() && field.spec.required {

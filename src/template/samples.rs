@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
+use crate::model::{Alert, Event, Extra, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
 
 use super::FieldUsage;
 use super::view::{Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Scene, Totals, View, ViewInput};
@@ -42,6 +42,7 @@ fn alert(instance: &str, ended: bool) -> Alert {
         values: [("B".to_owned(), 97.25)].into(),
         value_string: "[ var='B' value=97.25 ]".into(),
         rule_uid: "disk".into(),
+        extra: Extra::new(),
     }
 }
 

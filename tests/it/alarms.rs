@@ -100,10 +100,9 @@ async fn what_waits_too_long_is_copied_to_the_fallback_and_the_original_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_another_sender_is_read_by_its_mapping() {
+async fn a_body_of_another_sender_is_read_by_its_input() {
     let four = Four::start().await;
-    let mapping =
-        "generic: { alerts: /events, labels: { alertname: /check/name, severity: /check/level }, annotations: { summary: /text } }\ntime_zone:";
+    let mapping = "inputs: { checks: { when: [/events], alerts: /events, labels: { alertname: '{{alert.check.name}}' }, severity: '{{alert.check.level}}', annotations: { summary: '{{alert.text}}' } } }\ntime_zone:";
     let app = TestApp::start(&four.routes().replace(ALL, "to: [ops-slack]").replace("time_zone:", mapping)).await;
     let body = json!({ "events": [{ "check": { "name": "Mapped", "level": "critical" }, "text": "the disk is full" }] });
     let (code, answer) = app.post("/webhook", &body).await;

@@ -95,7 +95,7 @@ async fn what_is_no_alert_goes_as_text_to_the_default_route() {
         ("/webhook/grafana", "application/json", r#"["a list", "of words"]"#, "of words"),
         ("/webhook/alertmanager", "text/plain", "disk full on db-2", "disk full on db-2"),
         ("/webhook", "application/json", r#"{"alerts": [{"labels": {"alertname": "Cut"#, "Cut"),
-        ("/webhook", "application/x-www-form-urlencoded", "payload=%7B%22text%22%3A%22x%22%7D", "payload="),
+        ("/webhook", "application/x-www-form-urlencoded", "payload=%7B%22text%22%3A%22x%22%7D", "payload"),
     ];
     for (path, kind, body, _) in bodies {
         let (status, answer) = send(&app, path, kind, body).await;

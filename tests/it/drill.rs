@@ -82,7 +82,7 @@ fn every_stored_body_is_rendered_by_check() {
 fn templates_that_no_stored_body_is_routed_to_are_rendered_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let quiet = "    - { matchers: 'team=\"nobody\"', to: [ding], template: brief }\n";
-    let mapping = "generic: { alerts: /events, labels: { alertname: /name, pattern: /pattern } }\n";
+    let mapping = "inputs: { own: { when: [/events], alerts: /events, labels: { alertname: '{{alert.name}}', pattern: '{{alert.pattern}}' } } }\n";
     std::fs::write(folder.path().join("routes.yaml"), format!("templates: my\n{ROUTES}{quiet}{mapping}")).unwrap();
     std::fs::create_dir_all(folder.path().join("my/dingtalk")).unwrap();
     // It works on every sample, and not on all that comes in here.

@@ -6,7 +6,7 @@ use std::process::Command;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use watchfire::http::api::preview;
-use watchfire::ingest::{self, Sender};
+use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::lookalike::{self, Reader};
 use watchfire::model::{Facts, MessageStatus, Page};
 use watchfire::store::State;
@@ -52,7 +52,7 @@ async fn what_is_shown_is_what_the_driver_posts() {
     assert!(rows.len() == all.members.len() && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     let plan = app.app.engine.plan();
     let now = app.app.engine.clock().wall().timestamp();
-    let event = ingest::parse(Sender::Auto, body.to_string().as_bytes(), None, now).unwrap().event;
+    let event = ingest::parse(&Sender::Auto, body.to_string().as_bytes(), &Inputs::default(), now).unwrap().event;
     let reader = Reader { now, zone: TimeZone::UTC };
     let mut green = 0;
     for member in &all.members {

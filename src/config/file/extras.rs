@@ -1,6 +1,7 @@
 //! The small blocks: severity, dedup, retention, own alarms, tests of the routing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 
 use super::route::OneOrMany;
 use crate::channel::alertmanager;
+use crate::model::Status;
 
 /// How labels become severities.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -107,7 +109,7 @@ pub struct Heartbeat {
     pub route: bool,
 }
 
-/// One expectation about the routing.
+/// One expectation about the routing: of an alert with these `labels`, or of a `body` as its sender posts it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -115,10 +117,32 @@ pub struct Expectation {
     #[serde(default)]
     pub name: Option<String>,
     /// Labels of an alert.
+    #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// A file with a body, in place of `labels`; relative to this file's folder.
+    #[serde(default)]
+    pub body: Option<PathBuf>,
+    /// The input that reads the body, as if it were posted to `/in/<name>`. Default: what the body holds decides, as on `/webhook`.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// The alerts that the body becomes, in their order. Default: whatever they are.
+    #[serde(default)]
+    pub alerts: Option<Vec<ExpectedAlert>>,
     /// When the alert arrives (RFC 3339), for time intervals. Default: time intervals do not matter.
     #[serde(default)]
     pub at: Option<String>,
     /// The channels it must go to, in any order; `[]` for none. With `at`, `muted by NAME` is a mute or a time interval that mutes it then.
     pub expect: OneOrMany,
+}
+
+/// What is expected of an alert that a body becomes. What is not named here may be anything; an empty text says that there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpectedAlert {
+    /// `firing` or `resolved`.
+    pub status: Option<Status>,
+    /// Labels and their values.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations and their values.
+    pub annotations: BTreeMap<String, String>,
 }

@@ -9,7 +9,7 @@ mod people;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
+pub use extras::{Dedup, Expectation, ExpectedAlert, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
 pub use include::{ChannelDefaults, DefaultsBlock, IncludeBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use mute::MuteBlock;
@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::channel::ChannelConfig;
-use crate::ingest::GenericMapping;
+use crate::ingest::InputBlock;
 use crate::model::{Language, SecretSource};
 use crate::route::TimeIntervalConfig;
 
@@ -91,8 +91,9 @@ pub struct RoutesFile {
     pub self_monitoring: SelfMonitoring,
     /// Alerts that always fire, and who is notified when they are missing.
     pub heartbeats: Vec<Heartbeat>,
-    /// How to read bodies that are neither Alertmanager's nor Grafana's. Default: they are refused.
-    pub generic: Option<GenericMapping>,
+    /// How the bodies of other senders are read, by name: each is posted to `/in/<name>`, or chosen on `/webhook` by what it holds. Those that come with
+    /// Watchfire (`zabbix`, `uptime_kuma`, `sns`, `aliyun`, `tencent`) are there without being named here; one of the same name replaces one of them.
+    pub inputs: IndexMap<String, InputBlock>,
     /// Expectations about the routing, checked at every start, reload and `check`.
     pub tests: Vec<Expectation>,
 }

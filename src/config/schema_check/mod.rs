@@ -260,6 +260,7 @@ impl<'s> Checker<'s, '_, '_> {
         let label = match (renamed(path, &entry.key), nearest(&entry.key, known.iter().copied())) {
             (Some(new), _) => {
                 let list = matchers.filter(|_| new == "matchers").map_or(String::new(), |list| format!(": write `matchers: {list}`"));
+                let list = if new == "inputs" { ", and is a map by name; docs/inputs.md has an example".to_owned() } else { list };
                 format!("`{}` is called `{new}`{list}", entry.key)
             }
             (None, Some(near)) => format!("did you mean `{near}`?"),

@@ -4,6 +4,7 @@ use crate::model::yaml::{Path, Step};
 
 /// Where a key was, as steps of which `*` is any key or item and a final `**` is any number of them; what it was called; what it is called.
 pub(in crate::config) const RENAMED: &[(&[&str], &str, &str)] = &[
+    (&[], "generic", "inputs"),
     (&[], "self", "self_monitoring"),
     (&["channels", "*"], "at", "mentions"),
     (&["channels", "*"], "pace", "rate_limit"),

@@ -7,17 +7,18 @@ use jiff::Timestamp;
 
 use super::Validator;
 use crate::config::codes;
-use crate::config::file::{Expectation, OneOrMany};
+use crate::config::file::{Expectation, ExpectedAlert, OneOrMany};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
 use crate::delivery::HeartbeatPlan;
 use crate::delivery::mutes::Mutes;
-use crate::model::Finding;
+use crate::ingest::{self, Inputs, Sender};
 use crate::model::yaml::Path;
+use crate::model::{Alert, Finding, Labels, unreadable};
 use crate::route::Tree;
 
 /// Validates `tests:`, and runs them when there is a tree.
-pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan]) {
+pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan], inputs: &Inputs) {
     let root = Path::of("tests");
     let file = validator.file;
     for (ix, test) in file.tests.iter().enumerate() {
@@ -43,8 +44,9 @@ pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, hea
             Some(Ok(at)) => Some(at),
             None => None,
         };
+        let Some(sets) = label_sets(validator, test, at, &path, inputs) else { continue };
         if let Some(tree) = tree.filter(|_| !validator.report.is_blamed_inside(&path)) {
-            run(validator, tree, heartbeats, test, at, &path);
+            run(validator, &Routing { tree, heartbeats, at }, &sets, test, &path);
         }
     }
 }
@@ -67,39 +69,128 @@ fn expects_mute(validator: &mut Validator<'_, '_>, name: &str, test: &Expectatio
     }
 }
 
-fn run(validator: &mut Validator<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPlan], test: &Expectation, at: Option<Timestamp>, path: &Path) {
-    let mut nodes = Vec::new();
-    let absorbed = heartbeats.iter().find(|heartbeat| !heartbeat.route && heartbeat.matches(&test.labels));
-    if absorbed.is_none() {
-        tree.select(&test.labels, &mut nodes);
+/// The labels that are routed: those of the test, or of the alerts that its body becomes. `None` when the body becomes something else than expected.
+fn label_sets(validator: &mut Validator<'_, '_>, test: &Expectation, at: Option<Timestamp>, path: &Path, inputs: &Inputs) -> Option<Vec<Labels>> {
+    let mut wrong = |key: &str, message: String, label: String| {
+        let at = path.key(key);
+        validator.report.error(codes::FAILED_TEST, if key.is_empty() { path } else { &at }, Anchor::Value, message, label);
+        None
+    };
+    let Some(file) = &test.body else {
+        return match (&test.input, &test.alerts) {
+            (Some(_), _) => wrong("input", "`input` reads a body, and the test names none".into(), "add `body: FILE`".into()),
+            (_, Some(_)) => wrong("alerts", "`alerts` are what a body becomes, and the test names none".into(), "add `body: FILE`".into()),
+            _ => Some(vec![test.labels.clone()]),
+        };
+    };
+    if !test.labels.is_empty() {
+        return wrong(
+            "labels",
+            "the test names `labels` and a `body`".into(),
+            "write one of the two; what is expected of the body's alerts is in `alerts`".into(),
+        );
     }
-    // In the order that they would be sent in; what is muted at the time is not sent then.
-    let mut came: Vec<String> = Vec::new();
-    let mut muted: Vec<String> = Vec::new();
-    let mut by: BTreeSet<String> = BTreeSet::new();
-    match at {
-        Some(at) if absorbed.is_none() => {
-            let mutes = Mutes::of(tree);
-            let mutes = mutes.at(at.into());
-            for target in tree.route(&test.labels, at).targets {
-                let by_mute = mutes.of_alert(&target.channel, &test.labels).map(|active| active.mute.called().to_owned());
-                match target.muted.map(|muted| muted.by).or(by_mute) {
-                    None => came.push(target.channel.to_string()),
-                    Some(names) => {
-                        muted.push(format!("{} (by {names})", target.channel));
-                        by.extend(names.split(", ").map(|name| format!("{MUTED_BY}{name}")));
+    let name = test.input.as_deref().unwrap_or_default();
+    if test.input.is_some() && inputs.get(name).is_none() {
+        let known = inputs.names().collect::<Vec<_>>().join(", ");
+        return wrong("input", format!("there is no input `{name}`"), format!("write one of {known}"));
+    }
+    let body = match std::fs::read(validator.folder.join(file)) {
+        Ok(body) => body,
+        Err(error) => return wrong("body", format!("{} cannot be read", file.display()), format!("it {}", unreadable(&error))),
+    };
+    let sender = test.input.clone().map_or(Sender::Auto, Sender::Input);
+    let alerts = match ingest::parse(&sender, &body, inputs, at.unwrap_or_default()) {
+        Ok(parsed) => parsed.event.alerts,
+        Err(error) => return wrong("body", "the body is no alert; it would be sent as text".into(), error.to_string()),
+    };
+    let differs = test.alerts.as_ref().and_then(|expected| difference(expected, &alerts));
+    match differs {
+        Some(what) => wrong("alerts", "the body becomes other alerts than expected".into(), what),
+        None => Some(alerts.into_iter().map(|alert| alert.labels).collect()),
+    }
+}
+
+/// The first way in which alerts are not what is expected of them.
+fn difference(expected: &[ExpectedAlert], alerts: &[Alert]) -> Option<String> {
+    if expected.len() != alerts.len() {
+        return Some(format!("it becomes {} and not {}", alerts.len(), expected.len()));
+    }
+    expected.iter().zip(alerts).enumerate().find_map(|(at, (expected, alert))| {
+        if let Some(status) = expected.status.filter(|status| *status != alert.status) {
+            return Some(format!("alert {at} is {} and not {}", alert.status.as_str(), status.as_str()));
+        }
+        [("label", &expected.labels, &alert.labels), ("annotation", &expected.annotations, &alert.annotations)].into_iter().find_map(
+            |(kind, expected, found)| {
+                let of = |name: &String| found.get(name).map_or("", String::as_str);
+                let (name, value) = expected.iter().find(|(name, value)| of(name) != value.as_str())?;
+                Some(format!("the {kind} `{name}` of alert {at} is `{}` and not `{value}`", of(name)))
+            },
+        )
+    })
+}
+
+/// What a test is routed by.
+struct Routing<'a> {
+    tree: &'a Tree,
+    heartbeats: &'a [HeartbeatPlan],
+    at: Option<Timestamp>,
+}
+
+/// Where label sets go.
+#[derive(Default)]
+struct Found<'a> {
+    /// In the order that they would be sent in.
+    came: Vec<String>,
+    muted: Vec<String>,
+    /// What mutes them, as a test says it.
+    by: BTreeSet<String>,
+    routes: Vec<&'a str>,
+    absorbed: Option<&'a str>,
+}
+
+impl<'a> Routing<'a> {
+    fn follow(&self, labels: &Labels, found: &mut Found<'a>) {
+        if let Some(heartbeat) = self.heartbeats.iter().find(|heartbeat| !heartbeat.route && heartbeat.matches(labels)) {
+            found.absorbed = Some(&heartbeat.name);
+            return;
+        }
+        let mut nodes = Vec::new();
+        self.tree.select(labels, &mut nodes);
+        found.routes.extend(nodes.iter().map(|node| self.tree.nodes()[*node].name.as_str()));
+        let mut channels: Vec<String> = Vec::new();
+        match self.at {
+            // What is muted at the time is not sent then.
+            Some(at) => {
+                let mutes = Mutes::of(self.tree);
+                let mutes = mutes.at(at.into());
+                for target in self.tree.route(labels, at).targets {
+                    let by_mute = mutes.of_alert(&target.channel, labels).map(|active| active.mute.called().to_owned());
+                    match target.muted.map(|muted| muted.by).or(by_mute) {
+                        None => channels.push(target.channel.to_string()),
+                        Some(names) => {
+                            found.muted.push(format!("{} (by {names})", target.channel));
+                            found.by.extend(names.split(", ").map(|name| format!("{MUTED_BY}{name}")));
+                        }
                     }
                 }
             }
+            None => channels.extend(nodes.iter().flat_map(|node| self.tree.nodes()[*node].to.of(labels)).map(|channel| channel.to_string())),
         }
-        _ => {
-            for channel in nodes.iter().flat_map(|node| tree.nodes()[*node].to.of(&test.labels)) {
-                if !came.iter().any(|known| **known == **channel) {
-                    came.push(channel.to_string());
-                }
+        for channel in channels {
+            if !found.came.contains(&channel) {
+                found.came.push(channel);
             }
         }
     }
+}
+
+fn run(validator: &mut Validator<'_, '_>, routing: &Routing<'_>, sets: &[Labels], test: &Expectation, path: &Path) {
+    let mut found = Found::default();
+    for labels in sets {
+        routing.follow(labels, &mut found);
+    }
+    let Found { came, muted, by, routes, absorbed } = found;
     let expected: BTreeSet<&str> = test.expect.list().iter().map(String::as_str).collect();
     // A test need not say what mutes the channels that it does not name.
     let told = by.iter().map(String::as_str).filter(|by| expected.contains(by));
@@ -116,12 +207,11 @@ fn run(validator: &mut Validator<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPl
             parts.push(format!("{what}: {}", names.join(", ")));
         }
     }
-    let routes: Vec<&str> = nodes.iter().map(|node| tree.nodes()[*node].name.as_str()).collect();
     let mut finding = Finding::error(codes::FAILED_TEST, format!("the test {name} fails"))
         .label(format!("these labels go to: {}; {}", list(came.iter().map(String::as_str).collect()), parts.join("; ")))
         .note(match absorbed {
-            Some(heartbeat) => format!("they are a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
-            None => format!("by {}", routes.join(", ")),
+            Some(heartbeat) if routes.is_empty() => format!("they are a sign of life for the heartbeat `{heartbeat}`, which is not routed"),
+            _ => format!("by {}", routes.join(", ")),
         });
     if !muted.is_empty() {
         finding = finding.note(format!("muted at that time: {}", muted.join(", ")));

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::model::{Alert, Event, Labels};
+use crate::model::{Alert, Event, Extra, Labels};
 use crate::store::PendingDelivery;
 
 /// Bytes that deliveries in memory may take, over all outlets.
@@ -115,6 +115,7 @@ pub fn event_bytes(event: &Event) -> usize {
         + 2 * ALLOCATOR_OVERHEAD
         + texts.into_iter().map(text).sum::<usize>()
         + maps.into_iter().map(map).sum::<usize>()
+        + extra(&event.extra)
         + (event.alerts.capacity() - event.alerts.len()) * size_of::<Alert>()
         + event.alerts.iter().map(alert).sum::<usize>()
 }
@@ -130,7 +131,21 @@ fn alert(alert: &Alert) -> usize {
         &alert.value_string,
         &alert.rule_uid,
     ];
-    size_of::<Alert>() + texts.into_iter().map(text).sum::<usize>() + map(&alert.labels) + map(&alert.annotations) + values(&alert.values)
+    let maps = map(&alert.labels) + map(&alert.annotations) + values(&alert.values) + extra(&alert.extra);
+    size_of::<Alert>() + texts.into_iter().map(text).sum::<usize>() + maps
+}
+
+fn extra(members: &Extra) -> usize {
+    leaves(members.len()) + members.iter().map(|(name, value)| text(name) + tree(value)).sum::<usize>()
+}
+
+fn tree(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(one) => text(one),
+        serde_json::Value::Array(items) => items.capacity() * size_of::<serde_json::Value>() + items.iter().map(tree).sum::<usize>(),
+        serde_json::Value::Object(members) => extra(members),
+        _ => 0,
+    }
 }
 
 fn text(text: &String) -> usize {

@@ -126,7 +126,7 @@ async fn notify(engine: &Engine, plan: &Plan, rota: &Rota, notice: &Notice, now:
     let to = [channel.name.to_string()];
     // A repeat of it after a crash is the same event.
     let event = announcement::event(format!("rota {}", rota.name), Status::Firing, notice.due, title, text);
-    engine.accept_mentioning(event, &to, Some(mentions)).await.map(|_| ())
+    engine.accept_mentioning(event, Some(&to), Some(mentions)).await.map(|_| ())
 }
 
 fn local(at: UnixMs, zone: &TimeZone) -> String {

@@ -160,7 +160,7 @@ async fn send_test(app: &App, caller: &Caller, name: &str, body: TestSendRequest
     let (event, page) = match body.payload {
         Some(payload) => {
             let settings = app.settings.load_full();
-            let event = ingest::parse(ingest::Sender::Auto, payload.to_string().as_bytes(), settings.generic.as_ref(), now)
+            let event = ingest::parse(&ingest::Sender::Auto, payload.to_string().as_bytes(), &settings.inputs, now)
                 .map_err(|e| ApiError::bad(e.to_string()))?
                 .event;
             let composed = preview(&plan, &channel, &event, now);

@@ -188,7 +188,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
         None => {
             let settings = app.settings.load_full();
             let sender = ingest::Sender::Auto;
-            Arc::new(ingest::parse(sender, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event)
+            Arc::new(ingest::parse(&sender, &body, &settings.inputs, now).map_err(|error| ApiError::bad(error.to_string()))?.event)
         }
     };
     let (plan, mutes) = (app.engine.plan(), app.engine.mutes());

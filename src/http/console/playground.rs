@@ -217,7 +217,7 @@ async fn event(app: &App, viewer: &Viewer, fields: &Fields, id: &str) -> Result<
     }
     let body = if pasted.is_empty() { SAMPLE.to_owned() } else { pasted.to_owned() };
     let (settings, now) = (app.settings.load_full(), viewer.manner.now);
-    let parse = move || ingest::parse(ingest::Sender::Auto, &bytes::Bytes::from(body), settings.generic.as_ref(), now).map(|parsed| parsed.event);
+    let parse = move || ingest::parse(&ingest::Sender::Auto, &bytes::Bytes::from(body), &settings.inputs, now).map(|parsed| parsed.event);
     app.engine.heavy().run_blocking(parse).await.map(Arc::new).map_err(|error| Failure::bad(error.to_string()))
 }
 

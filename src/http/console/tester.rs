@@ -197,7 +197,7 @@ async fn parsed(app: &App, body: &str, now: Timestamp) -> Result<Event, Failure>
         return Err(Failure::bad(format!("the body is longer than {} KiB", MAX_BODY / 1024)));
     }
     let (settings, body) = (app.settings.load_full(), bytes::Bytes::from(body.to_owned()));
-    let parse = move || ingest::parse(ingest::Sender::Auto, &body, settings.generic.as_ref(), now).map(|parsed| parsed.event);
+    let parse = move || ingest::parse(&ingest::Sender::Auto, &body, &settings.inputs, now).map(|parsed| parsed.event);
     app.engine.heavy().run_blocking(parse).await.map_err(|error| Failure::bad(error.to_string()))
 }
 

@@ -21,12 +21,12 @@ fn refusals_name_field_and_place() {
         ("[5]", "no alert to deliver: the body is an array without an alert (line 1, column 1)"),
         (
             "{}",
-            "no alert to deliver: there is no `alerts` list. Send Alertmanager's or Grafana's own body, or configure a mapping for this one (line 1, column 1)",
+            "no alert to deliver: there is no `alerts` list. Send Alertmanager's or Grafana's own body, or describe this one under `inputs` (line 1, column 1)",
         ),
         (
             r#"{"event": 1, "告警": {}, "c": 0, "d": 1}"#,
             "no alert to deliver: there is no `alerts` list; its members are `event`, `告警`, `c`, …. Send Alertmanager's or Grafana's own body, or \
-             configure a mapping for this one (line 1, column 1)",
+             describe this one under `inputs` (line 1, column 1)",
         ),
         (r#"{"alerts": []}"#, "alerts: no alert to deliver: the list is empty (line 1, column 12)"),
         (r#"{"alerts": null}"#, "alerts: no alert to deliver: it is null (line 1, column 12)"),

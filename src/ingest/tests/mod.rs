@@ -7,7 +7,7 @@ mod recorded;
 
 use jiff::Timestamp;
 
-use super::{IngestError, Parsed, Sender, parse};
+use super::{IngestError, Inputs, Parsed, Sender, parse};
 
 /// When the tests' bodies arrive.
 fn now() -> Timestamp {
@@ -15,7 +15,7 @@ fn now() -> Timestamp {
 }
 
 fn read(body: &str) -> Result<Parsed, IngestError> {
-    parse(Sender::Auto, body.as_bytes(), None, now())
+    parse(&Sender::Auto, body.as_bytes(), &Inputs::default(), now())
 }
 
 fn file(name: &str) -> Vec<u8> {

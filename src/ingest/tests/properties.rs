@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::ingest::input::tests::inputs;
 use crate::ingest::legacy::{DingCall, DingdingCall, EmailCall, SlackCall, SmsCall, VmsCall, WxCall, contains_html};
-use crate::ingest::{GenericMapping, dedup_key, lane_parts, says_something, send, to_utf8, unread};
+use crate::ingest::{dedup_key, lane_parts, says_something, send, to_utf8, unread};
 
 const KEYS: [&str; 44] = [
     "alerts",
@@ -54,12 +55,16 @@ const KEYS: [&str; 44] = [
     "userIds",
 ];
 
-fn mapping() -> GenericMapping {
-    serde_json::from_str(
-        r#"{"alerts": "/alerts", "labels": {"alertname": "/labels/a", "x": "/0", "y": {"body": "/title"}}, "annotations": {"all": ""},
-            "status": "/status", "starts_at": "/startsAt", "fingerprint": "/fingerprint"}"#,
-    )
-    .unwrap()
+/// Inputs over everything: one for every body that has a `receiver`, and one that looks for a list.
+fn own() -> Inputs {
+    inputs(&[
+        (
+            "whole",
+            r#"{"when": ["/receiver"], "parse": ["/message"], "labels": {"alertname": "{{body.labels.a}}", "x": "{{body.[0]}}"},
+                "annotations": {"all": "{{json body}}"}, "status": "{{body.status}}", "starts_at": "{{body.startsAt}}", "identity": ["x"]}"#,
+        ),
+        ("list", r#"{"when": ["/alerts"], "alerts": "/alerts", "labels": {"alertname": "{{alert.labels.a}}", "y": "{{body.title}}"}}"#),
+    ])
 }
 
 /// Everything that reads bodies reads this one; errors must have their place inside, and events must hold together.
@@ -72,10 +77,11 @@ fn read_all(body: &[u8]) {
         let width = lines.get(error.line - 1).unwrap_or_else(|| panic!("{shown} is below the body"));
         assert!((1..=width + 1).contains(&error.column), "{shown} is right of the body");
     };
-    let mapping = mapping();
-    for sender in [Sender::Auto, Sender::Alertmanager, Sender::Grafana] {
-        for mapping in [None, Some(&mapping)] {
-            match parse(sender, body, mapping, now()) {
+    let (none, own) = (Inputs::default(), own());
+    let named = ["whole", "list", "nowhere"].map(|name| Sender::Input(name.into()));
+    for sender in [Sender::Auto, Sender::Alertmanager, Sender::Grafana].iter().chain(&named) {
+        for inputs in [&none, &own] {
+            match parse(sender, body, inputs, now()) {
                 Ok(parsed) => {
                     let event = parsed.event;
                     assert!(!event.alerts.is_empty() && event.alerts.iter().all(|a| !a.fingerprint.is_empty()));
@@ -211,7 +217,7 @@ proptest! {
         let body = &bodies[which.index(bodies.len())];
         let end = body.trim_ascii_end().len();
         let cut = &body[..at.index(end)];
-        prop_assert!(parse(Sender::Auto, cut, None, now()).is_err());
+        prop_assert!(parse(&Sender::Auto, cut, &Inputs::default(), now()).is_err());
         read_all(cut);
     }
 }

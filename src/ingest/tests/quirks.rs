@@ -11,7 +11,7 @@ fn statuses(body: &str) -> (Status, Vec<Status>) {
 #[test]
 fn the_path_and_then_the_body_tell_the_sender() {
     let alerts = r#""alerts":[{"labels":{"alertname":"A"}}]"#;
-    let kind = |sender, rest: &str| parse(sender, format!("{{{rest}{alerts}}}").as_bytes(), None, now()).unwrap().event.kind;
+    let kind = |sender: Sender, rest: &str| parse(&sender, format!("{{{rest}{alerts}}}").as_bytes(), &Inputs::default(), now()).unwrap().event.kind;
     for (rest, want) in [
         ("", SenderKind::Alertmanager),
         (r#""version":"4","#, SenderKind::Alertmanager),
@@ -31,8 +31,33 @@ fn the_path_and_then_the_body_tell_the_sender() {
 }
 
 #[test]
+fn a_body_within_a_text_is_read() {
+    let body = r#"{"version":"4","alerts":[{"labels":{"alertname":"A"}}]}"#;
+    let text = serde_json::to_string(body).unwrap();
+    let form = format!("payload={}", body.replace('"', "%22").replace('{', "%7B").replace('}', "%7D"));
+    for wrapped in [text, form] {
+        assert_eq!(read(&wrapped).unwrap(), read(body).unwrap(), "{wrapped}");
+    }
+    assert_eq!(read(r#""{\"alerts\":[]}""#).unwrap_err().line, 1, "an error is about what was sent");
+}
+
+#[test]
+fn what_has_no_field_of_its_own_is_kept() {
+    let body = r#"{"version":"1","appVersion":"13.1.0","orgId":1,"title":"t","state":"alerting","new":{"a":[1,null]},"none":null,
+        "alerts":[{"labels":{"alertname":"A"},"ruleUID":"u","enrichments":{"x":[{"y":2}]},"orgId":1}]}"#;
+    let event = read(body).unwrap().event;
+    assert_eq!(serde_json::to_value(&event.extra).unwrap(), serde_json::json!({ "appVersion": "13.1.0", "new": { "a": [1, null] } }));
+    assert_eq!(event.alerts[0].rule_uid, "u");
+    assert_eq!(serde_json::to_value(&event.alerts[0].extra).unwrap(), serde_json::json!({ "enrichments": { "x": [{ "y": 2 }] } }));
+    let large = format!(r#"{{"version":"1","big":"{}","small":1,"alerts":[{{"labels":{{"alertname":"A"}}}}]}}"#, "x".repeat(70_000));
+    assert_eq!(read(&large).unwrap().event.extra.keys().collect::<Vec<_>>(), ["small"], "at most 64 KiB");
+}
+
+#[test]
 fn only_alertmanager_quotes_its_receiver() {
-    let receiver = |sender| parse(sender, br#"{"receiver":"web\\.hook","alerts":[{"labels":{"a":"b"}}]}"#, None, now()).unwrap().event.receiver;
+    let receiver = |sender: Sender| {
+        parse(&sender, br#"{"receiver":"web\\.hook","alerts":[{"labels":{"a":"b"}}]}"#, &Inputs::default(), now()).unwrap().event.receiver
+    };
     assert_eq!(receiver(Sender::Alertmanager), "web.hook");
     assert_eq!(receiver(Sender::Grafana), r"web\.hook");
 }
@@ -69,7 +94,7 @@ fn the_end_of_a_firing_alert_is_not_kept() {
 
 #[test]
 fn label_values_of_any_type_become_text() {
-    let event = parse(Sender::Auto, &file("quirks.json"), None, now()).unwrap().event;
+    let event = parse(&Sender::Auto, &file("quirks.json"), &Inputs::default(), now()).unwrap().event;
     let labels: Vec<_> = event.alerts[0].labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(
         labels,
@@ -114,9 +139,9 @@ fn of_a_key_that_stands_twice_the_last_counts_but_alerts_are_not_lost() {
 #[test]
 fn marks_and_broken_characters_cost_nothing() {
     let mut body = b"\xef\xbb\xbf \r\n{\"alerts\":[{\"labels\":{\"alertname\":\"caf\xe9 \xf0\x9f\x98\"}}]}\n".to_vec();
-    assert_eq!(parse(Sender::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd}E9 \u{fffd}F09F98");
+    assert_eq!(parse(&Sender::Auto, &body, &Inputs::default(), now()).unwrap().event.alerts[0].name(), "caf\u{fffd}E9 \u{fffd}F09F98");
     body.truncate(3);
-    assert_eq!(parse(Sender::Auto, &body, None, now()).unwrap_err().message, "the body is empty; send JSON");
+    assert_eq!(parse(&Sender::Auto, &body, &Inputs::default(), now()).unwrap_err().message, "the body is empty; send JSON");
 }
 
 #[test]
@@ -132,7 +157,7 @@ fn what_is_common_is_computed_when_the_sender_does_not_say() {
 #[test]
 fn private_names_are_taken_out_where_grafana_does() {
     let body = br#"{"commonAnnotations":{"__value_string__":"v"},"alerts":[{"labels":{"a":"1","__alert_rule_uid__":"u","__half":"x"}}]}"#;
-    let of = |sender| parse(sender, body, None, now()).unwrap().event;
+    let of = |sender: Sender| parse(&sender, body, &Inputs::default(), now()).unwrap().event;
     let (am, grafana) = (of(Sender::Alertmanager), of(Sender::Grafana));
     assert_eq!((am.alerts[0].labels.len(), am.common_annotations.len()), (3, 1));
     assert_eq!(grafana.alerts[0].labels.keys().collect::<Vec<_>>(), ["__half", "a"]);
@@ -215,7 +240,7 @@ fn odd_alerts_that_differ_have_identities_that_differ() {
     // What differs only in bytes that are no UTF-8 stays apart, in names and in groups.
     let of = |bytes: &[u8]| {
         let body = [br#"{"groupKey":""#, bytes, br#"","alerts":[{"labels":{"alertname":""#, bytes, br#""}}]}"#].concat();
-        let event = parse(Sender::Auto, &body, None, now()).unwrap().event;
+        let event = parse(&Sender::Auto, &body, &Inputs::default(), now()).unwrap().event;
         (event.alerts[0].fingerprint.clone(), event.group_key.clone(), event.alerts[0].name().to_owned())
     };
     let gbk = |text: &str| of(&encoding_rs::GBK.encode(text).0);

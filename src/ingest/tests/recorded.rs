@@ -47,7 +47,7 @@ fn every_body_becomes_the_event_it_became_before() {
     let names = files();
     assert!(names.len() >= 22, "{names:?}");
     for name in names {
-        let parsed = parse(Sender::Auto, &file(&name), None, now()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let parsed = parse(&Sender::Auto, &file(&name), &Inputs::default(), now()).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(!parsed.event.alerts.is_empty() && parsed.event.source.is_empty());
         insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_json_snapshot!(name.trim_end_matches(".json"), readable(&parsed));
@@ -59,7 +59,7 @@ fn every_body_becomes_the_event_it_became_before() {
 fn a_real_alertmanagers_fingerprints_are_the_ones_we_compute() {
     let mut checked = 0;
     for name in files().iter().filter(|n| n.starts_with("am-0.25")) {
-        for alert in parse(Sender::Auto, &file(name), None, now()).unwrap().event.alerts {
+        for alert in parse(&Sender::Auto, &file(name), &Inputs::default(), now()).unwrap().event.alerts {
             assert_eq!(fingerprint(&alert.labels), alert.fingerprint, "{name}");
             checked += 1;
         }
@@ -69,7 +69,7 @@ fn a_real_alertmanagers_fingerprints_are_the_ones_we_compute() {
 
 #[test]
 fn what_matters_most_in_the_recorded_bodies() {
-    let event = |name: &str| parse(Sender::Auto, &file(name), None, now()).unwrap().event;
+    let event = |name: &str| parse(&Sender::Auto, &file(name), &Inputs::default(), now()).unwrap().event;
     let mixed = event("am-0.25-mixed.json");
     let status: Vec<_> = mixed.alerts.iter().map(|a| a.status).collect();
     assert_eq!((mixed.status, status), (Status::Firing, vec![Status::Firing, Status::Resolved, Status::Firing]));
@@ -94,7 +94,7 @@ fn what_matters_most_in_the_recorded_bodies() {
 
 #[test]
 fn the_organisation_is_told_apart_from_the_event() {
-    let org = |name: &str| parse(Sender::Auto, &file(name), None, now()).unwrap().org_id;
+    let org = |name: &str| parse(&Sender::Auto, &file(name), &Inputs::default(), now()).unwrap().org_id;
     assert_eq!(org("grafana-13.json"), Some(1));
     assert_eq!(org("grafana-12-error.json"), Some(7));
     assert_eq!(org("am-0.34-route-labels.json"), None);

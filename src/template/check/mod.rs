@@ -19,7 +19,7 @@ use crate::model::Finding;
 
 pub use place::File;
 pub use resolve::closest;
-pub use shape::reference;
+pub use shape::{INPUT, reference};
 pub use walk::Walk;
 
 #[cfg(test)]

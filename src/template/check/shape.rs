@@ -67,9 +67,16 @@ const fn list(name: &'static str, of: &'static Shape, about: &'static str) -> Fi
     Field { name, shape: Shape::List(of), about }
 }
 
+const fn any(name: &'static str, about: &'static str) -> Field {
+    Field { name, shape: Shape::Any, about }
+}
+
 const fn object(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
     Field { name, shape: Shape::Object(fields), about }
 }
+
+/// What the texts of an input see.
+pub const INPUT: Shape = Shape::Object(&[any("body", "the whole body"), any("alert", "one alert of its list; without a list the body")]);
 
 /// The fields at the top of every page.
 pub const ROOT: Shape = Shape::Object(ROOT_FIELDS);
@@ -138,6 +145,7 @@ const ROOT_FIELDS: &[Field] = &[
     ),
     list("notes", &LINE, "what Watchfire has to say: shortened, delayed, rendered by the built-in template"),
     object("incident", INCIDENT_FIELDS, "the incident that the message is about"),
+    any("extra", "what the sender says besides, by its own names; of a body that an input read all of it: `{{extra.appVersion}}`"),
     text("language", "`en` or `zh`"),
     text("time_zone", "the IANA zone times are shown in"),
     text("now", "when the page was rendered, RFC 3339"),
@@ -197,6 +205,7 @@ const ALERT_FIELDS: &[Field] = &[
     list("links", &LINK, "the links above that exist, most useful first, without the picture"),
     text("fingerprint", "its identity"),
     text("rule_uid", "Grafana's rule identity"),
+    any("extra", "what its sender says of it besides, by its own names; of one that an input read all of it"),
 ];
 
 const BRIEF_FIELDS: &[Field] = &[

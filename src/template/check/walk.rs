@@ -45,10 +45,15 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Walks a field's template.
     pub fn over(file: &'a Loaded, partials: &'a BTreeMap<String, Loaded>) -> Self {
+        Self::over_shape(file, partials, ROOT)
+    }
+
+    /// Walks a template that sees something else than a page.
+    pub fn over_shape(file: &'a Loaded, partials: &'a BTreeMap<String, Loaded>, root: Shape) -> Self {
         let mut walk = Self {
             partials,
             file,
-            scopes: vec![Scope::new(ROOT, Locals::None)],
+            scopes: vec![Scope::new(root, Locals::None)],
             inlines: Vec::new(),
             calls: Vec::new(),
             depth: 0,

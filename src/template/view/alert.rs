@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Alert, Labels};
+use crate::model::{Alert, Extra, Labels};
 
 use super::super::{FieldUsage, words};
 use super::group::{Line, sentence};
@@ -16,6 +16,19 @@ const MAX_LINE: usize = 120;
 /// A map with its values shortened.
 pub(super) fn map(labels: &Labels, max_value: usize) -> Value {
     pairs(labels.iter(), max_value)
+}
+
+/// What a sender says besides, with its texts shortened.
+pub(super) fn extra(members: &Extra, max_value: usize) -> Value {
+    fn shortened(value: &Value, max: usize) -> Value {
+        match value {
+            Value::String(text) => shorten(text, max).into(),
+            Value::Array(items) => items.iter().map(|item| shortened(item, max)).collect(),
+            Value::Object(members) => extra(members, max),
+            other => other.clone(),
+        }
+    }
+    Value::Object(members.iter().map(|(name, value)| (name.clone(), shortened(value, max_value))).collect())
 }
 
 fn pairs<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>, max_value: usize) -> Value {
@@ -153,5 +166,6 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("image_url", addresses.image().into());
     put!("fingerprint", alert.fingerprint.as_str().into());
     put!("rule_uid", alert.rule_uid.as_str().into());
+    put!("extra", extra(&alert.extra, max));
     Value::Object(out)
 }

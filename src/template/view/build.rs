@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
-use super::alert::{listed, map, object, status_name};
+use super::alert::{extra, listed, map, object, status_name};
 use super::group::{rest, worst};
 use super::headline::{counts, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
@@ -120,6 +120,8 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("links", links().into());
     put!("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
     put!("incident", incident(input));
+    // An input keeps what it read with each alert.
+    put!("extra", extra(single.filter(|_| event.extra.is_empty()).map_or(&event.extra, |only| &only.alert.extra), max));
     put!("language", words::code(input.language).into());
     put!("time_zone", input.now.zone.iana_name().unwrap_or("UTC").into());
     put!("now", input.now.at.to_string().into());

@@ -1,0 +1,142 @@
+//! The inputs that come with Watchfire, against bodies as their senders post them (`tests/data/inputs`).
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{BLOCKS, SHIPPED, compiled};
+use crate::ingest::{Input, Inputs, Sender, parse};
+use crate::model::{Event, Note, Status};
+use crate::template::Snippet;
+
+fn shipped() -> Inputs {
+    let mut all = Inputs::default();
+    for (name, block) in BLOCKS.iter() {
+        assert_eq!(block.check("severity"), [], "{name}");
+        all.add(Input::new(name, block, "severity", |path, text| {
+            Some(compiled(Snippet::parse(path, text).unwrap_or_else(|found| panic!("{name}.{path}: {found:?}"))))
+        }));
+    }
+    all
+}
+
+fn now() -> Timestamp {
+    "2026-12-01T00:00:00Z".parse().unwrap()
+}
+
+/// Every body: its file's name without the ending, its input, and its bytes.
+fn bodies() -> Vec<(String, String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inputs");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json" || ending == "form"));
+    paths.sort();
+    let of = |path: &PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name.clone(), name.split('-').next().unwrap().to_owned(), std::fs::read(path).unwrap())
+    };
+    paths.iter().map(of).collect()
+}
+
+/// A body's event, read as `/webhook` reads it.
+fn event(inputs: &Inputs, body: &[u8]) -> Event {
+    parse(&Sender::Auto, body, inputs, now()).unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(body))).event
+}
+
+fn by_name(inputs: &Inputs, name: &str) -> Event {
+    let body = bodies().into_iter().find(|(body, ..)| body == name).unwrap_or_else(|| panic!("{name}")).2;
+    event(inputs, &body)
+}
+
+/// What is shown of an alert, without the body that is kept with it.
+fn shown(event: &Event) -> Value {
+    let mut alerts = serde_json::to_value(&event.alerts).unwrap();
+    for alert in alerts.as_array_mut().unwrap() {
+        alert.as_object_mut().unwrap().remove("extra");
+    }
+    alerts
+}
+
+#[test]
+fn every_file_is_an_input() {
+    assert_eq!(SHIPPED.files().count(), BLOCKS.len(), "a file of templates/inputs cannot be read");
+    let inputs = shipped();
+    assert_eq!(inputs.names().collect::<Vec<_>>(), ["aliyun", "sns", "tencent", "uptime_kuma", "zabbix"]);
+}
+
+#[test]
+fn every_body_becomes_the_alerts_it_became_before() {
+    let inputs = shipped();
+    for (name, input, body) in bodies() {
+        let event = event(&inputs, &body);
+        assert_eq!(
+            (event.receiver.as_str(), event.notes.as_slice()),
+            (input.as_str(), [].as_slice()),
+            "{name}: chosen by what it holds, and read whole"
+        );
+        let by_path = parse(&Sender::Input(input), &body, &inputs, now()).unwrap().event;
+        assert_eq!(by_path, event, "{name}: the path makes no difference");
+        assert!(!event.alerts[0].extra.is_empty(), "{name}: all of it is kept");
+        insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_json_snapshot!(name, shown(&event));
+        });
+    }
+}
+
+#[test]
+fn what_is_over_ends_what_fired() {
+    let inputs = shipped();
+    for (fired, over) in [
+        ("zabbix-5.0-problem", "zabbix-5.0-resolved"),
+        ("zabbix-7.0-problem", "zabbix-7.0-resolved"),
+        ("uptime_kuma-1.23-down", "uptime_kuma-1.23-up"),
+        ("aliyun-2023-alert", "aliyun-2023-ok"),
+        ("tencent-2020-metric", "tencent-2020-recovered"),
+    ] {
+        let (fired, over) = (by_name(&inputs, fired), by_name(&inputs, over));
+        assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
+        assert_eq!(fired.alerts[0].fingerprint, over.alerts[0].fingerprint, "{}", fired.receiver);
+        assert!(fired.apart && over.apart);
+    }
+}
+
+#[test]
+fn a_subscription_is_a_note_with_the_address_that_confirms_it() {
+    let event = by_name(&shipped(), "sns-subscription");
+    let alert = &event.alerts[0];
+    assert_eq!((alert.name(), alert.label("severity")), ("SNS subscription to confirm", "info"));
+    assert!(alert.generator_url.starts_with("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription"), "{}", alert.generator_url);
+    assert!(alert.annotation("summary").starts_with("You have chosen to subscribe"));
+}
+
+/// What a sender changes one day: nothing of it may cost an alert.
+#[test]
+fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
+    let inputs = shipped();
+    for (name, input, body) in bodies() {
+        let Ok(whole) = serde_json::from_slice::<Value>(&body) else { continue };
+        let members = whole.as_object().unwrap();
+        let before = event(&inputs, &body);
+        let mut more = whole.clone();
+        more["brandNew"] = json!({ "deep": [1, { "x": null }] });
+        let after = event(&inputs, more.to_string().as_bytes());
+        assert_eq!(shown(&after), shown(&before), "{name}");
+        assert_eq!(after.alerts[0].extra["brandNew"]["deep"][0], 1, "{name}: it is kept");
+        for member in members.keys() {
+            for changed in [None, Some(Value::Null), Some(json!([members[member]])), Some(json!({ "value": members[member] })), Some(json!("?"))] {
+                let mut body = whole.clone();
+                match &changed {
+                    None => drop(body.as_object_mut().unwrap().remove(member)),
+                    Some(value) => body[member] = value.clone(),
+                }
+                let body = body.to_string();
+                // What cannot be read is sent as text, unless it says nothing.
+                let Ok(parsed) = parse(&Sender::Input(input.clone()), body.as_bytes(), &inputs, now()) else { continue };
+                let alert = &parsed.event.alerts[0];
+                assert!(!alert.name().is_empty() && !alert.fingerprint.is_empty(), "{name}: {member} as {changed:?}");
+                let told = parsed.event.notes.contains(&Note::Odd(1));
+                assert!(!told || alert.annotation("description").contains(':'), "{name}: {member} as {changed:?}: {alert:?}");
+            }
+        }
+    }
+}
