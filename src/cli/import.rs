@@ -1,4 +1,4 @@
-//! `watchfire import alertmanager.yml`: an Alertmanager configuration as a routes.yaml, with a list of what it takes to use it.
+//! `watchfire import FILE`: a configuration of Alertmanager, or of a bridge that Watchfire replaces, as a routes.yaml, with a list of what it takes to use it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::{ExitStatus, write_new};
-use crate::config::import::{Endpoint, Imported, alertmanager};
+use crate::config::import::{Endpoint, Imported, import};
 use crate::config::{self, LoadOptions};
 use crate::model::unreadable;
 
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The Alertmanager configuration; `-` reads standard input.
-    #[arg(value_name = "ALERTMANAGER.YML")]
+    /// The configuration of Alertmanager, prometheus-webhook-dingtalk (`config.yml`) or PrometheusAlert (`app.conf`); `-` reads standard input.
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Where to write the configuration; a file that exists is never overwritten.
     #[arg(long, value_name = "FILE", default_value = "routes.yaml")]
@@ -38,7 +38,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
     let text = read(&args.file).map_err(|error| {
         anyhow!("{name} {}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml", unreadable(&error))
     })?;
-    let imported = match alertmanager(&name, &text, &endpoint) {
+    let imported = match import(&name, &text, &endpoint) {
         Ok(imported) => imported,
         Err(findings) => {
             anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));

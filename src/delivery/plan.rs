@@ -325,6 +325,12 @@ pub struct Legacy {
     pub vms: Option<String>,
     /// `/dingding/call`.
     pub dingding_call: Option<String>,
+    /// The targets of `/dingtalk/<target>/send` to channels here.
+    pub dingtalk: IndexMap<String, Vec<String>>,
+    /// The types of `/prometheusalert` to channels here.
+    pub prometheusalert: IndexMap<String, Vec<String>>,
+    /// The types of `/webhook/send` to channels here.
+    pub webhook_send: IndexMap<String, Vec<String>>,
 }
 
 /// The binding of `/wx/apps/send`.

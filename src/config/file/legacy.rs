@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::route::OneOrMany;
+
 /// Which channels the direct paths of older clients send through, and who may use them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +28,13 @@ pub struct LegacyBlock {
     pub vms: Option<String>,
     /// `/dingding/call`: a channel for DingTalk calls.
     pub dingding_call: Option<String>,
+    /// `/dingtalk/<target>/send` of prometheus-webhook-dingtalk: its targets, and the channel or channels here that each means.
+    pub dingtalk: IndexMap<String, OneOrMany>,
+    /// `/prometheusalert?type=...` of PrometheusAlert: its types (`dd`, `wx`, `fs`, `email` and others), and the channel or channels here that each means.
+    /// A robot that the query names goes to the channel that has its token, where there is one.
+    pub prometheusalert: IndexMap<String, OneOrMany>,
+    /// `/webhook/send?channel_type=...` of alertmanager-webhook-adapter: its types (`dingtalk`, `weixin`, `feishu` and others), likewise.
+    pub webhook_send: IndexMap<String, OneOrMany>,
 }
 
 /// The binding of `/wx/apps/send`.

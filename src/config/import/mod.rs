@@ -2,6 +2,7 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are reported; what cannot be converted is reported with its line.
 
+mod bridges;
 mod by_label;
 mod context;
 mod http;
@@ -95,6 +96,24 @@ impl Endpoint {
 /// The variable that holds the token of the Alertmanager on another machine, and the file in which that keeps it.
 const TOKEN: (&str, &str) = ("WATCHFIRE_TOKEN", "/etc/alertmanager/watchfire-token");
 
+/// Imports a configuration called `file`: Alertmanager's, which then sends to `endpoint`, or that of a bridge that Watchfire replaces
+/// (prometheus-webhook-dingtalk, PrometheusAlert).
+///
+/// # Errors
+/// What the program itself would refuse; all of it at once, with its place.
+pub fn import(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
+    if bridges::is_prometheusalert(text) {
+        return bridges::prometheusalert(file, text, endpoint);
+    }
+    let document = parse(text);
+    match &document.root {
+        Some(root) if document.errors.is_empty() && root.get("targets").is_some() && root.get("receivers").is_none() => {
+            bridges::dingtalk(file, root, endpoint)
+        }
+        _ => alertmanager(file, text, endpoint),
+    }
+}
+
 /// Imports the text of an Alertmanager configuration called `file`, which then sends to `endpoint`.
 ///
 /// # Errors
@@ -165,7 +184,7 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     };
     Ok(Imported {
         silent,
-        routes: routes_yaml(file, endpoint, made.channels, teams, tree.here, intervals, &notes),
+        routes: routes_yaml(file, endpoint, Blocks { channels: made.channels, teams, route: tree.here, intervals, ..Blocks::default() }, &notes),
         alertmanager: remains(file, endpoint, resolve_timeout, tree.there, inhibit),
         variables: notes.variables,
         remarks: notes.remarks,
@@ -194,7 +213,24 @@ fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
     }
 }
 
-fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, teams: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
+/// What routes.yaml is made of.
+struct Blocks {
+    channels: Yaml,
+    teams: Yaml,
+    route: Yaml,
+    intervals: Vec<Yaml>,
+    legacy: Yaml,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        let empty = || Yaml::Map(Vec::new());
+        Self { channels: empty(), teams: empty(), route: empty(), intervals: Vec::new(), legacy: empty() }
+    }
+}
+
+fn routes_yaml(file: &str, endpoint: &Endpoint, blocks: Blocks, notes: &Notes) -> String {
+    let is_empty = |block: &Yaml| matches!(block, Yaml::Map(entries) if entries.is_empty());
     let mut out = format!("## Watchfire's configuration, imported from {}.\n", one_line(file));
     out.push_str("##   watchfire check       finds every mistake in it\n");
     if !notes.variables.is_empty() {
@@ -215,13 +251,16 @@ fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, teams: Yaml, rou
         out.push_str(&format!("\nserver:\n  listen: '0.0.0.0:{port}'\n  auth: [{{ bearer: {{ env: {} }} }}]\n", TOKEN.0));
     }
     block("store", Yaml::text("sqlite:watchfire.db"), &mut out);
-    block("channels", channels, &mut out);
-    if !matches!(&teams, Yaml::Map(entries) if entries.is_empty()) {
-        block("teams", teams, &mut out);
+    block("channels", blocks.channels, &mut out);
+    if !is_empty(&blocks.teams) {
+        block("teams", blocks.teams, &mut out);
     }
-    block("route", route, &mut out);
-    if !intervals.is_empty() {
-        block("time_intervals", Yaml::List(intervals), &mut out);
+    block("route", blocks.route, &mut out);
+    if !blocks.intervals.is_empty() {
+        block("time_intervals", Yaml::List(blocks.intervals), &mut out);
+    }
+    if !is_empty(&blocks.legacy) {
+        block("legacy", blocks.legacy, &mut out);
     }
     out
 }

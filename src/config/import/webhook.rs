@@ -1,8 +1,9 @@
-//! `webhook_configs` of Alertmanager as `webhook` channels, or as `dingtalk` ones behind the usual bridge; Mattermost's, whose address is a webhook's.
+//! `webhook_configs` of Alertmanager as `webhook` channels, or as those of the robots behind the usual bridges; Mattermost's, whose address is a webhook's.
 //! Knows no other platform.
 
 use std::net::IpAddr;
 
+use super::bridges::Robot;
 use super::context::{Converted, ImportContext, REPLACE, Unsupported, plain_name, secret};
 use super::http::http;
 use super::reader::{Keys, environment_name, is_template, scalar};
@@ -17,6 +18,9 @@ pub fn webhook<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> 
     let url = node.and_then(scalar).unwrap_or_default();
     if let Some(target) = dingtalk_target(url) {
         return Ok(dingtalk(target, keys, context));
+    }
+    if let Some(robot) = Robot::in_address(url) {
+        return Ok(robot.converted(keys, context));
     }
     if is_template(url) {
         return Err(Unsupported::new("its address is made by a Go template", REPLACE));

@@ -1,9 +1,11 @@
 //! The bindings of the direct paths: each to a channel of its own platform.
 
+use indexmap::IndexMap;
+
 use super::Validator;
 use crate::channel::Platform;
 use crate::config::codes;
-use crate::config::file::LegacyWx;
+use crate::config::file::{LegacyWx, OneOrMany};
 use crate::config::source::Anchor;
 use crate::config::suggest::listed;
 use crate::delivery::{Legacy, LegacyEmail, Wx};
@@ -68,7 +70,22 @@ pub fn legacy(validator: &mut Validator<'_, '_>) -> Legacy {
         }
         LegacyEmail { channel: email.channel.clone(), allow_from: email.allow_from.clone() }
     });
-    Legacy { email, slack: block.slack.clone(), dingding, wx, sms, vms, dingding_call }
+    let mut bridge = |bindings: &IndexMap<String, OneOrMany>, key: &str| {
+        let mut bound_to = IndexMap::new();
+        for (name, channels) in bindings {
+            let at = path.key(key).key(name);
+            for (ix, channel) in channels.list().iter().enumerate() {
+                let at = if matches!(channels, OneOrMany::One(_)) { at.clone() } else { at.item(ix) };
+                bound(validator, channel, &at, key);
+            }
+            bound_to.insert(name.clone(), channels.list().to_vec());
+        }
+        bound_to
+    };
+    let dingtalk = bridge(&block.dingtalk, "dingtalk");
+    let prometheusalert = bridge(&block.prometheusalert, "prometheusalert");
+    let webhook_send = bridge(&block.webhook_send, "webhook_send");
+    Legacy { email, slack: block.slack.clone(), dingding, wx, sms, vms, dingding_call, dingtalk, prometheusalert, webhook_send }
 }
 
 /// Whether a channel exists and speaks for a direct path; reports it if not.

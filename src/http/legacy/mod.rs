@@ -1,7 +1,8 @@
-//! The seven direct paths of the old service: JSON in, HTTP 200 with `code` 0 or 1 out, and the same shape where a caller is not admitted. Old clients
+//! The seven direct paths of the old service, and the paths of other bridges (`bridges`). The seven: JSON in, HTTP 200 with `code` 0 or 1 out, and the same shape where a caller is not admitted. Old clients
 //! compare whole answers, so they hold nothing that they did not hold before.
 
 mod answer;
+mod bridges;
 mod parts;
 mod paths;
 
@@ -67,6 +68,7 @@ pub(super) fn paths() -> Paths {
         .at("/wx/apps/send", [direct(Op::post("wxSend", "Sends by a WeCom application at once", wx))])
         .at("/sms/send", [direct(Op::post("smsSend", "Sends text messages at once", sms))])
         .at("/vms/send", [direct(Op::post("vmsSend", "Calls numbers at once", vms))])
+        .below("", bridges::paths())
 }
 
 /// The first parts of the direct paths: what lies below them is asked for by older clients.

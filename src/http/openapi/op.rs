@@ -39,6 +39,7 @@ enum Good {
     OpenMetrics,
     Json(MakeSchema),
     Anything,
+    Nothing,
 }
 
 /// An operation.
@@ -156,6 +157,12 @@ impl Op {
         self
     }
 
+    /// Answers 204.
+    pub(crate) fn gives_nothing(mut self) -> Self {
+        self.good = Good::Nothing;
+        self
+    }
+
     /// Further refusals.
     pub(crate) fn refuses(mut self, statuses: &[u16]) -> Self {
         self.refusals.extend(statuses);
@@ -194,9 +201,13 @@ impl Op {
             }
             Good::Json(make) => json!({ "application/json": { "schema": make(answered) } }),
             Good::Anything => json!({ "application/json": { "schema": {} } }),
+            Good::Nothing => Value::Null,
         };
         let mut responses = Map::new();
-        responses.insert("200".into(), json!({ "description": "Done", "content": good }));
+        match good {
+            Value::Null => responses.insert("204".into(), json!({ "description": "Done" })),
+            good => responses.insert("200".into(), json!({ "description": "Done", "content": good })),
+        };
         let mut refusals = self.refusals;
         if self.scope.is_some() {
             // Every caller's body is read, whether it is needed or not, within its limits; then the caller is authenticated.

@@ -1,0 +1,238 @@
+//! The paths of three bridges that Watchfire replaces, so that a migration changes one address: prometheus-webhook-dingtalk, PrometheusAlert and
+//! alertmanager-webhook-adapter. They take alerts like `/webhook` does and answer as the bridge did.
+//!
+//! A query never says where Watchfire sends: it names a channel, by a binding in `legacy` or by having a robot's token that a channel has, too.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
+
+use crate::api::AcceptedResponse;
+use crate::delivery::Plan;
+use crate::http::openapi::{Op, Param, Paths};
+use crate::http::receive::{Address, Call, receive};
+use crate::http::webhook::pairs;
+use crate::http::{App, Caller, HttpError, Scope};
+use crate::ingest::{Sender, WebhookBody};
+use crate::model::{Event, Mentions, OutletKey, SeverityScale};
+
+/// What PrometheusAlert answers when DingTalk has taken a message.
+const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let bridge = |op: Op| op.scope(Scope::Legacy).takes::<WebhookBody>("The webhook's body");
+    let at = || Param::text("at", "Whom to ping: mobile numbers or user ids, separated by commas; `all`");
+    let adapter = [Param::text("channel_type", "The type of channel"), Param::text("token", "The robot's token"), at()];
+    let alert = [
+        Param::text("type", "The type of channel"),
+        Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
+        Param::text("rr", "`true`: one of the robots"),
+        at(),
+    ];
+    let about = "Accepts alerts as PrometheusAlert does";
+    Paths::default()
+        .at("/dingtalk/{target}/send", [bridge(Op::post("dingtalkBridge", "Accepts alerts as prometheus-webhook-dingtalk does", dingtalk))])
+        .at("/prometheusalert", [bridge(Op::post("prometheusalert", about, prometheusalert)).query(alert).gives_anything()])
+        .at(
+            "/webhook/send",
+            [bridge(Op::post("webhookSend", "Accepts alerts as alertmanager-webhook-adapter does", webhook_send)).query(adapter).gives_nothing()],
+        )
+}
+
+/// `POST /dingtalk/{target}/send`.
+async fn dingtalk(State(app): State<Arc<App>>, Path(target): Path<String>, request: Request) -> Result<&'static str, HttpError> {
+    take(&app, request, |plan, _| {
+        let bound = plan.legacy.dingtalk.get(&target);
+        Named { bound: bound.cloned(), name: format!("dingtalk/{target}"), ..Named::default() }
+    })
+    .await?;
+    Ok("OK")
+}
+
+/// `POST /prometheusalert?type=..`.
+async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<&'static str>, HttpError> {
+    let query = Query::of(query.as_deref());
+    take(&app, request, |plan, event| {
+        levels(event, &plan.scale);
+        let kind = query.get("type");
+        let url = match kind {
+            "dd" => "ddurl",
+            "wx" => "wxurl",
+            "fs" => "fsurl",
+            _ => "webhookurl",
+        };
+        Named {
+            bound: plan.legacy.prometheusalert.get(kind).cloned(),
+            name: format!("prometheusalert?type={kind}"),
+            robots: query.get(url).split(',').filter(|url| !url.trim().is_empty()).map(|url| robot_at(kind, url.trim())).collect(),
+            one_of: query.get("rr") == "true",
+            at: query.get("at"),
+        }
+    })
+    .await?;
+    Ok(Json(TAKEN))
+}
+
+/// `POST /webhook/send?channel_type=..`.
+async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<StatusCode, HttpError> {
+    let query = Query::of(query.as_deref());
+    take(&app, request, |plan, _| {
+        let (kind, token) = (query.get("channel_type"), query.get("token"));
+        let robot = match kind {
+            "dingtalk" => OutletKey::new("dingtalk", token),
+            "weixin" => OutletKey::new("wecom_robot", token),
+            "slack" => OutletKey::new("slack", &format!("{token} {}", query.get("channel"))),
+            "discord-webhook" => OutletKey::new("discord", &format!("https://discord.com/api/webhooks/{}/{token}", query.get("id"))),
+            _ => OutletKey::new("feishu", token),
+        };
+        Named {
+            bound: plan.legacy.webhook_send.get(kind).cloned(),
+            name: format!("webhook/send?channel_type={kind}"),
+            robots: if token.is_empty() { Vec::new() } else { vec![robot] },
+            at: query.get("at"),
+            ..Named::default()
+        }
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn take<'q>(app: &App, request: Request, named: impl FnOnce(&Plan, &mut Event) -> Named<'q>) -> Result<AcceptedResponse, HttpError> {
+    let call = Call { scope: Scope::Legacy, sender: Sender::Auto, source: None };
+    receive(app, call, request, |plan, caller, event| Ok(named(plan, event).address(plan, caller))).await
+}
+
+/// What a path or query names.
+#[derive(Default)]
+struct Named<'q> {
+    /// The channels that the configuration binds it to.
+    bound: Option<Vec<String>>,
+    /// How it is called where it is bound to nothing.
+    name: String,
+    /// The robots that it names.
+    robots: Vec<OutletKey>,
+    /// Whether one of them is enough.
+    one_of: bool,
+    /// Whom it pings.
+    at: &'q str,
+}
+
+impl Named<'_> {
+    fn address(self, plan: &Plan, caller: &Caller) -> Address {
+        let mut to: Vec<String> = Vec::new();
+        let mut strangers = self.robots.is_empty();
+        for robot in &self.robots {
+            match plan.channels.values().find(|channel| channel.outlet == *robot) {
+                Some(channel) => to.push(channel.name.to_string()),
+                None => strangers = true,
+            }
+        }
+        if self.one_of && !to.is_empty() {
+            to.truncate(1);
+            strangers = false;
+        }
+        let mut unknown = Vec::new();
+        match self.bound {
+            _ if !strangers => {}
+            Some(bound) => to.extend(bound.into_iter().filter(|name| plan.channels.contains_key(name))),
+            None => unknown.push(self.name.chars().filter(|c| !c.is_control()).take(100).collect()),
+        }
+        let mut seen = std::collections::HashSet::new();
+        to.retain(|name| seen.insert(name.clone()));
+        unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
+        Address { to, unknown, mentions: mentions(self.at) }
+    }
+}
+
+/// The names and values of a query.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn of(query: Option<&str>) -> Self {
+        Self(pairs(query.unwrap_or_default()).map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// A value; empty when there is none.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// The robot behind an address, as far as it is one of the type: what its rate limit counts is its token.
+fn robot_at(kind: &str, url: &str) -> OutletKey {
+    let after = |mark: &str| url.split_once(mark).map_or("", |(_, rest)| rest.split(['&', '#']).next().unwrap_or_default());
+    match kind {
+        "dd" => OutletKey::new("dingtalk", after("access_token=")),
+        "wx" => OutletKey::new("wecom_robot", after("key=")),
+        "fs" => OutletKey::new("feishu", after("/hook/")),
+        _ => OutletKey::new("webhook", url),
+    }
+}
+
+/// Whom `at` pings: everybody, mobile numbers, or ids of the platform.
+fn mentions(at: &str) -> Option<Mentions> {
+    let mut mentions = Mentions::default();
+    for one in at.split([',', '|']).map(str::trim).filter(|one| !one.is_empty()) {
+        let digits = one.trim_start_matches('+');
+        match one {
+            "all" | "@all" => mentions.all = true,
+            _ if digits.len() >= 7 && digits.bytes().all(|b| b.is_ascii_digit()) => mentions.mobiles.push(one.to_owned()),
+            _ => mentions.users.push(one.to_owned()),
+        }
+    }
+    Some(mentions).filter(|mentions| !mentions.is_empty())
+}
+
+/// PrometheusAlert's levels, the label `level` from 0 to 4, as severities of alerts that have none.
+fn levels(event: &mut Event, scale: &SeverityScale) {
+    for alert in event.alerts.iter_mut().filter(|alert| !alert.labels.contains_key(&scale.label)) {
+        let severity = match alert.label("level") {
+            "0" => "info",
+            "1" => "warning",
+            "2" => "error",
+            "3" | "4" => "critical",
+            _ => continue,
+        };
+        alert.labels.insert(scale.label.clone(), severity.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Alert;
+
+    #[test]
+    fn robots_are_known_by_their_tokens() {
+        let ding = OutletKey::new("dingtalk", "T1");
+        assert_eq!(robot_at("dd", "https://oapi.dingtalk.com/robot/send?access_token=T1"), ding);
+        assert_eq!(robot_at("dd", "https://oapi.dingtalk.com/robot/send?access_token=T1&secret=S"), ding);
+        assert_eq!(robot_at("wx", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=K"), OutletKey::new("wecom_robot", "K"));
+        assert_eq!(robot_at("fs", "https://open.feishu.cn/open-apis/bot/v2/hook/F"), OutletKey::new("feishu", "F"));
+        assert_ne!(robot_at("dd", "http://169.254.169.254/"), ding);
+    }
+
+    #[test]
+    fn at_pings_numbers_people_or_everybody() {
+        let read = mentions("13800000001, zhangsan|+8613900000002,all").unwrap();
+        assert_eq!((read.all, read.mobiles, read.users), (true, vec!["13800000001".into(), "+8613900000002".into()], vec!["zhangsan".to_owned()]));
+        assert_eq!(mentions(" , "), None);
+    }
+
+    #[test]
+    fn levels_become_severities() {
+        let scale = SeverityScale::new("severity", &["critical".into(), "info".into()], &[]);
+        let alert =
+            |labels: &[(&str, &str)]| Alert { labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(), ..Alert::default() };
+        let mut event = Event {
+            alerts: vec![alert(&[("level", "4")]), alert(&[("level", "4"), ("severity", "info")]), alert(&[("level", "x")])],
+            ..Event::default()
+        };
+        levels(&mut event, &scale);
+        let severities: Vec<&str> = event.alerts.iter().map(|alert| alert.label("severity")).collect();
+        assert_eq!(severities, ["critical", "info", ""]);
+    }
+}

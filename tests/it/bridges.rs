@@ -1,0 +1,96 @@
+//! Old clients of the bridges that Watchfire replaces: one address changes, and nothing else.
+
+use serde_json::{Value, json};
+use watchfire::api::EventResponse;
+
+use crate::support::app::{Four, SOON, TestApp, alert};
+
+async fn start() -> (Four, TestApp) {
+    let four = Four::start().await;
+    four.ding.unpaced();
+    four.slack.unpaced();
+    let routes = four.routes().replace("route: { to: [ops-mail, ops-slack, ops-ding, ops-wecom] }", "route: { to: [ops-slack] }");
+    let more = "  auth: none\n  dingtalk: { webhook1: ops-ding, both: [ops-ding, ops-wecom] }\n  prometheusalert: { dd: ops-ding, workwechat: ops-wecom }\n  \
+                webhook_send: { weixinapp: ops-wecom }\n";
+    let app = TestApp::start(&format!("{routes}{more}")).await;
+    (four, app)
+}
+
+async fn call(app: &TestApp, path: &str, body: &Value) -> (u16, String) {
+    let response = app.http.post(app.url(path)).json(body).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// The channels of an app's deliveries, sorted.
+async fn channels(app: &TestApp) -> Vec<String> {
+    let mut channels: Vec<String> = app.settled().await.iter().map(|row| row.channel.to_string()).collect();
+    channels.sort();
+    channels
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_of_the_dingtalk_bridge_are_channels() {
+    let (four, app) = start().await;
+    assert_eq!(call(&app, "/dingtalk/webhook1/send", &alert("a", "One", "firing")).await, (200, "OK".into()));
+    assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
+    assert_eq!(channels(&app).await, ["ops-ding"]);
+    assert_eq!(call(&app, "/dingtalk/both/send", &alert("b", "Two", "firing")).await.0, 200);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-wecom"]);
+    // One that nobody bound: the routing table, and a note. The bridge answered 404, and Alertmanager dropped the alert.
+    assert_eq!(call(&app, "/dingtalk/nobody/send", &alert("c", "Three", "firing")).await, (200, "OK".into()));
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-slack", "ops-wecom"]);
+    let (_, events) = app.get("/api/v1/events?limit=1").await;
+    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    assert_eq!(event.event.unknown_to, ["dingtalk/nobody"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheusalert_finds_robots_by_their_tokens_and_pings() {
+    let (four, app) = start().await;
+    let robot = |token: &str| format!("https://oapi.dingtalk.com/robot/send?access_token={token}");
+    let path = format!("/prometheusalert?type=dd&tpl=prometheus-dd&ddurl={}&at=13900000002,13900000003", robot("ding-token"));
+    let (status, answer) = call(&app, &path, &alert("a", "One", "firing")).await;
+    assert_eq!((status, serde_json::from_str::<String>(&answer).unwrap().as_str()), (200, r#"{"errcode":0,"errmsg":"ok"}"#));
+    assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
+    let pinged = four.ding.rec.accepted()[0].to.clone();
+    assert!(pinged.contains(&"13900000002".to_owned()) && pinged.contains(&"13900000003".to_owned()), "{pinged:?}");
+    // A robot that no channel has goes to what its type is bound to; a type that nobody bound, to the routing table. No address of a query is called.
+    let unknown = format!("/prometheusalert?type=dd&ddurl={}", robot("another"));
+    assert_eq!(call(&app, &unknown, &alert("b", "Two", "firing")).await.0, 200);
+    assert_eq!(call(&app, "/prometheusalert?type=webhook&webhookurl=http://169.254.169.254/latest", &alert("c", "Three", "firing")).await.0, 200);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-slack"]);
+    // Its levels are severities.
+    let mut body = alert("d", "Four", "firing");
+    body["alerts"][0]["labels"] = json!({ "alertname": "Four", "level": "4" });
+    assert_eq!(call(&app, "/prometheusalert?type=workwechat", &body).await.0, 200);
+    let (_, events) = app.get("/api/v1/events?limit=1").await;
+    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    assert_eq!(event.event.alerts[0].label("severity"), "critical");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapters_query_names_a_type_or_a_token() {
+    let (four, app) = start().await;
+    assert_eq!(call(&app, "/webhook/send?channel_type=dingtalk&token=ding-token", &alert("a", "One", "firing")).await, (204, String::new()));
+    assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
+    assert_eq!(
+        call(&app, "/webhook/send?channel_type=weixinapp&corp_id=x&agent_id=1&agent_secret=s&to_user=u", &alert("b", "Two", "firing")).await.0,
+        204
+    );
+    assert_eq!(call(&app, "/webhook/send?channel_type=feishu&token=unknown", &alert("c", "Three", "firing")).await.0, 204);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-slack", "ops-wecom"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_paths_of_bridges_ask_for_what_the_direct_paths_do() {
+    let four = Four::start().await;
+    let routes =
+        four.routes().replace("\"127.0.0.1:0\" }", "\"127.0.0.1:0\", auth: [{ name: old, bearer: old-token-0123456789, scopes: [legacy] }] }");
+    let app = TestApp::start(&format!("{routes}  dingtalk: {{ ops: ops-ding }}\n")).await;
+    for path in ["/dingtalk/ops/send", "/prometheusalert?type=dd", "/webhook/send?channel_type=dingtalk&token=ding-token"] {
+        assert_eq!(call(&app, path, &alert("a", "One", "firing")).await.0, 401, "{path}");
+    }
+    let response =
+        app.http.post(app.url("/dingtalk/ops/send")).bearer_auth("old-token-0123456789").json(&alert("a", "One", "firing")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+}

@@ -1,0 +1,205 @@
+//! Bodies of other senders over the wire: by path, by what they hold, and whatever else somebody posts.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use watchfire::api::EventResponse;
+use watchfire::store::State;
+
+use crate::support::app::{Four, SOON, TestApp};
+
+/// DingTalk only, without a pace; and how the file goes on.
+fn routes(four: &Four, more: &str) -> String {
+    four.ding.unpaced();
+    let channel = format!(
+        "  ops-ding: {{ rate_limit: off, dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: \"{}\" }} }}\n",
+        four.ding.url()
+    );
+    format!("server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n{channel}route: {{ to: [ops-ding] }}\n{more}")
+}
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inputs").join(name)).unwrap()
+}
+
+async fn post(app: &TestApp, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    let response = app.http.post(app.url(path)).header("content-type", kind).body(body).send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_that_goes_down_and_up_is_one_incident() {
+    let four = Four::start().await;
+    let app = TestApp::start(&routes(&four, "")).await;
+    for (path, name) in [("/in/uptime_kuma", "uptime_kuma-1.23-down.json"), ("/webhook", "uptime_kuma-1.23-up.json")] {
+        let (status, answer) = post(&app, path, "application/json", file(name)).await;
+        assert_eq!(status, 200, "{answer}");
+        app.settled().await;
+    }
+    let texts: Vec<String> = four.ding.rec.accepted().iter().map(|record| record.text.clone()).collect();
+    assert!(texts.len() == 2 && texts[0].contains("api-prod") && texts[0].contains("status code 500"), "{texts:?}");
+    let (_, incidents) = app.get("/api/v1/incidents?state=resolved").await;
+    assert_eq!(incidents["incidents"].as_array().map(Vec::len), Some(1), "{incidents}");
+    // A form reads like JSON.
+    let (status, answer) = post(&app, "/in/aliyun", "application/x-www-form-urlencoded", file("aliyun-2023-alert.form")).await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+    assert!(four.ding.rec.accepted()[2].text.contains("API网关_返回码5XX个数"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_of_ones_own_and_its_test() {
+    let four = Four::start().await;
+    let own = r#"
+inputs:
+  backup:
+    when: [/job, /hosts]
+    alerts: /hosts
+    labels: { alertname: "Backup {{body.job}}", host: "{{alert.name}}" }
+    annotations: { summary: "{{alert.error}}" }
+    status: "{{alert.state}}"
+    resolved_values: [done]
+    identity: [alertname, host]
+tests:
+  - { body: body.json, alerts: [{ status: firing, labels: { host: db-1 } }, { status: resolved, labels: { host: db-2 }, annotations: { summary: "" } }], expect: ops-ding }
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let body = json!({ "job": "nightly", "hosts": [{ "name": "db-1", "error": "no space left" }, { "name": "db-2", "state": "done" }] });
+    std::fs::write(folder.path().join("body.json"), body.to_string()).unwrap();
+    let check = |text: &str| {
+        let path = folder.path().join("routes.yaml");
+        watchfire::config::from_text(&path, text, &watchfire::config::LoadOptions::without_secrets())
+            .map(|_| ())
+            .map_err(|found| watchfire::config::report(&found))
+    };
+    check(&routes(&four, own)).unwrap_or_else(|report| panic!("{report}"));
+    for (right, wrong, told) in [
+        ("host: db-2", "host: db-3", "the label `host` of alert 1 is `db-2` and not `db-3`"),
+        ("status: firing", "status: resolved", "alert 0 is firing and not resolved"),
+        ("expect: ops-ding", "expect: []", "these labels go to: ops-ding"),
+        ("body: body.json", "body: nowhere.json", "nowhere.json cannot be read"),
+        ("body: body.json", "body: body.json, input: backups", "there is no input `backups`"),
+    ] {
+        let report = check(&routes(&four, &own.replace(right, wrong))).unwrap_err();
+        assert!(report.contains(told) && report.contains("E030"), "{wrong}: {report}");
+    }
+    let app = TestApp::start(&routes(&four, own.split("tests:").next().unwrap())).await;
+    let (status, answer) = app.post("/webhook", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+    let event: EventResponse = app.read(&format!("/api/v1/events/{}", answer["event"].as_str().unwrap())).await;
+    assert_eq!((event.event.receiver.as_str(), event.event.extra["job"].as_str()), ("backup", Some("nightly")));
+    assert!(four.ding.rec.accepted()[0].text.contains("no space left"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_that_have_an_address_only_bring_their_token_in_it() {
+    let four = Four::start().await;
+    let routes = routes(&four, "")
+        .replace("\"127.0.0.1:0\" }", "\"127.0.0.1:0\", auth: [{ name: cloud, bearer: cloud-token-0123456789, scopes: [webhook] }] }");
+    let app = TestApp::start(&routes).await;
+    let body = || file("tencent-2020-metric.json");
+    assert_eq!(post(&app, "/in/tencent", "application/json", body()).await.0, 401);
+    assert_eq!(post(&app, "/in/tencent?token=wrong", "application/json", body()).await.0, 401);
+    assert_eq!(post(&app, "/webhook?token=cloud-token-0123456789", "application/json", body()).await.0, 401, "only where nothing else is possible");
+    assert_eq!(post(&app, "/in/tencent?token=cloud-token-0123456789", "application/json", body()).await.0, 200);
+    assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
+    assert!(four.ding.rec.accepted()[0].text.contains("CPU utilization"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_input_loses_nothing_and_says_so() {
+    let four = Four::start().await;
+    let app = TestApp::start(&routes(&four, "")).await;
+    let (status, answer) = post(&app, "/in/uptimekuma", "application/json", file("uptime_kuma-1.23-down.json")).await;
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = post(&app, "/in/nowhere", "text/plain", "the lift is stuck").await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+    let texts: String = four.ding.rec.accepted().iter().map(|record| record.text.clone()).collect();
+    for word in ["api-prod", "the lift is stuck", "names an input that does not exist", "no alert that Watchfire knows"] {
+        assert!(texts.contains(word), "{word}: {texts}");
+    }
+    let (_, ready) = app.get("/-/ready").await;
+    assert!(ready.as_str().unwrap().contains("1 body was no alert and was delivered as text"), "{ready}");
+}
+
+/// What somebody may post: JSON of any shape, forms, texts, and bodies of senders with a part of them replaced.
+fn anything() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z{}\\[\\]\":,é磁 ]{0,12}".prop_map(Value::from)
+    ];
+    let keys = prop::sample::select(vec!["alerts", "labels", "status", "heartbeat", "monitor", "msg", "Message", "alertState", "event_id", "x"]);
+    let json = leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((keys.clone().prop_map(str::to_owned), inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    });
+    let bodies =
+        ["uptime_kuma-1.23-down.json", "sns-2024-alarm.json", "zabbix-5.0-problem.json", "tencent-2020-event.json", "aliyun-2021-alert.json"];
+    let cut = (prop::sample::select(bodies.to_vec()), any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(name, from, length)| {
+        let text: Vec<char> = String::from_utf8(file(name)).unwrap().chars().collect();
+        let (from, length) = (from.index(text.len()), length.index(40));
+        text.iter().take(from).chain(text.iter().skip(from + length)).collect::<String>()
+    });
+    prop_oneof![3 => json.prop_map(|value| value.to_string()), 3 => cut, 1 => "[a-z]{1,5}=[a-z%0-9&=]{0,20}", 1 => "\\PC{0,40}"]
+}
+
+/// Whatever a sender posts with a valid credential is delivered, deferred, or is in a list with the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
+    let four = Four::start().await;
+    let bound = "legacy: { dingtalk: { ops: ops-ding }, prometheusalert: { dd: ops-ding }, webhook_send: { dingtalk: ops-ding } }\n";
+    let app = TestApp::start(&routes(&four, bound)).await;
+    let paths = [
+        "/webhook",
+        "/webhook/grafana",
+        "/in/zabbix",
+        "/in/sns",
+        "/in/aliyun",
+        "/in/nowhere?to=nobody",
+        "/dingtalk/ops/send",
+        "/dingtalk/nobody/send",
+        "/prometheusalert?type=dd&at=13800000001",
+        "/webhook/send?channel_type=dingtalk&token=unknown",
+    ];
+    let (mut runner, strategy) = (TestRunner::deterministic(), anything());
+    let mut refused = 0;
+    for turn in 0..150 {
+        let body = strategy.new_tree(&mut runner).unwrap().current();
+        let path = paths[turn % paths.len()];
+        let (status, answer) = post(&app, path, "application/json", body.clone()).await;
+        match status {
+            200 | 204 => {}
+            // Only what says nothing is refused, and its sender learns why.
+            400 => {
+                assert!(
+                    !watchfire::ingest::says_something(body.as_bytes()) && answer.as_str().is_some_and(|why| why.len() > 10),
+                    "{path}: {body}: {answer}"
+                );
+                refused += 1;
+            }
+            _ => panic!("{path}: {status} for {body}: {answer}"),
+        }
+    }
+    assert!(refused < 60, "{refused} of 150 bodies said nothing");
+    let rows = app.settled().await;
+    assert!(rows.len() > 50, "{}", rows.len());
+    let lost: Vec<_> = rows.iter().filter(|row| row.state != State::Sent && row.reason.as_deref().unwrap_or_default().is_empty()).collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+    // Every event has a delivery, or says why it has none.
+    let (_, events) = app.get("/api/v1/events?unrouted=true&limit=500").await;
+    for event in events["events"].as_array().unwrap() {
+        assert!(event["note"].as_str().is_some_and(|note| !note.is_empty()), "{event}");
+    }
+}
