@@ -207,6 +207,9 @@ impl Metrics {
         for outcome in ["delivered", "undelivered", "unheard"] {
             self.sending.receipts.get_or_create(&Delivered { platform, channel: channel.to_owned(), outcome }).inc_by(0);
         }
+        for limit in ["recipient", "month"] {
+            self.sending.limited.get_or_create(&Limited { platform, channel: channel.to_owned(), limit }).inc_by(0);
+        }
     }
 
     /// The store refused a read or a write.

@@ -64,6 +64,7 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.acked(std::time::Duration::from_secs(60));
     metrics.incidents_open("firing", "critical", 1);
     metrics.look_up_failed("slack", "unknown");
+    metrics.limited("twilio_sms", "ops", "recipient");
     metrics
 }
 
