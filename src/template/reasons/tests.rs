@@ -199,6 +199,15 @@ fn reasons_of_many_parts_are_read_part_by_part() {
             "PushPlus (推送加): the token is not valid; copy it again (\"无效的用户令牌\")",
             "PushPlus (推送加)：token 无效，请重新复制（“无效的用户令牌”）",
         ),
+        (
+            "partly delivered: 1 of 2 parts confirmed; not confirmed for +86****0000: 5 per 1h is what one recipient gets at most (`recipient_limit`)",
+            "部分送达：2 部分中 1 部分已确认；+86****0000 未确认：每个接收人每 1h 最多 5 条（`recipient_limit`）",
+        ),
+        ("the month's 500 are used (`per_month`)", "本月限额 500 条已用完（`per_month`）"),
+        (
+            "four fifths of the month's 500 are used (`per_month`), and it is not critical",
+            "本月限额 500 条已用五分之四（`per_month`），且不是 critical",
+        ),
         // It was cut within what the platform says.
         ("Telegram: its content is not accepted (\"Bad Request: can't…", "Telegram：消息内容未被接受（“Bad Request: can't…”）"),
         ("a reason of somebody else", "a reason of somebody else"),
