@@ -38,6 +38,9 @@ pub fn mutes(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> Vec<Mu
         let matchers = matched(validator, block, &path);
         texts(validator, block, &path);
         let Some(time) = time(validator, block, intervals, now, &path) else { continue };
+        if matchers.iter().all(|matcher| matcher.matches_value("")) {
+            continue;
+        }
         all.push(Mute {
             name: Some(block.name.clone()),
             text: matchers_text(&matchers),

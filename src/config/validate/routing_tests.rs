@@ -165,13 +165,14 @@ impl<'a> Routing<'a> {
                 let mutes = Mutes::of(self.tree);
                 let mutes = mutes.at(at.into());
                 for target in self.tree.route(labels, at).targets {
-                    let by_mute = mutes.of_alert(&target.channel, labels).map(|active| active.mute.called().to_owned());
-                    match target.muted.map(|muted| muted.by).or(by_mute) {
-                        None => channels.push(target.channel.to_string()),
-                        Some(names) => {
-                            found.muted.push(format!("{} (by {names})", target.channel));
-                            found.by.extend(names.split(", ").map(|name| format!("{MUTED_BY}{name}")));
-                        }
+                    let interval = target.muted.iter().flat_map(|muted| muted.by.split(", ")).map(str::to_owned);
+                    let by_mutes = mutes.all_of_alert(&target.channel, labels).map(|active| active.mute.called().to_owned());
+                    let names: Vec<String> = interval.chain(by_mutes).collect();
+                    if names.is_empty() {
+                        channels.push(target.channel.to_string());
+                    } else {
+                        found.muted.push(format!("{} (by {})", target.channel, names.join(", ")));
+                        found.by.extend(names.iter().map(|name| format!("{MUTED_BY}{name}")));
                     }
                 }
             }

@@ -131,7 +131,11 @@ pub struct ActiveMutes<'a>(Vec<ActiveMute<'a>>);
 impl<'a> ActiveMutes<'a> {
     /// What mutes an alert on a channel; of several the one that ends last, and before one that drops one that defers.
     pub fn of_alert(&self, channel: &str, labels: &Labels) -> Option<ActiveMute<'a>> {
-        let matching = self.0.iter().filter(|active| active.mute.matches(channel, labels));
-        matching.max_by_key(|active| (!active.mute.drop, active.until)).copied()
+        self.all_of_alert(channel, labels).max_by_key(|active| (!active.mute.drop, active.until))
+    }
+
+    /// All that mute an alert on a channel.
+    pub fn all_of_alert(&self, channel: &str, labels: &Labels) -> impl Iterator<Item = ActiveMute<'a>> {
+        self.0.iter().filter(|active| active.mute.matches(channel, labels)).copied()
     }
 }

@@ -103,10 +103,10 @@ pub async fn tick(engine: &Arc<Engine>, notices: &mut Notices) -> Result<(), Sto
         notices.counted = now;
     }
     let known = engine.mute_rows().await?;
-    notices.empty = known.is_empty();
     let running: Vec<Running> = mutes.active(now).map(|active| running(&plan, &active, now)).collect();
     let listed: Vec<String> = mutes.all().filter(|mute| mute.name.is_some() || mute.time.end(now).is_some()).map(mute_key).collect();
     let Step { rows, gone, notices: due } = step(&known, &running, &listed, now);
+    notices.empty = known.is_empty() && rows.is_empty();
     if rows.is_empty() && gone.is_empty() {
         return Ok(());
     }
