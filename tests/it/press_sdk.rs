@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::support::fakes::feishu_socket::{self, Outcome};
 use crate::support::fakes::slack_socket::{ANNA, Envelope};
-use crate::support::fakes::{Fake, Feishu, Slack, WecomBot};
+use crate::support::fakes::{DingtalkCard, Fake, Feishu, Slack, Telegram, WecomBot};
 use crate::support::presses::until;
 use crate::support::wire::Wire;
 
@@ -37,6 +37,35 @@ def pressed(data):
     return P2CardActionTriggerResponse({"toast": {"type": "success", "content": "from the SDK"}})
 handler = lark.EventDispatcherHandler.builder("", "").register_p2_card_action_trigger(pressed).build()
 lark.ws.Client("cli_1", "app-secret", event_handler=handler, domain=sys.argv[1]).start()
+"#;
+
+const TELEGRAM: &str = r#"
+import sys
+from telegram import Update
+from telegram.ext import ApplicationBuilder, CallbackQueryHandler
+async def pressed(update, context):
+    query = update.callback_query
+    await query.answer("from the SDK", show_alert=True)
+    await query.edit_message_text("edited by the SDK")
+    print(query.from_user.id, query.message.chat.id, query.data, flush=True)
+application = ApplicationBuilder().token("123:token").base_url(sys.argv[1] + "/bot").build()
+application.add_handler(CallbackQueryHandler(pressed))
+application.run_polling(allowed_updates=[Update.CALLBACK_QUERY])
+"#;
+
+const DINGTALK: &str = r#"
+import sys
+import dingtalk_stream as dt
+dt.DingTalkStreamClient.OPEN_CONNECTION_API = sys.argv[1] + "/v1.0/gateway/connections/open"
+class Pressed(dt.CallbackHandler):
+    async def process(self, callback):
+        press = dt.CardCallbackMessage.from_dict(callback.data)
+        print(press.corp_id, press.user_id, press.content["cardPrivateData"]["actionIds"][0], flush=True)
+        shown = {"cardParamMap": {"tips": "from the SDK"}}
+        return dt.AckMessage.STATUS_OK, {"cardUpdateOptions": {"updateCardDataByKey": True}, "cardData": shown}
+client = dt.DingTalkStreamClient(dt.Credential("key", "S3CRET"))
+client.register_callback_handler("/v1.0/card/instances/callback", Pressed())
+client.start_forever()
 "#;
 
 const WECOM: &str = r#"
@@ -161,5 +190,47 @@ async fn wecoms_sdk_sends_and_takes_presses_from_the_fake() {
     wire.send(&wire.page("db-2 burns")).await.unwrap();
     until(|| fake.with(|robot| robot.connected().is_empty())).await;
     let faults = fake.with(|robot| robot.faults.clone());
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs the vendors' SDKs: `.ci/long sdk`"]
+async fn telegrams_most_used_library_polls_answers_and_edits_at_the_fake() {
+    let fake = Fake::start(Telegram::new("123:token", &["-1001"])).await;
+    let yaml = format!("telegram: {{ token: \"123:token\", chat: -1001, buttons: true, api_base: \"{}\" }}", fake.url());
+    let wire = Wire::new("ops", &yaml);
+    wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap();
+    let mut sdk = Sdk::start(TELEGRAM, &fake.url());
+    until(|| fake.with(|telegram| telegram.updates.is_polled())).await;
+    let now = fake.clock.now();
+    let press = fake.with(|telegram| telegram.press(-1001, 1, "On it", now).0);
+    assert_eq!(sdk.line().await, format!("4711 -1001 {VALUE}"));
+    let shown = fake.with(|telegram| telegram.updates.shown[&press].clone());
+    assert_eq!((shown.text.as_str(), shown.alert), ("from the SDK", true));
+    assert_eq!(fake.with(|telegram| telegram.transcript.texts()), ["edited by the SDK"]);
+    // What was confirmed by the next offset is not reported again.
+    until(|| fake.with(|telegram| telegram.updates.waiting() == 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs the vendors' SDKs: `.ci/long sdk`"]
+async fn dingtalks_sdk_takes_presses_from_the_fake_and_changes_the_card() {
+    let fake = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    let block = "app_key: key, app_secret: S3CRET, robot_code: bot, to: [\"cidOPS==\"], buttons: true, corp_id: dingcorp1";
+    let wire = Wire::new("ops", &format!("dingtalk_card: {{ {block}, api_base: \"{}\" }}", fake.url()));
+    let ids = wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap().ids;
+    let card = ids.get("outTrackId").unwrap().to_owned();
+    let mut sdk = Sdk::start(DINGTALK, &fake.url());
+    until(|| fake.with(|dingtalk| dingtalk.stream.lines().len() == 1)).await;
+    fake.with(|dingtalk| dingtalk.stream.ping());
+    until(|| fake.with(|dingtalk| dingtalk.stream.unanswered() == 0)).await;
+    for user in ["anna", "bob"] {
+        fake.with(|dingtalk| dingtalk.press(&card, "On it", user, "dingcorp1"));
+        let line = sdk.line().await;
+        assert!(line.starts_with(&format!("dingcorp1 {user} ")) && line.contains(VALUE), "{line}");
+        until(|| fake.with(|dingtalk| dingtalk.stream.unanswered() == 0)).await;
+        assert_eq!(fake.with(|dingtalk| dingtalk.cards[&card].params["tips"].clone()), "from the SDK");
+    }
+    let faults = fake.with(|dingtalk| dingtalk.stream.faults.clone());
     assert!(faults.is_empty(), "{faults:?}");
 }

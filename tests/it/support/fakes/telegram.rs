@@ -73,6 +73,13 @@ pub(super) fn key(chat: &str, message: i64) -> String {
 pub(super) fn bad(description: &str) -> Answer {
     fail(400, &format!("Bad Request: {description}"))
 }
+/// A field of a form: lists, objects and flags are JSON there, and numbers may be written as texts.
+fn of_form(name: &str, value: String) -> Value {
+    let is_json = value.starts_with(['[', '{']) || matches!(value.as_str(), "true" | "false") || name == "message_id";
+    let read = (is_json && name != "text").then(|| serde_json::from_str(&value).ok()).flatten();
+    read.unwrap_or(Value::String(value))
+}
+
 
 impl Platform for Telegram {
     fn name(&self) -> &'static str {
@@ -89,7 +96,7 @@ impl Platform for Telegram {
                 Some(body) => body,
                 None => return bad("can't parse JSON object"),
             },
-            _ => Value::Object(call.query.iter().cloned().chain(call.form()).map(|(k, v)| (k, Value::String(v))).collect()),
+            _ => Value::Object(call.query.iter().cloned().chain(call.form()).map(|(k, v)| (k.clone(), of_form(&k, v))).collect()),
         };
         match method {
             "getMe" => {
