@@ -210,6 +210,12 @@ pub trait Channel: Send + Sync {
     async fn probe(&self) -> Probe {
         Probe::Unsupported
     }
+
+    /// Checks, as far as the platform says it, whether accepted credentials may do what this channel does; the error names what they lack. A platform that
+    /// says nothing is no error. It shows nobody anything. Only `check --online` and the console ask.
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        Ok(())
+    }
 }
 
 /// Against what a platform's limits count a message.

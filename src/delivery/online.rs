@@ -49,7 +49,13 @@ pub fn ask(plan: &Plan) -> impl Stream<Item = Said> + '_ {
 }
 
 async fn ask_channel(channel: Arc<ChannelPlan>) -> Said {
-    let answer = match tokio::time::timeout(channel.timeout, channel.driver.probe()).await {
+    let asking = async {
+        match channel.driver.probe().await {
+            Probe::Ok => channel.driver.may_deliver().await.map_or_else(Probe::Failed, |()| Probe::Ok),
+            other => other,
+        }
+    };
+    let answer = match tokio::time::timeout(channel.timeout, asking).await {
         Ok(Probe::Ok) => Answer::Accepted(None),
         Ok(Probe::Unsupported) => Answer::Unasked,
         Ok(Probe::Failed(error)) => Answer::Refused(error.to_string()),

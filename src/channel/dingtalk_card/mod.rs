@@ -26,7 +26,7 @@ use super::{
     Address, BuildContext, Built, CellResult, Channel, Directory, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, PressWay, Probe,
     Problem, SendContext, kit,
 };
-use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -209,6 +209,19 @@ impl Channel for Driver {
 
     async fn probe(&self) -> Probe {
         self.member.app.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
+    }
+
+    /// DingTalk lists no permissions: a card that cannot exist is edited, and the refusal says whether cards may be. It is a call of the month's quota.
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        let app = &self.member.app;
+        let edit = body::edit(&Page::default(), "watchfire-check");
+        let url = app.url(CARDS);
+        let call = |token: &Secret| dingtalk_app::with_token(app.http.request(Method::PUT, url.as_str()).json(&edit).idempotent(), token);
+        let reply = app.call(call, dingtalk_app::is_token_trouble, kit::probe_deadline(), Timestamp::UNIX_EPOCH).await?;
+        match answer::edit(&reply, reply.date().unwrap_or_default()) {
+            Err(error) if matches!(error.kind, ErrorKind::Misconfigured | ErrorKind::RateLimited { .. } | ErrorKind::Transient) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

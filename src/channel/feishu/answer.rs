@@ -117,6 +117,28 @@ pub(super) fn token(reply: &Reply, now: Timestamp) -> Result<(Secret, u64), Send
     token.map(|token| (Secret::new(token), lives)).ok_or_else(none)
 }
 
+/// Permissions of which each opens the messages of an application, edits and replies included:
+/// <https://open.feishu.cn/document/server-docs/im-v1/message/create>, <https://open.feishu.cn/document/server-docs/im-v1/message-card/patch>
+const SENDS: [&str; 3] = ["im:message:send_as_bot", "im:message", "im:message:send"];
+
+/// Whether an application has one of them, as far as the answer lists its permissions.
+pub(super) fn has_scopes(reply: &Reply) -> Result<(), SendError> {
+    let listed = read(reply).filter(|answer| answer.code == 0 && reply.is_success());
+    let Some(scopes) = listed.as_ref().and_then(|answer| answer.body.pointer("/data/scopes")?.as_array()) else { return Ok(()) };
+    // 1: granted; 2: asked for, and not granted. Those of `user` are of people's own tokens.
+    let is_granted = |scope: &&Value| scope["grant_status"] == 1 && scope["scope_type"] != "user";
+    let granted: Vec<&str> = scopes.iter().filter(is_granted).filter_map(|scope| scope["scope_name"].as_str()).collect();
+    if SENDS.iter().any(|sends| granted.contains(sends)) {
+        return Ok(());
+    }
+    let text = format!(
+        "the application lacks the permission `{}` (it has: {}); add it under *Permissions* (权限管理), and publish a version of the application",
+        SENDS[0],
+        granted.join(", ")
+    );
+    Err(SendError::new(ErrorKind::Misconfigured, text).code("missing_scope"))
+}
+
 /// The answer to the question for a person: whom the application may not see has no id in it.
 pub(super) fn of_user(reply: &Reply, now: Timestamp) -> Result<Option<String>, SendError> {
     let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;

@@ -24,6 +24,14 @@ impl Driver {
         Some(tokens.get(fetch).await)
     }
 
+    /// Whether the application has the permission by which messages are sent, edited and answered. An application that may not ask is not blamed.
+    /// <https://open.feishu.cn/document/server-docs/application-v6/scope/list>
+    pub(super) async fn has_scopes(&self) -> Result<(), SendError> {
+        let call = |base: &str| self.http.get(kit::join(base, "/open-apis/application/v6/scopes"));
+        let reply = self.asked(call, kit::probe_deadline(), Timestamp::UNIX_EPOCH).await?;
+        answer::has_scopes(&reply)
+    }
+
     /// Makes an application's request, once more with a new token where the first is refused.
     pub(super) async fn asked(
         &self,

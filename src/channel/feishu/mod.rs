@@ -321,6 +321,13 @@ impl Channel for Driver {
         }
     }
 
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        match &self.way {
+            Way::App { .. } => self.has_scopes().await,
+            Way::Bot { .. } => Ok(()),
+        }
+    }
+
     fn press_way(&self) -> Option<PressWay> {
         self.presses().map(|presses| match presses {
             PressesBy::Socket(app) => PressWay::Listener(app.clone()),

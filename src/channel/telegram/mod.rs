@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod living;
 mod press;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::answer::Refusal;
 use self::press::{Bot, Room};
@@ -229,6 +230,26 @@ impl Channel for Driver {
             Err(error) => Probe::Failed(error),
         }
     }
+
+    /// <https://core.telegram.org/bots/api#getchat>, <https://core.telegram.org/bots/api#getchatmember>
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        let chat = self.room.moved().map_or_else(|| self.room.chat.clone(), |id| id.to_string());
+        let found = match self.asked("/getChat", &json!({ "chat_id": chat })).await {
+            Ok(found) => found,
+            // It is followed with the first message.
+            Err(refusal) if refusal.moved_to.is_some() => return Ok(()),
+            Err(refusal) => return Err(refusal.error),
+        };
+        if found["type"] == "private" {
+            return Ok(());
+        }
+        let member = json!({ "chat_id": chat, "user_id": self.room.bot.parse::<i64>().unwrap_or_default() });
+        let member = self.asked("/getChatMember", &member).await.map_err(|refusal| refusal.error)?;
+        match rights::lacks(&found, &member) {
+            Some(lacks) => Err(SendError::new(ErrorKind::Misconfigured, lacks)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Driver {
@@ -247,8 +268,12 @@ impl Driver {
     }
 
     async fn ask(&self, method: &str) -> Result<Value, SendError> {
-        let reply = self.room.http.post(self.room.method(method)).idempotent().send(kit::probe_deadline()).await?;
-        answer::result(&reply, reply.date().unwrap_or_default()).map_err(|refusal| refusal.error)
+        self.asked(method, &json!({})).await.map_err(|refusal| refusal.error)
+    }
+
+    async fn asked(&self, method: &str, about: &Value) -> Result<Value, Refusal> {
+        let reply = self.room.http.post_json(self.room.method(method), about).idempotent().send(kit::probe_deadline()).await?;
+        answer::result(&reply, reply.date().unwrap_or_default())
     }
 
     async fn attempt(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Receipt, SendError> {

@@ -47,6 +47,25 @@ pub(super) fn is_of_card(error: &SendError) -> bool {
     matches!(error.code.as_deref(), Some("43012" | "42014" | "42015" | "42016" | "42017" | "42018" | "40058"))
 }
 
+/// What WeCom says of an application: whether it may send.
+pub(super) fn of_agent(reply: &Reply, now: Timestamp) -> Result<(), SendError> {
+    #[derive(Deserialize)]
+    struct Agent {
+        #[serde(default)]
+        close: i64,
+    }
+    let answer: Answer = parse(reply, now)?;
+    if answer.errcode != Some(0) || !reply.is_success() {
+        return Err(refused(&answer, reply, now));
+    }
+    match reply.json::<Agent>() {
+        Some(Agent { close: 1 }) => {
+            Err(SendError::new(ErrorKind::Misconfigured, "the application is disabled (已停用); enable it in the admin console"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The answer to a message, for each of its recipients; `Err` when all share one fate.
 pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<CellResult>, SendError> {
     let answer: Answer = parse(reply, now)?;

@@ -35,6 +35,13 @@ impl App {
         call(&token).send(deadline).await
     }
 
+    /// What WeCom says of the application itself.
+    pub async fn agent(&self, deadline: Instant) -> Result<kit::Reply, SendError> {
+        let token = self.token(deadline).await?;
+        let call = self.http.get(kit::join(&self.base, "/cgi-bin/agent/get")).query_secret("access_token", &token);
+        call.query("agentid", self.agent_id.to_string()).send(deadline).await
+    }
+
     async fn token(&self, deadline: Instant) -> Result<Secret, SendError> {
         let late = || SendError::new(ErrorKind::Transient, "no access token in time, and nothing was sent").code("timeout");
         tokio::time::timeout_at(deadline, self.tokens.get(self.fetch(deadline))).await.unwrap_or_else(|_| Err(late()))

@@ -128,6 +128,12 @@ impl Channel for Driver {
             Err(error) => Probe::Failed(error),
         }
     }
+
+    /// <https://developer.work.weixin.qq.com/document/path/90227>
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        let reply = self.app.agent(kit::probe_deadline()).await?;
+        answer::of_agent(&reply, reply.date().unwrap_or_default())
+    }
 }
 
 /// Changes a card. What WeCom says to it changes nothing: what was pressed is done.

@@ -56,6 +56,8 @@ pub struct Feishu {
     pub callbacks: Callbacks,
     /// Its people.
     pub people: People,
+    /// The application's permissions: name, and whether it is granted. `None`: the application may not ask.
+    pub scopes: Option<Vec<(&'static str, bool)>>,
     seen: HashMap<String, (u64, String)>,
     counter: u64,
 }
@@ -76,6 +78,7 @@ impl Feishu {
             next: VecDeque::new(),
             callbacks: Callbacks::default(),
             people: People::default(),
+            scopes: Some(vec![("im:message:send_as_bot", true), ("contact:user.id:readonly", true)]),
             seen: HashMap::new(),
             counter: 0,
         }
@@ -101,6 +104,7 @@ impl Platform for Feishu {
         let answer = match call.path.strip_prefix("/open-apis/") {
             Some("auth/v3/tenant_access_token/internal") => Ok(self.token(call)),
             Some("contact/v3/users/batch_get_id") if call.method == "POST" => self.ids(call),
+            Some("application/v6/scopes") if call.method == "GET" => self.list_scopes(call),
             Some("im/v1/messages") => self.message(call, None),
             Some(path) if path.starts_with("im/v1/messages/") => match (call.method.as_str(), path["im/v1/messages/".len()..].split_once('/')) {
                 ("POST", Some((id, "reply"))) => self.message(call, Some(id)),
@@ -132,6 +136,15 @@ impl Platform for Feishu {
 }
 
 impl Feishu {
+    fn list_scopes(&self, call: &Call) -> Judged {
+        self.app(call)?;
+        let scopes = self.scopes.as_ref().ok_or_else(|| fail(400, 99_991_672, "Access denied."))?;
+        let one =
+            |(name, granted): &(&str, bool)| json!({ "scope_name": name, "grant_status": if *granted { 1 } else { 2 }, "scope_type": "tenant" });
+        let scopes: Vec<Value> = scopes.iter().map(one).collect();
+        Ok(Answer::json(200, &json!({ "code": 0, "msg": "success", "data": { "scopes": scopes } })))
+    }
+
     fn hook(&mut self, call: &Call, token: &str) -> Judged {
         let hook = self.hooks.get(token).cloned().ok_or_else(|| fail(200, 19001, "param invalid: incoming webhook access token invalid"))?;
         if call.method != "POST" || call.media_type() != "application/json" {

@@ -49,6 +49,7 @@ pub mod twiml;
 pub mod voice_reports;
 pub mod webhook;
 pub mod wecom;
+pub mod wecom_agent;
 pub mod wecom_bot;
 pub mod wecom_cards;
 pub mod wecom_robot;

@@ -42,6 +42,8 @@ pub struct Telegram {
     pub transcript: Transcript,
     /// Presses, and how the bot learns of them.
     pub updates: Updates,
+    /// What the bot is in each chat (`getChatMember`); a member where nothing is said.
+    pub memberships: HashMap<String, Value>,
     /// The last number of each chat.
     last_id: HashMap<String, i64>,
 }
@@ -57,6 +59,7 @@ impl Telegram {
             overall: Limiter::new(Pace::per(30, Duration::from_secs(1))),
             transcript: Transcript::default(),
             updates: Updates::default(),
+            memberships: HashMap::new(),
             last_id: HashMap::new(),
         }
     }
@@ -70,9 +73,6 @@ pub(super) fn key(chat: &str, message: i64) -> String {
     format!("{chat}/{message}")
 }
 
-pub(super) fn bad(description: &str) -> Answer {
-    fail(400, &format!("Bad Request: {description}"))
-}
 /// A field of a form: lists, objects and flags are JSON there, and numbers may be written as texts.
 fn of_form(name: &str, value: String) -> Value {
     let is_json = value.starts_with(['[', '{']) || matches!(value.as_str(), "true" | "false") || name == "message_id";
@@ -80,6 +80,9 @@ fn of_form(name: &str, value: String) -> Value {
     read.unwrap_or(Value::String(value))
 }
 
+pub(super) fn bad(description: &str) -> Answer {
+    fail(400, &format!("Bad Request: {description}"))
+}
 
 impl Platform for Telegram {
     fn name(&self) -> &'static str {
@@ -102,6 +105,7 @@ impl Platform for Telegram {
             "getMe" => {
                 Answer::json(200, &json!({ "ok": true, "result": { "id": 1, "is_bot": true, "first_name": "Watcher", "username": "watcher_bot" } }))
             }
+            "getChat" | "getChatMember" => self.about_chat(method, &body),
             "sendMessage" | "editMessageText" | "deleteMessage" => {
                 let token = token.to_owned();
                 self.message(call, method, &body, &token)
@@ -120,6 +124,24 @@ impl Platform for Telegram {
 }
 
 impl Telegram {
+    fn about_chat(&self, method: &str, body: &Value) -> Answer {
+        let chat = body["chat_id"].as_str().unwrap_or_default();
+        let kind = if chat.starts_with('@') { "channel" } else { "supergroup" };
+        match self.chats.get(chat) {
+            None => bad("chat not found"),
+            Some(Chat::Kicked) => fail(403, "Forbidden: bot was kicked from the supergroup chat"),
+            Some(_) if method == "getChat" => {
+                let result = json!({ "id": -1, "type": kind, "title": "ops", "permissions": { "can_send_messages": true } });
+                Answer::json(200, &json!({ "ok": true, "result": result }))
+            }
+            Some(_) if body["user_id"].as_i64().is_none_or(|id| id <= 0) => bad("invalid user_id specified"),
+            Some(_) => {
+                let member = self.memberships.get(chat).cloned().unwrap_or_else(|| json!({ "status": "member" }));
+                Answer::json(200, &json!({ "ok": true, "result": member }))
+            }
+        }
+    }
+
     fn message(&mut self, call: &Call, method: &str, body: &Value, token: &str) -> Answer {
         let chat = match &body["chat_id"] {
             Value::Number(n) => n.to_string(),

@@ -41,6 +41,8 @@ pub struct Wecom {
     pub groups: Option<HashSet<String>>,
     /// Whether the caller's address is trusted; otherwise 60020.
     pub ip_trusted: bool,
+    /// Whether the applications are disabled.
+    pub disabled: bool,
     /// The token desk.
     pub tokens: Tokens,
     /// See [`MEMBER_MINUTE`].
@@ -66,6 +68,7 @@ impl Wecom {
             people: People::default(),
             groups: None,
             ip_trusted: true,
+            disabled: false,
             tokens: Tokens::new("wc-"),
             member_minute: Limiter::new(MEMBER_MINUTE),
             member_hour: Limiter::new(MEMBER_HOUR),
@@ -110,6 +113,7 @@ impl Platform for Wecom {
         }
         let answer = match call.path.as_str() {
             "/cgi-bin/gettoken" => return self.token(call),
+            "/cgi-bin/agent/get" => self.agent(call),
             "/cgi-bin/message/send" => self.send(call),
             "/cgi-bin/message/recall" => self.recall(call),
             "/cgi-bin/message/update_template_card" => self.update_card(call),

@@ -1,0 +1,94 @@
+//! `watchfire check --online`: what of their rights the platforms report, and which are missing.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::fakes::{DingtalkCard, Fake, Feishu, Platform, Telegram, Wecom};
+
+/// What it prints about one channel.
+async fn check(block: &str, more: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let routes =
+        format!("server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\n{more}channels:\n  ops: {{ {block} }}\nroute: {{ to: [ops] }}\n");
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let run = move || Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["check", "--online"]).current_dir(folder.path()).output().unwrap();
+    let out = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    (out.status.success(), said)
+}
+
+async fn fine(block: &str) {
+    let (fine, said) = check(block, "").await;
+    assert!(fine, "{said}");
+}
+
+async fn lacks(block: &str, words: &str) {
+    let (fine, said) = check(block, "").await;
+    assert!(!fine && said.contains("E062") && said.contains(words), "{words}: {said}");
+}
+
+fn sent(fake: &Fake<impl Platform>) -> usize {
+    fake.with(|platform| platform.transcript().unwrap().texts().len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telegram_says_what_the_bot_may_in_the_chat() {
+    let telegram = Fake::start(Telegram::new("123:token", &["-1001", "@ops"])).await;
+    let to = |chat: &str| format!("telegram: {{ token: \"123:token\", chat: \"{chat}\", api_base: \"{}\" }}", telegram.url());
+    fine(&to("-1001")).await;
+    lacks(&to("-1009"), "chat not found").await;
+    let is = |chat: &str, member: serde_json::Value| telegram.with(|telegram| telegram.memberships.insert(chat.to_owned(), member));
+    is("-1001", json!({ "status": "restricted", "can_send_messages": false }));
+    lacks(&to("-1001"), "can_send_messages").await;
+    is("-1001", json!({ "status": "left" }));
+    lacks(&to("-1001"), "the bot is not in the chat").await;
+    lacks(&to("@ops"), "can_post_messages").await;
+    is("@ops", json!({ "status": "administrator", "can_post_messages": true }));
+    fine(&to("@ops")).await;
+    assert_eq!(sent(&telegram), 0, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feishu_lists_the_permissions_of_the_application() {
+    let feishu = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    let block = format!("feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: \"{}\" }}", feishu.url());
+    fine(&block).await;
+    feishu.with(|feishu| feishu.scopes = Some(vec![("im:message:send_as_bot", false), ("im:chat:readonly", true)]));
+    lacks(&block, "`im:message:send_as_bot` (it has: im:chat:readonly)").await;
+    feishu.with(|feishu| feishu.scopes = Some(vec![("im:message", true)]));
+    fine(&block).await;
+    // Who may not ask is not blamed.
+    feishu.with(|feishu| feishu.scopes = None);
+    fine(&block).await;
+    assert_eq!(sent(&feishu), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dingtalk_refuses_the_edit_of_no_card_for_the_permission() {
+    let ding = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    let block = format!("dingtalk_card: {{ app_key: key, app_secret: S3CRET, robot_code: bot, to: [\"cidOPS==\"], api_base: \"{}\" }}", ding.url());
+    fine(&block).await;
+    ding.with(|ding| ding.permitted = false);
+    lacks(&block, "Card.Instance.Write").await;
+    assert_eq!(sent(&ding), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wecom_says_whether_the_application_is_the_secrets_and_enabled() {
+    let wecom = Fake::start(Wecom::new("corp-id", 1_000_002, "wecom-secret")).await;
+    let of =
+        |agent: u32| format!("wecom: {{ corp_id: corp-id, agent_id: {agent}, secret: wecom-secret, to_user: a, api_base: \"{}\" }}", wecom.url());
+    fine(&of(1_000_002)).await;
+    lacks(&of(1_000_003), "301002").await;
+    wecom.with(|wecom| wecom.disabled = true);
+    lacks(&of(1_000_002), "is disabled").await;
+    wecom.with(|wecom| (wecom.disabled, wecom.ip_trusted) = (false, false));
+    lacks(&of(1_000_002), "60020").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alertmanager_that_does_not_answer_is_an_error_of_its_own() {
+    let (fine, said) = check("log: {}", "silence: { alertmanager: [{ url: \"http://127.0.0.1:1\" }] }\n").await;
+    assert!(!fine && said.contains("E056") && said.contains("http://127.0.0.1:1"), "{said}");
+}
