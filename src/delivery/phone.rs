@@ -1,13 +1,14 @@
 //! Presses without a button of ours: keys in calls, text messages that answer ours, and what people do about an incident at a platform that keeps it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, hash_hex};
-use crate::store::{ActOn, AlertState, Incident, IncidentFilter, IncidentState, ReceiptRow, StoreError};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, Verb, hash_hex};
+use crate::store::{AckRules, Act, ActOn, Actor, AlertState, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
 const MAX_MESSAGES: usize = 20;
@@ -90,12 +91,36 @@ fn is_meant(incident: &Incident, kept: &Kept) -> bool {
 
 impl PlatformPresses {
     async fn command(&self, command: Command) -> Result<PressAnswer, StoreError> {
-        let Command { event_id, verb, incident, by } = command;
-        let messages = self.messages_to(&Recipient::new(by.id.as_str())).await?;
+        let messages = self.messages_to(&Recipient::new(command.by.id.as_str())).await?;
         if messages.is_empty() {
-            return self.refused(&by, "no message was sent to this number", "");
+            return self.refused(&command.by, "no message was sent to this number", "");
         }
-        let Some(verb) = verb else { return self.refused(&by, "the text is no command", "") };
+        let Some(verb) = command.verb else { return self.refused(&command.by, "the text is no command", "") };
+        let answer = self.obey(verb, command.clone(), messages).await?;
+        if !answer.done {
+            self.remember(verb, command).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Remembers a text that did nothing: vendors sign no time, and what is sent once more later would be about what was sent to the person since.
+    async fn remember(&self, verb: Verb, command: Command) -> Result<(), StoreError> {
+        let Command { event_id, by, .. } = command;
+        let act = Act {
+            press: PressKey { platform: self.platform.to_owned(), event_id },
+            verb,
+            until: None,
+            labels: BTreeMap::new(),
+            by: Actor { id: format!("{}:{}", self.platform, by.id), name: by.name, via: String::new() },
+            on: Vec::new(),
+            rules: AckRules { remind_after: 0, expires_after: 0 },
+            now: self.shared.clock.wall(),
+        };
+        self.shared.store.act(act).await.map(|_| ())
+    }
+
+    async fn obey(&self, verb: Verb, command: Command, messages: Vec<MessageId>) -> Result<PressAnswer, StoreError> {
+        let Command { event_id, incident, by, .. } = command;
         let plan = self.shared.plan.load_full();
         if let Some(limited) = self.limited(&by, self.language(&plan)) {
             return Ok(limited);
@@ -103,7 +128,7 @@ impl PlatformPresses {
         let zh = self.language(&plan) == Language::Zh;
         for id in messages {
             let Some(message) = self.shared.store.get_message(id).await? else { continue };
-            let Some(channel) = plan.channel(&message.channel) else { continue };
+            let Some(channel) = self.shared.current_channel(&message.channel) else { continue };
             // The version that it shows is in its buttons.
             let shown = message.pages.first().and_then(|page| page.facts.incident.buttons.first());
             let version = shown.and_then(|button| ButtonValue::decode(&button.value)).map_or(0, |value| value.version);
@@ -111,7 +136,7 @@ impl PlatformPresses {
             on.retain(|on| incident.is_none_or(|number| on.incident == IncidentId(number)));
             match on.as_slice() {
                 [] => {}
-                [_] => return self.act(channel, verb, Duration::ZERO, Press { event_id, value: String::new(), by }, on).await,
+                [_] => return self.act(&channel, verb, Duration::ZERO, Press { event_id, value: String::new(), by }, on).await,
                 several => {
                     let names: Vec<String> = several.iter().take(3).map(|on| format!("#{}", on.incident)).collect();
                     let (names, first) = (names.join(", "), several[0].incident);
@@ -138,7 +163,8 @@ impl PlatformPresses {
         let plan = self.shared.plan.load_full();
         let Some(asked) = plan.channel(&self.asked) else { return Ok(Vec::new()) };
         let of_number = plan.channels.values().filter(|channel| channel.outlet == asked.outlet);
-        let channels: Vec<String> = of_number.map(|channel| channel.name.to_string()).collect();
+        let names = of_number.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.iter().cloned()));
+        let channels: Vec<String> = names.collect();
         let rows = self.shared.store.receipts_to(person, &channels, MAX_MESSAGES).await?;
         Ok(rows.into_iter().map(|row| row.message).collect())
     }
@@ -147,7 +173,7 @@ impl PlatformPresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EventId, UnixMs, Verb};
+    use crate::model::{EventId, UnixMs};
     use crate::store::{IncidentReport, ReportedAlert};
 
     fn opened(at: UnixMs) -> Incident {

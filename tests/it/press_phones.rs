@@ -3,6 +3,7 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use watchfire::api::{Channels, IncidentResponse, Incidents};
+use watchfire::delivery::Clock;
 use watchfire::store::{DeliveryRow, IncidentState, State};
 
 use crate::support::app::{TestApp, alert};
@@ -23,8 +24,12 @@ struct Phones {
 impl Phones {
     async fn start() -> Self {
         let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+        Self { app: TestApp::start(&Self::routes(&twilio)).await, twilio }
+    }
+
+    fn routes(twilio: &Fake<Twilio>) -> String {
         let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", api_base: \"{}\"", twilio.url());
-        let routes = format!(
+        format!(
             r#"
 server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
 store: sqlite:watchfire.db
@@ -35,8 +40,7 @@ people:
   ann: {{ mobile: "+15005550001" }}
 route: {{ to: [night-call, night-sms] }}
 "#
-        );
-        Self { twilio, app: TestApp::start(&routes).await }
+        )
     }
 
     /// As Twilio posts it; the status, and what is said or written.
@@ -118,6 +122,45 @@ async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_
     let shown = format!("{:?}", phones.incident().await);
     assert!(shown.contains("+15****0002") && !shown.contains("+15005550002"), "{shown}");
     phones.app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+/// Vendors sign what is said, and no time: a request that was recorded can be sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_is_said_again_an_hour_later_in_vain() {
+    const HOUR: i64 = 3_600_000;
+    let clock = Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+    let phones = Phones { app: TestApp::start_with(&Phones::routes(&twilio), |options| options.clock = clock).await, twilio };
+    phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    phones.app.settled().await;
+    let address = format!("{OUTSIDE}/press/night-sms");
+    let ack = text(TOKEN, &address, "SM1", "+15005550002", "ok");
+    let unack = text(TOKEN, &address, "SM2", "+15005550002", "unack");
+    let nothing = text(TOKEN, &address, "SM3", "+15005550002", "ack 7");
+    let key = phones.call().press(TOKEN, "1").unwrap();
+    for posted in [&ack, &unack, &nothing, &key] {
+        assert_eq!(phones.post(posted).await.0, 200);
+    }
+    assert_eq!(phones.incident().await.incident.state, IncidentState::Acked, "by the key");
+    assert_eq!(phones.app.post("/api/v1/incidents/1/unack", &serde_json::json!({})).await.0, 200);
+    hand.jump(HOUR);
+    for posted in [&ack, &unack, &nothing, &key] {
+        phones.post(posted).await;
+        assert_eq!(phones.incident().await.incident.state, IncidentState::Firing, "{posted:?}");
+    }
+    // A number that meant nothing then means something now.
+    for n in 2..=7 {
+        phones.app.post("/webhook", &alert(&format!("db{n}"), &format!("HostDown{n}"), "firing")).await;
+    }
+    phones.app.settled().await;
+    let seventh: IncidentResponse = phones.app.read("/api/v1/incidents/7").await;
+    assert_eq!(seventh.incident.state, IncidentState::Firing);
+    phones.post(&nothing).await;
+    let seventh: IncidentResponse = phones.app.read("/api/v1/incidents/7").await;
+    assert_eq!(seventh.incident.state, IncidentState::Firing, "it was refused when it was said");
+    // A new text counts.
+    assert_eq!(phones.text("SM4", "+15005550002", "ack 7").await, "#7 is acked.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,8 +44,19 @@ pub async fn a_press_counts_once_while_it_is_kept(store: S) {
     let keep = Retention { sent_before: later, dead_before: later, presses_before: T0, audit_rows: 9, open_incidents: true };
     store.purge(keep, 100).await.unwrap();
     assert!(store.act(press()).await.unwrap().repeated, "however short deliveries are kept");
-    store.purge(Retention { presses_before: later, ..keep }, 100).await.unwrap();
-    assert!(!store.act(press()).await.unwrap().repeated);
+    // For as long as it could be about something.
+    let keep = Retention { presses_before: later, ..keep };
+    store.purge(keep, 100).await.unwrap();
+    let replayed = Act { now: T0 + 61 * MIN, ..press() };
+    assert!(store.act(replayed).await.unwrap().repeated, "its incident is open");
+    let over = put_report(&store, report("a", &[(1, false)]), T0 + 62 * MIN).await;
+    let last = put_report(&store, report("b", &[(2, true)]), T0 + 62 * MIN).await;
+    kill(&store, &fence, &over, T0).await;
+    while store.purge(keep, 100).await.unwrap() > 0 {}
+    store.purge(keep, 100).await.unwrap();
+    assert!(store.get_incident(id).await.unwrap().is_none() && store.get_incident(last.incident.unwrap()).await.unwrap().is_some());
+    store.purge(keep, 100).await.unwrap();
+    assert!(!store.act(press()).await.unwrap().repeated, "every incident began after it");
 }
 
 pub async fn a_press_counts_once_and_is_seen_by_every_message(store: S) {

@@ -172,9 +172,10 @@ async fn copies(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Resul
     Ok(new)
 }
 
-/// Removes presses from before a time.
+/// Removes presses from before a time, and from before all incidents: what could be about one of them must not count once more.
 pub(super) async fn purge_presses(tx: &Tx, before: UnixMs) -> Result<(), DbError> {
-    let sql = "DELETE FROM press WHERE ctid IN (SELECT ctid FROM press WHERE at < $1 ORDER BY at LIMIT $2)";
+    let sql = "DELETE FROM press WHERE ctid IN (SELECT ctid FROM press
+             WHERE at < least($1, (SELECT opened_at FROM incident ORDER BY id LIMIT 1)) ORDER BY at LIMIT $2)";
     tx.execute(sql, &[&before, &PRESS_BATCH]).await?;
     Ok(())
 }

@@ -125,10 +125,11 @@ fn change_steps(db: &Connection, incident: &Incident, answered: &Answered, now: 
     steps::change(db, acted_steps(incident, answered, &guard::of(db, &[incident.id])?, now), now)
 }
 
-/// Removes presses from before a time.
+/// Removes presses from before a time, and from before all incidents: what could be about one of them must not count once more.
 pub(super) fn purge_presses(db: &Connection, before: UnixMs) -> Result<(), DbError> {
     db.prepare_cached(
-        "DELETE FROM press WHERE (platform, event_id) IN (SELECT platform, event_id FROM press INDEXED BY press_at WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        "DELETE FROM press WHERE (platform, event_id) IN (SELECT platform, event_id FROM press INDEXED BY press_at
+             WHERE at < min(?1, coalesce((SELECT opened_at FROM incident ORDER BY id LIMIT 1), ?1)) ORDER BY at LIMIT ?2)",
     )?
     .execute(params![before, PRESS_BATCH])?;
     Ok(())

@@ -257,7 +257,7 @@ pub struct Retention {
     pub sent_before: UnixMs,
     /// For dead, expired and unknown ones.
     pub dead_before: UnixMs,
-    /// For presses, which count once while they are kept: platforms repeat theirs for up to two days.
+    /// For presses, which count once while they are kept: platforms repeat theirs for up to two days. Those from after the oldest incident stay anyway.
     pub presses_before: UnixMs,
     /// How many rows of the audit stay, the newest.
     pub audit_rows: i64,
