@@ -93,7 +93,7 @@ impl Engine {
     pub fn may_act_by_link(&self, channel: &str, verb: Verb, person: Option<&Recipient>) -> Result<Option<PersonName>, Why> {
         let plan = self.shared.plan.load();
         let known = person.and_then(|person| plan.people.people.of_recipient(person)).map(|person| person.name.clone());
-        match (plan.channel(channel).map(|channel| channel.content.actions.who(verb)), known) {
+        match (self.shared.current_channel(channel).map(|channel| channel.content.actions.who(verb)), known) {
             (Some(Who::Anyone), known) => Ok(known),
             (Some(Who::Known), Some(known)) => Ok(Some(known)),
             (Some(Who::Known), None) => Err(Why::Unknown),
@@ -198,7 +198,9 @@ impl Shared {
         let rows = self.store.list_deliveries(&filter).await?;
         let incidents: BTreeSet<IncidentId> = rows.iter().filter_map(|row| row.incident).collect();
         let version = if incidents.len() == 1 { version } else { 0 };
-        let shown = || Some(ShownIn { channel: message.channel.clone(), version, formed_at: message.formed_at });
+        // What its readers know moves with the channel's name, the message does not.
+        let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
+        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at });
         Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
     }
 }
@@ -224,11 +226,11 @@ impl PlatformPresses {
         let unknown = gone(language);
         let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown).await };
         let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown).await };
-        let Some(channel) = plan.channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
+        let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
         let on = self.shared.shown_in(&message, value.version).await?;
-        self.act(channel, value.verb, Duration::from_secs(u64::from(value.minutes) * 60), press, on).await
+        self.act(&channel, value.verb, Duration::from_secs(u64::from(value.minutes) * 60), press, on).await
     }
 
     /// Does what somebody may do about what a message of this channel shows.
