@@ -30,8 +30,8 @@ use super::plan::{ChannelPlan, Plan};
 
 /// The wait after the first edit that failed; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// The longest wait after an edit that failed.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The longest wait after an edit that failed, and between two edits of a message.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry.
 const MAX_REFUSALS: u32 = 3;
 /// A message is posted again this often in an hour; then it waits for news.
@@ -155,13 +155,26 @@ impl EditTask {
             sent_in_month: counts.then(|| MonthlySends { month: super::month(self.now()), sends: 1 }),
             now: self.now(),
         };
-        match self.shared.store.record_edit(self.fence.clone(), outcome).await {
-            Ok(()) => false,
-            Err(StoreError::Fenced) => true,
-            // It is dirty still, and edited once more.
-            Err(error) => {
-                self.shared.health.request_failed(&error);
-                false
+        let posted = matches!(outcome.change, EditChange::Posted { .. });
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.shared.store.record_edit(self.fence.clone(), outcome.clone()).await {
+                Ok(()) => {
+                    self.shared.health.store_checked(&Ok(()));
+                    return false;
+                }
+                Err(StoreError::Fenced) => return true,
+                // What was posted must not be posted once more: nothing else starts meanwhile (I11).
+                Err(error) if posted && !matches!(error, StoreError::Invalid(_)) => {
+                    self.shared.health.store_failed(&error);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(FIRST_WAIT);
+                }
+                // It is dirty still, and edited once more.
+                Err(error) => {
+                    self.shared.health.request_failed(&error);
+                    return false;
+                }
             }
         }
     }
@@ -199,8 +212,8 @@ impl EditTask {
         });
         events.sort_by_key(|event| event.id);
         let members: Vec<PendingDelivery> = events.into_iter().map(|event| member(event, &mut places, anchor)).collect();
-        // Of what is stale nobody knows whether it fires.
-        let stale = matches!(incident.state, IncidentState::Stale | IncidentState::Closed);
+        // Of what is stale nobody knows whether it fires, and what goes on elsewhere is not reported here any more.
+        let stale = matches!(incident.state, IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded);
         let unknown = |state: AlertState| state == AlertState::Unreported || (stale && state == AlertState::Firing);
         let unreported: HashSet<u64> = incident.alerts.iter().filter(|alert| unknown(alert.state)).map(|alert| alert.fingerprint).collect();
         let notification = Notification {

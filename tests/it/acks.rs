@@ -10,6 +10,7 @@ use watchfire::store::{IncidentState, State};
 use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::{Fake, Platform, Slack, Telegram};
+use crate::support::postgres::Postgres;
 
 const START: &str = "2026-11-24T02:00:00Z";
 const LATER: &str = "2026-11-24T02:03:00Z";
@@ -316,4 +317,48 @@ async fn a_forgotten_ack_mentions_its_owner_and_a_person_presses_only_so_often()
     assert_eq!(answers[11], "Not done: that was too often. Wait a moment and press again.", "{answers:?}");
     let metrics = app.http.get(app.url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("result=\"limited\""), "{metrics}");
+}
+
+/// The messages of an outlet are its owner's; who presses does not choose the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_on_any_node_is_shown_within_a_moment() {
+    let Some(database) = Postgres::start() else { return };
+    let rooms = Rooms::start().await;
+    let routes = rooms.routes().replace("sqlite:watchfire.db", &database.url());
+    let nodes = [TestApp::start(&routes).await, TestApp::start(&routes).await];
+    for job in ["web", "db"] {
+        let mut body = group(&[disk("firing")]);
+        body["groupKey"] = format!("{{}}:{{job=\"{job}\"}}").into();
+        body["alerts"][0]["fingerprint"] = watchfire::model::hash_hex(&[job]).into();
+        report(&nodes[0], &body).await;
+    }
+    let acked = |texts: Vec<String>| texts.iter().filter(|text| text.contains("acked by")).count();
+    for (n, node) in nodes.iter().enumerate() {
+        // So that no look at what changed is under way.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let begun = tokio::time::Instant::now();
+        let (status, answer) = node.post(&format!("/api/v1/incidents/{}/ack", n + 1), &json!({})).await;
+        assert_eq!(status, 200, "{answer}");
+        until("both rooms show it", || acked(texts(&rooms.slack)) == n + 1 && acked(texts(&rooms.telegram)) == n + 1).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "node {n}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buttons_and_links_of_a_channel_that_was_renamed_still_act() {
+    let rooms = Rooms::start().await;
+    let app = TestApp::start(&rooms.routes()).await;
+    report(&app, &group(&[disk("firing")])).await;
+    let link = act_link(&rooms);
+    let renamed =
+        rooms.routes().replace("  telegram: {", "  chat: { previous_names: [telegram],").replace("  ding: {", "  robot: { previous_names: [ding],");
+    let renamed = renamed.replace("[slack, telegram, ding]", "[slack, chat, robot]");
+    std::fs::write(app.folder.path().join("routes.yaml"), renamed).unwrap();
+    app.app.reload().await.unwrap();
+    let press = rooms.press("Ack").await;
+    assert_eq!(rooms.shown(&press).await, "#1 is acked.");
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Acked);
+    let acted = app.http.post(app.url(&link)).body("verb=unack&nonce=n1&name=Bob").send().await.unwrap();
+    assert_eq!(acted.status(), 200, "{}", acted.text().await.unwrap());
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
 }

@@ -23,16 +23,51 @@ pub struct Paused {
     start: Instant,
     /// The nodes by their last signs of life: a file knows of none, since only one process may have it.
     nodes: Mutex<BTreeMap<String, (UnixMs, NodeRow)>>,
+    /// A method that is busy: how many of its next calls pass, and how many then do not.
+    busy: Mutex<(String, u32, u32)>,
 }
 
 impl Paused {
     pub fn new(store: Arc<dyn Store>, base: UnixMs) -> Self {
-        Self { store, base, start: crate::delivery::Clock::runtime(base).instant(), nodes: Mutex::default() }
+        Self { store, base, start: crate::delivery::Clock::runtime(base).instant(), nodes: Mutex::default(), busy: Mutex::default() }
+    }
+
+    /// After `passing` calls of a method, so many are answered that the store is busy.
+    pub fn make_busy(&self, method: &str, passing: u32, calls: u32) {
+        *self.busy.lock().unwrap() = (method.to_owned(), passing, calls);
+    }
+
+    fn admit(&self, method: &str) -> Result<(), StoreError> {
+        let mut busy = self.busy.lock().unwrap();
+        match &mut *busy {
+            (name, 0, calls) if name == method && *calls > 0 => {
+                *calls -= 1;
+                return Err(StoreError::Busy);
+            }
+            (name, passing, _) if name == method => *passing = passing.saturating_sub(1),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn now(&self) -> UnixMs {
         self.base + self.start.elapsed()
     }
+}
+
+/// What a method answers when the store is busy.
+trait Refused {
+    fn refused(error: StoreError) -> Self;
+}
+
+impl<T> Refused for Result<T, StoreError> {
+    fn refused(error: StoreError) -> Self {
+        Err(error)
+    }
+}
+
+impl Refused for () {
+    fn refused(_: StoreError) -> Self {}
 }
 
 /// While it lives, a blocking task is under way, and a paused clock does not move by itself.
@@ -53,6 +88,9 @@ macro_rules! pass_on {
         impl $trait for Paused {
             $(async fn $name(&self, $($arg: $kind),*) -> $out {
                 let _still = still();
+                if let Err(busy) = self.admit(stringify!($name)) {
+                    return Refused::refused(busy);
+                }
                 self.store.$name($($arg),*).await
             })+
         })+
@@ -101,6 +139,7 @@ pass_on! {
         reschedule_deferred(deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
+        end_superseded_incidents(now: UnixMs) -> Result<u64, StoreError>;
         wake_incidents(now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
         change_steps(suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
         give_up_edits(ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError>;

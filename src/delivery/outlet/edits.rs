@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::delivery::edit::{EditResult, EditTask};
+use crate::delivery::edit::{EditResult, EditTask, LONGEST_WAIT};
 use crate::delivery::plan::ChannelPlan;
 use crate::model::UnixMs;
 use crate::store::{DirtyAnchor, StoreError};
@@ -30,7 +30,8 @@ impl Worker {
         self.edits.due_at = None;
         while let Some(next) = self.edits.found.last() {
             let wait = next.anchor.next_edit_at.since(wall);
-            if !wait.is_zero() {
+            // A longer wait is of a clock that was set back.
+            if !wait.is_zero() && wait <= LONGEST_WAIT {
                 self.edits.due_at = Some(now + wait);
                 break;
             }
@@ -67,7 +68,8 @@ impl Worker {
             return;
         }
         if now >= self.edits.look_at {
-            (self.edits.look_at, self.edits.looked_at) = (now + POLL_INTERVAL, now);
+            // An act on another node wakes no worker here.
+            (self.edits.look_at, self.edits.looked_at) = (now + self.poll_interval(), now);
             let shared = self.shared.clone();
             self.edits.looking.spawn(async move { shared.store.dirty_anchors(&names, wall, FOUND).await });
         }

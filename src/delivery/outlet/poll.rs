@@ -22,6 +22,11 @@ const REFILL_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Worker {
+    /// How often the store is read without a request: what other nodes changed is found soon.
+    pub(super) fn poll_interval(&self) -> Duration {
+        if self.shared.leased() { POLL_INTERVAL_SHARED } else { POLL_INTERVAL }
+    }
+
     /// Reads lanes from the store when memory runs low and something may wait there.
     pub(super) fn poll_store(&mut self, now: Instant) {
         let lanes = &mut self.queue.lanes;
@@ -36,7 +41,7 @@ impl Worker {
         if regular {
             self.find_orphaned(now);
         }
-        self.poll.at = now + if self.shared.leased() { POLL_INTERVAL_SHARED } else { POLL_INTERVAL };
+        self.poll.at = now + self.poll_interval();
         let wall = self.shared.clock.wall();
         let mutes = self.muted(wall);
         // What a mute holds back is read when it ends.
