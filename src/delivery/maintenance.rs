@@ -36,8 +36,9 @@ const PRESSES_KEPT: Duration = Duration::from_secs(49 * 3600);
 const PURGE_BATCH: usize = 100;
 const MAX_PURGE_BATCHES: usize = 100;
 
-/// Incidents that end in one transaction.
+/// Incidents that change in one transaction, and how many such transactions a tick may make: what rings waits for its platform, not for the next tick.
 const INCIDENT_BATCH: usize = 100;
+const MAX_INCIDENT_BATCHES: usize = 100;
 /// A message that still shows an incident as it was, so long after the incident's end, is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
 
@@ -224,11 +225,17 @@ fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Opti
     }
 }
 
-/// Ends the acks and snoozes whose time has come.
+/// Ends the acks and snoozes whose time has come, and rings for what twins disagreed about: of all incidents that are due, for as long as something rings.
 async fn wake_incidents(engine: &Engine) -> Result<(), StoreError> {
-    if engine.shared.is_leader() {
+    for _ in 0..MAX_INCIDENT_BATCHES {
+        if !engine.shared.is_leader() {
+            break;
+        }
         let rings = engine.shared.store.wake_incidents(engine.shared.clock.wall(), INCIDENT_BATCH).await?;
         engine.shared.notify_new(&rings);
+        if rings.is_empty() {
+            break;
+        }
     }
     Ok(())
 }

@@ -74,7 +74,8 @@ impl AttemptTask {
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
             let how = how(moment, mode, can, recipients.iter().all(lives));
             if how == How::Silent {
-                silent.insert(lane, self.silent_reason(incident, moment));
+                let shows = |recipient: &Recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient);
+                silent.insert(lane, self.silent_reason(incident, moment, recipients.iter().all(shows)));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
@@ -130,13 +131,16 @@ impl AttemptTask {
         children
     }
 
-    /// Why nothing is sent.
-    fn silent_reason(&self, incident: &Incident, moment: Moment) -> String {
+    /// Why nothing is sent; `edited` is whether its messages are kept up to date.
+    fn silent_reason(&self, incident: &Incident, moment: Moment, edited: bool) -> String {
         let id = incident.id;
         if moment == Moment::Doubted {
             return format!("its end was reported moments ago as #{id}: it rings if it still fires a minute after that");
         }
-        if self.channel.content.living == LivingMode::Edit {
+        if edited && self.mailbox.saves() {
+            return format!("state only: #{id} is not edited while what is left of the month's messages is kept for what rings");
+        }
+        if edited {
             return format!("state only: shown by editing #{id}");
         }
         let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
@@ -194,7 +198,13 @@ impl AttemptTask {
         let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
-        notification.incidents.push(NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) });
+        let mut tells = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
+        if form != Form::News {
+            // What twins disagree about was perhaps not in it: it rings if it still fires then.
+            let (known, now) = (Known::of(anchors, message.recipients(&self.channel)), self.shared.clock.wall());
+            tells.notified.retain(|one| one.over || !known.doubts(one.fingerprint, incident, now));
+        }
+        notification.incidents.push(tells);
         message.notification = notification;
         Ok(())
     }

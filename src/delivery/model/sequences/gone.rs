@@ -103,6 +103,54 @@ sequence!(
 );
 
 sequence!(
+    why_nothing_rings_is_not_an_edit_that_is_not_made,
+    "
+        month 5
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk db:critical
+            > chat news 2 in 1 rings, firing: db
+            > chat edits 1, firing: disk db
+        report -disk db:critical
+            > chat edits 1, firing: disk db
+        why
+            > chat skipped: state only: shown by editing #1
+        report db:critical
+        why
+            > chat skipped: state only: #1 is not edited while what is left of the month's messages is kept for what rings
+    "
+);
+
+sequence!(
+    what_is_posted_again_is_posted_once_however_long_the_store_takes,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        delete &
+        busy record_edit &
+        report -disk web
+            > chat message 2 quiet, firing: disk web
+    "
+);
+
+sequence!(
+    a_clock_that_is_set_back_puts_no_edit_off,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report disk db:critical &3
+            > chat news 2 in 1 rings, firing: db
+            > chat edits 1, firing: disk db
+        clock -60 &
+        report -disk db:critical
+            > chat edits 1, firing: disk db
+    "
+);
+
+sequence!(
     edits_that_are_too_fast_hold_no_news_up,
     "
         report disk

@@ -133,3 +133,22 @@ impl Channel for Line {
         Ok(Receipt { ids: ids.clone(), code: "ok".into(), answer: String::new() })
     }
 }
+
+/// What an act did, in few words.
+pub fn short(result: &crate::store::ActResult) -> String {
+    use crate::store::ActResult::*;
+    match result {
+        Acked { alerts, left, until, taken_from, .. } => {
+            let taken = if taken_from.is_empty() { String::new() } else { format!(", taken from {}", taken_from.join(", ")) };
+            let left = if *left > 0 { format!(", {left} left") } else { String::new() };
+            format!("{} {alerts}{left}{taken}", if until.is_some() { "snoozed" } else { "acked" })
+        }
+        Already { .. } => "already".into(),
+        Unacked => "unacked".into(),
+        NotAcked => "nobody is on it".into(),
+        Closed => "closed".into(),
+        Over { .. } => "it is over".into(),
+        Unknown => "unknown".into(),
+        other => format!("{other:?}"),
+    }
+}

@@ -23,7 +23,7 @@ use super::super::paused::Paused;
 use super::super::plan::BEGIN;
 use super::super::platform::LIVING;
 use super::super::{Dice, World};
-use super::room::{Line, Mood, Rooms};
+use super::room::{Line, Mood, Rooms, short};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// More lines than these are counted.
@@ -214,11 +214,16 @@ impl Stage {
             // Each in a group of its own.
             "many" => {
                 let (count, sign) = rest[0].strip_prefix('-').map_or((rest[0], ""), |count| (count, "-"));
+                let (count, begun) = count.split_at(count.find('@').unwrap_or(count.len()));
                 for n in 0..count.parse::<u32>().expect("a number") {
-                    let (alert, group) = (format!("{sign}disk{n}"), format!("group=g{n}"));
+                    let (alert, group) = (format!("{sign}disk{n}{begun}"), format!("group=g{n}"));
                     self.report(process, &[&alert, &group]).await;
                 }
             }
+            "rest" => {}
+            "clock" => process.clock.jump(rest[0].parse::<i64>().expect("minutes") * 60_000),
+            "busy" => process.store.make_busy(rest[0], 1, 3),
+            "why" => self.why(process).await,
             "wait" => return tokio::time::sleep(MINUTE * rest[0].parse::<u32>().expect("minutes")).await,
             "ack" | "unack" | "snooze" | "close" => {
                 let on = option("on").map_or(1, |number| number.parse().expect("a number"));
@@ -263,6 +268,14 @@ impl Stage {
             _ => panic!("no step: {step}"),
         }
         tokio::time::sleep(takes).await;
+    }
+
+    /// Says why the newest delivery that was not sent was not.
+    async fn why(&self, process: &Process) {
+        let filter = DeliveryFilter { states: vec![State::Skipped], limit: 1, ..DeliveryFilter::default() };
+        let rows = process.store.list_deliveries(&filter).await.expect("the deliveries");
+        let why = rows.first().map(|row| format!("{} skipped: {}", row.channel, row.reason.as_deref().unwrap_or_default()));
+        self.rooms.lock().unwrap().log.extend(why);
     }
 
     async fn reload(&self, process: &Process) {
@@ -331,10 +344,8 @@ impl Stage {
         };
         let shown = seen.map(|channel| ShownIn { channel: channel.into(), version: 0, formed_at: process.clock.wall() });
         let acted = process.engine.act(deed, vec![ActOn { incident: on, shown }]).await.expect("it is stored");
-        let mut rooms = self.rooms.lock().unwrap();
-        for (id, result) in acted.results {
-            rooms.log.push(format!("{} for #{id}: {}", verb, result.short()));
-        }
+        let said = acted.results.iter().map(|(id, result)| format!("{verb} for #{id}: {}", short(result)));
+        self.rooms.lock().unwrap().log.extend(said);
     }
 
     /// What people saw since the last step, and how the incidents are now.
@@ -367,29 +378,5 @@ impl Stage {
             seen = crowd(&seen);
         }
         seen.into_iter().map(|line| format!("> {}", line.trim_end())).collect()
-    }
-}
-
-trait Short {
-    fn short(&self) -> String;
-}
-
-impl Short for crate::store::ActResult {
-    fn short(&self) -> String {
-        use crate::store::ActResult::*;
-        match self {
-            Acked { alerts, left, until, taken_from, .. } => {
-                let taken = if taken_from.is_empty() { String::new() } else { format!(", taken from {}", taken_from.join(", ")) };
-                let left = if *left > 0 { format!(", {left} left") } else { String::new() };
-                format!("{} {alerts}{left}{taken}", if until.is_some() { "snoozed" } else { "acked" })
-            }
-            Already { .. } => "already".into(),
-            Unacked => "unacked".into(),
-            NotAcked => "nobody is on it".into(),
-            Closed => "closed".into(),
-            Over { .. } => "it is over".into(),
-            Unknown => "unknown".into(),
-            other => format!("{other:?}"),
-        }
     }
 }

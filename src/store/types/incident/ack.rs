@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState, UnackReason, Unacked};
-use crate::model::{UnixMs, Verb, format_duration};
+use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState, TWIN_DISAGREEMENT_MS, UnackReason, Unacked};
+use crate::model::{IncidentId, UnixMs, Verb, format_duration};
 use crate::store::{SilenceWish, Silenced, TimelineKind, TimelineRow};
 
 /// Somebody who acts on an incident.
@@ -89,7 +89,13 @@ impl Acks {
 
     /// Whether twins disagree about this alert, and it is not to ring yet.
     pub fn is_doubted(&self, fingerprint: u64, now: UnixMs) -> bool {
-        self.doubted.iter().any(|(doubted, at)| *doubted == fingerprint && *at > now)
+        self.doubted_until(fingerprint, now).is_some()
+    }
+
+    /// Until when twins disagree about this alert. A longer time than they may is of a clock that was set back since.
+    fn doubted_until(&self, fingerprint: u64, now: UnixMs) -> Option<UnixMs> {
+        let is_doubt = |(doubted, at): &&(u64, UnixMs)| *doubted == fingerprint && (1..=TWIN_DISAGREEMENT_MS).contains(&(*at - now));
+        self.doubted.iter().find(is_doubt).map(|(_, at)| *at)
     }
 
     /// As a store keeps it; `None` when there is nothing to keep.
@@ -156,8 +162,7 @@ impl Incident {
     pub fn doubted_until(&self, alerts: &[u64], now: UnixMs) -> Option<UnixMs> {
         let is_meant = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alerts.contains(&alert.fingerprint);
         let open = self.alerts.iter().filter(is_meant).map(|alert| alert.fingerprint).filter(|one| !self.is_acked(*one));
-        let until = |one: u64| self.acks.doubted.iter().find(|(doubted, at)| *doubted == one && *at > now).map(|(_, at)| *at);
-        open.map(until).collect::<Option<Vec<UnixMs>>>()?.into_iter().min()
+        open.map(|one| self.acks.doubted_until(one, now)).collect::<Option<Vec<UnixMs>>>()?.into_iter().min()
     }
 
     /// When its next ack ends, people are reminded of one, or what twins disagreed about is to ring; `None` when it is over.

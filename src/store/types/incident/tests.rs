@@ -110,6 +110,7 @@ fn twins_disagree_about_what_fires_only() {
     let end = T0 + MIN + TWIN_DISAGREEMENT_MS;
     assert_eq!(doubted.acks.doubted, [(1, end)]);
     assert_eq!((doubted.doubted_until(&[1], T0 + MIN + 5), doubted.doubted_until(&[1], end)), (Some(end), None));
+    assert!(!doubted.acks.is_doubted(1, T0 - 60 * MIN), "the clock was set back: nobody waits for an hour");
     assert_eq!((doubted.doubted_until(&[1, 2], T0 + MIN + 5), doubted.doubted_until(&[3], T0 + MIN + 5)), (None, None));
     assert_eq!(acked(&doubted, &[2], T0 + MIN + 5).doubted_until(&[1, 2], T0 + MIN + 6), Some(end), "somebody is on the other");
     // An end that names none of them, and a group that leaves it out.
