@@ -151,7 +151,7 @@ pub struct IncidentStep {
     /// When, Unix milliseconds.
     pub at: UnixMs,
     /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `silenced`, `unsilenced`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`,
-    /// `resolved` or `stale`.
+    /// `superseded`, `resolved` or `stale`.
     pub kind: String,
     /// The channel that it is about; empty when it is about none.
     pub channel: String,

@@ -15,7 +15,7 @@ use crate::model::Verb;
 pub enum IncidentsCommand {
     /// List incidents, newest first.
     Ls {
-        /// Only those in this state: firing, acked, snoozed, resolved, stale or closed.
+        /// Only those in this state: firing, acked, snoozed, resolved, stale, closed or superseded.
         #[arg(long)]
         state: Option<String>,
         /// Only those at least as severe: critical, error, warning or info.

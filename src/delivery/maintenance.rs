@@ -247,6 +247,10 @@ async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), 
     if stale > 0 {
         tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
     }
+    let superseded = store.end_superseded_incidents(now).await?;
+    if superseded > 0 {
+        tracing::info!(superseded, "incidents go on as others: their senders group their alerts in another way now");
+    }
     let able = plan.channels.values().filter(|channel| channel.can_edit());
     let able: Vec<String> =
         able.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.iter().cloned())).collect();

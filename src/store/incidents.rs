@@ -42,7 +42,7 @@ pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: Eve
         // A stale one takes its end, too.
         Some(mut incident)
             if incident.state.is_open()
-                || matches!(incident.state, IncidentState::Stale | IncidentState::Closed)
+                || matches!(incident.state, IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded)
                 || (report.fires() && incident.takes(report, now)) =>
         {
             let (was, acks) = (incident.state, incident.acks.clone());
@@ -90,6 +90,7 @@ pub(super) fn is_regrouped(incident: &Incident, report: &IncidentReport) -> bool
 pub(super) fn regroup(mut incident: Incident, report: &IncidentReport, event: EventId, now: UnixMs) -> Change {
     incident.key.clone_from(&report.key);
     incident.group_key.clone_from(&report.group_key);
+    incident.acks.grouped_at = Some(now);
     incident.apply(report, event, now);
     let regrouped = row(TimelineKind::Regrouped, now, format!("its sender groups it as `{}` now", report.group_key));
     let rows = std::iter::once(regrouped).chain(transition(IncidentState::Firing, incident.state, now)).collect();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::model::{Form, IncidentId, PlatformIds, Recipient, Severity, UnixMs};
 use crate::store::{
     Ack, AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, SilenceState, Silenced, UnackReason,
+    incident_numbers,
 };
 use crate::template::{AnswerView, IncidentView, SilenceView, SilenceViewState};
 
@@ -104,6 +105,9 @@ impl NotifiedIncident {
 pub fn answer(incident: &Incident) -> Option<AnswerView> {
     if incident.acks.closed_at.is_some() {
         return Some(AnswerView::Closed);
+    }
+    if incident.state == IncidentState::Superseded {
+        return Some(AnswerView::Superseded { by: incident_numbers(&incident.acks.superseded_by) });
     }
     // Who took most of it last speaks for it. The snooze of a silence is shown as the silence.
     let began = |ack: &&Ack| incident.acks.silence.as_ref().is_some_and(|silence| silence.began(ack));

@@ -94,7 +94,7 @@ async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option<String>, S
 }
 
 fn rings(incident: &Incident) -> bool {
-    matches!(incident.state, IncidentState::Firing | IncidentState::Stale)
+    matches!(incident.state, IncidentState::Firing | IncidentState::Stale | IncidentState::Superseded)
 }
 
 /// Whether somebody is on all that fires of an incident.

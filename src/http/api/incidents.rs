@@ -215,7 +215,9 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         let time = || value.parse::<jiff::Timestamp>().map(UnixMs::from).map_err(|_| bad("a time as `2026-11-29T03:00:00Z`"));
         match name.as_str() {
-            "state" => filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, acked, snoozed, resolved, stale or closed"))?),
+            "state" => {
+                filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, acked, snoozed, resolved, stale, closed or superseded"))?)
+            }
             "severity" => {
                 let severity = Severity::ALL.into_iter().find(|severity| severity.as_str() == value);
                 filter.max_rank = Some(severity.ok_or_else(|| bad("critical, error, warning or info"))?.rank() as u8);

@@ -20,7 +20,7 @@ use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
-use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage};
+use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
 use crate::template::reason;
 
 /// As on the other pages, and a form that posts to its own address.
@@ -170,8 +170,10 @@ fn state(incident: &Incident, language: Language) -> String {
         IncidentState::Resolved => "resolved_now",
         IncidentState::Stale => "stale_now",
         IncidentState::Closed => "closed_now",
+        IncidentState::Superseded => "superseded_now",
     };
-    let line = filled(language, key, &incident.id.to_string(), &names.join(", "));
+    let others = if incident.state == IncidentState::Superseded { incident_numbers(&incident.acks.superseded_by) } else { names.join(", ") };
+    let line = filled(language, key, &incident.id.to_string(), &others);
     match &incident.acks.silence {
         Some(silence) if silence.state == SilenceState::Active => format!("{line} · {}", filled(language, "silenced_now", &silence.by.name, "")),
         Some(silence) if silence.reason.is_empty() => format!("{line} · {}", filled(language, "silence_asked_now", &silence.by.name, "")),

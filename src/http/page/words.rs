@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 62] = [
+const WORDS: [(&str, &str, &str); 63] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -66,6 +66,7 @@ const WORDS: [(&str, &str, &str); 62] = [
     ("resolved_now", "#{n} · resolved", "#{n} · 已恢复"),
     ("stale_now", "#{n} · no longer reported", "#{n} · 已不再上报"),
     ("closed_now", "#{n} · closed by hand", "#{n} · 已手动关闭"),
+    ("superseded_now", "#{n} · goes on as {m}", "#{n} · 转为 {m}"),
     ("link_name", "link to {n}", "{n} 的链接"),
 ];
 

@@ -266,3 +266,32 @@ pub async fn the_same_alerts_in_another_incident_are_acked_with_it(store: S) {
     assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
     assert_eq!(incident(&store, elsewhere).await.incident.state, IncidentState::Firing, "of another sender");
 }
+
+pub async fn what_comes_apart_ends_and_hands_its_acks_on(store: S) {
+    let fence = fence(&store).await;
+    let whole = put_report(&store, report("a", &[(1, true), (2, true)]), T0).await.incident.unwrap();
+    store.record_outcome(OutcomeBatch { anchors: vec![anchored(whole, 2)], ..settlement(&fence) }).await.unwrap();
+    store.act(act(Verb::Ack, "alice", "1", &[whole], T0)).await.unwrap();
+    let one = put_report(&store, report("b", &[(1, true)]), T0 + 1).await.incident.unwrap();
+    assert_eq!(store.end_superseded_incidents(T0 + 2).await.unwrap(), 0, "a part of it is nowhere else");
+    let other = put_report(&store, report("c", &[(2, true)]), T0 + 3).await.incident.unwrap();
+    assert_eq!(store.end_superseded_incidents(T0 + 4).await.unwrap(), 1);
+    let detail = incident(&store, whole).await;
+    assert_eq!((detail.incident.state, detail.incident.ended_at), (IncidentState::Superseded, Some(T0 + 4)));
+    assert_eq!(detail.incident.acks.superseded_by, [one, other]);
+    assert_eq!(kinds(&store, whole).await, [TimelineKind::Acked, TimelineKind::Superseded]);
+    assert_eq!(store.dirty_anchors(&["ops".into()], T0, 9).await.unwrap().len(), 1, "it is to be shown");
+    for id in [one, other] {
+        let found = incident(&store, id).await.incident;
+        assert_eq!((found.state, found.version, found.acks.list.len()), (IncidentState::Acked, 2, 1), "{id}");
+        assert!(found.wake_at().is_some_and(|at| at == T0 + RULES.remind_after), "its time goes on: {id}");
+        assert_eq!(kinds(&store, id).await, [TimelineKind::Acked]);
+    }
+    assert_eq!(store.end_superseded_incidents(T0 + 4).await.unwrap(), 0);
+    // Reported so once more it goes on, and what it came apart into ends.
+    assert_eq!(put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 5).await.incident, Some(whole));
+    assert_eq!(incident(&store, whole).await.incident.state, IncidentState::Acked);
+    assert_eq!(store.end_superseded_incidents(T0 + 6).await.unwrap(), 2);
+    assert_eq!(kinds(&store, whole).await.last(), Some(&TimelineKind::Reopened));
+    assert_eq!(incident(&store, other).await.incident.acks.superseded_by, [whole]);
+}

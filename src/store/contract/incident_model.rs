@@ -39,6 +39,7 @@ impl Incidents {
         if let Some(id) = self.all.iter().find(moves).map(|incident| incident.id) {
             let incident = self.get(id).expect("found");
             (incident.key, incident.group_key) = (report.key.clone(), report.group_key.clone());
+            incident.acks.grouped_at = Some(now);
             self.timeline.push((id, TimelineKind::Regrouped));
             self.apply(id, report, event, now);
             return Some(id);

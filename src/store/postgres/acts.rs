@@ -23,7 +23,7 @@ use crate::store::acts::{
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, superseded};
 
 /// [`crate::store::OperatorStore::act`]. Of one press that comes to two nodes at once, one waits for the other and finds what it did.
 pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
@@ -96,6 +96,30 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
         }
     }
     Ok(write(tx, &changed, now).await?.0)
+}
+
+/// Open incidents that others supersede, and the others, as they are to be.
+pub(super) async fn superseded_ones(tx: &Tx, now: UnixMs) -> Result<Vec<(Incident, Answered)>, DbError> {
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL LIMIT $1");
+    let rows = tx.query(&sql, &[&limit(MAX_LOOKED_AT + 1)]).await?;
+    if rows.len() > MAX_LOOKED_AT {
+        return Ok(Vec::new());
+    }
+    let open = rows.iter().map(|row| incident(row, 0)).collect::<Result<Vec<Incident>, DbError>>()?;
+    Ok(superseded(&open, now))
+}
+
+/// [`crate::store::MaintenanceStore::end_superseded_incidents`]. What somebody else changes meanwhile is left to the next call.
+pub(super) async fn end_superseded(tx: &Tx, now: UnixMs) -> Result<u64, DbError> {
+    let changed = superseded_ones(tx, now).await?;
+    let ids: Vec<i64> = changed.iter().map(|(incident, _)| incident.id.0).collect();
+    let sql = "SELECT i.id FROM incident i WHERE i.id = ANY ($1) ORDER BY i.key, i.id FOR UPDATE";
+    tx.query(sql, &[&ids]).await?;
+    if superseded_ones(tx, now).await? != changed {
+        return Ok(0);
+    }
+    write(tx, &changed, now).await?;
+    Ok(changed.iter().filter(|(incident, _)| incident.ended_at.is_some()).count() as u64)
 }
 
 async fn change_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {

@@ -262,6 +262,13 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, write, |tx| incidents::end_stale(tx, heard_before, now, limit))
     }
 
+    async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
+        if answer!(self, read, |tx| acts::superseded_ones(tx, now))?.is_empty() {
+            return Ok(0);
+        }
+        answer!(self, write, |tx| acts::end_superseded(tx, now))
+    }
+
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
         answer!(self, write, |tx| acts::wake(tx, now, limit)).inspect(|accepted| self.hints.add(accepted))
     }

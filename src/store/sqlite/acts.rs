@@ -22,7 +22,7 @@ use crate::store::acts::{
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, superseded};
 
 /// [`crate::store::OperatorStore::act`].
 pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
@@ -85,6 +85,23 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
         }
     }
     Ok(rings)
+}
+
+/// Open incidents that others supersede, and the others, as they are to be.
+pub(super) fn superseded_ones(db: &Connection, now: UnixMs) -> Result<Vec<(Incident, Answered)>, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL LIMIT ?1"))?;
+    let open: Vec<Incident> = select.query_map([MAX_LOOKED_AT as i64 + 1], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(if open.len() > MAX_LOOKED_AT { Vec::new() } else { superseded(&open, now) })
+}
+
+/// [`crate::store::MaintenanceStore::end_superseded_incidents`].
+pub(super) fn end_superseded(db: &Connection, now: UnixMs) -> Result<u64, DbError> {
+    let changed = superseded_ones(db, now)?;
+    for (incident, answered) in &changed {
+        change_steps(db, incident, answered, now)?;
+        write(db, incident, answered, now)?;
+    }
+    Ok(changed.iter().filter(|(incident, _)| incident.ended_at.is_some()).count() as u64)
 }
 
 pub(super) fn write(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {

@@ -209,6 +209,13 @@ impl MaintenanceStore for SqliteStore {
         self.write(512, move |db| incidents::end_stale(db, heard_before, now, limit)).await
     }
 
+    async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
+        if self.readers.read(move |db| acts::superseded_ones(db, now)).await?.is_empty() {
+            return Ok(0);
+        }
+        self.write(512, move |db| acts::end_superseded(db, now)).await
+    }
+
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
         self.write(512, move |db| acts::wake(db, now, limit)).await
     }

@@ -17,6 +17,8 @@ pub enum TimelineKind {
     Stale,
     /// Its sender groups its alerts in another way now; it goes on under its number.
     Regrouped,
+    /// Its sender groups its alerts in another way now; they go on as other incidents.
+    Superseded,
     /// A message was gone, too old or not ours, and its state was posted again.
     Reposted,
     /// A message is not kept up to date any more.
@@ -43,11 +45,12 @@ pub enum TimelineKind {
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 15] = [
+    pub const ALL: [TimelineKind; 16] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
         TimelineKind::Regrouped,
+        TimelineKind::Superseded,
         TimelineKind::Reposted,
         TimelineKind::GivenUp,
         TimelineKind::Lost,
@@ -68,6 +71,7 @@ impl TimelineKind {
             TimelineKind::Resolved => "resolved",
             TimelineKind::Stale => "stale",
             TimelineKind::Regrouped => "regrouped",
+            TimelineKind::Superseded => "superseded",
             TimelineKind::Reposted => "reposted",
             TimelineKind::GivenUp => "given_up",
             TimelineKind::Lost => "lost",

@@ -72,6 +72,11 @@ pub enum AnswerView {
     },
     /// Somebody closed it by hand.
     Closed,
+    /// Its alerts go on as other incidents.
+    Superseded {
+        /// Their numbers: `#2, #3`.
+        by: String,
+    },
 }
 
 /// The silence of an incident, as readers see it.
@@ -142,5 +147,6 @@ fn answered(input: &Scene<'_>, answer: &AnswerView) -> String {
         AnswerView::SilenceEnded { name } => filled("silence_ended", &[("who", name)]),
         AnswerView::NotSilenced { name, reason: why } => filled("not_silenced", &[("who", name), ("why", &reason(input.language, why))]),
         AnswerView::Closed => filled("closed_by_hand", &[]),
+        AnswerView::Superseded { by } => filled("goes_on_as", &[("what", by)]),
     }
 }

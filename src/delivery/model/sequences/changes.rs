@@ -28,7 +28,78 @@ sequence!(
             > #2 firing
         report web group=b
             > chat message 3 rings, firing: web
+            > chat edits 1, unreported: disk web | ⚪ 2 no longer reported · disk +1 | #1 · goes on as #2, #3
+            > #1 superseded
             > #3 firing
+    "
+);
+
+sequence!(
+    a_group_that_came_apart_is_one_again,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        report disk group=a
+            > chat message 2 rings, firing: disk
+            > #2 firing
+        report web group=b
+            > chat message 3 rings, firing: web
+            > chat edits 1, unreported: disk web | ⚪ 2 no longer reported · disk +1 | #1 · goes on as #2, #3
+            > #1 superseded
+            > #3 firing
+        report disk web
+            > chat edits 1, firing: disk web
+            > chat edits 2, unreported: disk | #2 · goes on as #1
+            > chat edits 3, unreported: web | #3 · goes on as #1
+            > #1 firing
+            > #2 superseded
+            > #3 superseded
+    "
+);
+
+sequence!(
+    acks_go_on_where_a_group_comes_apart,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        ack
+            > ack for #1: acked 2
+            > chat edits 1, firing: disk web | #1 · acked by ann (API), 03:01 UTC
+            > #1 acked, ann on it
+        report disk group=a
+            > chat message 2 rings, firing: disk
+            > #2 firing
+        report web group=b
+            > chat message 3 rings, firing: web
+            > chat edits 1, unreported: disk web | ⚪ 2 no longer reported · disk +1 | #1 · goes on as #2, #3
+            > chat edits 2, firing: disk | #2 · acked by ann (API), 03:01 UTC
+            > chat edits 3, firing: web | #3 · acked by ann (API), 03:01 UTC
+            > #1 superseded, ann on it
+            > #2 acked, ann on it
+            > #3 acked, ann on it
+    "
+);
+
+sequence!(
+    groups_that_become_one_are_one_incident,
+    "
+        report disk group=a
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        report web group=b
+            > chat message 2 rings, firing: web
+            > #2 firing
+        report disk web
+            > chat news 3 in 1 rings, firing: web
+            > chat edits 1, firing: disk web
+            > chat edits 2, unreported: web | #2 · goes on as #1
+            > #2 superseded
+        report -disk -web
+            > chat over 4 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk web
+            > #1 resolved
     "
 );
 

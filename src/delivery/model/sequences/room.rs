@@ -58,6 +58,7 @@ impl Rooms {
             "fired again",
             "more severe",
             "first notified",
+            "goes on as",
         ];
         let said = text.lines().filter(|line| about.iter().any(|words| line.contains(words))).map(|line| format!(" | {}", line.trim()));
         format!("{status}: {}{}", named.join(" "), said.collect::<String>())

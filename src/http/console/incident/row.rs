@@ -80,7 +80,7 @@ fn what_next(viewer: &Viewer, known: &Known) -> Markup {
             (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "，通过 ")) (shown(&ack.by.via)) }
             (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " in ", "，还有 ")) (time::due(manner, *at)) }
             (IncidentState::Firing, ..) => { (say(language, "no further step", "没有后续步骤")) }
-            (IncidentState::Resolved | IncidentState::Closed, ..) => { @if let Some(at) = known.incident.ended_at { (time::since(manner, at)) } }
+            (IncidentState::Resolved | IncidentState::Closed | IncidentState::Superseded, ..) => { @if let Some(at) = known.incident.ended_at { (time::since(manner, at)) } }
             (IncidentState::Stale, ..) => { (say(language, "last heard ", "最后消息 ")) (time::since(manner, known.incident.heard_at)) (say(language, "; may be over", "，可能已结束")) }
             _ => {}
         }

@@ -44,6 +44,7 @@ impl From<IncidentState> for Look {
             IncidentState::Resolved => look("ok", "ok", "Resolved", "已恢复"),
             IncidentState::Stale => look("q", "stale", "Stale", "久无消息"),
             IncidentState::Closed => look("q", "x", "Closed", "已关闭"),
+            IncidentState::Superseded => look("q", "swap", "Superseded", "已转移"),
         }
     }
 }

@@ -79,6 +79,12 @@ pub struct Acks {
     /// if it still fires then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub doubted: Vec<(u64, UnixMs)>,
+    /// Since when its sender groups its alerts so; `None`: since it was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grouped_at: Option<UnixMs>,
+    /// As which incidents its alerts go on, where their sender groups them in another way now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub superseded_by: Vec<IncidentId>,
 }
 
 impl Acks {

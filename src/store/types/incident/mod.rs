@@ -5,6 +5,7 @@
 mod ack;
 mod act;
 mod alert;
+mod superseded;
 #[cfg(test)]
 mod tests;
 mod unack;
@@ -20,6 +21,8 @@ pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
 pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
 pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
+pub use superseded::incident_numbers;
+pub(in crate::store) use superseded::{MAX_LOOKED_AT, superseded};
 pub use unack::{UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
@@ -44,12 +47,21 @@ pub enum IncidentState {
     Stale,
     /// Somebody closed it by hand. What its sender reports of what was known then changes nothing.
     Closed,
+    /// Its sender groups its alerts in another way now: they go on as other incidents.
+    Superseded,
 }
 
 impl IncidentState {
     /// All states.
-    pub const ALL: [IncidentState; 6] =
-        [IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed, IncidentState::Resolved, IncidentState::Stale, IncidentState::Closed];
+    pub const ALL: [IncidentState; 7] = [
+        IncidentState::Firing,
+        IncidentState::Acked,
+        IncidentState::Snoozed,
+        IncidentState::Resolved,
+        IncidentState::Stale,
+        IncidentState::Closed,
+        IncidentState::Superseded,
+    ];
 
     /// The name in SQL, metrics and the API.
     pub fn as_str(self) -> &'static str {
@@ -60,6 +72,7 @@ impl IncidentState {
             IncidentState::Resolved => "resolved",
             IncidentState::Stale => "stale",
             IncidentState::Closed => "closed",
+            IncidentState::Superseded => "superseded",
         }
     }
 
@@ -202,11 +215,10 @@ impl Incident {
     /// Whether a report of its key goes on with it, rather than opening another one.
     pub fn takes(&self, report: &IncidentReport, now: UnixMs) -> bool {
         match (self.state, self.ended_at) {
-            // Of a stale one nobody knew whether it was over.
-            (IncidentState::Firing | IncidentState::Acked | IncidentState::Snoozed | IncidentState::Stale | IncidentState::Closed, _)
-            | (IncidentState::Resolved, None) => true,
             // A resolved alert that is reported once more opens nothing, however late.
             (IncidentState::Resolved, Some(ended)) => !report.fires() || now - report.reopen_within <= ended,
+            // Of a stale one nobody knew whether it was over.
+            _ => true,
         }
     }
 
@@ -251,14 +263,14 @@ impl Incident {
         self.conclude(report, now);
     }
 
-    /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires. A stale one goes on
-    /// only when something of it fires, and one that was closed by hand only with something new, or when it has been closed for long.
+    /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires. One that is stale
+    /// or superseded goes on only when something of it fires, and one that was closed by hand only with something new, or when it has been closed for long.
     fn conclude(&mut self, report: &IncidentReport, now: UnixMs) {
         let ranks = |firing: bool| self.alerts.iter().filter(|alert| !firing || alert.state == AlertState::Firing).map(|alert| alert.rank).min();
         self.rank = ranks(true).or_else(|| ranks(false)).unwrap_or(3);
         if self.truncated || self.alerts.iter().any(|alert| alert.state != AlertState::Resolved) {
             let goes_on = match self.state {
-                IncidentState::Stale => report.fires(),
+                IncidentState::Stale | IncidentState::Superseded => report.fires(),
                 IncidentState::Closed => {
                     let is_new = self.alerts.iter().any(|alert| alert.state == AlertState::Firing && alert.fired == self.version);
                     is_new || (report.fires() && self.acks.closed_at.is_none_or(|closed| now - closed >= report.closed_for))
@@ -269,6 +281,10 @@ impl Incident {
                 // Nobody is on what was given up or closed.
                 if matches!(self.state, IncidentState::Stale | IncidentState::Closed) {
                     self.acks.list.clear();
+                }
+                if self.state == IncidentState::Superseded {
+                    self.acks.superseded_by.clear();
+                    self.acks.grouped_at = Some(now);
                 }
                 self.acks.closed_at = None;
                 (self.state, self.ended_at) = (self.open_state(), None);

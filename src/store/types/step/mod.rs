@@ -144,7 +144,9 @@ pub(in crate::store) fn nothing_calls(state: IncidentState, acks: &Acks) -> Opti
     match state {
         IncidentState::Firing => None,
         IncidentState::Acked | IncidentState::Snoozed => Some(acked_by(acks, state.as_str(), |_| true)),
-        IncidentState::Resolved | IncidentState::Stale | IncidentState::Closed => Some(format!("over: the incident is {}", state.as_str())),
+        IncidentState::Resolved | IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded => {
+            Some(format!("over: the incident is {}", state.as_str()))
+        }
     }
 }
 

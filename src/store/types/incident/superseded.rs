@@ -1,0 +1,190 @@
+//! Incidents whose alerts their sender groups in another way now: they go on as others, which began later. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Ack, AlertState, Answered, Incident, IncidentState};
+use crate::model::{IncidentId, UnixMs};
+use crate::store::{TimelineKind, TimelineRow};
+
+/// Of more open incidents than these, which is a storm, none is looked for.
+pub(in crate::store) const MAX_LOOKED_AT: usize = 2000;
+
+/// An alert as groups share it: who sends it to which receiver, its fingerprint, its start.
+type Shared<'a> = (&'a str, &'a str, u64, Option<UnixMs>);
+
+/// Of all open incidents, those of which everything that fires is in others of their sender and receiver, which their sender began to report so after it
+/// last reported them, and those others where they take acks over. Of two groups that a sender reports in turn, neither is.
+pub(in crate::store) fn superseded(open: &[Incident], now: UnixMs) -> Vec<(Incident, Answered)> {
+    let mut holders: HashMap<Shared<'_>, Vec<&Incident>> = HashMap::new();
+    for incident in open {
+        for alert in incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing) {
+            holders.entry((incident.source.as_str(), incident.receiver.as_str(), alert.fingerprint, alert.start)).or_default().push(incident);
+        }
+    }
+    let mut changed: BTreeMap<IncidentId, (Incident, Answered)> = BTreeMap::new();
+    for incident in open.iter().filter(|incident| !incident.truncated && !incident.acks.left_out) {
+        let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
+        let holder = |alert: &super::IncidentAlert| {
+            let all = holders.get(&(incident.source.as_str(), incident.receiver.as_str(), alert.fingerprint, alert.start))?;
+            let later = all.iter().filter(|other| other.id != incident.id && other.grouped_at() > incident.heard_at);
+            // The last one goes on itself.
+            Some((alert.fingerprint, later.max_by_key(|other| (other.grouped_at(), other.id)).copied()?))
+        };
+        let Some(moved) = firing.map(holder).collect::<Option<Vec<_>>>().filter(|moved| !moved.is_empty()) else { continue };
+        let mut parts: BTreeMap<IncidentId, (&Incident, Vec<u64>)> = BTreeMap::new();
+        for (fingerprint, other) in moved {
+            parts.entry(other.id).or_insert_with(|| (other, Vec::new())).1.push(fingerprint);
+        }
+        for (id, (other, alerts)) in &parts {
+            let mut heir = changed.get(id).map_or_else(|| (*other).clone(), |(heir, _)| heir.clone());
+            let Some(rows) = heir.inherit(incident, alerts, now) else { continue };
+            let (known, answered) = changed.entry(*id).or_insert_with(|| ((*other).clone(), silent(Vec::new())));
+            *known = heir;
+            answered.rows.extend(rows);
+        }
+        let mut ended = incident.clone();
+        let row = ended.supersede(parts.into_keys().collect(), now);
+        changed.insert(ended.id, (ended, silent(vec![row])));
+    }
+    changed.into_values().collect()
+}
+
+fn silent(rows: Vec<TimelineRow>) -> Answered {
+    Answered { rows, rings: None, silence: None }
+}
+
+/// `#2, #3`.
+pub fn incident_numbers(incidents: &[IncidentId]) -> String {
+    incidents.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Incident {
+    /// Since when its sender groups its alerts so.
+    pub(in crate::store::types) fn grouped_at(&self) -> UnixMs {
+        self.acks.grouped_at.unwrap_or(self.opened_at)
+    }
+
+    fn supersede(&mut self, by: Vec<IncidentId>, now: UnixMs) -> TimelineRow {
+        let text = format!("its sender groups its alerts in another way now: they go on as {}", incident_numbers(&by));
+        self.acks.superseded_by = by;
+        self.end(IncidentState::Superseded, now);
+        TimelineRow { at: now, kind: TimelineKind::Superseded, channel: String::new(), text }
+    }
+
+    /// Takes over the acks of these alerts from an incident that ends; what the timeline says of it. `None`: nobody was on them, or somebody is here.
+    fn inherit(&mut self, from: &Incident, alerts: &[u64], now: UnixMs) -> Option<Vec<TimelineRow>> {
+        let wanted: BTreeSet<u64> = alerts.iter().copied().filter(|one| !self.is_acked(*one)).collect();
+        let taken = from.acks.list.iter().filter_map(|ack| {
+            let alerts: Vec<u64> = ack.alerts.iter().copied().filter(|one| wanted.contains(one)).collect();
+            (!alerts.is_empty()).then(|| Ack { alerts, reminded_in: 0, ..ack.clone() })
+        });
+        let taken: Vec<Ack> = taken.collect();
+        if taken.is_empty() {
+            return None;
+        }
+        let row = |ack: &Ack| {
+            let text = format!("acked by {} ({}) as #{}", ack.by.name, ack.by.via, from.id);
+            TimelineRow { at: now, kind: TimelineKind::Acked, channel: String::new(), text }
+        };
+        let rows = taken.iter().map(row).collect();
+        self.acks.list.extend(taken);
+        self.version += 1;
+        self.answer_state();
+        Some(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EventId;
+    use crate::store::{Actor, IncidentReport, ReportedAlert};
+
+    const T0: UnixMs = UnixMs(1_764_000_000_000);
+
+    fn report(key: &str, alerts: &[u64]) -> IncidentReport {
+        let alerts = alerts.iter().map(|&fingerprint| ReportedAlert { fingerprint, start: Some(T0), fires: true, rank: 1, index: 0 });
+        IncidentReport {
+            key: key.into(),
+            source: "s".into(),
+            receiver: "r".into(),
+            group_key: key.into(),
+            title: "t".into(),
+            alerts: alerts.collect(),
+            whole: true,
+            all_resolved: false,
+            left_out: false,
+            opens: true,
+            reopen_within: 0,
+            closed_for: 0,
+        }
+    }
+
+    fn opened(id: i64, key: &str, alerts: &[u64], after: i64) -> Incident {
+        Incident { id: IncidentId(id), ..Incident::open(&report(key, alerts), EventId::new(), T0 + after).unwrap() }
+    }
+
+    fn states(changed: &[(Incident, Answered)]) -> Vec<(i64, IncidentState)> {
+        changed.iter().map(|(incident, _)| (incident.id.0, incident.state)).collect()
+    }
+
+    #[test]
+    fn what_comes_apart_ends_when_all_of_it_goes_on() {
+        let (whole, disk, web) = (opened(1, "g", &[1, 2], 0), opened(2, "a", &[1], 10), opened(3, "b", &[2], 20));
+        assert!(superseded(&[whole.clone(), disk.clone()], T0 + 30).is_empty(), "a part of it is nowhere else");
+        let changed = superseded(&[whole.clone(), disk.clone(), web.clone()], T0 + 30);
+        assert_eq!(states(&changed), [(1, IncidentState::Superseded)]);
+        let (ended, answered) = &changed[0];
+        assert_eq!((ended.version, ended.ended_at, ended.acks.superseded_by.as_slice()), (2, Some(T0 + 30), &[IncidentId(2), IncidentId(3)][..]));
+        assert!(answered.rows[0].text.contains("go on as #2, #3") && answered.rings.is_none(), "{answered:?}");
+        // Reported once more under its key it goes on, quietly, and what it came apart into goes on as it.
+        let mut again = ended.clone();
+        again.apply(&report("g", &[1, 2]), EventId::new(), T0 + 40);
+        assert_eq!((again.state, again.ended_at, again.acks.superseded_by.len()), (IncidentState::Firing, None, 0));
+        assert!(again.alerts.iter().all(|alert| alert.fired == 1), "nothing of it is news");
+        assert_eq!(states(&superseded(&[again, disk, web], T0 + 50)), [(2, IncidentState::Superseded), (3, IncidentState::Superseded)]);
+    }
+
+    #[test]
+    fn groups_that_a_sender_reports_in_turn_stay_apart() {
+        let (mut all, one) = (opened(1, "g", &[1], 0), opened(2, "a", &[1], 10));
+        all.apply(&report("g", &[1]), EventId::new(), T0 + 10);
+        assert!(superseded(&[all.clone(), one.clone()], T0 + 20).is_empty());
+        for other in [
+            Incident { source: "x".into(), ..opened(3, "x", &[1], 30) },
+            Incident { receiver: "x".into(), ..opened(3, "x", &[1], 30) },
+            opened(3, "x", &[2], 30),
+        ] {
+            assert!(superseded(&[all.clone(), other], T0 + 40).is_empty());
+        }
+        assert!(superseded(&[Incident { truncated: true, ..all }, opened(3, "x", &[1], 30)], T0 + 40).is_empty(), "not all of it is known");
+    }
+
+    #[test]
+    fn acks_go_on_with_their_alerts() {
+        let (mut whole, disk, web) = (opened(1, "g", &[1, 2, 3], 0), opened(2, "a", &[1, 3], 10), opened(3, "b", &[2], 10));
+        let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "Slack".into() };
+        let ack = |by: &Actor, alerts: &[u64]| Ack {
+            by: by.clone(),
+            at: T0 + 5,
+            until: None,
+            remind_at: Some(T0 + 500),
+            reminded_in: 0,
+            expires_at: Some(T0 + 900),
+            rank: 1,
+            alerts: alerts.to_vec(),
+        };
+        whole.acks.list = vec![ack(&by, &[1, 3])];
+        let changed = superseded(&[whole.clone(), disk.clone(), web.clone()], T0 + 30);
+        assert_eq!(states(&changed), [(1, IncidentState::Superseded), (2, IncidentState::Acked)]);
+        let (heir, answered) = &changed[1];
+        assert_eq!((heir.version, &heir.acks.list), (2, &vec![ack(&by, &[1, 3])]));
+        assert_eq!((answered.rows.len(), answered.rows[0].text.as_str()), (1, "acked by ann (Slack) as #1"));
+        // Who is on it here already stays.
+        let bob = Actor { id: "person:bob".into(), name: "bob".into(), via: "Slack".into() };
+        let mut taken = disk;
+        taken.acks.list = vec![ack(&bob, &[1])];
+        let changed = superseded(&[whole, taken, web], T0 + 30);
+        assert_eq!(changed[1].0.acks.list, [ack(&bob, &[1]), ack(&by, &[3])]);
+    }
+}
