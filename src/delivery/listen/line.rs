@@ -269,8 +269,8 @@ struct Current(Arc<Line>);
 #[async_trait]
 impl Presses for Current {
     async fn press(&self, press: Press) -> PressAnswer {
-        let plan = self.0.shared.plan.load_full();
-        let channel = self.0.channels().iter().find_map(|name| plan.channel(name).cloned());
+        // For a moment after a reload the line has the former name of a channel.
+        let channel = self.0.channels().iter().find_map(|name| self.0.shared.current_channel(name));
         match channel {
             Some(channel) => (self.0.presses)(&channel).press(press).await,
             None => PressAnswer { text: "This channel is not configured any more.".into(), done: false },
