@@ -97,7 +97,12 @@ impl Heavy {
 
     /// Does work that takes a while on another thread, a few works at once. A panic in it is one here.
     pub async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _place = self.few.acquire().await;
+        let place = self.few.clone().acquire_owned().await;
+        // The place is the thread's: who asked may give up before the work is done.
+        let work = move || {
+            let _place = place;
+            work()
+        };
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {

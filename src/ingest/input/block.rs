@@ -111,6 +111,11 @@ pub(super) fn varies(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// Whether a text may go through the whole body, whatever it becomes.
+pub(super) fn walks(text: &str) -> bool {
+    text.contains("{{#") || text.contains("json ")
+}
+
 /// Steps a pointer may have.
 const MAX_STEPS: usize = 32;
 

@@ -28,13 +28,16 @@ use super::unread::described;
 use super::value::Trees;
 use super::{Parsed, SenderKind, fingerprint};
 use crate::model::{Alert, Labels, Status, hash_hex};
-use block::varies;
+use block::{varies, walks};
 
 /// Words of a status that mean resolved, unless the input has its own.
 const RESOLVED_WORDS: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
 
 /// Bytes that all texts of one body may become. Bounds what a small body can make of one long value and many alerts.
 const MAX_TEXT: usize = 32 << 20;
+
+/// A text that may walk the whole body, or failed, counts as this part of the body besides what it becomes.
+const WALKED: usize = 8;
 
 /// A compiled text: what it makes of `{ body, alert }`; `None` when it fails on it.
 pub type Text = Arc<dyn Fn(&Context) -> Option<String> + Send + Sync>;
@@ -85,6 +88,8 @@ struct Field {
     target: Target,
     text: Text,
     varies: bool,
+    /// Whether it may walk the whole body for each alert.
+    walks: bool,
 }
 
 enum Target {
@@ -119,7 +124,7 @@ impl Input {
                     _ => Target::GeneratorUrl,
                 },
             };
-            Some(Field { target, text: compile(&path, text)?, varies: varies(text) })
+            Some(Field { target, text: compile(&path, text)?, varies: varies(text), walks: walks(text) })
         };
         let lower = |word: &String| word.trim().to_lowercase();
         let resolved = if block.resolved_values.is_empty() {
@@ -152,7 +157,8 @@ impl Input {
         let refuse =
             |path: &str, what: &str| Err(source.error(source.start(), path, format!("no alert to deliver: the input `{}` {what}", self.name)));
         let keeps = source.text.len() <= MAX_EXTRA;
-        let mut reading = Reading { list: AlertList { over: left_out, ..AlertList::default() }, found: false, spent: 0 };
+        let mut reading =
+            Reading { list: AlertList { over: left_out, ..AlertList::default() }, found: false, spent: 0, walk: source.text.len() / WALKED };
         let mut rest = Value::Null;
         match (document, &self.alerts) {
             (Value::Array(items), None) => {
@@ -221,6 +227,8 @@ struct Reading {
     found: bool,
     /// Bytes that texts have become.
     spent: usize,
+    /// What is added for a text that walked the body.
+    walk: usize,
 }
 
 impl Reading {
@@ -267,7 +275,11 @@ impl Reading {
     fn alert(&mut self, input: &Input, context: &Context) -> (Alert, bool) {
         let (mut alert, mut failed) = (Alert::default(), false);
         for field in &input.fields {
-            let Some(text) = (field.text)(context) else {
+            let text = (field.text)(context);
+            if field.walks || text.is_none() {
+                self.spent += self.walk;
+            }
+            let Some(text) = text else {
                 failed = true;
                 continue;
             };
