@@ -6,6 +6,7 @@ use super::codes;
 use super::file::RoutesFile;
 use super::report::Report;
 use super::source::Anchor;
+use super::validate::is_shipped_input;
 use crate::channel::PLATFORMS;
 use crate::channel::preset::{self, PresetRegistry};
 use crate::model::yaml::{Kind, Node, Path};
@@ -66,6 +67,9 @@ pub fn templates(file: &RoutesFile, channel_settings: &FilePath, report: &mut Re
             }
             Ok(paths) => {
                 for path in paths {
+                    if path.strip_prefix(folder).is_ok_and(is_shipped_input) {
+                        continue;
+                    }
                     if let Some(name) = preset_name(folder, &path) {
                         match preset(&path) {
                             Ok((text, preset)) => {
@@ -151,7 +155,11 @@ fn walk(folder: &FilePath) -> std::io::Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with('.') || name.ends_with('~') || name.starts_with('#') || matches!(name.as_str(), "words.yaml" | "README.md") {
+            if name.starts_with('.')
+                || name.ends_with('~')
+                || name.starts_with('#')
+                || matches!(name.as_str(), "words.yaml" | "reasons.yaml" | "README.md")
+            {
                 continue;
             }
             if path.is_dir() {

@@ -1,10 +1,12 @@
 //! `include:`: files of teams become part of routes.yaml's tree before anything is checked. What a file may bring, and which alerts its routes see, is
 //! decided by routes.yaml: a file cannot take alerts that its `include` does not let in. Does blocking I/O; bounded in files, bytes and values.
 
+use std::collections::HashMap;
 use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::codes;
+use super::relocate::relocate;
 use super::text::file_text;
 use crate::model::yaml::{Document, Entry, Kind, MAX_NODES, Node, Path, Scalar, parse};
 use crate::model::{Finding, Span, unreadable};
@@ -56,7 +58,8 @@ pub fn include(path: &FilePath, text: &str, document: &mut Document) -> Includes
     let Some(Kind::List(blocks)) = main.get("include").map(|node| node.kind.clone()) else { return includes };
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().count();
-    let mut reader = Reader { main: path.display().to_string(), folder, lines, values: main.weight(), bytes: 0, includes: &mut includes };
+    let (file, values) = (path.display().to_string(), main.weight());
+    let mut reader = Reader { main: file, folder, lines, values, bytes: 0, names: HashMap::new(), includes: &mut includes };
     blocks.iter().for_each(|block| reader.block(main, block));
     includes
 }
@@ -69,12 +72,22 @@ struct Reader<'i> {
     lines: usize,
     values: usize,
     bytes: usize,
+    /// The names under each key of [`BY_NAME`], with the place of each.
+    names: HashMap<String, HashMap<String, Span>>,
     includes: &'i mut Includes,
 }
 
 impl Reader<'_> {
     /// One entry of `include:`. What its own shape lacks is found by the check of the shape.
     fn block(&mut self, main: &mut Node, block: &Node) {
+        let is_variable = |node: &Node| node.get("env").is_some();
+        for key in ["files", "matchers", "secrets"] {
+            let Some(node) = block.get(key) else { continue };
+            if is_variable(node) || matches!(&node.kind, Kind::List(items) if items.iter().any(is_variable)) {
+                let finding = Finding::error(codes::BAD_INCLUDE, format!("`{key}` of `include` cannot be a variable"));
+                return self.problem(finding.label("write the text itself"), node.span);
+            }
+        }
         let Some((pattern, at)) = block.get("files").and_then(|node| Some((text_of(node)?, node.span))) else { return };
         let Some(matchers) = block.get("matchers") else { return };
         let several = pattern.contains('*');
@@ -190,7 +203,7 @@ impl Reader<'_> {
             } else if let Kind::Map(entries) = &mut root.kind {
                 let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
                 for mut entry in std::mem::take(entries) {
-                    relocate(&mut entry.value, folder);
+                    relocate(&mut entry, folder);
                     self.entry(main, entry, matchers, &mut included);
                 }
             } else {
@@ -240,10 +253,15 @@ impl Reader<'_> {
         let mut twice = Vec::new();
         match slot(main, &entry.key, entry.key_span, Kind::Map(Vec::new())).map(|node| &mut node.kind) {
             Some(Kind::Map(all)) => {
+                let places = || all.iter().map(|other| (other.key.clone(), other.key_span)).collect();
+                let known = self.names.entry(entry.key.clone()).or_insert_with(places);
                 for one in entries {
-                    match all.iter().find(|other| other.key == one.key).map(|other| other.key_span) {
-                        Some(first) => twice.push((one, first)),
-                        None => all.push(one),
+                    match known.get(&one.key) {
+                        Some(first) => twice.push((one, *first)),
+                        None => {
+                            known.insert(one.key.clone(), one.key_span);
+                            all.push(one);
+                        }
                     }
                 }
             }
@@ -361,29 +379,4 @@ fn slot<'n>(node: &'n mut Node, key: &str, span: Span, empty: Kind) -> Option<&'
         value.kind = empty;
     }
     Some(value)
-}
-
-/// Paths in an included file are relative to its own folder.
-fn relocate(node: &mut Node, folder: &str) {
-    match &mut node.kind {
-        Kind::Scalar(_) => {}
-        Kind::List(items) => items.iter_mut().for_each(|item| relocate(item, folder)),
-        Kind::Map(entries) => {
-            let only = entries.len() == 1;
-            for entry in entries {
-                let is_path = entry.key.ends_with("_file") || (only && entry.key == "file");
-                // Labels of alerts may be called so, too.
-                let is_labels = entry.key == "labels";
-                match &mut entry.value {
-                    Node { kind: Kind::Scalar(scalar), .. } if is_path => {
-                        if !folder.is_empty() && !scalar.text.is_empty() && FilePath::new(&scalar.text).is_relative() {
-                            scalar.text = format!("{folder}/{}", scalar.text);
-                        }
-                    }
-                    value if !is_labels => relocate(value, folder),
-                    _ => {}
-                }
-            }
-        }
-    }
 }

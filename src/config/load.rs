@@ -106,7 +106,7 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
     }
     let source = Source::new(&path.display().to_string(), &text, &document);
     let mut report = Report::new(&source);
-    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &options.env, &mut report);
+    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &options.env, &|_, _| true, &mut report);
     let file = read::read(value, &mut report);
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let secrets = RealSecrets::new(&folder, options.env.clone());
@@ -142,7 +142,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         return Err(sorted(report.findings));
     }
     report.findings.extend(includes.problems.into_iter().map(|(finding, span)| finding.at(source.place(span))));
-    let (value, validated) = schema_check::check(root, &Path::root(), &schema, &options.env, &mut report);
+    let (value, validated) = schema_check::check(root, &Path::root(), &schema, &options.env, &validate::may_name(&includes.files), &mut report);
     let file = read::read(value, &mut report);
 
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();

@@ -20,6 +20,7 @@ mod net;
 mod password;
 mod read;
 mod reference;
+mod relocate;
 pub mod render;
 mod report;
 mod schema;

@@ -298,3 +298,48 @@ fn variables_decide_the_hash_and_are_read_without_secrets() {
     assert_ne!(load(&zone("Europe/Berlin")).hash, shanghai.hash);
     assert_eq!(load(&zone("Asia/Shanghai")).hash, shanghai.hash);
 }
+
+#[test]
+fn a_file_of_a_team_reaches_nothing_of_others() {
+    let main = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\nchannels: { ops: { log: {} } }\nteams: { web: { to: [web] } }\nroute: { to: ops }\n";
+    let db = "channels:\n  db: { log: {}, language: { env: TOKEN } }\n  ca: { webhook: { url: 'https://example.com/', ca_file: { env: DB_CA, default: secret } } }\n\
+         route: { to: { label: owner, default: db }, escalation: page }\n\
+         tests: [{ body: ../secret, expect: db }, { body: db/none.json, expect: db }]\n";
+    let web = "channels: { web: { log: {} } }\nescalations: { page: [{ after: 5m, to: web }] }\nroute: { to: web, escalation: page }\n";
+    let folder = teams(main, &[("teams/db.yaml", db), ("teams/web.yaml", web)]);
+    let findings = load(&folder.path().join("routes.yaml"), &options()).unwrap_err();
+    let said: String = findings.iter().map(|finding| format!("{} | {}\n", finding.message, finding.label)).collect();
+    for part in [
+        "names the environment variable TOKEN",
+        "teams/db.yaml names the file secret",
+        "teams/db.yaml names the file teams/../secret",
+        "teams/db/none.json cannot be read",
+        "a route sends to a channel of another file | `web`",
+        "a route names an escalation of another file | `page`",
+    ] {
+        assert!(said.contains(part), "{part}:\n{said}");
+    }
+    assert!(!said.contains("a-token") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn what_is_included_is_named_in_the_file_itself() {
+    for (key, block) in [
+        ("files", "{ files: { env: TOKEN }, matchers: 'team=\"db\"' }"),
+        ("matchers", "{ files: teams/db.yaml, matchers: [{ env: TOKEN }] }"),
+        ("secrets", "{ files: teams/db.yaml, matchers: 'team=\"db\"', secrets: [{ env: TOKEN }] }"),
+    ] {
+        let folder = teams(&format!("include: [{block}]\nchannels: {{ ops: {{ log: {{}} }} }}\nroute: {{ to: ops }}\n"), &[]);
+        let findings = load(&folder.path().join("routes.yaml"), &options()).unwrap_err();
+        let message = format!("`{key}` of `include` cannot be a variable");
+        assert!(findings.iter().any(|finding| finding.message == message), "{key}: {}", render::report(&findings));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_body_without_an_end_is_not_read() {
+    let folder = written("channels: { ops: { log: {} } }\nroute: { to: ops }\ntests: [{ body: /dev/zero, expect: ops }]\n");
+    let findings = load(&folder.path().join("routes.yaml"), &options()).unwrap_err();
+    assert!(findings.iter().any(|finding| finding.label.contains("name a regular file")), "{}", render::report(&findings));
+}

@@ -71,7 +71,7 @@ pub struct RoutesFile {
     pub escalations: IndexMap<String, Vec<EscalationStep>>,
     /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes and steps, and on mutes.
     pub time_intervals: Vec<TimeIntervalConfig>,
-    /// Mutes: alerts that match wait until the mute ends, whatever route they take. By hand: `watchfire mute add`.
+    /// Mutes: alerts that match wait until the mute ends, whatever route they take. By hand they are made with `watchfire mute`.
     pub mutes: Vec<MuteBlock>,
     /// Which channels the direct paths of older clients send through.
     pub legacy: LegacyBlock,

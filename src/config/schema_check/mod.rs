@@ -47,9 +47,19 @@ pub struct Validated {
     missing: BTreeSet<String>,
 }
 
-/// Checks `node` (at `path`) against a root schema. `None` when nothing of it can be used.
-pub fn check(node: &Node, path: &Path, root: &Json, env: &Environment, report: &mut Report<'_>) -> (Option<Value>, Validated) {
-    let mut checker = Checker { schema: Schema::new(root), env, report, validated: Validated::default() };
+/// Whether a file, by its number in the source, may name an environment variable.
+pub type MayName<'f> = dyn Fn(usize, &str) -> bool + 'f;
+
+/// Checks `node` (at `path`) against a root schema. `None` when nothing of it can be used. Variables that `may_name` refuses are not read.
+pub fn check(
+    node: &Node,
+    path: &Path,
+    root: &Json,
+    env: &Environment,
+    may_name: &MayName<'_>,
+    report: &mut Report<'_>,
+) -> (Option<Value>, Validated) {
+    let mut checker = Checker { schema: Schema::new(root), env, may_name, report, validated: Validated::default() };
     let value = checker.value(node, root, path);
     (value, checker.validated)
 }
@@ -60,6 +70,7 @@ const SECRET: &str = "Secret";
 struct Checker<'s, 'r, 'a> {
     schema: Schema<'s>,
     env: &'r Environment,
+    may_name: &'r MayName<'r>,
     report: &'r mut Report<'a>,
     validated: Validated,
 }

@@ -51,6 +51,7 @@ fn env() -> Environment {
     std::sync::Arc::new(|name| match name {
         "SET" => Some("7".into()),
         "WORD" => Some("two".into()),
+        "FOREIGN" => Some("hunter2".into()),
         "EMPTY" => Some(String::new()),
         _ => None,
     })
@@ -61,7 +62,7 @@ fn run(text: &str) -> (Option<Outer>, Vec<String>, usize) {
     let source = Source::new("f", text, &document);
     let mut report = Report::new(&source);
     let schema = serde_json::to_value(schemars::schema_for!(Outer)).unwrap();
-    let (value, validated) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &env(), &mut report);
+    let (value, validated) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &env(), &|_, name| name != "FOREIGN", &mut report);
     let told = report.findings.iter().map(|f| {
         let span = f.place.as_ref().unwrap().span.unwrap();
         format!("{} {}:{}+{} {} | {}", f.code, span.line, span.column, span.width, f.message, f.label)
@@ -136,4 +137,11 @@ fn a_variable_without_a_value_is_reported_once() {
     ];
     assert_eq!(told, expected);
     assert_eq!(outer.unwrap().named["env"].name, "n", "a mapping by names is none");
+}
+
+#[test]
+fn a_variable_of_somebody_else_is_not_read() {
+    let (outer, told, _) = run("small: 1\ninner: { name: n, word: { env: FOREIGN, default: one } }\n");
+    assert_eq!(told, Vec::<String>::new(), "who may name it is reported elsewhere, without the value");
+    assert_eq!(outer.unwrap().inner.unwrap().word, None);
 }

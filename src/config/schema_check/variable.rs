@@ -16,7 +16,7 @@ pub struct Variable {
     pub path: Path,
     /// The variable's name.
     pub name: String,
-    /// Its value, or the default.
+    /// Its value, or the default; empty when its file may not name it.
     pub value: String,
 }
 
@@ -47,6 +47,11 @@ impl<'s> Checker<'s, '_, '_> {
             self.report.error(codes::WRONG_TYPE, path, Anchor::Value, format!("`env` of `{path}` names no environment variable"), label);
             return None;
         };
+        // Reported later, with the other names that belong to somebody else; until then nothing may quote the value.
+        if !(self.may_name)(self.report.source.file_of(path), &name) {
+            self.validated.variables.push(Variable { path: path.clone(), name, value: String::new() });
+            return None;
+        }
         let Some(value) = (self.env)(&name).filter(|value| !value.is_empty()).or_else(|| text("default")) else {
             let known = self.validated.missing.contains(&name);
             if !known {

@@ -9,7 +9,7 @@ use super::matchers::interval;
 use super::people::{missing, named};
 use super::rotas::rota;
 use super::teams::{destinations, leads_somewhere, mentioned, sent_to};
-use super::{Channels, Validator};
+use super::{Channels, Validator, included};
 use crate::channel::registry::ActionsConfig;
 use crate::channel::{Platform, Reach};
 use crate::config::codes;
@@ -102,7 +102,11 @@ fn used(route: Option<&RouteNode>) -> Vec<&str> {
 /// Reports an escalation that does not exist.
 pub fn escalation(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
     let file = validator.file;
-    if file.escalations.contains_key(name) || validator.report.is_blamed_inside(&Path::of("escalations")) {
+    if file.escalations.contains_key(name) {
+        included::may_escalate(validator, name, path);
+        return;
+    }
+    if validator.report.is_blamed_inside(&Path::of("escalations")) {
         return;
     }
     let known = || file.escalations.keys().map(String::as_str);

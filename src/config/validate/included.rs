@@ -4,26 +4,46 @@ use std::path::{Component, Path as FilePath};
 
 use super::Validator;
 use crate::config::codes;
+use crate::config::file::Expectation;
 use crate::config::include::Included;
 use crate::config::schema_check::Variable;
 use crate::config::source::Anchor;
-use crate::model::yaml::{Kind, Node, Path};
+use crate::model::yaml::{Kind, Node, Path, Step};
 use crate::model::{Finding, SecretSource};
 
 /// Reports channels that belong to another included file.
 pub(super) fn may_lead(validator: &mut Validator<'_, '_>, name: &str, path: &Path, what: &str) -> bool {
+    is_open(validator, &Path::of("channels").key(name), path, &format!("{what} a channel"), ("channel", name))
+}
+
+/// Reports an escalation that belongs to another included file.
+pub(super) fn may_escalate(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -> bool {
+    is_open(validator, &Path::of("escalations").key(name), path, "a route names an escalation", ("escalation", name))
+}
+
+fn is_open(validator: &mut Validator<'_, '_>, named: &Path, path: &Path, what: &str, (kind, name): (&str, &str)) -> bool {
     let source = validator.report.source;
-    let (asking, owner) = (source.file_of(path), source.file_of(&Path::of("channels").key(name)));
+    let (asking, owner) = (source.file_of(path), source.file_of(named));
     if asking == 0 || owner == 0 || asking == owner {
         return true;
     }
-    let finding = Finding::error(codes::BAD_INCLUDE, format!("{what} a channel of another file")).label(format!(
-        "`{name}` belongs to {}; name a channel of this file or of {}",
+    let article = if kind == "escalation" { "an" } else { "a" };
+    let finding = Finding::error(codes::BAD_INCLUDE, format!("{what} of another file")).label(format!(
+        "`{name}` belongs to {}; name {article} {kind} of this file or of {}",
         source.file(owner),
         source.file(0)
     ));
     validator.report.add(finding, path, Anchor::Value);
     false
+}
+
+/// Whether a file, 0 being routes.yaml, may name an environment variable.
+pub fn may_name(files: &[Included]) -> impl Fn(usize, &str) -> bool {
+    move |at, name| at.checked_sub(1).and_then(|at| files.get(at)).is_none_or(|file| is_allowed(name, file, files))
+}
+
+fn is_allowed(variable: &str, file: &Included, files: &[Included]) -> bool {
+    file.secrets.iter().any(|secret| secret == variable) || owner(variable, files) == Some(&file.name)
 }
 
 /// Reports secrets, variables and files that included files may not name.
@@ -33,13 +53,18 @@ pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables
     }
     let mut named: Vec<(Path, SecretSource)> = validator.sites.iter().map(|site| (site.path.clone(), site.source.clone())).collect();
     named.extend(variables.iter().map(|variable| (variable.path.clone(), SecretSource::Env(variable.name.clone()))));
+    let is_file = |path: &Path| matches!(path.steps().last(), Some(Step::Key(key)) if key.ends_with("_file"));
+    let files_of = variables.iter().filter(|variable| !variable.value.is_empty() && is_file(&variable.path));
+    named.extend(files_of.map(|variable| (variable.path.clone(), SecretSource::File(variable.value.as_str().into()))));
+    let body = |(ix, test): (usize, &Expectation)| Some((Path::of("tests").item(ix).key("body"), SecretSource::File(test.body.clone()?)));
+    named.extend(validator.file.tests.iter().enumerate().filter_map(body));
     if let Some(channels) = validator.report.source.root.as_ref().and_then(|root| root.get("channels")) {
         file_keys(channels, &Path::of("channels"), &mut named);
     }
     for (path, source) in named {
         let Some(file) = validator.report.source.file_of(&path).checked_sub(1).and_then(|at| files.get(at)) else { continue };
         let (what, why) = match &source {
-            SecretSource::Env(name) if !file.secrets.contains(name) && owner(name, files) != Some(&file.name) => {
+            SecretSource::Env(name) if !is_allowed(name, file, files) => {
                 (format!("{} names the environment variable {name}", file.label), format!("its own begin with `{}`", prefix(&file.name)))
             }
             SecretSource::File(at) if !file.secrets.iter().any(|secret| FilePath::new(secret) == at) && !is_own(at, file, validator.folder) => {

@@ -22,6 +22,11 @@ static BLOCKS: LazyLock<Vec<(String, InputBlock)>> = LazyLock::new(|| {
     files.filter_map(|(name, text)| Some((name, yaml::read(text).ok()?))).collect()
 });
 
+/// Whether a file of the template folder is one of those, which need no file.
+pub fn is_shipped_input(relative: &std::path::Path) -> bool {
+    relative.strip_prefix("inputs").is_ok_and(|name| SHIPPED.contains(name))
+}
+
 /// Validates `inputs:`, and compiles all there are.
 pub fn inputs(validator: &mut Validator<'_, '_>, severity_label: &str) -> Inputs {
     let mut all = Inputs::default();

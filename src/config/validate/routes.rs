@@ -162,11 +162,11 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
 }
 
 /// Validates the channels that a route names.
-fn named(validator: &mut Validator<'_, '_>, to: &RouteTo, path: &Path) {
+fn named(validator: &mut Validator<'_, '_>, to: &RouteTo, whole: &Path) {
     let (path, single) = match to {
-        RouteTo::One(_) => (path.clone(), true),
-        RouteTo::Many(_) => (path.clone(), false),
-        RouteTo::ByLabel(to) => (path.key("default"), matches!(to.default, OneOrMany::One(_))),
+        RouteTo::One(_) => (whole.clone(), true),
+        RouteTo::Many(_) => (whole.clone(), false),
+        RouteTo::ByLabel(to) => (whole.key("default"), matches!(to.default, OneOrMany::One(_))),
     };
     for (ix, name) in to.default_channels().iter().enumerate() {
         validator.channel(name, &if single { path.clone() } else { path.item(ix) }, "a route sends to");
@@ -179,8 +179,14 @@ fn named(validator: &mut Validator<'_, '_>, to: &RouteTo, path: &Path) {
                 .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
         validator.report.add(finding, &path, Anchor::Key);
     }
-    if let RouteTo::ByLabel(to) = to {
-        leads_somewhere(validator, to, &path);
+    if let RouteTo::ByLabel(by) = to {
+        leads_somewhere(validator, by, &path);
+        // A channel that does not exist is reported where its team names it.
+        for name in destinations(validator.file, to).into_iter().skip(to.default_channels().len()) {
+            if validator.names.contains_key(name) {
+                validator.channel(name, whole, "a route sends to");
+            }
+        }
     }
 }
 
