@@ -93,7 +93,9 @@ pub async fn what_arrived_or_may_arrive_is_listed_by_its_number_and_channels(sto
     };
     let d = put(&store, "sixth").await;
     send(&store, &fence, &d, vec![NewReceipt { sent_at: T0 + MIN, ..new_receipt("+1", "SM7", T0) }]).await;
-    assert_eq!(sent("+1", &["ops"], 9).await, [T0 + MIN, T0, T0, T0, T0], "also what did not arrive");
+    let d = put(&store, "seventh").await;
+    send(&store, &fence, &d, vec![NewReceipt { sent_at: T0 - MIN, ..new_receipt("+1", "SM8", T0) }]).await;
+    assert_eq!(sent("+1", &["ops"], 9).await, [T0 + MIN, T0, T0, T0, T0, T0 - MIN], "by its time, also what did not arrive");
     assert_eq!(sent("+1", &["ops", "dba"], 2).await, [T0 + MIN, T0]);
     assert!(sent("+1", &["other"], 9).await.is_empty() && sent("+9", &["ops"], 9).await.is_empty());
 }

@@ -85,6 +85,13 @@ pub async fn an_escalation_begins_with_its_incident_and_ends_with_it(store: S) {
     let again = accept(&store, escalating(&[(1, true)], &[5, 10], T0 + 5 * MIN)).await;
     assert_eq!((again.deliveries[0].incident, again.steps.len()), (Some(id), 2));
     assert_eq!(steps(&store, id).await, [(1, State::Skipped), (2, State::Skipped), (1, State::Deferred), (2, State::Deferred)]);
+    // What comes apart goes on while its steps wait.
+    accept(&store, escalating(&[(1, true), (2, true)], &[], T0 + 6 * MIN)).await;
+    put_report(&store, report("b", &[(1, true)]), T0 + 7 * MIN).await;
+    put_report(&store, report("c", &[(2, true)]), T0 + 8 * MIN).await;
+    assert_eq!(store.end_superseded_incidents(T0 + 9 * MIN).await.unwrap(), 0);
+    store.act(press(Verb::Ack, "1", id, T0 + 9 * MIN)).await.unwrap();
+    assert_eq!(store.end_superseded_incidents(T0 + 10 * MIN).await.unwrap(), 1);
 }
 
 pub async fn an_ack_ends_what_waits_and_its_end_begins_again(store: S) {

@@ -2,7 +2,7 @@
 //!
 //! Incidents are locked in the order of their keys, before lanes and deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::silence_rows;
 use super::steps;
 use super::timeline;
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, UnixMs};
 use crate::store::acts::{
     Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
     write_outcome,
@@ -106,7 +106,9 @@ pub(super) async fn superseded_ones(tx: &Tx, now: UnixMs) -> Result<Vec<(Inciden
         return Ok(Vec::new());
     }
     let open = rows.iter().map(|row| incident(row, 0)).collect::<Result<Vec<Incident>, DbError>>()?;
-    Ok(superseded(&open, now))
+    let sql = "SELECT DISTINCT incident FROM delivery WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred') AND incident IS NOT NULL";
+    let busy = tx.query(sql, &[]).await?.iter().map(|row| Ok(IncidentId(get(row, 0)?))).collect::<Result<BTreeSet<_>, DbError>>()?;
+    Ok(superseded(&open, &busy, now))
 }
 
 /// [`crate::store::MaintenanceStore::end_superseded_incidents`]. What somebody else changes meanwhile is left to the next call.

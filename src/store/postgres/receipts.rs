@@ -56,7 +56,7 @@ pub(super) async fn to(tx: &Tx, recipient: &Recipient, channels: &[String], most
 
 /// [`crate::store::ReceiptStore::sent_to`].
 pub(super) async fn sent_to(tx: &Tx, recipient: &Recipient, channels: &[String], most: usize) -> Result<Vec<UnixMs>, DbError> {
-    let sql = "SELECT sent_at FROM receipt WHERE recipient = $1 AND channel = ANY ($2) ORDER BY message_id DESC, page LIMIT $3";
+    let sql = "SELECT sent_at FROM receipt WHERE recipient = $1 AND channel = ANY ($2) ORDER BY sent_at DESC, message_id DESC LIMIT $3";
     tx.query(sql, &[&recipient.expose(), &channels.to_vec(), &limit(most)]).await?.iter().map(|row| get(row, 0)).collect()
 }
 

@@ -14,7 +14,7 @@ use super::rows::{bytes, find_incident, insert};
 use super::silence_rows;
 use super::steps;
 use super::timeline;
-use crate::model::{DeliveryId, UnixMs};
+use crate::model::{DeliveryId, IncidentId, UnixMs};
 use crate::store::acts::{
     Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
     write_outcome,
@@ -91,7 +91,14 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
 pub(super) fn superseded_ones(db: &Connection, now: UnixMs) -> Result<Vec<(Incident, Answered)>, DbError> {
     let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL LIMIT ?1"))?;
     let open: Vec<Incident> = select.query_map([MAX_LOOKED_AT as i64 + 1], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(if open.len() > MAX_LOOKED_AT { Vec::new() } else { superseded(&open, now) })
+    if open.len() > MAX_LOOKED_AT {
+        return Ok(Vec::new());
+    }
+    let mut select = db.prepare_cached(
+        "SELECT DISTINCT incident FROM delivery INDEXED BY delivery_step_open WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred')",
+    )?;
+    let busy = select.query_map([], |row| row.get::<_, Option<i64>>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(superseded(&open, &busy.into_iter().flatten().map(IncidentId).collect(), now))
 }
 
 /// [`crate::store::MaintenanceStore::end_superseded_incidents`].

@@ -94,7 +94,7 @@ fn to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize)
 fn sent_to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT sent_at FROM receipt INDEXED BY receipt_to WHERE recipient = ?1 AND channel IN (SELECT value FROM json_each(?2))
-         ORDER BY message_id DESC, page LIMIT ?3",
+         ORDER BY sent_at DESC, message_id DESC LIMIT ?3",
     )?;
     let (channels, limit) = (serde_json::json!(channels).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
     Ok(select.query_map(params![recipient.expose(), channels, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)

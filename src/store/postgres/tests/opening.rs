@@ -36,7 +36,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .shell()
         .await
         .batch_execute(
-            "DROP INDEX delivery_replayed; DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
+            "DROP INDEX delivery_replayed; DROP TABLE mute_notice; DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
              DROP COLUMN unresolved; ALTER TABLE message DROP COLUMN recipient, DROP COLUMN tries, DROP COLUMN due_at, DROP COLUMN platform_id,
              DROP COLUMN code, DROP COLUMN attempt_id, DROP COLUMN node, DROP COLUMN epoch, DROP COLUMN begun_at, DROP COLUMN ended_at,
              DROP COLUMN answer, DROP COLUMN counted_at; ALTER TABLE mute RENAME COLUMN matchers TO channel;
@@ -52,7 +52,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
-    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (13, 13), "older programs read no page without a severity");
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (14, 14), "older programs do not read superseded incidents");
     old.close().await;
     new.close().await;
 }

@@ -85,6 +85,9 @@ pub struct Acks {
     /// As which incidents its alerts go on, where their sender groups them in another way now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub superseded_by: Vec<IncidentId>,
+    /// Whether it was superseded, and reported again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub came_back: bool,
 }
 
 impl Acks {

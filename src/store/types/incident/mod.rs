@@ -284,7 +284,7 @@ impl Incident {
                 }
                 if self.state == IncidentState::Superseded {
                     self.acks.superseded_by.clear();
-                    self.acks.grouped_at = Some(now);
+                    (self.acks.grouped_at, self.acks.came_back) = (Some(now), true);
                 }
                 self.acks.closed_at = None;
                 (self.state, self.ended_at) = (self.open_state(), None);

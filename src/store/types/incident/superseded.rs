@@ -13,8 +13,9 @@ pub(in crate::store) const MAX_LOOKED_AT: usize = 2000;
 type Shared<'a> = (&'a str, &'a str, u64, Option<UnixMs>);
 
 /// Of all open incidents, those of which everything that fires is in others of their sender and receiver, which their sender began to report so after it
-/// last reported them, and those others where they take acks over. Of two groups that a sender reports in turn, neither is.
-pub(in crate::store) fn superseded(open: &[Incident], now: UnixMs) -> Vec<(Incident, Answered)> {
+/// last reported them, and those others where they take acks over. Not those with steps of an escalation that wait (`busy`): in others it would begin again.
+/// Not those either that were superseded before and reported again: their sender reports groups in turn that share alerts.
+pub(in crate::store) fn superseded(open: &[Incident], busy: &BTreeSet<IncidentId>, now: UnixMs) -> Vec<(Incident, Answered)> {
     let mut holders: HashMap<Shared<'_>, Vec<&Incident>> = HashMap::new();
     for incident in open {
         for alert in incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing) {
@@ -22,11 +23,14 @@ pub(in crate::store) fn superseded(open: &[Incident], now: UnixMs) -> Vec<(Incid
         }
     }
     let mut changed: BTreeMap<IncidentId, (Incident, Answered)> = BTreeMap::new();
-    for incident in open.iter().filter(|incident| !incident.truncated && !incident.acks.left_out) {
+    let may_end = |incident: &&Incident| !incident.truncated && !incident.acks.left_out && !incident.acks.came_back && !busy.contains(&incident.id);
+    for incident in open.iter().filter(may_end) {
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         let holder = |alert: &super::IncidentAlert| {
             let all = holders.get(&(incident.source.as_str(), incident.receiver.as_str(), alert.fingerprint, alert.start))?;
-            let later = all.iter().filter(|other| other.id != incident.id && other.grouped_at() > incident.heard_at);
+            // Reported later, and opened or grouped so later: where the clock was set back, two of them never end each other.
+            let later = all.iter().filter(|other| other.heard_at > incident.heard_at && other.grouped_at() > incident.heard_at);
+            let later = later.filter(|other| other.id > incident.id || other.acks.grouped_at.is_some());
             // The last one goes on itself.
             Some((alert.fingerprint, later.max_by_key(|other| (other.grouped_at(), other.id)).copied()?))
         };
@@ -124,6 +128,10 @@ mod tests {
         Incident { id: IncidentId(id), ..Incident::open(&report(key, alerts), EventId::new(), T0 + after).unwrap() }
     }
 
+    fn superseded(open: &[Incident], now: UnixMs) -> Vec<(Incident, Answered)> {
+        super::superseded(open, &BTreeSet::new(), now)
+    }
+
     fn states(changed: &[(Incident, Answered)]) -> Vec<(i64, IncidentState)> {
         changed.iter().map(|(incident, _)| (incident.id.0, incident.state)).collect()
     }
@@ -158,6 +166,34 @@ mod tests {
             assert!(superseded(&[all.clone(), other], T0 + 40).is_empty());
         }
         assert!(superseded(&[Incident { truncated: true, ..all }, opened(3, "x", &[1], 30)], T0 + 40).is_empty(), "not all of it is known");
+    }
+
+    #[test]
+    fn groups_that_share_alerts_end_each_other_once_at_most() {
+        let (one, mut other) = (opened(1, "g", &[1], 0), opened(2, "a", &[1], 10));
+        let ended = |open: &[Incident], at: i64| superseded(open, T0 + at).into_iter().map(|(incident, _)| incident).collect::<Vec<_>>();
+        let mut one = ended(&[one, other.clone()], 20).remove(0);
+        one.apply(&report("g", &[1]), EventId::new(), T0 + 30);
+        other = ended(&[one.clone(), other], 40).remove(0);
+        for at in [50_i64, 60, 70] {
+            let again = if at == 60 { &mut one } else { &mut other };
+            again.apply(&report(if at == 60 { "g" } else { "a" }, &[1]), EventId::new(), T0 + at);
+            assert!(one.state.is_open() && other.state.is_open() && ended(&[one.clone(), other.clone()], at + 5).is_empty(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_one_of_two_at_most() {
+        let (mut one, other) = (opened(1, "g", &[1], 100), opened(2, "a", &[1], 70));
+        assert!(superseded(&[one.clone(), other.clone()], T0 + 75).is_empty(), "the older one is not the heir");
+        one.heard_at = T0 + 50;
+        assert_eq!(states(&superseded(&[one, other], T0 + 80)), [(1, IncidentState::Superseded)]);
+    }
+
+    #[test]
+    fn what_escalates_goes_on() {
+        let (one, other) = (opened(1, "g", &[1], 0), opened(2, "a", &[1], 10));
+        assert!(super::superseded(&[one, other], &BTreeSet::from([IncidentId(1)]), T0 + 20).is_empty());
     }
 
     #[test]
