@@ -211,7 +211,11 @@ async fn update_queues(
 /// Notes how much is used of what a channel's account may send in a month, and reports it when that is most or all of it.
 fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
     let shared = &engine.shared;
-    let (Some(most), Some(mailbox)) = (plan.per_month(&channel.outlet), shared.outlets.get(&channel.outlet)) else { return };
+    let Some(mailbox) = shared.outlets.get(&channel.outlet) else { return };
+    let Some(most) = plan.per_month(&channel.outlet) else {
+        mailbox.set_month(MonthUse::Little);
+        return;
+    };
     let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
     let used = MonthUse::of(sent, most);
     let before = mailbox.set_month(used);

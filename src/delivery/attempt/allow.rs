@@ -3,6 +3,7 @@
 
 use futures_util::future::try_join_all;
 
+use crate::channel::LivingMode;
 use crate::delivery::allowance::{MonthUse, Ticket, Withheld, free_at};
 use crate::delivery::evaluate::Evaluator;
 use crate::delivery::pending::PendingMessage;
@@ -19,6 +20,8 @@ pub(super) enum Allowed {
     Send(Option<Ticket>),
     /// It may not: the attempt ended so.
     Ended(Box<AttemptResult>),
+    /// Not yet: its cells are due when its recipients may get it.
+    Later,
 }
 
 impl AttemptTask {
@@ -54,8 +57,16 @@ impl AttemptTask {
             free.filter_map(|((to, ahead), sent)| Some((to.clone(), free_at(limits, &sent, ahead, now)?))).collect();
         let Some(soonest) = limited.iter().map(|(_, free)| *free).min() else { return Ok(Allowed::Send(Some(ticket))) };
         let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
-        if limited.len() == open.len() && fresh && !message.is_stored() && message.step().is_none() && !self.has_another_way(message) && in_time {
+        let waits = limited.len() == open.len() && message.step().is_none() && !self.has_another_way(message) && in_time;
+        if waits && fresh && !message.is_stored() {
             return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await)));
+        }
+        if waits {
+            for cell in message.cells.iter_mut().filter(|cell| cell.state == CellState::Open) {
+                cell.due_at = cell.due_at.max(soonest).min(now + MAX_BACKOFF);
+            }
+            tracing::warn!(channel = %self.channel.name, message_id = %message.id, until = %soonest, "a limit holds a message back");
+            return Ok(Allowed::Later);
         }
         let limited: Vec<Recipient> = limited.into_iter().map(|(to, _)| to).collect();
         self.withhold(message, &limited, Withheld::Recipient);
@@ -77,12 +88,14 @@ impl AttemptTask {
         self.has_another_way(message).then_some(why)
     }
 
-    /// Whether something else notifies people when a message is not sent: a fallback, or a later step of the escalation.
+    /// Whether something else notifies people of all of a message when it is not sent: fallbacks, or a later step of the escalation that would be sent now.
     fn has_another_way(&self, message: &PendingMessage) -> bool {
+        let (now, rank) = (self.shared.clock.wall(), message.members.iter().map(|member| member.rank).min().unwrap_or_default());
         let later = message.step().is_some_and(|step| {
-            self.plan.people.escalations.get(step.escalation.as_str()).is_some_and(|plan| plan.steps.len() > step.number as usize)
+            let plan = self.plan.people.escalations.get(step.escalation.as_str());
+            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| one.when.holds(rank, now).is_ok()))
         });
-        later || message.members.iter().any(|member| !member.target.fallback.is_empty())
+        later || message.members.iter().all(|member| !member.target.fallback.is_empty())
     }
 
     /// Takes the recipients out of a message.
@@ -103,7 +116,11 @@ impl AttemptTask {
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &earlier_fallbacks };
         let mut outcome = evaluator.evaluate(message, u16::MAX, &[], &[]);
         let stored = message.is_stored();
+        let living = self.channel.content.living != LivingMode::Off || self.channel.follows_incidents();
         let batch = OutcomeBatch {
+            attempt: self.not_sent(message, now),
+            // Some recipients may have got it before.
+            anchors: if living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() },
             message: stored.then(|| MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: if stored { message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().collect() } else { Vec::new() },
             children: std::mem::take(&mut outcome.children),

@@ -130,6 +130,7 @@ impl AttemptTask {
         let _on_its_way = match self.allow(&mut message).await {
             Ok(Allowed::Send(ticket)) => ticket,
             Ok(Allowed::Ended(result)) => return *result,
+            Ok(Allowed::Later) => return self.reschedule(message),
             Err(error) => return self.release_to_lanes(message, &error).await,
         };
         let now = self.shared.clock.wall();

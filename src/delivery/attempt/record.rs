@@ -32,6 +32,7 @@ impl AttemptTask {
     ) -> AttemptResult {
         let now = self.shared.clock.wall();
         let tried = message.tries();
+        let sends = self.counted_sends(&results);
         let earlier_fallbacks = self.earlier_fallbacks(&message).await;
         let jitter = self.shared.jitter();
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter, earlier_fallbacks: &earlier_fallbacks };
@@ -80,7 +81,7 @@ impl AttemptTask {
             anchors,
             timeline,
             outlet: outcome.outlet.clone(),
-            sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
+            sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends }),
             may_wait,
             now,
         };
@@ -104,6 +105,12 @@ impl AttemptTask {
             Err(_) => result.fenced = true,
         }
         result
+    }
+
+    /// How much of the month's quota a request took: a vendor of phone messages counts each recipient.
+    fn counted_sends(&self, results: &[CellResult]) -> i64 {
+        let taken = results.iter().filter(|(_, result)| result.is_ok()).count() as i64;
+        if self.channel.platform.pace.per_recipient.is_empty() { 1 } else { taken.max(1) }
     }
 
     fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {

@@ -3,7 +3,7 @@
 use crate::delivery::direct::DirectOutcome;
 use crate::delivery::lanes::{LaneReturn, ReadProgress};
 use crate::delivery::pending::{BegunAttempt, PendingMessage};
-use crate::model::{ErrorKind, LaneId};
+use crate::model::{ErrorKind, LaneId, UnixMs};
 use crate::store::{AttemptKind, Cell, CellState, DeliveryUpdate, FinishedAttempt, MessageOutcome, OutcomeBatch, PendingDelivery, State, StoreError};
 
 use super::persist::skipped;
@@ -46,8 +46,17 @@ impl AttemptTask {
         if !message.is_stored() {
             return batch;
         }
-        let now = batch.now;
-        let ended = |BegunAttempt { id, page }| FinishedAttempt {
+        OutcomeBatch {
+            message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
+            attempt: self.not_sent(message, batch.now),
+            cells: message.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
+            ..batch
+        }
+    }
+
+    /// The end of the attempt that the store has as begun, of which nothing was sent.
+    pub(super) fn not_sent(&self, message: &PendingMessage, now: UnixMs) -> Option<FinishedAttempt> {
+        message.phase.begun().map(|BegunAttempt { id, page }| FinishedAttempt {
             id,
             page,
             node: self.shared.node.name.to_string(),
@@ -57,13 +66,7 @@ impl AttemptTask {
             counted: self.answered.is_none(),
             code: Some("not_sent".into()),
             answer: None,
-        };
-        OutcomeBatch {
-            message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
-            attempt: message.phase.begun().map(ended),
-            cells: message.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
-            ..batch
-        }
+        })
     }
 
     /// The message waits until its next cell is due.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::channel::Limit;
 use crate::delivery::{AllowancePlan, testing};
-use crate::model::{Event, Status, Verb};
+use crate::model::{ErrorKind, Event, Status, Verb};
 use crate::store::{DeliveryFilter, DeliveryRow, QueryStore as _, State};
 
 use super::scene::{Process, Scene, owned};
@@ -88,6 +88,25 @@ fn what_has_no_other_way_waits_until_the_number_may_get_it_and_goes_with_what_ca
     assert_eq!(reached(&scene), [(0, "voice"), (60, "voice")]);
     let last = scene.exchange.reached.lock().unwrap().last().expect("a call").text.clone();
     assert!(last.contains("Load") && last.contains("Swap"), "{last}");
+}
+
+#[test]
+fn a_retry_that_has_no_other_way_waits_too() {
+    let mut scene = limited(&[]);
+    let exchange = scene.exchange.clone();
+    scene.live(async |process| {
+        exchange.faults.lock().unwrap().insert("voice", ErrorKind::Transient);
+        call(process, "a", &["Disk"], "warning").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        exchange.faults.lock().unwrap().clear();
+        call(process, "b", &["Load"], "warning").await;
+        tokio::time::sleep(10 * MINUTE).await;
+        assert_eq!(rows(process, "voice").await[0].state, State::Waiting);
+        tokio::time::sleep(60 * MINUTE).await;
+        let rows = rows(process, "voice").await;
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    });
+    assert_eq!(reached(&scene), [(0, "voice"), (60, "voice")]);
 }
 
 #[test]
