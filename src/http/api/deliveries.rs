@@ -138,7 +138,12 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
 
 /// Whether the routing table chose where a delivery goes, and not its sender.
 pub(in crate::http) fn was_routed(detail: &DeliveryDetail) -> bool {
-    detail.target.route.starts_with("route")
+    is_of_tree(&detail.target.route)
+}
+
+/// Whether this is the name of a route: `route.routes[0]`, or `teams/db.yaml:route` in an included file.
+fn is_of_tree(route: &str) -> bool {
+    route.starts_with("route") || route.rsplit_once(':').is_some_and(|(_, inside)| inside.starts_with("route"))
 }
 
 fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
@@ -312,4 +317,15 @@ pub(in crate::http) async fn drop_all(app: &App, caller: &Caller, ids: &Deliveri
         Ok(DropResponse { dropped: app.engine.drop_deliveries(&ids.ids, &reason).await? })
     };
     audited(app, intent, work, |done: &DropResponse| format!("{} dropped", done.dropped)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_of_included_files_are_routes() {
+        assert!(["route", "route.routes[0]", "teams/db.yaml:route", "teams/db.yaml:route.routes[1]"].into_iter().all(is_of_tree));
+        assert!(!is_of_tree("direct call"));
+    }
 }

@@ -21,7 +21,7 @@ use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
 use crate::api::Problem;
 use crate::config::nearest;
 use crate::delivery::Plan;
-use crate::model::Event;
+use crate::model::{Event, Extra};
 
 pub use channels::{preview, preview_by, preview_target};
 
@@ -163,10 +163,10 @@ fn no_channel(plan: &Plan, caller: &Caller, name: &str) -> ApiError {
     ApiError::missing(format!("there is no channel `{name}`; {help}"))
 }
 
-/// An event with some of its alerts only.
+/// An event with some of its alerts only. What its sender says besides is about all of them, and left out.
 fn part(event: &Event, places: &[u32]) -> Event {
     let alerts = places.iter().filter_map(|place| event.alerts.get(*place as usize).cloned()).collect();
-    Event { alerts, ..event.clone() }
+    Event { alerts, extra: Extra::default(), ..event.clone() }
 }
 
 async fn gate(app: &App, scope: Scope, request: Request) -> Result<Admitted, ApiError> {
@@ -188,4 +188,18 @@ pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(name).chars().take(60).collect(), decode(value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Alert;
+
+    #[test]
+    fn a_part_of_an_event_has_nothing_about_all_of_it() {
+        let mut event = Event { alerts: vec![Alert::default(), Alert::default()], ..Event::default() };
+        event.extra.insert("host".into(), json!("db-1"));
+        let part = part(&event, &[1]);
+        assert!(part.alerts.len() == 1 && part.extra.is_empty());
+    }
 }

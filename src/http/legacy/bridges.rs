@@ -172,10 +172,14 @@ fn robot_at(kind: &str, url: &str) -> OutletKey {
     }
 }
 
-/// Whom `at` pings: everybody, mobile numbers, or ids of the platform.
+/// People that one address pings at most.
+const MAX_PINGED: usize = 50;
+
+/// Whom `at` pings: everybody, mobile numbers, or ids of the platform. What can be neither is left out: anybody may have written the address.
 fn mentions(at: &str) -> Option<Mentions> {
     let mut mentions = Mentions::default();
-    for one in at.split([',', '|']).map(str::trim).filter(|one| !one.is_empty()) {
+    let sound = |one: &&str| (1..=128).contains(&one.len()) && one.chars().all(|c| c.is_alphanumeric() || "_-.@+".contains(c));
+    for one in at.split([',', '|']).map(str::trim).filter(sound).take(MAX_PINGED) {
         let digits = one.trim_start_matches('+');
         match one {
             "all" | "@all" => mentions.all = true,
@@ -220,6 +224,8 @@ mod tests {
         let read = mentions("13800000001, zhangsan|+8613900000002,all").unwrap();
         assert_eq!((read.all, read.mobiles, read.users), (true, vec!["13800000001".into(), "+8613900000002".into()], vec!["zhangsan".to_owned()]));
         assert_eq!(mentions(" , "), None);
+        assert_eq!(mentions("x></at>[Log in](https://evil.example)<at id=y"), None, "markup names nobody");
+        assert_eq!(mentions(&"ann,".repeat(1000)).unwrap().users.len(), MAX_PINGED);
     }
 
     #[test]

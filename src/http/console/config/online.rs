@@ -36,7 +36,9 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
         // What has not answered by then is named below.
         let _ = tokio::time::timeout(LONGEST, all).await;
     }
-    let silent: Vec<&str> = plan.channels.keys().map(|name| &**name).filter(|name| !said.iter().any(|one| one.name == *name)).collect();
+    let alertmanagers = plan.senders.silence.clusters().flat_map(|(_, cluster)| cluster.servers()).map(|(address, _)| address);
+    let names = plan.channels.keys().map(|name| &**name).chain(alertmanagers);
+    let silent: Vec<&str> = names.filter(|name| !said.iter().any(|one| one.name == *name)).collect();
     let rank = |answer: &Answer| match answer {
         Answer::Refused(_) => 0,
         Answer::Unasked => 1,
@@ -55,7 +57,7 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
         ul.card.rows {
             @for name in &silent { li {
                 (icon_of("x", "bad")) b { (shown(name)) }
-                span { (say(language, "no answer within 20 s", "20 秒内无应答")) }
+                span { (say(language, "not asked, or no answer, within 20 s", "20 秒内未询问到或无应答")) }
             } }
             @for one in &said { li {
                 @match &one.answer {
