@@ -98,7 +98,9 @@ async fn people_come_through_nginx_by_name_and_programs_by_their_credentials() {
     assert_eq!(post("/webhook").bearer_auth(ROOT).json(&body).send().await.unwrap().status(), 200);
     let forged = post("/webhook").header("x-forwarded-user", "ann@example.com").json(&body).send().await.unwrap();
     assert_eq!((forged.status(), asked.load(Ordering::SeqCst)), (StatusCode::UNAUTHORIZED, 0), "programs are not sent to a login");
-    assert_eq!(get("/metrics").send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    for inside in ["/metrics", "/metrics/", "//metrics", "/-/ready"] {
+        assert_eq!(get(inside).send().await.unwrap().status(), StatusCode::FORBIDDEN, "{inside}");
+    }
 
     // Nobody gets in under a name that no login gave, whichever way the path is written.
     for path in ["/ui", "/ui/channels", "//ui/channels", "/%75i", "/x/../ui/history", "/./ui", "/ui/"] {
@@ -119,6 +121,6 @@ async fn people_come_through_nginx_by_name_and_programs_by_their_credentials() {
     assert_eq!(acked.status(), StatusCode::SEE_OTHER);
     let audit = app.http.get(app.url("/ui/audit")).header("x-forwarded-user", "ann@example.com").send().await.unwrap().text().await.unwrap();
     assert!(audit.contains("ann@example.com") && audit.contains("ack"), "{audit}");
-    let foreign = ann(post("/ui/incidents/1/unack")).header("sec-fetch-site", "cross-site").send().await.unwrap();
+    let foreign = post("/ui/incidents/1/unack").header("cookie", "_oauth2_proxy=of-ann").header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
 }
