@@ -16,7 +16,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (
         &["40003", "60111", "86001", "86003", "93006", "93008"],
         ErrorKind::Misconfigured,
-        "it cannot write there; somebody must write to the robot in that chat first (in a group: @ it once)",
+        "it cannot write there; somebody must write to the robot in that chat first, with an @ in a group",
     ),
     (&["45002", "45003", "45004"], ErrorKind::Rejected, "the message is too long"),
     (&["82004"], ErrorKind::Rejected, "the content is held to be unlawful"),
