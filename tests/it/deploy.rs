@@ -131,7 +131,7 @@ fn the_metrics_pass_promtool() {
 #[test]
 fn metrics_and_alarms_in_the_documents_exist() {
     let source = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/delivery").join(name)).unwrap();
-    let alarms = source("self_alert.rs") + &source("heartbeat/mod.rs");
+    let alarms = source("self_alert/mod.rs") + &source("heartbeat/mod.rs");
     let rules = std::fs::read_to_string(deploy("prometheus/watchfire.rules.yml")).unwrap();
     let (mut wanted, mut named) = (BTreeSet::new(), 0);
     for page in crate::docs_book::pages() {
