@@ -108,6 +108,12 @@ pub fn messages_of_code(code: &str, now: UnixMs) -> Option<Range<MessageId>> {
     Some(first(second)..first(second + 1))
 }
 
+/// Whether a code's message was formed within the last minute.
+pub fn is_new(code: &str, now: UnixMs) -> bool {
+    let second = u64::try_from(now.0 / 1000).unwrap_or(0);
+    messages_of_code(code, now).is_some_and(|among| formed_second(among.start) + 60 >= second)
+}
+
 /// When a message's id was made: the first 48 bits of a UUIDv7 are milliseconds since 1970 (<https://www.rfc-editor.org/rfc/rfc9562#section-5.7>).
 fn formed_second(message: MessageId) -> u64 {
     (message.0.as_u128() >> 80) as u64 / 1000
@@ -171,6 +177,7 @@ mod tests {
             assert!(code.len() == 14 && code.bytes().all(|b| b.is_ascii_alphanumeric()), "{code}");
             let found = messages_of_code(&code, UnixMs(now as i64 * 1000)).unwrap();
             assert!(found.contains(&message), "{age}: {found:?}");
+            assert_eq!(is_new(&code, UnixMs(now as i64 * 1000)), age < 60, "{age}");
             assert!(!found.contains(&of(now - age - 1)) && !found.contains(&of(now - age + 1)));
         }
         // A clock that is ahead.

@@ -33,6 +33,9 @@ use answer::is_done;
 
 /// Within this a press is answered; platforms wait three seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`PATIENCE`].
+const LOOKS: u32 = 24;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Deliveries of a message that are looked at for its incidents.
 const MAX_ROWS: usize = 500;
 /// Longest id of an event, and longest name of a person, in characters.
@@ -193,6 +196,22 @@ impl Shared {
         Ok(found.into_iter().find(is_meant))
     }
 
+    /// The message of a button; a new one may be on its way to the disk.
+    async fn pressed_message(&self, code: &str) -> Result<Option<StoredMessage>, StoreError> {
+        for _ in 0..LOOKS {
+            if let Some(id) = self.message_of(code).await?
+                && let Some(message) = self.store.get_message(id).await?
+            {
+                return Ok(Some(message));
+            }
+            if !links::is_new(code, self.clock.wall()) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(None)
+    }
+
     pub(in crate::delivery) async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
         let filter = DeliveryFilter { message: Some(message.id), limit: MAX_ROWS, ..DeliveryFilter::default() };
         let rows = self.store.list_deliveries(&filter).await?;
@@ -224,8 +243,7 @@ impl PlatformPresses {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。")).await;
         };
         let unknown = gone(language);
-        let Some(id) = self.shared.message_of(&value.code).await? else { return refused("no such message", unknown).await };
-        let Some(message) = self.shared.store.get_message(id).await? else { return refused("no such message", unknown).await };
+        let Some(message) = self.shared.pressed_message(&value.code).await? else { return refused("no such message", unknown).await };
         let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
