@@ -88,7 +88,7 @@ impl Pattern {
             None if !rest.is_empty() => return None,
             None => {}
         }
-        let sound = |(name, value): &(&str, &str)| !value.trim().is_empty() && !(*name == "h" && value.contains(char::is_whitespace));
+        let sound = |(name, value): &(&str, &str)| !(value.trim().is_empty() || *name == "h" && value.contains(char::is_whitespace));
         found.iter().all(sound).then_some(found)
     }
 }
