@@ -9,7 +9,7 @@ use crate::support::skip::skip;
 
 const CHANNELS: usize = 200;
 
-/// The files that a command opens, all of them.
+/// The files that a command opens, but for the list of time zones: it is read when it is asked for, whatever there is in it.
 fn opened(folder: &Path, arguments: &[&str]) -> Vec<String> {
     let trace = folder.join("trace");
     let output = Command::new("strace")
@@ -22,7 +22,7 @@ fn opened(folder: &Path, arguments: &[&str]) -> Vec<String> {
         .output()
         .unwrap();
     assert!(output.status.success(), "{arguments:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    std::fs::read_to_string(&trace).unwrap().lines().filter(|line| line.contains("open")).map(str::to_owned).collect()
+    std::fs::read_to_string(&trace).unwrap().lines().filter(|line| line.contains("open") && !line.contains("/zoneinfo")).map(str::to_owned).collect()
 }
 
 #[test]
