@@ -11,13 +11,14 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use base64::Engine as _;
+use futures_util::future::BoxFuture;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::clients::Line;
+use super::clients::{Execute, Line};
 use super::guard::SsrfGuard;
 use super::reply::{MAX_BODY, Reply};
 use super::transport::{Progress, failed, timed_out};
@@ -253,12 +254,13 @@ impl Call {
     /// Makes the request and reads the answer by `deadline`. Any HTTP answer is `Ok`, whatever its status; errors are those of the way:
     /// `Transient` when nothing was written (or the call is idempotent), `Ambiguous` afterwards, `Misconfigured` for a certificate that is
     /// not accepted or a request that cannot be built.
-    pub async fn send(self, deadline: Instant) -> Result<Reply, SendError> {
-        self.execute(Line::client, deadline).await?.read(deadline).await
+    pub fn send(self, deadline: Instant) -> BoxFuture<'static, Result<Reply, SendError>> {
+        // In a box, so that the compiler proves once, and not for every driver, that this may move between threads.
+        Box::pin(async move { self.execute(Line::client, deadline).await?.read(deadline).await })
     }
 
     /// Makes the request with one of the client's two forms; the answer's body is not read yet.
-    pub(super) async fn execute(self, form: fn(&Line) -> Result<&reqwest::Client, &str>, deadline: Instant) -> Result<Answered, SendError> {
+    pub(super) async fn execute(self, form: fn(&Line) -> Result<&dyn Execute, &str>, deadline: Instant) -> Result<Answered, SendError> {
         let misbuilt = |reason: &str| {
             let summary = format!("the request cannot be built: {reason}; check the address and the token for unwanted characters");
             SendError::new(ErrorKind::Misconfigured, summary).code("request")

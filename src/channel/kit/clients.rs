@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client};
+use futures_util::future::BoxFuture;
+use reqwest::{Certificate, Client, Request, Response};
 
 use super::FileLimit;
 use super::guard::SsrfGuard;
@@ -121,28 +122,43 @@ impl HttpClients {
     }
 }
 
+/// What makes requests: a client behind a pointer. Every driver holds one, and the compiler would look through its fifty types for each future of each driver.
+pub(super) trait Execute: Send + Sync {
+    /// Makes the request; the answer's body is not read yet.
+    fn execute(&self, request: Request) -> BoxFuture<'static, Result<Response, reqwest::Error>>;
+}
+
+impl Execute for Client {
+    fn execute(&self, request: Request) -> BoxFuture<'static, Result<Response, reqwest::Error>> {
+        Box::pin(Self::execute(self, request))
+    }
+}
+
 /// A client that is built when it is first used: it reads every certificate of the system, and a configuration may have thousands of channels, of which
 /// a command uses none.
 pub(super) struct Line {
     transport: Transport,
-    client: OnceLock<Result<Client, String>>,
-    http1: OnceLock<Result<Client, String>>,
+    client: OnceLock<Result<Box<dyn Execute>, String>>,
+    http1: OnceLock<Result<Box<dyn Execute>, String>>,
 }
 
 impl Line {
     /// The client, or why there is none.
-    pub(super) fn client(&self) -> Result<&Client, &str> {
-        Self::built(&self.client, || build_client(&self.transport, false))
+    pub(super) fn client(&self) -> Result<&dyn Execute, &str> {
+        self.built(&self.client, false)
     }
 
     /// The same without HTTP/2, for connections that become WebSockets: an upgrade is a thing of HTTP/1.1 (RFC 9110 7.8).
-    pub(super) fn http1(&self) -> Result<&Client, &str> {
-        Self::built(&self.http1, || build_client(&self.transport, true))
+    pub(super) fn http1(&self) -> Result<&dyn Execute, &str> {
+        self.built(&self.http1, true)
     }
 
-    fn built(client: &OnceLock<Result<Client, String>>, build: impl FnOnce() -> Result<Client, (&'static str, String)>) -> Result<&Client, &str> {
-        let built = client.get_or_init(|| build().map_err(|(key, reason)| format!("`{key}`: {reason}")));
-        built.as_ref().map_err(String::as_str)
+    fn built<'a>(&self, client: &'a OnceLock<Result<Box<dyn Execute>, String>>, http1_only: bool) -> Result<&'a dyn Execute, &'a str> {
+        let built = client.get_or_init(|| match build_client(&self.transport, http1_only) {
+            Ok(client) => Ok(Box::new(client)),
+            Err((key, reason)) => Err(format!("`{key}`: {reason}")),
+        });
+        built.as_deref().map_err(String::as_str)
     }
 }
 
