@@ -46,6 +46,8 @@ pub struct IncidentSummary {
     pub acks: Vec<IncidentAck>,
     /// The silence that somebody asked its Alertmanager for; null when there is none, or it has ended.
     pub silence: Option<IncidentSilence>,
+    /// The mute that somebody made from a message of it; null when there is none, or it has ended.
+    pub mute: Option<IncidentMute>,
 }
 
 /// Somebody is on alerts of an incident.
@@ -76,6 +78,17 @@ pub struct IncidentSilence {
     pub state: SilenceState,
     /// Why it is not confirmed; empty where that is not known.
     pub reason: String,
+}
+
+/// The mute of an incident, made from one of its messages.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentMute {
+    /// Who made it, or changed it last.
+    pub by: String,
+    /// Until when, Unix milliseconds.
+    pub until: UnixMs,
+    /// Its matchers, separated by commas.
+    pub matchers: String,
 }
 
 /// What is done about an incident.
@@ -150,8 +163,8 @@ pub struct IncidentMessage {
 pub struct IncidentStep {
     /// When, Unix milliseconds.
     pub at: UnixMs,
-    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `silenced`, `unsilenced`, `reopened`, `regrouped`, `reposted`, `given_up`, `lost`,
-    /// `superseded`, `resolved` or `stale`.
+    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `silenced`, `unsilenced`, `muted`, `unmuted`, `reopened`, `regrouped`, `reposted`,
+    /// `given_up`, `lost`, `superseded`, `resolved` or `stale`.
     pub kind: String,
     /// The channel that it is about; empty when it is about none.
     pub channel: String,

@@ -84,6 +84,8 @@ pub struct ActionsConfig {
     pub ack: Option<Who>,
     /// Who may have the sender silenced. Default `known`.
     pub silence: Option<Who>,
+    /// Who may mute what the labels of the incident match, for two hours. Default `nobody`: there is no such button.
+    pub mute: Option<Who>,
     /// Who may close the incident. Default `known`.
     pub close: Option<Who>,
 }

@@ -122,6 +122,9 @@ fn details(found: &IncidentResponse) -> String {
         let until = time(silence.until);
         out.push_str(&format!("  silence until {until} by {} ({}): {}{reason}\n", silence.by, silence.via, silence.state.as_str()));
     }
+    if let Some(mute) = &one.mute {
+        out.push_str(&format!("  muted until {} by {}: {}\n", time(mute.until), mute.by, mute.matchers));
+    }
     for step in &found.timeline {
         let channel = if step.channel.is_empty() { String::new() } else { format!(" {}", step.channel) };
         out.push_str(&format!("{}  {}{channel}: {}\n", time(step.at), step.kind, step.text));

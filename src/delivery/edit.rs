@@ -23,7 +23,7 @@ use super::attempt::holds_lease;
 use super::compose::{Draft, Wording};
 use super::core::Shared;
 use super::heavy::LARGE_BODY;
-use super::incident::{Notification, NotifiedIncident, answer, silence};
+use super::incident::{Notification, NotifiedIncident, answer, mute, silence};
 use super::notified::MessageContext;
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
@@ -226,6 +226,7 @@ impl EditTask {
                 state: incident.state,
                 answer: answer(incident),
                 silence: silence(incident),
+                mute: mute(incident),
                 notified: anchor.notified.clone(),
                 first_notified: Some(anchor.notified_at),
             }],

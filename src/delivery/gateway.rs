@@ -114,7 +114,7 @@ impl Engine {
 
     /// Makes, changes or ends (`until` 0) a mute by hand.
     pub async fn set_mute(&self, mute: Mute) -> Result<(), StoreError> {
-        self.note_held().await?;
+        self.shared.note_held().await?;
         self.shared.store.set_mute(mute, self.shared.clock.wall()).await?;
         self.refresh_mutes().await
     }

@@ -150,13 +150,15 @@ pub struct ActionsPlan {
     pub ack: Who,
     /// Silence and unsilence.
     pub silence: Who,
+    /// Mute and unmute.
+    pub mute: Who,
     /// Close.
     pub close: Who,
 }
 
 impl Default for ActionsPlan {
     fn default() -> Self {
-        Self { ack: Who::Anyone, silence: Who::Known, close: Who::Known }
+        Self { ack: Who::Anyone, silence: Who::Known, mute: Who::Nobody, close: Who::Known }
     }
 }
 
@@ -177,6 +179,7 @@ impl ActionsPlan {
         match verb {
             Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => self.ack,
             Verb::Silence | Verb::Unsilence => self.silence,
+            Verb::Mute | Verb::Unmute => self.mute,
             Verb::Close => self.close,
         }
     }
@@ -244,7 +247,7 @@ mod tests {
         let presser = |id: &str, foreign| Presser { id: id.into(), name: "A".into(), foreign };
         let (ann, other, guest) = (presser("U1", false), presser("U2", false), presser("U1", true));
         let default = ActionsPlan::default();
-        let closed = ActionsPlan { ack: Who::Nobody, silence: Who::Anyone, close: Who::Nobody };
+        let closed = ActionsPlan { ack: Who::Nobody, silence: Who::Anyone, mute: Who::Known, close: Who::Nobody };
         let known = Ok(Some(PersonName::from("ann")));
         for (plan, verb, presser, wanted) in [
             (default, Verb::Ack, &ann, known.clone()),
@@ -254,6 +257,9 @@ mod tests {
             (default, Verb::Close, &ann, known.clone()),
             (default, Verb::Close, &other, Err(Why::Unknown)),
             (default, Verb::Silence, &other, Err(Why::Unknown)),
+            (default, Verb::Mute, &ann, Err(Why::Nobody)),
+            (closed, Verb::Mute, &ann, known.clone()),
+            (closed, Verb::Unmute, &other, Err(Why::Unknown)),
             (default, Verb::Ack, &guest, Err(Why::Foreign)),
             (closed, Verb::Ack, &ann, Err(Why::Nobody)),
             (closed, Verb::Snooze, &ann, Err(Why::Nobody)),

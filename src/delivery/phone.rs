@@ -111,6 +111,7 @@ impl PlatformPresses {
             verb,
             until: None,
             labels: BTreeMap::new(),
+            mutes: BTreeMap::new(),
             by: Actor { id: format!("{}:{}", self.platform, by.id), name: by.name, via: String::new() },
             on: Vec::new(),
             rules: AckRules { remind_after: 0, expires_after: 0 },

@@ -21,13 +21,18 @@ pub enum Verb {
     Silence,
     /// Its sender is not to be silent about it any more.
     Unsilence,
+    /// What its labels match is held back until a time; nobody is on it.
+    Mute,
+    /// What its labels match is not held back any more.
+    Unmute,
     /// The next step of its escalation comes at once.
     Escalate,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 7] = [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence, Verb::Unsilence, Verb::Escalate];
+    pub const ALL: [Verb; 9] =
+        [Verb::Ack, Verb::Unack, Verb::Snooze, Verb::Close, Verb::Silence, Verb::Unsilence, Verb::Mute, Verb::Unmute, Verb::Escalate];
 
     /// The name in SQL, metrics, links and the API.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +43,8 @@ impl Verb {
             Verb::Close => "close",
             Verb::Silence => "silence",
             Verb::Unsilence => "unsilence",
+            Verb::Mute => "mute",
+            Verb::Unmute => "unmute",
             Verb::Escalate => "escalate",
         }
     }

@@ -14,6 +14,8 @@ use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
 
 /// Deliveries of one event and incident, the newest first, among which those are looked for by which its channels ring.
 pub(super) const MAX_CANDIDATES: i64 = 500;
+/// What an incident's acks hold, as they are stored, while it shows a mute.
+pub(super) const SHOWS_MUTE: &str = "\"mute\":";
 /// Presses that one step of purging removes.
 pub(super) const PRESS_BATCH: i64 = 1000;
 
@@ -207,8 +209,9 @@ impl<'a> Acting<'a> {
                 self.results.push((on.incident, ActResult::Unknown));
                 continue;
             };
-            // A silence is of everything that its labels match.
-            let shown_only = on.shown.as_ref().filter(|_| !matches!(self.act.verb, Verb::Silence | Verb::Unsilence));
+            // A silence and a mute are of everything that their labels match.
+            let by_labels = matches!(self.act.verb, Verb::Silence | Verb::Unsilence | Verb::Mute | Verb::Unmute);
+            let shown_only = on.shown.as_ref().filter(|_| !by_labels);
             let only = shown_only.map(|s| shown(s, incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice)));
             self.one(incident, only.as_ref(), true);
             if !spreads(self.act.verb) {

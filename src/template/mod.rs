@@ -58,7 +58,8 @@ pub use sources::FORMS;
 pub use usage::FieldUsage;
 pub use view::humanize_in as humanize;
 pub use view::{
-    AnswerView, Brief, Entry, EntryStatus, GAP, IncidentView, MessageKind, Now, Scene, SilenceView, SilenceViewState, Totals, View, ViewInput, lines,
+    AnswerView, Brief, Entry, EntryStatus, GAP, IncidentView, MessageKind, MuteView, Now, Scene, SilenceView, SilenceViewState, Totals, View,
+    ViewInput, lines,
 };
 pub use words::word;
 

@@ -53,6 +53,7 @@ mod memory;
 mod mentions;
 mod moved;
 mod mutes;
+mod mutes_from_chat;
 mod mutes_of_file;
 mod noisy;
 mod notes;

@@ -126,7 +126,7 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
         let style = match button.verb {
             Verb::Ack => "primary",
             Verb::Close => "danger",
-            Verb::Unack | Verb::Snooze | Verb::Silence | Verb::Unsilence | Verb::Escalate => "default",
+            Verb::Unack | Verb::Snooze | Verb::Silence | Verb::Unsilence | Verb::Mute | Verb::Unmute | Verb::Escalate => "default",
         };
         json!({ "tag": "button", "text": { "tag": "plain_text", "content": button.label }, "type": style, "value": { VALUE: button.value } })
     };

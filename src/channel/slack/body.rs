@@ -282,7 +282,7 @@ fn actions(page: &Page) -> Option<Block> {
         style: match button.verb {
             Verb::Ack => Some("primary"),
             Verb::Close => Some("danger"),
-            Verb::Unack | Verb::Snooze | Verb::Silence | Verb::Unsilence | Verb::Escalate => None,
+            Verb::Unack | Verb::Snooze | Verb::Silence | Verb::Unsilence | Verb::Mute | Verb::Unmute | Verb::Escalate => None,
         },
     };
     let elements: Vec<Button> = page.facts.incident.buttons.iter().take(MAX_BUTTONS).enumerate().map(button).collect();

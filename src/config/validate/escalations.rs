@@ -34,6 +34,7 @@ pub fn actions(asked: Option<ActionsConfig>) -> ActionsPlan {
     ActionsPlan {
         ack: asked.ack.unwrap_or(default.ack),
         silence: asked.silence.unwrap_or(default.silence),
+        mute: asked.mute.unwrap_or(default.mute),
         close: asked.close.unwrap_or(default.close),
     }
 }

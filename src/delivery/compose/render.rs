@@ -193,6 +193,12 @@ impl Renderer<'_> {
                 false => button(Verb::Silence, "button_silence", SNOOZE_MINUTES),
             });
         }
+        if channel.content.actions.mute != Who::Nobody {
+            buttons.push(match open.iter().all(|incident| incident.mute.is_some()) {
+                true => button(Verb::Unmute, "button_unmute", 0),
+                false => button(Verb::Mute, "button_mute", SNOOZE_MINUTES),
+            });
+        }
         if matches!(channel.driver.press_way(), Some(PressWay::Phone)) && self.step_follows() {
             buttons.push(button(Verb::Escalate, "button_escalate", 0));
         }

@@ -8,5 +8,5 @@ mod notification;
 mod report;
 
 pub use decide::{How, Known, Moment, Said, decide, how, news};
-pub use notification::{Notification, NotifiedIncident, answer, silence};
+pub use notification::{Notification, NotifiedIncident, answer, mute, silence};
 pub use report::reports;

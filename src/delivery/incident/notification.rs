@@ -7,7 +7,7 @@ use crate::store::{
     Ack, AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, SilenceState, Silenced, UnackReason,
     incident_numbers,
 };
-use crate::template::{AnswerView, IncidentView, SilenceView, SilenceViewState};
+use crate::template::{AnswerView, IncidentView, MuteView, SilenceView, SilenceViewState};
 
 use super::decide::{How, Said};
 
@@ -76,6 +76,8 @@ pub struct NotifiedIncident {
     pub answer: Option<AnswerView>,
     /// Its silence.
     pub silence: Option<SilenceView>,
+    /// Its mute.
+    pub mute: Option<MuteView>,
     /// When its channel was notified of it first; `None` when it is notified now.
     pub first_notified: Option<UnixMs>,
 }
@@ -95,6 +97,7 @@ impl NotifiedIncident {
             state: incident.state,
             answer: answer(incident),
             silence: silence(incident),
+            mute: mute(incident),
             notified: fires.chain(ends).collect(),
             first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
@@ -144,6 +147,12 @@ pub fn silence(incident: &Incident) -> Option<SilenceView> {
     Some(SilenceView { name: by.name.clone(), via: by.via.clone(), until: until.timestamp(), state })
 }
 
+/// The mute that somebody made from a message of an incident.
+pub fn mute(incident: &Incident) -> Option<MuteView> {
+    let muted = incident.acks.mute.as_ref().filter(|_| incident.state.is_open())?;
+    Some(MuteView { name: muted.by.clone(), until: muted.until.timestamp() })
+}
+
 impl Notification {
     /// How a message of one incident reports it.
     pub fn set(&mut self, how: How, anchors: &[Anchor]) {
@@ -179,7 +188,8 @@ impl Notification {
         let only = self.single()?;
         let further = if self.form == Form::Card { !self.edited } else { self.answers.is_empty() };
         let first_notified = only.first_notified.filter(|_| further).map(UnixMs::timestamp);
-        Some(IncidentView { number: only.id.0, first_notified, answer: only.answer.clone(), silence: only.silence.clone(), acts: false })
+        let (answer, silence, mute) = (only.answer.clone(), only.silence.clone(), only.mute.clone());
+        Some(IncidentView { number: only.id.0, first_notified, answer, silence, mute, acts: false })
     }
 
     /// The message that the one to this recipient answers.

@@ -2,6 +2,7 @@
 
 mod active;
 mod notice;
+mod pressed;
 
 use std::collections::BTreeSet;
 

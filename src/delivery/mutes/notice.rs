@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::Mutes;
 use super::active::{ActiveMute, prefix};
 use crate::channel::OnAmbiguous;
+use crate::delivery::core::Shared;
 use crate::delivery::direct::text_page;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{ChannelPlan, Plan};
@@ -70,19 +71,21 @@ fn held_by(mute: &Mute, counted: &[HeldRow]) -> [u32; 4] {
     held
 }
 
-impl Engine {
+impl Shared {
     /// Counts what mutes hold now: before one is ended or changed, so that its end can say it.
     pub(in crate::delivery) async fn note_held(&self) -> Result<(), StoreError> {
-        let (mutes, now) = (self.shared.mutes(), self.shared.clock.wall());
+        let (mutes, now) = (self.mutes(), self.clock.wall());
         let active: Vec<ActiveMute<'_>> = mutes.active(now).collect();
         if active.is_empty() {
             return Ok(());
         }
-        let counted = self.shared.store.count_held().await?;
+        let counted = self.store.count_held().await?;
         let held = active.iter().map(|active| (mute_key(active.mute), held_by(active.mute, &counted))).collect();
-        self.shared.store.note_held(held, now).await
+        self.store.note_held(held, now).await
     }
+}
 
+impl Engine {
     /// What is remembered of mutes, by key.
     pub async fn mute_rows(&self) -> Result<Vec<MuteRow>, StoreError> {
         self.shared.store.update_mute_rows(Vec::new(), Vec::new()).await
@@ -99,7 +102,7 @@ pub async fn tick(engine: &Arc<Engine>, notices: &mut Notices) -> Result<(), Sto
     let (plan, now) = (shared.plan.load_full(), shared.clock.wall());
     let near = mutes.active(now).any(|active| active.until.since(now) <= NEAR_END);
     if near || now.since(notices.counted) >= COUNT_INTERVAL || now < notices.counted {
-        engine.note_held().await?;
+        shared.note_held().await?;
         notices.counted = now;
     }
     let known = engine.mute_rows().await?;

@@ -19,7 +19,7 @@ pub(super) fn is_done(result: &ActResult) -> bool {
     match result {
         ActResult::Silenced { state, .. } => *state != SilenceState::Failed,
         ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed | ActResult::HandedOn { .. } => true,
-        ActResult::Unsilenced => true,
+        ActResult::Unsilenced | ActResult::Muted { .. } | ActResult::Unmuted => true,
         _ => false,
     }
 }
@@ -98,6 +98,14 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::NotSilenced if zh => format!("#{id} 没有由此处设置的静默"),
         ActResult::NotSilenced => format!("#{id} has no silence that was asked for here"),
         ActResult::CannotSilence { why } => format!("#{id} {}", cannot_silence(why, zh)),
+        ActResult::Muted { until } if zh => format!("#{id} 已静音至 {}", clock(*until)),
+        ActResult::Muted { until } => format!("#{id} is muted until {}", clock(*until)),
+        ActResult::Unmuted if zh => format!("#{id} 已取消静音"),
+        ActResult::Unmuted => format!("the mute of #{id} ends"),
+        ActResult::NotMuted if zh => format!("#{id} 没有由消息设置的静音"),
+        ActResult::NotMuted => format!("#{id} has no mute that was made from a message"),
+        ActResult::CannotMute if zh => format!("#{id} 无法静音：它的告警没有可供静音匹配的共同标签"),
+        ActResult::CannotMute => format!("#{id} cannot be muted: its alerts have no labels in common that a mute can match"),
         ActResult::Over { since: Some(since) } if zh => format!("#{id} 已于 {}前结束", humanize(language, now.since(*since))),
         ActResult::Over { since: Some(since) } => format!("#{id} ended {} ago", humanize(language, now.since(*since))),
         ActResult::Over { since: None } if zh => format!("#{id}：此消息中的告警均已恢复"),

@@ -51,7 +51,7 @@ pub struct Deed {
     pub press: PressKey,
     /// What.
     pub verb: Verb,
-    /// For how long, for a snooze.
+    /// For how long, for a snooze, a silence and a mute.
     pub span: Duration,
     /// Who.
     pub by: Actor,
@@ -120,7 +120,8 @@ impl Shared {
         let (plan, now) = (self.plan.load_full(), self.clock.wall());
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let rules = AckRules { remind_after: ms(plan.incidents.remind_after), expires_after: ms(plan.incidents.ack_expires) };
-        let until = matches!(deed.verb, Verb::Snooze | Verb::Silence).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
+        let until =
+            matches!(deed.verb, Verb::Snooze | Verb::Silence | Verb::Mute).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
@@ -128,7 +129,8 @@ impl Shared {
         let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
         let intent = Intent { by: deed.author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
         let record = self.begin_audit(intent).await?;
-        let acted = self.do_act(&plan, Act { press, verb, until, labels: BTreeMap::new(), by: by.clone(), on, rules, now }).await;
+        let act = Act { press, verb, until, labels: BTreeMap::new(), mutes: BTreeMap::new(), by: by.clone(), on, rules, now };
+        let acted = self.do_act(&plan, act).await;
         let (state, outcome) = match &acted {
             Ok(acted) => {
                 let answer = answer(acted, Language::En, &plan, now);
@@ -174,8 +176,10 @@ impl Shared {
 
     /// Does it. Of a silence, what cannot be silenced is not stored; the rest is, and its answer is waited for for a moment.
     async fn do_act(&self, plan: &Plan, mut act: Act) -> Result<Acted, StoreError> {
-        if !matches!(act.verb, Verb::Silence | Verb::Unsilence) {
-            return self.store.act(act).await;
+        match act.verb {
+            Verb::Silence | Verb::Unsilence => {}
+            Verb::Mute | Verb::Unmute => return self.act_on_mutes(plan, act).await,
+            _ => return self.store.act(act).await,
         }
         let mut refused = Vec::new();
         if act.verb == Verb::Silence {

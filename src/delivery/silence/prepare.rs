@@ -1,13 +1,14 @@
 //! Before and after an act: whether its incidents can be silenced and by which labels, and what became of it within a moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::core::Shared;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{Plan, site_of_alertmanager};
 use crate::model::{Event, IncidentId, Labels};
-use crate::store::{ActOn, ActResult, Acted, Incident, NoSilence, SilenceState, StoreError, UnackReason};
+use crate::store::{ActOn, ActResult, Acted, Incident, IncidentAlert, NoSilence, SilenceState, StoreError, UnackReason};
 
 /// How long an act waits for the Alertmanager's answer: most answer at once, and who asked wants to know.
 const SETTLES_WITHIN: Duration = Duration::from_secs(1);
@@ -54,9 +55,8 @@ impl Shared {
     }
 
     async fn labels_of(&self, plan: &Plan, incident: &Incident) -> Result<Result<Labels, NoSilence>, StoreError> {
-        let newest = incident.alerts.iter().max_by_key(|alert| alert.event);
-        let ids: Vec<_> = newest.iter().map(|alert| alert.event).collect();
-        let event = self.store.load_events(&ids, MAX_BYTES).await?.events.pop().map(|stored| stored.event);
+        let newest = newest(incident);
+        let event = self.newest_event(incident).await?;
         if site_of_alertmanager(&incident.source).is_none() {
             let alert = event.as_ref().and_then(|event| event.alerts.get(newest?.index as usize));
             return Ok(Err(NoSilence::OtherSender { link: alert.map(|alert| alert.silence_url.clone()).unwrap_or_default() }));
@@ -65,6 +65,17 @@ impl Shared {
             return Ok(Err(NoSilence::NotConfigured));
         }
         Ok(event.as_deref().and_then(labels).ok_or(NoSilence::NoLabels))
+    }
+
+    /// The newest event that reported an alert of this; `None` when it is not stored any more.
+    async fn newest_event(&self, incident: &Incident) -> Result<Option<Arc<Event>>, StoreError> {
+        let ids: Vec<_> = newest(incident).iter().map(|alert| alert.event).collect();
+        Ok(self.store.load_events(&ids, MAX_BYTES).await?.events.pop().map(|stored| stored.event))
+    }
+
+    /// The labels that its alerts have in common by its newest event: what a silence or a mute of it matches.
+    pub(in crate::delivery) async fn common_labels(&self, incident: &Incident) -> Result<Option<Labels>, StoreError> {
+        Ok(self.newest_event(incident).await?.as_deref().and_then(labels))
     }
 
     /// Waits a moment for the answers to what was asked for, and puts them into the results.
@@ -108,6 +119,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn newest(incident: &Incident) -> Option<&IncidentAlert> {
+    incident.alerts.iter().max_by_key(|alert| alert.event)
 }
 
 /// What a silence of an event's group matches: the labels that it is grouped by; where it is grouped by none, those that all of its alerts have in common.

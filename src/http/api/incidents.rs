@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, pairs, read};
 use crate::api::{
-    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentResponse, IncidentSilence, IncidentStep, IncidentSummary, Incidents,
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
+    IncidentSummary, Incidents,
 };
 use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
@@ -20,7 +21,8 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
 use crate::store::{
-    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, PressKey, Silenced,
+    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, Muted, PressKey,
+    Silenced,
 };
 
 /// An incident shows alerts of all channels: it is for credentials that may see all of them.
@@ -263,11 +265,16 @@ fn summary(incident: &Incident) -> IncidentSummary {
         ended_at: incident.ended_at,
         acks: incident.acks.list.iter().map(ack_of).collect(),
         silence: incident.acks.silence.as_ref().map(silence_of),
+        mute: incident.acks.mute.as_ref().map(mute_of),
     }
 }
 
 fn ack_of(ack: &crate::store::Ack) -> IncidentAck {
     IncidentAck { by: ack.by.name.clone(), via: ack.by.via.clone(), at: ack.at, until: ack.until, alerts: ack.alerts.len() }
+}
+
+fn mute_of(mute: &Muted) -> IncidentMute {
+    IncidentMute { by: mute.by.clone(), until: mute.until, matchers: mute.matchers.clone() }
 }
 
 fn silence_of(silence: &Silenced) -> IncidentSilence {

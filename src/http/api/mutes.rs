@@ -16,7 +16,7 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{CHANNEL_LABEL, UnixMs};
 use crate::route::{self, Matcher, MuteTime, Op as Compare, matcher};
-use crate::store;
+use crate::store::{self, MAX_MATCHERS};
 
 /// The matcher of a channel.
 pub(in crate::http) fn of_channel(name: &str) -> Result<Vec<Matcher>, ApiError> {
@@ -25,10 +25,6 @@ pub(in crate::http) fn of_channel(name: &str) -> Result<Vec<Matcher>, ApiError> 
 
 /// The longest that a mute may last: a year. Longer is a change of the configuration.
 pub(in crate::http) const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
-/// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
-/// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
-const MAX_MATCHERS: usize = 2000;
-
 /// The paths.
 pub(super) fn paths() -> Paths {
     let matchers = vec![Param::text("matchers", "The matchers of the mute, separated by commas: `channel=\"ops\",team=\"db\"`; may be repeated")];

@@ -48,6 +48,8 @@ struct Acting {
     may: Result<Option<PersonName>, Why>,
     /// Whether its reader may have its sender asked to be silent.
     silences: bool,
+    /// Whether its reader may mute what its labels match.
+    mutes: bool,
 }
 
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Result<Acting, HttpError> {
@@ -65,8 +67,9 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Resul
     let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
     let silences = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Silence, person.as_ref()).is_ok();
     let silences = silences && incidents.iter().any(|incident| app.engine.can_silence(incident));
+    let mutes = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Mute, person.as_ref()).is_ok();
     let escalates = app.engine.can_escalate(&incidents).await?;
-    Ok(Acting { message, language, on, incidents, escalates, person, may, silences })
+    Ok(Acting { message, language, on, incidents, escalates, person, may, silences, mutes })
 }
 
 /// Shows a message to anybody who has its act link.
@@ -116,7 +119,11 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         }
         None => Actor { id: format!("link:{} {name}", acting.message.channel), name: name.clone(), via: "link".into() },
     };
-    let verb = form.verb.filter(|verb| acting.silences || !matches!(verb, Verb::Silence | Verb::Unsilence));
+    let verb = form.verb.filter(|verb| match verb {
+        Verb::Silence | Verb::Unsilence => acting.silences,
+        Verb::Mute | Verb::Unmute => acting.mutes,
+        _ => true,
+    });
     let Some(verb) = verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page")) };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
     // A link that was made for a group proves no name: what is typed is marked as such.
@@ -174,6 +181,10 @@ fn state(incident: &Incident, language: Language) -> String {
     };
     let others = if incident.state == IncidentState::Superseded { incident_numbers(&incident.acks.superseded_by) } else { names.join(", ") };
     let line = filled(language, key, &incident.id.to_string(), &others);
+    let line = match incident.acks.mute.as_ref().filter(|_| incident.state.is_open()) {
+        Some(mute) => format!("{line} · {}", filled(language, "muted_now", &mute.by, "")),
+        None => line,
+    };
     match &incident.acks.silence {
         Some(silence) if silence.state == SilenceState::Active => format!("{line} · {}", filled(language, "silenced_now", &silence.by.name, "")),
         Some(silence) if silence.reason.is_empty() => format!("{line} · {}", filled(language, "silence_asked_now", &silence.by.name, "")),
@@ -210,6 +221,10 @@ fn form(acting: &Acting, name: &str) -> Value {
     if let (true, Some(buttons)) = (acting.silences, form["buttons"].as_array_mut()) {
         let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
         buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
+    }
+    if let (true, Some(buttons)) = (acting.mutes, form["buttons"].as_array_mut()) {
+        let muted = open.iter().all(|incident| incident.acks.mute.is_some());
+        buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
     }
     match &acting.person {
         Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),

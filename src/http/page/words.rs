@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 63] = [
+const WORDS: [(&str, &str, &str); 66] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -53,6 +53,8 @@ const WORDS: [(&str, &str, &str); 63] = [
     ("act_snooze", "Snooze 2h", "推迟 2 小时"),
     ("act_silence", "Silence 2h in Alertmanager", "在 Alertmanager 静默 2 小时"),
     ("act_unsilence", "End silence", "结束静默"),
+    ("act_mute", "Mute 2h", "静音 2 小时"),
+    ("act_unmute", "Unmute", "取消静音"),
     ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
@@ -62,6 +64,7 @@ const WORDS: [(&str, &str, &str); 63] = [
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
     ("silenced_now", "silenced in Alertmanager by {n}", "{n} 已在 Alertmanager 静默"),
     ("silence_asked_now", "a silence asked for by {n} is not confirmed", "{n} 请求的静默尚未确认"),
+    ("muted_now", "muted by {n}", "{n} 已静音"),
     ("firing_now", "#{n} · nobody is on it", "#{n} · 无人认领"),
     ("resolved_now", "#{n} · resolved", "#{n} · 已恢复"),
     ("stale_now", "#{n} · no longer reported", "#{n} · 已不再上报"),

@@ -14,6 +14,7 @@ fn act(verb: Verb, name: &str, event: &str, on: &[IncidentId], now: UnixMs) -> A
         verb,
         until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
         labels: Default::default(),
+        mutes: Default::default(),
         by: Actor { id: format!("telegram:{name}"), name: name.into(), via: "Telegram".into() },
         on: on.iter().map(|incident| ActOn { incident: *incident, shown: None }).collect(),
         rules: RULES,

@@ -1,7 +1,7 @@
 //! Contract of mutes: by hand and of the file, what they defer, and what people were notified of them.
 
 use super::fixtures::*;
-use crate::model::UnixMs;
+use crate::model::{IncidentId, UnixMs, Verb};
 use crate::store::*;
 
 pub async fn mutes_come_and_go(store: S) {
@@ -176,4 +176,90 @@ pub async fn what_people_were_notified_of_mutes_is_remembered(store: S) {
     let ended = MuteRow { stage: MuteStage::Ended, held: [0; 4], ..held };
     let left = store.update_mute_rows(vec![ended.clone()], vec!["team=\"web\"".into()]).await.unwrap();
     assert_eq!(left, [ended], "when it held something last is kept");
+}
+
+const DISK: &str = r#"alertname="DiskFull""#;
+
+fn disk(until: UnixMs, by: &str) -> Mute {
+    Mute { matchers: DISK.into(), until, reason: format!("{by} muted #1"), by: by.into() }
+}
+
+/// Ann presses a button of a message of this incident; the mute is for two hours.
+fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
+    Act {
+        press: PressKey { platform: "slack".into(), event_id: event.into() },
+        verb,
+        until: None,
+        labels: Default::default(),
+        mutes: [(on, disk(now + 120 * MIN, "ann"))].into(),
+        by: Actor { id: "person:ann".into(), name: "ann".into(), via: "Slack".into() },
+        on: vec![ActOn { incident: on, shown: None }],
+        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },
+        now,
+    }
+}
+
+/// Who muted it until when, the newest line of its timeline, and its version.
+async fn shown(store: &S, id: IncidentId) -> (Option<(String, i64)>, String, i64) {
+    let found = incident(store, id).await;
+    assert_eq!(found.incident.state, IncidentState::Firing, "a mute is no ack");
+    let muted = found.incident.acks.mute.map(|mute| (mute.by, (mute.until - T0) / MIN));
+    (muted, found.timeline.last().map(|row| row.text.clone()).unwrap_or_default(), found.incident.version)
+}
+
+pub async fn an_incident_shows_its_mute_until_that_ends_in_whatever_way(store: S) {
+    let one = put_report(&store, report("a", &[(1, true)]), T0).await.incident.unwrap();
+    let other = put_report(&store, report("b", &[(2, true)]), T0).await.incident.unwrap();
+    let waits = NewDelivery {
+        state: State::Deferred,
+        due_at: T0 + 120 * MIN,
+        reason: Some(format!("{}ann muted #1", mute_prefix(DISK))),
+        ..delivery("ops", "z")
+    };
+    let held = put_one(&store, waits).await;
+    let until = T0 + 120 * MIN;
+    assert_eq!(store.act(press(Verb::Mute, "1", one, T0)).await.unwrap().results, [(one, ActResult::Muted { until })]);
+    assert_eq!(store.list_mutes().await.unwrap(), [disk(until, "ann")]);
+    let ann = |minutes| Some(("ann".to_owned(), minutes));
+    assert_eq!(shown(&store, one).await, (ann(120), format!("muted until {until} by ann (Slack)"), 2));
+    let again = store.act(press(Verb::Mute, "1", one, T0 + MIN)).await.unwrap();
+    assert!(again.repeated, "the same press twice");
+    assert_eq!(store.list_mutes().await.unwrap(), [disk(until, "ann")], "it is no longer");
+
+    // The same labels in another incident, and by hand: it is one mute.
+    store.act(press(Verb::Mute, "2", other, T0 + 5 * MIN)).await.unwrap();
+    assert_eq!(shown(&store, one).await, (ann(125), format!("the mute by ann ends at {} now", T0 + 125 * MIN), 3));
+    store.set_mute(disk(T0 + 300 * MIN, "bob"), T0 + 6 * MIN).await.unwrap();
+    for id in [one, other] {
+        assert_eq!(shown(&store, id).await.0, Some(("bob".to_owned(), 300)));
+    }
+    assert_eq!(row(&store, held.id).await.due_at, T0 + 300 * MIN, "what it holds waits for the new end");
+    let version = shown(&store, one).await.2;
+    store.set_mute(Mute { matchers: r#"team="db""#.into(), ..disk(until, "bob") }, T0 + 6 * MIN).await.unwrap();
+    assert_eq!(shown(&store, one).await.2, version, "another mute is not shown");
+
+    let ended = store.act(press(Verb::Unmute, "3", other, T0 + 7 * MIN)).await.unwrap();
+    assert_eq!(ended.results, [(other, ActResult::Unmuted)]);
+    assert_eq!(shown(&store, other).await.1, "the mute was ended by ann (Slack)");
+    assert_eq!(shown(&store, one).await, (None, "the mute was ended by hand".to_owned(), version + 1));
+    assert_eq!(row(&store, held.id).await.due_at, T0 + 7 * MIN, "what it held is due");
+    assert!(store.list_mutes().await.unwrap().iter().all(|mute| mute.matchers != DISK));
+    assert_eq!(store.act(press(Verb::Unmute, "4", one, T0 + 8 * MIN)).await.unwrap().results, [(one, ActResult::NotMuted)]);
+    let none = Act { mutes: Default::default(), ..press(Verb::Mute, "5", one, T0 + 8 * MIN) };
+    assert_eq!(store.act(none).await.unwrap().results, [(one, ActResult::CannotMute)]);
+
+    // It ends by time.
+    store.act(press(Verb::Mute, "6", one, T0 + 10 * MIN)).await.unwrap();
+    assert!(store.wake_incidents(T0 + 130 * MIN - 1, 9).await.unwrap().is_empty());
+    assert_eq!(shown(&store, one).await.0, ann(130));
+    assert!(store.wake_incidents(T0 + 130 * MIN, 9).await.unwrap().is_empty(), "what it held rings by itself");
+    let (muted, text, _) = shown(&store, one).await;
+    assert_eq!((muted, text.as_str()), (None, "the mute by ann ended"));
+
+    // It outlives the outage; what fires again shows none that may have ended meanwhile.
+    store.act(press(Verb::Mute, "7", one, T0 + 140 * MIN)).await.unwrap();
+    put_report(&store, report("a", &[(1, false)]), T0 + 141 * MIN).await;
+    put_report(&store, report("a", &[(1, true)]), T0 + 142 * MIN).await;
+    assert_eq!(shown(&store, one).await.0, None);
+    assert!(store.list_mutes().await.unwrap().iter().any(|mute| mute.matchers == DISK));
 }

@@ -40,6 +40,7 @@ fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
         verb,
         until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
         labels: Default::default(),
+        mutes: Default::default(),
         by: Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() },
         on: vec![ActOn { incident: on, shown: None }],
         rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },

@@ -11,6 +11,7 @@ use super::anchors;
 use super::error::DbError;
 use super::guard;
 use super::lanes::{Arrival, append, lock_lanes};
+use super::mute;
 use super::rows::{Columns, get, limit};
 use super::silence_rows;
 use super::steps;
@@ -18,12 +19,12 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
-    write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
+    steps_again, to_ring, write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, Mute, superseded};
 
 /// [`crate::store::OperatorStore::act`]. Of one press that comes to two nodes at once, one waits for the other and finds what it did.
 pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
@@ -52,10 +53,28 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     }
     let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (rings, ended_steps) = write(tx, &changed, act.now).await?;
+    for mute in changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()) {
+        let mute = Mute { matchers: clean(&mute.matchers), until: mute.until, reason: clean(&mute.reason), by: clean(&mute.by) };
+        set_mute(tx, &mute, act.now).await?;
+    }
     name_steps(&mut results, &ended_steps);
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
     Ok(Acted { repeated: false, results, rings, ended_steps })
+}
+
+/// [`crate::store::OperatorStore::set_mute`]. The incidents that show it are locked before what it has deferred.
+pub(super) async fn set_mute(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL AND strpos(i.acks, $1) > 0 ORDER BY i.key, i.id FOR UPDATE");
+    let mut changed = Vec::new();
+    for row in &tx.query(&sql, &[&SHOWS_MUTE]).await? {
+        let mut shown: Incident = incident(row, 0)?;
+        if let Some(answered) = shown.mute_became(mute, now) {
+            changed.push((shown, answered));
+        }
+    }
+    write(tx, &changed, now).await?;
+    mute::set(tx, mute, now).await
 }
 
 /// Other open incidents that may hold the same alerts, read without a lock: what an act does to them is decided once they are locked.

@@ -357,7 +357,7 @@ impl OperatorStore for PostgresStore {
 
     async fn set_mute(&self, mut mute: Mute, now: UnixMs) -> Result<(), StoreError> {
         TextRule::NoNul.apply_all([&mut mute.matchers, &mut mute.reason, &mut mute.by]);
-        answer!(self, write, |tx| mute::set(tx, &mute, now))
+        answer!(self, write, |tx| acts::set_mute(tx, &mute, now))
     }
 
     async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError> {

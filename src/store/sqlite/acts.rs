@@ -10,19 +10,20 @@ use super::anchors;
 use super::error::DbError;
 use super::guard;
 use super::incidents::set_answer;
+use super::mute;
 use super::rows::{bytes, find_incident, insert};
 use super::silence_rows;
 use super::steps;
 use super::timeline;
 use crate::model::{DeliveryId, IncidentId, UnixMs};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again, steps_again, to_ring,
-    write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
+    steps_again, to_ring, write_outcome,
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, Mute, superseded};
 
 /// [`crate::store::OperatorStore::act`].
 pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
@@ -54,6 +55,9 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         ended_steps.extend(change_steps(db, incident, answered, act.now)?);
         rings.extend(write(db, incident, answered, act.now)?);
     }
+    for mute in changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()) {
+        set_mute(db, mute, act.now)?;
+    }
     name_steps(&mut results, &ended_steps);
     insert!(db, "press", {
         platform: act.press.platform,
@@ -64,6 +68,20 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         outcome: write_outcome(&results),
     })?;
     Ok(Acted { repeated: false, results, rings, ended_steps })
+}
+
+/// [`crate::store::OperatorStore::set_mute`].
+pub(super) fn set_mute(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
+    mute::set(db, mute, now)?;
+    let mut select =
+        db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL AND instr(i.acks, ?1) > 0"))?;
+    let showing: Vec<Incident> = select.query_map([SHOWS_MUTE], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    for mut shown in showing {
+        if let Some(answered) = shown.mute_became(mute, now) {
+            write(db, &shown, &answered, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// [`crate::store::MaintenanceStore::wake_incidents`].

@@ -18,7 +18,7 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::OperatorStore::set_mute`].
+/// Part of [`crate::store::OperatorStore::set_mute`]: the mute, and what it has deferred.
 pub(super) fn set(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
     // Those that ended a day ago go with it; a clock that is ahead for a moment ends none for good.
     db.prepare_cached("DELETE FROM mute WHERE matchers = ?1 OR until <= ?2")?.execute(params![mute.matchers, now - KEEP_ENDED_MUTES])?;

@@ -1,6 +1,13 @@
 //! Mutes by hand, and what they and time intervals defer.
 
+use serde::{Deserialize, Serialize};
+
+use super::{Act, ActResult, Answered, Incident, TimelineKind, TimelineRow};
 use crate::model::UnixMs;
+
+/// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
+/// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
+pub const MAX_MATCHERS: usize = 2000;
 
 /// A mute by hand: it defers the alerts that all of its matchers match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,64 @@ impl Mute {
     /// The reason of what it defers; `None` when it has ended.
     pub(in crate::store) fn deferral_reason(&self, now: UnixMs) -> Option<String> {
         (self.until > now).then(|| format!("{}{}", mute_prefix(&self.matchers), self.reason))
+    }
+}
+
+/// The mute that somebody made from a message of an incident, as its readers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Muted {
+    /// Who made it, or changed it last.
+    pub by: String,
+    /// Until when.
+    pub until: UnixMs,
+    /// Its matchers.
+    pub matchers: String,
+}
+
+impl Incident {
+    /// Mutes what its labels match. Nobody is on it: its acks and its escalation stay as they are.
+    pub(in crate::store::types) fn mute(&mut self, act: &Act) -> (ActResult, Option<Answered>) {
+        let Some(mute) = act.mutes.get(&self.id).cloned() else { return (ActResult::CannotMute, None) };
+        let until = mute.until;
+        self.acks.mute = Some(Muted { by: mute.by.clone(), until, matchers: mute.matchers.clone() });
+        let text = format!("muted until {until} by {} ({})", act.by.name, act.by.via);
+        (ActResult::Muted { until }, Some(self.mute_changed(TimelineKind::Muted, text, Some(mute), act.now)))
+    }
+
+    /// Ends its mute.
+    pub(in crate::store::types) fn unmute(&mut self, act: &Act) -> (ActResult, Option<Answered>) {
+        let Some(before) = self.acks.mute.take() else { return (ActResult::NotMuted, None) };
+        let mute = Mute { matchers: before.matchers, until: UnixMs::EPOCH, reason: String::new(), by: act.by.name.clone() };
+        let text = format!("the mute was ended by {} ({})", act.by.name, act.by.via);
+        (ActResult::Unmuted, Some(self.mute_changed(TimelineKind::Unmuted, text, Some(mute), act.now)))
+    }
+
+    /// Shows what became of its mute, in whatever way that was changed or ended. `None` when it is what was shown.
+    pub(in crate::store) fn mute_became(&mut self, mute: &Mute, now: UnixMs) -> Option<Answered> {
+        let before = self.acks.mute.as_ref().filter(|before| before.matchers == mute.matchers)?;
+        if mute.until <= now {
+            self.acks.mute = None;
+            return Some(self.mute_changed(TimelineKind::Unmuted, "the mute was ended by hand".into(), None, now));
+        }
+        let by = if mute.by.is_empty() { &before.by } else { &mute.by };
+        let after = Muted { by: by.clone(), until: mute.until, matchers: mute.matchers.clone() };
+        if *before == after {
+            return None;
+        }
+        let text = format!("the mute by {} ends at {} now", after.by, after.until);
+        self.acks.mute = Some(after);
+        Some(self.mute_changed(TimelineKind::Muted, text, None, now))
+    }
+
+    /// Forgets its mute once that has ended by time: what the timeline says.
+    pub(in crate::store::types) fn end_mute(&mut self, now: UnixMs) -> Option<TimelineRow> {
+        let ended = self.acks.mute.take_if(|mute| mute.until <= now)?;
+        Some(TimelineRow { at: now, kind: TimelineKind::Unmuted, channel: String::new(), text: format!("the mute by {} ended", ended.by) })
+    }
+
+    fn mute_changed(&mut self, kind: TimelineKind, text: String, mute: Option<Mute>, now: UnixMs) -> Answered {
+        self.version += 1;
+        Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings: None, silence: None, mute }
     }
 }
 

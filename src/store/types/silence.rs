@@ -209,7 +209,7 @@ impl Incident {
         self.version += 1;
         self.answer_state();
         let rings = about.map(|about| Ring { why: text, about });
-        (ActResult::Unsilenced, Some(Answered { rows, rings, silence: Some(SilenceWish::Loud) }))
+        (ActResult::Unsilenced, Some(Answered { rows, rings, silence: Some(SilenceWish::Loud), mute: None }))
     }
 
     /// Shows what became of its silence. `None` when it is what was shown.
@@ -248,7 +248,7 @@ impl Incident {
         self.version += 1;
         self.answer_state();
         let rings = about.map(|about| Ring { why: text.unwrap_or_default(), about });
-        Some(Answered { rows, rings, silence: None })
+        Some(Answered { rows, rings, silence: None, mute: None })
     }
 
     /// Ends the snooze with which a silence began, where it goes on; returns the alerts that are nobody's any more.

@@ -41,11 +41,15 @@ pub enum TimelineKind {
     Silenced,
     /// Its sender is not silent about it any more.
     Unsilenced,
+    /// Somebody muted what its labels match, from a message, or changed the end of that mute.
+    Muted,
+    /// That mute has ended.
+    Unmuted,
 }
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 16] = [
+    pub const ALL: [TimelineKind; 18] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
@@ -62,6 +66,8 @@ impl TimelineKind {
         TimelineKind::Escalated,
         TimelineKind::Silenced,
         TimelineKind::Unsilenced,
+        TimelineKind::Muted,
+        TimelineKind::Unmuted,
     ];
 
     /// The name in SQL and the API.
@@ -83,6 +89,8 @@ impl TimelineKind {
             TimelineKind::Escalated => "escalated",
             TimelineKind::Silenced => "silenced",
             TimelineKind::Unsilenced => "unsilenced",
+            TimelineKind::Muted => "muted",
+            TimelineKind::Unmuted => "unmuted",
         }
     }
 

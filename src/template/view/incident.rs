@@ -18,6 +18,8 @@ pub struct IncidentView {
     pub answer: Option<AnswerView>,
     /// The silence that somebody asked its sender for.
     pub silence: Option<SilenceView>,
+    /// The mute that somebody made from a message of it.
+    pub mute: Option<MuteView>,
     /// Whether readers can act on the page of the message, as nothing in the message lets them.
     pub acts: bool,
 }
@@ -92,6 +94,15 @@ pub struct SilenceView {
     pub state: SilenceViewState,
 }
 
+/// The mute of an incident, as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MuteView {
+    /// Who made it.
+    pub name: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// What the sender says of a silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SilenceViewState {
@@ -113,7 +124,9 @@ pub fn incident_line(input: &Scene<'_>) -> String {
     };
     let answer = incident.answer.as_ref().map(|answer| answered(input, answer));
     let silence = incident.silence.as_ref().map(|silence| silenced(input, silence));
-    [answer, silence].into_iter().flatten().fold(line, |line, part| format!("{line} · {part}"))
+    let muted = |mute: &MuteView| words::filled(input.language, "muted_by", &[("who", &mute.name), ("until", &input.times().short(mute.until))]);
+    let mute = incident.mute.as_ref().map(muted);
+    [answer, silence, mute].into_iter().flatten().fold(line, |line, part| format!("{line} · {part}"))
 }
 
 /// What is known of its silence.

@@ -292,7 +292,7 @@ pub use group::{GAP, lines};
 pub(super) use group::{rest, sentence};
 pub(super) use headline::{capital, claims_severity, counts, counts_now, message_severity, preview, severity_word, topic};
 pub(super) use incident::incident_line;
-pub use incident::{AnswerView, IncidentView, SilenceView, SilenceViewState};
+pub use incident::{AnswerView, IncidentView, MuteView, SilenceView, SilenceViewState};
 pub(super) use labels::{annotations, labels};
 pub(super) use own::{has_own_text, own_message, repeats};
 pub(super) use prose::{reflow, sentence as full_stop};

@@ -28,7 +28,9 @@ pub(in super::super) async fn act(
 ) -> Result<Response, Failure> {
     let Form { viewer, fields, .. } = form;
     let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
-    let verb = Verb::parse(&verb).ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, silenced, escalated or closed"))?;
+    // What holds back more than this incident is made and ended on the page of mutes.
+    let verb = Verb::parse(&verb).filter(|verb| !matches!(verb, Verb::Mute | Verb::Unmute));
+    let verb = verb.ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, silenced, escalated or closed"))?;
     let span = match verb {
         Verb::Snooze => snoozed_for(&viewer, &fields)?,
         Verb::Silence => parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?,

@@ -50,6 +50,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
             @if !known.sentence().is_empty() { p.lead { (shown(known.sentence())) } }
         } }
         (silence(&viewer, &found.incident))
+        @if let Some(muted) = mute(&viewer, &found.incident) { (muted) }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.two-col.gap {
             div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &found, &attempts)) }
@@ -94,6 +95,18 @@ fn silence(viewer: &Viewer, incident: &Incident) -> Markup {
             @if !silence.reason.is_empty() { ": " (shown(&silence.reason)) }
         }
     }
+}
+
+/// The mute that somebody made from a message of it.
+fn mute(viewer: &Viewer, incident: &Incident) -> Option<Markup> {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let mute = incident.acks.mute.as_ref().filter(|_| incident.state.is_open())?;
+    Some(html! {
+        p.lead {
+            (icon("mute")) " " a href="/ui/mutes" { (say(language, "Muted until ", "已静音至 ")) } (time::clock(manner, mute.until))
+            (say(language, ", by ", "，")) (shown(&mute.by)) ": " code { (shown(&mute.matchers)) }
+        }
+    })
 }
 
 fn acts(viewer: &Viewer, known: &Known) -> Option<Markup> {

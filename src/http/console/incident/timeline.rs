@@ -79,6 +79,8 @@ fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
         TimelineKind::Closed => ("acc", "x", "Closed", "已关闭"),
         TimelineKind::Escalated => ("", "up", "Escalation", "升级"),
         TimelineKind::Silenced => ("acc", "moon", "Silence", "静默"),
+        TimelineKind::Muted => ("acc", "mute", "Muted", "已静音"),
+        TimelineKind::Unmuted => ("warn", "bell", "Mute ended", "静音结束"),
         TimelineKind::Unsilenced => ("warn", "bell", "Silence ended", "静默结束"),
     };
     let head = html! { b { (say(language, en, zh)) } @if !row.channel.is_empty() { " · " (shown(&row.channel)) } };

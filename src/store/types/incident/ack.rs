@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState, TWIN_DISAGREEMENT_MS, UnackReason, Unacked};
 use crate::model::{IncidentId, UnixMs, Verb, format_duration};
-use crate::store::{SilenceWish, Silenced, TimelineKind, TimelineRow};
+use crate::store::{Mute, Muted, SilenceWish, Silenced, TimelineKind, TimelineRow};
 
 /// Somebody who acts on an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -75,6 +75,9 @@ pub struct Acks {
     /// The silence that somebody asked the sender for; `None` once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silenced>,
+    /// The mute that somebody made from one of its messages; `None` once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mute: Option<Muted>,
     /// Alerts that fire again under their start within moments of their end: twins disagree. Each, by its fingerprint, with the time from which on it is news
     /// if it still fires then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -150,6 +153,8 @@ pub(in crate::store) struct Answered {
     pub(in crate::store) rings: Option<Ring>,
     /// What is to become of its silence.
     pub(in crate::store) silence: Option<SilenceWish>,
+    /// The mute that is made, changed or ended with it.
+    pub(in crate::store) mute: Option<Mute>,
 }
 
 /// What channels must ring about.
@@ -174,14 +179,15 @@ impl Incident {
         open.map(|one| self.acks.doubted_until(one, now)).collect::<Option<Vec<UnixMs>>>()?.into_iter().min()
     }
 
-    /// When its next ack ends, people are reminded of one, or what twins disagreed about is to ring; `None` when it is over.
+    /// When its next ack or its mute ends, people are reminded of an ack, or what twins disagreed about is to ring; `None` when it is over.
     pub fn wake_at(&self) -> Option<UnixMs> {
         if !self.state.is_open() {
             return None;
         }
         let open = self.open_alerts(None);
         let acks = self.acks.list.iter().filter(|ack| ack.holds_any(&open)).filter_map(Ack::wake_at);
-        acks.chain(self.acks.doubted.iter().map(|(_, at)| *at)).min()
+        let mute = self.acks.mute.iter().map(|mute| mute.until);
+        acks.chain(self.acks.doubted.iter().map(|(_, at)| *at)).chain(mute).min()
     }
 
     /// Its alerts that are not over, among these.
@@ -242,8 +248,11 @@ impl Incident {
     /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
     pub(in crate::store) fn act(&mut self, act: &Act, only: Option<&HashSet<u64>>) -> (ActResult, Option<Answered>) {
         let now = act.now;
-        if act.verb == Verb::Unsilence {
-            return self.unsilence(act);
+        // These outlive the outage, and hide the next one.
+        match act.verb {
+            Verb::Unsilence => return self.unsilence(act),
+            Verb::Unmute => return self.unmute(act),
+            _ => {}
         }
         if !self.state.is_open() {
             return (ActResult::Over { since: self.ended_at }, None);
@@ -253,8 +262,9 @@ impl Incident {
             return (ActResult::Over { since: None }, None);
         }
         let by = |what: String| format!("{what} by {} ({})", act.by.name, act.by.via);
-        let answered =
-            |kind, text, rings| Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings, silence: None });
+        let answered = |kind, text, rings| {
+            Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings, silence: None, mute: None })
+        };
         let (result, answered) = match act.verb {
             Verb::Ack | Verb::Snooze => return self.ack(act, &meant),
             Verb::Unack => {
@@ -273,6 +283,8 @@ impl Incident {
             }
             Verb::Silence => return self.silence(act),
             Verb::Unsilence => return self.unsilence(act),
+            Verb::Mute => return self.mute(act),
+            Verb::Unmute => return self.unmute(act),
             Verb::Escalate if self.state != IncidentState::Firing => return (ActResult::NoStep, None),
             Verb::Escalate => (ActResult::HandedOn { steps: Vec::new() }, answered(TimelineKind::Escalated, by("handed on".into()), None)),
         };
@@ -311,10 +323,10 @@ impl Incident {
         let row = TimelineRow { at: now, kind, channel: String::new(), text };
         let after = now - self.opened_at;
         let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from, after };
-        (result, Some(Answered { rows: vec![row], rings: None, silence: None }))
+        (result, Some(Answered { rows: vec![row], rings: None, silence: None, mute: None }))
     }
 
-    /// Ends the acks whose time has come, notes of which people are to be reminded, and rings for what twins disagreed about and what fires still. `None` when
+    /// Ends the acks and the mute whose time has come, notes of which people are to be reminded, and rings for what twins disagreed about and what fires still. `None` when
     /// nothing was due.
     pub(in crate::store) fn wake(&mut self, now: UnixMs) -> Option<Answered> {
         if self.wake_at().is_none_or(|at| at > now) {
@@ -360,10 +372,11 @@ impl Incident {
             ring.why = "it still fires a minute after its end was reported".into();
         }
         ring.about.extend(due.iter().filter(|one| fires(one)));
+        rows.extend(self.end_mute(now));
         self.version += 1;
         self.answer_state();
         let rings = (!ring.about.is_empty()).then_some(ring);
-        Some(Answered { rows, rings, silence: None })
+        Some(Answered { rows, rings, silence: None, mute: None })
     }
 
     pub(in crate::store::types) fn answer_state(&mut self) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AckRules, Actor};
 use crate::model::{IncidentId, Labels, UnixMs, Verb};
-use crate::store::{AcceptedDelivery, ChangedStep, SilenceState};
+use crate::store::{AcceptedDelivery, ChangedStep, Mute, SilenceState};
 
 /// What somebody does about incidents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,10 +15,12 @@ pub struct Act {
     pub press: PressKey,
     /// What is to be done.
     pub verb: Verb,
-    /// Until when, for a snooze and a silence.
+    /// Until when, for a snooze, a silence and a mute.
     pub until: Option<UnixMs>,
     /// The labels that a silence matches, of each incident that is silenced.
     pub labels: BTreeMap<IncidentId, Labels>,
+    /// The mute of each incident that is muted.
+    pub mutes: BTreeMap<IncidentId, Mute>,
     /// Who.
     pub by: Actor,
     /// On which incidents.
@@ -116,6 +118,17 @@ pub enum ActResult {
         /// Why.
         why: NoSilence,
     },
+    /// What its labels match is muted.
+    Muted {
+        /// Until when.
+        until: UnixMs,
+    },
+    /// Its mute has ended.
+    Unmuted,
+    /// It has no mute that was made from a message.
+    NotMuted,
+    /// Its alerts have no labels in common that a mute can match.
+    CannotMute,
     /// It is not stored any more.
     Unknown,
 }

@@ -286,6 +286,8 @@ impl Incident {
                     self.acks.superseded_by.clear();
                     (self.acks.grouped_at, self.acks.came_back) = (Some(now), true);
                 }
+                // What ended it meanwhile was not shown.
+                self.acks.mute = self.acks.mute.take().filter(|_| self.ended_at.is_none());
                 self.acks.closed_at = None;
                 (self.state, self.ended_at) = (self.open_state(), None);
             }

@@ -54,7 +54,7 @@ pub(in crate::store) fn superseded(open: &[Incident], busy: &BTreeSet<IncidentId
 }
 
 fn silent(rows: Vec<TimelineRow>) -> Answered {
-    Answered { rows, rings: None, silence: None }
+    Answered { rows, rings: None, silence: None, mute: None }
 }
 
 /// `#2, #3`.

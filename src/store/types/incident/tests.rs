@@ -129,6 +129,7 @@ fn acked(incident: &Incident, alerts: &[u64], now: UnixMs) -> Incident {
         verb: Verb::Ack,
         until: None,
         labels: Default::default(),
+        mutes: Default::default(),
         by: Actor { id: "a".into(), name: "anna".into(), via: "API".into() },
         on: Vec::new(),
         rules: AckRules { remind_after: 60 * MIN, expires_after: 120 * MIN },
