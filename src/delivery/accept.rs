@@ -1,10 +1,11 @@
 //! The entry point for events: route, store, answer, dispatch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ingest;
-use crate::model::{Event, EventId, Mentions, Note, OutletKey, SenderKind, Status, hash_hex};
+use crate::model::{Event, EventId, Mentions, Note, OutletKey, Recipient, SenderKind, Status, hash_hex};
 use crate::store::{
     Accepted, AcceptedDelivery, Dedup, DeliveryIncident, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError, StoredEvent,
     group_of, lane_key,
@@ -29,8 +30,19 @@ impl Engine {
     }
 
     /// The same, with mentions of its own.
-    pub async fn accept_mentioning(&self, event: Event, to: Option<&[String]>, mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
-        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), ..Extras::default() };
+    pub(super) async fn accept_mentioning(&self, event: Event, to: Option<&[String]>, mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
+        self.accept_addressed(event, to, mentions, BTreeMap::new()).await
+    }
+
+    /// The same, on some of these channels to recipients in place of the channel's own.
+    pub async fn accept_addressed(
+        &self,
+        event: Event,
+        to: Option<&[String]>,
+        mentions: Option<Mentions>,
+        recipients: BTreeMap<String, Vec<Recipient>>,
+    ) -> Result<Accepted, StoreError> {
+        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), recipients, ..Extras::default() };
         self.accept_traced(event, to, extras).await
     }
 
@@ -84,14 +96,16 @@ impl Engine {
         }
         let event = Arc::new(event);
         let id = EventId::new();
+        let destination = destination(to, &extras.recipients);
         let routed = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
-            self.shared
-                .heavy
-                .run_blocking(move || Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to: to.as_deref() }))
-                .await
+            let route = move || {
+                let intake = Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to: to.as_deref() };
+                Routed::of(&event, &intake, &destination)
+            };
+            self.shared.heavy.run_blocking(route).await
         } else {
-            Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to })
+            Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to }, &destination)
         };
         let routed = match extras.replay_of {
             Some(first) => routed.replaying(first, id),
@@ -100,6 +114,11 @@ impl Engine {
         let Routed { mut deliveries, mut steps, incidents, dedup, note } = routed;
         if let Some(mentions) = &extras.mentions {
             deliveries.iter_mut().for_each(|delivery| mention(delivery, mentions));
+        }
+        for delivery in &mut deliveries {
+            if let Some(recipients) = extras.recipients.get(&delivery.channel) {
+                address(delivery, recipients);
+            }
         }
         if let Some(name) = &extras.escalation {
             steps = escalation::begin_by_hand(&event, name, &plan, now);
@@ -186,6 +205,8 @@ impl Engine {
 struct Extras {
     /// Whom its deliveries ping.
     mentions: Option<Mentions>,
+    /// By channel, to whom they go in place of the channel's recipients.
+    recipients: BTreeMap<String, Vec<Recipient>>,
     /// The escalation that begins with it.
     escalation: Option<String>,
     /// The event that it sends again.
@@ -198,6 +219,22 @@ fn mention(delivery: &mut NewDelivery, mentions: &Mentions) {
     delivery.lane_key = lane_key(group_of(&delivery.lane_key), delivery.target.audience());
 }
 
+/// Has a delivery go to these; its audience has a lane of its own. Whom its channel mentions would take their place.
+fn address(delivery: &mut NewDelivery, recipients: &[Recipient]) {
+    (delivery.target.recipients, delivery.target.mentions) = (recipients.to_vec(), None);
+    delivery.lane_key = lane_key(group_of(&delivery.lane_key), delivery.target.audience());
+}
+
+/// Where an event goes past the routing table; the same body that goes elsewhere is no repeat.
+fn destination(to: Option<&[String]>, recipients: &BTreeMap<String, Vec<Recipient>>) -> String {
+    let mut text = to.map_or_else(String::new, |names| names.join(","));
+    for (channel, people) in recipients {
+        let people: Vec<String> = people.iter().map(Recipient::digest).collect();
+        text.push_str(&format!(";{channel}={}", people.join(",")));
+    }
+    text
+}
+
 /// Where an event goes.
 struct Routed {
     deliveries: Vec<NewDelivery>,
@@ -208,14 +245,13 @@ struct Routed {
 }
 
 impl Routed {
-    fn of(event: &Event, intake: &Intake<'_>) -> Self {
+    fn of(event: &Event, intake: &Intake<'_>, destination: &str) -> Self {
         let (plan, to) = (intake.plan, intake.to);
         let mut deliveries = intake.deliveries(event);
         let incidents = reports(event, &mut deliveries, plan);
         let steps = escalation::begin(event, &deliveries, &incidents, plan, intake.at.into());
-        let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.senders.dedup_window;
-        let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
+        let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
             Some(heartbeat) if to.is_none() => format!("{HEARTBEAT_NOTE} for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),

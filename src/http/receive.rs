@@ -1,5 +1,6 @@
 //! From a request with a body to an event that is stored: what `/webhook`, `/in/{name}` and the paths of other bridges share.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -12,7 +13,7 @@ use crate::api::AcceptedResponse;
 use crate::delivery::Plan;
 use crate::delivery::heavy::LARGE_BODY;
 use crate::ingest::{self, IngestError, Inputs, Parsed, Sender};
-use crate::model::{Event, Mentions, Note};
+use crate::model::{Event, Mentions, Note, Recipient};
 
 /// What a path and its query say of a body.
 pub(super) struct Call {
@@ -33,6 +34,8 @@ pub(super) struct Address {
     pub(super) unknown: Vec<String>,
     /// Whom its messages ping; `None`: whom the channels do.
     pub(super) mentions: Option<Mentions>,
+    /// By channel, to whom they go in place of the channel's recipients.
+    pub(super) recipients: BTreeMap<String, Vec<Recipient>>,
 }
 
 /// Admits, reads, and stores. `address` says where it goes, and may still change the event.
@@ -64,7 +67,7 @@ pub(super) async fn receive(
     let plan = app.engine.plan();
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
     event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
-    let Address { to, unknown, mentions } = address(&plan, &caller, &mut event)?;
+    let Address { to, unknown, mentions, recipients } = address(&plan, &caller, &mut event)?;
     // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
     let to = Some(to).filter(|to| !to.is_empty());
     if !unknown.is_empty() {
@@ -74,7 +77,7 @@ pub(super) async fn receive(
     }
     drop(plan);
     let kind = event.kind.as_str();
-    let mut accepting = pin!(app.engine.accept_mentioning(event, to.as_deref(), mentions));
+    let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients));
     // Its first step queues it for the store.
     let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
     drop(arriving);

@@ -104,7 +104,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
         }
         let (mut to, mut unknown) = known_channels(plan, to.as_deref().unwrap_or_default());
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
-        Ok(Address { to, unknown, mentions: None })
+        Ok(Address { to, unknown, ..Address::default() })
     });
     accepted.await.map(Json)
 }

@@ -153,6 +153,8 @@ pub enum Note {
     Replay(UnixMs),
     /// It was posted to an input that does not exist.
     NoInput,
+    /// The address that it was posted to names recipients whom none of its channels takes.
+    Recipients,
 }
 
 impl Note {
@@ -172,6 +174,10 @@ impl Note {
                 "The address that it was sent to names an input that does not exist; it was read by what it holds".into()
             }
             (Note::NoInput, Language::Zh) => "发送地址中的 input 不存在，已按内容识别".into(),
+            (Note::Recipients, Language::En) => {
+                "The address that it was sent to names recipients whom its channels do not take: the channels' own get it".into()
+            }
+            (Note::Recipients, Language::Zh) => "发送地址中指定的收件人与通道类型不符，未采用，已发给通道自己的收件人".into(),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 use watchfire::api::EventResponse;
+use watchfire::model::Note;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::fakes::recorder::Record;
+use crate::support::fakes::{Fake, Twilio};
 
 async fn start() -> (Four, TestApp) {
     let four = Four::start().await;
@@ -74,11 +77,58 @@ async fn the_adapters_query_names_a_type_or_a_token() {
     assert_eq!(call(&app, "/webhook/send?channel_type=dingtalk&token=ding-token", &alert("a", "One", "firing")).await, (204, String::new()));
     assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
     assert_eq!(
-        call(&app, "/webhook/send?channel_type=weixinapp&corp_id=x&agent_id=1&agent_secret=s&to_user=u", &alert("b", "Two", "firing")).await.0,
+        call(&app, "/webhook/send?channel_type=weixinapp&corp_id=x&agent_id=1&agent_secret=s&to_user=lisi", &alert("b", "Two", "firing")).await.0,
         204
     );
     assert_eq!(call(&app, "/webhook/send?channel_type=feishu&token=unknown", &alert("c", "Three", "firing")).await.0, 204);
     assert_eq!(channels(&app).await, ["ops-ding", "ops-slack", "ops-wecom"]);
+    assert_eq!(reached(&four.wecom.rec.accepted()), ["lisi"], "`to_user` as the adapter took it");
+}
+
+fn reached(sent: &[Record]) -> Vec<String> {
+    let mut to: Vec<String> = sent.iter().flat_map(|record| record.to.clone()).collect();
+    to.sort();
+    to
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_not() {
+    let (four, twilio) = (Four::start().await, Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await);
+    four.ding.unpaced();
+    let sms = format!(
+        "channels:\n  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000001\"], api_base: \"{}\" }} }}",
+        twilio.url()
+    );
+    let routes = four.routes().replacen("channels:", &sms, 1);
+    let more = "  auth: none\n  prometheusalert: { dd: ops-ding, alydx: sms, email: ops-mail, workwechat: ops-wecom }\n";
+    let app = TestApp::start(&format!("{routes}{more}")).await;
+    let disk = alert("a", "One", "firing");
+    let post = async |query: &str| assert_eq!(call(&app, &format!("/prometheusalert?{query}"), &disk).await.0, 200, "{query}");
+    post("type=alydx&tpl=x&phone=%2B8613900000002,%2B8613900000003,%2B8613900000002").await;
+    app.settled().await;
+    assert_eq!(reached(&twilio.rec.accepted()), ["+8613900000002", "+8613900000003"], "and not the channel's own");
+    // The same body to somebody else is no repeat.
+    post("type=alydx&tpl=x&phone=%2B8613900000004").await;
+    app.settled().await;
+    assert_eq!(reached(&twilio.rec.accepted()), ["+8613900000002", "+8613900000003", "+8613900000004"]);
+    post("type=email&email=a@example.com").await;
+    app.settled().await;
+    let to: Vec<String> = four.smtp.mails().iter().map(|mail| mail.header("To").unwrap().to_owned()).collect();
+    assert!(to.len() == 1 && to[0].contains("a@example.com"), "{to:?}");
+    post("type=workwechat&wxuser=lisi").await;
+    app.settled().await;
+    assert_eq!(reached(&four.wecom.rec.accepted()), ["lisi"]);
+    assert!(app.settled().await.iter().all(|row| row.state == watchfire::store::State::Sent));
+
+    // A room takes nobody by number: the message says so, and the event keeps it.
+    post("type=dd&phone=13900000002").await;
+    app.settled().await;
+    let shown = four.ding.rec.accepted().last().expect("the room gets it").text.clone();
+    assert!(shown.contains("names recipients whom its channels do not take"), "{shown}");
+    let (_, events) = app.get("/api/v1/events?limit=1").await;
+    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    assert_eq!(event.event.notes, [Note::Recipients]);
+    assert_eq!(twilio.rec.accepted().len(), 3, "nobody else was reached");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! The paths of three bridges that Watchfire replaces, so that a migration changes one address: prometheus-webhook-dingtalk, PrometheusAlert and
 //! alertmanager-webhook-adapter. They take alerts like `/webhook` does and answer as the bridge did.
 //!
-//! A query never says where Watchfire sends: it names a channel, by a binding in `legacy` or by having a robot's token that a channel has, too.
+//! A query names a channel, by a binding in `legacy` or by having a robot's token that a channel has, too; and where that channel writes to people, as the
+//! direct paths do, whom it writes to. No address in it is called.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,13 +12,14 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 
 use crate::api::AcceptedResponse;
+use crate::channel::Reach;
 use crate::delivery::Plan;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::receive::{Address, Call, receive};
 use crate::http::webhook::pairs;
 use crate::http::{App, Caller, HttpError, Scope};
 use crate::ingest::{Sender, WebhookBody};
-use crate::model::{Event, Mentions, OutletKey, SeverityScale};
+use crate::model::{Event, Mentions, Note, OutletKey, Recipient, SeverityScale};
 
 /// What PrometheusAlert answers when DingTalk has taken a message.
 const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
@@ -25,11 +28,19 @@ const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
 pub(super) fn paths() -> Paths {
     let bridge = |op: Op| op.scope(Scope::Legacy).takes::<WebhookBody>("The webhook's body");
     let at = || Param::text("at", "Whom to ping: mobile numbers or user ids, separated by commas; `all`");
-    let adapter = [Param::text("channel_type", "The type of channel"), Param::text("token", "The robot's token"), at()];
+    let adapter = [
+        Param::text("channel_type", "The type of channel"),
+        Param::text("token", "The robot's token"),
+        Param::text("to_user", "Members, separated by `|`: recipients of a WeCom application; `to_party` and `to_tag` likewise"),
+        at(),
+    ];
     let alert = [
         Param::text("type", "The type of channel"),
         Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
         Param::text("rr", "`true`: one of the robots"),
+        Param::text("phone", "Mobile numbers, separated by commas: recipients of a channel that sends text messages or calls"),
+        Param::text("email", "Mail addresses, separated by commas: recipients of a mail channel"),
+        Param::text("wxuser", "Members, separated by `|`: recipients of a WeCom application; `wxparty` and `wxtag` likewise"),
         at(),
     ];
     let about = "Accepts alerts as PrometheusAlert does";
@@ -64,7 +75,15 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
             "fs" => "fsurl",
             _ => "webhookurl",
         };
+        let people = [
+            query.people("phone", Reach::Mobile, ""),
+            query.people("email", Reach::Email, ""),
+            query.people("wxuser", WECOM, ""),
+            query.people("wxparty", WECOM, "party:"),
+            query.people("wxtag", WECOM, "tag:"),
+        ];
         Named {
+            people: people.into(),
             bound: plan.legacy.prometheusalert.get(kind).cloned(),
             name: format!("prometheusalert?type={kind}"),
             robots: query.get(url).split(',').filter(|url| !url.trim().is_empty()).map(|url| robot_at(kind, url.trim())).collect(),
@@ -88,7 +107,9 @@ async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, re
             "discord-webhook" => OutletKey::new("discord", &format!("https://discord.com/api/webhooks/{}/{token}", query.get("id"))),
             _ => OutletKey::new("feishu", token),
         };
+        let people = [query.people("to_user", WECOM, ""), query.people("to_party", WECOM, "party:"), query.people("to_tag", WECOM, "tag:")];
         Named {
+            people: people.into(),
             bound: plan.legacy.webhook_send.get(kind).cloned(),
             name: format!("webhook/send?channel_type={kind}"),
             robots: if token.is_empty() { Vec::new() } else { vec![robot] },
@@ -102,7 +123,16 @@ async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, re
 
 async fn take<'q>(app: &App, request: Request, named: impl FnOnce(&Plan, &mut Event) -> Named<'q>) -> Result<AcceptedResponse, HttpError> {
     let call = Call { scope: Scope::Legacy, sender: Sender::Auto, source: None };
-    receive(app, call, request, |plan, caller, event| Ok(named(plan, event).address(plan, caller))).await
+    receive(app, call, request, |plan, caller, event| {
+        let (address, left) = named(plan, event).address(plan, caller);
+        if !left.is_empty() {
+            let (parameters, to) = (left.join(", "), address.to.join(", "));
+            tracing::warn!(parameters, to, "the address names recipients whom its channels do not take; their own get the alert");
+            event.notes.push(Note::Recipients);
+        }
+        Ok(address)
+    })
+    .await
 }
 
 /// What a path or query names.
@@ -118,10 +148,24 @@ struct Named<'q> {
     one_of: bool,
     /// Whom it pings.
     at: &'q str,
+    /// To whom it goes, on channels that write to people.
+    people: Vec<People>,
 }
 
+/// Whom a parameter names.
+struct People {
+    parameter: &'static str,
+    /// What their addresses are: a channel takes them that reaches people by these.
+    reach: Reach,
+    to: Vec<Recipient>,
+}
+
+/// The parameters of WeCom's applications name members, departments and tags.
+const WECOM: Reach = Reach::Id("wecom");
+
 impl Named<'_> {
-    fn address(self, plan: &Plan, caller: &Caller) -> Address {
+    /// Where it goes, and the parameters whose people none of its channels takes.
+    fn address(self, plan: &Plan, caller: &Caller) -> (Address, Vec<&'static str>) {
         let mut to: Vec<String> = Vec::new();
         let mut strangers = self.robots.is_empty();
         for robot in &self.robots {
@@ -143,8 +187,26 @@ impl Named<'_> {
         let mut seen = std::collections::HashSet::new();
         to.retain(|name| seen.insert(name.clone()));
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
-        Address { to, unknown, mentions: mentions(self.at) }
+        let (recipients, left) = taken(plan, &to, self.people, caller);
+        (Address { to, unknown, mentions: mentions(self.at), recipients }, left)
     }
+}
+
+/// To whom each of these channels goes, as the direct paths send to whom their bodies name; and the parameters that none of them takes. A signature does not
+/// cover the query: anybody who has seen a signed body could send it to anybody.
+fn taken(plan: &Plan, to: &[String], people: Vec<People>, caller: &Caller) -> (BTreeMap<String, Vec<Recipient>>, Vec<&'static str>) {
+    let (mut recipients, mut left): (BTreeMap<String, Vec<Recipient>>, _) = (BTreeMap::new(), Vec::new());
+    for named in people.into_iter().filter(|named| !named.to.is_empty()) {
+        let takes = |name: &&String| !caller.signed && plan.channel(name).is_some_and(|channel| channel.platform.pings.person == named.reach);
+        let channels: Vec<&String> = to.iter().filter(takes).collect();
+        if channels.is_empty() {
+            left.push(named.parameter);
+        }
+        for name in channels {
+            recipients.entry(name.clone()).or_default().extend(named.to.iter().cloned());
+        }
+    }
+    (recipients, left)
 }
 
 /// The names and values of a query.
@@ -153,6 +215,18 @@ struct Query(Vec<(String, String)>);
 impl Query {
     fn of(query: Option<&str>) -> Self {
         Self(pairs(query.unwrap_or_default()).map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// Whom a parameter names, each once; `prefix` is what the channel writes before their addresses.
+    fn people(&self, parameter: &'static str, reach: Reach, prefix: &str) -> People {
+        let mut to: Vec<Recipient> = Vec::new();
+        for one in self.get(parameter).split([',', '|']).map(str::trim).filter(|one| !one.is_empty()) {
+            let one = Recipient::new(format!("{prefix}{one}"));
+            if !to.contains(&one) {
+                to.push(one);
+            }
+        }
+        People { parameter, reach, to }
     }
 
     /// A value; empty when there is none.
