@@ -17,6 +17,7 @@ mod middleware;
 pub mod openapi;
 mod origin;
 mod page;
+mod pairs;
 mod press;
 mod receipts;
 mod receive;

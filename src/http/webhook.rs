@@ -8,6 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderValue, StatusCode};
 
 use super::openapi::{Op, Param, Paths};
+use super::pairs::pairs;
 use super::receive::{Address, Call, receive};
 use super::{App, HttpError, Scope};
 use crate::api::AcceptedResponse;
@@ -82,7 +83,7 @@ pub(super) async fn input(
     mut request: Request,
 ) -> Result<Json<AcceptedResponse>, HttpError> {
     // Senders of the cloud have an address and nothing else: no header, no password.
-    if let Some(token) = pairs(query.as_deref().unwrap_or("")).find_map(|(name, value)| (name == "token").then_some(value))
+    if let Some(token) = pairs(query.as_deref()).find_map(|(name, value)| (name == "token").then_some(value))
         && !request.headers().contains_key(AUTHORIZATION)
         && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
     {
@@ -93,7 +94,7 @@ pub(super) async fn input(
 }
 
 async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
-    let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
+    let Query { to, source } = Query::parse(query.as_deref());
     let named = to.is_some() || source.is_some();
     let call = Call { scope: Scope::Webhook, sender, source };
     let accepted = receive(app, call, request, |plan, caller, event| {
@@ -119,10 +120,10 @@ struct Query {
 }
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    fn parse(query: Option<&str>) -> Self {
         let mut parsed = Self::default();
         for (name, value) in pairs(query) {
-            match name {
+            match name.as_str() {
                 "to" => {
                     let names = value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
                     parsed.to.get_or_insert_default().extend(names);
@@ -135,28 +136,16 @@ impl Query {
     }
 }
 
-/// The names and values of a query, in their order.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, String)> {
-    query.split('&').map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (name, decode(value))
-    })
-}
-
-fn decode(value: &str) -> String {
-    percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_query_names_channels_and_source() {
-        let query = Query::parse("to=a,b%20c&x=1&to=d&source=am%2F1");
+        let query = Query::parse(Some("to=a,b%20c&x=1&to=d&source=am%2F1"));
         assert_eq!(query.to, Some(vec!["a".into(), "b c".into(), "d".into()]));
         assert_eq!(query.source.as_deref(), Some("am/1"));
-        assert_eq!(Query::parse("to="), Query { to: Some(vec![]), source: None });
-        assert_eq!(Query::parse(""), Query::default());
+        assert_eq!(Query::parse(Some("to=")), Query { to: Some(vec![]), source: None });
+        assert_eq!(Query::parse(None), Query::default());
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, pairs, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, part, read};
 use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
@@ -15,6 +15,7 @@ use crate::delivery::{Intent, Plan, links};
 use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{DeliveryId, UnixMs};
 use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};

@@ -9,12 +9,13 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, not_for, pairs, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::Intent;
 use crate::http::audit::audited;
 use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{EventId, SenderKind};

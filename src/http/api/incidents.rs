@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, pairs, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
     IncidentSummary, Incidents,
@@ -18,6 +18,7 @@ use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
 use crate::delivery::{Intent, Plan};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
 use crate::store::{

@@ -181,15 +181,6 @@ fn limit_schema() -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE })
 }
 
-/// Names and values of a query.
-pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
-    let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name).chars().take(60).collect(), decode(value))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,12 +7,13 @@ use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 
-use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, pairs, read};
+use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, read};
 use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
 use crate::delivery::Intent;
 use crate::delivery::mutes::mute_key;
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{CHANNEL_LABEL, UnixMs};
 use crate::route::{self, Matcher, MuteTime, Op as Compare, matcher};

@@ -12,12 +12,13 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::incidents::named;
-use super::{ApiError, ApiResult, for_all, gate, nearest_of, pairs, read};
+use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
 use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 use crate::delivery::rota::calendar;
 use crate::delivery::{Intent, Plan, Rota, Shift, ShiftKind};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::{App, Caller, Scope};
 use crate::model::UnixMs;
 use crate::store::Override;

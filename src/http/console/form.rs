@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use super::failure::Failure;
 use super::viewer::Viewer;
 use crate::http::admission::note_refusal;
-use crate::http::api::pairs;
 use crate::http::body::{self, BodySource};
 use crate::http::origin::is_own_form;
+use crate::http::pairs::pairs;
 use crate::http::{App, Scope};
 
 /// The largest form.

@@ -15,8 +15,8 @@ use crate::api::AcceptedResponse;
 use crate::channel::Reach;
 use crate::delivery::Plan;
 use crate::http::openapi::{Op, Param, Paths};
+use crate::http::pairs::pairs;
 use crate::http::receive::{Address, Call, receive};
-use crate::http::webhook::pairs;
 use crate::http::{App, Caller, HttpError, Scope};
 use crate::ingest::{Sender, WebhookBody};
 use crate::model::{Event, Mentions, Note, OutletKey, Recipient, SeverityScale};
@@ -214,7 +214,7 @@ struct Query(Vec<(String, String)>);
 
 impl Query {
     fn of(query: Option<&str>) -> Self {
-        Self(pairs(query.unwrap_or_default()).map(|(name, value)| (name.to_owned(), value)).collect())
+        Self(pairs(query).collect())
     }
 
     /// Whom a parameter names, each once; `prefix` is what the channel writes before their addresses.

@@ -18,6 +18,7 @@ use crate::delivery::press::{Deed, answer};
 use crate::delivery::{PersonName, Why};
 use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
+use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
 use crate::model::{Language, MessageId, Recipient, Verb};
 use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
@@ -257,9 +258,8 @@ impl Form {
     fn read(bytes: &[u8]) -> Self {
         let mut form = Self::default();
         let text = String::from_utf8_lossy(bytes);
-        for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
-            let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
-            match key {
+        for (key, value) in pairs(Some(&*text)) {
+            match key.as_str() {
                 "verb" => form.verb = Verb::parse(&value).filter(|verb| *verb != Verb::Close),
                 "version" => form.version = value.parse().unwrap_or(0),
                 "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
