@@ -178,20 +178,8 @@ mod tests {
     use crate::store::{IncidentReport, ReportedAlert};
 
     fn opened(at: UnixMs) -> Incident {
-        let report = IncidentReport {
-            key: "k".into(),
-            source: "alertmanager".into(),
-            receiver: "ops".into(),
-            group_key: "{}:{}".into(),
-            title: "DiskFull".into(),
-            alerts: vec![ReportedAlert { fingerprint: 1, start: None, fires: true, rank: 0, index: 0 }],
-            whole: true,
-            all_resolved: false,
-            left_out: false,
-            opens: true,
-            reopen_within: 0,
-            closed_for: 0,
-        };
+        let alert = ReportedAlert { fingerprint: 1, start: None, fires: true, rank: 0, index: 0 };
+        let report = IncidentReport { source: "alertmanager".into(), ..IncidentReport::of_group("{}:{}", vec![alert]) };
         Incident::open(&report, EventId::new(), at).expect("it fires")
     }
 

@@ -211,20 +211,7 @@ mod tests {
 
     fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
         let alerts = alerts.iter().map(|&(fingerprint, fires)| ReportedAlert { fingerprint, start: Some(T0), fires, rank: 1, index: 0 });
-        IncidentReport {
-            key: key.into(),
-            source: "s".into(),
-            receiver: "r".into(),
-            group_key: key.into(),
-            title: "t".into(),
-            alerts: alerts.collect(),
-            whole: true,
-            all_resolved: false,
-            left_out: false,
-            opens: true,
-            reopen_within: 10 * MIN,
-            closed_for: 60 * MIN,
-        }
+        IncidentReport { reopen_within: 10 * MIN, closed_for: 60 * MIN, ..IncidentReport::of_group(key, alerts.collect()) }
     }
 
     fn at(state: IncidentState) -> Option<Incident> {

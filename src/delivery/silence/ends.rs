@@ -127,18 +127,9 @@ mod tests {
             index: index as u32,
         };
         let report = IncidentReport {
-            key: "k".into(),
             source: body.source.clone(),
             receiver: body.receiver.clone(),
-            group_key: body.group_key.clone(),
-            title: "t".into(),
-            alerts: body.alerts.iter().enumerate().map(reported).collect(),
-            whole: true,
-            all_resolved: false,
-            left_out: false,
-            opens: true,
-            reopen_within: 0,
-            closed_for: 0,
+            ..IncidentReport::of_group(&body.group_key, body.alerts.iter().enumerate().map(reported).collect())
         };
         let incident = Incident::open(&report, id, T0).unwrap();
         (incident, body.clone(), [(id, Arc::new(body))].into())

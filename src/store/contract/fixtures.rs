@@ -206,18 +206,12 @@ pub fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
         index: index as u32,
     };
     IncidentReport {
-        key: key.into(),
         source: "alertmanager:a".into(),
-        receiver: "r".into(),
         group_key: format!("{{}}:{{{key}}}"),
         title: format!("Disk full on {key}"),
-        alerts: alerts.iter().enumerate().map(reported).collect(),
-        whole: true,
-        all_resolved: false,
-        left_out: false,
-        opens: true,
         reopen_within: 10 * MIN,
         closed_for: 9 * 3_600_000,
+        ..IncidentReport::of_group(key, alerts.iter().enumerate().map(reported).collect())
     }
 }
 

@@ -135,6 +135,27 @@ impl IncidentReport {
     }
 }
 
+#[cfg(test)]
+impl IncidentReport {
+    /// A report of a whole group, for tests: it opens an incident, and what has ended stays so.
+    pub fn of_group(key: &str, alerts: Vec<ReportedAlert>) -> Self {
+        Self {
+            key: key.to_owned(),
+            source: "s".into(),
+            receiver: "r".into(),
+            group_key: key.to_owned(),
+            title: "t".into(),
+            alerts,
+            whole: true,
+            all_resolved: false,
+            left_out: false,
+            opens: true,
+            reopen_within: 0,
+            closed_for: 0,
+        }
+    }
+}
+
 /// An alert in an event, as far as its incident must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedAlert {

@@ -108,20 +108,7 @@ mod tests {
 
     fn report(key: &str, alerts: &[u64]) -> IncidentReport {
         let alerts = alerts.iter().map(|&fingerprint| ReportedAlert { fingerprint, start: Some(T0), fires: true, rank: 1, index: 0 });
-        IncidentReport {
-            key: key.into(),
-            source: "s".into(),
-            receiver: "r".into(),
-            group_key: key.into(),
-            title: "t".into(),
-            alerts: alerts.collect(),
-            whole: true,
-            all_resolved: false,
-            left_out: false,
-            opens: true,
-            reopen_within: 0,
-            closed_for: 0,
-        }
+        IncidentReport::of_group(key, alerts.collect())
     }
 
     fn opened(id: i64, key: &str, alerts: &[u64], after: i64) -> Incident {

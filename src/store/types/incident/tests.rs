@@ -20,20 +20,7 @@ fn since(fingerprint: u64, start: i64) -> ReportedAlert {
 
 /// A report of a whole group.
 fn report(alerts: &[ReportedAlert]) -> IncidentReport {
-    IncidentReport {
-        key: "k".into(),
-        source: "s".into(),
-        receiver: "r".into(),
-        group_key: "{}".into(),
-        title: "Disk full".into(),
-        alerts: alerts.to_vec(),
-        whole: true,
-        all_resolved: false,
-        left_out: false,
-        opens: true,
-        reopen_within: 10 * MIN,
-        closed_for: 9 * 3_600_000,
-    }
+    IncidentReport { reopen_within: 10 * MIN, closed_for: 9 * 3_600_000, ..IncidentReport::of_group("k", alerts.to_vec()) }
 }
 
 /// A report of some of a group: truncated, or without a group key.
