@@ -85,6 +85,12 @@ async fn the_adapters_query_names_a_type_or_a_token() {
     assert_eq!(reached(&four.wecom.rec.accepted()), ["lisi"], "`to_user` as the adapter took it");
 }
 
+/// A channel that sends text messages.
+fn sms(twilio: &Fake<Twilio>) -> String {
+    let account = "account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000001\"]";
+    format!("sms: {{ twilio_sms: {{ {account}, api_base: \"{}\" }} }}", twilio.url())
+}
+
 fn reached(sent: &[Record]) -> Vec<String> {
     let mut to: Vec<String> = sent.iter().flat_map(|record| record.to.clone()).collect();
     to.sort();
@@ -95,11 +101,7 @@ fn reached(sent: &[Record]) -> Vec<String> {
 async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_not() {
     let (four, twilio) = (Four::start().await, Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await);
     four.ding.unpaced();
-    let sms = format!(
-        "channels:\n  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000001\"], api_base: \"{}\" }} }}",
-        twilio.url()
-    );
-    let routes = four.routes().replacen("channels:", &sms, 1);
+    let routes = four.routes().replacen("channels:", &format!("channels:\n  {}", sms(&twilio)), 1);
     let more = "  auth: none\n  prometheusalert: { dd: ops-ding, alydx: sms, email: ops-mail, workwechat: ops-wecom }\n";
     let app = TestApp::start(&format!("{routes}{more}")).await;
     let disk = alert("a", "One", "firing");
@@ -143,4 +145,25 @@ async fn the_paths_of_bridges_ask_for_what_the_direct_paths_do() {
     let response =
         app.http.post(app.url("/dingtalk/ops/send")).bearer_auth("old-token-0123456789").json(&alert("a", "One", "firing")).send().await.unwrap();
     assert_eq!(response.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_body_reaches_nobody_whom_only_the_query_names() {
+    use hmac::{Hmac, KeyInit, Mac};
+    let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:0\", auth: [{{ hmac: {{ secret: an-old-senders-secret-0123456789 }}, name: old, scopes: [legacy] }}] }}\n\
+         store: sqlite:watchfire.db\nchannels:\n  {}\nroute: {{ to: [sms] }}\nlegacy: {{ prometheusalert: {{ alydx: sms }} }}\n",
+        sms(&twilio)
+    );
+    let app = TestApp::start(&routes).await;
+    let body = alert("a", "One", "firing").to_string();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"an-old-senders-secret-0123456789").unwrap();
+    mac.update(body.as_bytes());
+    let signature: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let request = app.http.post(app.url("/prometheusalert?type=alydx&phone=%2B8613900000002"));
+    let answer = request.header("x-grafana-alerting-signature", signature).body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(twilio.rec.wait(SOON, |rec| !rec.accepted().is_empty()).await);
+    assert_eq!(reached(&twilio.rec.accepted()), ["+8613800000001"], "anybody could have written the query");
 }

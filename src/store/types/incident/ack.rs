@@ -326,8 +326,8 @@ impl Incident {
         (result, Some(Answered { rows: vec![row], rings: None, silence: None, mute: None }))
     }
 
-    /// Ends the acks and the mute whose time has come, notes of which people are to be reminded, and rings for what twins disagreed about and what fires still. `None` when
-    /// nothing was due.
+    /// Ends the acks and the mute whose time has come, notes of which people are to be reminded, and rings for what twins disagreed about and what fires
+    /// still. `None` when nothing was due.
     pub(in crate::store) fn wake(&mut self, now: UnixMs) -> Option<Answered> {
         if self.wake_at().is_none_or(|at| at > now) {
             return None;
