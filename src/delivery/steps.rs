@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::model::{Labels, Mentions, Recipient, Severity, UnixMs, format_duration};
 use crate::route::{Destinations, TimeInterval};
+use crate::store::Override;
 
 use super::people::{People, PersonName};
 use super::rota::{Rota, RotaName};
@@ -69,12 +70,17 @@ pub struct StepCondition {
 }
 
 impl StepCondition {
+    /// Whether it is for what is so severe, at any time.
+    pub fn admits(&self, rank: i64) -> bool {
+        self.severity.is_none_or(|severity| rank <= severity.rank())
+    }
+
     /// Whether a step is sent now, of which the most severe alert has this rank; else why not.
     pub fn holds(&self, rank: i64, now: UnixMs) -> Result<(), String> {
         let names =
             |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|interval| format!("`{}`", interval.name())).collect::<Vec<_>>().join(", ");
         let at = now.timestamp();
-        if let Some(severity) = self.severity.filter(|severity| rank > severity.rank()) {
+        if let Some(severity) = self.severity.filter(|_| !self.admits(rank)) {
             return Err(format!("the step is for what is at least {}", severity.as_str()));
         }
         if let Some(mute) = self.mute.iter().find(|interval| interval.contains(at)) {
@@ -193,6 +199,25 @@ impl PeoplePlan {
             format!("after {} {by_label}{}{to}{}", format_duration(step.after), channels.join(" and "), step.when.in_words())
         };
         escalation.steps.iter().map(step).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a step, of which the most severe alert has this rank, would reach somebody now, as far as its conditions, quiet hours and rotas go.
+    pub fn is_free(&self, step: &StepPlan, overrides: &[Override], rank: i64, now: UnixMs) -> bool {
+        if step.when.holds(rank, now).is_err() {
+            return false;
+        }
+        match &step.people {
+            StepPeople::Named(names) => {
+                let awake = |name: &PersonName| self.people.get(name).is_none_or(|person| !person.is_quiet(rank, now));
+                names.is_empty() || names.iter().any(awake)
+            }
+            // Whose it is, is known when it is sent.
+            StepPeople::Owner { .. } => true,
+            StepPeople::OnCall(_) | StepPeople::Next(_) => {
+                let asked = step.people.later().unwrap_or_default();
+                !self.named(&asked, overrides, Some(rank), now).people.is_empty()
+            }
+        }
     }
 
     /// Whom a step is for of an alert with these labels, where a label decides it.

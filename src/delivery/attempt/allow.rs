@@ -57,7 +57,7 @@ impl AttemptTask {
             free.filter_map(|((to, ahead), sent)| Some((to.clone(), free_at(limits, &sent, ahead, now)?))).collect();
         let Some(soonest) = limited.iter().map(|(_, free)| *free).min() else { return Ok(Allowed::Send(Some(ticket))) };
         let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
-        let waits = limited.len() == open.len() && message.step().is_none() && !self.has_another_way(message) && in_time;
+        let waits = limited.len() == open.len() && !self.has_another_way(message) && in_time;
         if waits && fresh && !message.is_stored() {
             return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await)));
         }
@@ -88,12 +88,14 @@ impl AttemptTask {
         self.has_another_way(message).then_some(why)
     }
 
-    /// Whether something else notifies people of all of a message when it is not sent: fallbacks, or a later step of the escalation that would be sent now.
+    /// Whether something else notifies people of all of a message when it is not sent: fallbacks, or a later step of the escalation that would reach somebody
+    /// now.
     fn has_another_way(&self, message: &PendingMessage) -> bool {
         let (now, rank) = (self.shared.clock.wall(), message.members.iter().map(|member| member.rank).min().unwrap_or_default());
         let later = message.step().is_some_and(|step| {
-            let plan = self.plan.people.escalations.get(step.escalation.as_str());
-            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| one.when.holds(rank, now).is_ok()))
+            let (people, overrides) = (&self.plan.people, self.shared.overrides());
+            let plan = people.escalations.get(step.escalation.as_str());
+            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| people.is_free(one, &overrides, rank, now)))
         });
         later || message.members.iter().all(|member| !member.target.fallback.is_empty())
     }
@@ -149,6 +151,10 @@ impl AttemptTask {
             self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, Withheld::Recipient.limit());
         }
         tracing::warn!(channel = %self.channel.name, why, "a limit holds a message back");
+        if let Some(member) = message.members.first().filter(|member| member.target.step.is_some()) {
+            let end = self.waits_for_room(member, &why, due_at);
+            return self.not_sent_now(message, end, Vec::new()).await;
+        }
         let mut updates = Vec::new();
         for member in &mut message.members {
             (member.state, member.due_at) = (State::Waiting, due_at);

@@ -27,14 +27,7 @@ impl AttemptTask {
         later.extend(take_other_audiences(message));
         match self.renew_step(message, now).await {
             Ok(None) => {}
-            Ok(Some(end)) => {
-                let recorded = self.record_outcome(self.ended_batch(message, &end)).await;
-                if end.state == State::Dead {
-                    self.shared.change_steps_soon();
-                }
-                message.members.clear();
-                return Ok(Some(self.complete(message, later, recorded.is_err())));
-            }
+            Ok(Some(end)) => return Ok(Some(self.not_sent_now(message, end, later).await)),
             Err(error) => {
                 message.lanes.returned.extend(later);
                 return Err(error);

@@ -12,6 +12,7 @@ mod record;
 mod release;
 mod send;
 mod step;
+mod unreached;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

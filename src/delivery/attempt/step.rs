@@ -8,11 +8,12 @@ use crate::delivery::intake::{self, title};
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::people::{PersonName, Way};
 use crate::delivery::self_alert::SelfAlert;
-use crate::delivery::steps::StepPeople;
+use crate::delivery::steps::{StepPeople, StepPlan};
 use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, EventId, IncidentId, UnixMs};
 use crate::store::{
-    AlertState, CellState, DeliveryUpdate, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StoreError, Summary, TimelineKind, TimelineRow,
+    AlertState, CellState, DeliveryUpdate, EscalationStep, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StoreError, Summary,
+    TimelineKind, TimelineRow,
 };
 
 use super::persist::skipped;
@@ -28,9 +29,6 @@ impl AttemptTask {
     pub(super) async fn renew_step(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<StepEnd>, StoreError> {
         let Some(member) = message.members.first_mut().filter(|member| member.target.step.is_some()) else { return Ok(None) };
         let (Some(step), Some(id)) = (member.target.step.clone(), member.incident) else { return Ok(None) };
-        if self.channel.disabled {
-            return Ok(Some(StepEnd::skipped(DISABLED)));
-        }
         let store = &self.shared.store;
         let found = store.incidents(&[id], &self.channel.name).await?;
         let incident = found.first().map(|(incident, _)| incident);
@@ -38,33 +36,46 @@ impl AttemptTask {
             Some(incident) => self.firing_of(incident, member, &step.escalation).await?,
             None => None,
         };
-        let (step_name, number, mut rank) = (step.escalation.clone(), step.number as usize, member.rank);
         if let Some(asked) = member.target.mentions.take() {
             let alerts = firing.as_ref().map_or(&[][..], |(_, alerts)| alerts.as_slice());
             member.target.mentions = Some(self.plan.people.of_owners(&asked, alerts, &self.channel));
         }
         if let Some((event, alerts)) = firing {
             let shown: Vec<&Alert> = alerts.iter().collect();
-            rank = intake::rank(&shown, &self.plan);
+            member.rank = intake::rank(&shown, &self.plan);
             member.summary = Summary { title: title(&shown), firing: alerts.len() as u32, resolved: 0 };
             member.target.alerts = (0..alerts.len() as u32).collect();
             member.event = Some(Arc::new(Event { alerts, ..event.as_ref().clone() }));
         }
+        let guard = self.guard(member, id, step, fingerprints(member), now);
+        let rows = store.steps(&[id]).await?;
+        if let Err(why) = guard.check(incident, &rows) {
+            return Ok(Some(StepEnd::skipped(&why)));
+        }
+        let plan = self.step_plan(&guard.step);
+        let kept = match plan.map_or(Ok(()), |plan| plan.when.holds(member.rank, now)) {
+            _ if self.channel.disabled => Some(StepEnd::skipped(DISABLED)),
+            Err(why) => Some(StepEnd::skipped(&why)),
+            Ok(()) => self.take_turn(member, plan.map(|plan| &plan.people), now).await,
+        };
+        if let Some(end) = kept {
+            return Ok(Some(if end.state == State::Skipped { self.kept(member, &guard.step, &rows, end, now) } else { end }));
+        }
         // Its time came: from here on it waits like anything else.
+        member.born_at = member.born_at.max(member.due_at - 1);
         member.state = State::Waiting;
-        let guard = StepGuard { incident: id, step, alerts: fingerprints(member), now };
-        if let Err(why) = guard.check(incident, &store.steps(&[id]).await?) {
-            return Ok(Some(StepEnd::skipped(&why)));
-        }
-        let plan = self.plan.people.escalations.get(step_name.as_str()).and_then(|plan| plan.steps.get(number.saturating_sub(1)));
-        if let Err(why) = plan.map_or(Ok(()), |plan| plan.when.holds(rank, now)) {
-            return Ok(Some(StepEnd::skipped(&why)));
-        }
-        Ok(self.take_turn(member, plan.map(|plan| &plan.people), rank, now).await)
+        Ok(None)
+    }
+
+    /// What the configuration says of a step.
+    pub(super) fn step_plan(&self, step: &EscalationStep) -> Option<&StepPlan> {
+        let plan = self.plan.people.escalations.get(step.escalation.as_str())?;
+        plan.steps.get((step.number as usize).checked_sub(1)?)
     }
 
     /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody.
-    async fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, rank: i64, now: UnixMs) -> Option<StepEnd> {
+    async fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, now: UnixMs) -> Option<StepEnd> {
+        let rank = member.rank;
         let quiet = |names: &[PersonName]| Some(StepEnd::skipped(&format!("quiet hours of {}", names.join(", "))));
         if let Some(StepPeople::Named(names)) = people {
             let left = self.leave_alone(member, names, rank, now);
@@ -83,7 +94,7 @@ impl AttemptTask {
         if !reached.is_somebody() {
             let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
-            return Some(StepEnd { state: State::Dead, why });
+            return Some(StepEnd { state: State::Dead, ..StepEnd::skipped(&why) });
         }
         (member.target.recipients, member.target.mentions) = (reached.recipients, Some(reached.mentions));
         None
@@ -154,7 +165,12 @@ impl AttemptTask {
         // After a restart its page is all that is known of it.
         let notified = message.notification.incidents.iter().flat_map(|incident| &incident.notified).map(|one| one.fingerprint);
         let alerts = if known.is_empty() { notified.collect() } else { known };
-        Some(StepGuard { incident: member.incident?, step: member.target.step.clone()?, alerts, now: self.shared.clock.wall() })
+        Some(self.guard(member, member.incident?, member.target.step.clone()?, alerts, self.shared.clock.wall()))
+    }
+
+    fn guard(&self, member: &PendingDelivery, incident: IncidentId, step: EscalationStep, alerts: Vec<u64>, now: UnixMs) -> StepGuard {
+        let kept = self.kept_later(&step, member.rank, now);
+        StepGuard { incident, step, alerts, kept, now }
     }
 
     /// Ends a step that nothing calls for any more. What is on disk of it ends, too.
@@ -164,8 +180,24 @@ impl AttemptTask {
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }
 
+    /// Ends a step without sending it, or lets it wait. What is `later` goes back to the lanes.
+    pub(super) async fn not_sent_now(&self, message: &mut PendingMessage, end: StepEnd, mut later: Vec<PendingDelivery>) -> AttemptResult {
+        self.raise_unreached(message, &end);
+        let waits = end.state == State::Deferred;
+        let batch = if waits { self.waiting_batch(message, &end) } else { self.ended_batch(message, &end) };
+        let recorded = self.record_outcome(batch).await;
+        if end.state == State::Dead {
+            self.shared.change_steps_soon();
+        }
+        let members = std::mem::take(&mut message.members);
+        if waits {
+            later.extend(members);
+        }
+        self.complete(message, later, recorded.is_err())
+    }
+
     /// The outcome of a step that ends without being sent.
-    pub(super) fn ended_batch(&self, message: &PendingMessage, end: &StepEnd) -> OutcomeBatch {
+    fn ended_batch(&self, message: &PendingMessage, end: &StepEnd) -> OutcomeBatch {
         let now = self.shared.clock.wall();
         let why = end.why.as_str();
         // Of several people the first may have been reached by then.
@@ -183,16 +215,20 @@ impl AttemptTask {
     }
 }
 
-/// Why a step ends without being sent.
+/// Why a step is not sent now.
 pub(super) struct StepEnd {
-    /// Skipped when nothing calls for it any more; dead when it could reach nobody.
+    /// Skipped when nothing calls for it any more, or something keeps it from being sent; dead when it could reach nobody; deferred when it waits.
     pub(super) state: State,
-    why: String,
+    pub(super) why: String,
+    /// When a deferred one is due.
+    pub(super) due_at: UnixMs,
+    /// Whether an alarm says that nobody was reached.
+    pub(super) alarm: bool,
 }
 
 impl StepEnd {
     fn skipped(why: &str) -> Self {
-        Self { state: State::Skipped, why: why.to_owned() }
+        Self { state: State::Skipped, why: why.to_owned(), due_at: UnixMs::EPOCH, alarm: false }
     }
 }
 

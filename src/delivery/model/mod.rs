@@ -12,6 +12,7 @@ mod paused;
 mod people;
 mod plan;
 mod platform;
+mod reaching;
 mod rotas;
 mod scene;
 mod sequences;

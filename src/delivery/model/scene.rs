@@ -127,8 +127,11 @@ impl Scene {
         let only = |when: StepCondition, one: StepPlan| StepPlan { when, ..one };
         let critical = StepCondition { severity: Some(Severity::Critical), ..StepCondition::default() };
         let awake = StepCondition { mute: vec![Arc::new(quiet())], ..StepCondition::default() };
-        let some =
-            EscalationPlan { steps: vec![only(critical, step(2, "mail", "ann")), only(awake, step(5, "mail", "bob")), step(30, "mail", "carol")] };
+        let some = EscalationPlan {
+            steps: vec![only(critical.clone(), step(2, "mail", "ann")), only(awake.clone(), step(5, "mail", "bob")), step(30, "mail", "carol")],
+        };
+        let late = EscalationPlan { steps: vec![step(5, "voice", "ann"), only(awake, step(20, "mail", "bob"))] };
+        let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
         let owner = StepPeople::Owner { label: "owner".into(), default: Box::new(StepPeople::OnCall("night".into())) };
         let asked = owner.later().expect("it is found when the step is sent");
@@ -141,6 +144,8 @@ impl Scene {
             ("owned".into(), owned),
             ("some".into(), some),
             ("many".into(), many),
+            ("late".into(), late),
+            ("severe".into(), severe),
             ("db".into(), db),
             ("web".into(), web),
             ("night".into(), night),
@@ -166,6 +171,8 @@ impl Scene {
             RouteSpec { escalation: Some("night".into()), ..below("night") },
             RouteSpec { escalation: Some("some".into()), ..below("some") },
             RouteSpec { escalation: Some("many".into()), ..below("many") },
+            RouteSpec { escalation: Some("late".into()), ..below("late") },
+            RouteSpec { escalation: Some("severe".into()), ..below("severe") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
@@ -244,6 +251,14 @@ impl Process {
     /// Whether metrics have this line.
     pub fn shows(&self, line: &str) -> bool {
         self.metrics.write(Format::Text).lines().any(|one| one == line)
+    }
+
+    /// How often this alarm was raised; of any kind where it is empty.
+    pub fn alarms(&self, name: &str) -> u64 {
+        let text = self.metrics.write(Format::Text);
+        let begins = format!("watchfire_self_alerts_total{{what=\"{name}");
+        let counts = text.lines().filter(|line| line.starts_with(&begins)).filter_map(|line| line.rsplit_once(' '));
+        counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
     }
 
     pub fn counted(&self, result: &str) -> String {

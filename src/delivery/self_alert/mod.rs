@@ -38,6 +38,8 @@ pub enum SelfAlertKind {
     OrphanedDeliveries,
     /// A step of an escalation was not confirmed. It never resolves.
     StepNotConfirmed,
+    /// An escalation has reached nobody so far. It never resolves.
+    NobodyReached,
     /// Nobody is on call whom a message could reach. It never resolves.
     NobodyOnCall,
     /// A channel's platform refuses to look up people's ids. It never resolves.
@@ -62,6 +64,7 @@ impl SelfAlertKind {
             Self::ReloadFailed => "WatchfireReloadFailed",
             Self::OrphanedDeliveries => "WatchfireOrphanedDeliveries",
             Self::StepNotConfirmed => "WatchfireStepNotConfirmed",
+            Self::NobodyReached => "WatchfireNobodyReached",
             Self::NobodyOnCall => "WatchfireNobodyOnCall",
             Self::LookUpFailed => "WatchfireLookUpFailed",
             Self::MonthUsed => "WatchfireMonthUsed",
@@ -76,6 +79,7 @@ impl SelfAlertKind {
             Self::DeadLetters
             | Self::Backlog
             | Self::StepNotConfirmed
+            | Self::NobodyReached
             | Self::NobodyOnCall
             | Self::OrphanedDeliveries
             | Self::ConfigMismatch
@@ -96,6 +100,7 @@ impl SelfAlertKind {
             Self::DeadLetters
             | Self::StoreDamaged
             | Self::StepNotConfirmed
+            | Self::NobodyReached
             | Self::NobodyOnCall
             | Self::OrphanedDeliveries
             | Self::LookUpFailed
@@ -180,6 +185,26 @@ impl SelfAlert {
                 ),
             );
         Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
+    }
+
+    /// An escalation has reached nobody so far, because this keeps the step from everybody that it has left. It may wait for the end of that.
+    pub fn nobody_reached(step: &EscalationStep, incident: IncidentId, reason: &str, waits: bool) -> Self {
+        let [then, then_zh] = if waits {
+            ["It is sent then, unless somebody acks before", "到时仍无人认领则发送"]
+        } else {
+            ["No other step is left", "没有其他步骤"]
+        };
+        let said = Said::of(format!("The escalation of #{incident} has reached nobody so far"), format!("事件 #{incident} 的升级尚未通知到任何人"))
+            .with(
+                format!("{step}: {reason}. {then}. See `watchfire incidents show {incident}`."),
+                format!(
+                    "升级 `{}` 第 {} 步：{}。{then_zh}。执行 `watchfire incidents show {incident}` 查看。",
+                    step.escalation,
+                    step.number,
+                    zh(reason)
+                ),
+            );
+        Self::firing(SelfAlertKind::NobodyReached, "", said)
     }
 
     /// Nobody is on call whom a message through a channel could reach, for these reasons.

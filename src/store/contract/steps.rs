@@ -179,7 +179,7 @@ async fn formed(store: &S, fence: &Fence, step: &AcceptedDelivery, alerts: &[u64
         recipients: vec![message.cells[0].recipient.clone()],
         node: "n1".into(),
         begun_at: now,
-        guard: Some(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), now }),
+        guard: Some(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), kept: Vec::new(), now }),
     }
 }
 
@@ -224,6 +224,14 @@ pub async fn of_late_steps_only_the_latest_begins(store: S) {
     }
     let begin = formed(&store, &fence, &first.steps[1], &[1], T0 + 3 * MIN).await;
     store.begin_attempt(fence, begin).await.unwrap();
+}
+
+pub async fn a_later_step_that_reaches_nobody_now_takes_no_other_ones_place(store: S) {
+    let fence = fence(&store).await;
+    let first = accept(&store, escalating(&[(1, true)], &[1, 2], T0)).await;
+    let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 3 * MIN).await;
+    let guard = begin.guard.clone().map(|guard| StepGuard { kept: vec![2], ..guard });
+    store.begin_attempt(fence, NewAttempt { guard, ..begin }).await.unwrap();
 }
 
 pub async fn a_step_that_was_not_confirmed_makes_the_next_one_due(store: S) {

@@ -26,6 +26,11 @@ pub struct EscalationStep {
 }
 
 impl EscalationStep {
+    /// Whether both are of one run of an escalation.
+    pub fn is_of_run(&self, other: &Self) -> bool {
+        self.escalation == other.escalation && self.began_at == other.began_at
+    }
+
     /// When it comes, where twins disagree until then about all that it is for. What began while they did comes as long after that as it was to come after
     /// its beginning, unless a later step, which would end it, comes before. `rows` are the incident's steps.
     pub fn held(&self, rows: &[StepRow], until: UnixMs) -> UnixMs {
@@ -71,6 +76,11 @@ pub struct StepRow {
 }
 
 impl StepRow {
+    /// Whether it reached somebody, as far as is known.
+    pub fn has_reached(&self) -> bool {
+        self.state == State::Sent && !self.undelivered
+    }
+
     /// Whether its time has come, or came.
     fn is_due(&self, now: UnixMs) -> bool {
         self.due_at <= now || self.tries > 0
@@ -88,10 +98,12 @@ impl StepRow {
     }
 }
 
-/// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number.
-pub fn later_step(rows: &[StepRow], mine: &EscalationStep, now: UnixMs) -> Option<u32> {
-    let later = rows.iter().filter(|row| row.step.escalation == mine.escalation && row.step.began_at == mine.began_at);
-    later.filter(|row| row.step.number > mine.number && row.is_due(now)).map(|row| row.step.number).max()
+/// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number. One that was never tried and is `kept` from
+/// being sent now does not count.
+pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[u32], now: UnixMs) -> Option<u32> {
+    let later = rows.iter().filter(|row| row.step.is_of_run(mine) && row.step.number > mine.number);
+    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.number);
+    later.filter(counts).filter(|row| row.is_due(now)).map(|row| row.step.number).max()
 }
 
 /// What the attempt of a step depends on; asked in the transaction that records its beginning.
@@ -103,6 +115,8 @@ pub struct StepGuard {
     pub step: EscalationStep,
     /// The alerts that it is for, by eight bytes of their fingerprints.
     pub alerts: Vec<u64>,
+    /// The numbers of later steps that reach nobody now, by their conditions or quiet hours: such a step takes no other one's place.
+    pub kept: Vec<u32>,
     /// Now.
     pub now: UnixMs,
 }
@@ -116,7 +130,7 @@ impl StepGuard {
         if rows.iter().any(is_newer) {
             return Err(BEGAN_AGAIN.into());
         }
-        match later_step(rows, &self.step, self.now) {
+        match later_step(rows, &self.step, &self.kept, self.now) {
             Some(later) => Err(format!("step {later} is due: of late steps only the latest is sent")),
             None => Ok(()),
         }

@@ -48,19 +48,23 @@ fn of_late_steps_only_the_latest_is_sent() {
     use State::{Deferred, Sent, Waiting};
     let rows = [row(1, Deferred), row(2, Deferred), row(3, Deferred)];
     for (now, late) in [(1, None), (2, Some(2)), (3, Some(3)), (99, Some(3))] {
-        assert_eq!(later_step(&rows, &step(1), minutes(now)), late, "after {now} minutes");
+        assert_eq!(later_step(&rows, &step(1), &[], minutes(now)), late, "after {now} minutes");
     }
-    assert_eq!(later_step(&rows, &step(3), minutes(99)), None, "nothing is later than the last one");
+    assert_eq!(later_step(&rows, &step(3), &[], minutes(99)), None, "nothing is later than the last one");
+    assert_eq!(later_step(&rows, &step(1), &[3], minutes(99)), Some(2), "the last one reaches nobody now");
+    assert_eq!(later_step(&rows, &step(1), &[2, 3], minutes(99)), None);
+    let begun = StepRow { tries: 1, ..row(3, Waiting) };
+    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[3], minutes(99)), Some(3), "it was tried before");
     // One that is tried again later was due, and so was one that ended.
     let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
-    assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), minutes(3)), Some(2));
+    assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), &[], minutes(3)), Some(2));
     let sent = StepRow { tries: 1, ..row(2, Sent) };
-    assert_eq!(later_step(&[row(1, Waiting), sent], &step(1), minutes(1)), Some(2));
-    assert_eq!(later_step(&[row(1, Waiting), row(2, State::Dropped)], &step(1), minutes(1)), None, "dropped by hand before its time");
+    assert_eq!(later_step(&[row(1, Waiting), sent], &step(1), &[], minutes(1)), Some(2));
+    assert_eq!(later_step(&[row(1, Waiting), row(2, State::Dropped)], &step(1), &[], minutes(1)), None, "dropped by hand before its time");
     let other = |change: fn(&mut EscalationStep)| {
         let mut other = row(2, Sent);
         change(&mut other.step);
-        later_step(&[row(1, Waiting), other], &step(1), minutes(9))
+        later_step(&[row(1, Waiting), other], &step(1), &[], minutes(9))
     };
     assert_eq!(other(|step| step.escalation = "web".into()), None, "another escalation is none of its business");
     assert_eq!(other(|step| step.began_at = minutes(-9)), None, "nor is what was before");

@@ -1,0 +1,91 @@
+//! Steps of an escalation that has reached nobody so far: what conditions, quiet hours or a limit keep such a step from waits for their end, and an alarm says
+//! so. An escalation never ends without a word.
+
+use std::time::Duration;
+
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::self_alert::SelfAlert;
+use crate::model::UnixMs;
+use crate::store::{DeliveryUpdate, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, TimelineKind, TimelineRow};
+
+use super::AttemptTask;
+use super::step::StepEnd;
+
+/// How often a step that waits is evaluated: somebody else may be on call by then, something more severe may fire, and the configuration may be another one.
+const EVALUATE: Duration = Duration::from_secs(300);
+
+impl AttemptTask {
+    /// The numbers of later steps that would reach nobody now: late as they are, they take no other one's place.
+    pub(super) fn kept_later(&self, step: &EscalationStep, rank: i64, now: UnixMs) -> Vec<u32> {
+        let people = &self.plan.people;
+        let Some(plan) = people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
+        let overrides = self.shared.overrides();
+        let later = (1u32..).zip(&plan.steps).skip(step.number as usize);
+        later.filter(|(_, one)| !people.is_free(one, &overrides, rank, now)).map(|(number, _)| number).collect()
+    }
+
+    /// What becomes of a step that something keeps from everybody now, as `end` says. Where the run of its escalation has reached nobody and no later step
+    /// comes, it waits; where waiting does not help, an alarm says so. `rows` are the incident's steps.
+    pub(super) fn kept(&self, member: &PendingDelivery, step: &EscalationStep, rows: &[StepRow], end: StepEnd, now: UnixMs) -> StepEnd {
+        let admitted = |number: u32| {
+            let step = EscalationStep { number, ..step.clone() };
+            self.step_plan(&step).is_none_or(|plan| plan.when.admits(member.rank))
+        };
+        let others = || rows.iter().filter(|row| row.id != member.id && row.step.is_of_run(step));
+        if others().any(StepRow::has_reached) {
+            return end;
+        }
+        let mut open = others().filter(|row| !row.state.is_final());
+        let passes = !self.channel.disabled && admitted(step.number);
+        if passes {
+            if open.any(|row| row.step.number > step.number && admitted(row.step.number)) {
+                return end;
+            }
+            // Nothing but its own wait moves it beyond its time.
+            let planned = member.born_at + 1;
+            let why = format!("waits, for nobody was reached so far: {}", end.why);
+            return StepEnd { state: State::Deferred, why, due_at: now.max(planned) + EVALUATE, alarm: member.due_at <= planned };
+        }
+        // An escalation that is only for what is more severe reaches nobody on purpose.
+        let meant = self.channel.disabled || others().any(|row| admitted(row.step.number));
+        StepEnd { alarm: meant && open.next().is_none(), ..end }
+    }
+
+    /// Lets a step wait until one of its recipients may get one more.
+    pub(super) fn waits_for_room(&self, member: &PendingDelivery, why: &str, due_at: UnixMs) -> StepEnd {
+        StepEnd { state: State::Deferred, why: why.to_owned(), due_at, alarm: member.due_at <= member.born_at + 1 }
+    }
+
+    /// Raises the alarm that an escalation has reached nobody so far.
+    pub(super) fn raise_unreached(&self, message: &PendingMessage, end: &StepEnd) {
+        for member in message.members.iter().filter(|_| end.alarm) {
+            let (Some(step), Some(incident)) = (&member.target.step, member.incident) else { continue };
+            let waits = end.state == State::Deferred;
+            tracing::warn!(%incident, delivery = %member.id, %step, why = end.why, waits, "an escalation has reached nobody so far");
+            self.shared.telemetry.raise(SelfAlert::nobody_reached(step, incident, &end.why, waits));
+        }
+    }
+
+    /// The outcome of a step that waits. It is read again when it is due, and addressed to those whose turn it is then.
+    pub(super) fn waiting_batch(&self, message: &mut PendingMessage, end: &StepEnd) -> OutcomeBatch {
+        let now = self.shared.clock.wall();
+        let (mut updates, mut timeline) = (Vec::new(), Vec::new());
+        for member in &mut message.members {
+            (member.state, member.due_at) = (State::Deferred, end.due_at);
+            updates.push(DeliveryUpdate {
+                id: member.id,
+                lane: member.lane,
+                state: State::Deferred,
+                tries: member.tries,
+                due_at: end.due_at,
+                reason: Some(end.why.clone()),
+                leave_message: false,
+            });
+            if let (Some(step), Some(incident), true) = (&member.target.step, member.incident, end.alarm) {
+                let text = format!("{step} {}", end.why);
+                timeline.push((incident, TimelineRow { at: now, kind: TimelineKind::Escalated, channel: member.channel.clone(), text }));
+            }
+        }
+        OutcomeBatch { timeline, ..self.outcome_batch(updates) }
+    }
+}

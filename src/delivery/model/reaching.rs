@@ -1,0 +1,174 @@
+//! Escalations of which conditions, quiet hours, limits and failures keep steps, in injected time: somebody is reached in the end, or an alarm says why not.
+
+use std::time::Duration;
+
+use crate::channel::Limit;
+use crate::delivery::{AllowancePlan, testing};
+use crate::model::{ErrorKind, IncidentId, Status, Verb};
+use crate::store::State;
+
+use super::plan::BEGIN;
+use super::scene::{Process, Scene, owned};
+use super::{Dice, seeds};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const REACHED: &str = "WatchfireNobodyReached";
+
+/// One call an hour to a number.
+fn limited() -> AllowancePlan {
+    AllowancePlan { per_month: None, per_recipient: vec![Limit { count: 1, window: Duration::from_secs(3600) }] }
+}
+
+async fn fires(process: &Process, group: &str, label: &str) -> IncidentId {
+    process.report(group, &[(&format!("Disk-{group}"), label, Status::Firing)]).await
+}
+
+/// Quiet hours are every other ten minutes here, the first ones from the beginning on.
+#[test]
+fn a_warning_of_which_quiet_hours_keep_every_step_is_sent_when_they_end() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("ann");
+    scene.live(async |process| {
+        let id = fires(process, "g", "many").await;
+        tokio::time::sleep(6 * MINUTE).await;
+        let waits = "waits, for nobody was reached so far: quiet hours of ann";
+        assert_eq!(process.ends(id).await, [(State::Deferred, waits.to_owned())]);
+        let told = process.escalated(id).await;
+        assert!(told.iter().any(|text| *text == format!("step 1 of the escalation `many` {waits}")), "{told:?}");
+        assert_eq!(process.alarms(REACHED), 1);
+    });
+    scene.live(async |process| {
+        tokio::time::sleep(60 * MINUTE).await;
+        assert_eq!(process.alarms(""), 0, "it was raised once");
+    });
+    assert_eq!(scene.steps(), owned(&[(10, "mail", "ann")]));
+}
+
+#[test]
+fn what_becomes_critical_meanwhile_breaks_quiet_hours() {
+    let mut scene = Scene::new();
+    (scene.quiet, scene.now) = (Some("ann"), BEGIN + 16 * MINUTE);
+    scene.live(async |process| {
+        let id = fires(process, "g", "many").await;
+        tokio::time::sleep(6 * MINUTE).await;
+        assert_eq!(process.ends(id).await[0].0, State::Deferred);
+        let mut load = testing::alert("Load", "critical", Status::Firing);
+        load.labels.insert("many".into(), "yes".into());
+        process.report_all("g", vec![load]).await;
+        tokio::time::sleep(5 * MINUTE).await;
+    });
+    assert_eq!(scene.steps(), owned(&[(26, "mail", "ann")]), "not at thirty");
+}
+
+#[test]
+fn an_ack_ends_what_waits_for_the_end_of_quiet_hours() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("ann");
+    scene.live(async |process| {
+        let id = fires(process, "g", "many").await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.press(Verb::Ack, id, Duration::ZERO).await;
+        tokio::time::sleep(60 * MINUTE).await;
+        assert_eq!(process.ends(id).await, [(State::Skipped, "acked by ann".to_owned())]);
+    });
+    assert_eq!(scene.steps(), owned(&[]));
+}
+
+#[test]
+fn of_late_steps_the_latest_that_reaches_somebody_is_sent() {
+    let mut scene = Scene::new();
+    let id = scene.live(async |process| {
+        let id = fires(process, "g", "late").await;
+        tokio::time::sleep(MINUTE).await;
+        id
+    });
+    scene.now = BEGIN + 23 * MINUTE;
+    scene.live(async |process| {
+        tokio::time::sleep(60 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!((ends[0].0, ends[1].0), (State::Sent, State::Skipped), "{ends:?}");
+    });
+    assert_eq!(scene.steps(), owned(&[(23, "voice", "ann")]), "the second one is not sent in these minutes, and the first one reached somebody");
+}
+
+#[test]
+fn a_number_over_its_limit_waits_where_no_later_step_reaches_anybody_now() {
+    let mut scene = Scene::new();
+    scene.phone = Some((limited(), Vec::new()));
+    scene.live(async |process| {
+        let first = fires(process, "g", "x").await;
+        tokio::time::sleep(2 * MINUTE).await;
+        let second = fires(process, "h", "late").await;
+        tokio::time::sleep(4 * MINUTE).await;
+        process.press(Verb::Ack, first, Duration::ZERO).await;
+        tokio::time::sleep(2 * MINUTE).await;
+        let (state, why) = process.ends(second).await.swap_remove(0);
+        assert_eq!(state, State::Deferred, "{why}");
+        assert!(why.starts_with("waits until ") && why.ends_with("(`recipient_limit`)"), "{why}");
+        assert_eq!(process.alarms(REACHED), 1);
+        tokio::time::sleep(60 * MINUTE).await;
+        assert_eq!(process.ends(second).await[1].0, State::Sent);
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (12, "mail", "bob")]), "as soon as the next step reaches somebody");
+}
+
+#[test]
+fn an_escalation_that_severity_keeps_says_so_only_where_it_was_meant_to_reach_somebody() {
+    let mut scene = Scene::new();
+    scene.exchange.broken.lock().unwrap().insert("mail");
+    scene.live(async |process| {
+        let id = fires(process, "g", "severe").await;
+        tokio::time::sleep(30 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!((ends[0].0, ends[1].clone()), (State::Dead, (State::Skipped, "the step is for what is at least critical".to_owned())));
+        assert_eq!(process.alarms(REACHED), 1, "the first step was for it, and is dead");
+    });
+}
+
+/// Random escalations, quiet hours, limits, refusals and crashes: whatever they keep back, an incident that nobody acks reaches somebody, or an alarm was
+/// raised. Where nothing is refused, it reaches somebody.
+#[test]
+fn whatever_keeps_its_steps_an_incident_that_nobody_acks_reaches_somebody_or_an_alarm_says_why_not() {
+    const FAULTS: [ErrorKind; 3] = [ErrorKind::Rejected, ErrorKind::Ambiguous, ErrorKind::Misconfigured];
+    for seed in seeds(12) {
+        let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
+        let label = ["x", "night", "some", "many", "late", "severe"][dice.below(6) as usize];
+        scene.quiet = [None, Some("ann"), Some("bob"), Some("carol")][dice.below(4) as usize];
+        scene.phone = dice.permille(500).then(|| (limited(), Vec::new()));
+        for name in ["voice", "mail"] {
+            if let Some(fault) = FAULTS.get(dice.below(6) as usize) {
+                scene.exchange.faults.lock().unwrap().insert(name, *fault);
+            }
+        }
+        let faults = scene.exchange.faults.lock().unwrap().clone();
+        println!(
+            "seed {seed} (WATCHFIRE_SEED={seed} runs it alone): {label}, quiet for {:?}, limits: {}, {faults:?}",
+            scene.quiet,
+            scene.phone.is_some()
+        );
+        scene.now = BEGIN + MINUTE * dice.below(20) as u32;
+        let mut alarms = 0;
+        for life in 0..3 + dice.below(3) {
+            let span = Duration::from_secs(60 + dice.below(900));
+            alarms += scene.live(async |process| {
+                if life == 0 {
+                    // Whom both may call has no call left.
+                    fires(process, "other", "x").await;
+                    fires(process, "g", label).await;
+                }
+                tokio::time::sleep(span).await;
+                process.alarms("")
+            });
+            scene.now = scene.now + Duration::from_secs(dice.below(600));
+        }
+        let (ends, last) = scene.live(async |process| {
+            tokio::time::sleep(180 * MINUTE).await;
+            let id = fires(process, "g", label).await;
+            (process.ends(id).await, process.alarms(""))
+        });
+        alarms += last;
+        let reached = ends.iter().any(|(state, _)| *state == State::Sent);
+        assert!(reached || alarms > 0, "seed {seed}: {ends:?}");
+        assert!(reached || !faults.is_empty(), "seed {seed}: nothing was refused, and nobody was reached: {ends:?}");
+    }
+}
