@@ -274,6 +274,11 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Whether its vendor counts what each recipient gets: SMS and calls.
+    pub fn counts_recipients(&self) -> bool {
+        !self.pace.per_recipient.is_empty()
+    }
+
     /// What holds for most platforms: one message at a time to one recipient, sent again when the answer is lost, resolved alerts too, no
     /// documented pace, and an answer that is the last word. Name, texts, fields, size and example are the platform's own.
     pub const BASE: Platform = Platform {

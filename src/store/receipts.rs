@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{AcceptedDelivery, ReceiptRow, ReceiptUpdate, SentDelivery, StoreError};
-use crate::model::{MessageId, Recipient, UnixMs};
+use crate::model::{MessageId, OutletKey, Recipient, UnixMs};
 
 /// Used by whatever follows up on messages that a platform accepted and reports on later (SMS, calls).
 #[async_trait]
@@ -17,8 +17,16 @@ pub trait ReceiptStore: Send + Sync {
     /// The receipts of what these channels sent to somebody and what arrived, or may still arrive, the newest message first; at most `limit`. Read only.
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
-    /// When these channels sent something to somebody, whatever became of it, the newest first; at most `limit`. Read only.
-    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError>;
+    /// When these channels of an outlet sent something to somebody, from `since` on, whatever became of it, the newest first; at most `limit`. What nobody knows
+    /// the outcome of counts once, since it may have been sent; what is under way does not count yet. Read only.
+    async fn sent_to(
+        &self,
+        recipient: &Recipient,
+        outlet: &OutletKey,
+        channels: &[String],
+        since: UnixMs,
+        limit: usize,
+    ) -> Result<Vec<UnixMs>, StoreError>;
 
     /// The queued deliveries in `sent` that a message carried, and whether their alerts are resolved: the lane in which the delivery (or the one that
     /// it is a fallback of) was born got something newer without a firing alert. Read only.

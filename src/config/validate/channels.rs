@@ -120,7 +120,7 @@ fn allowance(
     let own = &config.recipient_limit;
     let at = path.key("recipient_limit");
     // Only what the vendor reports on later is known for each number.
-    if own.is_some() && platform.pace.per_recipient.is_empty() {
+    if own.is_some() && !platform.counts_recipients() {
         let message = format!("`{}` has no limit of what one recipient gets", platform.name);
         validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Key, message, "remove it; it is for SMS and calls");
     }

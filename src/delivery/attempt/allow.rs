@@ -51,7 +51,8 @@ impl AttemptTask {
             mine.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.clone())).collect();
         // What begins before its outcome is recorded is asked for first: what ends in between counts twice, not never.
         let ahead: Vec<usize> = open.iter().map(|to| ticket.ahead(to)).collect();
-        let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &channels, most))).await?;
+        let since = now - limits.iter().map(|limit| limit.window).max().unwrap_or_default();
+        let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &self.channel.outlet, &channels, since, most))).await?;
         let free = open.iter().zip(ahead).zip(sent);
         let limited: Vec<(Recipient, UnixMs)> =
             free.filter_map(|((to, ahead), sent)| Some((to.clone(), free_at(limits, &sent, ahead, now)?))).collect();
@@ -79,7 +80,7 @@ impl AttemptTask {
     /// Whether the month of the account keeps a message from being sent. What has no other way is sent as long as the platform takes it.
     fn month_withholds(&self, message: &PendingMessage) -> Option<Withheld> {
         let critical = message.members.iter().any(|member| member.rank <= Severity::Critical.rank());
-        let phones = !self.channel.platform.pace.per_recipient.is_empty();
+        let phones = self.channel.platform.counts_recipients();
         let why = match self.mailbox.month() {
             MonthUse::All => Withheld::MonthUsed,
             MonthUse::Most if phones && !critical => Withheld::MonthSaved,

@@ -7,9 +7,9 @@ use crate::delivery::allowance::Withheld;
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, UnixMs};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, SendError, UnixMs};
 use crate::store::{
-    AnchorUpdate, AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, State,
+    AnchorUpdate, AttemptKind, Cell, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, State,
     SuspensionChange,
 };
 use crate::traces::Attempted;
@@ -32,7 +32,8 @@ impl AttemptTask {
     ) -> AttemptResult {
         let now = self.shared.clock.wall();
         let tried = message.tries();
-        let sends = self.counted_sends(&results);
+        let lost = message.take_lost();
+        let sends = self.counted_sends(&to, &results) + self.counted_lost(&lost);
         let earlier_fallbacks = self.earlier_fallbacks(&message).await;
         let jitter = self.shared.jitter();
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter, earlier_fallbacks: &earlier_fallbacks };
@@ -72,7 +73,8 @@ impl AttemptTask {
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
             cells: if message.is_stored() {
-                message.cells.iter().filter(|c| (c.page == page && to.contains(&c.recipient)) || Withheld::of_cell(c).is_some()).cloned().collect()
+                let changed = |c: &&Cell| (c.page == page && to.contains(&c.recipient)) || Withheld::of_cell(c).is_some();
+                message.cells.iter().filter(changed).cloned().chain(lost).collect()
             } else {
                 Vec::new()
             },
@@ -81,7 +83,7 @@ impl AttemptTask {
             anchors,
             timeline,
             outlet: outcome.outlet.clone(),
-            sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends }),
+            sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
             may_wait,
             now,
         };
@@ -107,10 +109,19 @@ impl AttemptTask {
         result
     }
 
-    /// How much of the month's quota a request took: a vendor of phone messages counts each recipient.
-    fn counted_sends(&self, results: &[CellResult]) -> i64 {
-        let taken = results.iter().filter(|(_, result)| result.is_ok()).count() as i64;
-        if self.channel.platform.pace.per_recipient.is_empty() { 1 } else { taken.max(1) }
+    /// How much of the month's quota a request took. A vendor of phone messages counts each recipient, and may have counted those of whom it did not answer.
+    fn counted_sends(&self, to: &[Recipient], results: &[CellResult]) -> i64 {
+        if !self.channel.platform.counts_recipients() {
+            return i64::from(results.iter().any(|(_, result)| result.is_ok()));
+        }
+        let refused = |result: &Result<_, SendError>| result.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous);
+        let refused = results.iter().filter(|(_, result)| refused(result)).count();
+        to.len().saturating_sub(refused) as i64
+    }
+
+    /// How much of it cells took whose outcome was lost with their process.
+    fn counted_lost(&self, lost: &[Cell]) -> i64 {
+        if self.channel.platform.counts_recipients() { lost.len() as i64 } else { 0 }
     }
 
     fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {
@@ -206,8 +217,10 @@ impl AttemptTask {
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
         let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
         apply(&mut message, &mut outcome);
+        let sends = self.counted_lost(&message.take_lost());
         self.shared.telemetry.report_steps(&message, &outcome.deliveries);
         let batch = OutcomeBatch {
+            sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
             children: outcome.children,

@@ -7,10 +7,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::delivery::core::Shared;
+use crate::delivery::month;
 use crate::delivery::outlet::Worker;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, OpenMessage, OutcomeBatch, PendingDelivery, State};
+use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, MonthlySends, OpenMessage, OutcomeBatch, PendingDelivery, State};
 
 use super::DEADLINE;
 use super::elsewhere::await_elsewhere;
@@ -58,17 +59,21 @@ impl Worker {
                 leave_message: false,
             }
         };
+        let lost = open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() });
+        let lost: Vec<Cell> = lost.collect();
+        // The vendor may have counted them.
+        let counts = !lost.is_empty() && self.channel(&open.channel).is_some_and(|channel| channel.platform.counts_recipients());
         let batch = OutcomeBatch {
             fence: self.fence(),
             message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
             attempt: None,
-            cells: open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() }).collect(),
+            sent_in_month: counts.then(|| MonthlySends { month: month(now), sends: lost.len() as i64 }),
+            cells: lost,
             deliveries: open.members.iter().map(change).collect(),
             children: Vec::new(),
             anchors: Vec::new(),
             timeline: Vec::new(),
             outlet: None,
-            sent_in_month: None,
             may_wait: false,
             now,
         };

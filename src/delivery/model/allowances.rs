@@ -141,6 +141,47 @@ fn of_several_numbers_only_those_that_got_too_many_are_left_out() {
 }
 
 #[test]
+fn a_call_that_nobody_knows_the_outcome_of_counts_for_its_number() {
+    let mut scene = limited(&[]);
+    let exchange = scene.exchange.clone();
+    scene.live(async |process| {
+        exchange.faults.lock().unwrap().insert("voice", ErrorKind::Ambiguous);
+        call(process, "a", &["Disk"], "critical").await;
+        tokio::time::sleep(MINUTE).await;
+        exchange.faults.lock().unwrap().clear();
+        call(process, "b", &["Load"], "critical").await;
+        tokio::time::sleep(MINUTE).await;
+        let states: Vec<State> = rows(process, "voice").await.into_iter().map(|row| row.state).collect();
+        assert_eq!(states, [State::Unknown, State::Waiting]);
+    });
+    scene.live(async |process| {
+        tokio::time::sleep(70 * MINUTE).await;
+        assert_eq!(rows(process, "voice").await[1].state, State::Sent);
+    });
+    assert_eq!(reached(&scene), [(60, "voice")]);
+}
+
+#[test]
+fn calls_that_nobody_knows_the_outcome_of_count_for_the_month() {
+    let mut scene = phone(AllowancePlan { per_month: Some(10), per_recipient: Vec::new() }, &["mail"]);
+    let exchange = scene.exchange.clone();
+    scene.live(async |process| {
+        exchange.faults.lock().unwrap().insert("voice", ErrorKind::Ambiguous);
+        for n in 0..4 {
+            call(process, &format!("g{n}"), &[&format!("Disk{n}")], "warning").await;
+            tokio::time::sleep(MINUTE).await;
+        }
+        exchange.faults.lock().unwrap().clear();
+        call(process, "last", &["Load"], "warning").await;
+        tokio::time::sleep(MINUTE).await;
+        let last = rows(process, "voice").await.pop().expect("the last call");
+        let why = "four fifths of the month's 10 are used (`per_month`), and it is not critical";
+        assert_eq!((last.state, last.reason.as_deref()), (State::Dead, Some(why)), "two numbers were called four times, perhaps");
+    });
+    assert!(reached(&scene).iter().all(|(_, channel)| *channel == "mail"), "{:?}", reached(&scene));
+}
+
+#[test]
 fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fallback_takes_over() {
     let allowance = AllowancePlan { per_month: Some(10), per_recipient: Vec::new() };
     let mut scene = phone(allowance.clone(), &["mail"]);

@@ -126,7 +126,7 @@ pass_on! {
         due_receipts(now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
         find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
         receipts_to(recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
-        sent_to(recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError>;
+        sent_to(recipient: &Recipient, outlet: &OutletKey, channels: &[String], since: UnixMs, limit: usize) -> Result<Vec<UnixMs>, StoreError>;
         sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;
         update_receipt(heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
     }

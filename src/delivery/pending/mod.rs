@@ -23,6 +23,9 @@ use super::policy::wait_until;
 
 pub use phase::{BegunAttempt, Phase};
 
+/// The code of a cell whose outcome was lost with its process, until that is recorded.
+const LOST: &str = "lost";
+
 /// A message that is not done: in flight, or waiting for its next page or try.
 #[derive(Debug)]
 pub struct PendingMessage {
@@ -130,12 +133,26 @@ impl PendingMessage {
         Self { members: vec![member], caller: Some(caller), ..Self::from_lanes(channel, MessageKind::Single, Vec::new(), now) }
     }
 
+    /// The cells whose outcome was lost with an earlier process, once: they are to be recorded, and may have been sent.
+    pub fn take_lost(&mut self) -> Vec<Cell> {
+        let lost = self.cells.iter_mut().filter(|cell| cell.state == CellState::Unknown && cell.code.as_deref() == Some(LOST));
+        let take = |cell: &mut Cell| {
+            cell.code = Some(CellState::Unknown.as_str().to_owned());
+            cell.clone()
+        };
+        lost.map(take).collect()
+    }
+
     /// A message that was stored before a restart or a take-over. Cells that were begun and never ended are unknown where a send must not be repeated,
     /// else open.
     pub fn recovered(open: OpenMessage, at_most_once: bool, now: Instant) -> Self {
         let mut cells = open.cells;
         for cell in cells.iter_mut().filter(|c| c.state == CellState::Begun) {
-            cell.state = if at_most_once { CellState::Unknown } else { CellState::Open };
+            if at_most_once {
+                (cell.state, cell.code) = (CellState::Unknown, Some(LOST.to_owned()));
+            } else {
+                cell.state = CellState::Open;
+            }
         }
         let mut lanes: Vec<TakenLane> = Vec::new();
         for member in &open.members {

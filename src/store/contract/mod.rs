@@ -97,6 +97,7 @@ macro_rules! store_contract {
             }
             receipts {
                 receipts_are_due_in_their_order_and_heard_once, what_arrived_or_may_arrive_is_listed_by_its_number_and_channels,
+                what_nobody_knows_the_outcome_of_counts_as_sent_once,
                 an_undelivered_one_makes_its_fallback_once, what_is_over_is_known_by_its_first_lane,
                 receipts_follow_their_channel_and_leave_with_their_message,
             }

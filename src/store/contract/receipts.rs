@@ -1,7 +1,7 @@
 //! Contract of `receipts_due`, `receipt_of`, `carried` and `hear`, and of what settlements, renames and purges do with receipts.
 
 use super::fixtures::*;
-use crate::model::{MessageId, Recipient, UnixMs};
+use crate::model::{AttemptId, MessageId, Recipient, UnixMs};
 use crate::store::*;
 
 fn new_receipt(recipient: &str, id: &str, due_at: UnixMs) -> NewReceipt {
@@ -89,7 +89,7 @@ pub async fn what_arrived_or_may_arrive_is_listed_by_its_number_and_channels(sto
     assert!(to("+1", &[], 9).await.is_empty() && to("+9", &["ops"], 9).await.is_empty());
     let sent = async |number: &str, channels: &[&str], limit: usize| {
         let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
-        store.sent_to(&Recipient::new(number), &channels, limit).await.unwrap()
+        store.sent_to(&Recipient::new(number), &outlet(), &channels, T0 - MIN, limit).await.unwrap()
     };
     let d = put(&store, "sixth").await;
     send(&store, &fence, &d, vec![NewReceipt { sent_at: T0 + MIN, ..new_receipt("+1", "SM7", T0) }]).await;
@@ -98,6 +98,45 @@ pub async fn what_arrived_or_may_arrive_is_listed_by_its_number_and_channels(sto
     assert_eq!(sent("+1", &["ops"], 9).await, [T0 + MIN, T0, T0, T0, T0, T0 - MIN], "by its time, also what did not arrive");
     assert_eq!(sent("+1", &["ops", "dba"], 2).await, [T0 + MIN, T0]);
     assert!(sent("+1", &["other"], 9).await.is_empty() && sent("+9", &["ops"], 9).await.is_empty());
+    let later = store.sent_to(&Recipient::new("+1"), &outlet(), &["ops".into()], T0 + 1, 9).await.unwrap();
+    assert_eq!(later, [T0 + MIN], "what was sent before counts no more");
+}
+
+/// A message in a lane of its own, whose attempt was begun.
+async fn begun(store: &S, fence: &Fence, lane: &str, at: UnixMs) -> (AcceptedDelivery, NewAttempt) {
+    let delivery = put(store, lane).await;
+    let formed = message(&[delivery.id]);
+    store.store_message(fence.clone(), formed.clone()).await.unwrap();
+    let recipients = vec![formed.cells[0].recipient.clone()];
+    let attempt = NewAttempt { id: AttemptId::new(), message: formed.id, page: 0, recipients, node: "n1".into(), begun_at: at, guard: None };
+    store.begin_attempt(fence.clone(), attempt.clone()).await.unwrap();
+    (delivery, attempt)
+}
+
+pub async fn what_nobody_knows_the_outcome_of_counts_as_sent_once(store: S) {
+    let fence = fence(&store).await;
+    let sent = async |since: UnixMs| store.sent_to(&Recipient::new("room"), &outlet(), &["ops".into()], since, 9).await.unwrap();
+    let (delivery, first) = begun(&store, &fence, LANE, T0).await;
+    assert!(sent(T0 - MIN).await.is_empty(), "it is on its way");
+    // It was refused for its rate first, and then never answered.
+    let refused = FinishedAttempt { id: first.id, ..ended("rate_limited", T0) };
+    let open = OutcomeBatch { attempt: Some(refused), cells: vec![cell("room", CellState::Open)], ..of_message(&fence, first.message, false) };
+    store.record_outcome(open).await.unwrap();
+    assert!(sent(T0 - MIN).await.is_empty(), "it was refused");
+    let again = NewAttempt { id: AttemptId::new(), begun_at: T0 + 10, ..first.clone() };
+    store.begin_attempt(fence.clone(), again.clone()).await.unwrap();
+    let lost = FinishedAttempt { id: again.id, ..ended("ambiguous", T0 + 10) };
+    let deliveries = vec![change(&delivery, State::Unknown)];
+    let cells = vec![cell("room", CellState::Unknown)];
+    store.record_outcome(OutcomeBatch { attempt: Some(lost), cells, deliveries, ..of_message(&fence, first.message, true) }).await.unwrap();
+    assert_eq!((sent(T0 - MIN).await, sent(T0 + 11).await), (vec![T0 + 10], Vec::new()));
+    // One whose process died.
+    begun(&store, &fence, "second", T0 + MIN).await;
+    assert_eq!(sent(T0 - MIN).await, [T0 + 10]);
+    store.claim_outlet(claim("n1", T0 + 2 * MIN)).await.unwrap().expect("it is the same node's");
+    assert_eq!(sent(T0 - MIN).await, [T0 + MIN, T0 + 10]);
+    let other = store.sent_to(&Recipient::new("room"), &outlet(), &["dba".into()], T0 - MIN, 9).await.unwrap();
+    assert!(other.is_empty(), "another channel sent nothing");
 }
 
 pub async fn an_undelivered_one_makes_its_fallback_once(store: S) {

@@ -193,8 +193,15 @@ impl ReceiptStore for PostgresStore {
         answer!(self, read, |tx| receipts::to(tx, recipient, channels, limit))
     }
 
-    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError> {
-        answer!(self, read, |tx| receipts::sent_to(tx, recipient, channels, limit))
+    async fn sent_to(
+        &self,
+        recipient: &Recipient,
+        outlet: &OutletKey,
+        channels: &[String],
+        since: UnixMs,
+        limit: usize,
+    ) -> Result<Vec<UnixMs>, StoreError> {
+        answer!(self, read, |tx| receipts::sent_to(tx, recipient, outlet, channels, since, limit))
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {

@@ -7,7 +7,7 @@ use super::lanes::{Arrival, append};
 use super::rows::Columns;
 use super::rows::{get, limit};
 use super::tx::Tx;
-use crate::model::{MessageId, Recipient, UnixMs};
+use crate::model::{MessageId, OutletKey, Recipient, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::{PreparedDelivery, PreparedReceipt};
 use crate::store::rows::{DELIVERY, RECEIPT, delivery, pending_delivery, receipt};
@@ -55,9 +55,24 @@ pub(super) async fn to(tx: &Tx, recipient: &Recipient, channels: &[String], most
 }
 
 /// [`crate::store::ReceiptStore::sent_to`].
-pub(super) async fn sent_to(tx: &Tx, recipient: &Recipient, channels: &[String], most: usize) -> Result<Vec<UnixMs>, DbError> {
-    let sql = "SELECT sent_at FROM receipt WHERE recipient = $1 AND channel = ANY ($2) ORDER BY sent_at DESC, message_id DESC LIMIT $3";
-    tx.query(sql, &[&recipient.expose(), &channels.to_vec(), &limit(most)]).await?.iter().map(|row| get(row, 0)).collect()
+pub(super) async fn sent_to(
+    tx: &Tx,
+    recipient: &Recipient,
+    outlet: &OutletKey,
+    channels: &[String],
+    since: UnixMs,
+    most: usize,
+) -> Result<Vec<UnixMs>, DbError> {
+    let sql = "SELECT sent_at FROM receipt WHERE recipient = $1 AND sent_at >= $4 AND channel = ANY ($2)
+         UNION ALL
+         SELECT max(a.begun_at) FROM attempt a
+         JOIN cell c ON c.message_id = a.message_id AND c.page = a.page AND c.recipient = $1
+         JOIN message m ON m.id = a.message_id AND m.channel = ANY ($2)
+         WHERE a.outlet = $3 AND a.begun_at >= $4 AND (c.state = 'unknown' OR (c.state = 'begun' AND a.kind = 'unknown'))
+         GROUP BY a.message_id, a.page
+         ORDER BY 1 DESC LIMIT $5";
+    let rows = tx.query(sql, &[&recipient.expose(), &channels.to_vec(), &outlet.as_str(), &since, &limit(most)]).await?;
+    rows.iter().map(|row| get(row, 0)).collect()
 }
 
 /// All receipts of a message.

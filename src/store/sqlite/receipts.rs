@@ -8,7 +8,7 @@ use super::accept::insert_delivery;
 use super::error::DbError;
 use super::rows::insert;
 use super::rows::{bytes, pending_delivery};
-use crate::model::{MessageId, Recipient, UnixMs};
+use crate::model::{MessageId, OutletKey, Recipient, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::{PreparedReceipt, TextRule};
 use crate::store::rows::{DELIVERY, RECEIPT, StoredRow as _, receipt};
@@ -30,9 +30,16 @@ impl ReceiptStore for SqliteStore {
         self.readers.read(move |db| to(db, &recipient, &channels, limit)).await
     }
 
-    async fn sent_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, StoreError> {
-        let (recipient, channels) = (recipient.clone(), channels.to_vec());
-        self.readers.read(move |db| sent_to(db, &recipient, &channels, limit)).await
+    async fn sent_to(
+        &self,
+        recipient: &Recipient,
+        outlet: &OutletKey,
+        channels: &[String],
+        since: UnixMs,
+        limit: usize,
+    ) -> Result<Vec<UnixMs>, StoreError> {
+        let (recipient, outlet, channels) = (recipient.clone(), outlet.clone(), channels.to_vec());
+        self.readers.read(move |db| sent_to(db, &recipient, &outlet, &channels, since, limit)).await
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
@@ -90,14 +97,30 @@ fn to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize)
     Ok(select.query_map(params![recipient.expose(), channels, limit], |row| receipt(row))?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// What was sent to somebody by channels, and what may have been sent: by recipient, channels, outlet, the beginning and the limit.
+pub(super) const SENT_TO: &str = "SELECT sent_at FROM receipt INDEXED BY receipt_to
+         WHERE recipient = ?1 AND sent_at >= ?4 AND channel IN (SELECT value FROM json_each(?2))
+    UNION ALL
+    SELECT max(a.begun_at) FROM attempt a INDEXED BY attempt_outlet
+         JOIN cell c ON c.message_id = a.message_id AND c.page = a.page AND c.recipient = ?1
+         JOIN message m ON m.id = a.message_id AND m.channel IN (SELECT value FROM json_each(?2))
+         WHERE a.outlet = ?3 AND a.begun_at >= ?4 AND (c.state = 'unknown' OR (c.state = 'begun' AND a.kind = 'unknown'))
+         GROUP BY a.message_id, a.page
+    ORDER BY 1 DESC LIMIT ?5";
+
 /// [`crate::store::ReceiptStore::sent_to`].
-fn sent_to(db: &Connection, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<UnixMs>, DbError> {
-    let mut select = db.prepare_cached(
-        "SELECT sent_at FROM receipt INDEXED BY receipt_to WHERE recipient = ?1 AND channel IN (SELECT value FROM json_each(?2))
-         ORDER BY sent_at DESC, message_id DESC LIMIT ?3",
-    )?;
+fn sent_to(
+    db: &Connection,
+    recipient: &Recipient,
+    outlet: &OutletKey,
+    channels: &[String],
+    since: UnixMs,
+    limit: usize,
+) -> Result<Vec<UnixMs>, DbError> {
+    let mut select = db.prepare_cached(SENT_TO)?;
     let (channels, limit) = (serde_json::json!(channels).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
-    Ok(select.query_map(params![recipient.expose(), channels, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    let rows = select.query_map(params![recipient.expose(), channels, outlet.as_str(), since, limit], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All receipts of a message.

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::MIGRATIONS;
-use super::super::{incidents, lease, outcome, read};
+use super::super::{incidents, lease, outcome, read, receipts};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
@@ -35,6 +35,15 @@ fn sends_are_counted_from_their_indexes() {
     {
         assert!(steps.iter().any(|s| s.contains(index)), "{steps:#?}");
     }
+}
+
+#[test]
+fn what_was_sent_to_a_number_is_counted_from_indexes() {
+    let steps = plan(receipts::SENT_TO, 5);
+    for index in ["receipt USING INDEX receipt_to (recipient=?)", "a USING INDEX attempt_outlet (outlet=? AND begun_at>?)"] {
+        assert!(steps.iter().any(|s| s.contains(index)), "{steps:#?}");
+    }
+    assert!(steps.iter().all(|s| !s.starts_with("SCAN c") && !s.starts_with("SCAN m")), "{steps:#?}");
 }
 
 /// What an open console asks once a second, of however many incidents.
