@@ -49,8 +49,8 @@ pub trait MaintenanceStore: Send + Sync {
     async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
 
     /// Ends open incidents of which everything that fires goes on as others, because their sender groups it in another way now; the others take their acks
-    /// over. None ends while steps of its escalation wait, and of thousands of open incidents none.
-    /// Returns how many. One transaction; without a change read only.
+    /// over. None ends while steps of its escalation wait. At most some hundreds at once: what is left is found by the next call.
+    /// Returns how many. Looks through all that are open, and then changes in one transaction; without a change read only.
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError>;
 
     /// Ends the acks and snoozes whose time has come, and reminds people of acks, of at most `limit` incidents. Returns the deliveries by which their channels

@@ -296,3 +296,25 @@ pub async fn what_comes_apart_ends_and_hands_its_acks_on(store: S) {
     assert_eq!(kinds(&store, whole).await.last(), Some(&TimelineKind::Reopened));
     assert_eq!(incident(&store, other).await.incident.acks.superseded_by, [whole]);
 }
+
+pub async fn of_thousands_of_open_incidents_those_that_go_on_as_others_end(store: S) {
+    const STORM: u64 = 2100;
+    let whole = put_report(&store, report("a", &[(1, true), (2, true)]), T0).await.incident.unwrap();
+    let others = (0..STORM).map(|n| report(&format!("storm-{n}"), &[(10_000 + n, true), (20_000 + n, true)])).collect();
+    store.accept(NewEvent { incidents: others, ..event(vec![delivery("ops", "storm")]) }).await.unwrap();
+    put_report(&store, report("b", &[(1, true)]), T0 + 1).await;
+    put_report(&store, report("c", &[(2, true)]), T0 + 2).await;
+    assert_eq!(store.end_superseded_incidents(T0 + 3).await.unwrap(), 1);
+    assert_eq!(incident(&store, whole).await.incident.state, IncidentState::Superseded);
+    assert_eq!(store.open_incidents().await.unwrap().len() as u64, STORM + 2);
+    assert_eq!(store.end_superseded_incidents(T0 + 4).await.unwrap(), 0);
+    // All of the storm comes apart.
+    let parts = (0..STORM).flat_map(|n| [report(&format!("x-{n}"), &[(10_000 + n, true)]), report(&format!("y-{n}"), &[(20_000 + n, true)])]);
+    store.accept(NewEvent { received_at: T0 + 5, incidents: parts.collect(), ..event(vec![delivery("ops", "parts")]) }).await.unwrap();
+    let mut rounds = Vec::new();
+    while rounds.last() != Some(&0) {
+        rounds.push(store.end_superseded_incidents(T0 + 6).await.unwrap());
+    }
+    assert_eq!((rounds.iter().sum::<u64>(), rounds[0]), (STORM, 166), "so many with their parts at once: {rounds:?}");
+    assert_eq!(store.open_incidents().await.unwrap().len() as u64, 2 * STORM + 2);
+}

@@ -24,7 +24,10 @@ use crate::store::acts::{
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, Mute, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, superseded};
+
+/// Incidents that are read at once, where all that are open are looked through.
+const READ_AT_ONCE: usize = 1000;
 
 /// [`crate::store::OperatorStore::act`]. Of one press that comes to two nodes at once, one waits for the other and finds what it did.
 pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
@@ -117,28 +120,38 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
     Ok(write(tx, &changed, now).await?.0)
 }
 
-/// Open incidents that others supersede, and the others, as they are to be.
-pub(super) async fn superseded_ones(tx: &Tx, now: UnixMs) -> Result<Vec<(Incident, Answered)>, DbError> {
-    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL LIMIT $1");
-    let rows = tx.query(&sql, &[&limit(MAX_LOOKED_AT + 1)]).await?;
-    if rows.len() > MAX_LOOKED_AT {
-        return Ok(Vec::new());
+/// Open incidents that others seem to supersede, and the others. They are read in the order of their reports: one that is reported meanwhile comes twice at
+/// worst.
+pub(super) async fn look_for_superseded(tx: &Tx) -> Result<Found, DbError> {
+    let sql =
+        format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL AND (i.heard_at, i.id) > ($1, $2) ORDER BY i.heard_at, i.id LIMIT $3");
+    let mut look = Look::default();
+    let (mut heard_at, mut id) = (UnixMs(i64::MIN), i64::MIN);
+    loop {
+        let rows = tx.query(&sql, &[&heard_at, &id, &limit(READ_AT_ONCE)]).await?;
+        for row in &rows {
+            let incident: Incident = incident(row, 0)?;
+            (heard_at, id) = (incident.heard_at, incident.id.0);
+            look.add(&incident);
+        }
+        if rows.len() < READ_AT_ONCE {
+            return Ok(look.found(&escalating(tx).await?));
+        }
     }
-    let open = rows.iter().map(|row| incident(row, 0)).collect::<Result<Vec<Incident>, DbError>>()?;
-    let sql = "SELECT DISTINCT incident FROM delivery WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred') AND incident IS NOT NULL";
-    let busy = tx.query(sql, &[]).await?.iter().map(|row| Ok(IncidentId(get(row, 0)?))).collect::<Result<BTreeSet<_>, DbError>>()?;
-    Ok(superseded(&open, &busy, now))
 }
 
-/// [`crate::store::MaintenanceStore::end_superseded_incidents`]. What somebody else changes meanwhile is left to the next call.
-pub(super) async fn end_superseded(tx: &Tx, now: UnixMs) -> Result<u64, DbError> {
-    let changed = superseded_ones(tx, now).await?;
-    let ids: Vec<i64> = changed.iter().map(|(incident, _)| incident.id.0).collect();
-    let sql = "SELECT i.id FROM incident i WHERE i.id = ANY ($1) ORDER BY i.key, i.id FOR UPDATE";
-    tx.query(sql, &[&ids]).await?;
-    if superseded_ones(tx, now).await? != changed {
-        return Ok(0);
-    }
+/// Incidents with steps of escalations that wait.
+async fn escalating(tx: &Tx) -> Result<BTreeSet<IncidentId>, DbError> {
+    let sql = "SELECT DISTINCT incident FROM delivery WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred') AND incident IS NOT NULL";
+    tx.query(sql, &[]).await?.iter().map(|row| Ok(IncidentId(get(row, 0)?))).collect()
+}
+
+/// [`crate::store::MaintenanceStore::end_superseded_incidents`], of what was found.
+pub(super) async fn end_superseded(tx: &Tx, found: &Found, now: UnixMs) -> Result<u64, DbError> {
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ANY ($1) AND i.ended_at IS NULL ORDER BY i.key, i.id FOR UPDATE");
+    let rows = tx.query(&sql, &[&found.ids()]).await?;
+    let open = rows.iter().map(|row| incident(row, 0)).collect::<Result<Vec<Incident>, DbError>>()?;
+    let changed = superseded(&open, &found.staying(escalating(tx).await?), now);
     write(tx, &changed, now).await?;
     Ok(changed.iter().filter(|(incident, _)| incident.ended_at.is_some()).count() as u64)
 }

@@ -270,10 +270,11 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
-        if answer!(self, read, |tx| acts::superseded_ones(tx, now))?.is_empty() {
+        let found = answer!(self, read, |tx| acts::look_for_superseded(tx))?;
+        if found.ending.is_empty() {
             return Ok(0);
         }
-        answer!(self, write, |tx| acts::end_superseded(tx, now))
+        answer!(self, write, |tx| acts::end_superseded(tx, &found, now))
     }
 
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {

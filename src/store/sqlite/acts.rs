@@ -23,7 +23,7 @@ use crate::store::acts::{
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Incident, MAX_LOOKED_AT, Mute, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, superseded};
 
 /// [`crate::store::OperatorStore::act`].
 pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
@@ -105,23 +105,33 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<Acc
     Ok(rings)
 }
 
-/// Open incidents that others supersede, and the others, as they are to be.
-pub(super) fn superseded_ones(db: &Connection, now: UnixMs) -> Result<Vec<(Incident, Answered)>, DbError> {
-    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL LIMIT ?1"))?;
-    let open: Vec<Incident> = select.query_map([MAX_LOOKED_AT as i64 + 1], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    if open.len() > MAX_LOOKED_AT {
-        return Ok(Vec::new());
+/// Open incidents that others seem to supersede, and the others.
+pub(super) fn look_for_superseded(db: &Connection) -> Result<Found, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL"))?;
+    let mut look = Look::default();
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        look.add(&incident(row, 0)?);
     }
+    Ok(look.found(&escalating(db)?))
+}
+
+/// Incidents with steps of escalations that wait.
+fn escalating(db: &Connection) -> Result<BTreeSet<IncidentId>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT DISTINCT incident FROM delivery INDEXED BY delivery_step_open WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred')",
     )?;
     let busy = select.query_map([], |row| row.get::<_, Option<i64>>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(superseded(&open, &busy.into_iter().flatten().map(IncidentId).collect(), now))
+    Ok(busy.into_iter().flatten().map(IncidentId).collect())
 }
 
-/// [`crate::store::MaintenanceStore::end_superseded_incidents`].
-pub(super) fn end_superseded(db: &Connection, now: UnixMs) -> Result<u64, DbError> {
-    let changed = superseded_ones(db, now)?;
+/// [`crate::store::MaintenanceStore::end_superseded_incidents`], of what was found.
+pub(super) fn end_superseded(db: &Connection, found: &Found, now: UnixMs) -> Result<u64, DbError> {
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.id IN (SELECT value FROM json_each(?1)) AND i.ended_at IS NULL");
+    let mut select = db.prepare_cached(&sql)?;
+    let open =
+        select.query_map([serde_json::json!(found.ids()).to_string()], |row| incident(row, 0))?.collect::<rusqlite::Result<Vec<Incident>>>()?;
+    let changed = superseded(&open, &found.staying(escalating(db)?), now);
     for (incident, answered) in &changed {
         change_steps(db, incident, answered, now)?;
         write(db, incident, answered, now)?;

@@ -210,10 +210,11 @@ impl MaintenanceStore for SqliteStore {
     }
 
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
-        if self.readers.read(move |db| acts::superseded_ones(db, now)).await?.is_empty() {
+        let found = self.readers.read(acts::look_for_superseded).await?;
+        if found.ending.is_empty() {
             return Ok(0);
         }
-        self.write(512, move |db| acts::end_superseded(db, now)).await
+        self.write(512, move |db| acts::end_superseded(db, &found, now)).await
     }
 
     async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {

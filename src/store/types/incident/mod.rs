@@ -5,6 +5,7 @@
 mod ack;
 mod act;
 mod alert;
+mod look;
 mod superseded;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,9 @@ pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
 pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
 pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
+pub(in crate::store) use look::{Found, Look};
 pub use superseded::incident_numbers;
-pub(in crate::store) use superseded::{MAX_LOOKED_AT, superseded};
+pub(in crate::store) use superseded::superseded;
 pub use unack::{UnackReason, Unacked};
 
 /// Alerts of an incident that are remembered: those that fire first, the most severe of them first.

@@ -6,13 +6,10 @@ use super::{Ack, AlertState, Answered, Incident, IncidentState};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{TimelineKind, TimelineRow};
 
-/// Of more open incidents than these, which is a storm, none is looked for.
-pub(in crate::store) const MAX_LOOKED_AT: usize = 2000;
-
 /// An alert as groups share it: who sends it to which receiver, its fingerprint, its start.
 type Shared<'a> = (&'a str, &'a str, u64, Option<UnixMs>);
 
-/// Of all open incidents, those of which everything that fires is in others of their sender and receiver, which their sender began to report so after it
+/// Of open incidents, those of which everything that fires is in others of their sender and receiver, which their sender began to report so after it
 /// last reported them, and those others where they take acks over. Not those with steps of an escalation that wait (`busy`): in others it would begin again.
 /// Not those either that were superseded before and reported again: their sender reports groups in turn that share alerts.
 pub(in crate::store) fn superseded(open: &[Incident], busy: &BTreeSet<IncidentId>, now: UnixMs) -> Vec<(Incident, Answered)> {
@@ -23,7 +20,7 @@ pub(in crate::store) fn superseded(open: &[Incident], busy: &BTreeSet<IncidentId
         }
     }
     let mut changed: BTreeMap<IncidentId, (Incident, Answered)> = BTreeMap::new();
-    let may_end = |incident: &&Incident| !incident.truncated && !incident.acks.left_out && !incident.acks.came_back && !busy.contains(&incident.id);
+    let may_end = |incident: &&Incident| incident.may_be_superseded() && !busy.contains(&incident.id);
     for incident in open.iter().filter(may_end) {
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         let holder = |alert: &super::IncidentAlert| {
@@ -68,6 +65,11 @@ impl Incident {
         self.acks.grouped_at.unwrap_or(self.opened_at)
     }
 
+    /// Whether all of it is known, and it was not superseded before and reported again: its sender reports groups in turn that share alerts.
+    pub(in crate::store::types) fn may_be_superseded(&self) -> bool {
+        !self.truncated && !self.acks.left_out && !self.acks.came_back
+    }
+
     fn supersede(&mut self, by: Vec<IncidentId>, now: UnixMs) -> TimelineRow {
         let text = format!("its sender groups its alerts in another way now: they go on as {}", incident_numbers(&by));
         self.acks.superseded_by = by;
@@ -100,6 +102,7 @@ impl Incident {
 
 #[cfg(test)]
 mod tests {
+    use super::super::look::Look;
     use super::*;
     use crate::model::EventId;
     use crate::store::{Actor, IncidentReport, ReportedAlert};
@@ -181,6 +184,60 @@ mod tests {
     fn what_escalates_goes_on() {
         let (one, other) = (opened(1, "g", &[1], 0), opened(2, "a", &[1], 10));
         assert!(super::superseded(&[one, other], &BTreeSet::from([IncidentId(1)]), T0 + 20).is_empty());
+    }
+
+    /// What a look at many finds is what a look at all of them at once finds.
+    #[test]
+    fn a_look_at_any_number_finds_the_same() {
+        let mut state = 7_u64;
+        let mut below = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % n
+        };
+        let mut ended = 0;
+        for _ in 0..400 {
+            let open: Vec<Incident> = (1..3 + below(6) as i64)
+                .map(|id| {
+                    let mut alerts: Vec<u64> = (2..5).filter(|_| below(2) == 0).collect();
+                    alerts.extend((alerts.is_empty() || below(2) == 0).then_some(1));
+                    let mut one = opened(id, &id.to_string(), &alerts, below(5) as i64 * 10);
+                    one.heard_at += below(3) as i64 * 10;
+                    one.acks.grouped_at = (below(5) == 0).then(|| one.opened_at + 10);
+                    (one.truncated, one.acks.came_back) = (below(9) == 0, below(9) == 0);
+                    one
+                })
+                .collect();
+            let busy: BTreeSet<IncidentId> = open.iter().map(|one| one.id).filter(|_| below(9) == 0).collect();
+            let mut look = Look::default();
+            open.iter().for_each(|one| look.add(one));
+            let found = look.found(&busy);
+            let some: Vec<Incident> = open.iter().filter(|one| found.all.contains(&one.id)).cloned().collect();
+            let wanted = super::superseded(&open, &busy, T0 + 100);
+            assert_eq!(super::superseded(&some, &found.staying(busy.clone()), T0 + 100), wanted, "{open:#?}");
+            let all: BTreeSet<IncidentId> = wanted.iter().filter(|(one, _)| one.ended_at.is_some()).map(|(one, _)| one.id).collect();
+            assert_eq!(found.ending, all, "{open:#?}");
+            ended += all.len();
+        }
+        assert!(ended > 100, "{ended}");
+    }
+
+    #[test]
+    fn what_is_found_at_once_is_bounded_and_the_rest_is_found_next() {
+        let mut open: Vec<Incident> = (0..400)
+            .flat_map(|n| [opened(2 * n + 1, &format!("a{n}"), &[n as u64], 0), opened(2 * n + 2, &format!("b{n}"), &[n as u64], 10)])
+            .collect();
+        let mut rounds = Vec::new();
+        while rounds.len() < 9 {
+            let mut look = Look::default();
+            open.iter().for_each(|one| look.add(one));
+            let found = look.found(&BTreeSet::new());
+            rounds.push(found.ending.len());
+            open.retain(|one| !found.ending.contains(&one.id));
+            if found.ending.is_empty() {
+                break;
+            }
+        }
+        assert_eq!((rounds, open.len()), (vec![250, 150, 0], 400));
     }
 
     #[test]
