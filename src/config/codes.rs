@@ -122,7 +122,7 @@ codes! {
     UNKNOWN_PERSON "E037" "a person that does not exist"
         "A step of an escalation names somebody who is not defined under `people:`. Nobody would be reached."
     UNKNOWN_ESCALATION "E038" "an escalation that does not exist"
-        "`escalation` on a route names an entry of `escalations:`."
+        "`escalation` on a route, and `escalation NAME` in a test, name an entry of `escalations:`."
     BAD_ESCALATION "E039" "an escalation that cannot work"
         "Its steps come in the order of their times, each notifies at least one channel, and each channel reaches the people that the step names: SMS and calls by `mobile`, mails by \
          `email`, chats by the person's id on the platform."

@@ -173,8 +173,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);
-    validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats, &inputs);
-    let people = validator.people;
+    let people = std::mem::take(&mut validator.people);
+    validate::routing_tests(&mut validator, tree.as_ref(), &people, &heartbeats, &inputs);
 
     files.extend(templates.folder.clone());
     files.extend(real.files());

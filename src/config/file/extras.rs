@@ -131,7 +131,8 @@ pub struct Expectation {
     /// When the alert arrives (RFC 3339), for time intervals. Default: time intervals do not matter.
     #[serde(default)]
     pub at: Option<String>,
-    /// The channels it must go to, in any order; `[]` for none. With `at`, `muted by NAME` is a mute or a time interval that mutes it then.
+    /// The channels it must go to, in any order; `[]` for none. With `at`, `muted by NAME` is a mute or a time interval that mutes it then. `escalation NAME` is
+    /// what happens when nobody acks it, `escalation NAME: STEPS` with its steps as `watchfire route` shows them, and `no escalation` that nothing does.
     pub expect: OneOrMany,
 }
 

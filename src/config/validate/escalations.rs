@@ -100,18 +100,18 @@ fn used(route: Option<&RouteNode>) -> Vec<&str> {
     names
 }
 
-/// Reports an escalation that does not exist.
-pub fn escalation(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
+/// Reports an escalation that does not exist, or belongs to another included file; `what` names it.
+pub fn escalation(validator: &mut Validator<'_, '_>, name: &str, path: &Path, what: &str) {
     let file = validator.file;
     if file.escalations.contains_key(name) {
-        included::may_escalate(validator, name, path);
+        included::may_escalate(validator, name, path, what);
         return;
     }
     if validator.report.is_blamed_inside(&Path::of("escalations")) {
         return;
     }
     let known = || file.escalations.keys().map(String::as_str);
-    let finding = Finding::error(codes::UNKNOWN_ESCALATION, "a route names an escalation that does not exist")
+    let finding = Finding::error(codes::UNKNOWN_ESCALATION, format!("{what} an escalation that does not exist"))
         .label(format!("no escalation `{name}`{}", hint(name, known())))
         .note(format!("escalations defined here: {}", listed(known())));
     validator.report.add(finding, path, Anchor::Value);

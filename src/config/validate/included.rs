@@ -17,8 +17,8 @@ pub(super) fn may_lead(validator: &mut Validator<'_, '_>, name: &str, path: &Pat
 }
 
 /// Reports an escalation that belongs to another included file.
-pub(super) fn may_escalate(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -> bool {
-    is_open(validator, &Path::of("escalations").key(name), path, "a route names an escalation", ("escalation", name))
+pub(super) fn may_escalate(validator: &mut Validator<'_, '_>, name: &str, path: &Path, what: &str) -> bool {
+    is_open(validator, &Path::of("escalations").key(name), path, &format!("{what} an escalation"), ("escalation", name))
 }
 
 fn is_open(validator: &mut Validator<'_, '_>, named: &Path, path: &Path, what: &str, (kind, name): (&str, &str)) -> bool {

@@ -117,7 +117,7 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
         named(validator, to, &path.key("to"));
     }
     if let Some(name) = &route.escalation {
-        escalation(validator, name, &path.key("escalation"));
+        escalation(validator, name, &path.key("escalation"), "a route names");
     }
     let set = route.template.as_deref().or(above.template);
     // A set is looked up where it meets channels: on the route that names either.

@@ -8,12 +8,13 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::Validator;
+use super::escalations::escalation;
 use crate::config::codes;
 use crate::config::file::{Expectation, ExpectedAlert, OneOrMany};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::delivery::HeartbeatPlan;
 use crate::delivery::mutes::Mutes;
+use crate::delivery::{HeartbeatPlan, PeoplePlan};
 use crate::ingest::{self, Inputs, Sender};
 use crate::model::yaml::Path;
 use crate::model::{Alert, Finding, Labels, unreadable};
@@ -23,9 +24,11 @@ use crate::route::Tree;
 const MAX_BODY: u64 = 8 << 20;
 
 /// Validates `tests:`, and runs them when there is a tree.
-pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan], inputs: &Inputs) {
+pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, people: &PeoplePlan, heartbeats: &[HeartbeatPlan], inputs: &Inputs) {
     let root = Path::of("tests");
     let file = validator.file;
+    // What is wrong in an escalation is reported there.
+    let people = Some(people).filter(|_| !validator.report.is_blamed_inside(&Path::of("escalations")));
     for (ix, test) in file.tests.iter().enumerate() {
         let path = root.item(ix);
         // A body that its file may not name is blamed, and not read.
@@ -36,9 +39,12 @@ pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, hea
         for (ix, name) in test.expect.list().iter().enumerate() {
             let at = path.key("expect");
             let at = if single { at } else { at.item(ix) };
-            match name.strip_prefix(MUTED_BY) {
-                Some(mute) => expects_mute(validator, mute, test, &at),
-                None => _ = validator.channel(name, &at, "a test expects"),
+            if let Some(mute) = name.strip_prefix(MUTED_BY) {
+                expects_mute(validator, mute, test, &at);
+            } else if let Some(steps) = name.strip_prefix(ESCALATION) {
+                escalation(validator, steps.split(':').next().unwrap_or(steps), &at, "a test expects");
+            } else if name != NO_ESCALATION {
+                validator.channel(name, &at, "a test expects");
             }
         }
         let at = match test.at.as_deref().map(Timestamp::from_str) {
@@ -52,13 +58,19 @@ pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, hea
         };
         let Some(sets) = label_sets(validator, test, at, &path, inputs) else { continue };
         if let Some(tree) = tree.filter(|_| !validator.report.is_blamed_inside(&path)) {
-            run(validator, &Routing { tree, heartbeats, at }, &sets, test, &path);
+            run(validator, &Routing { tree, people, heartbeats, at }, &sets, test, &path);
         }
     }
 }
 
 /// How a test says that something is muted: by a mute or a time interval of this name.
 const MUTED_BY: &str = "muted by ";
+
+/// How a test names an escalation, perhaps with its steps as `watchfire route` shows them: `escalation db: after 5m oncall-call to ann`.
+const ESCALATION: &str = "escalation ";
+
+/// How a test says that nothing escalates.
+const NO_ESCALATION: &str = "no escalation";
 
 /// Reports a mute that does not exist, and a test that cannot say when.
 fn expects_mute(validator: &mut Validator<'_, '_>, name: &str, test: &Expectation, at: &Path) {
@@ -154,6 +166,8 @@ fn difference(expected: &[ExpectedAlert], alerts: &[Alert]) -> Option<String> {
 /// What a test is routed by.
 struct Routing<'a> {
     tree: &'a Tree,
+    /// `None` where escalations have mistakes.
+    people: Option<&'a PeoplePlan>,
     heartbeats: &'a [HeartbeatPlan],
     at: Option<Timestamp>,
 }
@@ -168,6 +182,8 @@ struct Found<'a> {
     by: BTreeSet<String>,
     routes: Vec<&'a str>,
     absorbed: Option<&'a str>,
+    /// What escalates, with the steps, as a test says it.
+    escalations: BTreeSet<String>,
 }
 
 impl<'a> Routing<'a> {
@@ -179,6 +195,9 @@ impl<'a> Routing<'a> {
         let mut nodes = Vec::new();
         self.tree.select(labels, &mut nodes);
         found.routes.extend(nodes.iter().map(|node| self.tree.nodes()[*node].name.as_str()));
+        let named = nodes.iter().filter_map(|node| self.tree.nodes()[*node].escalation.as_deref());
+        let steps = named.filter_map(|name| Some((name, self.people?, self.people?.escalations.get(name)?)));
+        found.escalations.extend(steps.map(|(name, people, plan)| format!("{ESCALATION}{name}: {}", people.in_words(plan, Some(labels)))));
         let mut channels: Vec<String> = Vec::new();
         match self.at {
             // What is muted at the time is not sent then.
@@ -212,10 +231,14 @@ fn run(validator: &mut Validator<'_, '_>, routing: &Routing<'_>, sets: &[Labels]
     for labels in sets {
         routing.follow(labels, &mut found);
     }
-    let Found { came, muted, by, routes, absorbed } = found;
-    let expected: BTreeSet<&str> = test.expect.list().iter().map(String::as_str).collect();
-    // A test need not say what mutes the channels that it does not name.
-    let told = by.iter().map(String::as_str).filter(|by| expected.contains(by));
+    let Found { came, muted, by, routes, absorbed, escalations } = found;
+    let is_chain = |name: &&str| name.starts_with(ESCALATION) || *name == NO_ESCALATION;
+    let all = test.expect.list().iter().map(String::as_str);
+    let expected: BTreeSet<&str> = all.filter(|name| routing.people.is_some() || !is_chain(name)).collect();
+    // A test need not say what mutes the channels that it does not name, nor what escalates.
+    let names = escalations.iter().filter_map(|one| one.split_once(':')).map(|(name, _)| name);
+    let chains = escalations.iter().map(String::as_str).chain(names).chain(escalations.is_empty().then_some(NO_ESCALATION));
+    let told = by.iter().map(String::as_str).chain(chains).filter(|one| expected.contains(one));
     let found: BTreeSet<&str> = came.iter().map(String::as_str).chain(told).collect();
     if expected == found {
         return;
@@ -235,6 +258,11 @@ fn run(validator: &mut Validator<'_, '_>, routing: &Routing<'_>, sets: &[Labels]
             Some(heartbeat) if routes.is_empty() => format!("they are a sign of life for the heartbeat `{heartbeat}`, which is not routed"),
             _ => format!("by {}", routes.join(", ")),
         });
+    if expected.iter().any(is_chain) {
+        let all = escalations.iter().map(String::as_str);
+        finding = finding
+            .note(format!("what escalates: {}", if escalations.is_empty() { "nothing".to_owned() } else { all.collect::<Vec<_>>().join("; ") }));
+    }
     if !muted.is_empty() {
         finding = finding.note(format!("muted at that time: {}", muted.join(", ")));
     }
