@@ -89,7 +89,7 @@ codes! {
     BAD_CHANNEL "E021" "a channel's settings cannot work"
         "The platform would refuse them, or they contradict each other. The message says which and what to do."
     BAD_SECRET "E022" "a secret that is not written as one"
-        "A secret is a text, `{ env: NAME }` or `{ file: PATH }`. What is there is never repeated in messages."
+        "A secret is a text, `{ env: NAME }` or `{ file: PATH }`, without a default, which would be a secret in the file. What is there is never repeated in messages."
     MISSING_SECRET "E023" "a secret that is not there"
         "The environment variable is not set, or the file is missing, unreadable, empty or too large. `check --without-secrets` skips this, for a build server that has none."
     FALLBACK_CYCLE "E024" "fallbacks that go in a circle"
@@ -174,9 +174,10 @@ codes! {
         "`watchfire check --payloads DIR --golden DIR` compares what every body renders to with the files of the second folder, and prints the lines that differ. When the change is \
          wanted, `--update` writes the files."
     BAD_INCLUDE "E070" "an included file that cannot be used"
-        "`include:` names files of teams below the folder of routes.yaml, at most 500 with 4 MiB together. A file may have `channels`, `people`, `rotas`, `escalations`, \
+        "`include:` names files of teams below the folder of routes.yaml, at most 500 with 4 MiB together. A file may have `channels`, `people`, `teams`, `rotas`, `escalations`, \
          `time_intervals`, `tests` and `route`; its routes see the alerts that the `matchers` of its `include` let in, and lead to its own channels and those of routes.yaml. It names \
-         its own secrets (for `teams/db.yaml` variables that begin with `DB_`, and files in `teams/db/`) and those that the `include` lists under `secrets`."
+         its own secrets (for `teams/db.yaml` variables that begin with `DB_`, and files in `teams/db/`) and those that the `include` lists under `secrets`. Its teams, and the \
+         former names of its channels, are called as the file or begin so (`db`, `db-night`)."
     MISSING_VARIABLE "E071" "an environment variable that is not set"
         "A text of the file is `{ env: NAME }`, and the variable is not set or empty. Set it where Watchfire runs and where it is checked, or write a default: \
          `{ env: NAME, default: .. }`. These are no secrets, and `--without-secrets` reads them, too."

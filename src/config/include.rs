@@ -16,7 +16,7 @@ const MAX_FILES: usize = 500;
 /// Bytes of all of them at most.
 const MAX_BYTES: usize = 4 << 20;
 /// Keys whose entries are added to those of routes.yaml, by name.
-const BY_NAME: [&str; 4] = ["channels", "people", "rotas", "escalations"];
+const BY_NAME: [&str; 5] = ["channels", "people", "teams", "rotas", "escalations"];
 /// Keys whose lists are added to those of routes.yaml.
 const LISTS: [&str; 2] = ["time_intervals", "tests"];
 

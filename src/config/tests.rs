@@ -251,6 +251,18 @@ fn a_file_of_a_team_sees_its_own_alerts_only() {
 }
 
 #[test]
+fn a_label_leads_to_the_channels_of_a_team_of_an_included_file() {
+    let db = "channels: { db: { log: {} }, night: { log: {} } }\npeople: { ann: { mobile: '+8613800000000' } }\n\
+              teams: { db: { to: db, people: ann }, db-night: { to: night } }\n";
+    let folder = teams(&format!("{TEAMS}route: {{ to: {{ label: owner, default: ops }} }}\n"), &[("teams/db.yaml", db)]);
+    let loaded = loaded(folder.path());
+    for (owner, channel) in [("db", "db"), ("db-night", "night"), ("web", "ops")] {
+        assert_eq!(way(&loaded, &[("owner", owner)]), [channel]);
+    }
+    assert_eq!(loaded.plan.people.teams["db"].people, ["ann".into()]);
+}
+
+#[test]
 fn a_mistake_in_an_included_file_has_its_place_and_shows_no_secret() {
     let db = "# comment\nchannels:\n  db: { slack: { token: hunter2, channel: C1 }, timeuot: 5s }\nroute: { to: dbb }\nserver: { auth: [{ bearer: hunter3 }] }\n";
     let folder = teams(

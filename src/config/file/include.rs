@@ -7,8 +7,8 @@ use super::route::OneOrMany;
 use crate::channel::registry::{ActionsConfig, DigestConfig};
 use crate::model::{Language, SecretSource};
 
-/// Files that become part of this one: each holds `channels`, `people`, `rotas`, `escalations`, `time_intervals`, `tests` and a `route`, written as here. Their
-/// routes come after those of this file and see only the alerts that the matchers let in; they lead to the file's own channels and to those of this file.
+/// Files that become part of this one: each holds `channels`, `people`, `teams`, `rotas`, `escalations`, `time_intervals`, `tests` and a `route`, written as here.
+/// Their routes come after those of this file and see only the alerts that the matchers let in; they lead to the file's own channels and to those of this file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncludeBlock {

@@ -357,6 +357,9 @@ impl<'s> Checker<'s, '_, '_> {
         }
         let value = node.value();
         let why = match serde::Deserialize::deserialize(value.clone()) {
+            _ if node.get("default").is_some() => {
+                "a default would be a secret in the file: write `{ env: NAME }` or `{ file: PATH }`, without `default`"
+            }
             Ok(SecretSource::Invalid(why)) => why,
             Ok(SecretSource::Literal(_)) => "it is empty",
             Ok(source) => {

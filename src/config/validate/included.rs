@@ -1,4 +1,5 @@
-//! What an included file may name: its own channels and those of routes.yaml, its own secrets and those that its `include` lists.
+//! What an included file may name: its own channels and those of routes.yaml, its own teams and former names, its own secrets and those that its `include`
+//! lists.
 
 use std::path::{Component, Path as FilePath};
 
@@ -46,11 +47,12 @@ fn is_allowed(variable: &str, file: &Included, files: &[Included]) -> bool {
     file.secrets.iter().any(|secret| secret == variable) || owner(variable, files) == Some(&file.name)
 }
 
-/// Reports secrets, variables and files that included files may not name.
+/// Reports teams, former names, secrets, variables and files that included files may not name.
 pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables: &[Variable]) {
     if files.is_empty() {
         return;
     }
+    names(validator, files);
     let mut named: Vec<(Path, SecretSource)> = validator.sites.iter().map(|site| (site.path.clone(), site.source.clone())).collect();
     named.extend(variables.iter().map(|variable| (variable.path.clone(), SecretSource::Env(variable.name.clone()))));
     let is_file = |path: &Path| matches!(path.steps().last(), Some(Step::Key(key)) if key.ends_with("_file"));
@@ -62,7 +64,7 @@ pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables
         file_keys(channels, &Path::of("channels"), &mut named);
     }
     for (path, source) in named {
-        let Some(file) = validator.report.source.file_of(&path).checked_sub(1).and_then(|at| files.get(at)) else { continue };
+        let Some(file) = file_at(validator, files, &path) else { continue };
         let (what, why) = match &source {
             SecretSource::Env(name) if !is_allowed(name, file, files) => {
                 (format!("{} names the environment variable {name}", file.label), format!("its own begin with `{}`", prefix(&file.name)))
@@ -75,6 +77,44 @@ pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables
         let finding = Finding::error(codes::BAD_INCLUDE, what).label(format!("{why}; others are listed under `secrets` of its `include`"));
         validator.report.add(finding, &path, Anchor::Value);
     }
+}
+
+/// Reports teams that are called like those of others, and former names of channels that may have belonged to others: what a label leads to, and what waits,
+/// is nobody's to take.
+fn names(validator: &mut Validator<'_, '_>, files: &[Included]) {
+    let file = validator.file;
+    for name in file.teams.keys() {
+        let path = Path::of("teams").key(name);
+        let Some(own) = file_at(validator, files, &path) else { continue };
+        if owner(&prefix(name), files) != Some(&own.name) {
+            let label = format!("its own are called `{0}`, or begin with `{0}-`; write others in routes.yaml", own.name);
+            validator.report.error(codes::BAD_INCLUDE, &path, Anchor::Key, format!("{} has the team `{name}`", own.label), label);
+        }
+    }
+    for (name, channel) in &file.channels {
+        for (ix, old) in channel.previous_names.iter().enumerate() {
+            let path = Path::of("channels").key(name).key("previous_names").item(ix);
+            let Some(own) = file_at(validator, files, &path) else { continue };
+            let label = format!("its own former names begin with `{}-`", own.name);
+            match owner(&prefix(old), files) {
+                Some(other) if *other == own.name => {}
+                Some(other) => {
+                    let message = format!("`{name}` takes over `{old}`, a former name of `{other}`");
+                    validator.report.error(codes::BAD_INCLUDE, &path, Anchor::Value, message, label);
+                }
+                None => {
+                    let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, format!("`{name}` takes over `{old}`, perhaps a former name of others"))
+                        .label(format!("{label}; make sure that it was a channel of this file"));
+                    validator.report.add(finding, &path, Anchor::Value);
+                }
+            }
+        }
+    }
+}
+
+/// The included file in which something is; `None` for routes.yaml.
+fn file_at<'f>(validator: &Validator<'_, '_>, files: &'f [Included], path: &Path) -> Option<&'f Included> {
+    validator.report.source.file_of(path).checked_sub(1).and_then(|at| files.get(at))
 }
 
 /// How variables of a file begin: `DB_` for `teams/db.yaml`.
