@@ -61,8 +61,10 @@ impl AttemptTask {
         if let Some(end) = kept {
             return Ok(Some(if end.state == State::Skipped { self.kept(member, &guard.step, &rows, end, now) } else { end }));
         }
-        // Its time came: from here on it waits like anything else.
-        member.born_at = member.born_at.max(member.due_at - 1);
+        // Its time came: from here on it waits like anything else. What waited longer than planned is as old as its new time.
+        if member.due_at > member.born_at + 1 {
+            member.born_at = member.due_at;
+        }
         member.state = State::Waiting;
         Ok(None)
     }

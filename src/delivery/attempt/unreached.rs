@@ -31,7 +31,7 @@ impl AttemptTask {
             let step = EscalationStep { number, ..step.clone() };
             self.step_plan(&step).is_none_or(|plan| plan.when.admits(member.rank))
         };
-        let others = || rows.iter().filter(|row| row.id != member.id && row.step.is_of_run(step));
+        let others = || rows.iter().filter(move |row| row.id != member.id && row.step.is_of_run(step));
         if others().any(StepRow::has_reached) {
             return end;
         }
@@ -53,7 +53,8 @@ impl AttemptTask {
 
     /// Lets a step wait until one of its recipients may get one more.
     pub(super) fn waits_for_room(&self, member: &PendingDelivery, why: &str, due_at: UnixMs) -> StepEnd {
-        StepEnd { state: State::Deferred, why: why.to_owned(), due_at, alarm: member.due_at <= member.born_at + 1 }
+        // One that waited before is as old as its new time.
+        StepEnd { state: State::Deferred, why: why.to_owned(), due_at, alarm: member.due_at != member.born_at }
     }
 
     /// Raises the alarm that an escalation has reached nobody so far.

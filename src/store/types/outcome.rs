@@ -141,11 +141,6 @@ impl AttemptKind {
             other => AttemptKind::Failed(ErrorKind::named(other)),
         }
     }
-
-    /// Whether the platform took it for anybody.
-    pub fn is_sent(self) -> bool {
-        matches!(self, AttemptKind::Ok | AttemptKind::Partial)
-    }
 }
 
 impl Serialize for AttemptKind {
