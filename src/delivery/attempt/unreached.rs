@@ -1,5 +1,5 @@
 //! Steps of an escalation that has reached nobody so far: what conditions, quiet hours or a limit keep such a step from waits for their end, and an alarm says
-//! so. An escalation never ends without a word.
+//! so. An escalation never ends without a word (I15).
 
 use std::time::Duration;
 
