@@ -76,7 +76,9 @@ async fn queue_position(app: &App, channel: &ChannelPlan, now: UnixMs) -> Result
 
 /// How long it may take, and what happens meanwhile.
 fn limits(channel: &ChannelPlan, row: &DeliveryRow) -> String {
-    let after = |span: Duration| row.born_at + span;
+    // A step of an escalation that waits is as old as its time.
+    let from = if row.state == State::Deferred { row.born_at.max(row.due_at) } else { row.born_at };
+    let after = |span: Duration| from + span;
     let mut out = format!("; given up after {}", after(channel.max_age));
     if let (Some(span), Some(first)) = (channel.fallback_after, channel.fallback.first()) {
         out.push_str(&format!(", copied to {first} if it still waits at {}", after(span)));
