@@ -22,11 +22,17 @@ pub fn facts(input: &Scene<'_>) -> Facts {
         let (described, times) = (input.described(0), input.times());
         let ended = entry.alert.ends_at.filter(|_| !input.fires() && entry.status.is_over());
         pair("where", &described.place.full);
-        pair("since", &entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default());
-        pair("ended", &ended.map(|at| times.short(at)).unwrap_or_default());
-        pair("duration", &times.lasted(entry.alert.starts_at, ended));
+        let since = entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default();
+        let lasted = times.lasted(entry.alert.starts_at, ended);
         if input.fires() {
+            // Nothing that fires has "lasted".
+            let going_on = if lasted.is_empty() { String::new() } else { words::filled(input.language, "bracketed", &[("n", &lasted)]) };
+            pair("since", &format!("{since}{going_on}"));
             pair("value", &described.value);
+        } else {
+            pair("since", &since);
+            pair("ended", &ended.map(|at| times.short(at)).unwrap_or_default());
+            pair("duration", &lasted);
         }
     }
     Facts {

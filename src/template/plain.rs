@@ -57,7 +57,8 @@ pub fn plain(input: &Scene<'_>) -> String {
             lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
         }
         if let Some(start) = alert.starts_at {
-            lines.push(format!("{}{colon}{} ({})", word("since"), times.full(start), times.lasted(Some(start), ended)));
+            let lasted = words::filled(input.language, "bracketed", &[("n", &times.lasted(Some(start), ended))]);
+            lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
         lines.extend(input.addresses(place).lines(input.language));

@@ -7,7 +7,7 @@ pub fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// At most `max` UTF-16 units of a plain text; when something is cut, the last one is `…`.
+/// At most `max` UTF-16 units of a plain text; when something is cut, the last one is `…`, and no separator is left before it.
 pub fn cut_units(text: &str, max: usize) -> String {
     if units(text) <= max {
         return text.to_owned();
@@ -21,6 +21,7 @@ pub fn cut_units(text: &str, max: usize) -> String {
         left -= c.len_utf16();
         out.push(c);
     }
+    out.truncate(out.trim_end_matches([' ', '·']).len());
     if max > 0 {
         out.push('…');
     }

@@ -15,6 +15,10 @@ pub(super) fn link(dialect: Escape, arguments: &Arguments<'_, '_>) -> String {
     match escape::clean_url(&target) {
         Some(url) if label.trim().is_empty() && dialect == Escape::None => url,
         Some(url) if label.trim().is_empty() => escape::link(dialect, &url, &url),
+        Some(url) if dialect == Escape::None => {
+            let colon = words::own(words::language(arguments.root("language")), "colon");
+            format!("{}{colon}{url}", escape::escape(dialect, label.trim()))
+        }
         Some(url) => escape::link(dialect, label.trim(), &url),
         None if target.trim().is_empty() || label.trim().is_empty() => escape::escape(dialect, if label.is_empty() { &target } else { &label }),
         None => escape::escape(dialect, &format!("{}: {}", label.trim(), target.trim())),

@@ -37,16 +37,20 @@ pub fn describe(alert: &Alert, language: Language) -> Described<'_> {
     Described { name, place: place(alert), value: value(alert), named_by }
 }
 
+/// What the name of an alarm of Grafana's own about a rule means; `None` for any other name.
+pub fn trouble(name: &str, language: Language) -> Option<&'static str> {
+    match name {
+        "DatasourceNoData" => Some(words::own(language, "no_data")),
+        "DatasourceError" => Some(words::own(language, "data_error")),
+        _ => None,
+    }
+}
+
 /// Grafana's own alarms about a rule are named by the rule.
 fn name(alert: &Alert, language: Language) -> (String, &'static [&'static str]) {
-    let trouble = match alert.name() {
-        "DatasourceNoData" => "no_data",
-        "DatasourceError" => "data_error",
-        _ => "",
-    };
     let rule = alert.label("rulename").trim();
-    if !trouble.is_empty() && !rule.is_empty() {
-        return (format!("{} · {rule}", words::own(language, trouble)), &["rulename"]);
+    if let Some(trouble) = trouble(alert.name(), language).filter(|_| !rule.is_empty()) {
+        return (format!("{trouble} · {rule}"), &["rulename"]);
     }
     let texts = [alert.name(), alert.label("title"), alert.annotation("title"), alert.annotation("summary"), alert.annotation("message")];
     let name = texts.iter().filter_map(|text| text.trim().lines().next()).find(|line| !line.is_empty());
@@ -84,5 +88,6 @@ mod tests {
         assert_eq!(shorten("告警告警", 3), "告警…");
         assert_eq!(shorten("abc", 0), "…");
         assert_eq!(shorten("", 0), "");
+        assert_eq!([shorten("DiskFull · db-1", 11), shorten("DiskFull · db-1", 14)], ["DiskFull…", "DiskFull · db…"]);
     }
 }

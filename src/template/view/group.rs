@@ -20,6 +20,8 @@ const MAX_PLACES: usize = 6;
 const MAX_LINES: usize = 8;
 /// Alerts that are named where there is room for a few words.
 const MAX_WORST: usize = 3;
+/// Characters of all their names: a call is cut behind 200, and the names of pods are long.
+const MAX_WORST_CHARACTERS: usize = 80;
 /// So many alerts have a line each.
 const ALL_LINES: usize = 12;
 
@@ -225,7 +227,7 @@ pub fn worst(input: &Scene<'_>) -> String {
     let group = input.group();
     let named_above = group.is_some_and(|group| !group.name.is_empty());
     let mut said: Vec<String> = Vec::new();
-    let mut counted = 0;
+    let (mut counted, mut room) = (0, MAX_WORST_CHARACTERS);
     let firing = input.all.iter().enumerate().filter(|(_, entry)| !input.is_single() && entry.status == EntryStatus::Firing);
     for (at, _) in firing {
         let described = input.described(at);
@@ -233,11 +235,16 @@ pub fn worst(input: &Scene<'_>) -> String {
         let place = group.map_or(described.place.short.as_str(), |group| group.within(&described.place.short));
         let text = [name, place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
         let known = said.contains(&text);
-        if !known && !text.is_empty() && said.len() < MAX_WORST {
+        let characters = text.chars().count();
+        if known {
+            counted += 1;
+        } else if !text.is_empty() && said.len() < MAX_WORST && (said.is_empty() || characters <= room) {
+            room = room.saturating_sub(characters);
             said.push(text);
             counted += 1;
-        } else if known {
-            counted += 1;
+        } else if !text.is_empty() {
+            // What follows is less severe.
+            room = 0;
         }
     }
     let what = said.join(words::own(input.language, "comma"));

@@ -3,6 +3,7 @@
 use crate::model::{Alert, Language, Severity};
 
 use super::super::words;
+use super::describe::trouble;
 use super::group::{GAP, sentence, worst};
 use super::own::{has_own_text, is_direct, own_message};
 use super::{EntryStatus, MessageKind, Scene, ViewInput, emoji, prose, shorten};
@@ -71,6 +72,7 @@ pub fn topic(input: &Scene<'_>) -> String {
         return input.subject().to_owned();
     }
     let name = groups.get("alertname").map_or_else(|| words::own(input.language, "alert"), String::as_str);
+    let name = trouble(name, input.language).unwrap_or(name);
     let others = groups.iter().filter(|(name, _)| *name != "alertname" && !input.shown.labels.hides(name)).map(|(_, value)| value.as_str());
     let parts: Vec<&str> = std::iter::once(name).chain(others).map(str::trim).filter(|text| !text.is_empty()).collect();
     shorten(&parts.join(" · "), MAX_TITLE.min(input.max_value)).into_owned()
@@ -221,8 +223,10 @@ pub fn preview(input: &Scene<'_>) -> String {
         _ if !input.fires() || input.kind == MessageKind::Digest => String::new(),
         // Where the places are a gap, the worst of them fill it.
         (_, Some(shared)) => match (shared.trim_start_matches([GAP, ' ']), worst(input)) {
-            (text, places) if shared.contains(GAP) && !places.is_empty() => format!("{text}{}{places}", words::own(input.language, "colon")),
-            _ => shared.clone(),
+            (_, places) if !shared.contains(GAP) || places.is_empty() => shared.clone(),
+            // Chinese needs no other form of a verb behind several names.
+            (text, places) if shared.starts_with(GAP) && !text.starts_with(|c: char| c.is_ascii()) => shared.replacen(GAP, &places, 1),
+            (text, places) => format!("{}{}{places}", text.trim_end_matches(['.', '。']), words::own(input.language, "colon")),
         },
         _ => input.all.first().map(|entry| prose::reflow(sentence(entry.alert))).unwrap_or_default(),
     };

@@ -333,7 +333,8 @@ pub(super) fn shorten(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
         None => text.into(),
         Some(_) => {
             let end = text.char_indices().nth(max.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
-            format!("{}…", text[..end].trim_end()).into()
+            // A separator with nothing behind it is a stump.
+            format!("{}…", text[..end].trim_end_matches(|c: char| c.is_whitespace() || c == '·')).into()
         }
     }
 }

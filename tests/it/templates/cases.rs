@@ -177,7 +177,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn alert(labels_of: &[(&str, &str)], annotations: &[(&str, &str)]) -> Alert {
+pub fn alert(labels_of: &[(&str, &str)], annotations: &[(&str, &str)]) -> Alert {
     let starts_at = at("2026-11-23T05:44:00Z");
     Alert { labels: labels(labels_of), annotations: labels(annotations), starts_at, ..Alert::default() }
 }

@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Escape, FieldSpec, Language, Page, SeverityScale};
-use watchfire::template::{FittedPage, MessageKind, Part, TemplateRegistry, facts, fit, lines, plain, plain_fields};
+use watchfire::template::{EntryStatus, FittedPage, MessageKind, Part, TemplateRegistry, facts, fit, lines, plain, plain_fields};
 
-use super::cases::{Case, cases, fields, forms};
+use super::cases::{Case, alert, cases, cpu, fields, forms};
 
 pub fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
@@ -100,6 +100,44 @@ fn previews_links_and_pictures() {
         }
     }
     golden("previews", &out);
+}
+
+/// What a locked phone shows of alerts whose sentence differs in the place.
+#[test]
+fn a_preview_is_one_sentence_with_the_worst_places() {
+    let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
+    for (summary, english, chinese) in [
+        ("… does not answer.", "does not answer: orders, payments", "does not answer：orders，payments"),
+        ("… 的错误率持续高于 5%。", "orders, payments 的错误率持续高于 5%。", "orders，payments 的错误率持续高于 5%。"),
+        ("请检查 … 最近一小时的日志。", "请检查 … 最近一小时的日志: orders, payments", "请检查 … 最近一小时的日志：orders，payments"),
+    ] {
+        let one = |service: &str| {
+            let own = [("alertname", "Errors"), ("severity", "critical"), ("service", service)];
+            alert(&own, &[("summary", &summary.replace('…', service))])
+        };
+        let case = Case::new("gap", vec![one("orders"), one("payments")], vec![EntryStatus::Firing; 2]);
+        let entries = case.entries();
+        let part = Part { range: 0..2, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
+        for (language, said) in [(Language::En, english), (Language::Zh, chinese)] {
+            let preview = facts(&case.input(&entries, &part, language, &zone, &scale)).preview;
+            assert_eq!(preview.split_once(" — ").unwrap().1, said);
+        }
+    }
+}
+
+/// A call is cut where nobody follows it any more: what is cut must not be half a name, or how many there are.
+#[test]
+fn a_call_about_long_names_says_fewer_of_them_and_counts_the_rest() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let many: Vec<_> = (0..100).map(|i| cpu(&format!("payments-reconciliation-worker-{i:03}:9100"))).collect();
+    let case = Case::new("pods", many, vec![EntryStatus::Firing; 100]);
+    for name in ["twilio_voice", "aliyun_voice", "tencent_voice", "dingtalk_call"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let pages = pages(&registry, platform, &case, Language::En);
+        let text = pages[0].page.field("text");
+        assert_eq!(pages.len(), 1, "{name}");
+        assert!(text.ends_with("worker-000, payments-reconciliation-worker-001 and 98 more."), "{name}: {text}");
+    }
 }
 
 #[test]

@@ -58,6 +58,18 @@ fn a_message_is_one_text_message_of_one_segment_where_it_can_be() {
     }
 }
 
+/// What a person wrote ends with a full stop, and the message goes on.
+#[test]
+fn a_full_stop_before_a_comma_is_left_out() {
+    for (language, said) in [(Language::En, "Pod is crash looping, since 13:44"), (Language::Zh, "Pod is crash looping，北京时间 13:44")] {
+        let (text, _) = sent("kubernetes", language);
+        assert!(text.contains(said), "{text}");
+    }
+    let mut cut = named("kubernetes");
+    cut.event.alerts[0].annotations = labels(&[("summary", "It restarts ...")]);
+    assert!(text_of(&cut, Language::En).0.contains("It restarts ..., since"));
+}
+
 #[test]
 fn a_chinese_text_message_keeps_the_link_to_the_whole() {
     let mut chinese = named("kubernetes");

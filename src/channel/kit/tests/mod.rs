@@ -334,6 +334,7 @@ fn texts_are_cut_on_characters() {
     assert_eq!(cut_units("磁盘告警", 3), "磁盘…");
     assert_eq!(cut_units("a🔥b", 3), "a…");
     assert_eq!(cut_units("磁盘", 2), "磁盘");
+    assert_eq!([cut_units("DiskFull · db-1", 11), cut_units("DiskFull · db-1", 14)], ["DiskFull…", "DiskFull · db…"]);
     assert_eq!(cut_bytes("磁盘告警", 8), "磁…");
     assert_eq!(cut_bytes("磁盘", 2), "");
     assert_eq!(units("a🔥磁"), 4);
