@@ -159,6 +159,10 @@ struct Driver {
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut results: Vec<CellResult> = Vec::with_capacity(to.len());
         let mut users: Vec<(usize, String)> = Vec::new();

@@ -45,6 +45,12 @@ fn a_call_is_heard_and_what_is_read_stays_as_it_was_written() {
     }
 }
 
+/// Its pages would say the same: a message about many alerts rings once.
+#[test]
+fn a_message_is_one_call() {
+    assert_eq!(build::<Config>(CONFIG, "http://127.0.0.1:9").unwrap().channel.max_pages(), 1);
+}
+
 #[tokio::test]
 async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed() {
     let expired = Scripted::new(400, r#"{"code":"InvalidAuthentication","message":"不合法的access_token"}"#);
