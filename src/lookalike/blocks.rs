@@ -30,6 +30,9 @@ fn read(text: &str, dialect: &Dialect, reader: &Reader, depth: usize) -> Vec<Blo
         } else if let Some((level, words)) = dialect.headings.then(|| heading(line)).flatten() {
             out.end();
             out.blocks.push(Block::Heading(level, inline(words, dialect, reader)));
+        } else if let Some(words) = line.strip_prefix("-# ").filter(|_| dialect.subtext) {
+            out.end();
+            out.blocks.push(Block::Small(inline(words, dialect, reader)));
         } else if dialect.headings && trimmed.len() >= 3 && (trimmed.chars().all(|c| c == '-') || trimmed.chars().all(|c| c == '*')) {
             out.end();
             out.blocks.push(Block::Rule);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::blocks::blocks;
+use super::blocks::{blocks, plain};
 use super::card::{Block, Button, Message, Span};
 use super::inline::{Dialect, Mark};
 use super::{Reader, list, text};
@@ -35,13 +35,15 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
     out
 }
 
-/// An interactive card of DingTalk's own template; its buttons are JSON in a text.
+/// An interactive card of DingTalk's own template: a title above its text; its buttons are JSON in a text.
 pub(super) fn card(body: &Value, reader: &Reader) -> Message {
     let variable = |name: &str| text(body, &format!("/cardData/cardParamMap/{name}"));
     let listed: Value = serde_json::from_str(variable("sys_full_json_obj")).unwrap_or_default();
     let primary = |one: &Value| text(one, "/color") == "blue";
     let button = |one: &Value| Button { label: text(one, "/text").to_owned(), url: text(one, "/url").to_owned(), primary: primary(one) };
-    let mut inner = blocks(variable("markdown"), &MARKDOWN, reader);
+    let title = plain(variable("title"));
+    let mut inner: Vec<Block> = (!variable("title").trim().is_empty()).then_some(Block::Heading(4, title)).into_iter().collect();
+    inner.extend(blocks(variable("markdown"), &MARKDOWN, reader));
     let buttons: Vec<Button> = list(&listed, "/msgButtons").iter().map(button).collect();
     inner.extend((!buttons.is_empty()).then_some(Block::Buttons(buttons)));
     let pinged = body.pointer("/imGroupOpenDeliverModel/atUserIds").and_then(Value::as_object).into_iter().flatten();

@@ -14,6 +14,7 @@ const MARKDOWN: Dialect = Dialect {
     backslash: true,
     tag,
     headings: true,
+    subtext: true,
     quotes: true,
     lists: true,
     ..Dialect::PLAIN

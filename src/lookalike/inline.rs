@@ -52,6 +52,8 @@ pub struct Dialect {
     pub tag: for<'t> fn(&'t str, &Reader) -> Option<(usize, Tag<'t>)>,
     /// Lines of `#`, `>`, `-` and `---`.
     pub headings: bool,
+    /// Lines that begin with `-# ` are small print.
+    pub subtext: bool,
     /// Lines that begin with `>` are a quotation.
     pub quotes: bool,
     /// Lines that begin with `-` or a number are a list.
@@ -71,6 +73,7 @@ impl Dialect {
         entities: false,
         tag: |_, _| None,
         headings: false,
+        subtext: false,
         quotes: false,
         lists: false,
         breaks: true,

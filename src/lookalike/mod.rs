@@ -32,6 +32,7 @@ use serde_json::Value;
 
 use card::Message;
 pub use html::{STYLE, document};
+pub use terminal::linked;
 
 /// Whose client it is: clients show times in their reader's zone, and how long ago they are.
 #[derive(Debug, Clone)]
@@ -56,11 +57,12 @@ impl Reader {
     /// How long ago it is: `12 minutes ago`.
     fn ago(&self, at: Timestamp) -> String {
         let minutes = (self.now.as_second() - at.as_second()).max(0) / 60;
-        match minutes {
-            0..60 => format!("{minutes} minutes ago"),
-            60..1440 => format!("{} hours ago", minutes / 60),
-            _ => format!("{} days ago", minutes / 1440),
-        }
+        let (n, unit) = match minutes {
+            0..60 => (minutes, "minute"),
+            60..1440 => (minutes / 60, "hour"),
+            _ => (minutes / 1440, "day"),
+        };
+        format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
     }
 }
 

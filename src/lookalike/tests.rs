@@ -146,6 +146,9 @@ fn times_are_the_readers() {
     assert_eq!(text("slack", &slack).lines().last().unwrap(), "since 14:03 (11 min) @channel @U1");
     let discord = json!({ "content": "since <t:1795413785:t> (<t:1795413785:R>) <@&815>" });
     assert_eq!(text("discord", &discord), "since 14:03 (11 minutes ago) @815\n");
+    for (stamp, ago) in [(1_795_414_400, "1 minute ago"), (1_795_410_000, "1 hour ago"), (1_795_200_000, "2 days ago")] {
+        assert_eq!(text("discord", &json!({ "content": format!("<t:{stamp}:R>") })), format!("{ago}\n"));
+    }
     let block =
         json!({ "type": "TextBlock", "text": "since {{TIME(2026-11-23T06:03:05Z)}}, {{DATE(2026-11-22T16:00:00Z,SHORT)}} {{x}} {{TIME(y)}}" });
     let teams = json!({ "attachments": [{ "content": { "body": [block] } }] });
@@ -179,6 +182,13 @@ fn text_is_shown_as_each_client_reads_it() {
             "<p><span class=\"orange\"><b>T</b></span> <span class=\"mention\">@u</span> \\*</p>",
         ),
         ("discord", json!({ "content": "\\*a\\* __u__ ~~s~~ snake_case_name" }), "<p>*a* <u>u</u> <s>s</s> snake_case_name</p>"),
+        ("discord", json!({ "content": "a\n-# *was*: x\n-#y" }), "<p>a</p><p class=\"small\"><em>was</em>: x</p><p>-#y</p>"),
+        ("zulip", json!({ "content": "-# x" }), "<p>-# x</p>"),
+        (
+            "dingtalk_card",
+            json!({ "cardData": { "cardParamMap": { "title": "🔴 *T*", "markdown": "**b**", "sys_full_json_obj": "{}" } } }),
+            "<h4>🔴 *T*</h4><p><b>b</b></p>",
+        ),
         (
             "telegram",
             json!({ "parse_mode": "HTML", "text": "<b>a &amp; <code>c</code></b>\nx<blockquote expandable>q</blockquote><em2>" }),
@@ -230,6 +240,15 @@ fn cards_show_colour_facts_buttons_and_mentions() {
     let mail = json!({ "from": "W <w@example.com>", "cc": "", "subject": "S", "text": "t", "html": "<p>t</p>" });
     assert_eq!(text("email", &mail), "notification: S\nS\nfrom: W <w@example.com>\nt\n");
     assert!(html("email", &mail, &reader()).contains("<iframe sandbox srcdoc=\"&lt;p&gt;t&lt;/p&gt;\"></iframe>"));
+}
+
+#[test]
+fn a_long_address_on_a_terminal_is_cut_and_leads_to_the_whole() {
+    let long = format!("https://am.example.com/#/silences/new?filter={}", "%22".repeat(100));
+    let shown = linked(&format!("\u{1b}[2m{long}\u{1b}[0m (https://h/x) http 告警\n"));
+    assert_eq!(shown.matches(&long).count(), 1, "{shown}");
+    let seen = anstream::adapter::strip_str(&shown).to_string();
+    assert_eq!(seen, format!("{}… (https://h/x) http 告警\n", &long[..60]));
 }
 
 #[test]
