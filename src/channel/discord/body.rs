@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{colour, cut_units, is_linkable, outside_addresses, units};
-use crate::model::{Link, LinkKind, Page, Size};
+use crate::model::{Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
 const MAX_TITLE: usize = 256;
@@ -13,7 +13,7 @@ const MAX_DESCRIPTION: usize = 4096;
 const MAX_FOOTER: usize = 500;
 /// Plain content: <https://docs.discord.com/developers/resources/webhook#execute-webhook>
 const MAX_CONTENT: usize = 2000;
-/// Characters of an embed's link: a longer one is refused with the whole message, and so is one whose host has no dot.
+/// Characters of an embed's address: a longer one is refused with the whole message, and so is one whose host has no dot.
 const MAX_URL: usize = 2048;
 /// Users and roles that may be named as pinged, each once:
 /// <https://docs.discord.com/developers/resources/message#allowed-mentions-object>
@@ -56,8 +56,6 @@ struct Allowed {
 struct Embed {
     #[serde(skip_serializing_if = "String::is_empty")]
     title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
     description: String,
     color: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +74,8 @@ struct Footer {
     text: String,
 }
 
-/// The message of a page. A direct call's text is markdown already, as its caller wrote it; other plain text is escaped. Pings are in the content, because embeds ping nobody, and only those that are asked for are allowed.
+/// The message of a page. A direct call's text is markdown already, as its caller wrote it; other plain text is escaped. The headline is in the content,
+/// because a notification shows no embed, and so are pings, because embeds ping nobody; only those that are asked for are allowed.
 pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Message {
     let facts = &page.facts;
     let mentions = &facts.mentions;
@@ -93,10 +92,16 @@ pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Mess
         content = [content.as_str(), &text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     } else {
         let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
+        let mut title = cut_units(title, MAX_TITLE);
+        let headline = if title.is_empty() { String::new() } else { format!("**{}**", without_markdown(&title)) };
+        // Many pings leave no room for it.
+        if units(&content) + 1 + units(&headline) <= MAX_CONTENT {
+            content = [content, headline].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+            title.clear();
+        }
         let footer = page.field("footer").trim();
         embeds.push(Embed {
-            title: cut_units(title, MAX_TITLE),
-            url: opened(&facts.links).cloned(),
+            title,
             description: text.to_owned(),
             color: colour(facts),
             image: takes(&facts.image).then(|| Image { url: facts.image.clone() }),
@@ -145,13 +150,7 @@ fn ids(named: &[String]) -> Vec<String> {
     ids
 }
 
-/// What a tap on the title opens: what there is to read, not the form of a new silence.
-fn opened(links: &[Link]) -> Option<&String> {
-    let wanted = [LinkKind::Details, LinkKind::Panel, LinkKind::Dashboard, LinkKind::Runbook, LinkKind::Source];
-    wanted.iter().find_map(|kind| links.iter().find(|link| link.kind == *kind && takes(&link.url))).map(|link| &link.url)
-}
-
-/// Whether Discord takes this as an embed's link: "Not a well formed URL" refuses the whole message.
+/// Whether Discord takes this as an embed's picture: "Not a well formed URL" refuses the whole message.
 fn takes(url: &str) -> bool {
     is_linkable(url) && units(url) <= MAX_URL
 }

@@ -109,22 +109,33 @@ async fn a_refused_mention_is_told_as_one_and_what_is_no_id_is_never_named_as_on
 }
 
 #[test]
-fn an_embed_links_only_to_what_discord_takes() {
-    let url = |links: &[&str]| {
+fn an_embed_shows_only_pictures_that_discord_takes() {
+    let url = |image: &str| {
         let mut page = page(&[("text", "x")]);
-        let link = |url: &&str| crate::model::Link { kind: crate::model::LinkKind::Details, label: "l".into(), url: (*url).to_owned() };
-        page.facts.links = links.iter().map(link).collect();
-        serde_json::to_value(body::message(&page, None, false)).unwrap()["embeds"][0]["url"].as_str().map(str::to_owned)
+        page.facts.image = image.to_owned();
+        serde_json::to_value(body::message(&page, None, false)).unwrap()["embeds"][0]["image"]["url"].as_str().map(str::to_owned)
     };
     let long = format!("https://h.example/{}", "x".repeat(2040));
     for refused in ["http://alertmanager:9093/#/alerts", "http://localhost/", "http://[::1]:9093/", "ftp://h.example/", "http://h./", "/x", "", &long]
     {
-        assert_eq!(url(&[refused]), None, "{refused}");
-        assert_eq!(url(&[refused, "https://wiki.example.com/disk"]).as_deref(), Some("https://wiki.example.com/disk"), "{refused}");
+        assert_eq!(url(refused), None, "{refused}");
     }
     for taken in ["http://10.0.0.1:9093/", "https://grafana.example.com/d/x?a=1&b=2"] {
-        assert_eq!(url(&[taken]).as_deref(), Some(taken));
+        assert_eq!(url(taken).as_deref(), Some(taken));
     }
+}
+
+/// A locked phone shows the content: what it is about, behind who is pinged. What others wrote is no markup there.
+#[test]
+fn the_headline_is_what_a_notification_shows() {
+    let content = |title: &str, users: &[&str]| {
+        let mut page = page(&[("title", title), ("text", "x")]);
+        page.facts.mentions.users = users.iter().map(|user| (*user).to_owned()).collect();
+        serde_json::to_value(body::message(&page, None, false)).unwrap()["content"].as_str().map(str::to_owned)
+    };
+    assert_eq!(content("🔴 Critical · DiskFull · db-1", &[]).as_deref(), Some("**🔴 Critical · DiskFull · db-1**"));
+    assert_eq!(content("a**b `c` <@9>", &["12"]).as_deref(), Some("<@12> **a\\*\\*b \\`c\\` \\<@9>**"));
+    assert_eq!(content("", &[]), None);
 }
 
 #[test]
@@ -146,9 +157,13 @@ fn the_description_is_what_counts() {
     assert_eq!((DESCRIPTOR.measure)(&page(&[("text", &"x".repeat(4000))])), Size::characters(4000, 4096));
     let wide = page(&[("title", &"t".repeat(300)), ("text", &"x".repeat(4000)), ("footer", &"f".repeat(3000))]);
     assert_eq!((DESCRIPTOR.measure)(&wide), Size::characters(4000, 4096), "title and footer are cut");
-    let embed = &serde_json::to_value(body::message(&wide, None, false)).unwrap()["embeds"][0];
+    let mut crowd = wide.clone();
+    crowd.facts.mentions.users = (0..100).map(|n| format!("10000000000000{n:04}")).collect();
+    let [sent, crowded] = [wide, crowd].map(|page| serde_json::to_value(body::message(&page, None, false)).unwrap());
     let length = |text: &serde_json::Value| text.as_str().unwrap().chars().count();
-    assert!(length(&embed["title"]) <= 256 && length(&embed["title"]) + 4096 + length(&embed["footer"]["text"]) <= 6000);
+    assert!(length(&sent["content"]) == 256 + 4 && sent["embeds"][0]["title"].is_null(), "{sent}");
+    let embed = &crowded["embeds"][0];
+    assert!(length(&embed["title"]) == 256 && 256 + 4096 + length(&embed["footer"]["text"]) <= 6000, "pings leave no room: {crowded}");
     let mut plain = page(&[("text", "xx")]);
     plain.plain = true;
     assert_eq!((DESCRIPTOR.measure)(&plain), Size::characters(2, 2000));
