@@ -125,6 +125,18 @@ fn a_preview_is_one_sentence_with_the_worst_places() {
     }
 }
 
+#[test]
+fn a_mail_shows_the_picture_of_its_alert() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "email").unwrap();
+    let shown = |name: &str| {
+        let case = forms().into_iter().find(|case| case.name == name).unwrap();
+        pages(&registry, platform, &case, Language::En)[0].page.field("html").to_owned()
+    };
+    let picture = r#"<a href="https://grafana.example.com/render/x.png"><img src="https://grafana.example.com/render/x.png""#;
+    assert!(shown("grafana").contains(picture) && !shown("kubernetes").contains("<img"), "{}", shown("grafana"));
+}
+
 /// A call is cut where nobody follows it any more: what is cut must not be half a name, or how many there are.
 #[test]
 fn a_call_about_long_names_says_fewer_of_them_and_counts_the_rest() {
