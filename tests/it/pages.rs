@@ -94,6 +94,30 @@ async fn a_message_page_leads_with_what_to_do_and_says_how_it_is_now() {
     assert!(!page.contains("still firing"), "{page}");
 }
 
+/// Nobody scrolls past a report to find the runbook, and a group can be silenced from its page.
+#[tokio::test]
+async fn a_long_text_is_below_the_buttons_and_a_groups_silence_is_one_of_them() {
+    let app = TestApp::start(&routes("en")).await;
+    let long = format!("It began so: {}. It ends here.", "a batch differs, ".repeat(60));
+    let alert = |instance: &str| {
+        let labels = json!({ "alertname": "LedgerFailed", "severity": "critical", "instance": instance });
+        one(labels, json!({ "summary": "It failed", "description": long, "runbook_url": "https://runbooks.example.com/ledger" }), false)
+    };
+    app.post("/webhook", &body(vec![alert("a:1")])).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    let places = ["<p class=\"lead pre\">It failed</p>", "https://runbooks.example.com/ledger", "It began so", "It ends here.", ">Where<"]
+        .map(|text| page.find(text).unwrap_or_else(|| panic!("{text}: {page}")));
+    assert!(places.is_sorted(), "{places:?}: {page}");
+
+    let mut group = body(vec![alert("b:1"), alert("b:2")]);
+    group["groupKey"] = "{}:{alertname=\"LedgerFailed\"}".into();
+    group["groupLabels"] = json!({ "alertname": "LedgerFailed" });
+    app.post("/webhook", &group).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    assert!(page.contains("<a class=\"b\" href=\"https://alertmanager.example.com/#/silences/new?filter"), "{page}");
+    assert!(page.find("silences/new").unwrap() < page.find("2 critical").unwrap(), "{page}");
+}
+
 #[tokio::test]
 async fn a_chinese_channels_page_is_chinese_unless_its_reader_reads_none() {
     let app = TestApp::start(&routes("zh")).await;

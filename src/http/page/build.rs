@@ -218,7 +218,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         );
         put("text", text(&view, "message").into());
         put("counts", scribe.counts(&rows).into());
-        put("buttons", buttons(&view["links"]).into());
+        put("buttons", view["links"].clone());
         let (lead, shown, groups) = folded(rows, text(&view, "summary"), &scribe);
         put("lead", lead.into());
         put("rows", shown.into_iter().map(|row| row.data).collect::<Vec<_>>().into());
