@@ -307,12 +307,13 @@ impl Driver {
         let plain = |text: &str| kit::broken(text, &self.preset.breaks);
         // A message that is sent once more as plain text is so in every field.
         let marked = |text: &str| if page.plain { plain(text) } else { text.to_owned() };
+        let said = |names: [&str; 2]| if page.plain { below_title(first(names), page.field("title")) } else { first(names) };
         let mut values = self.values.clone();
         let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
         put("title", plain(&title).into());
         put("heading", marked(first(["heading", "title"])).into());
-        put("text", plain(first(["text", "markdown"])).into());
-        put("markdown", marked(first(["markdown", "text"])).into());
+        put("text", plain(said(["text", "markdown"])).into());
+        put("markdown", marked(said(["markdown", "text"])).into());
         put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
         put("severity", facts.severity.map_or(Value::Null, |severity| severity.as_str().into()));
         put("status", facts.status.as_str().into());
@@ -329,6 +330,14 @@ impl Driver {
             put(name, value.clone());
         }
         values
+    }
+}
+
+/// A text without the title that it begins with: every request has that above it.
+fn below_title<'p>(text: &'p str, title: &str) -> &'p str {
+    match text.split_once('\n') {
+        Some((line, rest)) if line.trim() == title.trim() && !rest.trim().is_empty() => rest.trim_start(),
+        _ => text,
     }
 }
 

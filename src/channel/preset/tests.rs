@@ -187,6 +187,22 @@ async fn the_status_and_the_word_count_together() {
     }
 }
 
+/// Plain text begins with its headline, which the request has above it.
+#[tokio::test]
+async fn what_is_sent_once_more_as_plain_text_says_its_title_once() {
+    let sent = async |text: &str| {
+        let server = ScriptedServer::start([Answer::new(500, "")]).await;
+        let built = build::<Config>("{ name: mattermost, params: { url: BASE, hook: h } }", &server.base).unwrap();
+        let mut page = page(&[("title", "Disk"), ("text", text), ("heading", "Disk"), ("markdown", text)]);
+        page.plain = true;
+        built.channel.send(&page, &bare_to(), &context()).await;
+        server.seen()[0].json()["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sent("Disk\n\nis full\nof logs").await, "#### Disk\nis full\nof logs");
+    assert_eq!(sent("Disk is full\nof logs").await, "#### Disk\nDisk is full\nof logs");
+    assert_eq!(sent("Disk\n").await, "#### Disk\nDisk");
+}
+
 /// What others wrote into an alert neither pings nor links, also where a refused message goes out once more as plain text.
 #[tokio::test]
 async fn plain_text_pings_nobody() {
