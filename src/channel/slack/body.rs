@@ -376,11 +376,12 @@ mod tests {
         let server =
             ScriptedServer::start([Answer::from(r#"{"ok":false,"error":"invalid_blocks"}"#), Answer::from(r#"{"ok":true,"ts":"1.1"}"#)]).await;
         let built = build::<Config>("{ token: xoxb-1, channel: '#ops', api_base: BASE }", &server.base).unwrap();
-        let mut page = rich(&[("title", "Disk"), ("text", "db-1")]);
+        let mut page = rich(&[("title", "Disk (3/3)"), ("text", "db-1")]);
         (page.number, page.total) = (3, 3);
         let results = built.channel.send(&page, &[Recipient::new("#ops")], &context()).await;
         assert!(results[0].1.as_ref().is_ok_and(|receipt| receipt.answer.contains("buttons were refused")), "{results:?}");
         let (first, again) = (server.seen()[0].json().to_string(), server.seen()[1].json().to_string());
+        assert!(!server.seen()[0].json()["attachments"].to_string().contains("3/3"), "the headline numbers the page: {first}");
         assert!(first.contains("\"actions\"") && !again.contains("\"actions\""), "{again}");
         assert!(page.facts.links.iter().all(|link| again.contains(&format!("|{}>", link.label))), "{again}");
     }
