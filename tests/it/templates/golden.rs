@@ -125,8 +125,9 @@ fn a_preview_is_one_sentence_with_the_worst_places() {
     }
 }
 
+/// A report of several screens is below what to do.
 #[test]
-fn a_mail_shows_the_picture_of_its_alert() {
+fn a_mail_shows_the_picture_of_its_alert_and_leads_with_what_to_do() {
     let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     let platform = PLATFORMS.iter().find(|platform| platform.name == "email").unwrap();
     let shown = |name: &str| {
@@ -135,6 +136,9 @@ fn a_mail_shows_the_picture_of_its_alert() {
     };
     let picture = r#"<a href="https://grafana.example.com/render/x.png"><img src="https://grafana.example.com/render/x.png""#;
     assert!(shown("grafana").contains(picture) && !shown("kubernetes").contains("<img"), "{}", shown("grafana"));
+    let long = shown("long");
+    let place = |text: &str| long.find(text).unwrap_or_else(|| panic!("{text}: {long}"));
+    assert!(place("/m/7Kq2xV9bTz3mAc") < place("Reconciliation of the ledger") && long.matches("step 20").count() == 1, "{long}");
 }
 
 /// A call is cut where nobody follows it any more: what is cut must not be half a name, or how many there are.
