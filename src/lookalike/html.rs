@@ -81,7 +81,7 @@ fn put(block: &Block, out: &mut String) {
             blocks.iter().for_each(|block| put(block, out));
             write!(out, "</div>")
         }
-        Block::Document { html, .. } => write!(out, "<iframe sandbox srcdoc=\"{}\"></iframe>", escape(html)),
+        Block::Document { html, .. } => write!(out, "<iframe sandbox title=\"mail\" srcdoc=\"{}\"></iframe>", escape(html)),
     };
 }
 

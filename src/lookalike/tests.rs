@@ -239,7 +239,7 @@ fn cards_show_colour_facts_buttons_and_mentions() {
     assert_eq!(text("wecom_robot", &robot), "a\n@u @all\n");
     let mail = json!({ "from": "W <w@example.com>", "cc": "", "subject": "S", "text": "t", "html": "<p>t</p>" });
     assert_eq!(text("email", &mail), "notification: S\nS\nfrom: W <w@example.com>\nt\n");
-    assert!(html("email", &mail, &reader()).contains("<iframe sandbox srcdoc=\"&lt;p&gt;t&lt;/p&gt;\"></iframe>"));
+    assert!(html("email", &mail, &reader()).contains("<iframe sandbox title=\"mail\" srcdoc=\"&lt;p&gt;t&lt;/p&gt;\"></iframe>"));
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl Mute {
         self.matchers.iter().filter(|matcher| matcher.name() == CHANNEL_LABEL).all(|matcher| matcher.matches_value(channel))
     }
 
+    /// Whether it mutes the same on every channel.
+    pub fn is_of_every_channel(&self) -> bool {
+        self.matchers.iter().all(|matcher| matcher.name() != CHANNEL_LABEL)
+    }
+
     /// Whether all of its matchers match an alert on a channel.
     pub fn matches(&self, channel: &str, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| if matcher.name() == CHANNEL_LABEL { matcher.matches_value(channel) } else { matcher.matches(labels) })

@@ -134,6 +134,11 @@ impl<'a> ActiveMutes<'a> {
         self.all_of_alert(channel, labels).max_by_key(|active| (!active.mute.drop, active.until))
     }
 
+    /// What mutes an alert on every channel; of several the one that ends last.
+    pub fn on_every_channel(&self, labels: &Labels) -> Option<ActiveMute<'a>> {
+        self.all_of_alert("", labels).filter(|active| active.mute.is_of_every_channel()).max_by_key(|active| active.until)
+    }
+
     /// All that mute an alert on a channel.
     pub fn all_of_alert(&self, channel: &str, labels: &Labels) -> impl Iterator<Item = ActiveMute<'a>> {
         self.0.iter().filter(|active| active.mute.matches(channel, labels)).copied()

@@ -94,6 +94,9 @@ fn a_mute_by_labels_mutes_what_all_its_matchers_match() {
     assert_eq!(by("other", "web", "critical"), None, "the channel is one of them");
     assert_eq!(by("night", "web", "critical").as_deref(), Some("channel muted by hand: holiday"));
     assert!(mutes.of_channel("ops", NOW).is_none(), "it is not muted as a whole");
+    let everywhere = |team: &str, severity: &str| mutes.at(NOW).on_every_channel(&labels(team, severity)).map(|active| active.until);
+    assert_eq!(everywhere("db", "warning"), Some(NOW + HOUR));
+    assert_eq!((everywhere("db", "critical"), everywhere("web", "critical")), (None, None), "other channels send it");
     let elsewhere = Mutes::read(vec![mute(here, HOUR, "deploy"), mute(&channel_matchers("night"), HOUR, "holiday")]);
     assert!(elsewhere.look_at_labels("dba", NOW) && !elsewhere.look_at_labels("other", NOW) && !elsewhere.look_at_labels("night", NOW));
     assert!(mutes.look_at_labels("ops", NOW) && !mutes.look_at_labels("ops", NOW + 2 * HOUR));

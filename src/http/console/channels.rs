@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::form::{Form, go};
 use super::history::{SEARCHED_MS, first_id};
 use super::layout::{Page, Place};
-use super::parts::{Look, answer, badge_of, count, icon, say, shown, time};
+use super::parts::{Look, answer, badge_of, count, icon, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::{ChannelState, TestSendRequest, TestSendResponse};
@@ -115,21 +115,22 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
         li.att3.edge.(if look.class == "bad" { "critical" } else { "" }) data-row {
             div.c0 { (badge_of(look, say(language, look.en, look.zh))) b { (shown(&channel.name)) } span.dim.s { (shown(&channel.platform)) } }
             div {
-                p { b { (shown(why)) } }
+                p { b { (worded(manner, why)) } }
                 p.dim.s {
                     @match look.en {
                         "Held" => {
                             @match channel.suspended_since {
-                                Some(since) => { (say(language, "Held since ", "挂起于 ")) (time::clock(manner, since)) ". " }
+                                Some(since) => { (say(language, "Held since ", "挂起于 ")) (time::clock(manner, since)) (say(language, ". ", "。")) }
                                 None => { (say(language, "Held since before this process started. ", "在本进程启动之前已挂起。")) }
                             }
-                            (say(language, "The platform refuses its credentials. Correct them in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝其凭据。请在 routes.yaml 中更正并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
+                            (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
                         "Muted" => { @if let Some(until) = channel.muted_until { (say(language, "Until ", "至 ")) (time::clock(manner, until)) (say(language, "; then what still fires is sent.", "；届时仍触发的会发送。")) } }
-                        "Paused" => { (say(language, "Goes on in ", "恢复还有 ")) (time::due(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
+                        "Paused" => { (say(language, "Goes on ", "恢复")) (time::coming(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
                         "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
                         _ => { (say(language, "It goes on by itself when an attempt succeeds.", "尝试成功后自动恢复。")) }
                     }
-                    " " (count(language, channel.waiting, "waits", "wait", "条等待")) ", " (count(language, channel.deferred, "is deferred", "are deferred", "条推迟")) "."
+                    @if channel.waiting > 0 { " " (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
+                    @if channel.deferred > 0 { " " (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
                 }
             }
             @if viewer.operates { div.acts {
@@ -177,7 +178,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
             say(language, "Mute ", "静音 "),
             html! {
                 p { (say(language, "Its deliveries are deferred, not lost: when the mute ends, what still fires is sent.", "投递会推迟而不会丢失：静音结束后，仍触发的会发送。")) }
-                label.f { span { (say(language, "For", "时长")) } select.in name="for" { @for span in ["30m", "1h", "2h", "4h", "8h", "1d", "3d", "1w"] { option { (span) } } } }
+                label.f { span { (say(language, "For", "时长")) } select.in name="for" { (super::mutes::lengths(language)) } }
                 label.f { span { (say(language, "Why", "原因")) } input.in name="reason" required maxlength="500"; }
             },
             say(language, "Mute", "静音"),
@@ -244,7 +245,7 @@ fn tested(viewer: &Viewer, name: &str, done: &TestSendResponse) -> Response {
         @if done.expired { div.note.warn { (icon("clock")) p { (say(language, "No slot of the rate limit came free in time.", "限速内未等到空位。")) } } }
         ul.card.rows { @for result in &done.results { li {
             @if result.ok { (super::parts::icon_of("ok", "ok")) } @else { (super::parts::icon_of("x", "bad")) }
-            b { (shown(&result.recipient)) } @if let Some(error) = &result.error { span { (shown(error)) } }
+            b { (shown(&result.recipient)) } @if let Some(error) = &result.error { span { (worded(&viewer.manner, error)) } }
             (answer(language, result.answer.as_deref().unwrap_or_default()))
         } } }
         div.acts.mt { a.b.p href="/ui/channels" { (say(language, "Channels", "通道")) } a.b href={ "/ui/deliveries/" (done.delivery) } { (say(language, "The delivery", "该投递")) } }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::form::{Fields, Form, go};
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{Look, badge_of, count, cut, icon, icon_of, say, shown, time};
+use super::parts::{Look, badge_of, count, cut, icon, icon_of, say, shown, time, worded};
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
 use crate::http::App;
@@ -43,6 +43,11 @@ impl Group {
         ids.sort_unstable();
         let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
         hash_hex(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The whole reason of the newest one, as far as a page shows it.
+    fn example(&self) -> String {
+        cut(self.rows.first().and_then(|row| row.reason.as_deref()).unwrap_or_default(), 2 * REASON)
     }
 
     /// From when to when they died.
@@ -123,7 +128,7 @@ fn entry(viewer: &Viewer, group: &Group) -> Markup {
     html! {
         li.dg data-row { div.pad {
             div.h { b.n.big { (group.rows.len()) } div.bd {
-                b { @if group.reason.is_empty() { (say(language, "without a reason", "无原因")) } @else { (shown(&group.reason)) } }
+                b { @if group.reason.is_empty() { (say(language, "without a reason", "无原因")) } @else { (worded(manner, &group.example())) } }
                 p.dim { a href={ "/ui/history?state=dead&channel=" (utf8_percent_encode(&group.channel, NON_ALPHANUMERIC)) } { (shown(&group.channel)) } @if let Some((first, last)) = group.span() { " · " (time::clock(manner, first)) @if first != last { (say(language, " to ", " 至 ")) (time::clock(manner, last)) } } }
             } }
             p.mt { (badge_of(state, say(language, state.en, state.zh))) }
@@ -191,7 +196,7 @@ pub(super) async fn confirm(
         _ => return Err(Failure::missing("dead letters are retried, moved or dropped")),
     };
     let body = html! {
-        div.head { div { h1 { (verb) " " (n) (say(language, " of ", "，")) (shown(&group.channel)) "?" } p { (shown(&group.reason)) } } }
+        div.head { div { h1 { (verb) " " (n) (say(language, " of ", "，")) (shown(&group.channel)) "?" } p { (worded(&viewer.manner, &group.example())) } } }
         form.conf.grid method="post" action={ "/ui/dead/" (act) } {
             input type="hidden" name="channel" value=(group.channel); input type="hidden" name="reason" value=(group.reason);
             input type="hidden" name="elsewhere" value=(group.elsewhere); input type="hidden" name="at" value=(group.span().map_or(0, |(_, newest)| newest.0)); input type="hidden" name="letters" value=(group.hash());

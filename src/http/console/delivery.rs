@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::Page as View;
 use super::manner::Manner;
-use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time};
+use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time, worded};
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
 use crate::delivery::{Plan, links};
@@ -20,7 +20,7 @@ use crate::http::api::next::next_action;
 use crate::http::explain::explain_stored;
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
-use crate::model::{DeliveryId, Page};
+use crate::model::{DeliveryId, Page, UnixMs};
 use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage, replayed_as};
 
 /// Pages of a message that are shown.
@@ -47,7 +47,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
     // Its event may be large: one in memory at a time.
     let alone = app.engine.heavy().large_body().await;
     let mut found = find(&app, &viewer, id).await?;
-    let next = next_action(&app, &found).await?;
+    let next = if found.row.state.is_final() { None } else { Some(next_action(&app, &found).await?) };
     let plan = app.engine.plan();
     if !viewer.caller.may_everywhere(Scope::Operate) {
         links::without_acts(&plan, &mut found);
@@ -75,13 +75,23 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
             div {
                 (attempts(&viewer.manner, &found))
                 section.sec { h2 { (say(language, "Why here", "为何发到这里")) } div.card.pad { (why) } }
-                section.sec { h2 { (say(language, "What happens next", "接下来")) } div.card.pad { p { (shown(&next)) } } }
+                section.sec { h2 { (say(language, "What happens next", "接下来")) } div.card.pad { p { (next_of(&viewer, &found, next.as_deref())) } } }
                 (belongs(&viewer, &found))
             }
         }
     };
     let back = Some(("/ui/history".to_owned(), say(language, "History", "历史").to_owned()));
     Ok(View { title: plain(&row.title), back, body, sheet: acts, ..View::default() }.of(&viewer))
+}
+
+/// What happens next; `None`: it is final.
+fn next_of(viewer: &Viewer, found: &DeliveryDetail, next: Option<&str>) -> Markup {
+    let language = viewer.manner.language;
+    match (next, found.row.state) {
+        (Some(next), _) => worded(&viewer.manner, next),
+        (None, DeliveryState::Sent) => html! { (say(language, "Nothing: it was delivered.", "无：已送达。")) },
+        (None, _) => html! { (say(language, "Nothing by itself. A retry or a move sends it after all.", "不会自动处理；重试或转移可再次发送。")) },
+    }
 }
 
 /// Why somebody was notified of this, or not, in one sentence; `nobody`: nothing in its place was delivered.
@@ -103,7 +113,7 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
         DeliveryState::Expired => say(language, "No slot came free in time.", "未能在期限内发送。"),
     };
     html! {
-        (word) @if !reason.is_empty() { " " (shown(&reason)) "." }
+        (word) @if !reason.is_empty() { " " (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
         @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
         @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } "." }
         @else if nobody { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
@@ -283,9 +293,9 @@ pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
     let severity = crate::model::Severity::from_rank(row.rank);
     html! {
         tr data-row {
-            td.nw { (time::clock(&viewer.manner, row.born_at)) }
+            td.nw { @if row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.born_at)) } }
             td { div.tt.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) span.vh { (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
-                div.dim.s.c1 { (shown(row.reason.as_deref().unwrap_or_default())) } }
+                div.dim.s.c1 { (worded(&viewer.manner, row.reason.as_deref().unwrap_or_default())) } }
             td.ch { a.l href={ "/ui/history?channel=" (percent_encoding::utf8_percent_encode(&row.channel, percent_encoding::NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
             td.stt { (badge(language, row.state)) }
             td.r.off { (row.tries) }

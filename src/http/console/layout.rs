@@ -215,14 +215,14 @@ fn bar(language: Language, at: Place, viewer: Option<&Viewer>) -> Markup {
     let first = DAILY.iter().take(4);
     html! {
         nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
-            @for entry in first {
+            @for entry in first.clone() {
                 a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en.split(' ').next().unwrap_or_default(), entry.zh)) }
             }
             details.menu {
-                summary { (icon("more")) (say(language, "More", "更多")) }
+                summary aria-current=[(!first.clone().any(|entry| entry.place == at) && at != Place::default()).then_some("true")] { (icon("more")) (say(language, "More", "更多")) }
                 div.pop {
                     @for entry in DAILY.iter().skip(4).chain(TRY).chain(SYSTEM).filter(|entry| opens(entry, viewer)) {
-                        a href=(entry.path) { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
+                        a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
                     }
                     button type="submit" form="set" name="lang" value=(if language == Language::Zh { "en" } else { "zh" }) { (icon("chat")) (if language == Language::Zh { "English" } else { "中文" }) }
                 }
@@ -237,10 +237,11 @@ fn keys(language: Language) -> Markup {
         ("j k", say(language, "next, previous row", "下一行、上一行")),
         ("a", say(language, "the row's or page's first act", "该行或该页的主要操作")),
         ("s", say(language, "snooze and more", "暂缓及更多")),
+        ("e", say(language, "escalate", "升级")),
         ("/", say(language, "search", "搜索")),
         ("p", say(language, "pause, resume live", "暂停、继续实时更新")),
         (".", say(language, "show new rows", "显示新增")),
-        ("g", say(language, "then n h d c o r t s f u: a page of the navigation", "再按 n h d c o r t s f u：导航中的页面")),
+        ("g", say(language, "then n h d c m o r t s f u: a page of the navigation", "再按 n h d c m o r t s f u：导航中的页面")),
         ("Esc", say(language, "close", "关闭")),
     ];
     html! {

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::incident::{Known, leads, next_steps, open, row};
 use super::layout::{Page, Place};
 use super::live;
-use super::parts::{badge_of, count, icon, icon_of, say, shown, time};
+use super::parts::{badge_of, count, icon, icon_of, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use super::{first_run, oncall, storm};
@@ -130,14 +130,17 @@ fn sections(viewer: &Viewer, known: Vec<Known>, stale: Vec<Known>) -> Markup {
 /// On a phone, what holds a channel is above the list.
 fn attention(viewer: &Viewer, channels: &[ChannelState]) -> Markup {
     let language = viewer.manner.language;
+    let held: Vec<&ChannelState> = channels.iter().filter(|channel| channel.suspended.is_some()).collect();
     html! {
-        div.strip.po {
-            @for channel in channels.iter().filter(|channel| channel.suspended.is_some()).take(3) {
-                a.note.crit href="/ui/channels" {
-                    (icon("lock")) span { b { (shown(&channel.name)) (say(language, " is held", " 已挂起")) } ": " (shown(channel.suspended.as_deref().unwrap_or_default())) }
+        @if !held.is_empty() { div.strip.po { a.note.crit href="/ui/channels" { (icon("lock")) span {
+            @match held.as_slice() {
+                [one] => { b { (shown(&one.name)) (say(language, " is held", " 已挂起")) } (say(language, ": ", "：")) span.c2 { (worded(&viewer.manner, one.suspended.as_deref().unwrap_or_default())) } }
+                all => {
+                    b { (all.len()) (say(language, " channels are held", " 个通道已挂起")) } (say(language, ": ", "："))
+                    @for (n, one) in all.iter().enumerate() { @if n > 0 { (say(language, ", ", "、")) } (shown(&one.name)) }
                 }
             }
-        }
+        } } } }
     }
 }
 

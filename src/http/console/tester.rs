@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
-use super::parts::{Look, badge_of, icon, icon_of, say, shown, time};
+use super::parts::{Look, badge_of, count, icon, icon_of, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
@@ -224,7 +224,7 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
         @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
             ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target, labels)) } }
         }
-        @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn { (icon("mute")) p { (shown(line)) } } }
+        @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn { (icon("mute")) p { (worded(&viewer.manner, line)) } } }
         @for also in &explanation.also {
             p.dim.s.mt { (shown(&also.target.channel)) " " (say(language, "is asked for by", "还被以下路由选中：")) " " (shown(&also.route_name)) " " (say(language, "too; it is sent there once.", "，只发送一次。")) }
         }
@@ -277,7 +277,7 @@ fn tree(language: Language, explanation: &Explanation, steps: &[Step]) -> Markup
                 @if !below.is_empty() { ul { (tree(language, explanation, below)) } }
             }
             @if step.not_tried > 0 {
-                li.skipped { div.nd { (icon("dash")) b { (step.not_tried) (say(language, " later routes", " 条后续路由")) } }
+                li.skipped { div.nd { (icon("dash")) b { (count(language, step.not_tried as u64, "later route", "later routes", "条后续路由")) } }
                     p.why { (say(language, "not tried: ", "未尝试：")) (shown(&step.name)) (say(language, " matched and does not continue", " 已匹配且没有 continue")) } }
             }
         }

@@ -208,6 +208,17 @@ fn reasons_of_many_parts_are_read_part_by_part() {
             "four fifths of the month's 500 are used (`per_month`), and it is not critical",
             "本月限额 500 条已用五分之四（`per_month`），且不是 critical",
         ),
+        ("step 1 of the escalation `night`", "升级链 `night` 的第 1 步"),
+        (
+            "muted by `upgrade` (severity!=\"critical\",team=\"web\"): PostgreSQL 18 (owner ann, ticket OPS-4711)",
+            "静音 `upgrade`（severity!=\"critical\",team=\"web\"）：PostgreSQL 18 (owner ann, ticket OPS-4711)",
+        ),
+        ("acked by Ann B 4h ago, and it still fires", "由 Ann B 4h 前认领，仍在触发"),
+        (
+            "the channel is suspended: HTTP 404: nothing takes messages at this address; check the address, and whether it was revoked (code HTTP 404); \
+             it is retried with growing pauses and at once after a reload; given up after 2026-11-30T21:41:50.000Z",
+            "通道已挂起：HTTP 404：该地址不接收消息，请检查地址，以及是否已被撤销（错误码 HTTP 404）；按递增间隔重试，重新加载后立即重试；2026-11-30T21:41:50.000Z 之后放弃",
+        ),
         // It was cut within what the platform says.
         ("Telegram: its content is not accepted (\"Bad Request: can't…", "Telegram：消息内容未被接受（“Bad Request: can't…”）"),
         ("a reason of somebody else", "a reason of somebody else"),

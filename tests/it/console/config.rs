@@ -41,7 +41,9 @@ async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compa
     assert!(root.page("/ui/channels").await.contains("third"));
     // Whether platforms take the credentials that run: each is asked, and nothing is sent.
     let asked = root.post("/ui/config/online", &[]).await.text().await.unwrap();
-    assert!(asked.contains("No platform refuses the credentials") && asked.contains("3 platforms were asked") && asked.contains("third"), "{asked}");
+    let none = "0 platforms were asked, 3 cannot be asked without sending. Nothing was sent.";
+    assert!(asked.contains("No platform can be asked without sending") && asked.contains(none), "{asked}");
+    assert!(asked.contains("href=\"/ui/channels/third/confirm/test\""), "what can be done instead: {asked}");
     // A secret alone: no line shows it.
     write(&guarded().replace("theirs: { log: {} } }", "theirs: { log: {} }, third: { log: {} } }").replace(READER, "other-readers-token-1"));
     let page = root.page("/ui/config").await;

@@ -9,6 +9,7 @@ mod many;
 mod mutes;
 mod night;
 mod oncall;
+mod reach;
 mod simulate;
 
 use reqwest::header::{HeaderMap, HeaderValue};

@@ -2,8 +2,8 @@
 
 use reqwest::StatusCode;
 
-use super::{Browser, HOSTILE, TEAM, guarded};
-use crate::support::app::TestApp;
+use super::{Browser, HOSTILE, ROOT, TEAM, fire, guarded};
+use crate::support::app::{TestApp, alert};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mutes_are_listed_made_and_ended_by_who_may() {
@@ -13,6 +13,7 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     let mut ann = Browser::of(&app);
     ann.log_in("ann", "pässword 1234567890").await;
     let page = ann.page("/ui/mutes").await;
+    assert!(page.contains("href=\"#mute\"") && page.contains("<option value=\"2h\">2 h</option>"), "{page}");
     for told in ["1 mute is active", "nightly", "backups &lt;b&gt;", "Owner ", "OPS-1", "In the configuration.", "It matched nothing so far."] {
         assert!(page.contains(told), "{told}: {page}");
     }
@@ -37,7 +38,15 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     assert_eq!(ended.status(), StatusCode::SEE_OTHER, "{}", ended.text().await.unwrap());
     assert_eq!(ann.post("/ui/mutes/end", &[("matchers", "team=\"db\"")]).await.status(), StatusCode::NOT_FOUND);
     let tested = ann.page("/ui/route?labels=alertname%3DDown%0Ateam%3Ddb&of=labels").await;
-    assert!(tested.contains("held back by the mute nightly until 2099-01-01T00:00:00Z"), "{tested}");
+    assert!(tested.contains("held back by the mute nightly until 2099-01-01 00:00:00 UTC"), "{tested}");
+    // The first page says why nobody is notified, and counts no years down.
+    let mut body = alert("ours", "Upgrade", "firing");
+    body["alerts"][0]["labels"]["team"] = "db".into();
+    fire(&app, Some(ROOT), &body).await;
+    for path in ["/ui", "/ui/incidents/1"] {
+        let page = ann.page(path).await;
+        assert!(page.contains("Muted until <time") && page.contains(">2099-01-01 00:00</time>"), "{path}: {page}");
+    }
     let audit = ann.page("/ui/audit").await;
     assert!(audit.contains("unmute") && audit.contains("group=&quot;theirs&quot;"), "{audit}");
 }

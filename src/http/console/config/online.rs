@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt;
 use maud::html;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::delivery::online::{Answer, Said, ask};
 use crate::http::App;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::Form;
 use crate::http::console::layout::{Page, Place};
-use crate::http::console::parts::{count, icon_of, say, shown};
+use crate::http::console::parts::{count, icon_of, say, shown, worded};
 
 /// How long a page waits for all answers.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -46,13 +47,20 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
     };
     said.sort_by(|a, b| (rank(&a.answer), &a.name).cmp(&(rank(&b.answer), &b.name)));
     let refused = said.iter().filter(|one| rank(&one.answer) == 0).count() + silent.len();
+    let unasked = said.iter().filter(|one| matches!(one.answer, Answer::Unasked)).count();
+    let asked = said.len() + silent.len() - unasked;
     let body = html! {
         div.head { div {
             h1 {
-                @if refused == 0 { (say(language, "No platform refuses the credentials", "没有平台拒绝凭据")) }
+                @if asked == 0 { (say(language, "No platform can be asked without sending", "所有平台都无法在不发送消息的情况下检查")) }
+                @else if refused == 0 { (say(language, "No platform refuses the credentials", "没有平台拒绝凭据")) }
                 @else { (refused) (say(language, " cannot deliver as configured", " 个通道按现有配置无法投递")) }
             }
-            p { (count(language, (said.len() + silent.len()) as u64, "platform was asked", "platforms were asked", "个平台已询问")) (say(language, ". Nothing was sent.", "，未发送任何消息。")) }
+            p {
+                (count(language, asked as u64, "platform was asked", "platforms were asked", "个平台已询问"))
+                @if unasked > 0 { (say(language, ", ", "，")) (unasked) (say(language, " cannot be asked without sending", " 个只能用测试消息检查")) }
+                (say(language, ". Nothing was sent.", "，未发送任何消息。"))
+            }
         } }
         ul.card.rows {
             @for name in &silent { li {
@@ -67,14 +75,14 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
                 }
                 b { (shown(&one.name)) } span.dim.s { (one.platform) }
                 span { @match &one.answer {
-                    Answer::Refused(why) => (shown(why)),
-                    Answer::Unasked => (say(language, "cannot be asked without sending; send it a test message", "不发送则无法询问；请发送测试消息")),
+                    Answer::Refused(why) => (worded(&viewer.manner, why)),
+                    Answer::Unasked => { (say(language, "Only a message shows it: ", "只能用消息检查：")) a.l href={ "/ui/channels/" (utf8_percent_encode(&one.name, NON_ALPHANUMERIC)) "/confirm/test" } { (say(language, "test…", "测试…")) } },
                     Answer::Accepted(None) => (say(language, "accepted", "已接受")),
                     Answer::Accepted(Some(version)) => { (say(language, "accepted, version ", "已接受，版本 ")) (shown(version)) },
                 } }
             } }
         }
-        div.acts.mt { a.b.p href="/ui/config" { (say(language, "Configuration", "配置")) } a.b href="/ui/channels" { (say(language, "Channels", "通道")) } }
+        div.acts.mt { a.b href="/ui/config" { (say(language, "Configuration", "配置")) } a.b href="/ui/channels" { (say(language, "Channels", "通道")) } }
     };
     let back = Some(("/ui/config".into(), say(language, "Configuration", "配置").into()));
     Ok(Page { title: say(language, "Check online", "在线检查").into(), at: Place::Config, back, body, ..Page::default() }.of(&viewer))

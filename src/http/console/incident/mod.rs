@@ -38,6 +38,8 @@ pub(super) struct Known {
     pub(super) lead: Option<Alert>,
     /// The next step of its escalations.
     pub(super) next: Option<NextStep>,
+    /// Until when its lead is muted on every channel; [`UnixMs::MAX`]: no end is known.
+    pub(super) muted: Option<UnixMs>,
     /// Whether its Alertmanager can be asked to be silent.
     pub(super) silences: bool,
 }
@@ -131,10 +133,13 @@ pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Kno
     ids.sort_unstable();
     ids.dedup();
     let events = events(app, &ids).await?;
+    let mutes = app.engine.mutes();
+    let mutes = mutes.at(app.engine.clock().wall());
     let known = incidents.into_iter().map(|incident| {
         let lead = lead(&incident).and_then(|alert| events.get(&alert.event)?.alerts.get(alert.index as usize).cloned());
         let silences = app.engine.can_silence(&incident);
-        Known { incident, lead, next: None, silences }
+        let muted = lead.as_ref().and_then(|lead| mutes.on_every_channel(&lead.labels)).map(|active| active.until);
+        Known { incident, lead, next: None, muted, silences }
     });
     Ok(known.collect())
 }

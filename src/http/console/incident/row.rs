@@ -7,7 +7,7 @@ use super::{Known, NextStep};
 use crate::http::api::incidents::actor_id;
 use crate::http::console::parts::{Look, badge, badge_of, count, pill, plain, say, shown, time};
 use crate::http::console::viewer::Viewer;
-use crate::model::Verb;
+use crate::model::{UnixMs, Verb};
 use crate::store::IncidentState;
 
 /// The labels that say where something is, in the order in which they are shown.
@@ -70,6 +70,18 @@ pub(in super::super) fn who(viewer: &Viewer, known: &Known) -> Markup {
     }
 }
 
+/// Until when nobody is notified of it.
+pub(in super::super) fn muted(viewer: &Viewer, known: &Known) -> Markup {
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
+    html! {
+        @match known.muted {
+            Some(UnixMs::MAX) => { (say(language, "Muted, no end is known", "已静音，结束时间未知")) }
+            Some(until) => { (say(language, "Muted until ", "已静音至 ")) (time::clock(manner, until)) }
+            None => {}
+        }
+    }
+}
+
 fn what_next(viewer: &Viewer, known: &Known) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let ack = known.incident.acks.list.last();
@@ -78,7 +90,8 @@ fn what_next(viewer: &Viewer, known: &Known) -> Markup {
         @match (known.incident.state, ack, &known.next) {
             (IncidentState::Snoozed, ..) => { @if let Some(until) = until { (say(language, "until ", "至 ")) (time::clock(manner, until)) (say(language, ", then it rings again", "，届时仍触发则再次通知")) } }
             (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "，通过 ")) (shown(&ack.by.via)) }
-            (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " in ", "，还有 ")) (time::due(manner, *at)) }
+            (IncidentState::Firing, ..) if known.muted.is_some() => { (muted(viewer, known)) }
+            (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " ", "，")) (time::coming(manner, *at)) }
             (IncidentState::Firing, ..) => { (say(language, "no further step", "没有后续步骤")) }
             (IncidentState::Resolved | IncidentState::Closed | IncidentState::Superseded, ..) => { @if let Some(at) = known.incident.ended_at { (time::since(manner, at)) } }
             (IncidentState::Stale, ..) => { (say(language, "last heard ", "最后消息 ")) (time::since(manner, known.incident.heard_at)) (say(language, "; may be over", "，可能已结束")) }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use maud::{Markup, html};
 
-use crate::http::console::parts::{Look, answer, icon, say, shown, time};
+use crate::http::console::parts::{Look, answer, icon, say, shown, time, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{MessageId, UnixMs};
 use crate::store::{AttemptRow, DeliveryRow, IncidentDetail, State, TimelineKind, TimelineRow};
@@ -49,8 +49,8 @@ pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<M
                     li class=[line.soon.then_some("soon")] {
                         span.d.(line.class) { (icon(line.icon)) }
                         div {
-                            div.h { div { (line.head) } @if line.soon { span { (say(language, "in ", "还有 ")) (time::due(manner, line.at)) } } @else { (time::clock(manner, line.at)) } }
-                            @if !line.text.is_empty() { p.x { (shown(&line.text)) } }
+                            div.h { div { (line.head) } @if line.soon { span { (time::coming(manner, line.at)) } } @else { (time::clock(manner, line.at)) } }
+                            @if !line.text.is_empty() { p.x { (worded(manner, &line.text)) } }
                             (answer(language, &line.answer))
                         }
                     }

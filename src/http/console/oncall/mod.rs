@@ -129,7 +129,7 @@ fn arranged(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Markup {
                 @if open.is_empty() { li { span.dim { (say(language, "None. An override puts somebody in place of those whose turn it is, for a time.", "暂无。换班让某人在一段时间内代替轮到的人。")) } } }
                 @for one in open {
                     @let zone = plan.people.rotas.get(one.rota.as_str()).map_or(&viewer.manner.zone, |rota| &rota.zone);
-                    li {
+                    li.arr {
                         (icon("swap")) span { b { (shown(&one.person)) } (say(language, " in ", "，")) (shown(&one.rota)) div.dim.s {
                             (time::day(language, zone, one.from)) (say(language, " to ", " 至 ")) (time::day(language, zone, one.until))
                             (say(language, ", by ", "，由 ")) (shown(&one.by)) @if !one.reason.is_empty() { ": “" (shown(&one.reason)) "”" }

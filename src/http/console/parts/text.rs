@@ -1,8 +1,13 @@
 //! Texts from outside: escaped, and never obeyed.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::time;
+use crate::http::console::manner::Manner;
 use crate::http::page::build::turns;
+use crate::model::UnixMs;
+use crate::template::reason;
 
 /// A text from outside. Controls that turn the direction of text are shown, not obeyed.
 pub(in super::super) fn shown(text: &str) -> Markup {
@@ -25,6 +30,28 @@ pub(in super::super) fn plain(text: &str) -> String {
     text.chars().map(|c| if turns(c) { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() }).collect()
 }
 
+/// A sentence of the program, such as the reason of a delivery: in the reader's language as far as the table of reasons has it, its times by the
+/// reader's clock. What a platform or a person wrote stays as it is.
+pub(in super::super) fn worded(manner: &Manner, text: &str) -> Markup {
+    shown(&local_times(manner, &reason(manner.language, text)))
+}
+
+/// The text with its times of RFC 3339 as the reader's clock has them.
+fn local_times(manner: &Manner, text: &str) -> String {
+    let of_time = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 'Z');
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let run = rest[at..].split(|c: char| !of_time(c)).next().unwrap_or_default().trim_end_matches(['.', ':', '-']);
+        out.push_str(&rest[..at]);
+        match run.parse::<Timestamp>() {
+            Ok(moment) => out.push_str(&time::whole(manner, UnixMs::from(moment))),
+            Err(_) => out.push_str(run),
+        }
+        rest = &rest[at + run.len()..];
+    }
+    out + rest
+}
+
 /// A label.
 pub(in super::super) fn label(name: &str, value: &str) -> Markup {
     html! { span.lab { (shown(name)) "=" b { (shown(value)) } } }
@@ -41,6 +68,7 @@ pub(in super::super) fn link(address: &str, body: Markup) -> Option<Markup> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Language;
 
     #[test]
     fn text_is_escaped_and_its_direction_is_not_turned() {
@@ -48,6 +76,23 @@ mod tests {
         let turned = shown("x\u{202E}gnp.exe\u{2066}").into_string();
         assert!(turned.contains("U+202E</span>gnp.exe<span") && turned.ends_with("U+2066</span>") && !turned.contains('\u{202E}'), "{turned}");
         assert_eq!(plain("a\u{200F}b"), "a[U+200F]b");
+    }
+
+    #[test]
+    fn a_reason_is_in_the_readers_language_and_by_the_readers_clock() {
+        let manner = |language| Manner {
+            language,
+            theme: None,
+            fragment: false,
+            here: "/ui".into(),
+            now: "2026-11-29T21:00:00Z".parse().unwrap(),
+            zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
+        };
+        let (en, zh) = (manner(Language::En), manner(Language::Zh));
+        let muted = "muted until 2026-11-29T23:41:53.698Z; then it is sent if it still fires";
+        assert_eq!(worded(&en, muted).into_string(), "muted until 2026-11-30 07:41:53 UTC+8; then it is sent if it still fires");
+        assert_eq!(worded(&zh, muted).into_string(), "静音至 2026-11-30 07:41:53 UTC+8；届时仍触发则发送");
+        assert_eq!(worded(&zh, "<b> 12:30, 2026-11-30, 1.5.").into_string(), "&lt;b&gt; 12:30, 2026-11-30, 1.5.", "no times");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::http::page::words::age;
 use crate::model::{Language, UnixMs};
 
 /// Older than this a time is a date.
-const RECENT_MS: i64 = 7 * 86_400_000;
+const RECENT_MS: i64 = 7 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
 
 fn local(manner: &Manner, at: UnixMs) -> ZonedDateTime {
     at.timestamp().to_zoned_datetime(manner.zone.clone())
@@ -96,6 +97,15 @@ pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
     html! { time.cd datetime=(exact(manner, at)) data-due title=(whole(manner, at)) { (text) } }
 }
 
+/// The same with the word before it: `in 2:41`; what is more than a day away has its date, `at 12-01 13:29`.
+pub(in super::super) fn coming(manner: &Manner, at: UnixMs) -> Markup {
+    let language = manner.language;
+    if at - UnixMs::from(manner.now) > DAY_MS {
+        return html! { (say(language, "at ", "于 ")) (clock(manner, at)) };
+    }
+    html! { (say(language, "in ", "还有 ")) (due(manner, at)) }
+}
+
 /// A span of time in one unit: `12 min`.
 pub(in super::super) fn span(language: Language, ms: i64) -> String {
     age(language, ms / 1000)
@@ -113,6 +123,23 @@ mod tests {
         assert_eq!(next("2026-11-29T07:31:00Z", "09:00").unwrap(), "2026-11-30T08:00:00Z", "in half an hour is at once");
         assert_eq!(next("2026-10-24T20:00:00Z", "09:00").unwrap(), "2026-10-25T08:00:00Z", "the clock goes back in between");
         assert_eq!((next("2026-11-29T02:00:00Z", "25:00"), next("2026-11-29T02:00:00Z", "")), (None, None));
+    }
+
+    #[test]
+    fn what_is_far_away_has_its_date_and_is_not_counted_down() {
+        let manner = Manner {
+            language: Language::En,
+            theme: None,
+            fragment: false,
+            here: "/ui".into(),
+            now: "2026-11-29T21:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        };
+        let said = |at: &str| coming(&manner, UnixMs::from(at.parse::<Timestamp>().unwrap())).into_string();
+        let near = said("2026-11-29T23:30:05Z");
+        assert!(near.starts_with("in <time class=\"cd\"") && near.ends_with(">2:30:05</time>"), "{near}");
+        let far = said("2099-12-01T05:00:00Z");
+        assert!(far.starts_with("at <time") && far.ends_with(">2099-12-01 05:00</time>") && !far.contains("data-due"), "{far}");
     }
 
     #[test]

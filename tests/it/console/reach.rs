@@ -1,0 +1,78 @@
+//! What a page shows is on the screen and can be pressed, on a phone and on a desk, also where names are long.
+
+use serde_json::json;
+
+use super::{fire, routes};
+use crate::support::app::{TestApp, alert};
+use crate::support::chromium::Chromium;
+use crate::support::skip::skip;
+
+/// A name without a place to break.
+const LONG: &str = "a-channel-with-a-very-long-name-for-the-platform-team";
+
+/// How many parts a selector finds, and the texts of those that cannot be pressed: off the screen, under something else, or squeezed.
+async fn pressable(browser: &mut Chromium, selector: &str) -> (u64, String) {
+    let all = format!("[...document.querySelectorAll({})]", json!(selector));
+    let found = browser.eval(&format!("{all}.length")).await;
+    let unreachable = format!(
+        "{all}.filter(e => {{ const r = e.getBoundingClientRect(), top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2); \
+         return !top || !e.contains(top) || r.width < r.height; }}).map(e => e.innerText).join()"
+    );
+    (found.as_u64().unwrap(), browser.eval(&unreachable).await.as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_entry_of_an_open_menu_can_be_pressed() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    for group in ["one", "two", "three"] {
+        fire(&app, None, &alert(group, "DiskAlmostFull", "firing")).await;
+    }
+    for width in [390, 1440] {
+        browser.size(width, 844).await;
+        // Snoozes for three spans and until the morning, and the close by hand; the rows below do not cover them.
+        browser.open(&app.url("/ui")).await;
+        browser.press("li.inc .menu summary").await;
+        assert_eq!(pressable(&mut browser, "li.inc .menu[open] .pop button, li.inc .menu[open] .pop a").await, (5, String::new()), "{width}");
+        browser.open(&app.url("/ui/incidents/1")).await;
+        let sheet = if width < 900 { ".sheet.po" } else { ".sheet.wo" };
+        browser.press(&format!("{sheet} .menu summary")).await;
+        assert_eq!(pressable(&mut browser, &format!("{sheet} .menu[open] .pop button")).await, (4, String::new()), "{width}");
+    }
+    // The rest of the navigation.
+    browser.size(390, 844).await;
+    browser.open(&app.url("/ui/mutes")).await;
+    browser.press(".bar5 summary").await;
+    assert_eq!(pressable(&mut browser, ".bar5 .pop a").await, (7, String::new()));
+    assert_eq!(browser.eval("document.querySelector('.bar5 summary').getAttribute('aria-current')").await, "true", "its page is behind it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let yaml = routes("").replace("ours", LONG) + "people: { ann: { email: a@example.com } }\nrotas: { db: { start: 2026-11-02, people: [ann] } }\n";
+    let app = TestApp::start(&yaml).await;
+    let reason = "the platform team moves to another room; see https://wiki.example.com/a/long/address/without/a/place/to/break/it/anywhere/at/all";
+    let mute = json!({ "matchers": [format!("channel=\"{LONG}\"")], "for": "1h", "reason": reason });
+    assert_eq!(app.http.post(app.url("/api/v1/mutes")).json(&mute).send().await.unwrap().status(), 200);
+    fire(&app, None, &alert("one", &"NameWithoutAnEnd".repeat(12), "firing")).await;
+    for width in [320, 390, 1440] {
+        browser.size(width, 844).await;
+        for path in [
+            "/ui",
+            "/ui/incidents/1",
+            "/ui/history",
+            "/ui/dead",
+            "/ui/channels",
+            "/ui/mutes",
+            "/ui/oncall",
+            "/ui/route?labels=group%3Done",
+            "/ui/templates",
+            "/ui/audit",
+        ] {
+            browser.open(&app.url(path)).await;
+            let sideways = browser.eval("document.documentElement.scrollWidth - innerWidth").await;
+            assert!(sideways.as_i64().unwrap() <= 0, "{path} at {width}: {sideways} px");
+        }
+    }
+}
