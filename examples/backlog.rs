@@ -1,7 +1,8 @@
-//! A backlog of a million deliveries, measured: `cargo build --profile dist && cargo run --profile dist --example backlog -- target/dist/watchfire [EVENTS]`.
+//! A backlog of a million deliveries, measured: `cargo build --profile dist && cargo run --profile dist --example backlog -- target/dist/watchfire [EVENTS [GROUPS [STORE]]]`.
 //!
 //! Ten channels whose platform refuses connections, EVENTS events (100,000 unless said otherwise) of three alerts in as many groups: ten deliveries
-//! and lanes each. Prints memory, accept latency before and with the backlog, and the time from a restart to the first delivery. Loopback only.
+//! and lanes each. With GROUPS the events are about so many incidents; STORE is another store, such as `postgres://...`, which must be empty. Prints memory,
+//! accept latency before and with the backlog, how long pages of the console take, and the time from a restart to the first delivery. Loopback only.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -15,11 +16,13 @@ use serde_json::{Value, json};
 const CHANNELS: usize = 10;
 const SENDERS: usize = 64;
 
-fn body(n: usize) -> Vec<u8> {
+/// The body of event `n`, about one of so many incidents.
+fn body(n: usize, groups: usize) -> Vec<u8> {
+    let (event, n) = (n, n % groups);
     let alert = |i: usize| {
         json!({ "status": "firing", "startsAt": "2026-11-24T02:00:00Z", "fingerprint": format!("{n:012x}{i:04x}"),
             "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{n}-{i}"), "team": "db" },
-            "annotations": { "summary": "the disk is 97 % full", "description": "look at the largest folders first" } })
+            "annotations": { "summary": "the disk is 97 % full", "description": format!("look at the largest folders first, {event}") } })
     };
     let alerts: Vec<Value> = (0..3).map(alert).collect();
     json!({ "version": "4", "status": "firing", "receiver": "r", "groupKey": format!("g{n}"), "alerts": alerts }).to_string().into_bytes()
@@ -38,7 +41,7 @@ async fn up(client: &reqwest::Client, base: &str) {
 }
 
 /// Posts events `from..to`; the latencies, sorted.
-async fn post(client: &reqwest::Client, base: &str, from: usize, to: usize, senders: usize) -> Vec<Duration> {
+async fn post(client: &reqwest::Client, base: &str, groups: usize, from: usize, to: usize, senders: usize) -> Vec<Duration> {
     let next = Arc::new(AtomicUsize::new(from));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..senders {
@@ -51,7 +54,7 @@ async fn post(client: &reqwest::Client, base: &str, from: usize, to: usize, send
                     return took;
                 }
                 let started = Instant::now();
-                let status = client.post(&url).body(body(n)).send().await.map(|r| r.status().as_u16()).unwrap_or(0);
+                let status = client.post(&url).body(body(n, groups)).send().await.map(|r| r.status().as_u16()).unwrap_or(0);
                 if status == 200 {
                     took.push(started.elapsed());
                 } else {
@@ -66,6 +69,19 @@ async fn post(client: &reqwest::Client, base: &str, from: usize, to: usize, send
     all
 }
 
+/// How long a page takes, twenty times; sorted.
+async fn pages(client: &reqwest::Client, base: &str, path: &str) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let started = Instant::now();
+        let answer = client.get(format!("{base}{path}")).send().await.and_then(reqwest::Response::error_for_status).expect("the page");
+        answer.bytes().await.expect("the whole page");
+        took.push(started.elapsed());
+    }
+    took.sort();
+    took
+}
+
 fn percentiles(took: &[Duration]) -> String {
     let at = |p: f64| took.get(((took.len() as f64 - 1.0) * p) as usize).copied().unwrap_or_default();
     format!("p50 {:?}, p99 {:?}, max {:?}", at(0.5), at(0.99), at(1.0))
@@ -76,6 +92,9 @@ async fn main() {
     let mut args = std::env::args().skip(1);
     let binary = std::fs::canonicalize(args.next().expect("the server's binary")).expect("the server's binary");
     let events: usize = args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    // As many as there are events, unless said otherwise.
+    let groups: usize = args.next().and_then(|n| n.parse().ok()).filter(|groups| *groups > 0).unwrap_or(usize::MAX);
+    let store = args.next().unwrap_or_else(|| "sqlite:w.db".into());
     watchfire::channel::kit::install_crypto();
     let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let (port, platform) = (free(), free());
@@ -89,7 +108,7 @@ async fn main() {
         })
         .collect();
     let names = (0..CHANNELS).map(|c| format!("c{c}")).collect::<Vec<_>>().join(", ");
-    let routes = format!("server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:w.db\nchannels:\n{channels}route: {{ to: [{names}] }}\n");
+    let routes = format!("server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: '{store}'\nchannels:\n{channels}route: {{ to: [{names}] }}\n");
     std::fs::write(folder.join("routes.yaml"), routes).expect("routes.yaml");
     let serve = || {
         Command::new(&binary)
@@ -105,10 +124,10 @@ async fn main() {
     let mut child = serve();
     up(&client, &base).await;
     println!("idle: {} MiB", rss(&child));
-    let quiet = post(&client, &base, 0, 1000, 4).await;
+    let quiet = post(&client, &base, groups, 0, 1000, 4).await;
     println!("accept with an empty store, 4 senders: {}", percentiles(&quiet));
     let started = Instant::now();
-    let loaded = post(&client, &base, 1000, events, SENDERS).await;
+    let loaded = post(&client, &base, groups, 1000, events, SENDERS).await;
     println!(
         "{} events, {} deliveries in {:?} ({:.0} events/s), {SENDERS} senders: {}",
         events,
@@ -120,8 +139,12 @@ async fn main() {
     println!("with the backlog: {} MiB, store {} MiB", rss(&child), std::fs::metadata(folder.join("w.db")).map_or(0, |m| m.len() >> 20));
     // The log of those writes is moved into the file first; what is measured is the backlog, not the burst.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let after = post(&client, &base, events, events + 1000, 4).await;
+    let after = post(&client, &base, groups, events, events + 1000, 4).await;
     println!("accept with the backlog, 4 senders: {}", percentiles(&after));
+    for path in ["/ui", "/ui/history", "/ui/history?channel=c0&state=waiting", "/ui/history?view=incidents", "/ui/dead", "/ui/channels", "/ui/audit"]
+    {
+        println!("console, {path}: {}", percentiles(&pages(&client, &base, path).await));
+    }
     child.kill().expect("a kill");
     let _ = child.wait();
     let seen = Arc::new(AtomicUsize::new(0));

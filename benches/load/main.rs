@@ -1,8 +1,9 @@
 //! The whole, measured beside its limits in one run: `cargo build --profile dist && cargo bench --bench load`. Loopback only, bounded in count.
 //!
-//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,stalls,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
+//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,stalls,consoles,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
 //! a Python that has Apprise. Prints the tables of `benches/README.md`.
 
+mod consoles;
 mod forward;
 mod mail;
 mod others;
@@ -174,6 +175,9 @@ async fn measure(binary: PathBuf, only: &str) {
     }
     if wanted("stalls") {
         stalls(&mut bench).await;
+    }
+    if wanted("consoles") {
+        consoles::consoles(&mut bench).await;
     }
     for connections in [32, 128] {
         if wanted("forward") {

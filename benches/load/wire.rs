@@ -76,6 +76,19 @@ pub async fn post(port: u16, path: &str, from: usize, count: usize, connections:
     send(port, path, from, count, connections, rate, move |n| body(n, alerts)).await
 }
 
+/// Incidents that [`again`] is about.
+pub const GROUPS: usize = 200;
+
+/// Posts events `from..from + count` about the same incidents, whose texts change.
+pub async fn again(port: u16, from: usize, count: usize, connections: usize) -> Run {
+    let make = |n: usize| {
+        let mut body: Value = serde_json::from_slice(&body(n % GROUPS, 3)).expect("a body");
+        body["alerts"][0]["annotations"]["description"] = format!("look at the largest folders first, {n}").into();
+        body.to_string().into_bytes()
+    };
+    send(port, "/webhook", from, count, connections, None, make).await
+}
+
 /// The same alerts as Prometheus sends them to Alertmanager, a group for each three.
 pub async fn alerts(port: u16, from: usize, count: usize, connections: usize) -> Run {
     let make = |n: usize| {
