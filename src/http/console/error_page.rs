@@ -33,18 +33,18 @@ pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
     toast(status, shown(text))
 }
 
-/// The answer to a browser that asked for a page, or for a part of one.
-pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str) -> Response {
+/// The answer to a browser that asked for a page, or for a part of one; `form`: the page whose form it sent.
+pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Option<&str>) -> Response {
     let language = manner.language;
     if manner.fragment {
         return toast(status, html! { b { (heading(language, status)) } ". " (shown(why)) });
     }
     let title = heading(language, status).to_owned();
-    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why), ..Page::default() };
+    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why, form), ..Page::default() };
     (status, page.write(manner, None)).into_response()
 }
 
-fn body(language: Language, status: StatusCode, title: &str, why: &str) -> Markup {
+fn body(language: Language, status: StatusCode, title: &str, why: &str, form: Option<&str>) -> Markup {
     let down = status == StatusCode::SERVICE_UNAVAILABLE;
     html! {
         div.head { div { h1 { (title) } } }
@@ -56,11 +56,16 @@ fn body(language: Language, status: StatusCode, title: &str, why: &str) -> Marku
                     li { (icon_of("alert", "bad")) span { (say(language, "New alerts are refused with 503 while the store is down; Alertmanager and Grafana send them again.", "存储不可用期间，新告警以 503 拒收；Alertmanager 和 Grafana 会重发。")) } }
                 }
             }
-            @if status == StatusCode::NOT_FOUND {
+            @if form.is_some() && status.is_client_error() {
+                p { (say(language, "Nothing was done. The browser’s own Back keeps what was typed.", "未执行任何操作。使用浏览器的后退可保留已填内容。")) }
+            } @else if status == StatusCode::NOT_FOUND {
                 p { (say(language, "It may have been removed after its retention.", "可能已超过保留期而被清除。")) }
             }
             pre.code.mt { (shown(why)) }
-            div.acts.mt { a.b.p href="/ui" { (icon("now")) (say(language, "Now", "当前")) } }
+            div.acts.mt {
+                @if let Some(form) = form { a.b.p href=(form) { (icon("left")) (say(language, "To the form", "返回表单")) } }
+                a class=(if form.is_some() { "b" } else { "b p" }) href="/ui" { (icon("now")) (say(language, "Now", "当前")) }
+            }
         }
     }
 }

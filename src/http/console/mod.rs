@@ -110,7 +110,8 @@ async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         }
         Some(Failure::Answer(status, why)) => {
             let kept = response.headers().get(header::RETRY_AFTER).cloned();
-            response = error_page::answer(&manner, status, &why);
+            let form = (!reads).then(|| form::page_of(&headers));
+            response = error_page::answer(&manner, status, &why, form.as_deref());
             if let Some(after) = kept.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(HeaderValue::from_static("5"))) {
                 response.headers_mut().insert(header::RETRY_AFTER, after);
             }

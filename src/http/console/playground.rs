@@ -262,6 +262,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
             @let size = (platform.measure)(page);
             p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (size.unit) }
             div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader))) }
+            @if platform.name == "email" { p.dim.s { (say(language, "Without its colours, which the policy of this page refuses: ", "不含样式（本页面的安全策略不允许）：")) code { "watchfire render --html FILE" } (say(language, " shows them.", " 可查看完整样式。")) } }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
         (mistakes(language, findings, composed))

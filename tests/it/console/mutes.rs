@@ -25,7 +25,10 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     assert!(page.contains("2 mutes are active") && page.contains("group=&quot;theirs&quot;") && page.contains("action=\"/ui/mutes/end\""), "{page}");
     for bad in [("matchers", ""), ("matchers", "severity!=\"critical\""), ("for", "2y"), ("reason", "")] {
         let form: Vec<(&str, &str)> = form.iter().map(|field| if field.0 == bad.0 { bad } else { *field }).collect();
-        assert_eq!(ann.post("/ui/mutes", &form).await.status(), StatusCode::BAD_REQUEST, "{bad:?}");
+        let refused = ann.post("/ui/mutes", &form).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{bad:?}");
+        let text = refused.text().await.unwrap();
+        assert!(text.contains("Nothing was done.") && text.contains("To the form"), "{bad:?}: {text}");
     }
     // What somebody else's channels are about is not theirs to mute, and not theirs to see.
     let mut team = Browser::of(&app);
