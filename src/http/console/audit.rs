@@ -16,7 +16,7 @@ use super::form::{Fields, Form, go};
 use super::history::{SEARCHED_MS, first_id, time_of};
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{badge, icon, say, shown, time};
+use super::parts::{badge, icon, say, shown, time, timed};
 use super::viewer::Viewer;
 use crate::delivery::Intent;
 use crate::http::App;
@@ -103,7 +103,7 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
             td.nw { (time::clock(manner, row.at)) }
             td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
                 div.dim.s { (shown(&row.by.via)) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
-            td { b { (act(language, &row.act)) } " " (shown(&row.on))
+            td { b { (act(language, &row.act)) } " " (timed(manner, &row.on))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
                 div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
         }

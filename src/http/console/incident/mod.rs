@@ -66,7 +66,7 @@ impl Known {
         self.incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing).count()
     }
 
-    /// Since when its oldest alert that goes on fires, as its sender says; else since when it is known here.
+    /// Since when it is known here.
     pub(super) fn since(&self) -> UnixMs {
         self.incident.opened_at
     }

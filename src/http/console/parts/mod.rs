@@ -10,7 +10,7 @@ use super::assets::File;
 use crate::model::{Language, Severity};
 
 pub(super) use look::{Look, badge, badge_of};
-pub(super) use text::{label, link, plain, shown, worded};
+pub(super) use text::{label, link, plain, shown, timed, worded};
 
 /// The text in the reader's language.
 pub(super) fn say<'a>(language: Language, en: &'a str, zh: &'a str) -> &'a str {

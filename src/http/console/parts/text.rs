@@ -36,6 +36,11 @@ pub(in super::super) fn worded(manner: &Manner, text: &str) -> Markup {
     shown(&local_times(manner, &reason(manner.language, text)))
 }
 
+/// The same in the language in which it was written.
+pub(in super::super) fn timed(manner: &Manner, text: &str) -> Markup {
+    shown(&local_times(manner, text))
+}
+
 /// The text with its times of RFC 3339 as the reader's clock has them.
 fn local_times(manner: &Manner, text: &str) -> String {
     let of_time = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 'Z');
