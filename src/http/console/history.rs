@@ -43,7 +43,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     };
     let body = html! {
         div.head { div { h1 { (say(language, "History", "历史")) } p { (say(language, "Every delivery, its outcome and its reason. Times are ", "每条投递及其结果和原因。时间为 ")) (time::zone(&viewer.manner, viewer.manner.now.into())) "." } } }
-        nav.tabs aria-label=(say(language, "What to list", "列表内容")) { @for (name, word) in tabs { a href=(if name.is_empty() { "/ui/history".to_owned() } else { format!("/ui/history?view={name}") }) aria-current=[(name == view).then_some("page")] { (word) } } }
+        nav.tabs aria-label=(say(language, "What to list", "列表内容")) { @for (name, word) in tabs.into_iter().filter(|(name, _)| name.is_empty() || !viewer.caller.is_limited()) { a href=(if name.is_empty() { "/ui/history".to_owned() } else { format!("/ui/history?view={name}") }) aria-current=[(name == view).then_some("page")] { (word) } } }
         (list)
     };
     Ok(Page { title: say(language, "History", "历史").into(), at: Place::History, body, ..Page::default() }.of(&viewer))

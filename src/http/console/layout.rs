@@ -123,7 +123,7 @@ impl Page {
                 }
                 main #main { (self.body) }
             }
-            @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(language, self.at, viewer)) }
+            @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(manner, self.at, viewer)) }
             form #set method="post" action="/ui/settings" hidden { input type="hidden" name="back" value=(manner.here); }
             div.toasts role="status" aria-live="polite" {}
             (keys(language))
@@ -186,10 +186,14 @@ fn entries(language: Language, entries: &[Entry], at: Place, viewer: Option<&Vie
     }
 }
 
+/// What a press on the theme's button changes to, where there is no script.
+fn other_theme(manner: &Manner) -> &'static str {
+    if manner.theme == Some("dark") { "light" } else { "dark" }
+}
+
 /// Who looks, and their settings.
 fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
     let language = manner.language;
-    let other = if manner.theme == Some("dark") { "light" } else { "dark" };
     let (code, word) = if language == Language::Zh { ("en", "English") } else { ("zh", "中文") };
     html! {
         div.me {
@@ -200,7 +204,7 @@ fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
                 }
             }
             span.acts {
-                button.b.g.sm type="submit" form="set" name="theme" value=(other) data-theme-switch title=(say(language, "Light or dark", "浅色或深色")) { (icon("theme")) (say(language, "Theme", "主题")) }
+                button.b.g.sm type="submit" form="set" name="theme" value=(other_theme(manner)) data-theme-switch title=(say(language, "Light or dark", "浅色或深色")) { (icon("theme")) (say(language, "Theme", "主题")) }
                 button.b.g.sm type="submit" form="set" name="lang" value=(code) lang=(code) { (word) }
                 @if viewer.is_some_and(|viewer| viewer.login.is_some()) {
                     form method="post" action="/ui/logout" { button.b.g.sm { (say(language, "Sign out", "退出")) } }
@@ -211,7 +215,8 @@ fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
 }
 
 /// The navigation of a phone.
-fn bar(language: Language, at: Place, viewer: Option<&Viewer>) -> Markup {
+fn bar(manner: &Manner, at: Place, viewer: Option<&Viewer>) -> Markup {
+    let language = manner.language;
     let first = DAILY.iter().take(4);
     html! {
         nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
@@ -225,6 +230,10 @@ fn bar(language: Language, at: Place, viewer: Option<&Viewer>) -> Markup {
                         a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) }
                     }
                     button type="submit" form="set" name="lang" value=(if language == Language::Zh { "en" } else { "zh" }) { (icon("chat")) (if language == Language::Zh { "English" } else { "中文" }) }
+                    button type="submit" form="set" name="theme" value=(other_theme(manner)) data-theme-switch { (icon("theme")) (say(language, "Theme", "主题")) }
+                    @if viewer.is_some_and(|viewer| viewer.login.is_some()) {
+                        form method="post" action="/ui/logout" { button { (icon("left")) (say(language, "Sign out", "退出")) } }
+                    }
                 }
             }
         }

@@ -86,7 +86,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         html! { @if let Some(quiet) = quiet { (quiet) } (sections) }
     };
     let body = html! {
-        div.head { div { h1 { (heading) } p { (detail) } } (live::indicator(manner, newest)) }
+        div.head {
+            div {
+                h1 { (heading) } p { (detail) }
+                @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭据。")) } }
+            }
+            (live::indicator(manner, newest))
+        }
         div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
     };
     let title = say(language, "Now", "当前").to_owned();

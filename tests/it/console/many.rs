@@ -35,7 +35,9 @@ async fn a_storm_is_acked_by_label_after_it_was_asked_which_incidents_are_meant(
     let form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut reader = Browser::of(&app);
     reader.log_in("", READER).await;
-    assert!(!reader.page("/ui").await.contains("/ui/ack"), "no button that does not work");
+    let read = reader.page("/ui").await;
+    assert!(!read.contains("/ui/ack") && read.contains("You may look, not act"), "no button that does not work: {read}");
+    assert!(!page.contains("You may look, not act"));
     assert_eq!((reader.get(eu).await.status(), reader.post("/ui/ack", &form).await.status()), (StatusCode::FORBIDDEN, StatusCode::FORBIDDEN));
     let mut team = Browser::of(&app);
     team.log_in("", TEAM).await;
