@@ -50,7 +50,8 @@ async fn every_entry_of_an_open_menu_can_be_pressed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
-    let yaml = routes("").replace("ours", LONG) + "people: { ann: { email: a@example.com } }\nrotas: { db: { start: 2026-11-02, people: [ann] } }\n";
+    let yaml = routes("").replace("ours", LONG)
+        + "people: { ann: { email: a@example.com } }\nrotas: { db: { handoff: \"monday 10:00\", start: 2026-11-02, people: [ann] } }\n";
     let app = TestApp::start(&yaml).await;
     let reason = "the platform team moves to another room; see https://wiki.example.com/a/long/address/without/a/place/to/break/it/anywhere/at/all";
     let mute = json!({ "matchers": [format!("channel=\"{LONG}\"")], "for": "1h", "reason": reason });
