@@ -59,7 +59,12 @@ mod tests {
         );
         assert!(seen[0].header("user-agent").starts_with("DiscordBot ("));
         let sent = seen[0].json();
-        assert!(sent["content"] == "**Disk**" && sent["allowed_mentions"]["parse"].is_array() && sent.get("username").is_none(), "{sent}");
+        assert!(
+            sent["content"].as_str().unwrap().ends_with(" **Disk**")
+                && sent["allowed_mentions"]["parse"].is_array()
+                && sent.get("username").is_none(),
+            "{sent}"
+        );
         assert_eq!(seen[1].uri.to_string(), "/api/webhooks/4711/t0ken-S3CRET/messages/1100", "it is in no thread");
         assert_eq!((&seen[1].json()["content"], &seen[1].json()["embeds"]), (&"over".into(), &json!([])), "the embed goes");
     }
