@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 use crate::channel::Limit;
 use crate::model::{OutletKey, Recipient, UnixMs};
 
@@ -107,7 +109,10 @@ pub fn free_at(limits: &[Limit], sent: &[UnixMs], ahead: usize, now: UnixMs) -> 
 
 /// Recipients to whom something is on its way, in the order in which it began.
 #[derive(Debug, Default)]
-pub struct OnTheWay(Mutex<State>);
+pub struct OnTheWay {
+    state: Mutex<State>,
+    ended: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -125,7 +130,7 @@ pub struct Ticket {
 impl OnTheWay {
     /// Adds something to these recipients.
     pub fn add(self: &Arc<Self>, to: &[Recipient]) -> Ticket {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let number = state.next;
         state.next += 1;
         state.to.extend(to.iter().map(|to| (number, to.clone())));
@@ -136,19 +141,33 @@ impl OnTheWay {
 impl Ticket {
     /// How much is on its way to somebody that began before it.
     pub fn ahead(&self, to: &Recipient) -> usize {
-        lock(&self.list.0).to.iter().filter(|(number, other)| *number < self.number && other == to).count()
+        lock(&self.list.state).to.iter().filter(|(number, other)| *number < self.number && other == to).count()
+    }
+
+    /// Waits until all has ended that is on its way to these and began before it.
+    pub async fn first_for(&self, recipients: &[Recipient]) {
+        loop {
+            let ended = self.list.ended.notified();
+            if recipients.iter().all(|to| self.ahead(to) == 0) {
+                return;
+            }
+            ended.await;
+        }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.list.0).to.retain(|(number, _)| *number != self.number);
+        lock(&self.list.state).to.retain(|(number, _)| *number != self.number);
+        self.list.ended.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use futures_util::FutureExt as _;
 
     use super::*;
 
@@ -210,5 +229,17 @@ mod tests {
         assert_eq!((third.ahead(&ann), third.ahead(&bob)), (2, 1));
         drop(first);
         assert_eq!((second.ahead(&ann), third.ahead(&ann)), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn what_comes_next_waits_for_all_that_began_before() {
+        let list = Arc::new(OnTheWay::default());
+        let to = [Recipient::new("+1")];
+        let (first, second, third) = (list.add(&to), list.add(&to), list.add(&to));
+        let mut waits = Box::pin(third.first_for(&to));
+        drop(second);
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(waits.now_or_never().is_some());
     }
 }

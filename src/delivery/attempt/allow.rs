@@ -3,7 +3,7 @@
 
 use futures_util::future::try_join_all;
 
-use crate::channel::LivingMode;
+use crate::channel::{Limit, LivingMode};
 use crate::delivery::allowance::{MonthUse, Ticket, Withheld, free_at};
 use crate::delivery::evaluate::Evaluator;
 use crate::delivery::pending::PendingMessage;
@@ -22,6 +22,14 @@ pub(super) enum Allowed {
     Ended(Box<AttemptResult>),
     /// Not yet: its cells are due when its recipients may get it.
     Later,
+}
+
+/// Somebody who may not get one more now.
+struct Limited {
+    to: Recipient,
+    until: UnixMs,
+    /// Without what is on its way it were another time, or now.
+    by_what_is_ahead: bool,
 }
 
 impl AttemptTask {
@@ -45,17 +53,13 @@ impl AttemptTask {
             return Ok(Allowed::Send(None));
         }
         let ticket = self.mailbox.on_the_way.add(&open);
-        let most = limits.iter().map(|limit| limit.count as usize).max().unwrap_or_default();
-        let mine = self.plan.channels.values().filter(|channel| channel.outlet == self.channel.outlet);
-        let channels: Vec<String> =
-            mine.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.clone())).collect();
-        // What begins before its outcome is recorded is asked for first: what ends in between counts twice, not never.
-        let ahead: Vec<usize> = open.iter().map(|to| ticket.ahead(to)).collect();
-        let since = now - limits.iter().map(|limit| limit.window).max().unwrap_or_default();
-        let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &self.channel.outlet, &channels, since, most))).await?;
-        let free = open.iter().zip(ahead).zip(sent);
-        let limited: Vec<(Recipient, UnixMs)> =
-            free.filter_map(|((to, ahead), sent)| Some((to.clone(), free_at(limits, &sent, ahead, now)?))).collect();
+        let mut limited = self.limited(limits, &ticket, &open, now).await?;
+        if limited.iter().any(|one| one.by_what_is_ahead) {
+            // What ended while the store was read counted twice. Nobody waits for an hour because of that.
+            ticket.first_for(&open).await;
+            limited = self.limited(limits, &ticket, &open, now).await?;
+        }
+        let limited: Vec<(Recipient, UnixMs)> = limited.into_iter().map(|one| (one.to, one.until)).collect();
         let Some(soonest) = limited.iter().map(|(_, free)| *free).min() else { return Ok(Allowed::Send(Some(ticket))) };
         let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
         let waits = limited.len() == open.len() && !self.has_another_way(message) && in_time;
@@ -75,6 +79,23 @@ impl AttemptTask {
             return Ok(Allowed::Send(Some(ticket)));
         }
         Ok(Allowed::Ended(Box::new(self.end_withheld(message).await)))
+    }
+
+    /// Who of these may not get one more now.
+    async fn limited(&self, limits: &[Limit], ticket: &Ticket, open: &[Recipient], now: UnixMs) -> Result<Vec<Limited>, StoreError> {
+        let most = limits.iter().map(|limit| limit.count as usize).max().unwrap_or_default();
+        let since = now - limits.iter().map(|limit| limit.window).max().unwrap_or_default();
+        let mine = self.plan.channels.values().filter(|channel| channel.outlet == self.channel.outlet);
+        let channels: Vec<String> =
+            mine.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.clone())).collect();
+        // What begins before its outcome is recorded is asked for first: what ends in between counts twice, not never.
+        let ahead: Vec<usize> = open.iter().map(|to| ticket.ahead(to)).collect();
+        let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &self.channel.outlet, &channels, since, most))).await?;
+        let limited = open.iter().zip(ahead).zip(sent).filter_map(|((to, ahead), sent)| {
+            let until = free_at(limits, &sent, ahead, now)?;
+            Some(Limited { to: to.clone(), until, by_what_is_ahead: ahead > 0 && free_at(limits, &sent, 0, now) != Some(until) })
+        });
+        Ok(limited.collect())
     }
 
     /// Whether the month of the account keeps a message from being sent. What has no other way is sent as long as the platform takes it.

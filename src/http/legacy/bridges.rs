@@ -187,17 +187,16 @@ impl Named<'_> {
         let mut seen = std::collections::HashSet::new();
         to.retain(|name| seen.insert(name.clone()));
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
-        let (recipients, left) = taken(plan, &to, self.people, caller);
+        let (recipients, left) = taken(plan, &to, self.people);
         (Address { to, unknown, mentions: mentions(self.at), recipients }, left)
     }
 }
 
-/// To whom each of these channels goes, as the direct paths send to whom their bodies name; and the parameters that none of them takes. A signature does not
-/// cover the query: anybody who has seen a signed body could send it to anybody.
-fn taken(plan: &Plan, to: &[String], people: Vec<People>, caller: &Caller) -> (BTreeMap<String, Vec<Recipient>>, Vec<&'static str>) {
+/// To whom each of these channels goes, as the direct paths send to whom their bodies name; and the parameters that none of them takes.
+fn taken(plan: &Plan, to: &[String], people: Vec<People>) -> (BTreeMap<String, Vec<Recipient>>, Vec<&'static str>) {
     let (mut recipients, mut left): (BTreeMap<String, Vec<Recipient>>, _) = (BTreeMap::new(), Vec::new());
     for named in people.into_iter().filter(|named| !named.to.is_empty()) {
-        let takes = |name: &&String| !caller.signed && plan.channel(name).is_some_and(|channel| channel.platform.pings.person == named.reach);
+        let takes = |name: &&String| plan.channel(name).is_some_and(|channel| channel.platform.pings.person == named.reach);
         let channels: Vec<&String> = to.iter().filter(takes).collect();
         if channels.is_empty() {
             left.push(named.parameter);
