@@ -92,6 +92,13 @@ const ERROR_CODES: &[kit::CodeRule] = &[
     (&["ServiceUnavailable", "ServiceTemporarilyUnavailable"], ErrorKind::Transient, "it could not serve the request this time"),
 ];
 
+impl Answer {
+    /// Whether it names a reason. An answer that does not is no refusal of DingTalk's.
+    pub fn refuses(&self) -> bool {
+        !(self.code.is_empty() && self.message.is_empty())
+    }
+}
+
 impl App {
     /// Channels of one application share its token.
     pub fn new(cx: &BuildContext<'_>, http: kit::Http, key: &str, secret: Secret, base: Option<&str>) -> Self {
@@ -114,7 +121,7 @@ impl App {
             let reply = call.send(deadline).await?;
             let answer: Answer = kit::parse(&reply, now)?;
             if !reply.is_success() || answer.access_token.is_empty() {
-                return Err(refusal(&[], &answer, &reply, now));
+                return Err(no_token(&answer, &reply, now));
             }
             Ok(Fresh { token: Secret::new(answer.access_token), expires_in: Duration::from_secs(answer.expire_in) })
         };
@@ -148,6 +155,17 @@ impl App {
         }
         Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
     }
+}
+
+/// Why there is no token. A code that is not known refuses the application, and no message for what it says.
+fn no_token(answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
+    if reply.is_success() && !answer.refuses() {
+        return kit::unclear(reply);
+    }
+    let error = refusal(&[], answer, reply, now);
+    let unknown = kit::classify(ERROR_CODES, &answer.code).is_none();
+    let kind = if unknown && error.kind == ErrorKind::Rejected { ErrorKind::Misconfigured } else { error.kind };
+    SendError { kind, ..error }
 }
 
 /// The token's place in a request of the newer interface.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{DecoderResult, Encoding, GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
-use crate::model::decode_guess;
+use crate::model::{decode_guess, is_mostly_utf8};
 
 /// A body as UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +35,7 @@ pub fn to_utf8<'a>(body: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
     if let Some(encoding) = named.filter(|e| *e != UTF_8) {
         return with(encoding, body);
     }
-    let (mut wide, mut broken) = (0usize, 0usize);
-    for chunk in body.utf8_chunks() {
-        wide += chunk.valid().chars().filter(|c| *c >= '\u{800}').count();
-        broken += usize::from(!chunk.invalid().is_empty());
-    }
-    // Three bytes in a row that are UTF-8 are that on purpose; in other encodings they are rare.
-    if wide > broken {
+    if is_mostly_utf8(body) {
         return with(UTF_8, body);
     }
     let text = decode_guess(body);

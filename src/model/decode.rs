@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use encoding_rs::{GB18030, WINDOWS_1252};
 
 /// Reads bytes as UTF-8, else as GB18030 (which holds GBK and GB2312), else as Windows-1252 (which holds Latin-1). Never fails and loses no byte
-/// that is text in one of the three. What is no UTF-8 is Chinese when every pair of its bytes is a character there and at least half of them are
+/// that is text in one of the three; of broken UTF-8 ([`is_mostly_utf8`]) what is broken becomes U+FFFD. What is no UTF-8 is Chinese when every pair of its bytes is a character there and at least half of them are
 /// of the common ones, else Western: `Größe` in Latin-1 is valid GB18030, too, but a rare character, while Chinese text is made of common ones.
 ///
 /// Time and memory: linear in the input.
@@ -13,12 +13,25 @@ pub fn decode_guess(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
+    if is_mostly_utf8(bytes) {
+        return String::from_utf8_lossy(bytes);
+    }
     if is_common_chinese(bytes)
         && let Some(text) = GB18030.decode_without_bom_handling_and_without_replacement(bytes)
     {
         return text;
     }
     WINDOWS_1252.decode_without_bom_handling(bytes).0
+}
+
+/// Whether bytes are UTF-8 but for some that are broken: three bytes in a row that are UTF-8 are that on purpose, in other encodings they are rare.
+pub fn is_mostly_utf8(bytes: &[u8]) -> bool {
+    let (mut wide, mut broken) = (0usize, 0usize);
+    for chunk in bytes.utf8_chunks() {
+        wide += chunk.valid().chars().filter(|c| *c >= '\u{800}').count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    wide > broken
 }
 
 /// Whether at least half of the pairs of bytes are among the symbols (rows 1 to 9) and the 3,755 common characters (rows 16 to 55) of GB 2312.
@@ -55,6 +68,7 @@ mod tests {
             (b"\xc9chec", "Échec"),
             (b"50 \x80", "50 €"),
             (b"caf\xe9", "café"),
+            (&"磁盘已满".as_bytes()[..11], "磁盘已\u{fffd}"),
         ] {
             assert_eq!(decode_guess(bytes), text);
         }

@@ -24,7 +24,7 @@ pub mod yaml;
 
 pub use alert::{ALL_RESOLVED, Alert, CHANNEL_LABEL, Event, Extra, Labels, Note, SenderKind, Status};
 pub use button::{Button, ButtonValue, MAX_BUTTON_VALUE, Verb};
-pub use decode::decode_guess;
+pub use decode::{decode_guess, is_mostly_utf8};
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};
 pub use form::{Form, IncidentFacts, MessageStatus};

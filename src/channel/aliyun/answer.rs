@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::Called;
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, phone};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, phone, unclear};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -154,6 +154,9 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     let answer: Answer = parse(reply, now)?;
     if reply.is_success() && answer.code == "OK" {
         return Ok(reply.receipt("OK", PlatformIds::one("BizId", answer.biz_id).and("CallId", answer.call_id)));
+    }
+    if reply.is_success() && answer.code.is_empty() {
+        return Err(unclear(reply));
     }
     let code = answer.code.as_str();
     if code == "isv.BUSINESS_LIMIT_CONTROL" {

@@ -97,6 +97,8 @@ async fn answers_mean_what_the_vendor_says() {
         (Scripted::new(403, OK), Misconfigured, false, "HTTP 403", ""),
         (Scripted::new(400, r#"{"Code":"SignatureDoesNotMatch","Message":"no"}"#), Misconfigured, false, "SignatureDoesNotMatch", "clock"),
         (Scripted::from("<html>login</html>"), Transient, false, "HTTP 200", "web page"),
+        (Scripted::from("{}"), Ambiguous, false, "HTTP 200", "may have been"),
+        (Scripted::from(r#"{"Code":0}"#), Ambiguous, false, "HTTP 200", "may have been"),
     ];
     let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
     let config = VOICE.replace("params: { name: '{text}' }", "params: { code: '{text}', host: '{title}' }");

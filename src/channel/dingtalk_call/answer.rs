@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::channel::dingtalk_app::{self, RATE};
-use crate::channel::kit::{CodeRule, Reply, parse};
+use crate::channel::kit::{CodeRule, Reply, parse, unclear};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// The receipt, and who was not reached, by reason.
@@ -42,8 +42,11 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Reached, SendError> {
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
     }
     let answer: Answer = parse(reply, now)?;
-    if reply.is_success() && answer.open_ding_id.is_some() {
-        return Ok((reply.receipt("ok", PlatformIds::one("openDingId", answer.open_ding_id)), answer.failed_list));
+    let id = answer.open_ding_id.filter(|id| !id.is_empty());
+    if reply.is_success() && id.is_some() {
+        return Ok((reply.receipt("ok", PlatformIds::one("openDingId", id)), answer.failed_list));
     }
-    Err(dingtalk_app::refusal(ERROR_CODES, &parse(reply, now)?, reply, now))
+    let said: dingtalk_app::Answer = parse(reply, now)?;
+    // Neither a success nor a refusal: somebody may have been called.
+    Err(if reply.is_success() && !said.refuses() { unclear(reply) } else { dingtalk_app::refusal(ERROR_CODES, &said, reply, now) })
 }

@@ -75,6 +75,8 @@ async fn answers_mean_what_dingtalk_says() {
         (no(400, "invalidParameter.param.invalid"), Rejected, "invalidParameter.param.invalid"),
         (no(400, "send.ding.exception"), Ambiguous, "send.ding.exception"),
         (no(500, "system.error"), Ambiguous, "HTTP 500"),
+        (Scripted::from("{}"), Ambiguous, "HTTP 200"),
+        (Scripted::from(r#"{"openDingId":"","failedList":{}}"#), Ambiguous, "HTTP 200"),
     ];
     let server = ScriptedServer::start(std::iter::once(Scripted::from(TOKEN)).chain(rows.iter().map(|row| row.0.clone()))).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();

@@ -12,7 +12,8 @@ use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Answer {
-    success: bool,
+    /// `None` where the answer says neither.
+    success: Option<bool>,
     result: serde_json::Value,
 }
 
@@ -65,8 +66,8 @@ const NO_PLACE: &[&str] = &["robot", "conversation", "space", "group", "user", "
 /// The answer to a card that was to be delivered under this id.
 pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
-    if !(reply.is_success() && answer.success) {
-        return Err(refusal(reply, now));
+    if !(reply.is_success() && answer.success == Some(true)) {
+        return Err(refusal(&answer, reply, now));
     }
     let results: Vec<Delivered> = serde_json::from_value(answer.result["deliverResults"].clone()).unwrap_or_default();
     if let Some(failed) = results.iter().find(|one| !one.success) {
@@ -83,7 +84,11 @@ pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receip
 /// The answer to an edit.
 pub(super) fn edit(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
-    if reply.is_success() && answer.success { Ok(reply.receipt("ok", PlatformIds::default())) } else { Err(refusal(reply, now)) }
+    if reply.is_success() && answer.success == Some(true) {
+        Ok(reply.receipt("ok", PlatformIds::default()))
+    } else {
+        Err(refusal(&answer, reply, now))
+    }
 }
 
 /// Whether a refused edit says that the card is not there.
@@ -91,7 +96,10 @@ pub(super) fn is_gone(error: &SendError) -> bool {
     says(error.code.as_deref().unwrap_or_default(), GONE) || says(&error.summary, GONE)
 }
 
-fn refusal(reply: &Reply, now: Timestamp) -> SendError {
-    let answer: dingtalk_app::Answer = reply.json().unwrap_or_default();
-    dingtalk_app::refusal(ERROR_CODES, &answer, reply, now)
+fn refusal(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
+    let said: dingtalk_app::Answer = reply.json().unwrap_or_default();
+    if reply.is_success() && answer.success != Some(false) && !said.refuses() {
+        return unclear(reply);
+    }
+    dingtalk_app::refusal(ERROR_CODES, &said, reply, now)
 }

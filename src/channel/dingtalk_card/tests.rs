@@ -77,6 +77,7 @@ async fn answers_mean_what_dingtalk_says() {
         (Scripted::from(r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[]}}"#), Transient),
         (delivered("another"), Transient),
         (Scripted::from(r#"{"success":false}"#), Rejected),
+        (Scripted::from("{}"), Transient),
     ];
     for (answer, kind) in rows {
         let said = format!("{answer:?}");
@@ -155,4 +156,14 @@ fn mistakes_are_found() {
     assert_eq!(check(&format!("{{ {good}, to: [anna, 'user:', cid] }}")), ["dingtalk_card.to[0]", "dingtalk_card.to[1]", "dingtalk_card.to[2]"]);
     assert_eq!(check(&format!("{{ {good}, to: [cidX], buttons: true }}")), ["dingtalk_card.corp_id"]);
     assert_eq!(check(&format!("{{ {good}, to: [cidX], mentions: {{ mobiles: ['13800000000'] }} }}")), ["dingtalk_card.mentions"]);
+}
+
+#[tokio::test]
+async fn no_answer_about_the_token_refuses_a_message() {
+    for (answer, kind) in [("{}", Transient), (r#"{"code":"tomorrow","message":"no"}"#, Misconfigured)] {
+        let server = ScriptedServer::start([Scripted::from(answer)]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let results = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await;
+        assert_eq!(results[0].1.as_ref().unwrap_err().kind, kind, "{answer}");
+    }
 }

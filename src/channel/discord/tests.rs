@@ -75,6 +75,7 @@ async fn answers_mean_what_discord_says() {
         (Scripted::new(403, "error code: 1020"), Misconfigured, "HTTP 403"),
         // No word of success, or one under another status.
         (Scripted::from("{}"), Ambiguous, "HTTP 200"),
+        (Scripted::from(r#"{"id":"","channel_id":"7"}"#), Ambiguous, "HTTP 200"),
         (Scripted::new(302, OK), Misconfigured, "HTTP 302"),
         (Scripted::new(400, OK), Rejected, "HTTP 400"),
         (Scripted::new(500, OK), Transient, "HTTP 500"),

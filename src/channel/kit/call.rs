@@ -1,5 +1,6 @@
 //! One HTTP request: built, made once, ended by a deadline, and telling "never sent" from "may have arrived".
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
@@ -23,7 +24,7 @@ use super::guard::SsrfGuard;
 use super::reply::{MAX_BODY, Reply};
 use super::transport::{Progress, failed, timed_out};
 use crate::channel::{BuildContext, Problem};
-use crate::model::{ErrorKind, Secret, SendError};
+use crate::model::{ErrorKind, Secret, SendError, decode_guess};
 
 /// A driver's HTTP client, and the secrets that never leave it in an error or excerpt.
 #[derive(Clone)]
@@ -336,6 +337,12 @@ impl Answered {
             }
             reply.cut = true;
             break;
+        }
+        // Gateways in front of platforms answer in GBK, too; a code beside such words must be readable.
+        if !reply.cut
+            && let Cow::Owned(text) = decode_guess(&reply.body)
+        {
+            reply.body = text.into_bytes();
         }
         Ok(reply)
     }

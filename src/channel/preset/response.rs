@@ -34,6 +34,13 @@ impl<'a> Response<'a> {
             && (when.says.is_empty() || kit::says(&self.text, &when.says.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
+    /// Whether it holds anything by which the service says what became of a message.
+    fn speaks_for(&self, preset: &Preset) -> bool {
+        let success = preset.success.iter().flat_map(|look| look.json.keys().chain(&look.has));
+        let mut looked_at = success.chain(&preset.code).chain(&preset.message);
+        self.json.as_ref().is_some_and(|json| looked_at.any(|pointer| json.pointer(pointer).is_some_and(|value| !value.is_null())))
+    }
+
     /// The value at a pointer, as text.
     pub fn word(&self, pointer: Option<&str>) -> Option<String> {
         match self.json.as_ref()?.pointer(pointer?)? {
@@ -97,11 +104,12 @@ pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Re
         Some(Meaning::Refused(kind, advice)) => Err(reply.error(reply.with_wait(kind, now), code, format!("{}: {advice}{said}", preset.title))),
         None => match kit::classify_status(reply, now) {
             Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),
-            // A 2xx that is not the service's word for success: its own JSON refuses, anything else leaves a doubt.
-            None => kit::parse::<Value>(reply, now).and_then(|_| {
+            // A 2xx that is not the service's word for success: its own words refuse, anything else leaves a doubt.
+            None if response.speaks_for(preset) => {
                 let summary = format!("{}: it answered {code}{said}, which is not its word for a delivered message", preset.title);
                 Err(reply.error(ErrorKind::Rejected, code, summary))
-            }),
+            }
+            None => Err(kit::unclear(reply)),
         },
     }
 }

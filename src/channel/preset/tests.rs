@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, kinds, page, rich};
-use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Severity;
 
 #[test]
@@ -83,6 +83,17 @@ async fn only_the_services_own_word_counts() {
         (Answer::new(429, r#"{"code":903,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("903".to_owned())))),
         (Answer::new(429, r#"{"code":500,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("500".to_owned())))),
         (Answer::from(r#"{"code":12345,"msg":"new"}"#), Err((Rejected, Some("12345".to_owned())))),
+        // In GBK: 内容不合法.
+        (
+            Answer::new(200, b"{\"code\":12345,\"msg\":\"\xc4\xda\xc8\xdd\xb2\xbb\xba\xcf\xb7\xa8\"}".to_vec()),
+            Err((Rejected, Some("12345".to_owned()))),
+        ),
+        // Its JSON, and none of its words: the message may have been taken.
+        (Answer::from("{}"), Err((Ambiguous, Some("HTTP 200".to_owned())))),
+        (Answer::from("[]"), Err((Ambiguous, Some("HTTP 200".to_owned())))),
+        (Answer::from("null"), Err((Ambiguous, Some("HTTP 200".to_owned())))),
+        (Answer::from(r#""ok""#), Err((Ambiguous, Some("HTTP 200".to_owned())))),
+        (Answer::from(r#"{"code":null}"#), Err((Ambiguous, Some("HTTP 200".to_owned())))),
         (Answer::new(403, "{}"), Err((Misconfigured, Some("HTTP 403".to_owned())))),
     ];
     let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;

@@ -312,8 +312,15 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let status = answer.status.as_str().unwrap_or_default().to_owned();
     // It may be made and have failed at once: `error_code` then says why (<https://www.twilio.com/docs/messaging/api/message-resource>).
     let failed = matches!(status.as_str(), "failed" | "undelivered" | "canceled");
-    if reply.is_success() && answer.sid.is_some() && !failed {
-        return Ok(reply.receipt(if status.is_empty() { "created" } else { &status }, PlatformIds::one("sid", answer.sid)));
+    let sid = answer.sid.as_deref().filter(|sid| !sid.is_empty());
+    if reply.is_success() && !failed {
+        if let Some(sid) = sid {
+            return Ok(reply.receipt(if status.is_empty() { "created" } else { &status }, PlatformIds::one("sid", sid.to_owned())));
+        }
+        // Neither made nor refused.
+        if answer.code == 0 {
+            return Err(kit::unclear(reply));
+        }
     }
     let mut answer = answer;
     if let (true, Some(code)) = (failed, answer.error_code) {

@@ -46,7 +46,7 @@ async fn a_lost_answer_is_looked_up_before_it_counts_as_unknown() {
     let list = |body: &str, at: i64| Scripted::from(format!(r#"{{"messages":[{{"sid":"SM9","body":"{body}","date_created":"{at}"}}]}}"#).as_str());
     let now = context().now.as_second();
     let server = ScriptedServer::start([
-        lost.clone(),
+        Scripted::new(201, "{}"),
         list("x", now),
         lost.clone(),
         list("y", now),
@@ -87,6 +87,7 @@ async fn answers_mean_what_twilio_says() {
         (no(403, 99998), Misconfigured, "99998", false),
         (Scripted::new(302, r#"{"sid":"SM1","status":"queued"}"#), Misconfigured, "HTTP 302", false),
         (Scripted::new(400, r#"{"sid":"SM1","status":"queued"}"#), Rejected, "HTTP 400", false),
+        (Scripted::new(201, r#"{"code":21617,"message":"too long"}"#), Rejected, "21617", false),
         (Scripted::new(201, r#"{"sid":"SM1","status":"failed","error_code":30006,"error_message":"Landline"}"#), Rejected, "30006", true),
         (Scripted::new(201, r#"{"sid":"SM1","status":"failed","error_code":30007,"error_message":"Filtered"}"#), Rejected, "30007", false),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200", false),

@@ -171,6 +171,7 @@ async fn answers_to_the_question_for_a_token_mean_what_wecom_says() {
         (no(60_020, "not allow to access from your ip"), Misconfigured, "60020"),
         (no(-1, "busy"), Transient, "-1"),
         (no(45_009, "freq"), RateLimited { retry_after: Some(Duration::from_secs(60)) }, "45009"),
+        (no(999_999, "new"), Misconfigured, "999999"),
         (Answer::new(503, "busy"), Transient, "HTTP 503"),
         (Answer::from(r#"{"errcode":0,"access_token":"half-a-tok"#), Transient, "HTTP 200"),
     ];
