@@ -150,20 +150,25 @@ impl Reloader {
                 RETRY_INTERVAL.as_secs()
             ))
         })?;
+        let mut later = Vec::new();
         if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
-            tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
+            let address = self.address;
+            later.push(format!("`server.listen` changed; {} takes effect after a restart, until then it listens on {address}", loaded.server.listen));
         }
         // Who is let in is decided by where it listens, not by where it would.
         loaded.server.listen = self.address;
         if loaded.store != self.store {
-            tracing::warn!("`store` changed; it takes effect after a restart, until then the one before is used");
+            later.push("`store` changed; it takes effect after a restart, until then the one before is used".to_owned());
         }
+        later.iter().for_each(|note| tracing::warn!("{note}"));
         let tls = loaded.server.tls.as_ref().and_then(|tls| tls.config.clone());
         if tls.is_some() != self.certificates.load().is_some() {
             tracing::warn!("server.tls was {}; new connections follow it from now on", if tls.is_some() { "turned on" } else { "turned off" });
         }
         self.certificates.store(tls);
-        state.running.store(Arc::new(running(&self.options, loaded.lines, &loaded.findings)));
+        let mut running = running(&self.options, loaded.lines, &loaded.findings);
+        running.warnings.extend(later);
+        state.running.store(Arc::new(running));
         state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.inputs.clone())));
         Ok(())
     }

@@ -26,6 +26,9 @@ pub struct ServeArgs {
     no_watch: bool,
 }
 
+/// SIGXFSZ, by its number on all systems that this runs on: <https://man7.org/linux/man-pages/man7/signal.7.html>
+const FILE_TOO_LARGE: SignalKind = SignalKind::from_raw(25);
+
 /// Serves until SIGTERM or SIGINT; a second one stops at once. SIGHUP reloads.
 pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<ExitStatus> {
     common.refuse_remote("serve")?;
@@ -45,6 +48,8 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
+    // Unheard, it kills: a write beyond the limit of file sizes is an error then, senders get 503, and the log says why.
+    let _too_large = signal(FILE_TOO_LARGE)?;
     let socket = socket.map(std::sync::Arc::new);
     let traces = Traces::from_env().unwrap_or_else(|error| {
         tracing::error!("{error}; alerts are delivered without traces");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::store::{DeliveryUpdate, OutcomeBatch, State};
+use crate::store::{AttemptKind, DeliveryUpdate, OutcomeBatch, State};
 use crate::traces::Traces;
 
 use super::evaluate::{Next, Outcome};
@@ -60,7 +60,12 @@ impl Telemetry {
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
-            tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.describe(), "attempt failed");
+            let kind = outcome.kind.as_str();
+            if outcome.kind == AttemptKind::Ok {
+                tracing::info!(message_id = %message.id, channel = %channel.name, platform, kind, code, "a part is delivered; the others follow");
+            } else {
+                tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind, code, answer, next = outcome.next.describe(), "attempt failed");
+            }
         }
     }
 

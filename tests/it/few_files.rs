@@ -1,4 +1,4 @@
-//! The real process where it may open few files: senders' connections, deliveries and the operator each get their share.
+//! The real process where it may open few files, or only small ones: senders, deliveries and the operator each get their share, and nothing is lost.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -91,6 +91,55 @@ async fn senders_that_take_every_connection_leave_files_to_deliveries() {
     let text = std::fs::read_to_string(&log).unwrap();
     assert_eq!(text.matches("only 64 files may be open").count(), 1, "one warning with the numbers");
     assert!(!text.contains("Too many open files"), "{}", text.lines().find(|line| line.contains("Too many open files")).unwrap_or_default());
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+/// A file that may not grow is like a disk that is full: senders are refused, the process lives, and nothing that was taken is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_file_sizes_refuses_and_kills_nothing() {
+    let _turn = turn().await;
+    watchfire::channel::kit::install_crypto();
+    let fake = Fake::start(Webhook::default()).await;
+    fake.rec.track("uid-");
+    let folder = tempfile::tempdir().unwrap();
+    let channel = format!("hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }}, rate_limit: off }}", fake.url());
+    std::fs::write(folder.path().join("routes.yaml"), format!("store: sqlite:watchfire.db\nchannels:\n  {channel}\nroute: {{ to: [hook] }}\n"))
+        .unwrap();
+    let port = free_port();
+    let start = |limit: &str| {
+        Command::new("sh")
+            .args(["-c", &format!("{limit} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_watchfire")])
+            .args(["serve", "--no-watch", "--listen", &format!("127.0.0.1:{port}")])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let mut server = start("ulimit -f 2000;");
+    up(&client, port).await;
+    let (mut taken, mut refused) = (Vec::new(), false);
+    for n in 0..2000 {
+        let uid = format!("uid-{n}");
+        let mut body = alert(&uid, &uid, "firing");
+        body["alerts"][0]["annotations"]["description"] = "x".repeat(60_000).into();
+        let status = client.post(format!("http://127.0.0.1:{port}/webhook")).json(&body).send().await.unwrap().status();
+        if status != 200 {
+            assert_eq!(status, 503);
+            refused = true;
+            break;
+        }
+        taken.push(uid);
+    }
+    assert!(refused && !taken.is_empty(), "{} were taken", taken.len());
+    assert_eq!(client.get(format!("http://127.0.0.1:{port}/-/healthy")).send().await.unwrap().status(), 200);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let mut server = start("");
+    let all = fake.rec.wait(Duration::from_secs(60), |rec| taken.iter().all(|uid| rec.seen().contains_key(uid))).await;
+    assert!(all, "{:?}", taken.iter().find(|uid| !fake.rec.seen().contains_key(*uid)));
     server.kill().unwrap();
     server.wait().unwrap();
 }

@@ -145,3 +145,15 @@ async fn files_of_teams_are_loaded_when_they_change_come_and_go() {
     wait(&["terminal", "db2"]).await;
     assert_eq!(way(&app, "web").await, ["terminal"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_restart_is_said_in_the_answer() {
+    let app = TestApp::start(LOG).await;
+    let new = LOG.replace("127.0.0.1:0", "127.0.0.1:1").replace("watchfire.db", "other.db");
+    std::fs::write(app.folder.path().join("routes.yaml"), new).unwrap();
+    let answer = app.http.post(app.url("/-/reload")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("`server.listen` changed; 127.0.0.1:1 takes effect after a restart"), "{text}");
+    assert!(text.contains("`store` changed; it takes effect after a restart"), "{text}");
+}

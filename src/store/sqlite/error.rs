@@ -91,7 +91,7 @@ pub(super) fn store_error(error: &Error) -> StoreError {
             "no room for the database: the disk is full, or the database reached its size cap ({detail}); free space, raise the cap or shorten the retention"
         )),
         ErrorCode::SystemIoFailure => StoreError::Unavailable(format!(
-            "the disk failed while the database was read or written ({detail}, code {}); check the disk and the kernel log",
+            "the disk failed while the database was read or written ({detail}, code {}); check the disk, the quota and limit of file sizes (`ulimit -f`), and the kernel log",
             cause.extended_code
         )),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => StoreError::Unavailable(format!(
