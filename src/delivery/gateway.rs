@@ -1,5 +1,6 @@
 //! What http, cli and app see of the delivery core, besides [`Engine::accept`], [`Engine::send_direct`] and the life cycle.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -95,6 +96,11 @@ impl Engine {
     /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
     pub fn stalled(&self) -> Vec<String> {
         self.shared.health.stalled(self.shared.clock.instant())
+    }
+
+    /// How many deliveries wait for each channel that the configuration no longer has, as of a few seconds ago.
+    pub fn orphaned(&self) -> BTreeMap<String, u64> {
+        self.shared.health.orphaned()
     }
 
     /// Makes new deliveries of final ones, to the same channel or to another; each is new in every way.

@@ -1,5 +1,6 @@
 //! Whether this process can do its work: what `/-/ready` answers, and what pauses sending.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,13 +22,15 @@ pub struct Health {
     full: AtomicBool,
     /// What stalls, and when that was checked.
     stalled: Mutex<(Vec<String>, Option<Instant>)>,
+    /// How many deliveries wait for each channel that the configuration no longer has.
+    orphaned: Mutex<BTreeMap<String, u64>>,
     metrics: Arc<Metrics>,
 }
 
 impl Health {
     /// All is well until something says otherwise.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { store_ok: watch::Sender::new(true), full: AtomicBool::new(false), stalled: Mutex::default(), metrics }
+        Self { store_ok: watch::Sender::new(true), full: AtomicBool::new(false), stalled: Mutex::default(), orphaned: Mutex::default(), metrics }
     }
 
     /// Whether the store has reached its size cap and holds nothing that may be purged: then nothing new is accepted.
@@ -58,6 +61,15 @@ impl Health {
             reasons.push("stalled deliveries are not looked for: the maintenance task does not run".into());
         }
         reasons
+    }
+
+    pub fn set_orphaned(&self, orphaned: BTreeMap<String, u64>) {
+        *lock(&self.orphaned) = orphaned;
+    }
+
+    /// How many deliveries wait for each channel that the configuration no longer has.
+    pub fn orphaned(&self) -> BTreeMap<String, u64> {
+        lock(&self.orphaned).clone()
     }
 
     /// Whether outcomes can be stored; changes can be awaited.

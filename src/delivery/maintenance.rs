@@ -12,6 +12,7 @@ use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, St
 
 use super::allowance::MonthUse;
 use super::catch_up;
+use super::core::Shared;
 use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
 use super::mutes::{self, Notices};
@@ -186,6 +187,8 @@ async fn update_queues(
             shared.fall_back(&plan, &channel.name, now - wait, first, rest, suspended).await?;
         }
     }
+    let orphaned = count_orphaned(shared, &stats.open);
+    shared.health.set_orphaned(orphaned.clone());
     if !shared.is_leader() {
         // Another node says it, and this one from the start when it leads again.
         behind.clear();
@@ -195,8 +198,24 @@ async fn update_queues(
     end_incidents(engine, &plan, now).await?;
     catch_up::notify(engine, &plan, &stats.behind, behind, now).await;
     shared.change_steps(&stuck).await?;
-    for (channel, state, count) in &stats.open {
-        if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
+    report_orphaned(shared, orphans, &orphaned);
+    purge(engine, &plan, now, stats.bytes).await
+}
+
+/// What waits for channels that the configuration no longer has.
+fn count_orphaned(shared: &Shared, open: &[(String, State, u64)]) -> BTreeMap<String, u64> {
+    let mut orphaned = BTreeMap::new();
+    for (channel, _, count) in open.iter().filter(|(channel, ..)| shared.current_channel(channel).is_none()) {
+        *orphaned.entry(channel.clone()).or_default() += *count;
+    }
+    orphaned
+}
+
+/// Says so once of each channel, and again of one that was put right in between. `reported` are those of before.
+fn report_orphaned(shared: &Shared, reported: &mut BTreeSet<String>, orphaned: &BTreeMap<String, u64>) {
+    reported.retain(|channel| orphaned.contains_key(channel));
+    for (channel, count) in orphaned {
+        if reported.insert(channel.clone()) {
             tracing::error!(
                 channel,
                 count,
@@ -205,7 +224,6 @@ async fn update_queues(
             shared.telemetry.raise(SelfAlert::orphaned_deliveries(channel, *count));
         }
     }
-    purge(engine, &plan, now, stats.bytes).await
 }
 
 /// Notes how much is used of what a channel's account may send in a month, and reports it when that is most or all of it.

@@ -48,7 +48,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         }
         None => note,
     };
-    let note = note + &unheard(&app) + &limited(&app);
+    let note = note + &unheard(&app) + &orphaned(&app) + &limited(&app);
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
     }
@@ -66,6 +66,21 @@ fn unheard(app: &App) -> String {
         format!("note: presses of buttons of channel {name} do not arrive: {why}\n")
     })
     .collect()
+}
+
+/// Channels that are listed.
+const MAX_ORPHANED: usize = 5;
+
+/// What waits for channels that the configuration no longer has.
+fn orphaned(app: &App) -> String {
+    let line = |(channel, count): (String, u64)| {
+        let what = if count == 1 { "1 delivery waits".to_owned() } else { format!("{count} deliveries wait") };
+        format!(
+            "note: {what} for channel {channel}, which the configuration no longer has; \
+             name it in `previous_names` of its successor, or move them with `watchfire queue move`\n"
+        )
+    };
+    app.engine.orphaned().into_iter().take(MAX_ORPHANED).map(line).collect()
 }
 
 /// Senders that are listed.

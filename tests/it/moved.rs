@@ -180,3 +180,30 @@ async fn messages_of_a_removed_channel_keep_nobody_waiting_who_shares_its_creden
     let accepted = fake.rec.wait_accepted(1, Duration::from_secs(5)).await;
     assert_eq!(accepted.len(), 1, "it does not wait behind what has no channel any more");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_channel_that_is_gone_is_named_until_it_has_a_successor() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.always(Fault::Status(503, None));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    let says_so = async |wanted: bool| {
+        let end = tokio::time::Instant::now() + SOON;
+        loop {
+            let text = app.http.get(app.url("/-/ready")).send().await.unwrap().text().await.unwrap();
+            if text.contains("note: 1 delivery waits for channel ops, which the configuration no longer has") == wanted {
+                assert!(text.starts_with("ready\n"), "{text}");
+                return;
+            }
+            assert!(tokio::time::Instant::now() < end, "{text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    reload(&app, &routes(&fake, "night", "/a", "")).await;
+    says_so(true).await;
+    fake.faults.clear();
+    reload(&app, &routes(&fake, "night", "/a", ", previous_names: [ops]")).await;
+    says_so(false).await;
+    assert!(app.settled().await.iter().all(|row| row.state == State::Sent));
+}
