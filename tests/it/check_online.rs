@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::fakes::{DingtalkCard, Fake, Feishu, Platform, Telegram, Wecom};
+use crate::support::fakes::{DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Telegram, Wecom};
 
 /// What it prints about one channel.
 async fn check(block: &str, more: &str) -> (bool, String) {
@@ -47,6 +47,20 @@ async fn telegram_says_what_the_bot_may_in_the_chat() {
     is("@ops", json!({ "status": "administrator", "can_post_messages": true }));
     fine(&to("@ops")).await;
     assert_eq!(sent(&telegram), 0, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discord_looks_for_messages_where_edits_would() {
+    let discord = Fake::start(Discord::new("1", "t0ken")).await;
+    discord.with(|discord| discord.pace.set(Pace::Off));
+    let block = |more: &str| format!("discord: {{ webhook: \"{}/api/webhooks/1/t0ken\"{more} }}", discord.url());
+    fine(&block("")).await;
+    fine(&block(", thread_id: \"5\"")).await;
+    discord.with(|discord| discord.lost_threads.insert("5".to_owned()));
+    lacks(&block(", thread_id: \"5\""), "check `thread_id`").await;
+    discord.with(|discord| discord.hooks.clear());
+    lacks(&block(""), "create a new one").await;
+    assert_eq!(sent(&discord), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

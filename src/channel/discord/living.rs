@@ -4,9 +4,26 @@ use reqwest::Method;
 
 use super::{Driver, USER_AGENT, answer, body};
 use crate::channel::{SendContext, kit};
-use crate::model::{Page, PlatformIds, Receipt, SendError};
+use crate::model::{ErrorKind, Page, PlatformIds, Receipt, SendError};
+
+/// An id that no message has.
+const NO_MESSAGE: &str = "1";
 
 impl Driver {
+    /// Looks for a message that is none where an edit would look for its own: a thread that is gone, or a channel that is closed to the webhook, is named.
+    /// <https://docs.discord.com/developers/resources/webhook#get-webhook-message>
+    pub(super) async fn look(&self) -> Result<(), SendError> {
+        let call = self.http.get(self.address(NO_MESSAGE));
+        let call = self.thread_id.iter().fold(call, |call, thread| call.query("thread_id", thread.clone()));
+        let reply = call.header("user-agent", USER_AGENT).send(kit::probe_deadline()).await?;
+        // Another server in Discord's place need not know the question.
+        let unknown = |error: &SendError| matches!(error.code.as_deref(), Some("HTTP 404" | "HTTP 405"));
+        match answer::of(&reply, reply.date().unwrap_or_default()) {
+            Err(error) if error.kind == ErrorKind::Misconfigured && !unknown(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Replaces the message as a whole, in the thread that it was posted in, whatever the configuration names now.
     pub(super) async fn edit(&self, ids: &PlatformIds, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         let call = self.http.request(Method::PATCH, self.address(kit::id(ids, "message_id")?)).json(&body::edit(page, cx.direct)).idempotent();
@@ -34,7 +51,7 @@ mod tests {
     use super::super::Config;
     use super::*;
     use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, page, rich};
-    use crate::model::{ErrorKind, Recipient};
+    use crate::model::Recipient;
 
     const CONFIG: &str = "{ webhook: 'https://discord.com/api/webhooks/4711/t0ken-S3CRET', username: Watchfire, thread_id: '99', api_base: BASE }";
     const OK: &str = r#"{"id":"1100","channel_id":"7","type":0}"#;
@@ -67,6 +84,29 @@ mod tests {
         );
         assert_eq!(seen[1].uri.to_string(), "/api/webhooks/4711/t0ken-S3CRET/messages/1100", "it is in no thread");
         assert_eq!((&seen[1].json()["content"], &seen[1].json()["embeds"]), (&"over".into(), &json!([])), "the embed goes");
+    }
+
+    #[tokio::test]
+    async fn what_an_edit_would_not_find_is_named_before() {
+        let no = |status: u16, code: i64| Answer::new(status, format!(r#"{{"message":"why","code":{code}}}"#));
+        let rows = [
+            (no(404, 10008), None),
+            (no(404, 10003), Some("10003")),
+            (no(403, 50013), Some("50013")),
+            (Answer::new(400, r#"{"thread_id":["Value \"x\" is not snowflake."]}"#), Some("HTTP 400")),
+            (Answer::new(404, "<html>"), None),
+            (no(405, 0), None),
+            (no(503, 0), None),
+        ];
+        let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+        let built = build::<Config>(CONFIG, &server.base).unwrap();
+        for (answer, code) in rows {
+            let said = built.channel.may_deliver().await.err().and_then(|error| error.code);
+            assert_eq!(said.as_deref(), code, "{answer:?}");
+        }
+        let asked = &server.seen()[0];
+        assert_eq!((asked.method.as_str(), asked.uri.to_string().as_str()), ("GET", "/api/webhooks/4711/t0ken-S3CRET/messages/1?thread_id=99"));
+        assert!(asked.header("user-agent").starts_with("DiscordBot ("));
     }
 
     #[tokio::test]

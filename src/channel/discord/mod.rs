@@ -156,6 +156,10 @@ impl Channel for Driver {
             Err(error) => Probe::Failed(error),
         }
     }
+
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        self.look().await
+    }
 }
 
 impl Driver {

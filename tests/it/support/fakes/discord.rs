@@ -1,6 +1,6 @@
 //! Discord's execute-webhook: lengths in characters, embeds, `allowed_mentions`, 429 with a float `retry_after`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ pub struct Discord {
     pub next: VecDeque<(u16, i64, String)>,
     /// The messages by id.
     pub transcript: Transcript,
+    /// Threads that were deleted.
+    pub lost_threads: HashSet<String>,
     /// Edits that a message older than an hour still gets.
     pub late_edits: u32,
     counter: u64,
@@ -34,6 +36,7 @@ impl Discord {
             pace: Limiter::new(Pace::per(5, Duration::from_secs(2))),
             next: VecDeque::new(),
             transcript: Transcript::default(),
+            lost_threads: HashSet::new(),
             late_edits: 3,
             counter: 0,
         }
@@ -75,7 +78,18 @@ impl Platform for Discord {
             let answer = Answer::json(429, &body).header("retry-after", seconds.ceil()).header("x-ratelimit-reset-after", seconds);
             return answer.header("x-ratelimit-scope", "user").header("x-ratelimit-remaining", 0).refused(429);
         }
+        if call.param("thread_id").is_some_and(|thread| self.lost_threads.contains(thread)) {
+            return fail(404, 10003, "Unknown Channel");
+        }
         match (call.method.as_str(), message) {
+            ("GET", Some(m)) => {
+                return match self.transcript.get(m) {
+                    Some(post) if post.parent.as_deref() == call.param("thread_id") && post.author == id => {
+                        Answer::json(200, &json!({ "id": m, "type": 0, "channel_id": "1", "webhook_id": id }))
+                    }
+                    _ => fail(404, 10008, "Unknown Message"),
+                };
+            }
             ("GET", None) => return Answer::json(200, &json!({ "id": id, "type": 1, "name": "watcher", "channel_id": "1", "token": token })),
             ("DELETE", Some(m)) => {
                 return if self.transcript.delete(m) { Answer::new(204, "text/plain", "") } else { fail(404, 10008, "Unknown Message") };
