@@ -211,7 +211,7 @@ fn count_orphaned(shared: &Shared, open: &[(String, State, u64)]) -> BTreeMap<St
     orphaned
 }
 
-/// Says so once of each channel, and again of one that was put right in between. `reported` are those of before.
+/// Says so once of each channel, and again of one that was put right in between. `reported` are those that it was said of.
 fn report_orphaned(shared: &Shared, reported: &mut BTreeSet<String>, orphaned: &BTreeMap<String, u64>) {
     reported.retain(|channel| orphaned.contains_key(channel));
     for (channel, count) in orphaned {
