@@ -1,6 +1,6 @@
 //! `watchfire queue ls|show|retry|drop|move` and `watchfire backup`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -232,12 +232,15 @@ impl Action {
 
 /// Applies an action to deliveries named by id, or, in pages, to all that match.
 async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStatus> {
-    let mut total = 0;
+    let (mut total, mut left) = (0, 0);
     match &which.all {
         None if which.ids.is_empty() => anyhow::bail!("name delivery ids, or --all STATE"),
         None => {
             let id = |text: &String| text.trim().parse().map_err(|_| anyhow::anyhow!("`{text}` is no delivery id; `watchfire queue ls` lists them"));
-            total += action.apply(remote, which.ids.iter().map(id).collect::<Result<_>>()?).await?;
+            let ids = which.ids.iter().map(id).collect::<Result<BTreeSet<_>>>()?;
+            let named = ids.len() as u64;
+            total += action.apply(remote, ids.into_iter().collect()).await?;
+            left = named.saturating_sub(total);
         }
         Some(state) => {
             let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], limit: 500, ..Filter::default() };
@@ -253,6 +256,13 @@ async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStat
     }
     let idle = if remote.is_server() { "" } else { " (no server runs; they are sent when one does)" };
     anstream::println!("{}: {total} deliveries{idle}", action.name());
+    if left > 0 {
+        anstream::eprintln!(
+            "{left} of those that were named stay as they are: they are being sent, or ended otherwise than dead, or are not there; \
+             `watchfire queue show ID` says which"
+        );
+        return Ok(ExitStatus::Failure);
+    }
     Ok(ExitStatus::Success)
 }
 

@@ -256,3 +256,14 @@ async fn two_configurations_are_compared() {
     assert_eq!(tree, "everything -> terminal\n  severity=\"critical\", team=~\"db|infra\" -> terminal, second\n");
     here.refused(&["route", "tree", "--config", "new.yaml", "--channel", "secnd"], &["did you mean `second`?"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_dropped_is_said() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    here.fine(&["context", "add", "prod", "--server", &url, "--token-file", "root"]).await;
+    fire(&app).await;
+    let sent = app.settled().await[0].id.to_string();
+    here.refused(&["queue", "drop", &sent, "--reason", "x"], &["drop: 0 deliveries", "1 of those that were named stay as they are", "queue show"])
+        .await;
+}

@@ -253,3 +253,12 @@ async fn an_interval_that_a_reload_changes_holds_back_nothing_any_more() {
     app.app.reload().await.unwrap();
     come(&seen, &["Info1", "Info2", "Info3"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_of_no_time_is_refused() {
+    let (url, _) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    let (code, answer) = app.post("/api/v1/mutes", &json!({ "matchers": ["team=\"db\""], "for": "0s", "reason": "upgrade" })).await;
+    assert_eq!((code, answer["detail"].as_str()), (400, Some("`for` is how long it is muted, as `2h`; in no time nothing is")));
+    assert_eq!(app.get("/api/v1/mutes").await.1["mutes"], json!([]));
+}

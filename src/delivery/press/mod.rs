@@ -151,7 +151,8 @@ impl Shared {
                     {
                         metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
                     }
-                    tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, ?result, "somebody acted on an incident");
+                    let result = serde_json::to_string(result).unwrap_or_default();
+                    tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");
                 }
                 let done = acted.results.iter().any(|(_, result)| is_done(result));
                 metrics.pressed(

@@ -89,6 +89,9 @@ async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteRe
     let body: MuteRequest = read(&admitted.body)?;
     let matchers = body.matchers.iter().map(|text| parsed(text)).collect::<Result<Vec<_>, _>>()?.concat();
     let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
+    if span.is_zero() {
+        return Err(ApiError::bad("`for` is how long it is muted, as `2h`; in no time nothing is"));
+    }
     if span > LONGEST_MUTE {
         return Err(ApiError::bad("a mute lasts a year at most; `disabled: true` in routes.yaml turns a channel off"));
     }
