@@ -88,6 +88,14 @@ async fn answers_mean_what_dingtalk_says() {
 }
 
 #[test]
+fn nobody_is_called_twice_for_two_ways_to_write_a_number() {
+    let config: Config =
+        serde_yaml::from_str("{ app_key: a, app_secret: b, robot_code: r, to: ['13800000001', '+86 138 0000 0001', 'user:lisi', ' user:lisi'] }")
+            .unwrap();
+    assert_eq!(config.recipients(), to());
+}
+
+#[test]
 fn mistakes_are_found_without_secrets() {
     let config: Config = serde_yaml::from_str("{ app_key: '', app_secret: b, robot_code: r, to: ['12', 'user:'] }").unwrap();
     let paths: Vec<_> = config.check().into_iter().map(|p| p.path).collect();

@@ -2,7 +2,7 @@
 
 pub use super::number::{Use, check_numbers, dialled, e164, is_of, reachable, refusal};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::{Page, Receipt, Recipient, SendError, Verb};
 
@@ -56,9 +56,10 @@ pub fn hands_on(page: &Page) -> bool {
     page.facts.incident.buttons.iter().any(|button| button.verb == Verb::Escalate)
 }
 
-/// One recipient per number.
+/// One recipient per number, however often and in whatever ways it is written.
 pub fn recipients(numbers: &[String]) -> Vec<Recipient> {
-    numbers.iter().map(|number| Recipient::new(e164(number).unwrap_or_default())).collect()
+    let mut seen = HashSet::new();
+    numbers.iter().map(|number| e164(number).unwrap_or_default()).filter(|number| seen.insert(number.clone())).map(Recipient::new).collect()
 }
 
 /// Makes parameters fit: each at most `each` characters, and all of them together at most `all` as `size` counts them, which the longest give.
@@ -99,6 +100,12 @@ pub fn given(page: &Page) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_texted_twice_for_two_ways_to_write_a_number() {
+        let numbers = ["13800000000", "+8613800000000", "139 0000 0000", "138-0000-0000"].map(str::to_owned);
+        assert_eq!(recipients(&numbers), ["+8613800000000", "+8613900000000"].map(Recipient::new));
+    }
 
     #[test]
     fn parameters_fit_each_and_together() {

@@ -1,5 +1,6 @@
 //! The seven paths: what each body says, as a call of the channel that its path is bound to.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -7,6 +8,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{Call, Failure, fail, serve};
+use crate::channel::kit::phone;
 use crate::delivery::{ChannelPlan, Wx};
 use crate::http::App;
 use crate::ingest::legacy;
@@ -42,6 +44,12 @@ fn recipients(list: &[String]) -> Vec<Recipient> {
     to
 }
 
+/// One recipient per number, in the first of the ways that it is written in; the answer names it so.
+fn numbers(list: &[String]) -> Vec<Recipient> {
+    let mut seen = HashSet::new();
+    list.iter().filter(|one| seen.insert(phone::e164(one).unwrap_or_else(|| (*one).clone()))).map(|one| Recipient::new(one.clone())).collect()
+}
+
 /// `POST /email/send/message`.
 pub async fn email(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/email/send/message", request, |app, _, body| {
@@ -59,7 +67,7 @@ pub async fn email(State(app): State<Arc<App>>, request: Request) -> Response {
             page(&[("subject", &call.subject), ("from", &call.from), ("cc", &cc), (content, &call.content)], Mentions::default(), &call.subject);
         // One mail for each address, whatever names are written before it.
         let mut to = [call.to, call.cc].concat();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         to.retain(|one| seen.insert(address(one).to_ascii_lowercase()));
         Ok(Call { channel, page, to: recipients(&to) })
     })
@@ -121,11 +129,7 @@ pub async fn sms(State(app): State<Arc<App>>, request: Request) -> Response {
         let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.sms.as_deref(), "/sms/send")?;
         let params = if call.params.is_empty() { String::new() } else { json!(call.params).to_string() };
-        Ok(Call {
-            channel,
-            page: page(&[("text", &call.content), ("params", &params)], Mentions::default(), &call.content),
-            to: recipients(&call.to),
-        })
+        Ok(Call { channel, page: page(&[("text", &call.content), ("params", &params)], Mentions::default(), &call.content), to: numbers(&call.to) })
     })
     .await
 }
@@ -136,7 +140,7 @@ pub async fn vms(State(app): State<Arc<App>>, request: Request) -> Response {
         let call = legacy::VmsCall::parse(body)?;
         let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.vms.as_deref(), "/vms/send")?;
-        Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: recipients(&call.to) })
+        Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: numbers(&call.to) })
     })
     .await
 }
@@ -149,7 +153,7 @@ pub async fn dingding_call(State(app): State<Arc<App>>, request: Request) -> Res
         let channel = bound(app, plan.legacy.dingding_call.as_deref(), "/dingding/call")?;
         let users = call.user_ids.iter().map(|id| format!("user:{id}"));
         let to: Vec<String> = call.mobiles.iter().cloned().chain(users).collect();
-        Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: recipients(&to) })
+        Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: numbers(&to) })
     })
     .await
 }
@@ -174,6 +178,12 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_called_once_however_it_is_written() {
+        let list = ["13800000000", "+8613800000000", "user:anna", "abc", "138 0000 0000", "abc"].map(str::to_owned);
+        assert_eq!(numbers(&list), ["13800000000", "user:anna", "abc"].map(Recipient::new));
+    }
 
     #[test]
     fn senders_are_matched_by_address_not_by_name() {

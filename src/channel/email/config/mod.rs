@@ -293,10 +293,10 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        let mut seen = Vec::new();
+        let mut seen: Vec<Recipient> = Vec::new();
         for mailbox in Self::read(&self.to).into_iter().chain(Self::read(&self.cc)) {
             let recipient = Recipient::new(mailbox.email.to_string());
-            if !seen.contains(&recipient) {
+            if !seen.iter().any(|known| known.expose().eq_ignore_ascii_case(recipient.expose())) {
                 seen.push(recipient);
             }
         }

@@ -231,7 +231,8 @@ fn who_is_in_cc_finds_himself_there() {
     };
     assert_eq!(seen("ops@example.org"), ("\"On call\" <ops@example.org>".into(), "Boss <boss@example.org>".into()));
     assert_eq!(seen("boss@example.org"), ("undisclosed-recipients:;".into(), "Boss <boss@example.org>".into()));
-    let config = config("{ server: 'mx.example.com:587', from: w@x.org, to: ['O <ops@x.org>', ops@x.org, b@x.org], cc: [c@x.org, b@x.org] }");
+    let config =
+        config("{ server: 'mx.example.com:587', from: w@x.org, to: ['O <ops@x.org>', ops@x.org, Ops@X.org, b@x.org], cc: [c@x.org, b@x.org] }");
     assert_eq!(config.recipients(), to(&["ops@x.org", "b@x.org", "c@x.org"]));
 }
 
