@@ -188,7 +188,7 @@ impl Alertmanager {
         }
         let status = reply.status();
         let (kind, help) = match status {
-            408 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
+            408 | 421 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
             401 | 403 => (ErrorKind::Misconfigured, "; check `bearer` or `basic` under `silence`"),
             300..=399 => (ErrorKind::Misconfigured, "; the address redirects, write the final one"),
             _ => (ErrorKind::Rejected, ""),

@@ -128,7 +128,7 @@ impl PlatformConfig for Config {
     fn recipients(&self) -> Vec<Recipient> {
         let mut seen = std::collections::HashSet::new();
         let people = self.to.iter().map(|to| to.trim());
-        people.filter(|to| seen.insert(kit::phone::e164(to).unwrap_or_else(|| (*to).to_owned()))).map(Recipient::new).collect()
+        people.filter(|to| seen.insert(phone::e164(to).unwrap_or_else(|| (*to).to_owned()))).map(Recipient::new).collect()
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -120,7 +120,7 @@ impl fmt::Debug for Reply {
 /// | status | kind |
 /// |---|---|
 /// | 429; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
-/// | 408, 425, 5xx | `Transient` |
+/// | 408, 421, 425, 5xx | `Transient`; 421 by RFC 9110 15.5.20, over another connection |
 /// | 3xx, 401, 402, 403, 404, 405, 407, 410 | `Misconfigured`: wrong address or credentials; repeating cannot help, changing the file can |
 /// | any other 4xx | `Rejected` |
 pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
@@ -134,7 +134,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
         403 if reply.body().trim_ascii().starts_with(b"error code: 1015") => {
             (RateLimited { retry_after: reply.retry_after(now) }, "Cloudflare, in front of it, limits this machine's address")
         }
-        408 | 425 | 500..=599 => (Transient, "the server could not serve the request this time"),
+        408 | 421 | 425 | 500..=599 => (Transient, "the server could not serve the request this time"),
         300..=399 => (Misconfigured, "the address redirects, which is not followed; write the final address"),
         402 => (Misconfigured, "it wants to be paid first; look at the account"),
         401 | 403 => (Misconfigured, "the credentials are not accepted; check the token or password and what it may do"),
@@ -146,7 +146,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     Some(reply.error(kind, format!("HTTP {}", reply.status), format!("HTTP {}: {what}", reply.status)))
 }
 
-/// What a status says that no body may deny: 429 is a rate limit, and 408, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
+/// What a status says that no body may deny: 429 is a rate limit, and 408, 421, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
 /// whatever code the body bears. `None` for every other status: there the body's code decides.
 pub fn undeniable(reply: &Reply, now: Timestamp) -> Option<ErrorKind> {
     classify_status(reply, now).map(|error| error.kind).filter(|kind| matches!(kind, ErrorKind::Transient | ErrorKind::RateLimited { .. }))

@@ -62,7 +62,7 @@ pub enum Meaning<'p> {
     Refused(ErrorKind, &'p str),
 }
 
-/// The preset's word on an answer; `None` for one that it does not know. Trouble of the server (408, 425, 429, 5xx) is nothing that a body can deny,
+/// The preset's word on an answer; `None` for one that it does not know. Trouble of the server (408, 421, 425, 429, 5xx) is nothing that a body can deny,
 /// unless the preset names the very status.
 pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Meaning<'p>> {
     if (200..300).contains(&response.status) && preset.success.iter().any(|look| response.is(look)) {
@@ -71,7 +71,7 @@ pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Meani
     let fits = |refusal: &&Refusal| match response.status {
         status if refusal.when.status == Some(status) => true,
         429 => refusal.kind == Kind::RateLimited,
-        408 | 425 | 500.. => refusal.kind == Kind::Transient,
+        408 | 421 | 425 | 500.. => refusal.kind == Kind::Transient,
         _ => true,
     };
     let refusal = preset.errors.iter().filter(fits).find(|refusal| response.is(&refusal.when))?;

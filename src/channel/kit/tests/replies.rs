@@ -21,6 +21,7 @@ async fn statuses_mean_what_the_table_says() {
         (408, &[], Some(Transient)),
         (410, &[], Some(Misconfigured)),
         (413, &[], Some(Rejected)),
+        (421, &[], Some(Transient)),
         (422, &[], Some(Rejected)),
         (425, &[], Some(Transient)),
         (429, &[], Some(RateLimited { retry_after: None })),
