@@ -15,6 +15,7 @@ mod identity;
 mod input;
 mod json;
 pub mod legacy;
+mod mend;
 mod odd;
 mod schema;
 mod send;
@@ -77,7 +78,7 @@ pub struct Parsed {
 /// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are kept beside the others, and every value that is
 /// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
 /// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
-/// first are taken and the others counted. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
+/// first are taken and the others counted. Line breaks within texts and commas behind the last entry, as templates write them, are read. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
 pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timestamp) -> Result<Parsed, IngestError> {
     let text = to_utf8(body, None).text;
     if let Some(inner) = wrapped(&text)
@@ -85,7 +86,9 @@ pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timesta
     {
         return Ok(parsed);
     }
+    // What a template wrote is read where it can be; the error is that of the body as it came.
     parse_text(sender, &text, inputs, received_at)
+        .or_else(|error| mend::mended(&text).and_then(|text| parse_text(sender, &text, inputs, received_at).ok()).ok_or(error))
 }
 
 /// A body within another: a JSON text that is JSON itself (Alertmanager's `payload` may be one), or a form with one field that is JSON.

@@ -296,3 +296,10 @@ fn an_alert_with_a_list_within_is_shown_too_and_what_a_body_within_left_out_coun
     names.sort_unstable();
     assert_eq!((names, event.truncated), (vec!["Inner", "Listed", "Outer"], 3));
 }
+
+#[test]
+fn what_a_template_writes_is_read_where_everybody_understands_it() {
+    let body = "{\"alerts\": [{\"labels\": {\"alertname\": \"Disk\", \"severity\": \"critical\",}, \"annotations\": {\"summary\": \"a\nb\tc\"}},]}";
+    let event = read(body).unwrap().event;
+    assert_eq!((event.alerts[0].labels["severity"].as_str(), event.alerts[0].annotations["summary"].as_str()), ("critical", "a\nb\tc"));
+}
