@@ -181,7 +181,8 @@ pub(super) fn is_token_trouble(reply: &kit::Reply) -> bool {
 /// What a refusal means: by the interface's `own` codes, by those of any interface, or by its status.
 pub(super) fn refusal(own: &[kit::CodeRule], answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
     let by_status = || kit::classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
-    let known = kit::classify(own, &answer.code).or_else(|| kit::classify(ERROR_CODES, &answer.code));
+    let by_words = || kit::limit_by_words(&answer.message).map(|(_, advice)| (RATE, advice));
+    let known = kit::classify(own, &answer.code).or_else(|| kit::classify(ERROR_CODES, &answer.code)).or_else(by_words);
     let (kind, advice) = known.unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
     reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, undeniable};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, limit_by_words, says, undeniable};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// A robot that sent more than 20 messages in a minute is silenced this long
@@ -107,7 +107,7 @@ const ERROR_CODES: &[CodeRule] = &[
     ),
     // The first reported by operators, not in the documentation; the second is that of the interfaces.
     (&["90030", "90020"], ErrorKind::Misconfigured, "the month's quota of messages is used up; buy more, or send fewer"),
-    (&["300005", "400101", "400106"], ErrorKind::Misconfigured, "there is no robot with this token; check `access_token`"),
+    (&["300005", "400101", "400106", "40014", "41001"], ErrorKind::Misconfigured, "there is no robot with this token; check `access_token`"),
     (&["400013"], ErrorKind::Misconfigured, "the group was dissolved; make a robot in another one"),
     (&["400102"], ErrorKind::Misconfigured, "the robot is switched off; switch it on in the group's settings"),
     (&["404"], ErrorKind::Misconfigured, "nothing takes messages at this address; check `api_base`"),
@@ -131,6 +131,7 @@ fn classify_answer(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind
         // Both are answered to a token and to a message.
         300_001 | 40_035 | 400_402 if says(&answer.errmsg, &["token", "access_token"]) => NO_ROBOT,
         code => classify(ERROR_CODES, &code.to_string())
+            .or_else(|| limit_by_words(&answer.errmsg))
             .unwrap_or_else(|| (classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind), "see the code")),
     }
 }

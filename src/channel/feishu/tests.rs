@@ -93,6 +93,7 @@ async fn answers_mean_what_feishu_says() {
         (Scripted::new(500, r#"{"StatusCode":0}"#), Transient, "0"),
         (Scripted::from("{}"), Ambiguous, "HTTP 200"),
         (no(77), Rejected, "77"),
+        (Scripted::from(r#"{"code":77,"msg":"trigger frequency limit"}"#), wait(30), "77"),
         (Scripted::new(503, r#"{"code":77,"msg":"busy"}"#), Transient, "77"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),

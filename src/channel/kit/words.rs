@@ -2,11 +2,40 @@
 
 use std::borrow::Cow;
 
+use crate::model::ErrorKind;
+
 /// Whether `text` says one of `words`. A word or phrase of ASCII counts only as a whole and in any case (`ip` is not a word of `description`);
 /// anything else, such as Chinese, which has no spaces between words, counts anywhere.
 pub fn says(text: &str, words: &[&str]) -> bool {
     let spaced = spaced(text);
     words.iter().any(|word| if word.is_ascii() { spaced.contains(&self::spaced(word)) } else { text.contains(word) })
+}
+
+/// Words for a limit of the rate, in the languages that platforms answer in.
+const LIMIT_WORDS: &[&str] = &[
+    "too fast",
+    "too frequent",
+    "too frequently",
+    "too many request",
+    "too many requests",
+    "frequency limit",
+    "frequency limited",
+    "freq out of limit",
+    "rate limit",
+    "rate limited",
+    "qps limit",
+    "频率",
+    "频繁",
+    "限流",
+    "流控",
+    "太快",
+    "过快",
+];
+
+/// What a platform's own words say that its code, which nobody knows, does not: that too much came too fast. Only for words that are the platform's
+/// alone: what repeats a message could hold anything.
+pub fn limit_by_words(words: &str) -> Option<(ErrorKind, &'static str)> {
+    says(words, LIMIT_WORDS).then_some((ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"))
 }
 
 /// The ASCII words of a text in lower case, each between spaces.

@@ -147,6 +147,7 @@ async fn answers_to_a_message_mean_what_wecom_says() {
         (no(44_004, "empty content"), Rejected, "44004"),
         (no(45_002, "content size out of limit"), Rejected, "45002"),
         (no(999_999, "new"), Rejected, "999999"),
+        (no(999_999, "api freq out of limit, hint: [1]"), wait(60), "999999"),
         (Answer::new(500, r#"{"errcode":999999,"errmsg":"new"}"#), Transient, "999999"),
         (Answer::from("<html>"), Transient, "HTTP 200"),
         (Answer::from("{}"), Transient, "HTTP 200"),

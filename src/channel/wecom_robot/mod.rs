@@ -146,7 +146,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Ok(reply.receipt("0", PlatformIds::default()));
     }
     let code = answer.errcode.to_string();
-    let known = kit::classify(ERROR_CODES, &code);
+    let known = kit::classify(ERROR_CODES, &code).or_else(|| kit::limit_by_words(&answer.errmsg));
     let kind = match kit::weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(WINDOW)) },
         kind => kind,

@@ -42,6 +42,7 @@ async fn answers_mean_what_wecom_says() {
         (no(82004), Rejected, "82004"),
         (no(60020), Misconfigured, "60020"),
         (no(99999), Rejected, "99999"),
+        (Scripted::from(r#"{"errcode":99999,"errmsg":"发送频率过高"}"#), minute, "99999"),
         (Scripted::new(404, r#"{"errcode":99999,"errmsg":"x"}"#), Misconfigured, "99999"),
         (
             Scripted::new(429, r#"{"errcode":93000,"errmsg":"x"}"#).header("retry-after", "90"),
