@@ -207,3 +207,21 @@ async fn what_waits_for_a_channel_that_is_gone_is_named_until_it_has_a_successor
     says_so(false).await;
     assert!(app.settled().await.iter().all(|row| row.state == State::Sent));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_said_to_be() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.always(Fault::Delay(Duration::from_secs(8)));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    let (_, accepted) = app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let path = format!("/api/v1/deliveries/{}", accepted["deliveries"][0]["id"].as_str().unwrap());
+    let end = tokio::time::Instant::now() + Duration::from_secs(7);
+    loop {
+        let (_, shown) = app.get(&path).await;
+        if shown["next"].as_str().is_some_and(|next| next.starts_with("it is being sent now; the platform has 30s to answer")) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "{shown}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

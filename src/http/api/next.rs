@@ -51,16 +51,19 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     } else if row.due_at > now {
         format!("the next try is at {}", row.due_at)
     } else {
-        queue_position(app, channel, now).await?
+        queue_position(app, channel, outlet.in_flight, now).await?
     };
     Ok(format!("{what}{}", limits(channel, row)))
 }
 
-/// What waits for its turn at the channel's rate limit.
-async fn queue_position(app: &App, channel: &ChannelPlan, now: UnixMs) -> Result<String, ApiError> {
+/// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are under way.
+async fn queue_position(app: &App, channel: &ChannelPlan, in_flight: usize, now: UnixMs) -> Result<String, ApiError> {
     let stats = app.engine.stats().await?;
     let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
+    if in_flight > 0 && waiting <= in_flight as u64 {
+        return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
+    }
     let rate = channel.rate();
     if waiting <= 1 || !rate.is_finite() {
         return Ok("it is sent as soon as the channel's rate limit allows".into());
