@@ -35,7 +35,8 @@ fn a_body_within_a_text_is_read() {
     let body = r#"{"version":"4","alerts":[{"labels":{"alertname":"A"}}]}"#;
     let text = serde_json::to_string(body).unwrap();
     let form = format!("payload={}", body.replace('"', "%22").replace('{', "%7B").replace('}', "%7D"));
-    for wrapped in [text, form] {
+    let parts = format!("--b0\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n{body}\r\n--b0--\r\n");
+    for wrapped in [text, form, parts] {
         assert_eq!(read(&wrapped).unwrap(), read(body).unwrap(), "{wrapped}");
     }
     assert_eq!(read(r#""{\"alerts\":[]}""#).unwrap_err().line, 1, "an error is about what was sent");
