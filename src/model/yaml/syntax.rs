@@ -2,7 +2,10 @@
 
 /// Message and advice for a parser's complaint. `line` is the source line it points at, to recognise the usual causes.
 pub fn explain(info: &str, line: &str) -> (String, String) {
-    let (message, advice): (&str, &str) = if info.contains("tab") {
+    // First, for `unprintable` has a `tab` in it.
+    let (message, advice): (&str, &str) = if info.contains("unprintable") || info.contains("byte order mark") {
+        ("an invisible control character", "remove it; a file full of them is UTF-16: save it as UTF-8")
+    } else if info.contains("tab") {
         ("a tab where YAML wants spaces", "indent with spaces; YAML does not allow tabs here")
     } else if info.contains("mapping values are not allowed") || info.contains("illegal placement of ':'") {
         ("a `:` where no key can be", "quote the value if it contains `: `, or check the indentation of this line")
@@ -38,8 +41,6 @@ pub fn explain(info: &str, line: &str) -> (String, String) {
         ("a `-` where no list can be", "put the list on lines of its own, indented below its key")
     } else if info.contains("directive") {
         ("a YAML directive (`%...`) that cannot be understood", "remove it, or quote the value if the `%` is meant as a character")
-    } else if info.contains("unprintable") || info.contains("byte order mark") {
-        ("an invisible control character", "remove it")
     } else if info.contains("recursion limit") {
         ("mappings and lists are nested too deeply", "nest less")
     } else if info.contains("block scalar") {

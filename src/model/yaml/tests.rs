@@ -61,6 +61,7 @@ fn bombs_are_refused() {
 fn broken_yaml_is_told_in_words() {
     for (text, line, word) in [
         ("a:\n\tb: 1\n", 2, "tab"),
+        ("s\0e\0:\0 \0x\0\n\0", 1, "UTF-16"),
         ("a: b: c\n", 1, "`:`"),
         ("a: \"open\n", 1, "quote"),
         ("a: [1, 2\nb: 3\n", 2, ""),
