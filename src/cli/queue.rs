@@ -237,7 +237,7 @@ async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStat
         None if which.ids.is_empty() => anyhow::bail!("name delivery ids, or --all STATE"),
         None => {
             let id = |text: &String| text.trim().parse().map_err(|_| anyhow::anyhow!("`{text}` is no delivery id; `watchfire queue ls` lists them"));
-            let ids = which.ids.iter().map(id).collect::<Result<BTreeSet<_>>>()?;
+            let ids = which.ids.iter().map(id).collect::<Result<BTreeSet<DeliveryId>>>()?;
             let named = ids.len() as u64;
             total += action.apply(remote, ids.into_iter().collect()).await?;
             left = named.saturating_sub(total);

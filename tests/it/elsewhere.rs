@@ -259,7 +259,8 @@ async fn two_configurations_are_compared() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_dropped_is_said() {
-    let app = TestApp::start(&routes("")).await;
+    let open = "server: { listen: '127.0.0.1:0' }\nstore: sqlite:watchfire.db\nchannels: { ops: { log: {} } }\nroute: { to: [ops] }\n";
+    let app = TestApp::start(open).await;
     let (here, url) = (Elsewhere::new(), app.url(""));
     here.fine(&["context", "add", "prod", "--server", &url, "--token-file", "root"]).await;
     fire(&app).await;
