@@ -244,7 +244,7 @@ impl Evaluator<'_> {
             list
         };
         let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).or_else(|| self.withheld(&outcome.cells));
-        let why = why.unwrap_or_else(|| "the platform did not confirm it".into());
+        let why = why.unwrap_or_else(|| "Watchfire ended while it was being sent: it may have been delivered, and it is not sent again".into());
         let (state, reason) = match (ok, dead, unknown) {
             (_, 0, 0) => (State::Sent, None),
             (0, 0, _) => (State::Unknown, Some(why)),

@@ -1,13 +1,15 @@
 //! A direct call cut off by SIGKILL: nobody waits for it any more, so it is recorded truthfully and never sent later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::crash::{free_port, serve, up};
+use crate::support::app::alert;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
+use crate::support::fakes::twilio::Twilio;
 
 async fn newest(client: &reqwest::Client, port: u16) -> Value {
     let page: Value = client.get(format!("http://127.0.0.1:{port}/api/v1/deliveries")).send().await.unwrap().json().await.unwrap();
@@ -63,6 +65,48 @@ async fn a_call_that_was_cut_off_is_not_sent_again_and_says_so() {
     up(&client, port).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(fake.rec.total(), 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Of an alert's call it is said at once, whatever the pace makes of what may have been under way: its fallback waits for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_an_alert_that_was_cut_off_is_reported_as_unknown() {
+    watchfire::channel::kit::install_crypto();
+    let fake = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+    fake.faults.always(Fault::HangAfter);
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let keys = "account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000000\"]";
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  oncall: {{ twilio_voice: {{ {keys}, api_base: \"{}\" }} }}\nroute: {{ to: [oncall] }}\n",
+        fake.url()
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    let posted = client.post(format!("http://127.0.0.1:{port}/webhook")).json(&alert("db", "DiskFull", "firing")).send().await.unwrap();
+    assert_eq!(posted.status(), 200);
+    assert!(fake.rec.wait(Duration::from_secs(60), |rec| rec.total() == 1).await, "the call reached the platform");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    let begun = Instant::now();
+    let row = loop {
+        let page: Value = client.get(format!("http://127.0.0.1:{port}/api/v1/deliveries?state=unknown")).send().await.unwrap().json().await.unwrap();
+        if let Some(row) = page["deliveries"].get(0) {
+            break row.clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{page:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(row["reason"].as_str().unwrap().contains("it is not sent again"), "{row:#}");
+    let metrics = client.get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap().text().await.unwrap();
+    let counted = "watchfire_deliveries_total{platform=\"twilio_voice\",channel=\"oncall\",outcome=\"unknown\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -218,15 +218,17 @@ impl AttemptTask {
         let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
         apply(&mut message, &mut outcome);
         let sends = self.counted_lost(&message.take_lost());
-        self.shared.telemetry.report_steps(&message, &outcome.deliveries);
+        let timeline = step_rows(&message, &outcome.deliveries, now);
         let batch = OutcomeBatch {
             sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
-            children: outcome.children,
-            timeline: step_rows(&message, &outcome.deliveries, now),
-            ..self.outcome_batch(outcome.deliveries)
+            children: std::mem::take(&mut outcome.children),
+            timeline,
+            ..self.outcome_batch(std::mem::take(&mut outcome.deliveries))
         };
+        // The attempt that a crash cut off was reported by nobody.
+        self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
         let recorded = self.record_outcome(batch).await;
         if message.step().is_some() {
             self.shared.change_steps_soon();

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::channel::Counted;
 use crate::delivery::lanes::{Lanes, MAX_LANES};
-use crate::delivery::pending::PendingMessage;
+use crate::delivery::pending::{PendingMessage, next_due};
 use crate::delivery::rate_limit::RateLimiter;
 use crate::model::LaneId;
 
@@ -162,7 +162,9 @@ fn select_queued(
     }
     let mut due: Option<usize> = None;
     for (place, message) in queue.begun.iter().enumerate().filter(|(_, message)| !conditions.direct_only || message.caller.is_some()) {
-        match message.due.max(rate.slot(now, &channels.counted(message))) {
+        // What a crash left nothing to send of only has to end: it is known nowhere else, and its fallback waits for that.
+        let slot = if next_due(&message.cells).is_none() && message.is_stored() { now } else { rate.slot(now, &channels.counted(message)) };
+        match message.due.max(slot) {
             at if at > now => until = sooner(until, at),
             _ if trial && !gate.was_refused(message.members.iter().map(|member| member.id)) => return Work::Continue(place),
             _ => due = due.or(Some(place)),

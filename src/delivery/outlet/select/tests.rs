@@ -8,6 +8,7 @@ use crate::delivery::clock::Now;
 use crate::delivery::direct::Caller;
 use crate::delivery::lanes::{MEMORY_LIMIT, MemoryBudget};
 use crate::delivery::outlet::gate::Verdict;
+use crate::delivery::pending::Phase;
 use crate::delivery::testing::{alert, waiting};
 use crate::model::{DeliveryId, Status, UnixMs};
 use crate::store::PendingDelivery;
@@ -213,6 +214,18 @@ fn short_memory_begins_one_message_at_a_time() {
     assert!(matches!(bench.select(), Work::Single(..)));
     bench.conditions.in_flight = 1;
     assert_eq!(bench.select(), Work::Nothing { until: None, held_back: true });
+}
+
+#[test]
+fn what_a_crash_left_nothing_to_send_of_ends_whatever_the_rate_limit_says() {
+    let mut bench = Bench::new();
+    bench.limited(10);
+    let mut ended = bench.message(0);
+    bench.queue.begun.push(bench.message(0));
+    assert!(matches!(bench.select(), Work::Nothing { until: Some(_), .. }), "it has something to send");
+    ended.phase = Phase::Stored { pages: None, begun: None };
+    bench.queue.begun.push(ended);
+    assert_eq!(bench.select(), Work::Continue(1));
 }
 
 #[test]
