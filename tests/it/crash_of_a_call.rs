@@ -91,6 +91,7 @@ async fn a_call_of_an_alert_that_was_cut_off_is_reported_as_unknown() {
     assert!(fake.rec.wait(Duration::from_secs(60), |rec| rec.total() == 1).await, "the call reached the platform");
     child.kill().unwrap();
     child.wait().unwrap();
+    fake.faults.clear();
 
     let mut child = serve(folder.path(), port);
     up(&client, port).await;
@@ -107,6 +108,10 @@ async fn a_call_of_an_alert_that_was_cut_off_is_reported_as_unknown() {
     let metrics = client.get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap().text().await.unwrap();
     let counted = "watchfire_deliveries_total{platform=\"twilio_voice\",channel=\"oncall\",outcome=\"unknown\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
+    // Nor does the next one wait for as long as the lost one might have taken.
+    let posted = client.post(format!("http://127.0.0.1:{port}/webhook")).json(&alert("web", "WebDown", "firing")).send().await.unwrap();
+    assert_eq!(posted.status(), 200);
+    assert!(fake.rec.wait_accepted(2, Duration::from_secs(15)).await.len() >= 2);
     child.kill().unwrap();
     child.wait().unwrap();
 }
