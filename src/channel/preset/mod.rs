@@ -307,7 +307,8 @@ impl Driver {
         let plain = |text: &str| kit::broken(text, &self.preset.breaks);
         // A message that is sent once more as plain text is so in every field.
         let marked = |text: &str| if page.plain { plain(text) } else { text.to_owned() };
-        let said = |names: [&str; 2]| if page.plain { below_title(first(names), page.field("title")) } else { first(names) };
+        // Of a title that was cut, the rest is only there.
+        let said = |names: [&str; 2]| if page.plain { below_title(first(names), &title) } else { first(names) };
         let mut values = self.values.clone();
         let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
         put("title", plain(&title).into());

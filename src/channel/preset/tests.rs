@@ -214,6 +214,26 @@ async fn what_is_sent_once_more_as_plain_text_says_its_title_once() {
     assert_eq!(sent("Disk\n").await, "#### Disk\nDisk");
 }
 
+/// The end of a long headline is its host, its part, or what a person asked: where the request has only its beginning, the text has it whole.
+#[tokio::test]
+async fn plain_text_keeps_a_headline_that_is_cut_above_it() {
+    let sent = async |headline: &str| {
+        let server = ScriptedServer::start([Answer::new(500, "")]).await;
+        let built = build::<Config>("{ name: serverchan, params: { url: BASE, send_key: k } }", &server.base).unwrap();
+        let text = format!("{headline}\n\nis full");
+        let mut page = page(&[("title", headline), ("text", &text), ("markdown", &text)]);
+        page.plain = true;
+        built.channel.send(&page, &bare_to(), &context()).await;
+        let json = server.seen()[0].json();
+        [json["title"].as_str().unwrap().to_owned(), json["desp"].as_str().unwrap().to_owned()]
+    };
+    let long = format!("{} db-1 (2/3)", "长".repeat(29));
+    assert_eq!(long.chars().count(), 40);
+    assert_eq!(sent(&long).await, [format!("{} d…", "长".repeat(29)), format!("{long}\n\nis full")]);
+    let short = "长".repeat(32);
+    assert_eq!(sent(&short).await, [short.clone(), "is full".to_owned()]);
+}
+
 /// What others wrote into an alert neither pings nor links, also where a refused message goes out once more as plain text.
 #[tokio::test]
 async fn plain_text_pings_nobody() {
