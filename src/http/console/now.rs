@@ -19,7 +19,7 @@ use super::{first_run, oncall, storm};
 use crate::api::ChannelState;
 use crate::http::App;
 use crate::http::api::channels::states;
-use crate::model::UnixMs;
+use crate::model::{Language, UnixMs};
 use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState, OpenIncident};
 
 /// Rows of a section.
@@ -28,6 +28,8 @@ const MAX_ROWS: usize = 50;
 const STORM: usize = 30;
 /// Events among which each sender's last one is looked for.
 const EVENTS: usize = 200;
+/// Held channels that are named above the list on a phone.
+const MAX_HELD: usize = 5;
 const DAY_MS: i64 = 86_400_000;
 
 /// Those that ended within a day, the newest first.
@@ -143,10 +145,18 @@ fn attention(viewer: &Viewer, channels: &[ChannelState]) -> Markup {
                 [one] => { b { (shown(&one.name)) (say(language, " is held", " 已挂起")) } (say(language, ": ", "：")) span.c2 { (worded(&viewer.manner, one.suspended.as_deref().unwrap_or_default())) } }
                 all => {
                     b { (all.len()) (say(language, " channels are held", " 个通道已挂起")) } (say(language, ": ", "："))
-                    @for (n, one) in all.iter().enumerate() { @if n > 0 { (say(language, ", ", "、")) } (shown(&one.name)) }
+                    (first_of(language, &all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>()))
                 }
             }
         } } } }
+    }
+}
+
+/// The first names, and how many more there are.
+fn first_of(language: Language, names: &[&str]) -> Markup {
+    html! {
+        @for (n, name) in names.iter().take(MAX_HELD).enumerate() { @if n > 0 { (say(language, ", ", "、")) } (shown(name)) }
+        @if names.len() > MAX_HELD { " +" (names.len() - MAX_HELD) }
     }
 }
 
@@ -227,4 +237,16 @@ async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &He
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_held_channels_the_first_are_named() {
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        assert_eq!(first_of(Language::En, &names).into_string(), "a, b, c, d, e +2");
+        assert_eq!(first_of(Language::Zh, &names[..5]).into_string(), "a、b、c、d、e");
+    }
 }
