@@ -47,7 +47,7 @@ pub use check::reference;
 pub use escape::{bold as bold_in, clean_url, escape, link as link_in};
 pub use facts::facts;
 pub use fit::{FittedPage, Part, fit};
-pub use functions::{SIGNATURES as FUNCTIONS, Signature};
+pub use functions::{SIGNATURES as FUNCTIONS, Signature, register_len};
 pub use line::{LineKind, line_fields};
 pub use plain::{is_note, note_fields, plain, plain_fields};
 pub use reasons::reason;

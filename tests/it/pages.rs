@@ -94,6 +94,22 @@ async fn a_message_page_leads_with_what_to_do_and_says_how_it_is_now() {
     assert!(!page.contains("still firing"), "{page}");
 }
 
+/// A Chinese text has three bytes for each character.
+#[tokio::test]
+async fn what_is_longer_than_a_screen_is_counted_in_characters() {
+    let app = TestApp::start(&routes("zh")).await;
+    for (characters, is_above) in [(600, true), (601, false)] {
+        let text = "长".repeat(characters);
+        let labels = json!({ "alertname": "LedgerFailed", "severity": "critical", "instance": format!("a:{characters}") });
+        let annotations = json!({ "summary": "对账失败", "description": text, "runbook_url": "https://runbooks.example.com/ledger" });
+        let mut sent = body(vec![one(labels, annotations, false)]);
+        sent["groupKey"] = format!("{{}}:{{n=\"{characters}\"}}").into();
+        app.post("/webhook", &sent).await;
+        let page = read(&app, &link(&app).await, "zh").await;
+        assert_eq!(page.find(&text).unwrap() < page.find("https://runbooks.example.com/ledger").unwrap(), is_above, "{characters}: {page}");
+    }
+}
+
 /// Nobody scrolls past a report to find the runbook, and a group can be silenced from its page.
 #[tokio::test]
 async fn a_long_text_is_below_the_buttons_and_a_groups_silence_is_one_of_them() {

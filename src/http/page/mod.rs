@@ -21,6 +21,7 @@ use subtle::ConstantTimeEq;
 use super::{App, HttpError};
 use crate::delivery::links;
 use crate::model::{Language, MessageId};
+use crate::template::register_len;
 
 /// Nothing inline, nothing from elsewhere.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -42,6 +43,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut templates = Handlebars::new();
+    register_len(&mut templates);
     for (name, text) in [("message", include_str!("message.hbs")), ("index", include_str!("index.hbs"))] {
         templates.register_template_string(name, text).expect("the embedded pages are templates: the tests of this module render them");
     }

@@ -48,6 +48,17 @@ pub(super) fn sort(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     Ok(items.into_iter().map(|(_, item)| item).collect())
 }
 
+/// How many items a list or a map has, and characters a text.
+pub(super) fn len(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    let count = match arguments.value(0) {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        Value::String(text) => text.chars().count(),
+        _ => 0,
+    };
+    Ok(count.into())
+}
+
 pub(super) fn join(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     let between = if arguments.len() > 1 { arguments.text(1) } else { ", ".to_owned() };
     let parts: Vec<String> = match arguments.value(0) {

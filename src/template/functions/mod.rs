@@ -99,7 +99,7 @@ pub const SIGNATURES: &[Signature] = signatures! {
     "and" 2..MANY [], true, "all of them";
     "or" 2..MANY [], true, "any of them";
     "not" 1..1 [], true, "the opposite";
-    "len" 1..1 [], false, "{{len alerts}}: how many";
+    "len" 1..1 [], false, "{{len alerts}}: how many; of a text, its characters";
 };
 
 /// The function of this name.
@@ -188,6 +188,11 @@ fn failed(helper: &Helper<'_>, reason: &str) -> RenderError {
     RenderErrorReason::Other(format!("`{}`: {reason}", helper.name())).into()
 }
 
+/// Registers `len`, in place of Handlebars' own, which counts the bytes of a text.
+pub fn register_len(registry: &mut Handlebars<'static>) {
+    registry.register_helper("len", Box::new(Gives(list::len)));
+}
+
 /// Teaches a registry every function, for fields of this dialect.
 pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     registry.unregister_helper("log");
@@ -228,6 +233,7 @@ pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     for (name, run) in gives {
         registry.register_helper(name, Box::new(Gives(run)));
     }
+    register_len(registry);
     registry.register_helper("link", Box::new(Prints(dialect, markup::link)));
     registry.register_helper("bold", Box::new(Prints(dialect, markup::bold)));
     registry.register_helper("quote", Box::new(Prints(dialect, markup::quote)));

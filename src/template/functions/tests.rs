@@ -60,6 +60,7 @@ fn values() {
             "2026-11-24 04:53 12:53 1h 6m",
         ),
         ("{{time \"\"}}{{ago common_labels.nope}}|{{time 0 \"%Y\"}}", "|1970"),
+        ("{{len \"告警 db\"}} {{len group_labels}} {{len 7}} {{#if (gt (len \"告警告警\") 4)}}long{{/if}}", "5 1 0 "),
         ("{{len alerts}} {{#if (eq severity \"critical\")}}c{{/if}}", "3 c"),
     ] {
         assert_eq!(plain(text), expected, "{text}");
