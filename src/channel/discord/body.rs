@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{colour, cut_units, is_linkable, outside_addresses, units};
-use crate::model::{Page, Size};
+use crate::model::{Language, Mentions, Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
 const MAX_TITLE: usize = 256;
@@ -18,6 +18,8 @@ const MAX_URL: usize = 2048;
 /// Users and roles that may be named as pinged, each once:
 /// <https://docs.discord.com/developers/resources/message#allowed-mentions-object>
 const MAX_MENTIONS: usize = 100;
+/// What pings leave free in the content: a bold headline with a backslash before each character; how many are not pinged; a blank before either.
+const ROOM_BESIDE_PINGS: usize = 2 * MAX_TITLE + 4 + 30 + 2;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -54,8 +56,6 @@ struct Allowed {
 
 #[derive(Debug, Serialize)]
 struct Embed {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    title: String,
     description: String,
     color: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,12 +79,13 @@ struct Footer {
 pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Message {
     let facts = &page.facts;
     let mentions = &facts.mentions;
-    let all = mentions.all.then(|| "@everyone".to_owned());
-    let (users, roles) = (ids(&mentions.users), ids(&mentions.groups));
-    // What is no id would have the whole message refused; it is written as it is, where everybody sees that it pings nobody.
-    let others = mentions.users.iter().chain(&mentions.groups).filter(|id| !is_id(id)).map(|id| format!("@{}", id.trim_start_matches('@')));
-    let pings = roles.iter().map(|id| format!("<@&{id}>")).chain(users.iter().map(|id| format!("<@{id}>")));
-    let mut content = all.into_iter().chain(pings).chain(others).collect::<Vec<_>>().join(" ");
+    let Pinged { written: mut content, users, roles, left_out } = Pinged::of(mentions);
+    if left_out > 0 {
+        content.push_str(&match facts.language {
+            Language::Zh => format!(" （另有 {left_out} 人未提醒）"),
+            Language::En => format!(" (+{left_out} not pinged)"),
+        });
+    }
     let mut embeds = Vec::new();
     let text = page.field("text").trim_end();
     if page.plain {
@@ -92,16 +93,11 @@ pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Mess
         content = [content.as_str(), &text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     } else {
         let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
-        let mut title = cut_units(title, MAX_TITLE);
+        let title = cut_units(title, MAX_TITLE);
         let headline = if title.is_empty() { String::new() } else { format!("**{}**", without_markdown(&title)) };
-        // Many pings leave no room for it.
-        if units(&content) + 1 + units(&headline) <= MAX_CONTENT {
-            content = [content, headline].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-            title.clear();
-        }
+        content = [content, headline].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         let footer = page.field("footer").trim();
         embeds.push(Embed {
-            title,
             description: text.to_owned(),
             color: colour(facts),
             image: takes(&facts.image).then(|| Image { url: facts.image.clone() }),
@@ -113,6 +109,51 @@ pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Mess
         content,
         embeds,
         allowed_mentions: Allowed { parse: if mentions.all { vec!["everyone"] } else { Vec::new() }, users, roles },
+    }
+}
+
+/// Whom a message pings, as its content says it and by id.
+#[derive(Default)]
+struct Pinged {
+    written: String,
+    users: Vec<String>,
+    roles: Vec<String>,
+    /// Those for whom there is no room.
+    left_out: usize,
+}
+
+impl Pinged {
+    fn of(mentions: &Mentions) -> Self {
+        let mut pinged = Self { written: if mentions.all { "@everyone".to_owned() } else { String::new() }, ..Self::default() };
+        for id in ids(&mentions.groups) {
+            if pinged.write(&format!("<@&{id}>"), pinged.roles.len()) {
+                pinged.roles.push(id);
+            }
+        }
+        for id in ids(&mentions.users) {
+            if pinged.write(&format!("<@{id}>"), pinged.users.len()) {
+                pinged.users.push(id);
+            }
+        }
+        // What is no id would have the whole message refused; it is written as it is, where everybody sees that it pings nobody.
+        for name in mentions.users.iter().chain(&mentions.groups).filter(|id| !is_id(id)) {
+            pinged.write(&format!("@{}", name.trim_start_matches('@')), 0);
+        }
+        pinged
+    }
+
+    /// Whether there is room for one more, besides so many of its kind.
+    fn write(&mut self, ping: &str, known: usize) -> bool {
+        let has_room = known < MAX_MENTIONS && units(&self.written) + 1 + units(ping) <= MAX_CONTENT - ROOM_BESIDE_PINGS;
+        if !has_room {
+            self.left_out += 1;
+            return false;
+        }
+        if !self.written.is_empty() {
+            self.written.push(' ');
+        }
+        self.written.push_str(ping);
+        true
     }
 }
 
@@ -143,7 +184,7 @@ fn is_id(id: &str) -> bool {
 fn ids(named: &[String]) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for id in named.iter().filter(|id| is_id(id)) {
-        if ids.len() < MAX_MENTIONS && !ids.contains(id) {
+        if !ids.contains(id) {
             ids.push(id.clone());
         }
     }
@@ -155,7 +196,7 @@ fn takes(url: &str) -> bool {
     is_linkable(url) && units(url) <= MAX_URL
 }
 
-/// The embed's description; of a plain page the content. With a title and a footer, which are cut, an embed stays below the 6,000 that all of it may have.
+/// The embed's description; of a plain page the content. With a footer, which is cut, an embed stays below the 6,000 that all of it may have.
 pub(super) fn measure(page: &Page) -> Size {
     let message = message(page, None, false);
     match message.embeds.first() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::Size;
+use crate::model::{Language, Size};
 
 const CONFIG: &str = "{ webhook: 'https://discord.com/api/webhooks/4711/t0ken-S3CRET', username: Watchfire, thread_id: '99', api_base: BASE }";
 const OK: &str = r#"{"id":"1100","channel_id":"7","type":0}"#;
@@ -106,7 +106,7 @@ async fn a_refused_mention_is_told_as_one_and_what_is_no_id_is_never_named_as_on
     assert!(named.len() == 100 && named[0] == "12" && named[1] == "1000", "{named:?}");
     assert_eq!(sent["allowed_mentions"]["roles"], serde_json::json!(["77"]));
     let content = sent["content"].as_str().unwrap();
-    assert!(content.starts_with("<@&77> <@12> <@1000>") && content.ends_with("@anna @ops"), "{content}");
+    assert!(content.starts_with("<@&77> <@12> <@1000>") && content.ends_with("@anna @ops (+51 not pinged)"), "{content}");
 }
 
 #[test]
@@ -158,16 +158,32 @@ fn the_description_is_what_counts() {
     assert_eq!((DESCRIPTOR.measure)(&page(&[("text", &"x".repeat(4000))])), Size::characters(4000, 4096));
     let wide = page(&[("title", &"t".repeat(300)), ("text", &"x".repeat(4000)), ("footer", &"f".repeat(3000))]);
     assert_eq!((DESCRIPTOR.measure)(&wide), Size::characters(4000, 4096), "title and footer are cut");
-    let mut crowd = wide.clone();
-    crowd.facts.mentions.users = (0..100).map(|n| format!("10000000000000{n:04}")).collect();
-    let [sent, crowded] = [wide, crowd].map(|page| serde_json::to_value(body::message(&page, None, false)).unwrap());
-    let length = |text: &serde_json::Value| text.as_str().unwrap().chars().count();
-    assert!(length(&sent["content"]) == 256 + 4 && sent["embeds"][0]["title"].is_null(), "{sent}");
-    let embed = &crowded["embeds"][0];
-    assert!(length(&embed["title"]) == 256 && 256 + 4096 + length(&embed["footer"]["text"]) <= 6000, "pings leave no room: {crowded}");
+    let sent = serde_json::to_value(body::message(&wide, None, false)).unwrap();
+    let length = |text: &serde_json::Value| text.as_str().unwrap().encode_utf16().count();
+    assert_eq!((length(&sent["content"]), length(&sent["embeds"][0]["footer"]["text"])), (256 + 4, 500), "{sent}");
     let mut plain = page(&[("text", "xx")]);
     plain.plain = true;
     assert_eq!((DESCRIPTOR.measure)(&plain), Size::characters(2, 2000));
+}
+
+/// A content that is too long has the whole message refused; who is not pinged is counted in it.
+#[test]
+fn a_crowd_is_pinged_as_far_as_the_content_has_room() {
+    let mut crowd = page(&[("title", &"*".repeat(300)), ("text", "x")]);
+    crowd.facts.mentions.all = true;
+    crowd.facts.mentions.users = (0..100).map(|n| format!("10000000000000{n:04}")).collect();
+    let sent = |page: &Page| serde_json::to_value(body::message(page, None, false)).unwrap();
+    for (language, said) in [(Language::En, " (+35 not pinged) **\\*"), (Language::Zh, " （另有 35 人未提醒） **\\*")] {
+        crowd.facts.language = language;
+        let sent = sent(&crowd);
+        let content = sent["content"].as_str().unwrap();
+        assert!(content.encode_utf16().count() <= 2000, "{content}");
+        assert!(content.starts_with("@everyone <@100000000000000000> ") && content.contains(said) && content.ends_with("…**"), "{content}");
+        let named = sent["allowed_mentions"]["users"].as_array().unwrap();
+        assert_eq!((named.len(), content.matches("<@").count()), (65, 65), "who is named is in the content: {content}");
+    }
+    crowd.plain = true;
+    assert!((DESCRIPTOR.measure)(&crowd).used <= 2000, "a plain text has room beside them");
 }
 
 #[test]
