@@ -93,12 +93,9 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
         std::fs::write(file, html).with_context(|| format!("{} cannot be written", file.display()))?;
         anstream::println!("{}: {}", file.display(), composed.pages.iter().map(caption).collect::<Vec<_>>().join(", "));
     } else {
-        // What goes into a file or another program keeps its addresses.
-        let is_seen = anstream::stdout().current_choice() != anstream::ColorChoice::Never;
         for page in &composed.pages {
             anstream::println!("── {} ──", caption(page));
-            let shown = lookalike::terminal(platform, &channel.driver.body(page), &reader);
-            anstream::print!("{}", if is_seen { lookalike::linked(&shown) } else { shown });
+            anstream::print!("{}", lookalike::terminal(platform, &channel.driver.body(page), &reader));
         }
     }
     Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })

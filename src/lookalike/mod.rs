@@ -32,7 +32,6 @@ use serde_json::Value;
 
 use card::Message;
 pub use html::{STYLE, document};
-pub use terminal::linked;
 
 /// Whose client it is: clients show times in their reader's zone, and how long ago they are.
 #[derive(Debug, Clone)]

@@ -1,33 +1,9 @@
 //! A message for the terminal: ANSI styles, a bar beside cards and quotations, addresses beside what links to them.
 
 use super::card::{Block, Line, Message, Style, Tint};
-use crate::model::url_len;
 
 const RESET: &str = "\u{1b}[0m";
 const DIM: &str = "\u{1b}[2m";
-
-/// Bytes of an address that fits on a line with what is before it.
-const MAX_ADDRESS: usize = 60;
-
-/// A text of [`super::terminal`] in which long addresses are cut and lead to the whole, as terminals link since
-/// <https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda>: one that wraps pushes the message out of sight, and half of it is copied.
-pub fn linked(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("http") {
-        out.push_str(&rest[..at]);
-        let len = url_len(&rest[at..]).max("http".len());
-        // An address is ASCII.
-        let (address, after) = rest[at..].split_at(len);
-        match address.get(..MAX_ADDRESS).filter(|_| len > MAX_ADDRESS) {
-            Some(shown) => out.push_str(&format!("\u{1b}]8;;{address}\u{1b}\\{shown}…\u{1b}]8;;\u{1b}\\")),
-            None => out.push_str(address),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
 
 pub(super) fn write(message: &Message) -> String {
     let mut lines = Vec::new();

@@ -243,15 +243,6 @@ fn cards_show_colour_facts_buttons_and_mentions() {
 }
 
 #[test]
-fn a_long_address_on_a_terminal_is_cut_and_leads_to_the_whole() {
-    let long = format!("https://am.example.com/#/silences/new?filter={}", "%22".repeat(100));
-    let shown = linked(&format!("\u{1b}[2m{long}\u{1b}[0m (https://h/x) http 告警\n"));
-    assert_eq!(shown.matches(&long).count(), 1, "{shown}");
-    let seen = anstream::adapter::strip_str(&shown).to_string();
-    assert_eq!(seen, format!("{}… (https://h/x) http 告警\n", &long[..60]));
-}
-
-#[test]
 fn any_other_body_is_a_card_of_its_values() {
     let body = json!({ "topic": "x", "title": "T", "message": "**b**\nline", "priority": 5, "none": null, "extra": { "client": { "click": "https://h/" } } });
     assert_eq!(text("preset", &body), "notification: T\nT\nb\nline\ntopic: x\npriority: 5\nextra.client.click: https://h/\n");

@@ -144,6 +144,20 @@ fn render_shows_a_message_as_the_client_does() {
     assert!(!ok && err.contains("none/x.html cannot be written"), "{err}");
 }
 
+/// Many terminals show colours and no links: an address is there to be read and copied.
+#[test]
+fn in_colour_an_address_is_whole_too() {
+    let folder = folder();
+    let arguments = ["render", "-c", "slack", "-p", "bodies/disk.json", "--at", "2026-11-24T03:00:00Z"];
+    let (ok, plain, err) = run(folder.path(), &arguments);
+    assert!(ok && plain.contains("/#/silences/new?filter="), "{plain}{err}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    let out = command.args(arguments).current_dir(folder.path()).env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1").output().unwrap();
+    let coloured = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(coloured.contains("\u{1b}["), "{coloured}");
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+}
+
 #[test]
 fn golden_files_are_written_compared_and_out_of_use() {
     let folder = folder();
