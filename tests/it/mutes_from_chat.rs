@@ -80,6 +80,8 @@ async fn who_is_known_mutes_by_a_button_what_is_held_back_until_the_button_ends_
     let found = incident(&app).await;
     assert_eq!((found.incident.state, found.incident.acks.len()), (IncidentState::Firing, 0), "a mute is no ack");
     assert_eq!(found.incident.mute.map(|mute| (mute.by, mute.matchers)), Some(("anna".to_owned(), "group=\"db\"".to_owned())));
+    let page = app.http.get(app.url("/ui/incidents/1")).send().await.unwrap().text().await.unwrap();
+    assert_eq!((page.matches("Muted until ").count(), page.contains(", by anna")), (1, true), "{page}");
     let noticed = async || {
         let is_there = telegram.with(|telegram| telegram.transcript.all().any(|(key, post)| key.starts_with("-1002/") && post.text.contains(reason)));
         is_there.then_some(())

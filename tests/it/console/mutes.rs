@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use super::{Browser, HOSTILE, ROOT, TEAM, fire, guarded};
+use super::{Browser, HOSTILE, ROOT, TEAM, fire, guarded, routes};
 use crate::support::app::{TestApp, alert};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,4 +52,37 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     }
     let audit = ann.page("/ui/audit").await;
     assert!(audit.contains("unmute") && audit.contains("group=&quot;theirs&quot;"), "{audit}");
+}
+
+/// What is muted is an alert, and its incident rings for the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_muted_when_all_of_it_that_fires_is() {
+    let of_file = "mutes:\n  - { name: db, matchers: 'team=\"db\"', until: 2099-01-01T00:00:00Z, reason: backups, owner: ann, ticket: OPS-1 }\n  \
+                   - { name: web, matchers: 'team=\"web\"', until: 2098-01-01T00:00:00Z, reason: upgrade, owner: ann, ticket: OPS-2 }\n";
+    let app = TestApp::start(&(routes("") + of_file)).await;
+    let browser = Browser::of(&app);
+    let of = |group: &str, other: &str| {
+        let mut body = alert(group, "First", "firing");
+        let mut second = alert(group, "Second", "firing")["alerts"][0].clone();
+        body["alerts"][0]["labels"]["team"] = "db".into();
+        second["labels"]["team"] = other.into();
+        second["labels"]["severity"] = "warning".into();
+        body["alerts"].as_array_mut().unwrap().push(second);
+        body
+    };
+    fire(&app, None, &of("one", "net")).await;
+    let page = browser.page("/ui/incidents/1").await;
+    assert!(page.contains("First") && !page.contains("Muted until "), "its second alert rings: {page}");
+    fire(&app, None, &of("two", "web")).await;
+    let page = browser.page("/ui/incidents/2").await;
+    assert!(page.contains("Muted until <time") && page.contains(">2098-01-01 00:00</time>"), "the first of its mutes ends then: {page}");
+    // The second alert came with another event.
+    let mut first = of("three", "net");
+    let second = first["alerts"].as_array_mut().unwrap().pop().unwrap();
+    fire(&app, None, &first).await;
+    assert!(browser.page("/ui/incidents/3").await.contains("Muted until <time"));
+    first["alerts"] = serde_json::json!([second]);
+    fire(&app, None, &first).await;
+    assert!(!browser.page("/ui/incidents/3").await.contains("Muted until "));
+    assert_eq!(browser.page("/ui").await.matches("Muted until ").count(), 1);
 }

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::failure::Failure;
+use crate::delivery::mutes::ActiveMutes;
 use crate::http::App;
 use crate::model::{Alert, Event, EventId, IncidentId, Labels, Severity, UnixMs};
 use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, OpenIncident, State};
@@ -38,7 +39,7 @@ pub(super) struct Known {
     pub(super) lead: Option<Alert>,
     /// The next step of its escalations.
     pub(super) next: Option<NextStep>,
-    /// Until when its lead is muted on every channel; [`UnixMs::MAX`]: no end is known.
+    /// Until when all of it that fires is muted on every channel; [`UnixMs::MAX`]: no end is known.
     pub(super) muted: Option<UnixMs>,
     /// Whether its Alertmanager can be asked to be silent.
     pub(super) silences: bool,
@@ -63,7 +64,7 @@ impl Known {
 
     /// Alerts of it that fire.
     pub(super) fn firing(&self) -> usize {
-        self.incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing).count()
+        firing(&self.incident).count()
     }
 
     /// Since when it is known here.
@@ -129,19 +130,46 @@ pub(super) async fn read(app: &App, incidents: Vec<Incident>) -> Result<Vec<Know
 
 /// The same without the next steps.
 pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Known>, Failure> {
-    let mut ids: Vec<EventId> = incidents.iter().filter_map(|incident| Some(lead(incident)?.event)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let events = events(app, &ids).await?;
+    let mut events = events(app, &ids(incidents.iter().filter_map(lead))).await?;
     let mutes = app.engine.mutes();
     let mutes = mutes.at(app.engine.clock().wall());
+    // Whether anything rings is seen from the lead, unless that is muted.
+    let of_lead = |incident: &&Incident| lead(incident).is_some_and(|alert| end_of_mute(alert, &events, &mutes).is_some());
+    let others = ids(incidents.iter().filter(of_lead).flat_map(firing).filter(|alert| !events.contains_key(&alert.event)));
+    if !others.is_empty() {
+        events.extend(self::events(app, &others).await?);
+    }
     let known = incidents.into_iter().map(|incident| {
         let lead = lead(&incident).and_then(|alert| events.get(&alert.event)?.alerts.get(alert.index as usize).cloned());
         let silences = app.engine.can_silence(&incident);
-        let muted = lead.as_ref().and_then(|lead| mutes.on_every_channel(&lead.labels)).map(|active| active.until);
+        let muted = muted(&incident, &events, &mutes);
         Known { incident, lead, next: None, muted, silences }
     });
     Ok(known.collect())
+}
+
+/// Those of its alerts that fire.
+fn firing(incident: &Incident) -> impl Iterator<Item = &IncidentAlert> {
+    incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing)
+}
+
+/// The events of alerts, each once.
+fn ids<'a>(alerts: impl Iterator<Item = &'a IncidentAlert>) -> Vec<EventId> {
+    let mut ids: Vec<EventId> = alerts.map(|alert| alert.event).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Until when an alert is muted on every channel. One whose body was not read may ring.
+fn end_of_mute(alert: &IncidentAlert, events: &Bodies, mutes: &ActiveMutes<'_>) -> Option<UnixMs> {
+    let alert = events.get(&alert.event)?.alerts.get(alert.index as usize)?;
+    Some(mutes.on_every_channel(&alert.labels)?.until)
+}
+
+/// Until when nothing of an incident rings: each of its alerts that fire is muted, and the first of these mutes ends then.
+fn muted(incident: &Incident, events: &Bodies, mutes: &ActiveMutes<'_>) -> Option<UnixMs> {
+    firing(incident).map(|alert| end_of_mute(alert, events, mutes)).collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
 /// Reads the next step of those that are shown, all at once: a page must not take the store's readers away from the engine.
@@ -160,8 +188,10 @@ pub(super) async fn next_steps(app: &App, shown: &mut [Known]) -> Result<(), Fai
     Ok(())
 }
 
+type Bodies = HashMap<EventId, Arc<Event>>;
+
 /// The bodies of events, as far as a page may read them.
-async fn events(app: &App, ids: &[EventId]) -> Result<HashMap<EventId, Arc<Event>>, Failure> {
+async fn events(app: &App, ids: &[EventId]) -> Result<Bodies, Failure> {
     let bodies = app.engine.load_events(ids, MAX_BYTES).await?;
     Ok(bodies.events.into_iter().map(|stored| (stored.id, stored.event)).collect())
 }

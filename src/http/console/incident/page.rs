@@ -49,7 +49,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
             h1.ttl { (shown(&found.incident.title)) }
             @if !known.sentence().is_empty() { p.lead { (shown(known.sentence())) } }
         } }
-        @if known.muted.is_some() && found.incident.state.is_open() { p.lead { (icon("mute")) " " (muted(&viewer, &known)) " " a.l href="/ui/mutes" { (say(language, "Mutes", "静音")) } } }
+        @if known.muted.is_some() && found.incident.state.is_open() && found.incident.acks.mute.is_none() { p.lead { (icon("mute")) " " (muted(&viewer, &known)) " " a.l href="/ui/mutes" { (say(language, "Mutes", "静音")) } } }
         (silence(&viewer, &found.incident))
         @if let Some(muted) = mute(&viewer, &found.incident) { (muted) }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
