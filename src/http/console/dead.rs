@@ -218,6 +218,17 @@ fn retried(manner: &Manner, plan: &crate::delivery::Plan, group: &Group) -> Mark
     }
 }
 
+/// Why the rest was not acted on. After the first step a refusal must not read as if nothing was done.
+fn after(done: usize, all: usize, why: Failure) -> Failure {
+    match why {
+        Failure::Answer(status, why) if done > 0 => {
+            let status = if status.is_client_error() { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+            Failure::new(status, format!("{done} of {all} were done, then: {why}"))
+        }
+        why => why,
+    }
+}
+
 /// Acts on the group.
 pub(super) async fn act(State(app): State<Arc<App>>, Path(act): Path<String>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
     let Form { viewer, fields, .. } = form;
@@ -231,17 +242,37 @@ pub(super) async fn act(State(app): State<Arc<App>>, Path(act): Path<String>, he
         return Err(Failure::bad("`to` names the channel to move to"));
     }
     let reason = Some(if act == "drop" { fields.get("reason_why").to_owned() } else { group.reason.clone() });
+    let mut done = 0;
     for rows in group.rows.chunks(STEP) {
         let request = DeliveriesRequest { ids: rows.iter().map(|row| row.id).collect(), reason: reason.clone(), to: to.clone() };
         match act.as_str() {
             "retry" | "move" => {
-                requeue(&app, &viewer.caller, &request).await?;
+                requeue(&app, &viewer.caller, &request).await.map_err(|error| after(done, group.rows.len(), error.into()))?;
             }
             "drop" => {
-                drop_all(&app, &viewer.caller, &request).await?;
+                drop_all(&app, &viewer.caller, &request).await.map_err(|error| after(done, group.rows.len(), error.into()))?;
             }
             _ => return Err(Failure::missing("dead letters are retried, moved or dropped")),
         }
+        done += rows.len();
     }
     Ok(go(&headers, if act == "drop" { "/ui/dead" } else { "/ui/history" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_off_says_how_many_were_done() {
+        let told = |done: usize, status: StatusCode| match after(done, 1200, Failure::new(status, "no channel `a`")) {
+            Failure::Answer(status, why) => (status, why),
+            Failure::Login => panic!("nobody is asked to log in"),
+        };
+        // An error of the client says that nothing was done.
+        assert_eq!(told(0, StatusCode::NOT_FOUND), (StatusCode::NOT_FOUND, "no channel `a`".to_owned()));
+        let broken = "500 of 1200 were done, then: no channel `a`".to_owned();
+        assert_eq!(told(500, StatusCode::NOT_FOUND), (StatusCode::INTERNAL_SERVER_ERROR, broken.clone()));
+        assert_eq!(told(500, StatusCode::SERVICE_UNAVAILABLE), (StatusCode::SERVICE_UNAVAILABLE, broken));
+    }
 }
