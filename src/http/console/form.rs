@@ -114,6 +114,17 @@ pub(super) fn page_of(headers: &HeaderMap) -> String {
     back(path).to_owned()
 }
 
+/// The page that has the form of an address below `/ui` that only takes forms: of an incident, of a delivery, or of a section.
+pub(super) fn page_with(path: &str) -> String {
+    match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+        ["logout" | "settings" | "", ..] => "/ui".to_owned(),
+        [section @ ("incidents" | "deliveries"), id, _] => format!("/ui/{section}/{id}"),
+        ["channels", name, act @ ("mute" | "test")] => format!("/ui/channels/{name}/confirm/{act}"),
+        [section, ..] => format!("/ui/{section}"),
+        [] => "/ui".to_owned(),
+    }
+}
+
 /// Leads to another page: `303`, or for htmx its header.
 pub(super) fn go(headers: &HeaderMap, to: &str) -> Response {
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/ui"));

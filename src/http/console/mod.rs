@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -85,12 +85,22 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/settings", post(login::settings))
         .route("/assets/{name}", get(assets::serve))
         .fallback(nothing)
-        .method_not_allowed_fallback(nothing)
+        .method_not_allowed_fallback(to_page)
         .layer(from_fn_with_state(app, dress))
 }
 
 async fn nothing() -> Failure {
     Failure::missing("there is no such page")
+}
+
+/// Leads to the page that has the form of this address. A browser shows the address where its form was sent; the link back to the form, a login and a
+/// change of the language lead there.
+async fn to_page(request: Request) -> Result<Response, Failure> {
+    let is_asked = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_asked {
+        return Err(nothing().await);
+    }
+    Ok(form::go(request.headers(), &form::page_with(request.uri().path())))
 }
 
 /// Makes a page of a failure, in the reader's language, and adds what keeps browsers from mischief.

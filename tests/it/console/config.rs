@@ -2,8 +2,8 @@
 
 use reqwest::StatusCode;
 
-use super::{Browser, READER, ROOT, TEAM, guarded};
-use crate::support::app::TestApp;
+use super::{Browser, READER, ROOT, TEAM, fire, guarded, routes};
+use crate::support::app::{TestApp, alert};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compared_and_loaded() {
@@ -74,4 +74,34 @@ async fn who_may_see_and_load_the_configuration_is_decided_by_scopes_and_refusal
     assert_eq!(root.post("/ui/config/reload", &[]).await.status(), StatusCode::SEE_OTHER);
     let audit = root.page("/ui/audit").await;
     assert!(audit.contains("/ui/config/reload") && audit.contains("needs the scope `admin`") && audit.contains("reloaded"), "{audit}");
+}
+
+/// The page that answers a form has the form's address; what leads back there finds a page.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_only_takes_forms_leads_to_the_page_that_has_them() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    for (address, page) in [
+        ("/ui/config/reload", "/ui/config"),
+        ("/ui/config/online", "/ui/config"),
+        ("/ui/channels/ours/test", "/ui/channels/ours/confirm/test"),
+        ("/ui/channels/ours/unmute", "/ui/channels"),
+        ("/ui/incidents/1/ack", "/ui/incidents/1"),
+        ("/ui/dead/retry", "/ui/dead"),
+        ("/ui/mutes/end", "/ui/mutes"),
+        ("/ui/oncall/overrides/3/end", "/ui/oncall"),
+        ("/ui/audit/sessions/end", "/ui/audit"),
+        ("/ui/settings", "/ui"),
+    ] {
+        let led = browser.get(address).await;
+        assert_eq!((led.status(), led.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, page), "{address}");
+        browser.page(page).await;
+        // The link of a refusal there, as its browser sends the form.
+        let headers = browser.headers();
+        let refused = browser.http.post(app.url("/ui/mutes")).headers(headers).header("referer", app.url(address)).form(&[("for", "2y")]);
+        let refused = refused.send().await.unwrap().text().await.unwrap();
+        assert!(refused.contains(&format!("href=\"{address}\"")) && refused.contains("To the form"), "{refused}");
+    }
+    assert_eq!(browser.http.put(app.url("/ui/config/reload")).headers(browser.headers()).send().await.unwrap().status(), StatusCode::NOT_FOUND);
 }
