@@ -153,7 +153,7 @@ pub enum Note {
     Replay(UnixMs),
     /// It was posted to an input that does not exist.
     NoInput,
-    /// The address that it was posted to names recipients whom none of its channels takes.
+    /// The address that it was posted to names recipients who are left out: none of its channels takes them, they are too many, or they are no addresses.
     Recipients,
 }
 
@@ -175,9 +175,13 @@ impl Note {
             }
             (Note::NoInput, Language::Zh) => "发送地址中的 input 不存在，已按内容识别".into(),
             (Note::Recipients, Language::En) => {
-                "The address that it was sent to names recipients whom its channels do not take: the channels' own get it".into()
+                "The address that it was sent to names recipients whom its channels do not take, more than 50, or ones that are no addresses: those \
+                 are left out, and where nobody is left the channels' own get it"
+                    .into()
             }
-            (Note::Recipients, Language::Zh) => "发送地址中指定的收件人与通道类型不符，未采用，已发给通道自己的收件人".into(),
+            (Note::Recipients, Language::Zh) => {
+                "发送地址中的部分收件人未采用（与通道类型不符、超过 50 个或不是有效地址）；没有可用收件人时，发给通道自己的收件人".into()
+            }
         }
     }
 }

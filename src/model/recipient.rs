@@ -10,9 +10,19 @@ use serde::{Deserialize, Serialize};
 pub struct Recipient(String);
 
 impl Recipient {
+    /// Bytes that an address has at most: a mail address has no more than 254 (<https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3>), and a name
+    /// may precede it. PostgreSQL takes 2704 bytes in an index, whose other columns count, too
+    /// (<https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h>, `BTMaxItemSize`).
+    pub const MAX_BYTES: usize = 512;
+
     /// A recipient as the platform addresses it.
     pub fn new(address: impl Into<String>) -> Self {
         Self(address.into())
+    }
+
+    /// Whether it can be an address: it has at most [`Recipient::MAX_BYTES`] and no U+0000, so that every store takes it.
+    pub fn is_sound(&self) -> bool {
+        self.0.len() <= Self::MAX_BYTES && !self.0.contains('\0')
     }
 
     /// The full address: for drivers and stores only (`tests/architecture/` checks it).
@@ -70,6 +80,7 @@ mod tests {
 
     #[test]
     fn masks_addresses_numbers_and_users_but_not_public_rooms() {
+        assert_eq!(["1".repeat(512), "1".repeat(513), "1\0".into()].map(|to| Recipient::new(to).is_sound()), [true, false, false]);
         assert_eq!(Recipient::new("ops@example.com").to_string(), "o***@e***.com");
         assert_eq!(Recipient::new("13800000000").to_string(), "138****0000");
         assert_eq!(Recipient::new("+8613800000000").to_string(), "+86****0000");

@@ -131,6 +131,15 @@ async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_n
     let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
     assert_eq!(event.event.notes, [Note::Recipients]);
     assert_eq!(twilio.rec.accepted().len(), 3, "nobody else was reached");
+    // What is no address is left out, and the message says so.
+    post(&format!("type=alydx&phone={}", vec!["13900000005"; 400].join(";"))).await;
+    let rows = app.settled().await;
+    assert!(rows.iter().all(|row| row.state == watchfire::store::State::Sent), "{rows:#?}");
+    let sent = twilio.rec.accepted();
+    assert_eq!((sent.len(), sent[3].to.as_slice()), (4, ["+8613800000001".to_owned()].as_slice()), "the channel's own");
+    let (_, events) = app.get("/api/v1/events?limit=1").await;
+    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    assert_eq!(event.event.notes, [Note::Recipients]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

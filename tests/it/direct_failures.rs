@@ -118,3 +118,18 @@ async fn whatever_a_platform_does_its_callers_read_their_language() {
     let wrong = futures_util::future::join_all(cases).await.concat();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_address_is_refused_at_once() {
+    let app = TestApp::start(&routes("http", "127.0.0.1:1")).await;
+    let long = "1".repeat(4000);
+    let body = json!({
+        "subject": "s", "from": "a@example.com", "to": format!("{long}@example.com"), "mobiles": [long], "touser": long, "agentid": 1_000_002, "content": "c",
+    });
+    for path in ["/email/send/message", "/wx/apps/send", "/dingding/call"] {
+        let (status, answer) = app.post(path, &body).await;
+        assert_eq!((status, &answer["code"]), (200, &json!(1)), "{path}");
+        assert!(answer["message"].as_str().unwrap().contains("超过 512 字节"), "{path}: {answer}");
+    }
+    assert!(app.settled().await.is_empty(), "nothing is stored of it");
+}

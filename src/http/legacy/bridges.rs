@@ -127,7 +127,12 @@ async fn take<'q>(app: &App, request: Request, named: impl FnOnce(&Plan, &mut Ev
         let (address, left) = named(plan, event).address(plan, caller);
         if !left.is_empty() {
             let (parameters, to) = (left.join(", "), address.to.join(", "));
-            tracing::warn!(parameters, to, "the address names recipients whom its channels do not take; their own get the alert");
+            tracing::warn!(
+                parameters,
+                to,
+                "the address names recipients whom its channels do not take, too many, or ones that are no addresses: they are left out, and where \
+                 nobody is left the channels' own get the alert"
+            );
             event.notes.push(Note::Recipients);
         }
         Ok(address)
@@ -158,13 +163,15 @@ struct People {
     /// What their addresses are: a channel takes them that reaches people by these.
     reach: Reach,
     to: Vec<Recipient>,
+    /// Whether it names more than [`MAX_PEOPLE`], or what is no address.
+    cut: bool,
 }
 
 /// The parameters of WeCom's applications name members, departments and tags.
 const WECOM: Reach = Reach::Id("wecom");
 
 impl Named<'_> {
-    /// Where it goes, and the parameters whose people none of its channels takes.
+    /// Where it goes, and the parameters of whose people some are left out.
     fn address(self, plan: &Plan, caller: &Caller) -> (Address, Vec<&'static str>) {
         let mut to: Vec<String> = Vec::new();
         let mut strangers = self.robots.is_empty();
@@ -192,16 +199,16 @@ impl Named<'_> {
     }
 }
 
-/// To whom each of these channels goes, as the direct paths send to whom their bodies name; and the parameters that none of them takes.
+/// To whom each of these channels goes, as the direct paths send to whom their bodies name; and the parameters that none of them takes, or not all of.
 fn taken(plan: &Plan, to: &[String], people: Vec<People>) -> (BTreeMap<String, Vec<Recipient>>, Vec<&'static str>) {
     let (mut recipients, mut left): (BTreeMap<String, Vec<Recipient>>, _) = (BTreeMap::new(), Vec::new());
-    for named in people.into_iter().filter(|named| !named.to.is_empty()) {
+    for named in people.into_iter().filter(|named| named.cut || !named.to.is_empty()) {
         let takes = |name: &&String| plan.channel(name).is_some_and(|channel| channel.platform.pings.person == named.reach);
         let channels: Vec<&String> = to.iter().filter(takes).collect();
-        if channels.is_empty() {
+        if channels.is_empty() || named.cut {
             left.push(named.parameter);
         }
-        for name in channels {
+        for name in channels.into_iter().filter(|_| !named.to.is_empty()) {
             recipients.entry(name.clone()).or_default().extend(named.to.iter().cloned());
         }
     }
@@ -216,16 +223,21 @@ impl Query {
         Self(pairs(query).collect())
     }
 
-    /// Whom a parameter names, each once; `prefix` is what the channel writes before their addresses.
+    /// Whom a parameter names, each once and the first [`MAX_PEOPLE`] of them; `prefix` is what the channel writes before their addresses.
     fn people(&self, parameter: &'static str, reach: Reach, prefix: &str) -> People {
-        let mut to: Vec<Recipient> = Vec::new();
-        for one in self.get(parameter).split([',', '|']).map(str::trim).filter(|one| !one.is_empty()) {
-            let one = Recipient::new(format!("{prefix}{one}"));
-            if !to.contains(&one) {
-                to.push(one);
+        let mut people = People { parameter, reach, to: Vec::new(), cut: false };
+        for text in self.get(parameter).split([',', '|']).map(str::trim).filter(|text| !text.is_empty()) {
+            let one = Recipient::new(format!("{prefix}{text}"));
+            if people.to.contains(&one) {
+                continue;
             }
+            if people.to.len() == MAX_PEOPLE || !one.is_sound() || text.chars().any(char::is_control) {
+                people.cut = true;
+                continue;
+            }
+            people.to.push(one);
         }
-        People { parameter, reach, to }
+        people
     }
 
     /// A value; empty when there is none.
@@ -245,6 +257,8 @@ fn robot_at(kind: &str, url: &str) -> OutletKey {
     }
 }
 
+/// People that one parameter names at most: the store is asked for each of them what it was sent.
+const MAX_PEOPLE: usize = 50;
 /// People that one address pings at most.
 const MAX_PINGED: usize = 50;
 
@@ -299,6 +313,23 @@ mod tests {
         assert_eq!(mentions(" , "), None);
         assert_eq!(mentions("x></at>[Log in](https://evil.example)<at id=y"), None, "markup names nobody");
         assert_eq!(mentions(&"ann,".repeat(1000)).unwrap().users.len(), MAX_PINGED);
+    }
+
+    #[test]
+    fn a_parameter_names_so_many_people_and_only_addresses() {
+        let many: Vec<String> = (0..5000).map(|n| (13_800_000_000_u64 + n).to_string()).collect();
+        let list = |list: &str| {
+            let people = Query(vec![("phone".into(), list.into())]).people("phone", Reach::Mobile, "");
+            (people.to, people.cut)
+        };
+        let (to, cut) = list(&many.join(","));
+        assert_eq!((to.len(), &to[0], cut), (MAX_PEOPLE, &Recipient::new("13800000000"), true));
+        assert_eq!(list(&many[..50].join("|")).0.len(), 50);
+        assert!(!list(&many[..50].join("|")).1, "fifty are not too many");
+        let long = many[..400].join(";");
+        assert_eq!(list(&format!("{long},13800000000,1380\u{1}0")), (vec![Recipient::new("13800000000")], true), "what is no address is left out");
+        assert_eq!(list(&long), (Vec::new(), true));
+        assert_eq!(list("13800000000, 13800000000"), (vec![Recipient::new("13800000000")], false));
     }
 
     #[test]

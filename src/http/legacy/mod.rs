@@ -107,6 +107,9 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
         if !caller.may_use(&call.channel.name) {
             return Err(fail(format!("该凭据不允许使用通道 `{}`", call.channel.name)));
         }
+        if let Some(long) = call.to.iter().find(|to| !to.is_sound()) {
+            return Err(fail(format!("收件人 `{long}` 有误或超过 {} 字节，请检查", Recipient::MAX_BYTES)));
+        }
         let parts = parts(call.channel.platform, &call.page)?;
         Ok((call, parts))
     });

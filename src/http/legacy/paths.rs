@@ -34,14 +34,8 @@ pub fn page(fields: &[(&str, &str)], mentions: Mentions, title: &str) -> Page {
 }
 
 fn recipients(list: &[String]) -> Vec<Recipient> {
-    let mut to: Vec<Recipient> = Vec::new();
-    for one in list {
-        let one = Recipient::new(one.clone());
-        if !to.contains(&one) {
-            to.push(one);
-        }
-    }
-    to
+    let mut seen = HashSet::new();
+    list.iter().filter(|one| seen.insert(*one)).map(|one| Recipient::new(one.clone())).collect()
 }
 
 /// One recipient per number, in the first of the ways that it is written in; the answer names it so.

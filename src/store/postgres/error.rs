@@ -72,7 +72,8 @@ impl DbError {
         match self {
             DbError::Refused(StoreError::Unavailable(_) | StoreError::Unusable(_)) | DbError::Unsure(_) => true,
             DbError::Refused(_) => false,
-            DbError::Sql(error) => !error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23")),
+            // A value, a rule, or a limit of the database: one request has it, and the others can be stored.
+            DbError::Sql(error) => !error.code().is_some_and(|code| ["22", "23", "54"].contains(&&code.code()[..2])),
         }
     }
 }

@@ -56,6 +56,21 @@ async fn a_refused_last_statement_undoes_everything() {
     store.close().await;
 }
 
+/// What no index takes is one request's fault: the others of its group are stored.
+#[tokio::test]
+async fn a_value_that_is_too_long_is_no_fault_of_the_database() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let tx = store.db.write().await.unwrap();
+    // Digests, for the database compresses what repeats itself.
+    let long: String = (0..2000_u32).map(|n| crate::model::hash_hex(&[&n.to_string()])).collect();
+    let fail = put(&tx, &format!("{KEY} {long}")).await.unwrap_err();
+    assert!(!fail.is_fatal() && matches!(&fail, DbError::Sql(error) if error.code().is_some_and(|code| code.code() == "54000")), "{fail:?}");
+    drop(tx);
+    assert_eq!(there(&store).await, 0);
+    store.close().await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_sent_keeps_the_rest_from_being_committed() {
     let Some(place) = Place::new() else { return };
