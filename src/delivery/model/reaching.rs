@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::channel::Limit;
+use crate::delivery::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use crate::delivery::{AllowancePlan, testing};
-use crate::model::{ErrorKind, IncidentId, Status, Verb};
-use crate::store::State;
+use crate::model::{ErrorKind, IncidentId, Language, Status, Verb};
+use crate::store::{EscalationStep, State};
 
 use super::plan::BEGIN;
 use super::scene::{Process, Scene, owned};
-use super::{Dice, seeds};
+use super::{Dice, World, seeds};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const REACHED: &str = "WatchfireNobodyReached";
@@ -123,6 +124,28 @@ fn an_escalation_that_severity_keeps_says_so_only_where_it_was_meant_to_reach_so
         assert_eq!((ends[0].0, ends[1].clone()), (State::Dead, (State::Skipped, "the step is for what is at least critical".to_owned())));
         assert_eq!(process.alarms(REACHED), 1, "the first step was for it, and is dead");
     });
+}
+
+/// One alarm is not sent again for ten minutes, and each incident is one.
+#[test]
+fn an_alarm_about_one_incident_does_not_swallow_that_of_another() {
+    let mut plan = World::new(&mut Dice::new(1)).plan(false, "a");
+    plan.self_monitoring.to = vec!["free".into()];
+    let step = EscalationStep { escalation: "many".into(), number: 1, began_at: BEGIN, after: 0 };
+    let mut router = SelfAlertRouter::default();
+    let reached = |incident: i64| SelfAlert::nobody_reached(&step, IncidentId(incident), "quiet hours of ann", true);
+    let sure = |incident: i64| SelfAlert::step_not_confirmed("voice", &step, IncidentId(incident), "it is dead");
+    for alert in [reached(1), reached(2), sure(1), sure(2)] {
+        assert_eq!(router.route(&alert, &plan, BEGIN), Some("free".into()), "{alert:?}");
+        assert_eq!(router.route(&alert, &plan, BEGIN + MINUTE), None, "the same one again");
+    }
+    let [one, two] = [1, 2].map(|incident| reached(incident).event(BEGIN, Language::En));
+    assert_ne!(one.group_key, two.group_key, "each has a message of its own");
+    assert_ne!(one.alerts[0].fingerprint, two.alerts[0].fingerprint);
+    // What ends is known until then, however long that takes.
+    assert!(router.route(&SelfAlert::disk("full"), &plan, BEGIN).is_some());
+    assert_eq!(router.route(&reached(1), &plan, BEGIN + 11 * MINUTE), Some("free".into()));
+    assert!(router.route(&SelfAlert::resolved(SelfAlertKind::Disk, ""), &plan, BEGIN + 12 * MINUTE).is_some());
 }
 
 /// Random escalations, quiet hours, limits, refusals and crashes: whatever they keep back, an incident that nobody acks reaches somebody, or an alarm was

@@ -88,6 +88,11 @@ impl SelfAlertKind {
         }
     }
 
+    /// Whether its end is reported.
+    fn resolves(self) -> bool {
+        self.resolved("") != Said::default()
+    }
+
     /// What its end says.
     fn resolved(self, channel: &str) -> Said {
         match self {
@@ -132,6 +137,8 @@ pub struct SelfAlert {
     kind: SelfAlertKind,
     /// Empty when it is about Watchfire as a whole.
     channel: String,
+    /// The incident that it is about; empty when it is about none. Each is reported by itself.
+    about: String,
     status: Status,
     said: Said,
 }
@@ -139,11 +146,20 @@ pub struct SelfAlert {
 impl SelfAlert {
     /// The end of what an alert of this kind was about; `channel` is empty when it is about Watchfire as a whole.
     pub fn resolved(kind: SelfAlertKind, channel: &str) -> Self {
-        Self { kind, channel: channel.to_owned(), status: Status::Resolved, said: kind.resolved(channel) }
+        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Resolved, said: kind.resolved(channel) }
     }
 
     fn firing(kind: SelfAlertKind, channel: &str, said: Said) -> Self {
-        Self { kind, channel: channel.to_owned(), status: Status::Firing, said }
+        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Firing, said }
+    }
+
+    fn of_incident(self, incident: IncidentId) -> Self {
+        Self { about: incident.to_string(), ..self }
+    }
+
+    /// What repeats of it have in common: its channel, and its incident where it is about one.
+    fn topic(&self) -> String {
+        if self.about.is_empty() { self.channel.clone() } else { format!("{}/{}", self.channel, self.about) }
     }
 
     /// A channel's outlet is suspended.
@@ -184,7 +200,7 @@ impl SelfAlert {
                     zh(reason)
                 ),
             );
-        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
+        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said).of_incident(incident)
     }
 
     /// An escalation has reached nobody so far, because this keeps the step from everybody that it has left. It may wait for the end of that.
@@ -204,7 +220,7 @@ impl SelfAlert {
                     zh(reason)
                 ),
             );
-        Self::firing(SelfAlertKind::NobodyReached, "", said)
+        Self::firing(SelfAlertKind::NobodyReached, "", said).of_incident(incident)
     }
 
     /// Nobody is on call whom a message through a channel could reach, for these reasons.
@@ -331,13 +347,13 @@ impl SelfAlert {
         alert.annotations.retain(|_, text| !text.is_empty());
         alert.starts_at = Some(now.timestamp());
         alert.ends_at = resolved.then(|| now.timestamp());
-        alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.channel]);
+        alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.topic()]);
         Event {
             kind: SenderKind::Watchfire,
             source: "watchfire".into(),
             receiver: "self".into(),
             status: self.status,
-            group_key: format!("{}/{}", self.name(), self.channel),
+            group_key: format!("{}/{}", self.name(), self.topic()),
             common_labels: alert.labels.clone(),
             alerts: vec![alert],
             ..Event::default()
@@ -355,13 +371,15 @@ impl SelfAlertRouter {
     /// The channel a self-alert goes to now: the first of `self_monitoring.to` that is not the failing one, does not share its outlet, and is not disabled.
     /// `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
     pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: UnixMs) -> Option<String> {
-        let key = (alert.kind, alert.channel.clone());
+        let key = (alert.kind, alert.topic());
         if alert.status == Status::Resolved {
             self.last_sent.remove(&key)?;
         } else {
             if self.last_sent.get(&key).is_some_and(|at| now.since(*at) < REPEAT_INTERVAL) {
                 return None;
             }
+            // What has no end would stay here for each incident.
+            self.last_sent.retain(|(kind, _), at| kind.resolves() || now.since(*at) < REPEAT_INTERVAL);
             self.last_sent.insert(key, now);
         }
         let failing = plan.channel(&alert.channel).map(|c| &c.outlet);
