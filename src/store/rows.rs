@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::packed::unpack;
 use super::{
     AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, EscalationStep, Fallback, LaneSummary, Mode, PendingDelivery,
-    ReceiptRow, ReceiptState, State, StepRow, Summary, Target,
+    ReceiptRow, ReceiptState, State, StepRow, Summary, Target, WAITS_PREFIX,
 };
 use crate::model::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
@@ -213,6 +213,7 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
         tries: row.count(at::tries)?,
         in_flight: row.flag(at::NEXT)?,
         undelivered: row.flag(at::NEXT + 1)?,
+        waits: row.flag(at::NEXT + 2)?,
     })
 }
 
@@ -220,7 +221,8 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
 pub(super) fn steps_sql(condition: &str) -> String {
     format!(
         "SELECT {STEP}, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND NOT m.done),
-             d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state IN ('undelivered', 'unheard'))
+             d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state IN ('undelivered', 'unheard')),
+             coalesce(d.reason LIKE '{WAITS_PREFIX}%', FALSE)
          FROM delivery d WHERE d.escalation IS NOT NULL AND {condition} ORDER BY d.id"
     )
 }

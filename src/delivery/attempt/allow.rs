@@ -9,7 +9,7 @@ use crate::delivery::evaluate::Evaluator;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::model::{Recipient, Severity, UnixMs};
-use crate::store::{CellState, DeliveryUpdate, MessageOutcome, OutcomeBatch, State, StoreError};
+use crate::store::{CellState, DeliveryUpdate, MessageOutcome, OutcomeBatch, State, StoreError, WAITS_PREFIX};
 
 use super::step::step_rows;
 use super::{AttemptResult, AttemptTask};
@@ -64,7 +64,7 @@ impl AttemptTask {
         let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
         let waits = limited.len() == open.len() && !self.has_another_way(message) && in_time;
         if waits && fresh && !message.is_stored() {
-            return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await)));
+            return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await?)));
         }
         if waits {
             for cell in message.cells.iter_mut().filter(|cell| cell.state == CellState::Open) {
@@ -165,17 +165,18 @@ impl AttemptTask {
     }
 
     /// A message goes back to its lanes until its recipients may get one more; what comes meanwhile goes with it.
-    async fn wait_for_room(&self, message: &mut PendingMessage, until: UnixMs) -> AttemptResult {
+    async fn wait_for_room(&self, message: &mut PendingMessage, until: UnixMs) -> Result<AttemptResult, StoreError> {
         let now = self.shared.clock.wall();
         let due_at = until.min(now + MAX_BACKOFF);
-        let why = format!("waits until {until}: {} is what one recipient gets at most (`recipient_limit`)", self.channel.recipient_limit_text());
+        let why =
+            format!("{WAITS_PREFIX} until {until}: {} is what one recipient gets at most (`recipient_limit`)", self.channel.recipient_limit_text());
         for _ in &message.cells {
             self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, Withheld::Recipient.limit());
         }
         tracing::warn!(channel = %self.channel.name, why, "a limit holds a message back");
         if let Some(member) = message.members.first().filter(|member| member.target.step.is_some()) {
-            let end = self.waits_for_room(member, &why, due_at);
-            return self.not_sent_now(message, end, Vec::new()).await;
+            let end = self.waits_for_room(member, &why, due_at).await?;
+            return Ok(self.not_sent_now(message, end, Vec::new()).await);
         }
         let mut updates = Vec::new();
         for member in &mut message.members {
@@ -192,7 +193,7 @@ impl AttemptTask {
         }
         let recorded = self.record_outcome(self.outcome_batch(updates)).await;
         let returned = std::mem::take(&mut message.members);
-        self.complete(message, returned, recorded.is_err())
+        Ok(self.complete(message, returned, recorded.is_err()))
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::self_alert::SelfAlert;
-use crate::model::UnixMs;
-use crate::store::{DeliveryUpdate, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, TimelineKind, TimelineRow};
+use crate::model::{IncidentId, UnixMs};
+use crate::store::{
+    DeliveryUpdate, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, StoreError, TimelineKind, TimelineRow, WAITS_PREFIX,
+};
 
 use super::AttemptTask;
 use super::step::StepEnd;
@@ -41,10 +43,8 @@ impl AttemptTask {
             if open.any(|row| row.step.number > step.number && admitted(row.step.number)) {
                 return end;
             }
-            // Nothing but its own wait moves it beyond its time.
-            let planned = member.born_at + 1;
-            let why = format!("waits, for nobody was reached so far: {}", end.why);
-            return StepEnd { state: State::Deferred, why, due_at: now.max(planned) + EVALUATE, alarm: member.due_at <= planned };
+            let why = format!("{WAITS_PREFIX}, for nobody was reached so far: {}", end.why);
+            return StepEnd { state: State::Deferred, why, due_at: now + EVALUATE, alarm: !waited(member, rows) };
         }
         // An escalation that is only for what is more severe reaches nobody on purpose.
         let meant = self.channel.disabled || others().any(|row| admitted(row.step.number));
@@ -52,9 +52,10 @@ impl AttemptTask {
     }
 
     /// Lets a step wait until one of its recipients may get one more.
-    pub(super) fn waits_for_room(&self, member: &PendingDelivery, why: &str, due_at: UnixMs) -> StepEnd {
-        // One that waited before is as old as its new time.
-        StepEnd { state: State::Deferred, why: why.to_owned(), due_at, alarm: member.due_at != member.born_at }
+    pub(super) async fn waits_for_room(&self, member: &PendingDelivery, why: &str, due_at: UnixMs) -> Result<StepEnd, StoreError> {
+        let incidents: Vec<IncidentId> = member.incident.into_iter().collect();
+        let rows = self.shared.store.steps(&incidents).await?;
+        Ok(StepEnd { state: State::Deferred, why: why.to_owned(), due_at, alarm: !waited(member, &rows) })
     }
 
     /// Raises the alarm that an escalation has reached nobody so far.
@@ -89,4 +90,9 @@ impl AttemptTask {
         }
         OutcomeBatch { timeline, ..self.outcome_batch(updates) }
     }
+}
+
+/// Whether a step waited before because something kept it from everybody: an alarm said so then. Mutes and twins move a step, too, and say nothing.
+fn waited(member: &PendingDelivery, rows: &[StepRow]) -> bool {
+    rows.iter().any(|row| row.id == member.id && row.waits)
 }

@@ -6,7 +6,7 @@ use crate::channel::Limit;
 use crate::delivery::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use crate::delivery::{AllowancePlan, testing};
 use crate::model::{ErrorKind, IncidentId, Language, Status, Verb};
-use crate::store::{EscalationStep, State};
+use crate::store::{EscalationStep, Mute, State};
 
 use super::plan::BEGIN;
 use super::scene::{Process, Scene, owned};
@@ -59,6 +59,43 @@ fn what_becomes_critical_meanwhile_breaks_quiet_hours() {
         tokio::time::sleep(5 * MINUTE).await;
     });
     assert_eq!(scene.steps(), owned(&[(26, "mail", "ann")]), "not at thirty");
+}
+
+#[test]
+fn a_step_that_a_mute_moved_into_quiet_hours_says_so() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("ann");
+    scene.live(async |process| {
+        let id = fires(process, "g", "many").await;
+        tokio::time::sleep(MINUTE).await;
+        let mute = Mute { matchers: "many=\"yes\"".into(), until: BEGIN + 22 * MINUTE, reason: "work".into(), by: "ann".into() };
+        process.engine.set_mute(mute).await.expect("it is stored");
+        tokio::time::sleep(5 * MINUTE).await;
+        assert_eq!((process.ends(id).await[0].0, process.alarms(REACHED)), (State::Deferred, 0), "it is muted");
+        tokio::time::sleep(18 * MINUTE).await;
+        assert_eq!(process.ends(id).await, [(State::Deferred, "waits, for nobody was reached so far: quiet hours of ann".to_owned())]);
+        assert_eq!((process.alarms(REACHED), process.escalated(id).await.len()), (1, 1));
+        tokio::time::sleep(30 * MINUTE).await;
+        assert_eq!(process.alarms(REACHED), 1, "it was raised once");
+    });
+    assert_eq!(scene.steps(), owned(&[(32, "mail", "ann")]));
+}
+
+/// It does not wait until after its planned time where what keeps it ends before.
+#[test]
+fn a_step_that_is_handed_on_early_is_evaluated_every_five_minutes() {
+    let mut scene = Scene::new();
+    (scene.quiet, scene.now) = (Some("ann"), BEGIN + 8 * MINUTE);
+    scene.live(async |process| {
+        let id = fires(process, "g", "many").await;
+        tokio::time::sleep(MINUTE).await;
+        process.press(Verb::Escalate, id, Duration::ZERO).await;
+        tokio::time::sleep(MINUTE / 2).await;
+        assert_eq!((process.ends(id).await[0].0, process.alarms(REACHED)), (State::Deferred, 1));
+        tokio::time::sleep(30 * MINUTE).await;
+        assert_eq!(process.alarms(REACHED), 1, "it was raised once");
+    });
+    assert_eq!(scene.steps(), owned(&[(14, "mail", "ann")]), "not at eighteen");
 }
 
 #[test]

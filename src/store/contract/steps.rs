@@ -255,6 +255,33 @@ pub async fn a_step_that_was_not_confirmed_makes_the_next_one_due(store: S) {
     assert_eq!(escalated(&store, id).await, 3);
 }
 
+pub async fn a_step_that_something_keeps_is_known_by_its_reason(store: S) {
+    let fence = fence(&store).await;
+    let first = accept(&store, escalating(&[(1, true)], &[1, 20], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    let waits = async || {
+        let rows = store.steps(&[id]).await.unwrap();
+        rows.iter().find(|row| row.id == first.steps[0].id).map(|row| (row.state, row.waits, row.due_at)).unwrap()
+    };
+    assert_eq!(waits().await, (State::Deferred, false, T0 + MIN));
+    for (place, (why, wanted)) in
+        [("waits, for nobody was reached so far: quiet hours of ann", true), ("muted by hand (x): y", false)].into_iter().enumerate()
+    {
+        let due_at = T0 + (place as i64 + 6) * MIN;
+        let update = DeliveryUpdate {
+            id: first.steps[0].id,
+            lane: first.steps[0].lane,
+            state: State::Deferred,
+            tries: 0,
+            due_at,
+            reason: Some(why.into()),
+            leave_message: false,
+        };
+        store.record_outcome(OutcomeBatch { deliveries: vec![update], ..settlement(&fence) }).await.unwrap();
+        assert_eq!(waits().await, (State::Deferred, wanted, due_at), "{why}");
+    }
+}
+
 pub async fn the_steps_of_several_incidents_are_read_at_once(store: S) {
     let a = accept(&store, escalating(&[(1, true)], &[5, 10], T0)).await;
     let other = NewEvent { incidents: vec![report("b", &[(2, true)])], ..escalating(&[(2, true)], &[7], T0) };

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{AcceptedDelivery, Acks, AlertState, Incident, IncidentState, State, TWIN_DISAGREEMENT_MS, TimelineKind, TimelineRow};
 use crate::model::{DeliveryId, IncidentId, UnixMs};
 
+/// How the reason of a step begins that waits because something keeps it from everybody.
+pub const WAITS_PREFIX: &str = "waits";
+
 /// Why a step of an earlier run ends.
 pub(in crate::store) const BEGAN_AGAIN: &str = "the escalation began again";
 
@@ -73,6 +76,8 @@ pub struct StepRow {
     pub in_flight: bool,
     /// Whether its platform said later that it reached nobody, or said nothing for too long.
     pub undelivered: bool,
+    /// Whether something keeps it from everybody, and it waits for the end of that ([`WAITS_PREFIX`]).
+    pub waits: bool,
 }
 
 impl StepRow {

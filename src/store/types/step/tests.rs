@@ -23,6 +23,7 @@ fn row(number: u32, state: State) -> StepRow {
         tries: 0,
         in_flight: false,
         undelivered: false,
+        waits: false,
     }
 }
 
