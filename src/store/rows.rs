@@ -213,7 +213,8 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
         tries: row.count(at::tries)?,
         in_flight: row.flag(at::NEXT)?,
         undelivered: row.flag(at::NEXT + 1)?,
-        waits: row.flag(at::NEXT + 2)?,
+        awaited: row.flag(at::NEXT + 2)?,
+        waits: row.flag(at::NEXT + 3)?,
     })
 }
 
@@ -222,6 +223,8 @@ pub(super) fn steps_sql(condition: &str) -> String {
     format!(
         "SELECT {STEP}, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND NOT m.done),
              d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state IN ('undelivered', 'unheard')),
+             d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state = 'awaited')
+                 AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state = 'delivered'),
              coalesce(d.reason LIKE '{WAITS_PREFIX}%', FALSE)
          FROM delivery d WHERE d.escalation IS NOT NULL AND {condition} ORDER BY d.id"
     )

@@ -150,6 +150,23 @@ fn a_number_over_its_limit_waits_where_no_later_step_reaches_anybody_now() {
     assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (12, "mail", "bob")]), "as soon as the next step reaches somebody");
 }
 
+/// The vendor of the call never says what became of it.
+#[test]
+fn a_call_that_nobody_confirms_takes_no_later_step_away() {
+    let mut scene = Scene::new();
+    (scene.quiet, scene.phone, scene.now) = (Some("bob"), Some((AllowancePlan::default(), Vec::new())), BEGIN + 12 * MINUTE);
+    scene.live(async |process| {
+        let id = fires(process, "g", "sure").await;
+        tokio::time::sleep(11 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!((ends[0].0, ends[1].0), (State::Sent, State::Deferred), "{ends:?}");
+        assert_eq!(process.alarms(REACHED), 1);
+        tokio::time::sleep(30 * MINUTE).await;
+        assert_eq!(process.ends(id).await[1].0, State::Sent);
+    });
+    assert_eq!(scene.steps(), owned(&[(17, "voice", "ann"), (32, "mail", "bob")]));
+}
+
 #[test]
 fn an_escalation_that_severity_keeps_says_so_only_where_it_was_meant_to_reach_somebody() {
     let mut scene = Scene::new();

@@ -133,6 +133,7 @@ impl Scene {
         let late = EscalationPlan { steps: vec![step(5, "voice", "ann"), only(awake, step(20, "mail", "bob"))] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
+        let sure = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob")] };
         let owner = StepPeople::Owner { label: "owner".into(), default: Box::new(StepPeople::OnCall("night".into())) };
         let asked = owner.later().expect("it is found when the step is sent");
         let by_label = ByLabel { label: "team".into(), channels: [("db".to_owned(), vec!["voice".into()])].into() };
@@ -146,6 +147,7 @@ impl Scene {
             ("many".into(), many),
             ("late".into(), late),
             ("severe".into(), severe),
+            ("sure".into(), sure),
             ("db".into(), db),
             ("web".into(), web),
             ("night".into(), night),
@@ -173,6 +175,7 @@ impl Scene {
             RouteSpec { escalation: Some("many".into()), ..below("many") },
             RouteSpec { escalation: Some("late".into()), ..below("late") },
             RouteSpec { escalation: Some("severe".into()), ..below("severe") },
+            RouteSpec { escalation: Some("sure".into()), ..below("sure") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },

@@ -1,7 +1,7 @@
 //! Contract of steps of escalations: when they begin, what ends them, and what their beginning depends on.
 
 use super::fixtures::*;
-use crate::model::{AttemptId, DeliveryId, IncidentId, UnixMs, Verb};
+use crate::model::{AttemptId, DeliveryId, IncidentId, Recipient, UnixMs, Verb};
 use crate::store::*;
 
 /// An event of the incident `a` with the steps of the escalation `db`, due `minutes` after it.
@@ -280,6 +280,42 @@ pub async fn a_step_that_something_keeps_is_known_by_its_reason(store: S) {
         store.record_outcome(OutcomeBatch { deliveries: vec![update], ..settlement(&fence) }).await.unwrap();
         assert_eq!(waits().await, (State::Deferred, wanted, due_at), "{why}");
     }
+}
+
+pub async fn a_step_is_confirmed_by_its_platform(store: S) {
+    let fence = fence(&store).await;
+    let first = accept(&store, escalating(&[(1, true)], &[1, 20], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    let said = async || {
+        let rows = store.steps(&[id]).await.unwrap();
+        rows.iter().find(|row| row.id == first.steps[0].id).map(|row| (row.state, row.awaited, row.undelivered)).unwrap()
+    };
+    assert_eq!(said().await, (State::Deferred, false, false));
+    let sent = message(&[first.steps[0].id]);
+    let of = sent.id;
+    let receipt = |to: &str| NewReceipt {
+        page: 0,
+        recipient: Recipient::new(to),
+        channel: "ops".into(),
+        platform_id: format!("CA{to}"),
+        sent_at: T0,
+        due_at: T0 + 10,
+        until: T0 + 60 * MIN,
+    };
+    let deliveries = vec![change(&first.steps[0], State::Sent)];
+    let mut batch = OutcomeBatch { attempt: Some(ended("ok", T0)), deliveries, ..with_message(&fence, sent, true) };
+    batch.message.as_mut().unwrap().receipts = vec![receipt("+1"), receipt("+2")];
+    store.record_outcome(batch).await.unwrap();
+    assert_eq!(said().await, (State::Sent, true, false), "it is still to be said");
+    let hear = async |to: &str, state: ReceiptState| {
+        let news = ReceiptChange::Final { state, code: None, detail: String::new() };
+        let update = ReceiptUpdate { message: of, page: 0, recipient: Recipient::new(to), news, children: Vec::new(), now: T0 + MIN };
+        store.update_receipt(update).await.unwrap();
+    };
+    hear("+1", ReceiptState::Delivered).await;
+    assert_eq!(said().await, (State::Sent, false, false), "one was reached");
+    hear("+2", ReceiptState::Unheard).await;
+    assert_eq!(said().await, (State::Sent, false, true));
 }
 
 pub async fn the_steps_of_several_incidents_are_read_at_once(store: S) {

@@ -76,14 +76,16 @@ pub struct StepRow {
     pub in_flight: bool,
     /// Whether its platform said later that it reached nobody, or said nothing for too long.
     pub undelivered: bool,
+    /// Whether its platform is still to say whether it reached somebody, and has said it of nobody.
+    pub awaited: bool,
     /// Whether something keeps it from everybody, and it waits for the end of that ([`WAITS_PREFIX`]).
     pub waits: bool,
 }
 
 impl StepRow {
-    /// Whether it reached somebody, as far as is known.
+    /// Whether it reached somebody: its platform says so, or says no more than that it was sent.
     pub fn has_reached(&self) -> bool {
-        self.state == State::Sent && !self.undelivered
+        self.state == State::Sent && !self.undelivered && !self.awaited
     }
 
     /// Whether its time has come, or came.

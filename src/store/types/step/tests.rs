@@ -23,12 +23,21 @@ fn row(number: u32, state: State) -> StepRow {
         tries: 0,
         in_flight: false,
         undelivered: false,
+        awaited: false,
         waits: false,
     }
 }
 
 fn minutes(n: i64) -> UnixMs {
     T0 + n * 60_000 + 1
+}
+
+#[test]
+fn a_step_that_its_platform_is_still_to_confirm_has_reached_nobody() {
+    let sent = row(1, State::Sent);
+    assert!(sent.has_reached());
+    assert!(!StepRow { awaited: true, ..sent.clone() }.has_reached() && !StepRow { undelivered: true, ..sent }.has_reached());
+    assert!(!row(1, State::Dead).has_reached());
 }
 
 /// A step that twins disagree about comes after that, in its order.
