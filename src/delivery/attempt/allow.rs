@@ -115,9 +115,8 @@ impl AttemptTask {
     fn has_another_way(&self, message: &PendingMessage) -> bool {
         let (now, rank) = (self.shared.clock.wall(), message.members.iter().map(|member| member.rank).min().unwrap_or_default());
         let later = message.step().is_some_and(|step| {
-            let (people, overrides) = (&self.plan.people, self.shared.overrides());
-            let plan = people.escalations.get(step.escalation.as_str());
-            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| people.is_free(one, &overrides, rank, now)))
+            let plan = self.plan.people.escalations.get(step.escalation.as_str());
+            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, rank, now)))
         });
         later || message.members.iter().all(|member| !member.target.fallback.is_empty())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::self_alert::SelfAlert;
+use crate::delivery::steps::StepPlan;
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{
     DeliveryUpdate, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, StoreError, TimelineKind, TimelineRow, WAITS_PREFIX,
@@ -19,11 +20,19 @@ const EVALUATE: Duration = Duration::from_secs(300);
 impl AttemptTask {
     /// The numbers of later steps that would reach nobody now: late as they are, they take no other one's place.
     pub(super) fn kept_later(&self, step: &EscalationStep, rank: i64, now: UnixMs) -> Vec<u32> {
-        let people = &self.plan.people;
-        let Some(plan) = people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
-        let overrides = self.shared.overrides();
+        let Some(plan) = self.plan.people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
         let later = (1u32..).zip(&plan.steps).skip(step.number as usize);
-        later.filter(|(_, one)| !people.is_free(one, &overrides, rank, now)).map(|(number, _)| number).collect()
+        later.filter(|(_, one)| !self.is_free(one, rank, now)).map(|(number, _)| number).collect()
+    }
+
+    /// Whether a step, of which the most severe alert has this rank, would reach somebody now: one of its channels sends, and nothing keeps it from everybody.
+    pub(super) fn is_free(&self, step: &StepPlan, rank: i64, now: UnixMs) -> bool {
+        step.targets.iter().any(|target| self.sends(&target.channel)) && self.plan.people.is_free(step, &self.shared.overrides(), rank, now)
+    }
+
+    /// Whether a channel is there and not disabled.
+    fn sends(&self, channel: &str) -> bool {
+        self.plan.channel(channel).is_some_and(|channel| !channel.disabled)
     }
 
     /// What becomes of a step that something keeps from everybody now, as `end` says. Where the run of its escalation has reached nobody and no later step
@@ -40,7 +49,7 @@ impl AttemptTask {
         let mut open = others().filter(|row| !row.state.is_final());
         let passes = !self.channel.disabled && admitted(step.number);
         if passes {
-            if open.any(|row| row.step.number > step.number && admitted(row.step.number)) {
+            if open.any(|row| row.step.number > step.number && admitted(row.step.number) && self.sends(&row.channel)) {
                 return end;
             }
             let why = format!("{WAITS_PREFIX}, for nobody was reached so far: {}", end.why);

@@ -168,6 +168,40 @@ fn a_call_that_nobody_confirms_takes_no_later_step_away() {
 }
 
 #[test]
+fn a_later_step_on_a_disabled_channel_takes_no_other_ones_place() {
+    let mut scene = Scene::new();
+    (scene.phone, scene.disabled) = (Some((limited(), Vec::new())), Some("mail"));
+    scene.live(async |process| {
+        let first = fires(process, "g", "x").await;
+        tokio::time::sleep(2 * MINUTE).await;
+        let second = fires(process, "h", "sure").await;
+        tokio::time::sleep(4 * MINUTE).await;
+        process.press(Verb::Ack, first, Duration::ZERO).await;
+        tokio::time::sleep(2 * MINUTE).await;
+        let ends = process.ends(second).await;
+        assert_eq!(ends[0].0, State::Deferred, "it waits until its number gets one more: {ends:?}");
+        assert_eq!(process.alarms(REACHED), 1);
+        tokio::time::sleep(70 * MINUTE).await;
+        let ends = process.ends(second).await;
+        assert_eq!((ends[0].0, ends[1].0), (State::Sent, State::Skipped), "{ends:?}");
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (65, "voice", "ann")]));
+}
+
+#[test]
+fn what_quiet_hours_keep_does_not_wait_for_a_disabled_channel() {
+    let mut scene = Scene::new();
+    (scene.quiet, scene.disabled) = (Some("ann"), Some("mail"));
+    scene.live(async |process| {
+        let id = fires(process, "g", "sure").await;
+        tokio::time::sleep(6 * MINUTE).await;
+        assert_eq!((process.ends(id).await[0].0, process.alarms(REACHED)), (State::Deferred, 1));
+        tokio::time::sleep(60 * MINUTE).await;
+    });
+    assert_eq!(scene.steps(), owned(&[(10, "voice", "ann")]));
+}
+
+#[test]
 fn an_escalation_that_severity_keeps_says_so_only_where_it_was_meant_to_reach_somebody() {
     let mut scene = Scene::new();
     scene.exchange.broken.lock().unwrap().insert("mail");

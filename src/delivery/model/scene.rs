@@ -35,6 +35,8 @@ pub struct Scene {
     pub quiet: Option<&'static str>,
     /// What `voice` and its recipients get at most, and its fallback.
     pub phone: Option<(AllowancePlan, Vec<String>)>,
+    /// A channel with `disabled: true`.
+    pub disabled: Option<&'static str>,
 }
 
 pub struct Process {
@@ -87,7 +89,8 @@ impl Scene {
     pub fn new() -> Self {
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
-        Self { exchange: Arc::default(), folder: folder.expect("a folder"), now: BEGIN, rota: night_rota(), quiet: None, phone: None }
+        let folder = folder.expect("a folder");
+        Self { exchange: Arc::default(), folder, now: BEGIN, rota: night_rota(), quiet: None, phone: None, disabled: None }
     }
 
     /// A process that lives until `work` ends, and then crashes.
@@ -113,6 +116,7 @@ impl Scene {
             let channel = plan.channels.get_mut(name).and_then(Arc::get_mut).expect("a channel that nobody else has");
             (channel.driver, channel.platform, channel.content.living) = (Arc::new(Line(self.exchange.clone(), name)), platform, living);
             channel.fallback = Vec::new();
+            channel.disabled = self.disabled == Some(name);
         }
         if let Some((allowance, fallback)) = &self.phone {
             let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");

@@ -122,7 +122,7 @@ pub struct StepGuard {
     pub step: EscalationStep,
     /// The alerts that it is for, by eight bytes of their fingerprints.
     pub alerts: Vec<u64>,
-    /// The numbers of later steps that reach nobody now, by their conditions or quiet hours: such a step takes no other one's place.
+    /// The numbers of later steps that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no other one's place.
     pub kept: Vec<u32>,
     /// Now.
     pub now: UnixMs,
