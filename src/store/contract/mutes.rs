@@ -263,3 +263,35 @@ pub async fn an_incident_shows_its_mute_until_that_ends_in_whatever_way(store: S
     assert_eq!(shown(&store, one).await.0, None);
     assert!(store.list_mutes().await.unwrap().iter().any(|mute| mute.matchers == DISK));
 }
+
+/// A digest is muted: each incident with its labels, and what another one shows of the same mute.
+pub async fn one_press_mutes_several_incidents(store: S) {
+    let mut all = Vec::new();
+    for (place, key) in ["a", "b", "c"].into_iter().enumerate() {
+        all.push(put_report(&store, report(key, &[(place as u64 + 1, true)]), T0).await.incident.unwrap());
+    }
+    let [one, other, shows] = all[..] else { panic!("{all:?}") };
+    store.act(press(Verb::Mute, "1", shows, T0)).await.unwrap();
+    let team = |now: UnixMs| Mute { matchers: r#"team="db""#.into(), ..disk(now + 120 * MIN, "ann") };
+    let mut held = Vec::new();
+    for (lane, matchers) in [("x", DISK), ("y", r#"team="db""#), ("z", r#"team="web""#)] {
+        let reason = Some(format!("{}before", mute_prefix(matchers)));
+        let waits = NewDelivery { state: State::Deferred, due_at: T0 + 60 * MIN, reason, ..delivery("ops", lane) };
+        held.push(put_one(&store, waits).await.id);
+    }
+    let now = T0 + 10 * MIN;
+    let both = Act {
+        mutes: [(one, disk(now + 120 * MIN, "ann")), (other, team(now))].into(),
+        on: [one, other].map(|incident| ActOn { incident, shown: None }).to_vec(),
+        ..press(Verb::Mute, "2", one, now)
+    };
+    let until = now + 120 * MIN;
+    assert_eq!(store.act(both).await.unwrap().results, [(one, ActResult::Muted { until }), (other, ActResult::Muted { until })]);
+    assert_eq!(store.list_mutes().await.unwrap(), [disk(until, "ann"), team(now)]);
+    for id in all {
+        assert_eq!(shown(&store, id).await.0, Some(("ann".to_owned(), 130)));
+    }
+    for (id, minutes) in held.into_iter().zip([130, 130, 60]) {
+        assert_eq!(row(&store, id).await.due_at, T0 + minutes * MIN);
+    }
+}

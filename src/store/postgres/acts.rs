@@ -56,28 +56,37 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     }
     let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (rings, ended_steps) = write(tx, &changed, act.now).await?;
-    for mute in changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()) {
-        let mute = Mute { matchers: clean(&mute.matchers), until: mute.until, reason: clean(&mute.reason), by: clean(&mute.by) };
-        set_mute(tx, &mute, act.now).await?;
-    }
+    let cleaned = |mute: &Mute| Mute { matchers: clean(&mute.matchers), until: mute.until, reason: clean(&mute.reason), by: clean(&mute.by) };
+    let mutes: Vec<Mute> = changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()).map(cleaned).collect();
+    set_mutes(tx, mutes.iter().collect(), act.now).await?;
     name_steps(&mut results, &ended_steps);
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
     Ok(Acted { repeated: false, results, rings, ended_steps })
 }
 
-/// [`crate::store::OperatorStore::set_mute`]. The incidents that show it are locked before what it has deferred.
-pub(super) async fn set_mute(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
+/// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute. The
+/// incidents that show one are locked before what it has deferred.
+pub(super) async fn set_mutes(tx: &Tx, mutes: Vec<&Mute>, now: UnixMs) -> Result<(), DbError> {
+    let mutes: BTreeMap<&str, &Mute> = mutes.into_iter().map(|mute| (mute.matchers.as_str(), mute)).collect();
+    if mutes.is_empty() {
+        return Ok(());
+    }
     let sql = format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL AND strpos(i.acks, $1) > 0 ORDER BY i.key, i.id FOR UPDATE");
     let mut changed = Vec::new();
     for row in &tx.query(&sql, &[&SHOWS_MUTE]).await? {
         let mut shown: Incident = incident(row, 0)?;
-        if let Some(answered) = shown.mute_became(mute, now) {
+        let mute = shown.acks.mute.as_ref().and_then(|muted| mutes.get(muted.matchers.as_str()));
+        if let Some(answered) = mute.and_then(|mute| shown.mute_became(mute, now)) {
             changed.push((shown, answered));
         }
     }
     write(tx, &changed, now).await?;
-    mute::set(tx, mute, now).await
+    let deferrals = mute::list_deferrals(tx, now).await?;
+    for mute in mutes.values() {
+        mute::set(tx, mute, &deferrals, now).await?;
+    }
+    Ok(())
 }
 
 /// Other open incidents that may hold the same alerts, read without a lock: what an act does to them is decided once they are locked.

@@ -365,7 +365,7 @@ impl OperatorStore for PostgresStore {
 
     async fn set_mute(&self, mut mute: Mute, now: UnixMs) -> Result<(), StoreError> {
         TextRule::NoNul.apply_all([&mut mute.matchers, &mut mute.reason, &mut mute.by]);
-        answer!(self, write, |tx| acts::set_mute(tx, &mute, now))
+        answer!(self, write, |tx| acts::set_mutes(tx, vec![&mute], now))
     }
 
     async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError> {

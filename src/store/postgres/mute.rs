@@ -20,8 +20,8 @@ pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
     rows.iter().map(|row| Ok(Mute { matchers: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
 }
 
-/// Part of [`crate::store::OperatorStore::set_mute`]: the mute, and what it has deferred.
-pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
+/// Part of [`crate::store::OperatorStore::set_mute`]: the mute, and what it has deferred, of all deferrals there are.
+pub(super) async fn set(tx: &Tx, mute: &Mute, deferrals: &[Deferral], now: UnixMs) -> Result<(), DbError> {
     // Those that ended a day ago go with it; a clock that is ahead for a moment ends none for good.
     tx.execute("DELETE FROM mute WHERE matchers = $1 OR until <= $2", &[&mute.matchers, &(now - KEEP_ENDED_MUTES)]).await?;
     if mute.until > UnixMs::EPOCH {
@@ -33,7 +33,7 @@ pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError
         .await?;
     }
     let reason = mute.deferral_reason(now);
-    for deferral in mute.deferrals(list_deferrals(tx, now).await?, now) {
+    for deferral in mute.deferrals(deferrals, now) {
         reschedule(tx, &deferral, reason.as_deref(), now).await?;
     }
     Ok(())

@@ -55,9 +55,7 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         ended_steps.extend(change_steps(db, incident, answered, act.now)?);
         rings.extend(write(db, incident, answered, act.now)?);
     }
-    for mute in changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()) {
-        set_mute(db, mute, act.now)?;
-    }
+    set_mutes(db, changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()).collect(), act.now)?;
     name_steps(&mut results, &ended_steps);
     insert!(db, "press", {
         platform: act.press.platform,
@@ -70,14 +68,20 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
     Ok(Acted { repeated: false, results, rings, ended_steps })
 }
 
-/// [`crate::store::OperatorStore::set_mute`].
-pub(super) fn set_mute(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
-    mute::set(db, mute, now)?;
+/// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute.
+pub(super) fn set_mutes(db: &Connection, mutes: Vec<&Mute>, now: UnixMs) -> Result<(), DbError> {
+    let mutes: BTreeMap<&str, &Mute> = mutes.into_iter().map(|mute| (mute.matchers.as_str(), mute)).collect();
+    if mutes.is_empty() {
+        return Ok(());
+    }
+    let deferrals = mute::list_deferrals(db, now)?;
+    mutes.values().try_for_each(|mute| mute::set(db, mute, &deferrals, now))?;
     let mut select =
         db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL AND instr(i.acks, ?1) > 0"))?;
     let showing: Vec<Incident> = select.query_map([SHOWS_MUTE], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
     for mut shown in showing {
-        if let Some(answered) = shown.mute_became(mute, now) {
+        let mute = shown.acks.mute.as_ref().and_then(|muted| mutes.get(muted.matchers.as_str()));
+        if let Some(answered) = mute.and_then(|mute| shown.mute_became(mute, now)) {
             write(db, &shown, &answered, now)?;
         }
     }

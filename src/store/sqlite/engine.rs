@@ -309,7 +309,7 @@ impl OperatorStore for SqliteStore {
     }
 
     async fn set_mute(&self, mute: Mute, now: UnixMs) -> Result<(), StoreError> {
-        self.write(512, move |db| acts::set_mute(db, &mute, now)).await
+        self.write(512, move |db| acts::set_mutes(db, vec![&mute], now)).await
     }
 
     async fn record_audit(&self, row: AuditRow) -> Result<(), StoreError> {

@@ -18,8 +18,8 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Part of [`crate::store::OperatorStore::set_mute`]: the mute, and what it has deferred.
-pub(super) fn set(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
+/// Part of [`crate::store::OperatorStore::set_mute`]: the mute, and what it has deferred, of all deferrals there are.
+pub(super) fn set(db: &Connection, mute: &Mute, deferrals: &[Deferral], now: UnixMs) -> Result<(), DbError> {
     // Those that ended a day ago go with it; a clock that is ahead for a moment ends none for good.
     db.prepare_cached("DELETE FROM mute WHERE matchers = ?1 OR until <= ?2")?.execute(params![mute.matchers, now - KEEP_ENDED_MUTES])?;
     if mute.until > UnixMs::EPOCH {
@@ -31,7 +31,7 @@ pub(super) fn set(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbErr
         ])?;
     }
     let reason = mute.deferral_reason(now);
-    for deferral in mute.deferrals(list_deferrals(db, now)?, now) {
+    for deferral in mute.deferrals(deferrals, now) {
         reschedule(db, &deferral, reason.as_deref(), now)?;
     }
     Ok(())

@@ -25,14 +25,14 @@ pub struct Mute {
 
 impl Mute {
     /// What it has deferred, of all deferrals there are, to wait for its end from `now` on.
-    pub(in crate::store) fn deferrals(&self, all: Vec<Deferral>, now: UnixMs) -> impl Iterator<Item = Deferral> {
+    pub(in crate::store) fn deferrals(&self, all: &[Deferral], now: UnixMs) -> impl Iterator<Item = Deferral> {
         let (channel, prefix, until) = (muted_channel(&self.matchers), mute_prefix(&self.matchers), self.until.max(now));
-        let mine = all.into_iter().filter(move |of| match &of.cause {
+        let mine = all.iter().filter(move |of| match &of.cause {
             DeferralCause::Channel => channel.as_ref() == Some(&of.channel),
             DeferralCause::Mute { reason } => channel.is_none() && reason.starts_with(&prefix),
             DeferralCause::Interval { .. } => false,
         });
-        mine.map(move |of| Deferral { first: until, last: until, ..of })
+        mine.map(move |of| Deferral { first: until, last: until, ..of.clone() })
     }
 
     /// The reason of what it defers; `None` when it has ended.
