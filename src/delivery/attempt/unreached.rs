@@ -48,16 +48,25 @@ impl AttemptTask {
         }
         let mut open = others().filter(|row| !row.state.is_final());
         let passes = !self.channel.disabled && admitted(step.number);
-        if passes {
-            if open.any(|row| row.step.number > step.number && admitted(row.step.number) && self.sends(&row.channel)) {
-                return end;
-            }
-            let why = format!("{WAITS_PREFIX}, for nobody was reached so far: {}", end.why);
-            return StepEnd { state: State::Deferred, why, due_at: now + EVALUATE, alarm: !waited(member, rows) };
+        let another = if passes {
+            open.any(|row| row.step.number > step.number && admitted(row.step.number) && self.sends(&row.channel))
+        } else {
+            open.next().is_some()
+        };
+        if another {
+            return end;
         }
-        // An escalation that is only for what is more severe reaches nobody on purpose.
-        let meant = self.channel.disabled || others().any(|row| admitted(row.step.number));
-        StepEnd { alarm: meant && open.next().is_none(), ..end }
+        if self.channel.disabled {
+            return StepEnd { alarm: true, ..end };
+        }
+        let due_at = now + EVALUATE;
+        // An escalation that is only for what is more severe reaches nobody on purpose. Something that severe may join its incident later.
+        if !passes && !others().any(|row| admitted(row.step.number)) {
+            let why = format!("evaluated again while its incident fires: {}", end.why);
+            return StepEnd { state: State::Deferred, why, due_at, alarm: false };
+        }
+        let why = format!("{WAITS_PREFIX}, for nobody was reached so far: {}", end.why);
+        StepEnd { state: State::Deferred, why, due_at, alarm: !waited(member, rows) }
     }
 
     /// Lets a step wait until one of its recipients may get one more.

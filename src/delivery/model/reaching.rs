@@ -14,6 +14,7 @@ use super::{Dice, World, seeds};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const REACHED: &str = "WatchfireNobodyReached";
+const SEVERE: &str = "the step is for what is at least critical";
 
 /// One call an hour to a number.
 fn limited() -> AllowancePlan {
@@ -209,9 +210,41 @@ fn an_escalation_that_severity_keeps_says_so_only_where_it_was_meant_to_reach_so
         let id = fires(process, "g", "severe").await;
         tokio::time::sleep(30 * MINUTE).await;
         let ends = process.ends(id).await;
-        assert_eq!((ends[0].0, ends[1].clone()), (State::Dead, (State::Skipped, "the step is for what is at least critical".to_owned())));
+        assert_eq!((ends[0].0, ends[1].clone()), (State::Dead, (State::Deferred, format!("waits, for nobody was reached so far: {SEVERE}"))));
         assert_eq!(process.alarms(REACHED), 1, "the first step was for it, and is dead");
     });
+}
+
+/// What joins an incident begins no other escalation: the one that waits for what is severe takes it.
+#[test]
+fn what_becomes_critical_late_is_escalated() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = fires(process, "g", "grave").await;
+        tokio::time::sleep(11 * MINUTE).await;
+        assert_eq!(process.ends(id).await, [(State::Deferred, format!("evaluated again while its incident fires: {SEVERE}"))]);
+        assert_eq!((process.alarms(REACHED), process.escalated(id).await), (0, Vec::new()), "it was not meant for a warning");
+        let mut load = testing::alert("Load", "critical", Status::Firing);
+        load.labels.insert("grave".into(), "yes".into());
+        assert_eq!(process.report_all("g", vec![load]).await, id);
+        tokio::time::sleep(5 * MINUTE).await;
+        assert_eq!(process.ends(id).await[0].0, State::Sent);
+    });
+    assert_eq!(scene.steps(), owned(&[(15, "mail", "ann")]));
+}
+
+#[test]
+fn what_never_becomes_critical_ends_with_its_incident() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = fires(process, "g", "grave").await;
+        tokio::time::sleep(6 * MINUTE).await;
+        process.report("g", &[("Disk-g", "grave", Status::Resolved)]).await;
+        tokio::time::sleep(10 * MINUTE).await;
+        assert_eq!(process.ends(id).await, [(State::Skipped, "over: the incident is resolved".to_owned())]);
+        assert_eq!(process.alarms(""), 0);
+    });
+    assert_eq!(scene.steps(), owned(&[]));
 }
 
 /// One alarm is not sent again for ten minutes, and each incident is one.

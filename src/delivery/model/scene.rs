@@ -135,6 +135,7 @@ impl Scene {
             steps: vec![only(critical.clone(), step(2, "mail", "ann")), only(awake.clone(), step(5, "mail", "bob")), step(30, "mail", "carol")],
         };
         let late = EscalationPlan { steps: vec![step(5, "voice", "ann"), only(awake, step(20, "mail", "bob"))] };
+        let grave = EscalationPlan { steps: vec![only(critical.clone(), step(5, "mail", "ann"))] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
         let sure = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob")] };
@@ -152,6 +153,7 @@ impl Scene {
             ("late".into(), late),
             ("severe".into(), severe),
             ("sure".into(), sure),
+            ("grave".into(), grave),
             ("db".into(), db),
             ("web".into(), web),
             ("night".into(), night),
@@ -180,6 +182,7 @@ impl Scene {
             RouteSpec { escalation: Some("late".into()), ..below("late") },
             RouteSpec { escalation: Some("severe".into()), ..below("severe") },
             RouteSpec { escalation: Some("sure".into()), ..below("sure") },
+            RouteSpec { escalation: Some("grave".into()), ..below("grave") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
