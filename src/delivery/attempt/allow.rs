@@ -135,6 +135,8 @@ impl AttemptTask {
     /// Ends a message of which nothing may be sent any more.
     async fn end_withheld(&self, message: &mut PendingMessage) -> AttemptResult {
         let now = self.shared.clock.wall();
+        let lost = message.take_lost();
+        let sent_in_month = self.lost_in_month(&lost, now);
         let earlier_fallbacks = self.earlier_fallbacks(message).await;
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &earlier_fallbacks };
         let mut outcome = evaluator.evaluate(message, u16::MAX, &[], &[]);
@@ -145,7 +147,8 @@ impl AttemptTask {
             // Some recipients may have got it before.
             anchors: if living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() },
             message: stored.then(|| MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
-            cells: if stored { message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().collect() } else { Vec::new() },
+            cells: if stored { message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().chain(lost).collect() } else { Vec::new() },
+            sent_in_month,
             children: std::mem::take(&mut outcome.children),
             timeline: step_rows(message, &outcome.deliveries, now),
             ..self.outcome_batch(std::mem::take(&mut outcome.deliveries))

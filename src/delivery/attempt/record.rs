@@ -124,6 +124,12 @@ impl AttemptTask {
         if self.channel.platform.counts_recipients() { lost.len() as i64 } else { 0 }
     }
 
+    /// What cells whose outcome was lost took of the month.
+    pub(super) fn lost_in_month(&self, lost: &[Cell], now: UnixMs) -> Option<MonthlySends> {
+        let sends = self.counted_lost(lost);
+        (sends > 0).then(|| MonthlySends { month: month(now), sends })
+    }
+
     fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {
         if !self.shared.telemetry.traces.on() {
             return;
@@ -217,10 +223,10 @@ impl AttemptTask {
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
         let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
         apply(&mut message, &mut outcome);
-        let sends = self.counted_lost(&message.take_lost());
+        let lost = message.take_lost();
         let timeline = step_rows(&message, &outcome.deliveries, now);
         let batch = OutcomeBatch {
-            sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
+            sent_in_month: self.lost_in_month(&lost, now),
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
             children: std::mem::take(&mut outcome.children),

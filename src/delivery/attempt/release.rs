@@ -24,7 +24,7 @@ impl AttemptTask {
                     _ => format!("not sent: the store could not record it ({error})"),
                 };
                 let update = DeliveryUpdate { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.wall()) };
-                let _ = self.record_outcome(self.cancelled(&message, self.outcome_batch(vec![update]))).await;
+                let _ = self.record_outcome(self.cancelled(&mut message, self.outcome_batch(vec![update]))).await;
             }
             return self.complete(&mut message, Vec::new(), fenced);
         }
@@ -42,14 +42,19 @@ impl AttemptTask {
     }
 
     /// What is on disk of a message that is not sent at all ends with its delivery, so that no worker finds it open and sends it.
-    pub(super) fn cancelled(&self, message: &PendingMessage, batch: OutcomeBatch) -> OutcomeBatch {
+    /// What was sent before stays so, and what was lost counts as sent.
+    pub(super) fn cancelled(&self, message: &mut PendingMessage, batch: OutcomeBatch) -> OutcomeBatch {
         if !message.is_stored() {
             return batch;
         }
+        let lost = message.take_lost();
+        let open = message.cells.iter().filter(|cell| matches!(cell.state, CellState::Open | CellState::Begun));
+        let dead = open.map(|cell| Cell { state: CellState::Dead, ..cell.clone() });
         OutcomeBatch {
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             attempt: self.not_sent(message, batch.now),
-            cells: message.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
+            sent_in_month: self.lost_in_month(&lost, batch.now),
+            cells: dead.chain(lost).collect(),
             ..batch
         }
     }

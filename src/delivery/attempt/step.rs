@@ -178,7 +178,7 @@ impl AttemptTask {
     /// Ends a step that nothing calls for any more. What is on disk of it ends, too.
     pub(super) async fn overtaken(&self, mut message: PendingMessage, why: &str) -> AttemptResult {
         let batch = self.ended_batch(&message, &StepEnd::skipped(why));
-        let recorded = self.record_outcome(self.cancelled(&message, batch)).await;
+        let recorded = self.record_outcome(self.cancelled(&mut message, batch)).await;
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::channel::Limit;
 use crate::delivery::{AllowancePlan, testing};
-use crate::model::{ErrorKind, Event, Status, Verb};
-use crate::store::{DeliveryFilter, DeliveryRow, QueryStore as _, State};
+use crate::model::{ErrorKind, Event, Recipient, Status, Verb};
+use crate::store::{DeliveryFilter, DeliveryRow, QueryStore as _, ReceiptStore as _, State};
 
+use super::plan::BEGIN;
 use super::scene::{Process, Scene, owned};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -159,6 +160,31 @@ fn a_call_that_nobody_knows_the_outcome_of_counts_for_its_number() {
         assert_eq!(rows(process, "voice").await[1].state, State::Sent);
     });
     assert_eq!(reached(&scene), [(60, "voice")]);
+}
+
+/// A process dies in a call, and the next one finds that a later step took the place of the rest.
+#[test]
+fn a_call_that_was_lost_counts_though_its_step_was_overtaken() {
+    let mut scene = limited(&[]);
+    let exchange = scene.exchange.clone();
+    exchange.silent.lock().unwrap().insert("voice");
+    let id = scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "both", Status::Firing)]).await;
+        tokio::time::sleep(5 * MINUTE + Duration::from_secs(5)).await;
+        id
+    });
+    exchange.silent.lock().unwrap().clear();
+    scene.now = BEGIN + 12 * MINUTE;
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends[0], (State::Skipped, "step 2 is due: of late steps only the latest is sent".to_owned()));
+        assert_eq!(ends[1].0, State::Sent);
+        let outlet = process.engine.plan().channel("voice").expect("it is there").outlet.clone();
+        let sent = async |to: &str| process.store.sent_to(&Recipient::new(to), &outlet, &["voice".into()], BEGIN, 9).await.expect("the store").len();
+        assert_eq!((sent("ann").await, sent("bob").await), (1, 0), "she may have been called, and he was not");
+    });
+    assert_eq!(scene.steps(), owned(&[(12, "mail", "carol")]));
 }
 
 #[test]

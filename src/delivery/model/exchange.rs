@@ -31,6 +31,8 @@ pub struct Exchange {
     pub reached: Mutex<Vec<Reached>>,
     /// Channels that refuse everything.
     pub broken: Mutex<BTreeSet<&'static str>>,
+    /// Channels that never answer.
+    pub silent: Mutex<BTreeSet<&'static str>>,
     /// Channels that answer with an error of this kind.
     pub faults: Mutex<BTreeMap<&'static str, ErrorKind>>,
     /// That of the process that lives.
@@ -50,6 +52,9 @@ impl Channel for Line {
         let Line(exchange, channel) = self;
         if exchange.broken.lock().unwrap().contains(channel) {
             return vec![(0, Err(SendError::new(ErrorKind::Rejected, "the number does not exist")))];
+        }
+        if exchange.silent.lock().unwrap().contains(channel) {
+            return std::future::pending().await;
         }
         if let Some(kind) = exchange.faults.lock().unwrap().get(channel) {
             return vec![(0, Err(SendError::new(*kind, "it does not work")))];

@@ -138,6 +138,10 @@ impl Scene {
         let grave = EscalationPlan { steps: vec![only(critical.clone(), step(5, "mail", "ann"))] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
+        let mut pair = step(5, "voice", "ann");
+        pair.targets[0].recipients.push(Recipient::new("bob"));
+        pair.people = StepPeople::Named(["ann", "bob"].map(PersonName::from).to_vec());
+        let both = EscalationPlan { steps: vec![pair, step(10, "mail", "carol")] };
         let sure = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob")] };
         let owner = StepPeople::Owner { label: "owner".into(), default: Box::new(StepPeople::OnCall("night".into())) };
         let asked = owner.later().expect("it is found when the step is sent");
@@ -153,6 +157,7 @@ impl Scene {
             ("late".into(), late),
             ("severe".into(), severe),
             ("sure".into(), sure),
+            ("both".into(), both),
             ("grave".into(), grave),
             ("db".into(), db),
             ("web".into(), web),
@@ -182,6 +187,7 @@ impl Scene {
             RouteSpec { escalation: Some("late".into()), ..below("late") },
             RouteSpec { escalation: Some("severe".into()), ..below("severe") },
             RouteSpec { escalation: Some("sure".into()), ..below("sure") },
+            RouteSpec { escalation: Some("both".into()), ..below("both") },
             RouteSpec { escalation: Some("grave".into()), ..below("grave") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
