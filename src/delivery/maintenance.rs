@@ -40,6 +40,9 @@ const MAX_PURGE_BATCHES: usize = 100;
 /// Incidents that change in one transaction, and how many such transactions a tick may make: what rings waits for its platform, not for the next tick.
 const INCIDENT_BATCH: usize = 100;
 const MAX_INCIDENT_BATCHES: usize = 100;
+/// With more open incidents than this, those that go on as others are looked for every so many ticks: each look reads the alerts of all that are open.
+const MANY_INCIDENTS: u64 = 2000;
+const TICKS_BETWEEN_LOOKS: u64 = 12;
 /// A message that still shows an incident as it was, so long after the incident's end, is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
 
@@ -77,7 +80,7 @@ async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, can
                 if let Err(error) = wake_incidents(engine).await {
                     engine.shared.health.request_failed(&error);
                 }
-                if let Err(error) = update_queues(engine, &mut late, &mut orphans, &mut behind).await {
+                if let Err(error) = update_queues(engine, count, &mut late, &mut orphans, &mut behind).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = mutes::tick(engine, &mut notices).await {
@@ -130,6 +133,7 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
 
 async fn update_queues(
     engine: &Engine,
+    tick: u64,
     late: &mut BTreeSet<String>,
     orphans: &mut BTreeSet<String>,
     behind: &mut BTreeMap<String, u32>,
@@ -195,7 +199,8 @@ async fn update_queues(
         return Ok(());
     }
     shared.relocate_misplaced(&stats.placed).await?;
-    end_incidents(engine, &plan, now).await?;
+    let open: u64 = stats.incidents.iter().map(|count| count.count).sum();
+    end_incidents(engine, &plan, now, is_time_to_look(open, tick)).await?;
     catch_up::notify(engine, &plan, &stats.behind, behind, now).await;
     shared.change_steps(&stuck).await?;
     report_orphaned(shared, orphans, &orphaned);
@@ -262,14 +267,20 @@ async fn wake_incidents(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends incidents of which nothing is reported any more, and abandons messages that could not be brought up to date for long.
-async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs) -> Result<(), StoreError> {
+/// Whether incidents that go on as others are looked for in this tick, with so many open ones.
+fn is_time_to_look(open: u64, tick: u64) -> bool {
+    open <= MANY_INCIDENTS || tick.is_multiple_of(TICKS_BETWEEN_LOOKS)
+}
+
+/// Ends incidents of which nothing is reported any more, and, where it is time to `look` for them, those that go on as others; abandons messages that could
+/// not be brought up to date for long.
+async fn end_incidents(engine: &Engine, plan: &Plan, now: UnixMs, look: bool) -> Result<(), StoreError> {
     let store = &engine.shared.store;
     let stale = store.end_stale_incidents(now - plan.incidents.stale_after, now, INCIDENT_BATCH).await?;
     if stale > 0 {
         tracing::warn!(stale, "nothing was reported of incidents for so long that nobody knows whether they go on");
     }
-    let superseded = store.end_superseded_incidents(now).await?;
+    let superseded = if look { store.end_superseded_incidents(now).await? } else { 0 };
     if superseded > 0 {
         tracing::info!(superseded, "incidents go on as others: their senders group their alerts in another way now");
     }
@@ -314,6 +325,12 @@ async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_storm_of_incidents_is_not_read_every_tick() {
+        let looks = |open: u64| (1..=24).filter(|tick| is_time_to_look(open, *tick)).count();
+        assert_eq!((looks(0), looks(MANY_INCIDENTS), looks(MANY_INCIDENTS + 1)), (24, 24, 2), "once a minute");
+    }
 
     #[test]
     fn a_robot_of_the_free_edition_is_warned_about_at_four_fifths_of_its_month() {
