@@ -252,15 +252,16 @@ fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Opti
     }
 }
 
-/// Ends the acks and snoozes whose time has come, and rings for what twins disagreed about: of all incidents that are due, for as long as something rings.
+/// Ends the acks, snoozes and mutes whose time has come, and rings for what twins disagreed about: of all incidents that are due.
 async fn wake_incidents(engine: &Engine) -> Result<(), StoreError> {
     for _ in 0..MAX_INCIDENT_BATCHES {
         if !engine.shared.is_leader() {
             break;
         }
-        let rings = engine.shared.store.wake_incidents(engine.shared.clock.wall(), INCIDENT_BATCH).await?;
-        engine.shared.notify_new(&rings);
-        if rings.is_empty() {
+        let woken = engine.shared.store.wake_incidents(engine.shared.clock.wall(), INCIDENT_BATCH).await?;
+        engine.shared.notify_new(&woken.rings);
+        // The end of a mute rings nothing, and others wait behind it.
+        if woken.seen < INCIDENT_BATCH {
             break;
         }
     }

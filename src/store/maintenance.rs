@@ -3,7 +3,7 @@
 use crate::model::UnixMs;
 use async_trait::async_trait;
 
-use super::{AcceptedDelivery, ChangedStep, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
+use super::{AcceptedDelivery, ChangedStep, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError, Woken};
 
 /// Used by the periodic tasks, and by a reload.
 #[async_trait]
@@ -53,9 +53,8 @@ pub trait MaintenanceStore: Send + Sync {
     /// Returns how many. Looks through all that are open, and then changes in one transaction; without a change read only.
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// Ends the acks and snoozes whose time has come, and reminds people of acks, of at most `limit` incidents. Returns the deliveries by which their channels
-    /// ring, as accepted. One transaction.
-    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    /// Ends the acks, snoozes and mutes whose time has come, and reminds people of acks, of at most `limit` incidents. One transaction.
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Woken, StoreError>;
 
     /// Ends steps of escalations that nothing calls for any more, and makes those due at once whose predecessor was not confirmed
     /// (`step_changes`); `suspended` are channels that deliver nothing now. Returns what changed. One transaction; without a

@@ -362,8 +362,8 @@ impl Story {
 
 /// What maintenance does for acks.
 async fn wake(engine: &Engine, store: &Paused, clock: &Clock) {
-    let rings = store.wake_incidents(clock.wall(), 100).await.expect("the store works");
-    engine.shared.notify_new(&rings);
+    let woken = store.wake_incidents(clock.wall(), 100).await.expect("the store works");
+    engine.shared.notify_new(&woken.rings);
 }
 
 #[test]

@@ -140,7 +140,7 @@ pass_on! {
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
         end_superseded_incidents(now: UnixMs) -> Result<u64, StoreError>;
-        wake_incidents(now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        wake_incidents(now: UnixMs, limit: usize) -> Result<Woken, StoreError>;
         change_steps(suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;
         give_up_edits(ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, StoreError>;
     }

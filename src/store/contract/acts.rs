@@ -146,24 +146,24 @@ pub async fn every_unack_rings(store: S) {
     let id = d.incident.unwrap();
     store.act(act(Verb::Snooze, "alice", "1", &[id], T0)).await.unwrap();
     assert_eq!(incident(&store, id).await.incident.state, IncidentState::Snoozed);
-    assert!(store.wake_incidents(T0 + 29 * MIN, 9).await.unwrap().is_empty());
-    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap();
+    assert!(store.wake_incidents(T0 + 29 * MIN, 9).await.unwrap().rings.is_empty());
+    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap().rings;
     assert_eq!(rings.iter().map(|ring| (ring.lane, ring.incident)).collect::<Vec<_>>(), [(d.lane, Some(id))]);
     let ring = row(&store, rings[0].id).await;
     assert_eq!((ring.event, ring.state, ring.reason.as_deref()), (row(&store, d.id).await.event, State::Waiting, Some("the snooze by alice ended")));
     let now = incident(&store, id).await.incident;
     assert_eq!((now.state, now.wake_at(), now.acks.unacked.map(|unacked| unacked.at)), (IncidentState::Firing, None, Some(T0 + 30 * MIN)));
-    assert!(store.wake_incidents(T0 + 31 * MIN, 9).await.unwrap().is_empty(), "once");
+    assert!(store.wake_incidents(T0 + 31 * MIN, 9).await.unwrap().rings.is_empty(), "once");
     deliver(&store, &fence, &[&rings[0]], T0 + 31 * MIN).await;
     // A forgotten ack is reminded of, and ends.
     store.act(act(Verb::Ack, "bob", "2", &[id], T0 + 40 * MIN)).await.unwrap();
-    let reminded = store.wake_incidents(T0 + 160 * MIN, 9).await.unwrap();
+    let reminded = store.wake_incidents(T0 + 160 * MIN, 9).await.unwrap().rings;
     assert_eq!((reminded.len(), incident(&store, id).await.incident.state), (1, IncidentState::Acked));
     // "Still on it" starts it again.
     store.act(act(Verb::Ack, "bob", "3", &[id], T0 + 170 * MIN)).await.unwrap();
     assert_eq!(incident(&store, id).await.incident.wake_at(), Some(T0 + 290 * MIN));
     store.wake_incidents(T0 + 290 * MIN, 9).await.unwrap();
-    assert_eq!(store.wake_incidents(T0 + 650 * MIN, 9).await.unwrap().len(), 1);
+    assert_eq!(store.wake_incidents(T0 + 650 * MIN, 9).await.unwrap().rings.len(), 1);
     store.act(act(Verb::Ack, "bob", "4", &[id], T0 + 651 * MIN)).await.unwrap();
     let undone = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
     assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, ActResult::Unacked)][..], 1));
@@ -188,7 +188,7 @@ pub async fn a_ring_carries_what_it_is_about(store: S) {
     store.accept(event).await.unwrap();
     for (press, minutes) in [("2", 30), ("3", 90), ("4", 150)] {
         // However often it is snoozed: one ring each, of what fires.
-        let rings = store.wake_incidents(T0 + minutes * MIN, 9).await.unwrap();
+        let rings = store.wake_incidents(T0 + minutes * MIN, 9).await.unwrap().rings;
         assert_eq!(rings.len(), 1, "{minutes}");
         let ring = row(&store, rings[0].id).await;
         assert_eq!((ring.title.as_str(), ring.state, ring.firing), ("Disk full", State::Waiting, 1));
@@ -201,7 +201,7 @@ pub async fn a_ring_carries_what_it_is_about(store: S) {
     let known = AnchorUpdate { notified: Vec::new(), ..anchored(other, 0) };
     store.record_outcome(OutcomeBatch { anchors: vec![known], now: T0, ..settlement(&fence) }).await.unwrap();
     store.act(act(Verb::Snooze, "alice", "5", &[other], T0)).await.unwrap();
-    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap();
+    let rings = store.wake_incidents(T0 + 30 * MIN, 9).await.unwrap().rings;
     assert_eq!(rings.iter().map(|ring| ring.state).collect::<Vec<_>>(), [State::Deferred]);
     assert_eq!(row(&store, rings[0].id).await.due_at, T0 + 999 * MIN);
 }
@@ -231,7 +231,7 @@ pub async fn what_is_over_takes_no_ack_and_keeps_its_own(store: S) {
     assert_eq!((now.state, now.wake_at(), now.acks.list.len()), (IncidentState::Resolved, None, 1));
     let late = store.act(act(Verb::Ack, "bob", "2", &[id], T0 + 2 * MIN)).await.unwrap();
     assert_eq!(late.results, [(id, ActResult::Over { since: Some(T0 + MIN) })]);
-    assert!(store.wake_incidents(T0 + 9999 * MIN, 9).await.unwrap().is_empty());
+    assert!(store.wake_incidents(T0 + 9999 * MIN, 9).await.unwrap().rings.is_empty());
     // Within `reopen_within` it is the same incident, and still alice's.
     put_report(&store, report("a", &[(1, true)]), T0 + 5 * MIN).await;
     assert_eq!(incident(&store, id).await.incident.state, IncidentState::Acked);

@@ -127,6 +127,7 @@ macro_rules! store_contract {
                 what_mutes_hold_is_counted_by_severity,
                 what_people_were_notified_of_mutes_is_remembered,
                 an_incident_shows_its_mute_until_that_ends_in_whatever_way, one_press_mutes_several_incidents,
+                mutes_that_end_together_are_seen,
             }
             audits {
                 an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,

@@ -250,9 +250,10 @@ pub async fn an_incident_shows_its_mute_until_that_ends_in_whatever_way(store: S
 
     // It ends by time.
     store.act(press(Verb::Mute, "6", one, T0 + 10 * MIN)).await.unwrap();
-    assert!(store.wake_incidents(T0 + 130 * MIN - 1, 9).await.unwrap().is_empty());
+    assert!(store.wake_incidents(T0 + 130 * MIN - 1, 9).await.unwrap().rings.is_empty());
     assert_eq!(shown(&store, one).await.0, ann(130));
-    assert!(store.wake_incidents(T0 + 130 * MIN, 9).await.unwrap().is_empty(), "what it held rings by itself");
+    let woken = store.wake_incidents(T0 + 130 * MIN, 9).await.unwrap();
+    assert_eq!((woken.seen, woken.rings.len()), (1, 0), "what it held rings by itself");
     let (muted, text, _) = shown(&store, one).await;
     assert_eq!((muted, text.as_str()), (None, "the mute by ann ended"));
 
@@ -294,4 +295,19 @@ pub async fn one_press_mutes_several_incidents(store: S) {
     for (id, minutes) in held.into_iter().zip([130, 130, 60]) {
         assert_eq!(row(&store, id).await.due_at, T0 + minutes * MIN);
     }
+}
+
+/// Mutes that end ring nothing, and the caller knows that more may wait behind them.
+pub async fn mutes_that_end_together_are_seen(store: S) {
+    for (place, key) in ["a", "b", "c"].into_iter().enumerate() {
+        let id = put_report(&store, report(key, &[(place as u64 + 1, true)]), T0).await.incident.unwrap();
+        store.act(press(Verb::Mute, key, id, T0)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let woken = store.wake_incidents(T0 + 120 * MIN, 2).await.unwrap();
+        assert!(woken.rings.is_empty());
+        seen.push(woken.seen);
+    }
+    assert_eq!(seen, [2, 1, 0]);
 }

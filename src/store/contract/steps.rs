@@ -107,7 +107,7 @@ pub async fn an_ack_ends_what_waits_and_its_end_begins_again(store: S) {
     assert_eq!(end(&store, first.steps[1].id).await, (State::Skipped, Some("snoozed by ann".into())));
     // What happens while somebody is on it begins nothing.
     assert!(accept(&store, escalating(&[(1, true)], &[5, 10], T0 + 7 * MIN)).await.steps.is_empty());
-    let rings = store.wake_incidents(T0 + 36 * MIN, 9).await.unwrap();
+    let rings = store.wake_incidents(T0 + 36 * MIN, 9).await.unwrap().rings;
     let (again, rung): (Vec<_>, Vec<_>) = rings.iter().partition(|ring| ring.state == State::Deferred);
     assert_eq!((rung.len(), rung[0].lane), (1, first.deliveries[0].lane), "no step rings: {rings:?}");
     assert_eq!(again.len(), 2);
@@ -117,7 +117,7 @@ pub async fn an_ack_ends_what_waits_and_its_end_begins_again(store: S) {
     assert_eq!(begun, [(1, T0 + 36 * MIN, T0 + 41 * MIN), (2, T0 + 36 * MIN, T0 + 46 * MIN)]);
     // So does one that is taken back, and an ack that is reminded of does not.
     store.act(press(Verb::Ack, "2", id, T0 + 37 * MIN)).await.unwrap();
-    assert_eq!(store.wake_incidents(T0 + 157 * MIN, 9).await.unwrap().len(), 1, "a reminder");
+    assert_eq!(store.wake_incidents(T0 + 157 * MIN, 9).await.unwrap().rings.len(), 1, "a reminder");
     let unacked = store.act(press(Verb::Unack, "3", id, T0 + 158 * MIN)).await.unwrap();
     assert_eq!((unacked.rings.len(), unacked.ended_steps.len()), (3, 0));
     // Within the same moment, too, one run takes the place of the other.

@@ -24,7 +24,7 @@ use crate::store::acts::{
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, Woken, superseded};
 
 /// Incidents that are read at once, where all that are open are looked through.
 const READ_AT_ONCE: usize = 1000;
@@ -109,7 +109,7 @@ fn clean(text: &str) -> String {
 }
 
 /// [`crate::store::MaintenanceStore::wake_incidents`]. One that somebody else changes now is left to the next call.
-pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Woken, DbError> {
     let sql = format!(
         "SELECT {INCIDENT} FROM incident i WHERE i.id IN (SELECT id FROM incident WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2) AND i.wake_at <= $1
          ORDER BY i.key, i.id FOR UPDATE SKIP LOCKED"
@@ -126,7 +126,7 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Accept
             }
         }
     }
-    Ok(write(tx, &changed, now).await?.0)
+    Ok(Woken { seen: rows.len(), rings: write(tx, &changed, now).await?.0 })
 }
 
 /// Open incidents that others seem to supersede, and the others. They are read in the order of their reports: one that is reported meanwhile comes twice at

@@ -277,8 +277,8 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, write, |tx| acts::end_superseded(tx, &found, now))
     }
 
-    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        answer!(self, write, |tx| acts::wake(tx, now, limit)).inspect(|accepted| self.hints.add(accepted))
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Woken, StoreError> {
+        answer!(self, write, |tx| acts::wake(tx, now, limit)).inspect(|woken| self.hints.add(&woken.rings))
     }
 
     async fn change_steps(&self, suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError> {

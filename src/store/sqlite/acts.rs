@@ -23,7 +23,7 @@ use crate::store::acts::{
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, Woken, superseded};
 
 /// [`crate::store::OperatorStore::act`].
 pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
@@ -89,24 +89,24 @@ pub(super) fn set_mutes(db: &Connection, mutes: Vec<&Mute>, now: UnixMs) -> Resu
 }
 
 /// [`crate::store::MaintenanceStore::wake_incidents`].
-pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Woken, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {INCIDENT} FROM incident i INDEXED BY incident_wake WHERE i.wake_at IS NOT NULL AND i.wake_at <= ?1 ORDER BY i.wake_at LIMIT ?2"
     ))?;
     let due: Vec<Incident> =
         select.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    let mut rings = Vec::new();
+    let mut woken = Woken { seen: due.len(), rings: Vec::new() };
     for mut incident in due {
         match incident.wake(now) {
             Some(answered) => {
                 change_steps(db, &incident, &answered, now)?;
-                rings.extend(write(db, &incident, &answered, now)?);
+                woken.rings.extend(write(db, &incident, &answered, now)?);
             }
             // It is over: nothing is due any more.
             None => set_answer(db, &incident)?,
         }
     }
-    Ok(rings)
+    Ok(woken)
 }
 
 /// Open incidents that others seem to supersede, and the others.

@@ -217,7 +217,7 @@ impl MaintenanceStore for SqliteStore {
         self.write(512, move |db| acts::end_superseded(db, &found, now)).await
     }
 
-    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    async fn wake_incidents(&self, now: UnixMs, limit: usize) -> Result<Woken, StoreError> {
         self.write(512, move |db| acts::wake(db, now, limit)).await
     }
 

@@ -160,3 +160,12 @@ pub struct Acted {
     /// Steps of escalations that ended with it, or that come at once.
     pub ended_steps: Vec<ChangedStep>,
 }
+
+/// What became of incidents whose time had come.
+#[derive(Debug, Clone, Default)]
+pub struct Woken {
+    /// How many were looked at: as many as were asked for when there may be more.
+    pub seen: usize,
+    /// Deliveries by which channels ring, and steps of escalations that begin again, as accepted.
+    pub rings: Vec<AcceptedDelivery>,
+}

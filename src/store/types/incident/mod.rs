@@ -20,7 +20,7 @@ use crate::model::{EventId, IncidentId, UnixMs};
 
 pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
-pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn};
+pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn, Woken};
 pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
 pub(in crate::store) use look::{Found, Look};
 pub use superseded::incident_numbers;
