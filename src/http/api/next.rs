@@ -53,7 +53,7 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     } else {
         queue_position(app, channel, outlet.in_flight, now).await?
     };
-    Ok(format!("{what}{}", limits(channel, row)))
+    Ok(format!("{what}{}", limits(channel, counted_from(row, detail.target.step.is_some()))))
 }
 
 /// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are under way.
@@ -77,14 +77,51 @@ async fn queue_position(app: &App, channel: &ChannelPlan, in_flight: usize, now:
     Ok(format!("it is sent when its turn comes: {waiting} wait for the same credential, at the channel's rate limit one by one until {by}{digest}"))
 }
 
+/// Since when a delivery's age counts, as the delivery itself counts it: what was muted is as old as its alert, and a step of an escalation that waits is as
+/// old as its time.
+fn counted_from(row: &DeliveryRow, is_step: bool) -> UnixMs {
+    if is_step && row.state == State::Deferred { row.born_at.max(row.due_at) } else { row.born_at }
+}
+
 /// How long it may take, and what happens meanwhile.
-fn limits(channel: &ChannelPlan, row: &DeliveryRow) -> String {
-    // A step of an escalation that waits is as old as its time.
-    let from = if row.state == State::Deferred { row.born_at.max(row.due_at) } else { row.born_at };
+fn limits(channel: &ChannelPlan, from: UnixMs) -> String {
     let after = |span: Duration| from + span;
     let mut out = format!("; given up after {}", after(channel.max_age));
     if let (Some(span), Some(first)) = (channel.fallback_after, channel.fallback.first()) {
         out.push_str(&format!(", copied to {first} if it still waits at {}", after(span)));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeliveryId, EventId};
+    use crate::store::Mode;
+
+    #[test]
+    fn what_was_muted_is_as_old_as_its_alert_and_a_step_as_its_time() {
+        let row = |state: State| DeliveryRow {
+            id: DeliveryId::new(),
+            event: EventId::new(),
+            channel: "ops".into(),
+            state,
+            mode: Mode::Queued,
+            rank: 0,
+            title: String::new(),
+            firing: 1,
+            resolved: 0,
+            born_at: UnixMs(1000),
+            due_at: UnixMs(9000),
+            tries: 0,
+            message: None,
+            fallback_of: None,
+            done_at: None,
+            reason: None,
+            incident: None,
+        };
+        let from = |state: State, is_step: bool| counted_from(&row(state), is_step).0;
+        assert_eq!((from(State::Deferred, false), from(State::Waiting, false)), (1000, 1000));
+        assert_eq!((from(State::Deferred, true), from(State::Waiting, true)), (9000, 1000));
+    }
 }
