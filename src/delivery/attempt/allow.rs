@@ -147,7 +147,11 @@ impl AttemptTask {
             // Some recipients may have got it before.
             anchors: if living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() },
             message: stored.then(|| MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
-            cells: if stored { message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().chain(lost).collect() } else { Vec::new() },
+            cells: if stored {
+                message.cells.iter().filter(|cell| Withheld::of_cell(cell).is_some()).cloned().chain(lost).collect()
+            } else {
+                Vec::new()
+            },
             sent_in_month,
             children: std::mem::take(&mut outcome.children),
             timeline: step_rows(message, &outcome.deliveries, now),
