@@ -65,7 +65,7 @@ fn what_becomes_critical_meanwhile_breaks_quiet_hours() {
 #[test]
 fn a_step_that_a_mute_moved_into_quiet_hours_says_so() {
     let mut scene = Scene::new();
-    scene.quiet = Some("ann");
+    (scene.quiet, scene.now) = (Some("ann"), BEGIN + 10 * MINUTE);
     scene.live(async |process| {
         let id = fires(process, "g", "many").await;
         tokio::time::sleep(MINUTE).await;
@@ -73,7 +73,7 @@ fn a_step_that_a_mute_moved_into_quiet_hours_says_so() {
         process.engine.set_mute(mute).await.expect("it is stored");
         tokio::time::sleep(5 * MINUTE).await;
         assert_eq!((process.ends(id).await[0].0, process.alarms(REACHED)), (State::Deferred, 0), "it is muted");
-        tokio::time::sleep(18 * MINUTE).await;
+        tokio::time::sleep(8 * MINUTE).await;
         assert_eq!(process.ends(id).await, [(State::Deferred, "waits, for nobody was reached so far: quiet hours of ann".to_owned())]);
         assert_eq!((process.alarms(REACHED), process.escalated(id).await.len()), (1, 1));
         tokio::time::sleep(30 * MINUTE).await;
