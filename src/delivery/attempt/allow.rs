@@ -113,10 +113,10 @@ impl AttemptTask {
     /// Whether something else notifies people of all of a message when it is not sent: fallbacks, or a later step of the escalation that would reach somebody
     /// now.
     fn has_another_way(&self, message: &PendingMessage) -> bool {
-        let (now, rank) = (self.shared.clock.wall(), message.members.iter().map(|member| member.rank).min().unwrap_or_default());
-        let later = message.step().is_some_and(|step| {
+        let now = self.shared.clock.wall();
+        let later = message.step().zip(message.members.first()).is_some_and(|(step, member)| {
             let plan = self.plan.people.escalations.get(step.escalation.as_str());
-            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, rank, now)))
+            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, member, now)))
         });
         later || message.members.iter().all(|member| !member.target.fallback.is_empty())
     }

@@ -171,7 +171,7 @@ impl AttemptTask {
     }
 
     fn guard(&self, member: &PendingDelivery, incident: IncidentId, step: EscalationStep, alerts: Vec<u64>, now: UnixMs) -> StepGuard {
-        let kept = self.kept_later(&step, member.rank, now);
+        let kept = self.kept_later(&step, member, now);
         StepGuard { incident, step, alerts, kept, now }
     }
 

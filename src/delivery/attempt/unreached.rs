@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::self_alert::SelfAlert;
-use crate::delivery::steps::StepPlan;
+use crate::delivery::steps::{StepPlan, StepTarget};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{
-    DeliveryUpdate, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, StoreError, TimelineKind, TimelineRow, WAITS_PREFIX,
+    DeliveryUpdate, EVALUATED_PREFIX, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, StoreError, TimelineKind, TimelineRow,
+    WAITS_PREFIX,
 };
 
 use super::AttemptTask;
@@ -19,15 +20,25 @@ const EVALUATE: Duration = Duration::from_secs(300);
 
 impl AttemptTask {
     /// The numbers of later steps that would reach nobody now: late as they are, they take no other one's place.
-    pub(super) fn kept_later(&self, step: &EscalationStep, rank: i64, now: UnixMs) -> Vec<u32> {
+    pub(super) fn kept_later(&self, step: &EscalationStep, member: &PendingDelivery, now: UnixMs) -> Vec<u32> {
         let Some(plan) = self.plan.people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
         let later = (1u32..).zip(&plan.steps).skip(step.number as usize);
-        later.filter(|(_, one)| !self.is_free(one, rank, now)).map(|(number, _)| number).collect()
+        later.filter(|(_, one)| !self.is_free(one, member, now)).map(|(number, _)| number).collect()
     }
 
-    /// Whether a step, of which the most severe alert has this rank, would reach somebody now: one of its channels sends, and nothing keeps it from everybody.
-    pub(super) fn is_free(&self, step: &StepPlan, rank: i64, now: UnixMs) -> bool {
-        step.targets.iter().any(|target| self.sends(&target.channel)) && self.plan.people.is_free(step, &self.shared.overrides(), rank, now)
+    /// Whether another step of a delivery's escalation would reach somebody now: one of the channels that its labels lead to sends, and nothing keeps the step
+    /// from everybody.
+    pub(super) fn is_free(&self, step: &StepPlan, member: &PendingDelivery, now: UnixMs) -> bool {
+        let sends = |target: &StepTarget| self.sends(&target.channel);
+        let leads = match &member.event {
+            Some(event) => {
+                let alerts = member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize));
+                step.targets_of(alerts.map(|alert| &alert.labels)).any(sends)
+            }
+            // After a restart its labels are not read.
+            None => step.targets.iter().any(sends),
+        };
+        leads && self.plan.people.is_free(step, &self.shared.overrides(), member.rank, now)
     }
 
     /// Whether a channel is there and not disabled.
@@ -51,7 +62,8 @@ impl AttemptTask {
         let another = if passes {
             open.any(|row| row.step.number > step.number && admitted(row.step.number) && self.sends(&row.channel))
         } else {
-            open.next().is_some()
+            // Severity keeps the step from all of its channels alike. Of one that is disabled another may send.
+            open.any(|row| row.step.number != step.number || (self.channel.disabled && self.sends(&row.channel)))
         };
         if another {
             return end;
@@ -62,7 +74,7 @@ impl AttemptTask {
         let due_at = now + EVALUATE;
         // An escalation that is only for what is more severe reaches nobody on purpose. Something that severe may join its incident later.
         if !passes && !others().any(|row| admitted(row.step.number)) {
-            let why = format!("evaluated again while its incident fires: {}", end.why);
+            let why = format!("{EVALUATED_PREFIX} while its incident fires: {}", end.why);
             return StepEnd { state: State::Deferred, why, due_at, alarm: false };
         }
         let why = format!("{WAITS_PREFIX}, for nobody was reached so far: {}", end.why);

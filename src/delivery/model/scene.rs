@@ -135,7 +135,9 @@ impl Scene {
             steps: vec![only(critical.clone(), step(2, "mail", "ann")), only(awake.clone(), step(5, "mail", "bob")), step(30, "mail", "carol")],
         };
         let late = EscalationPlan { steps: vec![step(5, "voice", "ann"), only(awake, step(20, "mail", "bob"))] };
-        let grave = EscalationPlan { steps: vec![only(critical.clone(), step(5, "mail", "ann"))] };
+        let mut by_mail_and_call = step(5, "mail", "ann");
+        by_mail_and_call.targets.extend(step(5, "voice", "ann").targets);
+        let grave = EscalationPlan { steps: vec![only(critical.clone(), by_mail_and_call)] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
         let mut pair = step(5, "voice", "ann");

@@ -91,6 +91,7 @@ macro_rules! store_contract {
                 a_later_step_that_reaches_nobody_now_takes_no_other_ones_place,
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
+                an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
                 a_step_is_confirmed_by_its_platform,
             }
             fallbacks {

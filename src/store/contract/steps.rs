@@ -282,6 +282,24 @@ pub async fn a_step_that_something_keeps_is_known_by_its_reason(store: S) {
     }
 }
 
+pub async fn an_incident_whose_step_is_only_evaluated_again_goes_on_as_others(store: S) {
+    let fence = fence(&store).await;
+    let first = accept(&store, escalating(&[(1, true), (2, true)], &[1], T0)).await;
+    let update = DeliveryUpdate {
+        id: first.steps[0].id,
+        lane: first.steps[0].lane,
+        state: State::Deferred,
+        tries: 0,
+        due_at: T0 + 6 * MIN,
+        reason: Some(format!("{EVALUATED_PREFIX} while its incident fires: the step is for what is at least critical")),
+        leave_message: false,
+    };
+    store.record_outcome(OutcomeBatch { deliveries: vec![update], ..settlement(&fence) }).await.unwrap();
+    put_report(&store, report("b", &[(1, true)]), T0 + 2 * MIN).await;
+    put_report(&store, report("c", &[(2, true)]), T0 + 3 * MIN).await;
+    assert_eq!(store.end_superseded_incidents(T0 + 4 * MIN).await.unwrap(), 1);
+}
+
 pub async fn a_step_is_confirmed_by_its_platform(store: S) {
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true)], &[1, 20], T0)).await;

@@ -24,7 +24,7 @@ use crate::store::acts::{
 };
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, Woken, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, EVALUATED_PREFIX, Found, Incident, Look, Mute, Woken, superseded};
 
 /// Incidents that are read at once, where all that are open are looked through.
 const READ_AT_ONCE: usize = 1000;
@@ -149,10 +149,13 @@ pub(super) async fn look_for_superseded(tx: &Tx) -> Result<Found, DbError> {
     }
 }
 
-/// Incidents with steps of escalations that wait.
+/// Incidents with steps of escalations that wait to be sent.
 async fn escalating(tx: &Tx) -> Result<BTreeSet<IncidentId>, DbError> {
-    let sql = "SELECT DISTINCT incident FROM delivery WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred') AND incident IS NOT NULL";
-    tx.query(sql, &[]).await?.iter().map(|row| Ok(IncidentId(get(row, 0)?))).collect()
+    let sql = format!(
+        "SELECT DISTINCT incident FROM delivery WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred') AND incident IS NOT NULL
+         AND NOT coalesce(reason LIKE '{EVALUATED_PREFIX}%', FALSE)"
+    );
+    tx.query(&sql, &[]).await?.iter().map(|row| Ok(IncidentId(get(row, 0)?))).collect()
 }
 
 /// [`crate::store::MaintenanceStore::end_superseded_incidents`], of what was found.

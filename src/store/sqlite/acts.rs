@@ -23,7 +23,7 @@ use crate::store::acts::{
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, Found, Incident, Look, Mute, Woken, superseded};
+use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, EVALUATED_PREFIX, Found, Incident, Look, Mute, Woken, superseded};
 
 /// [`crate::store::OperatorStore::act`].
 pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
@@ -120,11 +120,12 @@ pub(super) fn look_for_superseded(db: &Connection) -> Result<Found, DbError> {
     Ok(look.found(&escalating(db)?))
 }
 
-/// Incidents with steps of escalations that wait.
+/// Incidents with steps of escalations that wait to be sent.
 fn escalating(db: &Connection) -> Result<BTreeSet<IncidentId>, DbError> {
-    let mut select = db.prepare_cached(
-        "SELECT DISTINCT incident FROM delivery INDEXED BY delivery_step_open WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred')",
-    )?;
+    let mut select = db.prepare_cached(&format!(
+        "SELECT DISTINCT incident FROM delivery INDEXED BY delivery_step_open WHERE escalation IS NOT NULL AND state IN ('waiting', 'deferred')
+         AND NOT coalesce(reason LIKE '{EVALUATED_PREFIX}%', FALSE)"
+    ))?;
     let busy = select.query_map([], |row| row.get::<_, Option<i64>>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(busy.into_iter().flatten().map(IncidentId).collect())
 }

@@ -12,6 +12,9 @@ use crate::model::{DeliveryId, IncidentId, UnixMs};
 /// How the reason of a step begins that waits because something keeps it from everybody.
 pub const WAITS_PREFIX: &str = "waits";
 
+/// How the reason of a step begins that is for what is more severe, and is evaluated again in case that such a thing joins its incident.
+pub const EVALUATED_PREFIX: &str = "evaluated again";
+
 /// Why a step of an earlier run ends.
 pub(in crate::store) const BEGAN_AGAIN: &str = "the escalation began again";
 
