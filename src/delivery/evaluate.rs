@@ -244,7 +244,16 @@ impl Evaluator<'_> {
             list
         };
         let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).or_else(|| self.withheld(&outcome.cells));
-        let why = why.unwrap_or_else(|| "Watchfire ended while it was being sent: it may have been delivered, and it is not sent again".into());
+        let why = why.unwrap_or_else(|| {
+            let lost = outcome.cells.iter().any(PendingMessage::was_lost);
+            let ended = "Watchfire ended while it was being sent: it may have been delivered, and it is not sent again";
+            let code = outcome.cells.iter().filter(|cell| cell.state == CellState::Dead).find_map(|cell| cell.code.as_deref());
+            match code {
+                _ if lost => ended.to_owned(),
+                Some(code) => format!("the platform did not confirm it (code {code})"),
+                None => "the platform did not confirm it".to_owned(),
+            }
+        });
         let (state, reason) = match (ok, dead, unknown) {
             (_, 0, 0) => (State::Sent, None),
             (0, 0, _) => (State::Unknown, Some(why)),

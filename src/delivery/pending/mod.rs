@@ -143,6 +143,11 @@ impl PendingMessage {
         lost.map(take).collect()
     }
 
+    /// Whether the outcome of a cell was lost with an earlier process.
+    pub fn was_lost(cell: &Cell) -> bool {
+        cell.state == CellState::Unknown && matches!(cell.code.as_deref(), Some(code) if code == LOST || code == CellState::Unknown.as_str())
+    }
+
     /// A message that was stored before a restart or a take-over. Cells that were begun and never ended are unknown where a send must not be repeated,
     /// else open.
     pub fn recovered(open: OpenMessage, at_most_once: bool, now: Instant) -> Self {
@@ -300,4 +305,32 @@ impl PendingMessage {
 /// When the next open cell is due; `None` when no cell is open.
 pub fn next_due(cells: &[Cell]) -> Option<UnixMs> {
     cells.iter().filter(|c| c.state == CellState::Open).map(|c| c.due_at).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_earlier_process_left_is_lost() {
+        let cell = |state: CellState, code: &str| Cell {
+            page: 0,
+            recipient: Recipient::new("+1"),
+            state,
+            tries: 1,
+            unanswered: 0,
+            due_at: UnixMs(0),
+            ids: PlatformIds::default(),
+            code: Some(code.to_owned()),
+        };
+        for (state, code, lost) in [
+            (CellState::Unknown, "lost", true),
+            (CellState::Unknown, "unknown", true),
+            (CellState::Unknown, "ambiguous", false),
+            (CellState::Dead, "21211", false),
+            (CellState::Dead, "lost", false),
+        ] {
+            assert_eq!(PendingMessage::was_lost(&cell(state, code)), lost, "{state:?} {code}");
+        }
+    }
 }

@@ -200,7 +200,7 @@ impl SelfAlert {
                     zh(reason)
                 ),
             );
-        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said).of_incident(incident)
+        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
     }
 
     /// An escalation has reached nobody so far, because this keeps the step from everybody that it has left. It may wait for the end of that.
