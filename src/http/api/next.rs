@@ -61,10 +61,11 @@ async fn queue_position(app: &App, channel: &ChannelPlan, in_flight: usize, now:
     let stats = app.engine.stats().await?;
     let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
-    if in_flight > 0 && waiting <= in_flight as u64 {
+    // What is under way may be somebody else's where a rate limit lets others wait.
+    let rate = channel.rate();
+    if in_flight > 0 && !rate.is_finite() && waiting <= in_flight as u64 {
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }
-    let rate = channel.rate();
     if waiting <= 1 || !rate.is_finite() {
         return Ok("it is sent as soon as the channel's rate limit allows".into());
     }

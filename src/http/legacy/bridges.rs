@@ -163,7 +163,7 @@ struct People {
     /// What their addresses are: a channel takes them that reaches people by these.
     reach: Reach,
     to: Vec<Recipient>,
-    /// Whether it names more than [`MAX_PEOPLE`], or what is no address.
+    /// Whether it names more than [`most`], or what is no address.
     cut: bool,
 }
 
@@ -223,7 +223,7 @@ impl Query {
         Self(pairs(query).collect())
     }
 
-    /// Whom a parameter names, each once and the first [`MAX_PEOPLE`] of them; `prefix` is what the channel writes before their addresses.
+    /// Whom a parameter names, each once and as many as may be ([`most`]); `prefix` is what the channel writes before their addresses.
     fn people(&self, parameter: &'static str, reach: Reach, prefix: &str) -> People {
         let mut people = People { parameter, reach, to: Vec::new(), cut: false };
         for text in self.get(parameter).split([',', '|']).map(str::trim).filter(|text| !text.is_empty()) {
@@ -231,7 +231,7 @@ impl Query {
             if people.to.contains(&one) {
                 continue;
             }
-            if people.to.len() == MAX_PEOPLE || !one.is_sound() || text.chars().any(char::is_control) {
+            if people.to.len() == most(reach) || !one.is_sound() || text.chars().any(char::is_control) {
                 people.cut = true;
                 continue;
             }
@@ -257,8 +257,12 @@ fn robot_at(kind: &str, url: &str) -> OutletKey {
     }
 }
 
-/// People that one parameter names at most: the store is asked for each of them what it was sent.
-const MAX_PEOPLE: usize = 50;
+/// People that one parameter names at most. Of each mobile number the store is asked what it was sent; WeCom takes 1,000 members in one request
+/// (<https://developer.work.weixin.qq.com/document/path/90236>).
+fn most(reach: Reach) -> usize {
+    if reach == Reach::Mobile { 50 } else { 1000 }
+}
+
 /// People that one address pings at most.
 const MAX_PINGED: usize = 50;
 
@@ -323,9 +327,11 @@ mod tests {
             (people.to, people.cut)
         };
         let (to, cut) = list(&many.join(","));
-        assert_eq!((to.len(), &to[0], cut), (MAX_PEOPLE, &Recipient::new("13800000000"), true));
+        assert_eq!((to.len(), &to[0], cut), (50, &Recipient::new("13800000000"), true));
         assert_eq!(list(&many[..50].join("|")).0.len(), 50);
         assert!(!list(&many[..50].join("|")).1, "fifty are not too many");
+        let members = Query(vec![("wxuser".into(), many.join("|"))]).people("wxuser", Reach::Id("wecom"), "");
+        assert_eq!((members.to.len(), members.cut), (1000, true));
         let long = many[..400].join(";");
         assert_eq!(list(&format!("{long},13800000000,1380\u{1}0")), (vec![Recipient::new("13800000000")], true), "what is no address is left out");
         assert_eq!(list(&long), (Vec::new(), true));
