@@ -4,7 +4,7 @@
 //! A query names a channel, by a binding in `legacy` or by having a robot's token that a channel has, too; and where that channel writes to people, as the
 //! direct paths do, whom it writes to. No address in it is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 
 use crate::api::AcceptedResponse;
 use crate::channel::Reach;
+use crate::channel::kit::phone;
 use crate::delivery::Plan;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -191,7 +192,7 @@ impl Named<'_> {
             Some(bound) => to.extend(bound.into_iter().filter(|name| plan.channels.contains_key(name))),
             None => unknown.push(self.name.chars().filter(|c| !c.is_control()).take(100).collect()),
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         to.retain(|name| seen.insert(name.clone()));
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
         let (recipients, left) = taken(plan, &to, self.people);
@@ -226,9 +227,10 @@ impl Query {
     /// Whom a parameter names, each once and as many as may be ([`most`]); `prefix` is what the channel writes before their addresses.
     fn people(&self, parameter: &'static str, reach: Reach, prefix: &str) -> People {
         let mut people = People { parameter, reach, to: Vec::new(), cut: false };
+        let mut seen = HashSet::new();
         for text in self.get(parameter).split([',', '|']).map(str::trim).filter(|text| !text.is_empty()) {
             let one = Recipient::new(format!("{prefix}{text}"));
-            if people.to.contains(&one) {
+            if !seen.insert(address_of(reach, text)) {
                 continue;
             }
             if people.to.len() == most(reach) || !one.is_sound() || text.chars().any(char::is_control) {
@@ -254,6 +256,15 @@ fn robot_at(kind: &str, url: &str) -> OutletKey {
         "wx" => OutletKey::new("wecom_robot", after("key=")),
         "fs" => OutletKey::new("feishu", after("/hook/")),
         _ => OutletKey::new("webhook", url),
+    }
+}
+
+/// What an address is, in whatever way it is written.
+fn address_of(reach: Reach, text: &str) -> String {
+    match reach {
+        Reach::Mobile => phone::e164(text).unwrap_or_else(|| text.to_owned()),
+        Reach::Email => text.to_ascii_lowercase(),
+        _ => text.to_owned(),
     }
 }
 
@@ -330,6 +341,7 @@ mod tests {
         assert_eq!((to.len(), &to[0], cut), (50, &Recipient::new("13800000000"), true));
         assert_eq!(list(&many[..50].join("|")).0.len(), 50);
         assert!(!list(&many[..50].join("|")).1, "fifty are not too many");
+        assert_eq!(list("13800000000,+8613800000000,8613800000000").0, [Recipient::new("13800000000")], "one number in three ways");
         let members = Query(vec![("wxuser".into(), many.join("|"))]).people("wxuser", Reach::Id("wecom"), "");
         assert_eq!((members.to.len(), members.cut), (1000, true));
         let long = many[..400].join(";");
