@@ -28,7 +28,7 @@ pub(super) enum Allowed {
 struct Limited {
     to: Recipient,
     until: UnixMs,
-    /// Without what is on its way it were another time, or now.
+    /// What is on its way to them decides: without it they were free now, or earlier.
     by_what_is_ahead: bool,
 }
 
