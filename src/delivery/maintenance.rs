@@ -143,7 +143,7 @@ async fn update_queues(
     let now = shared.clock.wall();
     let channels = plan.channels.values().map(|channel| (channel.platform.name, &*channel.name));
     shared.telemetry.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
-    let stats = shared.store.stats().await?;
+    let stats = shared.count().await?;
     shared.telemetry.metrics.store_bytes(stats.bytes);
     for severity in Severity::ALL {
         for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {

@@ -17,6 +17,7 @@ mod clock;
 pub mod cluster;
 mod compose;
 mod core;
+mod counts;
 pub mod direct;
 mod edit;
 pub mod engine;

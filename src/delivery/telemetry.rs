@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::store::{AttemptKind, DeliveryUpdate, OutcomeBatch, State};
 use crate::traces::Traces;
 
+use super::counts::Counts;
 use super::evaluate::{Next, Outcome};
 use super::pending::PendingMessage;
 use super::plan::ChannelPlan;
@@ -20,12 +21,14 @@ pub struct Telemetry {
     /// Where spans go.
     pub traces: Traces,
     self_alerts: mpsc::Sender<SelfAlert>,
+    /// What the store counted last.
+    pub(super) counts: Counts,
 }
 
 impl Telemetry {
     /// Over these.
     pub fn new(metrics: Arc<Metrics>, traces: Traces, self_alerts: mpsc::Sender<SelfAlert>) -> Self {
-        Self { metrics, traces, self_alerts }
+        Self { metrics, traces, self_alerts, counts: Counts::default() }
     }
 
     /// One metric and one log line per final delivery, and one log line per failed attempt.

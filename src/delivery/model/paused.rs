@@ -147,6 +147,7 @@ pass_on! {
     QueryStore {
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
         delivered_elsewhere(ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError>;
+        last_sent(among: usize) -> Result<Vec<(String, UnixMs)>, StoreError>;
         get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
         list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
