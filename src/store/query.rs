@@ -9,7 +9,7 @@ use super::{
     AuditFilter, AuditRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter,
     OpenIncident, StoreError, StoredMessage,
 };
-use crate::model::{DeliveryId, EventId, IncidentId, MessageId};
+use crate::model::{DeliveryId, EventId, IncidentId, MessageId, UnixMs};
 
 /// Used by the API, the CLI and the pages.
 #[async_trait]
@@ -19,6 +19,9 @@ pub trait QueryStore: Send + Sync {
 
     /// Of these deliveries, those whose alerts were delivered in their place: by a fallback, or its fallback, or a replay of one of them. Read only.
     async fn delivered_elsewhere(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, StoreError>;
+
+    /// When each channel's last message was confirmed, among the deliveries that ended last, at most so many of them. Read only.
+    async fn last_sent(&self, among: usize) -> Result<Vec<(String, UnixMs)>, StoreError>;
 
     /// One delivery with its event, message, cells and attempts. Read only.
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;

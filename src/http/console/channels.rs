@@ -11,7 +11,6 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::Failure;
 use super::form::{Form, go};
-use super::history::{SEARCHED_MS, first_id};
 use super::layout::{Page, Place};
 use super::parts::{Look, answer, badge_of, count, icon, say, shown, time, worded};
 use super::readiness::trouble;
@@ -21,11 +20,10 @@ use crate::delivery::Plan;
 use crate::http::App;
 use crate::http::api::channels::{states, test_channel};
 use crate::http::api::mutes::{LONGEST_MUTE, of_channel, set};
-use crate::model::{DeliveryId, Language, UnixMs, parse_duration};
-use crate::store::{DeliveryFilter, State as DeliveryState};
+use crate::model::{Language, UnixMs, parse_duration};
 
-/// Confirmed deliveries that are looked at for channels of which this process has not seen one.
-const LOOKED_AT: usize = 200;
+/// Deliveries that ended last, among which is looked for channels of which this process saw none confirmed.
+const LOOKED_AT: usize = 2000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
@@ -49,7 +47,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
         parts.join(say(language, ", ", "，"))
     };
     let waiting: u64 = channels.iter().map(|channel| channel.waiting).sum();
-    let confirmed = confirmed(&app, &channels, now).await?;
+    let confirmed = confirmed(&app, &channels).await?;
     let body = html! {
         div.head { div { h1 { (heading) } p {
             (count(language, channels.len() as u64, "channel", "channels", "个通道")) ". "
@@ -67,21 +65,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
 }
 
 /// When each channel's last message was confirmed: as this process saw it, else as the newest of what is stored says.
-async fn confirmed(app: &App, channels: &[ChannelState], now: UnixMs) -> Result<HashMap<String, UnixMs>, Failure> {
-    let known = channels.iter().filter_map(|channel| Some((channel.name.clone(), channel.confirmed_at?)));
-    let mut confirmed: HashMap<String, UnixMs> = known.collect();
-    let unknown: Vec<String> = channels.iter().filter(|channel| channel.confirmed_at.is_none()).map(|channel| channel.name.clone()).collect();
-    if unknown.is_empty() {
-        return Ok(confirmed);
-    }
-    let after = Some(DeliveryId(first_id(now - SEARCHED_MS)));
-    let filter = DeliveryFilter { channels: unknown, states: vec![DeliveryState::Sent], after, limit: LOOKED_AT, ..DeliveryFilter::default() };
-    for row in app.engine.query().list_deliveries(&filter).await? {
-        let at = row.done_at.unwrap_or(row.born_at);
-        let known = confirmed.entry(row.channel).or_insert(at);
-        *known = at.max(*known);
-    }
-    Ok(confirmed)
+async fn confirmed(app: &App, channels: &[ChannelState]) -> Result<HashMap<String, UnixMs>, Failure> {
+    let stored = match channels.iter().all(|channel| channel.confirmed_at.is_some()) {
+        true => Vec::new(),
+        false => app.engine.query().last_sent(LOOKED_AT).await?,
+    };
+    let seen = channels.iter().filter_map(|channel| Some((channel.name.clone(), channel.confirmed_at?)));
+    Ok(stored.into_iter().chain(seen).collect())
 }
 
 /// How much of the rate limit the last minute took.
@@ -154,7 +144,7 @@ fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState, confirmed: Option<
             td { a href={ "/ui/history?channel=" (utf8_percent_encode(&channel.name, NON_ALPHANUMERIC)) } { b { (shown(&channel.name)) } } div.dim.s { (shown(&channel.platform)) } }
             td.stt { (badge_of(look, say(language, look.en, look.zh))) }
             td.pc data-l=(say(language, "Rate limit", "限速")) { (rate(language, plan, channel)) }
-            td data-l=(say(language, "Last confirmed", "最近确认")) { @match confirmed { Some(at) => { (time::since(&viewer.manner, *at)) } None => { span.dim { (say(language, "not in a week", "一周内无")) } } } }
+            td data-l=(say(language, "Last confirmed", "最近确认")) { @match confirmed { Some(at) => { (time::since(&viewer.manner, *at)) } None => { span.dim { (say(language, "not lately", "近期无")) } } } }
             td.r data-l=(say(language, "Waiting", "等待")) { (channel.waiting) }
             td.r data-l=(say(language, "Dead", "死信")) { (channel.dead) }
             td.r.ctl { @if viewer.operates { span.acts { a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }

@@ -177,6 +177,23 @@ pub async fn counts_are_right(store: S) {
     assert_eq!(stats.outlets.iter().map(|o| o.key.clone()).collect::<Vec<_>>(), [outlet()]);
 }
 
+pub async fn the_last_confirmed_ones_are_known_by_channel(store: S) {
+    let fence = fence(&store).await;
+    assert!(store.last_sent(9).await.unwrap().is_empty());
+    let first = put_one(&store, delivery("ops", "a")).await;
+    let second = put_one(&store, delivery("ops", "b")).await;
+    let other = put_one(&store, delivery("dba", "c")).await;
+    let dead = put_one(&store, delivery("dba", "d")).await;
+    put_one(&store, delivery("dev", "e")).await;
+    for (sent, at) in [(&first, T0), (&other, T0 + MIN), (&second, T0 + 2 * MIN)] {
+        deliver(&store, &fence, &[sent], at).await;
+    }
+    kill(&store, &fence, &dead, T0 + 3 * MIN).await;
+    let sent = |channel: &str, at| (channel.to_owned(), at);
+    assert_eq!(store.last_sent(9).await.unwrap(), [sent("dba", T0 + MIN), sent("ops", T0 + 2 * MIN)], "what died or waits was not confirmed");
+    assert_eq!(store.last_sent(2).await.unwrap(), [sent("ops", T0 + 2 * MIN)], "no further back than that");
+}
+
 pub async fn unknown_ids_are_not_found(store: S) {
     assert!(store.get_delivery(DeliveryId::new()).await.unwrap().is_none());
     assert!(store.get_event(EventId::new()).await.unwrap().is_none());

@@ -117,6 +117,7 @@ macro_rules! store_contract {
             history {
                 a_page_follows_its_cursor, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows,
                 a_delivery_is_shown_with_all_of_it, the_last_confirmed_message_of_a_lane_is_known_for_each_recipient, counts_are_right,
+                the_last_confirmed_ones_are_known_by_channel,
                 unknown_ids_are_not_found,
             }
             mutes {

@@ -306,6 +306,10 @@ impl QueryStore for PostgresStore {
         answer!(self, read, |tx| history::delivered_elsewhere(tx, ids))
     }
 
+    async fn last_sent(&self, among: usize) -> Result<Vec<(String, UnixMs)>, StoreError> {
+        answer!(self, read, |tx| history::last_sent(tx, among))
+    }
+
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         answer!(self, read, |tx| history::get_delivery(tx, id))
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::error::DbError;
 use super::rows::{EVENT, get, limit, stored_event};
 use super::tx::{Param, Tx};
-use crate::model::{DeliveryId, EventId, MessageId};
+use crate::model::{DeliveryId, EventId, MessageId, UnixMs};
 use crate::store::rows::{
     ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, confirmed, confirmed_sql, delivery, delivery_row, newest_of_each, sole, target,
 };
@@ -113,6 +113,15 @@ pub(super) async fn delivered_elsewhere(tx: &Tx, ids: &[DeliveryId]) -> Result<H
          SELECT DISTINCT root FROM after WHERE state = 'sent' AND id <> root";
     let rows = tx.query(sql, &[&ids]).await?;
     rows.iter().map(|row| Ok(DeliveryId(get(row, 0)?))).collect()
+}
+
+/// [`crate::store::QueryStore::last_sent`].
+pub(super) async fn last_sent(tx: &Tx, among: usize) -> Result<Vec<(String, UnixMs)>, DbError> {
+    // Reads the index of what ended from its end.
+    let sql = "SELECT channel, max(done_at) FROM (
+             SELECT channel, state, done_at FROM delivery WHERE done_at IS NOT NULL ORDER BY done_at DESC LIMIT $1
+         ) newest WHERE state = 'sent' GROUP BY channel ORDER BY channel";
+    tx.query(sql, &[&limit(among)]).await?.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
 }
 
 /// [`crate::store::QueryStore::get_delivery`].

@@ -248,6 +248,10 @@ impl QueryStore for SqliteStore {
         self.readers.read(move |db| history::delivered_elsewhere(db, &ids)).await
     }
 
+    async fn last_sent(&self, among: usize) -> Result<Vec<(String, UnixMs)>, StoreError> {
+        self.readers.read(move |db| history::last_sent(db, among)).await
+    }
+
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         self.readers.read(move |db| history::get_delivery(db, id)).await
     }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
 use super::timeline::{ACKED_BY, OF_GROUP};
-use crate::model::{DeliveryId, EventId, MessageId};
+use crate::model::{DeliveryId, EventId, MessageId, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _, confirmed, confirmed_sql, newest_of_each, target};
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage, acked_by};
 
@@ -89,8 +89,9 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
 }
 
 fn few_open(db: &Connection) -> Result<bool, DbError> {
-    let mut count = db.prepare_cached("SELECT coalesce(sum(waiting), 0) FROM lane WHERE waiting > 0")?;
-    Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
+    // In each of these lanes something waits: with more of them than are few, the rest need not be read.
+    let mut count = db.prepare_cached("SELECT coalesce(sum(waiting), 0) FROM (SELECT waiting FROM lane WHERE waiting > 0 LIMIT ?1)")?;
+    Ok(count.query_row([FEW + 1], |row| row.get::<_, i64>(0))? <= FEW)
 }
 
 /// [`crate::store::QueryStore::delivered_elsewhere`]. Fallbacks are found by their index, replays by their id at the end of a reason.
@@ -114,6 +115,18 @@ pub(super) fn delivered_elsewhere(db: &Connection, ids: &[DeliveryId]) -> Result
         }
     }
     Ok(found)
+}
+
+/// Reads the index of what ended from its end.
+pub(super) const LAST_SENT: &str = "SELECT channel, max(done_at) FROM (
+         SELECT channel, state, done_at FROM delivery INDEXED BY delivery_done WHERE done_at IS NOT NULL ORDER BY done_at DESC LIMIT ?1
+     ) WHERE state = 'sent' GROUP BY channel ORDER BY channel";
+
+/// [`crate::store::QueryStore::last_sent`].
+pub(super) fn last_sent(db: &Connection, among: usize) -> Result<Vec<(String, UnixMs)>, DbError> {
+    let mut select = db.prepare_cached(LAST_SENT)?;
+    let among = i64::try_from(among).unwrap_or(i64::MAX);
+    Ok(select.query_map([among], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::QueryStore::get_delivery`].

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::MIGRATIONS;
-use super::super::{incidents, lease, outcome, read, receipts};
+use super::super::{history, incidents, lease, outcome, read, receipts};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
@@ -25,6 +25,14 @@ fn counters_are_computed_without_touching_a_delivery() {
     let steps = plan(outcome::RECOUNT, 1);
     assert_eq!(steps.iter().filter(|s| s.contains("delivery USING COVERING INDEX delivery_open")).count(), 2, "{steps:#?}");
     assert!(steps.iter().all(|s| !s.starts_with("SCAN delivery")), "{steps:#?}");
+}
+
+#[test]
+fn the_last_confirmed_ones_are_read_from_the_end_of_their_index() {
+    let steps = plan(history::LAST_SENT, 1);
+    assert!(steps.iter().any(|s| s.contains("delivery USING INDEX delivery_done")), "{steps:#?}");
+    // What is sorted is the channels, of the few rows that were read.
+    assert_eq!(steps.iter().filter(|s| s.contains("TEMP B-TREE FOR ORDER BY")).count(), 0, "{steps:#?}");
 }
 
 #[test]
