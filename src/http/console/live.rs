@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use maud::{Markup, html};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::{Interval, interval};
+use tokio::time::{Interval, interval, sleep};
 
 use super::failure::Failure;
 use super::form::Fields;
@@ -29,8 +29,10 @@ use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{Incident, IncidentFilter};
 
-/// How often the store is looked at.
+/// How often the store is looked at, when a look is fast.
 const LOOK: Duration = Duration::from_secs(1);
+/// A look may take one part of so many of the time.
+const SHARE: u32 = 20;
 /// How often a console that hears nothing is sent a sign of life.
 const BEAT: Duration = Duration::from_secs(10);
 /// A stream ends after so many of them, so that its login is checked again; browsers connect again by themselves.
@@ -92,15 +94,17 @@ async fn look(app: Arc<App>) {
     while needed() {
         let Some(_looking) = app.live.looks.begin() else { return };
         let mut seen: Option<Versions> = None;
-        let mut tick = interval(LOOK);
         while needed() {
-            tick.tick().await;
+            let began = app.engine.clock().instant();
             match changes(&app, &mut seen).await {
                 Ok(Some(update)) => drop(app.live.updates.send(update)),
                 Ok(None) => {}
                 // A page says so when it is loaded; here the next look may succeed.
                 Err(_) => tracing::debug!("open consoles are not brought up to date: the store cannot be read"),
             }
+            // Of very many incidents a look takes long, and the store has other work.
+            let took = app.engine.clock().instant().saturating_duration_since(began);
+            sleep(LOOK.max(took * SHARE)).await;
         }
     }
 }
