@@ -190,7 +190,7 @@ fn a_key_by_its_former_name_is_answered_with_its_new_one() {
             let innermost = format!("{{ {key}: {{}} }}");
             let text = place.iter().rev().fold(innermost, |inner, step| match *step {
                 "**" => format!("{{ routes: [{{ routes: [{inner}] }}] }}"),
-                "*" if place[0] == "heartbeats" => format!("[{inner}]"),
+                "*" if matches!(place[0], "heartbeats" | "mutes") => format!("[{inner}]"),
                 "*" => format!("{{ some: {inner} }}"),
                 key => format!("{{ {key}: {inner} }}"),
             });
@@ -203,6 +203,30 @@ fn a_key_by_its_former_name_is_answered_with_its_new_one() {
         assert!(!findings(old).iter().any(|finding| finding.message.starts_with(&missing)), "{place:?}: `{old}` is reported twice");
         assert!(unknown(new).is_none(), "{place:?}: `{new}` is not known");
     }
+}
+
+#[test]
+fn a_key_of_alertmanager_is_answered_with_what_to_do_here() {
+    let label = |text: &str, key: &str| {
+        let findings = load(&written(text).path().join("routes.yaml"), &options()).err().unwrap_or_default();
+        let found = findings.into_iter().find(|finding| finding.message == format!("unknown key `{key}`"));
+        found.unwrap_or_else(|| panic!("`{key}` is known in {text}")).label
+    };
+    for (place, key, advice) in super::schema_check::alertmanager::ALERTMANAGER {
+        let text = match *place {
+            [] => format!("channels: {{}}\n{key}: {{}}\n"),
+            ["route", "**"] => format!("route: {{ routes: [{{ {key}: {{}} }}] }}\n"),
+            ["channels", "*"] => format!("channels: {{ ops: {{ {key}: {{}} }} }}\n"),
+            place => panic!("{place:?} has no file here"),
+        };
+        assert_eq!(label(&text, key), *advice, "{place:?}");
+    }
+    let route = |key: &str, value: &str| label(&format!("route: {{ routes: [{{ {key}: {value} }}] }}\n"), key);
+    assert_eq!(route("receiver", "ops"), "`receiver` is called `to`");
+    assert_eq!(route("match", r#"{ team: 'a"b' }"#), r#"`match` is called `matchers`: write `matchers: ['team="a\"b"']`"#);
+    let regex = r#"`match_re` is called `matchers`: write `matchers: ['team=~"db|infra"', 'host=~"it''s\\\\.a"']`"#;
+    assert_eq!(route("match_re", r#"{ team: db|infra, host: "it's\\\\.a" }"#), regex);
+    assert!(!label("heartbeats: [{ group_wait: 1s }]\n", "group_wait").contains("alertmanager.yml"), "it is no route");
 }
 
 const TEAMS: &str = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\nchannels: { ops: { log: {} } }\n";

@@ -1,6 +1,7 @@
 //! Checks a YAML tree against the JSON Schema that the configuration's types generate: unknown keys, wrong kinds, missing keys, words and numbers
 //! out of range, all at once and each with its place. Returns the value without the faulty parts, so that the rest can still be checked for sense.
 
+pub(super) mod alertmanager;
 pub(super) mod renamed;
 mod schema;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
+use self::alertmanager::alertmanagers;
 use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use self::value_types::ValueTypes;
@@ -26,6 +28,7 @@ use super::source::Anchor;
 use super::suggest::{hint, listed, nearest};
 use crate::model::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
 use crate::model::{Secret, SecretSource};
+use crate::route::Op;
 
 /// A secret that is in the file, by any of its three ways.
 #[derive(Debug, Clone)]
@@ -265,17 +268,18 @@ impl<'s> Checker<'s, '_, '_> {
     /// `path` is the mapping's.
     fn unknown(&mut self, entry: &Entry, known: &[&'s str], path: &Path) {
         let matchers = match &entry.value.kind {
-            Kind::Map(entries) => matchers_of(entries),
+            Kind::Map(entries) => matchers_of(entries, if entry.key == "match_re" { Op::Regex } else { Op::Equal }),
             _ => None,
         };
-        let label = match (renamed(path, &entry.key), nearest(&entry.key, known.iter().copied())) {
-            (Some(new), _) => {
+        let label = match (renamed(path, &entry.key), alertmanagers(path, &entry.key), nearest(&entry.key, known.iter().copied())) {
+            (Some(new), ..) => {
                 let list = matchers.filter(|_| new == "matchers").map_or(String::new(), |list| format!(": write `matchers: {list}`"));
                 let list = if new == "inputs" { ", and is a map by name; docs/inputs.md has an example".to_owned() } else { list };
                 format!("`{}` is called `{new}`{list}", entry.key)
             }
-            (None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None) => "remove it, or move it to where it belongs".into(),
+            (None, Some(advice), _) => advice.to_owned(),
+            (None, None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None, None) => "remove it, or move it to where it belongs".into(),
         };
         let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, format!("unknown key `{}`", entry.key)).label(label);
         let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", keys(known))) };
@@ -286,7 +290,7 @@ impl<'s> Checker<'s, '_, '_> {
         let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
         let found = node.kind_words();
         let label = match &node.kind {
-            Kind::Map(entries) if path.to_string().ends_with(".matchers") => match matchers_of(entries) {
+            Kind::Map(entries) if path.to_string().ends_with(".matchers") => match matchers_of(entries, Op::Equal) {
                 Some(list) => format!("write it as `matchers: {list}`"),
                 None => expected(accepted, &words(alternatives)),
             },

@@ -1,4 +1,4 @@
-//! Keys that were called otherwise, so that a file of the old words is answered with the new ones.
+//! Keys that were called otherwise, here or in Alertmanager, so that a file of the other words is answered with ours.
 
 use crate::model::yaml::{Path, Step};
 
@@ -20,11 +20,16 @@ pub(in crate::config) const RENAMED: &[(&[&str], &str, &str)] = &[
     (&["channels", "*", "webhook"], "sign", "signing_secrets"),
     (&["heartbeats", "*"], "every", "timeout"),
     (&["heartbeats", "*"], "match", "matchers"),
+    (&["heartbeats", "*"], "match_re", "matchers"),
+    (&["mutes", "*"], "match", "matchers"),
+    (&["mutes", "*"], "match_re", "matchers"),
     (&["route", "**"], "active", "active_time_intervals"),
     (&["route", "**"], "at", "mentions"),
     (&["route", "**"], "match", "matchers"),
+    (&["route", "**"], "match_re", "matchers"),
     (&["route", "**"], "mute", "mute_time_intervals"),
     (&["route", "**"], "muted", "on_mute"),
+    (&["route", "**"], "receiver", "to"),
     (&["route", "**"], "resolved", "send_resolved"),
 ];
 
@@ -33,7 +38,8 @@ pub(super) fn renamed(path: &Path, key: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(place, old, _)| *old == key && is_at(path.steps(), place)).map(|(_, _, new)| *new)
 }
 
-fn is_at(steps: &[Step], place: &[&str]) -> bool {
+/// Whether a path is such a place.
+pub(super) fn is_at(steps: &[Step], place: &[&str]) -> bool {
     let (place, open) = match place.split_last() {
         Some((&"**", before)) => (before, true),
         _ => (place, false),

@@ -6,6 +6,7 @@ use super::schema::Alternative;
 use super::value_types::ValueTypes;
 use crate::config::suggest::listed;
 use crate::model::yaml::{Entry, Kind, Resolved, Scalar};
+use crate::route::{Matcher, Op};
 
 /// The exact values that are accepted.
 pub(super) fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {
@@ -47,10 +48,13 @@ pub(super) fn variable_in(text: &str) -> Option<&str> {
     text.strip_prefix('$').filter(|name| is_name(name)).map(|_| text)
 }
 
-/// `{ team: db }` as `['team="db"']`, where it can be written so.
-pub(super) fn matchers_of(entries: &[Entry]) -> Option<String> {
+/// `{ team: db }` as `['team="db"']`, where it can be written so; with [`Op::Regex`] as `['team=~"db"']`.
+pub(super) fn matchers_of(entries: &[Entry], op: Op) -> Option<String> {
     let one = |entry: &Entry| match &entry.value.kind {
-        Kind::Scalar(scalar) => Some(format!("'{}=\"{}\"'", entry.key, scalar.text.replace('\'', "''"))),
+        Kind::Scalar(scalar) => {
+            let matcher = Matcher::new(entry.key.as_str(), op, scalar.text.as_str()).ok()?;
+            Some(format!("'{}'", matcher.to_string().replace('\'', "''")))
+        }
         _ => None,
     };
     let all: Option<Vec<String>> = entries.iter().map(one).collect();

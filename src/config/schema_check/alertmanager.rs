@@ -1,0 +1,31 @@
+//! Alertmanager's keys that this file has in no form, so that a route that was copied from alertmanager.yml is answered with what to do about it.
+//! Those that only have another name here are in [`super::renamed`].
+
+use super::renamed::is_at;
+use crate::model::yaml::Path;
+
+/// Where a key was, as in [`super::renamed::RENAMED`]; Alertmanager's key
+/// (<https://prometheus.io/docs/alerting/latest/configuration/>); what to do about it here.
+pub(in crate::config) const ALERTMANAGER: &[(&[&str], &str, &str)] = &[
+    (&[], "global", "leave it in alertmanager.yml: here each channel has its own address and credential"),
+    (&[], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&[], "inhibit_rules", "Alertmanager inhibits: leave it in alertmanager.yml"),
+    (&[], "match", "write it as `matchers` of a route below `route`"),
+    (&[], "match_re", "write it as `matchers` of a route below `route`"),
+    (&[], "receiver", "write it as `to` below `route`"),
+    (&[], "receivers", "write each as a channel below `channels`; `watchfire import alertmanager.yml --stdout` prints them"),
+    (&[], "routes", "write it below `route`"),
+    (&["channels", "*"], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["channels", "*"], "group_interval", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["channels", "*"], "group_wait", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["channels", "*"], "repeat_interval", "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`"),
+    (&["route", "**"], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["route", "**"], "group_interval", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["route", "**"], "group_wait", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&["route", "**"], "repeat_interval", "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`"),
+];
+
+/// What to do about a key of Alertmanager that is unknown in the mapping at `path`.
+pub(super) fn alertmanagers(path: &Path, key: &str) -> Option<&'static str> {
+    ALERTMANAGER.iter().find(|(place, theirs, _)| *theirs == key && is_at(path.steps(), place)).map(|(_, _, advice)| *advice)
+}
