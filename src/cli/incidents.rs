@@ -1,6 +1,6 @@
 //! `watchfire incidents ls|show`: what goes on, since when, and who was notified what.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -72,8 +72,7 @@ async fn answer(remote: &Remote, command: &IncidentsCommand) -> Result<String> {
             Ok(if *json { serde_json::to_string(&found)? } else { table(&found) })
         }
         IncidentsCommand::Show { number, json } => {
-            let number: i64 =
-                number.trim_start_matches('#').parse().context("an incident has a number, as 1842; `watchfire incidents ls` lists them")?;
+            let number = utf8_percent_encode(number.trim_start_matches('#'), NON_ALPHANUMERIC);
             let found: IncidentResponse = remote.get(&format!("/api/v1/incidents/{number}")).await?;
             Ok(if *json { serde_json::to_string(&found)? } else { details(&found) })
         }

@@ -228,6 +228,17 @@ route:
     assert!(!ok && err.contains("no delivery and no event has the id"), "{err}");
     let (ok, _, err) = run(&folder, &["explain", "12"]);
     assert!(!ok && err.contains("`12` is no id"), "{err}");
+    let wrong: [(&[&str], &str); 5] = [
+        (&["queue", "show", "nope"], "`watchfire queue ls`"),
+        (&["events", "show", "nope"], "`watchfire events ls`"),
+        (&["events", "replay", "nope"], "`watchfire events ls`"),
+        (&["incidents", "show", "nope"], "`watchfire incidents ls`"),
+        (&["ack", "nope"], "`watchfire incidents ls`"),
+    ];
+    for (args, list) in wrong {
+        let (ok, _, err) = run(&folder, args);
+        assert!(!ok && err.contains("`nope` is no ") && err.contains(list), "{args:?}: {err}");
+    }
     // With another configuration the routes are those of now, and the explanation says so.
     std::fs::write(folder.join("routes.yaml"), yaml.replace("'team=\"web\"'", "'team=\"shop\"'")).unwrap();
     app.app.reload().await.unwrap();

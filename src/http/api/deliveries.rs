@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, no_id, not_for, part, read};
 use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
@@ -126,7 +126,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<DeliveryResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
+    let id: DeliveryId = id.parse().map_err(|_| ApiError::bad(no_id("delivery", &id)))?;
     // Its event may be large: one in memory at a time.
     let _alone = app.engine.heavy().large_body().await;
     let detail = app.engine.query().get_delivery(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;

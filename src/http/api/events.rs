@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, no_id, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::Intent;
 use crate::http::audit::audited;
@@ -111,7 +111,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
 
 /// An event with its deliveries, as far as the caller may see them: of channels that its credential does not name neither those nor their alerts.
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<DeliveryRow>), ApiError> {
-    let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    let id: EventId = id.parse().map_err(|_| ApiError::bad(no_id("event", id)))?;
     let store = app.engine.query();
     let EventDetail { event: mut stored, mut deliveries } = store.get_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
     if !caller.is_limited() {
@@ -132,7 +132,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
 async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<AcceptedResponse> {
     let Admitted { caller, body, .. } = gate(&app, Scope::Operate, request).await?;
     let asked: ReplayRequest = read(&body)?;
-    let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    let id: EventId = id.parse().map_err(|_| ApiError::bad(no_id("event", &id)))?;
     let to = asked.to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
     let intent = Intent { by: caller.author.clone(), act: "replay", on: format!("event {id}{to}"), reason: String::new() };
     let told = |accepted: &Accepted| format!("event {}, {} queued", accepted.event, accepted.deliveries.len());

@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, no_id, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
     IncidentSummary, Incidents,
@@ -207,7 +207,7 @@ async fn begin_drill(app: &App, name: &str, by: &str) -> Result<DrillResponse, A
 }
 
 fn number(id: &str) -> Result<IncidentId, ApiError> {
-    id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| ApiError::bad("an incident has a number, as 1842"))
+    id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| ApiError::bad(no_id("incident", id)))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Incidents> {

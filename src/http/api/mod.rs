@@ -143,6 +143,17 @@ fn gone(what: &str, id: &str) -> ApiError {
     ApiError::missing(format!("there is no {what} {id}; those past `retention` are removed, `/api/v1/{}` lists those that are there", plural(what)))
 }
 
+/// What is said of a text that identifies nothing of this kind: how an identity looks, and what lists those that there are.
+pub(super) fn no_id(what: &str, given: &str) -> String {
+    let given: String = given.chars().take(60).collect();
+    let (known_by, command) = match what {
+        "event" => ("id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17", "events"),
+        "incident" => ("number, as 1842", "incidents"),
+        _ => ("id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17", "queue"),
+    };
+    format!("`{given}` is no {what}'s {known_by}; `watchfire {command} ls` and `/api/v1/{}` list those that are there", plural(what))
+}
+
 fn plural(what: &str) -> &'static str {
     match what {
         "event" => "events",
@@ -185,6 +196,17 @@ fn limit_schema() -> Value {
 mod tests {
     use super::*;
     use crate::model::Alert;
+
+    #[test]
+    fn what_is_no_identity_is_answered_with_how_one_looks() {
+        let delivery = no_id("delivery", "nope");
+        let looks = "id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17";
+        assert_eq!(delivery, format!("`nope` is no delivery's {looks}; `watchfire queue ls` and `/api/v1/deliveries` list those that are there"));
+        let event = no_id("event", &"é".repeat(99));
+        assert!(event.starts_with(&format!("`{}` is no event's {looks}; `watchfire events ls`", "é".repeat(60))), "{event}");
+        let incident = no_id("incident", "nope");
+        assert_eq!(incident, "`nope` is no incident's number, as 1842; `watchfire incidents ls` and `/api/v1/incidents` list those that are there");
+    }
 
     #[test]
     fn a_part_of_an_event_has_nothing_about_all_of_it() {

@@ -197,7 +197,7 @@ async fn end(State(app): State<Arc<App>>, Path(number): Path<String>, request: R
 /// Ends an override.
 pub(in crate::http) async fn end_by(app: &App, caller: &Caller, number: &str) -> Result<OverrideResponse, ApiError> {
     for_all(caller, WHAT)?;
-    let number: i64 = number.parse().map_err(|_| ApiError::bad("an override has a number, as 3"))?;
+    let number: i64 = number.parse().map_err(|_| ApiError::bad("an override has a number, as 3; `watchfire oncall overrides` lists them"))?;
     let intent = Intent { by: caller.author.clone(), act: "end override", on: format!("override {number}"), reason: String::new() };
     let work = async {
         if app.engine.end_override(number).await? {

@@ -17,6 +17,7 @@ use crate::api::DeliveriesRequest;
 use crate::delivery::{Plan, links};
 use crate::http::api::deliveries::{drop_all, requeue, was_routed};
 use crate::http::api::next::next_action;
+use crate::http::api::no_id;
 use crate::http::explain::explain_stored;
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
@@ -29,7 +30,7 @@ const MAX_PAGES: usize = 5;
 const MAX_TREE: usize = 16 << 10;
 
 fn id_of(text: &str) -> Result<DeliveryId, Failure> {
-    text.parse().map_err(|_| Failure::missing("a delivery is known by a UUID"))
+    text.parse().map_err(|_| Failure::missing(no_id("delivery", text)))
 }
 
 async fn find(app: &App, viewer: &Viewer, id: DeliveryId) -> Result<DeliveryDetail, Failure> {

@@ -17,7 +17,7 @@ use super::parts::{icon, icon_of, say, shown, time};
 use super::viewer::Viewer;
 use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::App;
-use crate::http::api::preview_by;
+use crate::http::api::{no_id, preview_by};
 use crate::http::body::BodySource;
 use crate::ingest;
 use crate::lookalike::{self, Reader};
@@ -204,7 +204,7 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
 async fn event(app: &App, viewer: &Viewer, fields: &Fields, id: &str) -> Result<Arc<Event>, Failure> {
     let pasted = fields.get("body");
     if pasted.is_empty() && !id.is_empty() {
-        let id: EventId = id.parse().map_err(|_| Failure::bad("an event id is a UUID"))?;
+        let id: EventId = id.parse().map_err(|_| Failure::bad(no_id("event", id)))?;
         let _alone = app.engine.heavy().large_body().await;
         let found = app.engine.query().get_event(id).await?;
         return Ok(found

@@ -20,6 +20,7 @@ use crate::delivery::Plan;
 use crate::delivery::mutes::Mutes;
 use crate::http::App;
 use crate::http::api::channels::states;
+use crate::http::api::no_id;
 use crate::http::body::BodySource;
 use crate::http::explain::{absorbed_text, mutes_text};
 use crate::ingest;
@@ -180,7 +181,7 @@ fn of_event(event: &Event) -> Vec<(String, Labels)> {
 }
 
 async fn event(app: &App, id: &str) -> Result<Arc<Event>, Failure> {
-    let id = id.parse().map_err(|_| Failure::bad("an event id is a UUID; a delivery's page names its event"))?;
+    let id = id.parse().map_err(|_| Failure::bad(no_id("event", id)))?;
     // It may be large: one in memory at a time.
     let _alone = app.engine.heavy().large_body().await;
     let detail = app

@@ -12,6 +12,7 @@ use super::forms::{Way, press};
 use super::{read, row};
 use crate::http::App;
 use crate::http::api::incidents::act_on;
+use crate::http::api::no_id;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::{Fields, Form, back, go};
 use crate::http::console::layout::fragment;
@@ -27,7 +28,7 @@ pub(in super::super) async fn act(
     form: Form,
 ) -> Result<Response, Failure> {
     let Form { viewer, fields, .. } = form;
-    let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
+    let id: IncidentId = id.parse().map_err(|_| Failure::missing(no_id("incident", &id)))?;
     // What holds back more than this incident is made and ended on the page of mutes.
     let verb = Verb::parse(&verb).filter(|verb| !matches!(verb, Verb::Mute | Verb::Unmute));
     let verb = verb.ok_or_else(|| Failure::missing("an incident is acked, unacked, snoozed, silenced, escalated or closed"))?;
@@ -73,7 +74,7 @@ fn undo(viewer: &Viewer, id: IncidentId, verb: Verb) -> Markup {
 pub(in super::super) async fn confirm_close(State(app): State<Arc<App>>, Path(id): Path<String>, viewer: Viewer) -> Result<Response, Failure> {
     viewer.may_operate()?;
     viewer.sees_all()?;
-    let id: IncidentId = id.parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number"))?;
+    let id: IncidentId = id.parse().map_err(|_| Failure::missing(no_id("incident", &id)))?;
     let found = app.engine.query().get_incident(id).await?.ok_or_else(|| Failure::missing("this incident is not stored any more"))?;
     if !found.incident.state.is_open() {
         return Err(Failure::new(StatusCode::CONFLICT, "this incident is over already"));

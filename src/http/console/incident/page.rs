@@ -11,6 +11,7 @@ use super::forms::{Way, escalates, menu, snoozes};
 use super::row::{first, muted, who};
 use super::{Known, alerts, events, read, timeline};
 use crate::http::App;
+use crate::http::api::no_id;
 use crate::http::console::failure::Failure;
 use crate::http::console::layout::Page;
 use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
@@ -25,7 +26,7 @@ const MAX_MESSAGES: usize = 20;
 /// The page.
 pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, viewer: Viewer) -> Result<Response, Failure> {
     viewer.sees_all()?;
-    let id: IncidentId = id.trim_start_matches('#').parse().map(IncidentId).map_err(|_| Failure::missing("an incident has a number, as 1842"))?;
+    let id: IncidentId = id.trim_start_matches('#').parse().map_err(|_| Failure::missing(no_id("incident", &id)))?;
     let missing = || Failure::missing(format!("there is no incident #{id}; those past `retention` are removed"));
     let found = app.engine.query().get_incident(id).await?.ok_or_else(missing)?;
     let known = read(&app, vec![found.incident.clone()]).await?.pop().ok_or_else(missing)?;

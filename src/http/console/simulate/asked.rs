@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::MAX_ALERTS;
 use crate::delivery::simulate::Storm;
+use crate::http::api::no_id;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::Fields;
 use crate::http::console::parts::{plain, say};
@@ -46,7 +47,8 @@ impl Asked {
         let of = match tab.as_str() {
             "event" if fields.get("event").is_empty() => None,
             "event" => {
-                Some(Of::Event(fields.get("event").parse().map_err(|_| Failure::bad("an event id is a UUID; a delivery's page names its event"))?))
+                let event = fields.get("event");
+                Some(Of::Event(event.parse().map_err(|_| Failure::bad(no_id("event", event)))?))
             }
             "storm" if !fields.has("alerts") => None,
             "storm" => {
@@ -132,7 +134,7 @@ mod tests {
         for (query, why) in [
             ("hours=0", "1 to 168"),
             ("hours=1000", "1 to 168"),
-            ("of=event&event=x", "UUID"),
+            ("of=event&event=x", "`x` is no event's id"),
             ("of=storm&alerts=2&groups=3&over=1s", "at most as many groups"),
             ("of=storm&alerts=1000000&groups=3&over=1s", "1 to 10000"),
             ("of=storm&alerts=x&groups=3&over=1s", "`alerts` takes a number"),
