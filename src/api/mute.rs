@@ -49,7 +49,7 @@ pub struct Mute {
     pub held_at: Option<UnixMs>,
 }
 
-/// Deliveries that a mute holds, by severity; as counted within the last 30 seconds.
+/// Deliveries that a mute holds, by severity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// Of severity critical.

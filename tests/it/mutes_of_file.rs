@@ -48,6 +48,20 @@ async fn a_reload_that_changes_or_removes_a_mute_releases_at_once_what_it_held()
     come(&seen, &["DiskFull", "Down", "Down2", "NetDown"]).await;
 }
 
+/// No tick has counted it by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_mute_holds_is_listed_at_once() {
+    let (url, _) = sink().await;
+    let app = TestApp::start(&routes(&url, DISK)).await;
+    let listed = async || app.read::<Mutes>("/api/v1/mutes").await.mutes.remove(0);
+    let before = listed().await;
+    assert_eq!((<[u32; 4]>::from(before.held), before.held_at), ([0; 4], None));
+    send(&app, "g", "DiskFull", "deferred").await;
+    let after = listed().await;
+    assert_eq!(<[u32; 4]>::from(after.held).iter().sum::<u32>(), 1);
+    assert!(after.held_at.is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_what_was_sent_is_sent_though_a_mute_by_matchers_held_it() {
     let (url, seen) = sink().await;

@@ -74,14 +74,19 @@ fn held_by(mute: &Mute, counted: &[HeldRow]) -> [u32; 4] {
 impl Shared {
     /// Counts what mutes hold now: before one is ended or changed, so that its end can say it.
     pub(in crate::delivery) async fn note_held(&self) -> Result<(), StoreError> {
-        let (mutes, now) = (self.mutes(), self.clock.wall());
+        let now = self.clock.wall();
+        let held = self.count_held(now).await?;
+        if held.is_empty() { Ok(()) } else { self.store.note_held(held, now).await }
+    }
+
+    async fn count_held(&self, now: UnixMs) -> Result<Vec<(String, [u32; 4])>, StoreError> {
+        let mutes = self.mutes();
         let active: Vec<ActiveMute<'_>> = mutes.active(now).collect();
         if active.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let counted = self.store.count_held().await?;
-        let held = active.iter().map(|active| (mute_key(active.mute), held_by(active.mute, &counted))).collect();
-        self.store.note_held(held, now).await
+        Ok(active.iter().map(|active| (mute_key(active.mute), held_by(active.mute, &counted))).collect())
     }
 }
 
@@ -89,6 +94,12 @@ impl Engine {
     /// What is remembered of mutes, by key.
     pub async fn mute_rows(&self) -> Result<Vec<MuteRow>, StoreError> {
         self.shared.store.update_mute_rows(Vec::new(), Vec::new()).await
+    }
+
+    /// What each mute that mutes at `now` holds, by key and severity, the most severe first. It is counted, so that a new mute is not said to match nothing
+    /// before the next tick.
+    pub async fn count_held(&self, now: UnixMs) -> Result<Vec<(String, [u32; 4])>, StoreError> {
+        self.shared.count_held(now).await
     }
 }
 

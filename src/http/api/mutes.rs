@@ -52,14 +52,20 @@ async fn list(State(app): State<Arc<App>>, request: Request) -> ApiResult<Mutes>
 /// The mutes that a caller may see.
 pub(in crate::http) async fn listed(app: &App, caller: &Caller) -> Result<Vec<Mute>, ApiError> {
     let (now, mutes) = (app.engine.clock().wall(), app.engine.mutes());
-    let known = app.engine.mute_rows().await?;
+    let (known, counted) = (app.engine.mute_rows().await?, app.engine.count_held(now).await?);
     let mine = mutes.all().filter(|mute| !caller.is_limited() || channel_of(&mute.matchers).is_some_and(|channel| caller.may_use(channel)));
-    let mut all: Vec<Mute> = mine.map(|mute| shown(mute, known.iter().find(|row| row.key == mute_key(mute)), now)).collect();
+    let one = |mute: &route::Mute| {
+        let key = mute_key(mute);
+        let held = counted.iter().find(|(of, _)| *of == key).map(|(_, held)| *held);
+        shown(mute, known.iter().find(|row| row.key == key), held, now)
+    };
+    let mut all: Vec<Mute> = mine.map(one).collect();
     all.sort_by_key(|mute| mute.state);
     Ok(all)
 }
 
-fn shown(mute: &route::Mute, known: Option<&store::MuteRow>, now: UnixMs) -> Mute {
+/// A mute with what was remembered of it, and with what it holds `now` if it mutes.
+fn shown(mute: &route::Mute, known: Option<&store::MuteRow>, counted: Option<[u32; 4]>, now: UnixMs) -> Mute {
     let active = mute.time.end(now);
     let state = match active {
         Some(_) => MuteState::Active,
@@ -79,8 +85,8 @@ fn shown(mute: &route::Mute, known: Option<&store::MuteRow>, now: UnixMs) -> Mut
         reason: mute.reason.clone(),
         by: mute.owner.clone(),
         ticket: Some(mute.ticket.clone()).filter(|ticket| !ticket.is_empty()),
-        held: known.map(|row| row.held).unwrap_or_default().into(),
-        held_at: known.and_then(|row| row.held_at),
+        held: counted.or(known.map(|row| row.held)).unwrap_or_default().into(),
+        held_at: if counted.is_some_and(|held| held != [0; 4]) { Some(now) } else { known.and_then(|row| row.held_at) },
     }
 }
 
