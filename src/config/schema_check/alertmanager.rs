@@ -4,25 +4,31 @@
 use super::renamed::is_at;
 use crate::model::yaml::Path;
 
+const GROUPS: &str = "Alertmanager groups: leave it in alertmanager.yml";
+const REPEATS: &str = "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`";
+
 /// Where a key was, as in [`super::renamed::RENAMED`]; Alertmanager's key
 /// (<https://prometheus.io/docs/alerting/latest/configuration/>); what to do about it here.
 pub(in crate::config) const ALERTMANAGER: &[(&[&str], &str, &str)] = &[
     (&[], "global", "leave it in alertmanager.yml: here each channel has its own address and credential"),
-    (&[], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
+    (&[], "group_by", GROUPS),
+    (&[], "group_interval", GROUPS),
+    (&[], "group_wait", GROUPS),
     (&[], "inhibit_rules", "Alertmanager inhibits: leave it in alertmanager.yml"),
     (&[], "match", "write it as `matchers` of a route below `route`"),
     (&[], "match_re", "write it as `matchers` of a route below `route`"),
     (&[], "receiver", "write it as `to` below `route`"),
     (&[], "receivers", "write each as a channel below `channels`; `watchfire import alertmanager.yml --stdout` prints them"),
+    (&[], "repeat_interval", REPEATS),
     (&[], "routes", "write it below `route`"),
-    (&["channels", "*"], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["channels", "*"], "group_interval", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["channels", "*"], "group_wait", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["channels", "*"], "repeat_interval", "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`"),
-    (&["route", "**"], "group_by", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["route", "**"], "group_interval", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["route", "**"], "group_wait", "Alertmanager groups: leave it in alertmanager.yml"),
-    (&["route", "**"], "repeat_interval", "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`"),
+    (&["channels", "*"], "group_by", GROUPS),
+    (&["channels", "*"], "group_interval", GROUPS),
+    (&["channels", "*"], "group_wait", GROUPS),
+    (&["channels", "*"], "repeat_interval", REPEATS),
+    (&["route", "**"], "group_by", GROUPS),
+    (&["route", "**"], "group_interval", GROUPS),
+    (&["route", "**"], "group_wait", GROUPS),
+    (&["route", "**"], "repeat_interval", REPEATS),
 ];
 
 /// What to do about a key of Alertmanager that is unknown in the mapping at `path`.
