@@ -41,6 +41,8 @@ pub(crate) use reasons::tests::english;
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod conversations;
+#[cfg(test)]
 mod unreported;
 
 pub use check::reference;

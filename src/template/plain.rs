@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Scene, annotations, emoji, incident_line, labels, message_links, own_message, reflow, repeats, rest, shorten};
+use super::view::{EntryStatus, Scene, annotations, emoji, incident_line, labels, message_links, own_message, reflow, repeats, rest, shorten, topic};
 use super::words;
 
 /// A page as plain text.
@@ -90,15 +90,18 @@ pub fn plain(input: &Scene<'_>) -> String {
     clean(&lines.join("\n")).into_owned()
 }
 
-/// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required, the whole text in the others; fields that must hold HTML
-/// are left out, and so are all that come after the first one that holds the whole text unless they are required.
+/// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required (in a topic what it always
+/// holds), the whole text in the others; fields that must hold HTML are left out, and so are all that come after the first one that holds the whole text
+/// unless they are required.
 pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let (mut titled, mut placed) = (false, false);
     for field in fields.iter().filter(|field| field.escape != Escape::Html) {
         if field.single_line {
             if field.required || !titled {
-                out.insert(field.name.to_owned(), clean(&first_line(input)).replace('\n', " "));
+                // A message in plain text is in the conversation of its group, too.
+                let text = if field.name == "topic" { topic(input) } else { first_line(input) };
+                out.insert(field.name.to_owned(), clean(&text).replace('\n', " "));
                 titled = true;
             }
         } else if field.required || !placed {

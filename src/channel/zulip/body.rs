@@ -20,10 +20,10 @@ pub(super) fn message(page: &Page, to: &str, direct: bool, topic: Option<&str>) 
     vec![("type", "stream".into()), ("to", to.to_owned()), ("topic", topic), ("content", content)]
 }
 
-/// The topic that the template names; of a plain page the message's title. A short text about an incident is in the topic of its card.
+/// The topic that the template names, in every form of a message: what an incident's messages say is in one conversation.
 fn topic(page: &Page) -> String {
-    let named = if page.plain && !page.facts.form.is_line() { page.facts.title.as_str() } else { page.field("topic") };
-    let topic = [named, page.facts.title.as_str(), "alerts"].into_iter().map(str::trim).find(|name| !name.is_empty()).unwrap_or_default();
+    let topic =
+        [page.field("topic"), page.facts.title.as_str(), "alerts"].into_iter().map(str::trim).find(|name| !name.is_empty()).unwrap_or_default();
     if topic.chars().count() <= MAX_TOPIC {
         return topic.to_owned();
     }

@@ -22,7 +22,7 @@ use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secre
 pub static DESCRIPTOR: Platform = Platform {
     name: "zulip",
     title: "Zulip",
-    about: "bot messages to a channel, one topic per alert or a fixed one, or to people; markdown, @ by name, id or group",
+    about: "bot messages to a channel, one topic per group or a fixed one, or to people; markdown, @ by name, id or group",
     docs: "https://zulip.com/api/send-message",
     fields: &[
         FieldSpec { name: "topic", escape: Escape::None, required: true, single_line: true, template: include_str!("topic.hbs") },
@@ -55,7 +55,7 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub channel: Option<Target>,
-    /// One topic for everything. Default: the template field `topic`, by itself the alert's name.
+    /// One topic for everything. Default: the template field `topic`, by itself what the alerts are grouped by.
     #[serde(default)]
     pub topic: Option<String>,
     /// People who each get a direct message, by e-mail address or user id, instead of a channel.

@@ -55,6 +55,8 @@ async fn people_get_direct_messages_by_address_or_id() {
     (line.plain, line.facts.form, line.facts.title) = (true, Form::News, "Critical · DiskFull · db-1".into());
     assert_eq!(body::message(&line, "alerts", false, None)[2], ("topic", "Backup finished".to_owned()));
     line.facts.form = Form::Card;
+    assert_eq!(body::message(&line, "alerts", false, None)[2], ("topic", "Backup finished".to_owned()), "nor is its plain text elsewhere");
+    line.fields.remove("topic");
     assert_eq!(body::message(&line, "alerts", false, None)[2], ("topic", "Critical · DiskFull · db-1".to_owned()));
     let form = body::message(&page, "alerts", false, Some("news"));
     assert_eq!(form[3], ("content", "Backup finished\n\n42 GiB".to_owned()));
@@ -67,7 +69,7 @@ async fn plain_pages_ping_nobody_and_topics_are_cut() {
     let mut page = page(&[("topic", &"t".repeat(80)), ("text", "@**all** ```x [a](https://e)")]);
     built.channel.send(&page, &channel(), &context()).await;
     page.plain = true;
-    page.facts.title = "Disk full".into();
+    page.fields.insert("topic".into(), "Disk full".into());
     built.channel.send(&page, &channel(), &context()).await;
     let sent: Vec<_> = server.seen().iter().map(|seen| form(&seen.body)).collect();
     assert_eq!(sent[0]["topic"], format!("{}…", "t".repeat(59)));

@@ -10,8 +10,8 @@ use crate::model::{Escape, FieldSpec, Form};
 
 use super::escape::clean;
 use super::view::{
-    EntryStatus, Scene, capital, counts, counts_now, emoji, has_own_text, incident_line, message_severity, own_message, reflow, sentence,
-    severity_word, shorten, topic,
+    EntryStatus, Scene, capital, counts, counts_now, emoji, has_own_text, incident_line, mail_subject, message_severity, own_message, reflow,
+    sentence, severity_word, shorten, topic,
 };
 use super::words;
 
@@ -76,17 +76,11 @@ pub fn line_fields(fields: &[FieldSpec], input: &Scene<'_>, kind: LineKind) -> B
     out
 }
 
-/// What a field of this name holds in every message of a group, so that a client keeps them together; `None` for other fields.
+/// What a field of this name holds that keeps the messages of a group together; `None` for other fields.
 fn conversation(field: &str, input: &Scene<'_>) -> Option<String> {
     match field {
-        // As a mail's subject.
-        "subject" => Some(topic(input)),
-        // As Zulip's topic.
-        "topic" => {
-            let group = input.event.group_labels.get("alertname").map(String::as_str);
-            let first = input.all.first().map(|entry| entry.alert.name());
-            Some(group.into_iter().chain(first).find(|name| !name.is_empty()).unwrap_or(input.subject()).to_owned())
-        }
+        "subject" => Some(mail_subject(input)),
+        "topic" => Some(topic(input)),
         _ => None,
     }
 }
@@ -185,8 +179,7 @@ fn one_line(text: &str, max: usize) -> String {
 
 /// It goes on, and since when: `🔴 Still firing, 4h: NodeDown · eu-west-1 · 3 critical, 9 warning #1842`.
 fn again(input: &Scene<'_>) -> Line {
-    let since = input.all.iter().filter(|entry| entry.status == EntryStatus::Firing).filter_map(|entry| entry.alert.starts_at).min();
-    let state = match input.times().lasted(since, None) {
+    let state = match input.times().lasted(input.began(), None) {
         lasted if lasted.is_empty() => words::own(input.language, "still_firing").to_owned(),
         lasted => words::filled(input.language, "still_firing_n", &[("n", &lasted)]),
     };

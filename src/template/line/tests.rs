@@ -303,7 +303,7 @@ fn subjects_and_topics_are_those_of_the_card_and_html_is_left_out() {
     assert_eq!(fields.keys().collect::<Vec<_>>(), ["subject", "text"]);
     assert_eq!((fields["subject"].as_str(), fields["text"].starts_with("🔴 Still firing")), ("DiskFull · eu-1", true));
     let zulip = [field("topic", Escape::None, true, true), field("text", Escape::ZulipMarkdown, true, false)];
-    assert_eq!(told.fields(&zulip, Again, En)["topic"], "DiskFull");
+    assert_eq!(told.fields(&zulip, Again, En)["topic"], "DiskFull · eu-1");
     let wecom = [field("text", Escape::WeComMarkdown, true, false), field("card", Escape::WeComMarkdown, false, false)];
     assert_eq!(told.fields(&wecom, Again, En).len(), 1, "one text is enough");
     let call = [field("text", Escape::None, true, true)];

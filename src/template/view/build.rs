@@ -6,7 +6,7 @@ use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
 use super::alert::{extra, listed, map, object, status_name};
 use super::group::{rest, worst};
-use super::headline::{counts, message_severity, preview, state, status_words, topic};
+use super::headline::{counts, mail_subject, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
 use super::{
     Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, incident_line, labels, message_links, own_message, prose, reflow, repeats,
@@ -48,6 +48,8 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
         _ => Vec::new(),
     };
     let annotations = || group().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
+    // Where values are shortened to fit, there is no room for it: what and where come first. A digest is about several things.
+    let began = input.began().filter(|_| max == usize::MAX && input.kind != MessageKind::Digest);
 
     let mut out = Map::with_capacity(40);
     macro_rules! put {
@@ -70,6 +72,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("image_url", image_of(input).into());
     put!("title", input.subject().into());
     put!("topic", topic(input).into());
+    put!("subject", mail_subject(input).into());
     put!("state", state(input).into());
     put!("message", shorten(own_message(input), max).into());
     put!("status", status_name(status).into());
@@ -84,6 +87,8 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("total", total.into());
     put!("single", input.is_single().into());
     put!("counts", counts(input).into());
+    put!("starts_at", began.map(|at| at.to_string()).unwrap_or_default().into());
+    put!("duration", input.times().lasted(began, None).into());
     put!("severity", input.totals.severity.as_str().into());
     put!("severity_word", message_severity(input).into());
     put!("emoji", emoji(input.totals.severity, status).into());

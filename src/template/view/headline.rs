@@ -29,7 +29,7 @@ pub(super) fn subject_of(input: &Scene<'_>) -> String {
     } else {
         group_title(input)
     };
-    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(input.max_value)).into_owned()
+    in_one_line(&title, input)
 }
 
 /// The names of the alerts, of several the most severe one's, and the other values that they are grouped by.
@@ -62,20 +62,49 @@ fn group_title(input: &Scene<'_>) -> String {
 }
 
 /// What stays the same in every message of a group, so that a client keeps them together: the values that the sender groups by, the alert's name first;
-/// without any it is the title.
+/// without any the name of the first alert.
 pub fn topic(input: &Scene<'_>) -> String {
-    let groups = &input.event.group_labels;
     if input.kind == MessageKind::Digest {
         return words::own(input.language, "digest").to_owned();
     }
-    if groups.is_empty() || has_own_text(input) {
-        return input.subject().to_owned();
+    let groups = &input.event.group_labels;
+    let name = groups.get("alertname").map(String::as_str).map(|name| trouble(name, input.language).unwrap_or(name));
+    let others = |all: bool| {
+        let kept = groups.iter().filter(|(name, _)| *name != "alertname" && (all || !input.shown.labels.hides(name)));
+        kept.map(|(_, value)| value.trim()).filter(|value| !value.is_empty()).collect::<Vec<_>>()
+    };
+    let listed = others(false);
+    // Labels that are not listed name the group where nothing else does.
+    let listed = if listed.is_empty() && !names_what_fires(input) { others(true) } else { listed };
+    let parts: Vec<&str> = name.map(str::trim).filter(|name| !name.is_empty()).into_iter().chain(listed).collect();
+    let named = input.all.first().is_some_and(|entry| !entry.alert.name().is_empty());
+    match parts.is_empty() {
+        false => in_one_line(&parts.join(" · "), input),
+        true if named => in_one_line(&input.described(0).name, input),
+        true => input.subject().to_owned(),
     }
-    let name = groups.get("alertname").map_or_else(|| words::own(input.language, "alert"), String::as_str);
-    let name = trouble(name, input.language).unwrap_or(name);
-    let others = groups.iter().filter(|(name, _)| *name != "alertname" && !input.shown.labels.hides(name)).map(|(_, value)| value.as_str());
-    let parts: Vec<&str> = std::iter::once(name).chain(others).map(str::trim).filter(|text| !text.is_empty()).collect();
-    shorten(&parts.join(" · "), MAX_TITLE.min(input.max_value)).into_owned()
+}
+
+/// Whether the values that the sender groups by say what fires: Grafana's alarms about its rules have one name for all rules.
+fn names_what_fires(input: &Scene<'_>) -> bool {
+    let name = input.event.group_labels.get("alertname").map(|name| name.trim());
+    name.is_some_and(|name| !name.is_empty() && trouble(name, input.language).is_none())
+}
+
+/// The subject of a mail: the topic where that says what fires, else the names of what fires and the values that the sender groups by.
+pub fn mail_subject(input: &Scene<'_>) -> String {
+    let grouped = !input.event.group_labels.is_empty() && !has_own_text(input);
+    match grouped {
+        _ if input.kind == MessageKind::Digest => topic(input),
+        true if names_what_fires(input) => topic(input),
+        true => in_one_line(&group_title(input), input),
+        false => input.subject().to_owned(),
+    }
+}
+
+/// A title without line breaks, as long as it may be.
+fn in_one_line(title: &str, input: &Scene<'_>) -> String {
+    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(input.max_value)).into_owned()
 }
 
 /// What an alert calls its severity: the scale's word, or its own where the scale does not know it; empty when it has none.

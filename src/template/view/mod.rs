@@ -164,6 +164,11 @@ impl<'a> ViewInput<'a> {
         self.totals.firing + self.totals.unreported + self.totals.resolved
     }
 
+    /// When the first of what fires began; `None` when nothing fires or none says when.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.all.iter().filter(|entry| entry.status == EntryStatus::Firing).filter_map(|entry| entry.alert.starts_at).min()
+    }
+
     /// Whether it is about something that fires, or may.
     pub fn fires(&self) -> bool {
         self.totals.firing > 0 || self.totals.goes_on
@@ -290,7 +295,7 @@ pub(super) use actions::{image_of, message_links};
 pub(super) use describe::{Described, describe};
 pub use group::{GAP, lines};
 pub(super) use group::{rest, sentence};
-pub(super) use headline::{capital, claims_severity, counts, counts_now, message_severity, preview, severity_word, topic};
+pub(super) use headline::{capital, claims_severity, counts, counts_now, mail_subject, message_severity, preview, severity_word, topic};
 pub(super) use incident::incident_line;
 pub use incident::{AnswerView, IncidentView, MuteView, SilenceView, SilenceViewState};
 pub(super) use labels::{annotations, labels};

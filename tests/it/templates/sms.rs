@@ -58,6 +58,30 @@ fn a_message_is_one_text_message_of_one_segment_where_it_can_be() {
     }
 }
 
+/// A group says when it began, as one alert does; names and places come before that where the room is too small for all.
+#[test]
+fn a_group_says_since_when_it_fires() {
+    for (name, language, said) in [
+        ("mixed", Language::En, "1 critical, 2 resolved - HighCPU, since 14:03 UTC+8: db-1, db-2 resolved, db-3 resolved"),
+        ("mixed", Language::Zh, "1 条严重，2 条已恢复 - HighCPU，北京时间 14:03 起：db-1，db-2 已恢复，db-3 已恢复"),
+        ("twelve", Language::En, "3 critical, 9 warning - NodeDown, since 13:44 UTC+8: web-01, "),
+    ] {
+        let (text, _) = sent(name, language);
+        assert!(text.starts_with(said), "{text}");
+    }
+    // The first of what fires counts, not the first that is over.
+    let mut earlier = named("mixed");
+    earlier.event.alerts[1].starts_at = Some("2026-11-23T01:00:00Z".parse().unwrap());
+    assert!(text_of(&earlier, Language::En).0.contains("since 14:03 UTC+8"));
+    let mut long = named("twelve");
+    let name = format!("Node{}", "Down".repeat(14));
+    for alert in &mut long.event.alerts {
+        alert.labels.insert("alertname".into(), name.clone());
+    }
+    let (text, _) = text_of(&long, Language::En);
+    assert!(text.contains(&format!(" - {name}: web-01")) && !text.contains("since") && sms::segments(&text) == 1, "{text}");
+}
+
 /// What a person wrote ends with a full stop, and the message goes on.
 #[test]
 fn a_full_stop_before_a_comma_is_left_out() {
