@@ -87,6 +87,11 @@ async fn who_is_known_mutes_by_a_button_what_is_held_back_until_the_button_ends_
         is_there.then_some(())
     };
     until("its notice comes, as of every mute", noticed).await;
+    let stored = rusqlite::Connection::open(app.folder.path().join("watchfire.db")).unwrap();
+    let rank = |title: &str| {
+        stored.query_row("SELECT min(rank), max(rank) FROM delivery WHERE title LIKE ?1", [title], |row| Ok((row.get(0)?, row.get(1)?)))
+    };
+    assert_eq!(rank("Muted until %").unwrap(), (3, 3), "it is information, and shown as such");
 
     // What is news waits, with the reason; the release sends it.
     let mut both = alert("db", "DiskFull", "firing");

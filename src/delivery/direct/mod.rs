@@ -9,7 +9,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_hex};
+use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, Severity, hash_hex};
 use crate::store::{DeliveryIncident, Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
 use tokio::sync::oneshot;
 
@@ -69,7 +69,8 @@ impl Engine {
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
             lane_key: format!("{LANE_PREFIX}{id}"),
-            rank: 0,
+            // Lists show it. It is sent ahead of queued work anyway.
+            rank: page.facts.severity.map_or(0, Severity::rank),
             summary: Summary { title: title(&alerts), firing: alerts.len() as u32, resolved: 0 },
             target: Target {
                 alerts: (0..alerts.len() as u32).collect(),
