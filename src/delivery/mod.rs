@@ -67,7 +67,7 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 
-pub use audit::{Intent, Recorded};
+pub use audit::{AuditAct, Intent, Recorded};
 pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use core::{EngineOptions, EngineParts};

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::body::{self, BodySource, BufferedBody};
 use super::origin::another_site;
 use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
-use crate::delivery::Intent;
+use crate::delivery::{AuditAct, Intent};
 use crate::ingest::{Decoded, to_utf8};
 use crate::store::{AuditState, Author};
 use crate::traces::traceparent;
@@ -114,7 +114,7 @@ fn within_limit(app: &App, settings: &HttpSettings, scope: Scope, caller: &Calle
 /// Records that somebody who is known may not do what they asked for.
 pub(super) async fn note_refusal(app: &App, scope: Scope, by: Author, path: &str, why: &str) {
     if matches!(scope, Scope::Operate | Scope::Admin) && app.may_note_refusal() {
-        let intent = Intent { by, act: "call", on: path.to_owned(), reason: String::new() };
+        let intent = Intent { by, act: AuditAct::Call, on: path.to_owned(), reason: String::new() };
         app.engine.note_audit(intent, AuditState::Refused, why).await;
     }
 }

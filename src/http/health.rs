@@ -11,7 +11,7 @@ use super::diff::{Line, diff};
 use super::senders::RefusedSender;
 use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::config::line_in_file;
-use crate::delivery::Intent;
+use crate::delivery::{AuditAct, Intent};
 use crate::metrics::Format;
 use crate::store::{AuditState, Author};
 
@@ -140,7 +140,7 @@ pub(super) enum NotReloaded {
 
 /// Reloads, and records who asked for it.
 pub(super) async fn reload_by(app: &Arc<App>, by: Author) -> Result<(), NotReloaded> {
-    let intent = Intent { by, act: "reload", on: "the configuration".into(), reason: String::new() };
+    let intent = Intent { by, act: AuditAct::Reload, on: "the configuration".into(), reason: String::new() };
     let act = app.engine.begin_audit(intent).await.map_err(|error| NotReloaded::Http(error.into()))?;
     // A client that leaves does not cut it off half way.
     let (reload, app) = (app.reload.clone(), app.clone());

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 
 use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presser, Presses};
-use crate::delivery::audit::Intent;
+use crate::delivery::audit::{AuditAct, Intent};
 use crate::delivery::core::Shared;
 use crate::delivery::engine::Engine;
 use crate::delivery::links;
@@ -127,7 +127,7 @@ impl Shared {
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
         let (platform, verb) = (press.platform.clone(), deed.verb);
         let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
-        let intent = Intent { by: deed.author, act: verb.as_str(), on: format!("incident {}", named.join(", ")), reason: String::new() };
+        let intent = Intent { by: deed.author, act: verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
         let record = self.begin_audit(intent).await?;
         let act = Act { press, verb, until, labels: BTreeMap::new(), mutes: BTreeMap::new(), by: by.clone(), on, rules, now };
         let acted = self.do_act(&plan, act).await;
@@ -317,7 +317,7 @@ impl PlatformPresses {
     /// The same as [`Self::refused`], and a row of the audit.
     async fn refused_and_noted(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
         let author = Author { name: shown_as(by).to_owned(), via: self.platform.to_owned(), from: String::new() };
-        let intent = Intent { by: author, act: "press", on: format!("channel {}", self.asked), reason: String::new() };
+        let intent = Intent { by: author, act: AuditAct::Press, on: format!("channel {}", self.asked), reason: String::new() };
         self.shared.note_audit(intent, AuditState::Refused, why).await;
         self.refused(by, why, text)
     }

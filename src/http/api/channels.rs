@@ -16,7 +16,7 @@ use crate::delivery::direct::text_page;
 use crate::delivery::escalation::DrillError;
 use crate::delivery::intake::known_channels;
 use crate::delivery::links;
-use crate::delivery::{Composed, Draft, Intent};
+use crate::delivery::{AuditAct, Composed, Draft, Intent};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
@@ -144,7 +144,7 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
 
 /// Really sends one message through a channel: what its platform said.
 pub(in crate::http) async fn test_channel(app: &App, caller: &Caller, name: &str, body: TestSendRequest) -> Result<TestSendResponse, ApiError> {
-    let intent = Intent { by: caller.author.clone(), act: "test", on: format!("channel {name}"), reason: String::new() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Test, on: format!("channel {name}"), reason: String::new() };
     let told = |done: &TestSendResponse| {
         let sent = done.results.iter().filter(|result| result.ok).count();
         format!("accepted for {sent} of {} recipients", done.results.len())
@@ -186,7 +186,7 @@ async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: R
     may_use(&caller, &name)?;
     let plan = app.engine.plan();
     let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &caller, &name))?;
-    let intent = Intent { by: caller.author.clone(), act: "drill", on: format!("channel {name}"), reason: String::new() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Drill, on: format!("channel {name}"), reason: String::new() };
     let begin = async {
         app.engine.drill_channel(&channel, named(&caller.name)).await.map(|incident| DrillResponse { incident }).map_err(|error| match error {
             DrillError::Store(error) => error.into(),
@@ -289,7 +289,7 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<Accept
 async fn backup(State(app): State<Arc<App>>, request: Request) -> ApiResult<BackupResponse> {
     let admitted = gate(&app, Scope::Admin, request).await?;
     let body: BackupRequest = read(&admitted.body)?;
-    let intent = Intent { by: admitted.caller.author, act: "backup", on: body.file.display().to_string(), reason: String::new() };
+    let intent = Intent { by: admitted.caller.author, act: AuditAct::Backup, on: body.file.display().to_string(), reason: String::new() };
     audited(&app, intent, async { Ok::<_, ApiError>(app.engine.backup(&body.file).await?) }, |()| "written".into()).await?;
     Ok(Json(BackupResponse { file: body.file.display().to_string() }))
 }

@@ -11,7 +11,7 @@ use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
 };
-use crate::delivery::{Intent, Plan, links};
+use crate::delivery::{AuditAct, Intent, Plan, links};
 use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
@@ -281,7 +281,7 @@ fn named(ids: &[DeliveryId]) -> String {
 
 /// Requeues deliveries, or moves them to the channel that `to` names.
 pub(in crate::http) async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> Result<RequeueResponse, ApiError> {
-    let (act, to) = ids.to.as_ref().map_or(("retry", String::new()), |to| ("move", format!(" to {to}")));
+    let (act, to) = ids.to.as_ref().map_or((AuditAct::Retry, String::new()), |to| (AuditAct::Move, format!(" to {to}")));
     let reason = ids.reason.clone().unwrap_or_default();
     let intent = Intent { by: caller.author.clone(), act, on: named(&ids.ids) + &to, reason };
     let work = async {
@@ -312,7 +312,7 @@ async fn drop_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<D
 pub(in crate::http) async fn drop_all(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> Result<DropResponse, ApiError> {
     let reason = ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty());
     let reason: String = reason.ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?.chars().take(500).collect();
-    let intent = Intent { by: caller.author.clone(), act: "drop", on: named(&ids.ids), reason: reason.clone() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Drop, on: named(&ids.ids), reason: reason.clone() };
     let work = async {
         may_touch(app, caller, &ids.ids).await?;
         Ok(DropResponse { dropped: app.engine.drop_deliveries(&ids.ids, &reason).await? })

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::deliveries::was_routed;
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, no_id, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
-use crate::delivery::Intent;
+use crate::delivery::{AuditAct, Intent};
 use crate::http::audit::audited;
 use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
@@ -134,7 +134,7 @@ async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, request: Re
     let asked: ReplayRequest = read(&body)?;
     let id: EventId = id.parse().map_err(|_| ApiError::bad(no_id("event", &id)))?;
     let to = asked.to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
-    let intent = Intent { by: caller.author.clone(), act: "replay", on: format!("event {id}{to}"), reason: String::new() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Replay, on: format!("event {id}{to}"), reason: String::new() };
     let told = |accepted: &Accepted| format!("event {}, {} queued", accepted.event, accepted.deliveries.len());
     let accepted = audited(&app, intent, replay_checked(&app, &caller, id, asked.to), told).await?;
     Ok(Json(AcceptedResponse::new(&accepted, Vec::new())))

@@ -15,7 +15,7 @@ use crate::api::{
 };
 use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
-use crate::delivery::{Intent, Plan};
+use crate::delivery::{AuditAct, Intent, Plan};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -189,7 +189,7 @@ async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: R
     let admitted = gate(&app, Scope::Operate, request).await?;
     for_all(&admitted.caller, WHAT)?;
     let by = named(&admitted.caller.name);
-    let intent = Intent { by: admitted.caller.author.clone(), act: "drill", on: format!("escalation {name}"), reason: String::new() };
+    let intent = Intent { by: admitted.caller.author.clone(), act: AuditAct::Drill, on: format!("escalation {name}"), reason: String::new() };
     audited(&app, intent, begin_drill(&app, &name, by), |begun| format!("#{}", begun.incident)).await.map(Json)
 }
 

@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, read};
 use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
-use crate::delivery::Intent;
 use crate::delivery::mutes::mute_key;
+use crate::delivery::{AuditAct, Intent};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -121,7 +121,7 @@ async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: 
 pub(in crate::http) async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> Result<MuteResponse, ApiError> {
     let ends = until == UnixMs::EPOCH;
     let till = if ends { String::new() } else { format!(" until {until}") };
-    let (act, on) = (if ends { "unmute" } else { "mute" }, texts(&matchers).join(",") + &till);
+    let (act, on) = (if ends { AuditAct::Unmute } else { AuditAct::Mute }, texts(&matchers).join(",") + &till);
     let intent = Intent { by: by.author.clone(), act, on, reason: reason.to_owned() };
     let told = |_: &MuteResponse| if ends { "not muted any more" } else { "muted" }.to_owned();
     audited(app, intent, set_checked(app, matchers, until, reason, by), told).await

@@ -15,7 +15,7 @@ use super::incidents::named;
 use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
 use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 use crate::delivery::rota::calendar;
-use crate::delivery::{Intent, Plan, Rota, Shift, ShiftKind};
+use crate::delivery::{AuditAct, Intent, Plan, Rota, Shift, ShiftKind};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -181,7 +181,7 @@ pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideR
     let reason: String = asked.reason.unwrap_or_default().chars().take(500).collect();
     tracing::warn!(rota = asked.rota, person = asked.person, %from, %until, by, "an override of a rota is made");
     let on = format!("{} in {} from {from} until {until}", asked.person, asked.rota);
-    let intent = Intent { by: caller.author.clone(), act: "override", on, reason: reason.clone() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Override, on, reason: reason.clone() };
     let new = Override { id: 0, rota: asked.rota, person: asked.person, from, until, reason, by };
     let work = async { Ok::<_, ApiError>(app.engine.add_override(new).await?) };
     let added = audited(app, intent, work, |added| format!("override {}", added.id)).await?;
@@ -198,7 +198,7 @@ async fn end(State(app): State<Arc<App>>, Path(number): Path<String>, request: R
 pub(in crate::http) async fn end_by(app: &App, caller: &Caller, number: &str) -> Result<OverrideResponse, ApiError> {
     for_all(caller, WHAT)?;
     let number: i64 = number.parse().map_err(|_| ApiError::bad("an override has a number, as 3; `watchfire oncall overrides` lists them"))?;
-    let intent = Intent { by: caller.author.clone(), act: "end override", on: format!("override {number}"), reason: String::new() };
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::EndOverride, on: format!("override {number}"), reason: String::new() };
     let work = async {
         if app.engine.end_override(number).await? {
             return Ok(());

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
+use super::acts;
 use super::failure::Failure;
 use super::form::{Fields, Form, go};
 use super::history::{SEARCHED_MS, first_id, time_of};
@@ -18,7 +19,7 @@ use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{badge, icon, say, shown, time, timed};
 use super::viewer::Viewer;
-use crate::delivery::Intent;
+use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
 use crate::model::{Language, UnixMs};
 use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session, StoreError};
@@ -102,44 +103,11 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
         tr data-row {
             td.nw { (time::clock(manner, row.at)) }
             td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
-                div.dim.s { (shown(&row.by.via)) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
-            td { b { (act(language, &row.act)) } " " (timed(manner, &row.on))
+                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
+            td { b { (acts::name(language, &row.act)) } " " (timed(manner, &acts::object(language, &row.act, &row.on)))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
                 div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
         }
-    }
-}
-
-/// An act in words.
-fn act(language: Language, name: &str) -> &str {
-    if language != Language::Zh {
-        return name;
-    }
-    match name {
-        "ack" => "认领",
-        "unack" => "交还",
-        "snooze" => "暂缓",
-        "close" => "关闭",
-        "silence" => "静默",
-        "unsilence" => "结束静默",
-        "retry" => "重试",
-        "move" => "转移",
-        "drop" => "放弃",
-        "replay" => "重新发送",
-        "mute" => "静音",
-        "unmute" => "取消静音",
-        "test" => "测试",
-        "send" => "发送",
-        "reload" => "重新加载",
-        "override" => "换班",
-        "end override" => "结束换班",
-        "escalate" => "升级",
-        "backup" => "备份",
-        "log in" => "登录",
-        "log out" => "退出",
-        "end session" => "结束会话",
-        "call" => "调用",
-        other => other,
     }
 }
 
@@ -194,7 +162,7 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Resu
     let sessions = app.engine.sessions().list_sessions(app.engine.clock().wall()).await?;
     let session = sessions.into_iter().find(|session| hex(&session.key) == named).ok_or_else(|| Failure::missing("this login has ended already"))?;
     let on = format!("the login of {} from {}", session.credential, session.from);
-    let intent = Intent { by: form.viewer.caller.author, act: "end session", on, reason: String::new() };
+    let intent = Intent { by: form.viewer.caller.author, act: AuditAct::EndSession, on, reason: String::new() };
     let act = app.engine.begin_audit(intent).await?;
     let ended = app.engine.sessions().end_session(session.key).await;
     let (state, outcome) = match &ended {

@@ -15,7 +15,7 @@ use super::layout::bare;
 use super::manner::{LANGUAGE, Manner, THEME};
 use super::parts::{icon, say, shown};
 use super::viewer::{PLAIN_COOKIE, SECURE_COOKIE, Viewer, is_https, key, new_id, origin};
-use crate::delivery::Intent;
+use crate::delivery::{AuditAct, Intent};
 use crate::http::auth::Kind;
 use crate::http::body::BodySource;
 use crate::http::origin::host;
@@ -93,7 +93,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
             app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(peer = author.from, "a login to the console was refused");
             if app.may_note_refusal() {
-                let intent = Intent { by: author, act: "log in", on: "the console".into(), reason: String::new() };
+                let intent = Intent { by: author, act: AuditAct::LogIn, on: "the console".into(), reason: String::new() };
                 app.engine.note_audit(intent, AuditState::Refused, "the credential is wrong or may not read").await;
             }
             return Ok(form(&manner, host, next, status, &wrong));
@@ -105,7 +105,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
     let session = Session { key: key(&id), credential: caller.name.clone(), seal, from: author.from.clone(), opened_at: now, seen_at: now };
     app.engine.sessions().open_session(session).await?;
     author.name = caller.name;
-    app.engine.note_audit(Intent { by: author, act: "log in", on: "the console".into(), reason: String::new() }, AuditState::Done, "").await;
+    app.engine.note_audit(Intent { by: author, act: AuditAct::LogIn, on: "the console".into(), reason: String::new() }, AuditState::Done, "").await;
     let mut response = go(&parts.headers, next);
     set_login(&mut response, &parts.headers, &URL_SAFE_NO_PAD.encode(id), SESSION_LIFE.as_secs());
     Ok(response)
@@ -117,7 +117,7 @@ pub(super) async fn leave(State(app): State<Arc<App>>, viewer: Viewer, request: 
     own(&app, &parts)?;
     if let Some(key) = viewer.login {
         app.engine.sessions().end_session(key).await?;
-        let intent = Intent { by: viewer.caller.author, act: "log out", on: "the console".into(), reason: String::new() };
+        let intent = Intent { by: viewer.caller.author, act: AuditAct::LogOut, on: "the console".into(), reason: String::new() };
         app.engine.note_audit(intent, AuditState::Done, "").await;
     }
     let mut response = go(&parts.headers, "/ui/login");

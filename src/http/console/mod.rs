@@ -3,6 +3,7 @@
 //! A page is a typed function over what the store and the engine say; the parts are the same in every page. Texts of alerts are hostile: they pass
 //! through `parts::shown`, and the policy of `dress` allows nothing inline and nothing from elsewhere.
 
+mod acts;
 mod assets;
 mod audit;
 mod channels;
