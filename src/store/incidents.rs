@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::rows::{StoredRow, columns};
 use super::{
-    Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, Rang, TimelineKind, TimelineRow, read_incident_alerts, read_notified,
+    Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, LookedAt, Rang, TimelineKind, TimelineRow, read_incident_alerts, read_notified,
 };
 use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex};
 
@@ -137,6 +137,10 @@ columns! {
     INCIDENT, incident_at, "i.": id, key, source, receiver, group_key, title, state, rank, version, opened_at, heard_at, ended_at, truncated, acks, alerts
 }
 columns! {
+    /// The columns of an open incident `i`, for [`looked_at`]: all that are open are read again and again.
+    LOOKED_AT, looked_at_at, "i.": id, source, receiver, opened_at, heard_at, truncated, acks, alerts
+}
+columns! {
     /// The columns of an anchor `a`, for [`anchor`].
     ANCHOR, anchor_at, "a.": incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, rang_version, shown, edited, next_edit_at, edits, failures,
         reposts, reposted_at
@@ -165,6 +169,21 @@ pub(super) fn incident<R: StoredRow>(row: &R, from: usize) -> Result<Incident, R
         alerts: read_incident_alerts(row.bytes(from + at::alerts)?),
         truncated: row.flag(from + at::truncated)?,
         acks: Acks::from_stored(row.optional_text(from + at::acks)?),
+    })
+}
+
+/// What of an open incident decides whether it goes on as others.
+pub(super) fn looked_at<R: StoredRow>(row: &R) -> Result<LookedAt<'_>, R::Error> {
+    use looked_at_at as at;
+    Ok(LookedAt {
+        id: IncidentId(row.int(at::id)?),
+        source: row.text(at::source)?,
+        receiver: row.text(at::receiver)?,
+        opened_at: row.time(at::opened_at)?,
+        heard_at: row.time(at::heard_at)?,
+        truncated: row.flag(at::truncated)?,
+        acks: Acks::from_stored(row.optional_text(at::acks)?),
+        alerts: read_incident_alerts(row.bytes(at::alerts)?),
     })
 }
 

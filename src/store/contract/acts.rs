@@ -297,6 +297,22 @@ pub async fn what_comes_apart_ends_and_hands_its_acks_on(store: S) {
     assert_eq!(incident(&store, other).await.incident.acks.superseded_by, [whole]);
 }
 
+pub async fn what_is_not_known_whole_or_is_of_another_receiver_does_not_go_on_as_others(store: S) {
+    let left_out = put_report(&store, IncidentReport { left_out: true, ..report("a", &[(1, true), (2, true)]) }, T0).await.incident.unwrap();
+    let elsewhere =
+        put_report(&store, IncidentReport { receiver: "other".into(), ..report("b", &[(3, true), (4, true)]) }, T0).await.incident.unwrap();
+    let whole = put_report(&store, report("c", &[(5, true), (6, true)]), T0).await.incident.unwrap();
+    for alert in 1..=6 {
+        put_report(&store, report(&format!("part-{alert}"), &[(alert, true)]), T0 + 1).await;
+    }
+    assert_eq!(store.end_superseded_incidents(T0 + 2).await.unwrap(), 1);
+    let mut states = Vec::new();
+    for id in [left_out, elsewhere, whole] {
+        states.push(incident(&store, id).await.incident.state);
+    }
+    assert_eq!(states, [IncidentState::Firing, IncidentState::Firing, IncidentState::Superseded]);
+}
+
 pub async fn of_thousands_of_open_incidents_those_that_go_on_as_others_end(store: S) {
     const STORM: u64 = 2100;
     let whole = put_report(&store, report("a", &[(1, true), (2, true)]), T0).await.incident.unwrap();

@@ -84,6 +84,7 @@ macro_rules! store_contract {
                 something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
                 the_same_alerts_in_another_incident_are_acked_with_it, what_comes_apart_ends_and_hands_its_acks_on,
                 of_thousands_of_open_incidents_those_that_go_on_as_others_end,
+                what_is_not_known_whole_or_is_of_another_receiver_does_not_go_on_as_others,
             }
             steps {
                 an_escalation_begins_with_its_incident_and_ends_with_it, an_ack_ends_what_waits_and_its_end_begins_again,

@@ -22,7 +22,7 @@ use crate::store::acts::{
     Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
     steps_again, to_ring, write_outcome,
 };
-use crate::store::incidents::{INCIDENT, incident};
+use crate::store::incidents::{INCIDENT, LOOKED_AT, incident, looked_at};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, EVALUATED_PREFIX, Found, Incident, Look, Mute, Woken, superseded};
 
@@ -133,15 +133,15 @@ pub(super) async fn wake(tx: &Tx, now: UnixMs, most: usize) -> Result<Woken, DbE
 /// worst.
 pub(super) async fn look_for_superseded(tx: &Tx) -> Result<Found, DbError> {
     let sql =
-        format!("SELECT {INCIDENT} FROM incident i WHERE i.ended_at IS NULL AND (i.heard_at, i.id) > ($1, $2) ORDER BY i.heard_at, i.id LIMIT $3");
+        format!("SELECT {LOOKED_AT} FROM incident i WHERE i.ended_at IS NULL AND (i.heard_at, i.id) > ($1, $2) ORDER BY i.heard_at, i.id LIMIT $3");
     let mut look = Look::default();
     let (mut heard_at, mut id) = (UnixMs(i64::MIN), i64::MIN);
     loop {
         let rows = tx.query(&sql, &[&heard_at, &id, &limit(READ_AT_ONCE)]).await?;
         for row in &rows {
-            let incident: Incident = incident(row, 0)?;
-            (heard_at, id) = (incident.heard_at, incident.id.0);
-            look.add(&incident);
+            let open = looked_at(row)?;
+            (heard_at, id) = (open.heard_at, open.id.0);
+            look.add(&open);
         }
         if rows.len() < READ_AT_ONCE {
             return Ok(look.found(&escalating(tx).await?));

@@ -20,7 +20,7 @@ use crate::store::acts::{
     Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
     steps_again, to_ring, write_outcome,
 };
-use crate::store::incidents::{INCIDENT, incident};
+use crate::store::incidents::{INCIDENT, LOOKED_AT, incident, looked_at};
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::StoredRow as _;
 use crate::store::{AcceptedDelivery, Act, Acted, Answered, ChangedStep, EVALUATED_PREFIX, Found, Incident, Look, Mute, Woken, superseded};
@@ -111,11 +111,11 @@ pub(super) fn wake(db: &Connection, now: UnixMs, limit: usize) -> Result<Woken, 
 
 /// Open incidents that others seem to supersede, and the others.
 pub(super) fn look_for_superseded(db: &Connection) -> Result<Found, DbError> {
-    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL"))?;
+    let mut select = db.prepare_cached(&format!("SELECT {LOOKED_AT} FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL"))?;
     let mut look = Look::default();
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        look.add(&incident(row, 0)?);
+        look.add(&looked_at(row)?);
     }
     Ok(look.found(&escalating(db)?))
 }

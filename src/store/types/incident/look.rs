@@ -4,13 +4,26 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::{AlertState, Incident, IncidentAlert};
+use super::{Acks, AlertState, IncidentAlert};
 use crate::model::{IncidentId, UnixMs};
 
 /// Incidents that are read and locked for one change at most; what is left is found by the next look.
 const MAX_AT_ONCE: usize = 500;
 /// Incidents that an alert may go on in: of those that hold it, so many that were grouped so last.
 const MAX_HEIRS: usize = 64;
+
+/// What of an open incident decides whether it goes on as others.
+#[derive(Debug)]
+pub(in crate::store) struct LookedAt<'r> {
+    pub(in crate::store) id: IncidentId,
+    pub(in crate::store) source: &'r str,
+    pub(in crate::store) receiver: &'r str,
+    pub(in crate::store) opened_at: UnixMs,
+    pub(in crate::store) heard_at: UnixMs,
+    pub(in crate::store) truncated: bool,
+    pub(in crate::store) acks: Acks,
+    pub(in crate::store) alerts: Vec<IncidentAlert>,
+}
 
 /// All open incidents, as far as they must be known. They are added one by one, in any order.
 #[derive(Debug, Default)]
@@ -54,7 +67,7 @@ impl Found {
 
 impl Look {
     /// One of them.
-    pub(in crate::store) fn add(&mut self, incident: &Incident) {
+    pub(in crate::store) fn add(&mut self, incident: &LookedAt<'_>) {
         let place = self.seen.len();
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         let before = self.firing.len();
@@ -62,9 +75,9 @@ impl Look {
         self.seen.push(Seen {
             id: incident.id,
             heard_at: incident.heard_at,
-            grouped_at: incident.grouped_at(),
+            grouped_at: incident.acks.grouped_since(incident.opened_at),
             regrouped: incident.acks.grouped_at.is_some(),
-            may_end: incident.may_be_superseded(),
+            may_end: incident.acks.may_be_superseded(incident.truncated),
             firing: self.firing.len() - before,
         });
     }
@@ -108,7 +121,7 @@ impl Seen {
 }
 
 /// An alert as groups share it: who sends it to which receiver, its fingerprint, its start.
-fn hashed(incident: &Incident, alert: &IncidentAlert) -> u64 {
+fn hashed(incident: &LookedAt<'_>, alert: &IncidentAlert) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&incident.source, &incident.receiver, alert.fingerprint, alert.start).hash(&mut hasher);
     hasher.finish()

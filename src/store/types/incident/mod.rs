@@ -22,7 +22,7 @@ pub use ack::{Ack, AckRules, Acks, Actor};
 pub(in crate::store) use ack::{Answered, Ring};
 pub use act::{Act, ActOn, ActResult, Acted, NoSilence, PressKey, ShownIn, Woken};
 pub use alert::{IncidentAlert, read_incident_alerts, write_incident_alerts};
-pub(in crate::store) use look::{Found, Look};
+pub(in crate::store) use look::{Found, Look, LookedAt};
 pub use superseded::incident_numbers;
 pub(in crate::store) use superseded::superseded;
 pub use unack::{UnackReason, Unacked};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Ack, AlertState, Answered, Incident, IncidentState};
+use super::{Ack, Acks, AlertState, Answered, Incident, IncidentState};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{TimelineKind, TimelineRow};
 
@@ -20,16 +20,17 @@ pub(in crate::store) fn superseded(open: &[Incident], busy: &BTreeSet<IncidentId
         }
     }
     let mut changed: BTreeMap<IncidentId, (Incident, Answered)> = BTreeMap::new();
-    let may_end = |incident: &&Incident| incident.may_be_superseded() && !busy.contains(&incident.id);
+    let may_end = |incident: &&Incident| incident.acks.may_be_superseded(incident.truncated) && !busy.contains(&incident.id);
+    let grouped_at = |incident: &Incident| incident.acks.grouped_since(incident.opened_at);
     for incident in open.iter().filter(may_end) {
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         let holder = |alert: &super::IncidentAlert| {
             let all = holders.get(&(incident.source.as_str(), incident.receiver.as_str(), alert.fingerprint, alert.start))?;
             // Reported later, and opened or grouped so later: where the clock was set back, two of them never end each other.
-            let later = all.iter().filter(|other| other.heard_at > incident.heard_at && other.grouped_at() > incident.heard_at);
+            let later = all.iter().filter(|other| other.heard_at > incident.heard_at && grouped_at(other) > incident.heard_at);
             let later = later.filter(|other| other.id > incident.id || other.acks.grouped_at.is_some());
             // The last one goes on itself.
-            Some((alert.fingerprint, later.max_by_key(|other| (other.grouped_at(), other.id)).copied()?))
+            Some((alert.fingerprint, later.max_by_key(|other| (grouped_at(other), other.id)).copied()?))
         };
         let Some(moved) = firing.map(holder).collect::<Option<Vec<_>>>().filter(|moved| !moved.is_empty()) else { continue };
         let mut parts: BTreeMap<IncidentId, (&Incident, Vec<u64>)> = BTreeMap::new();
@@ -59,17 +60,19 @@ pub fn incident_numbers(incidents: &[IncidentId]) -> String {
     incidents.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
 }
 
+impl Acks {
+    /// Since when the sender of an incident that was opened at this time groups its alerts so.
+    pub(in crate::store::types) fn grouped_since(&self, opened_at: UnixMs) -> UnixMs {
+        self.grouped_at.unwrap_or(opened_at)
+    }
+
+    /// Whether all of an incident is known, and it was not superseded before and reported again: its sender reports groups in turn that share alerts.
+    pub(in crate::store::types) fn may_be_superseded(&self, truncated: bool) -> bool {
+        !truncated && !self.left_out && !self.came_back
+    }
+}
+
 impl Incident {
-    /// Since when its sender groups its alerts so.
-    pub(in crate::store::types) fn grouped_at(&self) -> UnixMs {
-        self.acks.grouped_at.unwrap_or(self.opened_at)
-    }
-
-    /// Whether all of it is known, and it was not superseded before and reported again: its sender reports groups in turn that share alerts.
-    pub(in crate::store::types) fn may_be_superseded(&self) -> bool {
-        !self.truncated && !self.acks.left_out && !self.acks.came_back
-    }
-
     fn supersede(&mut self, by: Vec<IncidentId>, now: UnixMs) -> TimelineRow {
         let text = format!("its sender groups its alerts in another way now: they go on as {}", incident_numbers(&by));
         self.acks.superseded_by = by;
@@ -102,7 +105,7 @@ impl Incident {
 
 #[cfg(test)]
 mod tests {
-    use super::super::look::Look;
+    use super::super::look::{Look, LookedAt};
     use super::*;
     use crate::model::EventId;
     use crate::store::{Actor, IncidentReport, ReportedAlert};
@@ -120,6 +123,23 @@ mod tests {
 
     fn superseded(open: &[Incident], now: UnixMs) -> Vec<(Incident, Answered)> {
         super::superseded(open, &BTreeSet::new(), now)
+    }
+
+    fn look(open: &[Incident]) -> Look {
+        let mut look = Look::default();
+        for one in open {
+            look.add(&LookedAt {
+                id: one.id,
+                source: &one.source,
+                receiver: &one.receiver,
+                opened_at: one.opened_at,
+                heard_at: one.heard_at,
+                truncated: one.truncated,
+                acks: one.acks.clone(),
+                alerts: one.alerts.clone(),
+            });
+        }
+        look
     }
 
     fn states(changed: &[(Incident, Answered)]) -> Vec<(i64, IncidentState)> {
@@ -208,9 +228,7 @@ mod tests {
                 })
                 .collect();
             let busy: BTreeSet<IncidentId> = open.iter().map(|one| one.id).filter(|_| below(9) == 0).collect();
-            let mut look = Look::default();
-            open.iter().for_each(|one| look.add(one));
-            let found = look.found(&busy);
+            let found = look(&open).found(&busy);
             let some: Vec<Incident> = open.iter().filter(|one| found.all.contains(&one.id)).cloned().collect();
             let wanted = super::superseded(&open, &busy, T0 + 100);
             assert_eq!(super::superseded(&some, &found.staying(busy.clone()), T0 + 100), wanted, "{open:#?}");
@@ -228,9 +246,7 @@ mod tests {
             .collect();
         let mut rounds = Vec::new();
         while rounds.len() < 9 {
-            let mut look = Look::default();
-            open.iter().for_each(|one| look.add(one));
-            let found = look.found(&BTreeSet::new());
+            let found = look(&open).found(&BTreeSet::new());
             rounds.push(found.ending.len());
             open.retain(|one| !found.ending.contains(&one.id));
             if found.ending.is_empty() {
