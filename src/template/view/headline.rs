@@ -29,7 +29,7 @@ pub(super) fn subject_of(input: &Scene<'_>) -> String {
     } else {
         group_title(input)
     };
-    in_one_line(&title, input)
+    in_one_line(&title, input.max_value)
 }
 
 /// The names of the alerts, of several the most severe one's, and the other values that they are grouped by.
@@ -79,8 +79,9 @@ pub fn topic(input: &Scene<'_>) -> String {
     let parts: Vec<&str> = name.map(str::trim).filter(|name| !name.is_empty()).into_iter().chain(listed).collect();
     let named = input.all.first().is_some_and(|entry| !entry.alert.name().is_empty());
     match parts.is_empty() {
-        false => in_one_line(&parts.join(" · "), input),
-        true if named => in_one_line(&input.described(0).name, input),
+        // However far values are shortened, it is the same.
+        false => in_one_line(&parts.join(" · "), MAX_TITLE),
+        true if named => in_one_line(&input.described(0).name, MAX_TITLE),
         true => input.subject().to_owned(),
     }
 }
@@ -97,14 +98,14 @@ pub fn mail_subject(input: &Scene<'_>) -> String {
     match grouped {
         _ if input.kind == MessageKind::Digest => topic(input),
         true if names_what_fires(input) => topic(input),
-        true => in_one_line(&group_title(input), input),
+        true => in_one_line(&group_title(input), input.max_value),
         false => input.subject().to_owned(),
     }
 }
 
-/// A title without line breaks, as long as it may be.
-fn in_one_line(title: &str, input: &Scene<'_>) -> String {
-    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(input.max_value)).into_owned()
+/// A title without line breaks, at most so long.
+fn in_one_line(title: &str, max: usize) -> String {
+    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(max)).into_owned()
 }
 
 /// What an alert calls its severity: the scale's word, or its own where the scale does not know it; empty when it has none.
