@@ -148,7 +148,7 @@ mod tests {
                 assert_eq!(object(Language::En, act.as_str(), stored), *stored);
             }
         }
-        assert_eq!((name(Language::Zh, "older"), object(Language::Zh, "older", "incident #1").as_ref()), ("older", "incident #1"));
+        assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
     }
 }
