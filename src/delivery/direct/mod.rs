@@ -69,8 +69,8 @@ impl Engine {
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
             lane_key: format!("{LANE_PREFIX}{id}"),
-            // Lists show it. It is sent ahead of queued work anyway.
-            rank: page.facts.severity.map_or(0, Severity::rank),
+            // What a caller sends may be anything: its copies on other channels are as urgent as can be. A notice of Watchfire's own is what it says.
+            rank: page.facts.severity.filter(|_| event.source == "watchfire").map_or(0, Severity::rank),
             summary: Summary { title: title(&alerts), firing: alerts.len() as u32, resolved: 0 },
             target: Target {
                 alerts: (0..alerts.len() as u32).collect(),
