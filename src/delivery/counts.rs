@@ -1,57 +1,92 @@
 //! What the store counts, kept for a moment where counting takes long: a million groups that wait take half a second, and a page must not.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Stats, StoreError};
+use crate::store::{HeldRow, Stats, StoreError};
 
+use super::clock::Clock;
 use super::core::Shared;
 use super::lock::lock;
 
 /// What is counted faster than this is counted each time.
 const SLOW: Duration = Duration::from_millis(50);
-/// A slow count is good for so long; the maintenance tick counts more often, so pages never wait for one.
+/// A slow count is good for so long. The maintenance tick counts more often, so pages seldom wait for one.
 const KEPT: Duration = Duration::from_secs(10);
 
-struct Counted {
-    stats: Arc<Stats>,
+/// The last counts.
+#[derive(Default)]
+pub(super) struct Counts {
+    stats: Kept<Stats>,
+    held: Kept<Vec<HeldRow>>,
+}
+
+struct Counted<T> {
+    value: Arc<T>,
     at: Instant,
     took: Duration,
 }
 
-/// The last count.
-#[derive(Default)]
-pub(super) struct Counts(Mutex<Option<Counted>>);
+/// The last value of something that is counted.
+struct Kept<T> {
+    last: Mutex<Option<Counted<T>>>,
+    /// Held by the one that counts for all that ask: the store has few readers, and deliveries need them.
+    turn: tokio::sync::Mutex<()>,
+}
 
-impl Counts {
-    /// The last one, when it took long and is recent.
-    fn recent(&self, now: Instant) -> Option<Arc<Stats>> {
-        let last = lock(&self.0);
-        last.as_ref().filter(|last| last.took > SLOW && now.saturating_duration_since(last.at) < KEPT).map(|last| last.stats.clone())
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { last: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<T> Kept<T> {
+    /// The last value, when it took long and is recent.
+    fn recent(&self, now: Instant) -> Option<Arc<T>> {
+        let last = lock(&self.last);
+        last.as_ref().filter(|last| last.took > SLOW && now.saturating_duration_since(last.at) < KEPT).map(|last| last.value.clone())
     }
 
-    fn keep(&self, stats: &Arc<Stats>, began: Instant, ended: Instant) {
-        *lock(&self.0) = Some(Counted { stats: stats.clone(), at: began, took: ended.saturating_duration_since(began) });
+    fn keep(&self, value: &Arc<T>, began: Instant, ended: Instant) {
+        *lock(&self.last) = Some(Counted { value: value.clone(), at: ended, took: ended.saturating_duration_since(began) });
+    }
+
+    async fn count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
+        let began = clock.instant();
+        let value = Arc::new(count.await?);
+        self.keep(&value, began, clock.instant());
+        Ok(value)
+    }
+
+    async fn recent_or_count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
+        if let Some(value) = self.recent(clock.instant()) {
+            return Ok(value);
+        }
+        let _turn = self.turn.lock().await;
+        match self.recent(clock.instant()) {
+            Some(value) => Ok(value),
+            None => self.count(clock, count).await,
+        }
     }
 }
 
 impl Shared {
     /// What the store counts now.
     pub(super) async fn count(&self) -> Result<Arc<Stats>, StoreError> {
-        let began = self.clock.instant();
-        let stats = Arc::new(self.store.stats().await?);
-        self.telemetry.counts.keep(&stats, began, self.clock.instant());
-        Ok(stats)
+        self.telemetry.counts.stats.count(&self.clock, self.store.stats()).await
     }
 
     /// The same, where counting takes long as of a few seconds ago.
     pub(super) async fn recent_count(&self) -> Result<Arc<Stats>, StoreError> {
-        match self.telemetry.counts.recent(self.clock.instant()) {
-            Some(stats) => Ok(stats),
-            None => self.count().await,
-        }
+        self.telemetry.counts.stats.recent_or_count(&self.clock, self.store.stats()).await
+    }
+
+    /// What is deferred, where counting takes long as of a few seconds ago.
+    pub(super) async fn recent_held(&self) -> Result<Arc<Vec<HeldRow>>, StoreError> {
+        self.telemetry.counts.held.recent_or_count(&self.clock, self.store.count_held()).await
     }
 }
 
@@ -61,14 +96,30 @@ mod tests {
 
     #[test]
     fn only_what_took_long_is_kept_and_not_for_long() {
-        let (counts, began) = (Counts::default(), Instant::now());
-        let of = |bytes| Arc::new(Stats { bytes, ..Stats::default() });
-        assert!(counts.recent(began).is_none());
-        counts.keep(&of(1), began, began + SLOW);
-        assert!(counts.recent(began + SLOW).is_none(), "fast: counted again");
-        counts.keep(&of(2), began, began + SLOW * 2);
-        assert_eq!(counts.recent(began + SLOW * 2).map(|stats| stats.bytes), Some(2));
-        assert_eq!(counts.recent(began + KEPT - SLOW).map(|stats| stats.bytes), Some(2));
-        assert!(counts.recent(began + KEPT).is_none(), "old: counted again");
+        let (counts, began) = (Kept::default(), Instant::now());
+        counts.keep(&Arc::new(1), began, began + SLOW);
+        assert_eq!(counts.recent(began + SLOW), None, "fast: counted again");
+        let ended = began + KEPT * 3;
+        counts.keep(&Arc::new(2), began, ended);
+        assert_eq!(counts.recent(ended).as_deref(), Some(&2), "however long it took");
+        assert_eq!(counts.recent(ended + KEPT - SLOW).as_deref(), Some(&2));
+        assert_eq!(counts.recent(ended + KEPT), None, "old: counted again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_while_it_is_counted_waits_for_that_count() {
+        let (counts, clock) = (Arc::new(Kept::default()), Clock::system());
+        let ask = |value: u32| {
+            let (counts, clock) = (counts.clone(), clock.clone());
+            tokio::spawn(async move {
+                let slow = async {
+                    tokio::time::sleep(SLOW * 2).await;
+                    Ok(value)
+                };
+                counts.recent_or_count(&clock, slow).await.map(|value| *value).ok()
+            })
+        };
+        let (first, second) = (ask(1), ask(2));
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (Some(1), Some(1)));
     }
 }

@@ -84,7 +84,7 @@ impl Engine {
     /// Swaps the plan. Workers learn of it at once; suspended outlets are tried again. If the store fails, the previous plan stays active; deliveries
     /// moved so far wait, and the next reload completes the move.
     pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
-        self.shared.note_held().await?;
+        self.shared.note_held().await;
         self.register(&plan);
         self.shared.hold_renamed(&plan);
         let previous = self.shared.plan.swap(plan);

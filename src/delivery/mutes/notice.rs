@@ -72,21 +72,24 @@ fn held_by(mute: &Mute, counted: &[HeldRow]) -> [u32; 4] {
 }
 
 impl Shared {
-    /// Counts what mutes hold now: before one is ended or changed, so that its end can say it.
-    pub(in crate::delivery) async fn note_held(&self) -> Result<(), StoreError> {
+    /// Counts what mutes hold now: before one is ended or changed, so that its end can say it. Without the count a mute is changed all the same.
+    pub(in crate::delivery) async fn note_held(&self) {
         let now = self.clock.wall();
-        let held = self.count_held(now).await?;
-        if held.is_empty() { Ok(()) } else { self.store.note_held(held, now).await }
+        if self.mutes().active(now).next().is_none() {
+            return;
+        }
+        let noted = match self.store.count_held().await {
+            Ok(counted) => self.store.note_held(self.held(&counted, now), now).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "what the mutes hold could not be counted; the notice of an end says the last count");
+        }
     }
 
-    async fn count_held(&self, now: UnixMs) -> Result<Vec<(String, [u32; 4])>, StoreError> {
-        let mutes = self.mutes();
-        let active: Vec<ActiveMute<'_>> = mutes.active(now).collect();
-        if active.is_empty() {
-            return Ok(Vec::new());
-        }
-        let counted = self.store.count_held().await?;
-        Ok(active.iter().map(|active| (mute_key(active.mute), held_by(active.mute, &counted))).collect())
+    /// What each mute that mutes at `now` holds, by key and severity, the most severe first.
+    fn held(&self, counted: &[HeldRow], now: UnixMs) -> Vec<(String, [u32; 4])> {
+        self.mutes().active(now).map(|active| (mute_key(active.mute), held_by(active.mute, counted))).collect()
     }
 }
 
@@ -96,10 +99,19 @@ impl Engine {
         self.shared.store.update_mute_rows(Vec::new(), Vec::new()).await
     }
 
-    /// What each mute that mutes at `now` holds, by key and severity, the most severe first. It is counted, so that a new mute is not said to match nothing
-    /// before the next tick.
-    pub async fn count_held(&self, now: UnixMs) -> Result<Vec<(String, [u32; 4])>, StoreError> {
-        self.shared.count_held(now).await
+    /// What each mute that mutes at `now` holds, by key and severity, the most severe first; where it cannot be counted, nothing. It is counted, so that a
+    /// new mute is not said to match nothing before the next tick.
+    pub async fn count_held(&self, now: UnixMs) -> Vec<(String, [u32; 4])> {
+        if self.shared.mutes().active(now).next().is_none() {
+            return Vec::new();
+        }
+        match self.shared.recent_held().await {
+            Ok(counted) => self.shared.held(&counted, now),
+            Err(error) => {
+                tracing::warn!(%error, "what the mutes hold could not be counted; their list shows the last count");
+                Vec::new()
+            }
+        }
     }
 }
 
@@ -113,7 +125,7 @@ pub async fn tick(engine: &Arc<Engine>, notices: &mut Notices) -> Result<(), Sto
     let (plan, now) = (shared.plan.load_full(), shared.clock.wall());
     let near = mutes.active(now).any(|active| active.until.since(now) <= NEAR_END);
     if near || now.since(notices.counted) >= COUNT_INTERVAL || now < notices.counted {
-        shared.note_held().await?;
+        shared.note_held().await;
         notices.counted = now;
     }
     let known = engine.mute_rows().await?;

@@ -15,7 +15,7 @@ impl Shared {
         if act.verb == Verb::Mute {
             act.mutes = self.mutes_of(plan, &act).await?;
         }
-        self.note_held().await?;
+        self.note_held().await;
         let acted = self.store.act(act).await?;
         // What is stored is answered as done.
         if let Err(error) = self.refresh_mutes().await {

@@ -52,7 +52,7 @@ async fn list(State(app): State<Arc<App>>, request: Request) -> ApiResult<Mutes>
 /// The mutes that a caller may see.
 pub(in crate::http) async fn listed(app: &App, caller: &Caller) -> Result<Vec<Mute>, ApiError> {
     let (now, mutes) = (app.engine.clock().wall(), app.engine.mutes());
-    let (known, counted) = (app.engine.mute_rows().await?, app.engine.count_held(now).await?);
+    let (known, counted) = (app.engine.mute_rows().await?, app.engine.count_held(now).await);
     let mine = mutes.all().filter(|mute| !caller.is_limited() || channel_of(&mute.matchers).is_some_and(|channel| caller.may_use(channel)));
     let one = |mute: &route::Mute| {
         let key = mute_key(mute);

@@ -58,7 +58,7 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
 
 /// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are under way.
 async fn queue_position(app: &App, channel: &ChannelPlan, in_flight: usize, now: UnixMs) -> Result<String, ApiError> {
-    let stats = app.engine.stats().await?;
+    let stats = app.engine.stats_now().await?;
     let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
     // What is under way may be somebody else's where a rate limit lets others wait.

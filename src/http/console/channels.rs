@@ -23,7 +23,7 @@ use crate::http::api::mutes::{LONGEST_MUTE, of_channel, set};
 use crate::model::{Language, UnixMs, parse_duration};
 
 /// Deliveries that ended last, among which is looked for channels of which this process saw none confirmed.
-const LOOKED_AT: usize = 2000;
+const LOOKED_AT: usize = 5000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
@@ -70,8 +70,12 @@ async fn confirmed(app: &App, channels: &[ChannelState]) -> Result<HashMap<Strin
         true => Vec::new(),
         false => app.engine.query().last_sent(LOOKED_AT).await?,
     };
-    let seen = channels.iter().filter_map(|channel| Some((channel.name.clone(), channel.confirmed_at?)));
-    Ok(stored.into_iter().chain(seen).collect())
+    let mut confirmed: HashMap<String, UnixMs> = stored.into_iter().collect();
+    for (name, at) in channels.iter().filter_map(|channel| Some((&channel.name, channel.confirmed_at?))) {
+        let known = confirmed.entry(name.clone()).or_insert(at);
+        *known = at.max(*known);
+    }
+    Ok(confirmed)
 }
 
 /// How much of the rate limit the last minute took.

@@ -1,13 +1,13 @@
 //! Live updates by server-sent events: rows of incidents that changed, and how many are new. Nothing is added, removed or moved by them.
 //!
-//! One task looks at the store once a second while any console is open: at the versions of what is open, and then at what changed. What it finds is
-//! shared by all. A console that was asleep says when it last
-//! received something (`Last-Event-ID`, in Unix milliseconds), and is sent what changed since; after longer it loads the page again.
+//! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
+//! at what changed. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
+//! milliseconds), and is sent what changed since; after longer it loads the page again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
@@ -33,6 +33,8 @@ use crate::store::{Incident, IncidentFilter};
 const LOOK: Duration = Duration::from_secs(1);
 /// A look may take one part of so many of the time.
 const SHARE: u32 = 20;
+/// The pause between two looks is at most this.
+const LONGEST: Duration = Duration::from_secs(15);
 /// How often a console that hears nothing is sent a sign of life.
 const BEAT: Duration = Duration::from_secs(10);
 /// A stream ends after so many of them, so that its login is checked again; browsers connect again by themselves.
@@ -59,11 +61,13 @@ struct Update {
 pub(in crate::http) struct Live {
     updates: broadcast::Sender<Update>,
     looks: Looks,
+    /// When the store was looked at last, Unix milliseconds: what changed since, no console knows.
+    looked: AtomicI64,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default() }
+        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default(), looked: AtomicI64::default() }
     }
 }
 
@@ -95,16 +99,18 @@ async fn look(app: Arc<App>) {
         let Some(_looking) = app.live.looks.begin() else { return };
         let mut seen: Option<Versions> = None;
         while needed() {
-            let began = app.engine.clock().instant();
-            match changes(&app, &mut seen).await {
-                Ok(Some(update)) => drop(app.live.updates.send(update)),
-                Ok(None) => {}
+            let (began, at) = (app.engine.clock().instant(), app.engine.clock().wall());
+            match changes(&app, at, &mut seen).await {
+                Ok(update) => {
+                    update.into_iter().for_each(|update| drop(app.live.updates.send(update)));
+                    app.live.looked.store(at.0, Ordering::Release);
+                }
                 // A page says so when it is loaded; here the next look may succeed.
                 Err(_) => tracing::debug!("open consoles are not brought up to date: the store cannot be read"),
             }
             // Of very many incidents a look takes long, and the store has other work.
             let took = app.engine.clock().instant().saturating_duration_since(began);
-            sleep(LOOK.max(took * SHARE)).await;
+            sleep(took.saturating_mul(SHARE).clamp(LOOK, LONGEST)).await;
         }
     }
 }
@@ -123,8 +129,7 @@ fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentI
     (ids, shown)
 }
 
-async fn changes(app: &App, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
-    let at = app.engine.clock().wall();
+async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
     let open = app.engine.query().open_incidents().await?;
     let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
     let Some(before) = seen else {
@@ -145,6 +150,8 @@ struct Stream {
     viewer: Viewer,
     /// The newest incident that its page knows.
     newest: i64,
+    /// When what its page shows was read, Unix milliseconds.
+    since: i64,
     updates: broadcast::Receiver<Update>,
     waiting: VecDeque<Event>,
     beat: Interval,
@@ -175,7 +182,9 @@ impl Stream {
             if self.over || self.app.stopping.load(Ordering::Acquire) || self.beats == 0 {
                 return None;
             }
+            // An update goes before the sign of life whose id says that it was seen.
             tokio::select! {
+                biased;
                 update = self.updates.recv() => match update {
                     Ok(update) => self.add(&update),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => {
@@ -185,7 +194,7 @@ impl Stream {
                 },
                 _ = self.beat.tick() => {
                     self.beats -= 1;
-                    let at = self.app.engine.clock().wall().0;
+                    let at = self.app.live.looked.load(Ordering::Acquire).max(self.since);
                     self.waiting.push_back(Event::default().event("beat").id(at.to_string()).data("."));
                 }
             }
@@ -209,6 +218,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
     let mut stream = Stream {
         viewer,
         newest,
+        since: now.0,
         updates,
         waiting: VecDeque::from([Event::default().retry(Duration::from_secs(3)).comment("live")]),
         beat: interval(BEAT),
