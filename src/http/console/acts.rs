@@ -61,7 +61,7 @@ pub(super) fn object<'t>(language: Language, act: &str, stored: &'t str) -> Cow<
 fn chinese_object(act: AuditAct, stored: &str) -> Option<String> {
     let named = |before: &str, zh: &str| stored.strip_prefix(before).map(|name| format!("{zh} {name}"));
     match act {
-        AuditAct::Mute | AuditAct::Unmute if !stored.starts_with("incident #") => {
+        AuditAct::Mute if !stored.starts_with("incident #") => {
             stored.rsplit_once(" until ").map(|(matchers, until)| format!("{matchers}，至 {until}"))
         }
         AuditAct::Ack
@@ -107,6 +107,18 @@ fn deliveries(stored: &str) -> Option<String> {
     }
 }
 
+/// What somebody searches for in the words of the page, as it is stored.
+pub(super) fn stored(searched: &str) -> Cow<'_, str> {
+    let searched = searched.trim();
+    if let Some(act) = AuditAct::ALL.iter().find(|act| chinese(**act) == searched) {
+        return Cow::Borrowed(act.as_str());
+    }
+    let objects =
+        [("事件", "incident"), ("通道", "channel"), ("投递", "delivery"), ("通知", "event"), ("升级策略", "escalation"), ("换班", "override")];
+    let known = objects.iter().find_map(|(shown, stored)| Some((stored, searched.strip_prefix(shown)?)));
+    known.map_or(Cow::Borrowed(searched), |(stored, rest)| Cow::Owned(format!("{stored}{rest}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +162,14 @@ mod tests {
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
+    }
+
+    #[test]
+    fn what_the_page_shows_is_found() {
+        for (searched, found) in
+            [("认领", "ack"), ("换班", "override"), ("事件 #1842", "incident #1842"), ("通道 ops ", "channel ops"), ("ann", "ann"), ("", "")]
+        {
+            assert_eq!(stored(searched), found, "{searched}");
+        }
     }
 }

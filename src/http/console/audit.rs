@@ -88,7 +88,7 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
         "" => None,
         id => Some(id.parse().map_err(|_| Failure::bad("`before` is the id of an act"))?),
     };
-    let text = Some(fields.get("q").to_owned()).filter(|text| !text.is_empty());
+    let text = Some(acts::stored(fields.get("q")).into_owned()).filter(|text| !text.is_empty());
     Ok(AuditFilter { text, before, ..AuditFilter::default() })
 }
 
