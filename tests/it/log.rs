@@ -194,6 +194,22 @@ async fn the_end_is_logged_and_waits_for_nobody() {
     assert_eq!(ended(&mut served.child).await, Some(0));
 }
 
+/// What the channel `log` prints nobody can read when standard output is closed: the log says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_output_is_named() {
+    let served = Served::start(Stdio::null()).await;
+    let (folder, address) = (served.folder.path().to_owned(), "127.0.0.1:0");
+    std::fs::write(folder.join("log.yaml"), "store: sqlite:other.db\nchannels: { printed: { log: {} } }\nroute: { to: [printed] }\n").unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" serve --config log.yaml --listen \"$1\" >&-", env!("CARGO_BIN_EXE_watchfire"), address]);
+    let mut child = command.current_dir(&folder).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let named = tokio::task::spawn_blocking(move || lines.into_iter().find(|line| line.contains("nobody reads"))).await.unwrap();
+    stop(&child);
+    child.wait().unwrap();
+    assert!(named.is_some_and(|line| line.contains("printed") && line.contains("stdout")));
+}
+
 fn stop(child: &Child) {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
 }

@@ -1,7 +1,10 @@
 //! Prints messages to the terminal: the channel that needs no credential, so that a newcomer sees an alert arrive.
 //! It knows no network. The writing is done off the runtime, because a paused terminal blocks its writer.
 
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -58,6 +61,18 @@ impl Stream {
         }
     }
 
+    /// Whether it leads to `/dev/null`. One that was closed when the program started does: Rust opens that in its place
+    /// (<https://github.com/rust-lang/rust/blob/master/library/std/src/sys/pal/unix/mod.rs>).
+    fn is_null(self) -> bool {
+        let descriptor = match self {
+            Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
+            Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
+        };
+        let device = |found: io::Result<fs::Metadata>| found.ok().filter(|found| found.file_type().is_char_device()).map(|found| found.rdev());
+        let stream = device(descriptor.and_then(|descriptor| File::from(descriptor).metadata()));
+        stream.is_some() && stream == device(fs::metadata("/dev/null"))
+    }
+
     fn open(self) -> Box<dyn Write> {
         match self {
             Stream::Stdout => Box::new(io::stdout().lock()),
@@ -77,6 +92,13 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let stream = self.to;
+        if stream.is_null() {
+            tracing::warn!(
+                channel = cx.channel,
+                stream = stream.name(),
+                "what this channel prints nobody reads: its stream is closed or leads to /dev/null"
+            );
+        }
         let driver = Driver { channel: cx.channel.to_owned(), open: Arc::new(move || stream.open()), turn: Arc::default() };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("log", stream.name()) })
     }
