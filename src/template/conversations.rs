@@ -89,7 +89,8 @@ fn a_topic_is_the_same_from_the_first_alert_to_the_last_end() {
             assert_eq!([of(grouped_by, alerts, En, topic), of(grouped_by, alerts, Zh, topic)], [english, chinese], "{grouped_by:?}");
         }
     }
-    // What is not grouped is in the topic of its name.
+    // What is not grouped is in the topic of its name, of several the first one's.
+    assert_eq!(of(&[], life[1], En, topic), "HighLatency");
     assert_eq!([of(&[], &[(&a, Firing)], En, topic), of(&[], &[(&c, Firing)], En, topic)], ["DiskFull", "No data · API latency"]);
     assert_eq!(of(&[], &[(&Alert::default(), Firing)], Zh, topic), "未命名告警");
 }

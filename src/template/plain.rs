@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Scene, annotations, emoji, incident_line, labels, message_links, own_message, reflow, repeats, rest, shorten, topic};
+use super::view::{
+    EntryStatus, Scene, annotations, emoji, incident_line, labels, mail_subject, message_links, own_message, reflow, repeats, rest, shorten, topic,
+};
 use super::words;
 
 /// A page as plain text.
@@ -100,7 +102,11 @@ pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String,
         if field.single_line {
             if field.required || !titled {
                 // A message in plain text is in the conversation of its group, too.
-                let text = if field.name == "topic" { topic(input) } else { first_line(input) };
+                let text = match field.name {
+                    "topic" => topic(input),
+                    "subject" => numbered(mail_subject(input), input),
+                    _ => first_line(input),
+                };
                 out.insert(field.name.to_owned(), clean(&text).replace('\n', " "));
                 titled = true;
             }
@@ -162,6 +168,10 @@ pub fn note_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String, 
 }
 
 fn first_line(input: &Scene<'_>) -> String {
-    let headline = input.headline();
-    if input.totals.pages > 1 { format!("{headline} ({}/{})", input.page, input.totals.pages) } else { headline.to_owned() }
+    numbered(input.headline().to_owned(), input)
+}
+
+/// With the page's number, where there are several.
+fn numbered(title: String, input: &Scene<'_>) -> String {
+    if input.totals.pages > 1 { format!("{title} ({}/{})", input.page, input.totals.pages) } else { title }
 }

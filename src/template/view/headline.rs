@@ -62,7 +62,7 @@ fn group_title(input: &Scene<'_>) -> String {
 }
 
 /// What stays the same in every message of a group, so that a client keeps them together: the values that the sender groups by, the alert's name first;
-/// without any the name of the first alert.
+/// without any the name of the first alert, which changes when a more severe one joins.
 pub fn topic(input: &Scene<'_>) -> String {
     if input.kind == MessageKind::Digest {
         return words::own(input.language, "digest").to_owned();
