@@ -236,7 +236,8 @@ route:
         (&["ack", "nope"], "`watchfire incidents ls`"),
     ];
     for (args, list) in wrong {
-        let (ok, _, err) = run(&folder, args);
+        let args = [args, &["--listen", &listen]].concat();
+        let (ok, _, err) = run(&folder, &args);
         assert!(!ok && err.contains("`nope` is no ") && err.contains(list), "{args:?}: {err}");
     }
     // With another configuration the routes are those of now, and the explanation says so.

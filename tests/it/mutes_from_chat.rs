@@ -156,9 +156,11 @@ async fn a_link_mutes_where_the_channel_says_that_its_readers_may() {
         bodies.into_iter().find(|body| body.contains("Slow"))
     })
     .await;
+    app.settled().await;
     let (_, rest) = text.split_once("watchfire.example.com/a/").expect("a link");
     let other = format!("/a/{}", rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>());
     let refused = app.http.post(app.url(&other)).body("verb=mute&version=0&nonce=n4&name=Bob").send().await.unwrap();
-    assert!(refused.text().await.unwrap().contains("没有可供静音匹配的共同标签"), "in a mute, `channel` is the channel");
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("没有可供静音匹配的共同标签"), "in a mute, `channel` is the channel: {said}");
     assert_eq!(mutes(&app).await, Vec::<Value>::new());
 }
