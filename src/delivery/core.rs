@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{AcceptedDelivery, OutcomeBatch, Override, Store, StoreError};
+use crate::store::{AcceptedDelivery, HeldRow, OutcomeBatch, Override, Stats, Store, StoreError};
 use crate::traces::Traces;
 
 use super::clock::Clock;
@@ -134,6 +134,21 @@ impl Shared {
             #[cfg(test)]
             crash_attempt: AtomicBool::new(false),
         }
+    }
+
+    /// What the store counts now.
+    pub(super) async fn count(&self) -> Result<Arc<Stats>, StoreError> {
+        self.telemetry.counts.stats.count(&self.clock, self.store.stats()).await
+    }
+
+    /// The same, where counting takes long as of a few seconds ago.
+    pub(super) async fn recent_count(&self) -> Result<Arc<Stats>, StoreError> {
+        self.telemetry.counts.stats.recent_or_count(&self.clock, self.store.stats()).await
+    }
+
+    /// What is deferred, where counting takes long as of a few seconds ago.
+    pub(super) async fn recent_held(&self) -> Result<Arc<Vec<HeldRow>>, StoreError> {
+        self.telemetry.counts.held.recent_or_count(&self.clock, self.store.count_held()).await
     }
 
     /// Whether several nodes share the store.

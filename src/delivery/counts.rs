@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use crate::store::{HeldRow, Stats, StoreError};
 
 use super::clock::Clock;
-use super::core::Shared;
 use super::lock::lock;
 
 /// What is counted faster than this is counted each time.
@@ -20,8 +19,10 @@ const KEPT: Duration = Duration::from_secs(10);
 /// The last counts.
 #[derive(Default)]
 pub(super) struct Counts {
-    stats: Kept<Stats>,
-    held: Kept<Vec<HeldRow>>,
+    /// What waits, since when, and how much is stored.
+    pub(super) stats: Kept<Stats>,
+    /// What mutes defer.
+    pub(super) held: Kept<Vec<HeldRow>>,
 }
 
 struct Counted<T> {
@@ -31,7 +32,7 @@ struct Counted<T> {
 }
 
 /// The last value of something that is counted.
-struct Kept<T> {
+pub(super) struct Kept<T> {
     last: Mutex<Option<Counted<T>>>,
     /// Held by the one that counts for all that ask: the store has few readers, and deliveries need them.
     turn: tokio::sync::Mutex<()>,
@@ -54,14 +55,16 @@ impl<T> Kept<T> {
         *lock(&self.last) = Some(Counted { value: value.clone(), at: ended, took: ended.saturating_duration_since(began) });
     }
 
-    async fn count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
+    /// Counts, whatever is kept.
+    pub(super) async fn count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
         let began = clock.instant();
         let value = Arc::new(count.await?);
         self.keep(&value, began, clock.instant());
         Ok(value)
     }
 
-    async fn recent_or_count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
+    /// The last value, where it took long and is recent; else counts.
+    pub(super) async fn recent_or_count(&self, clock: &Clock, count: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
         if let Some(value) = self.recent(clock.instant()) {
             return Ok(value);
         }
@@ -70,23 +73,6 @@ impl<T> Kept<T> {
             Some(value) => Ok(value),
             None => self.count(clock, count).await,
         }
-    }
-}
-
-impl Shared {
-    /// What the store counts now.
-    pub(super) async fn count(&self) -> Result<Arc<Stats>, StoreError> {
-        self.telemetry.counts.stats.count(&self.clock, self.store.stats()).await
-    }
-
-    /// The same, where counting takes long as of a few seconds ago.
-    pub(super) async fn recent_count(&self) -> Result<Arc<Stats>, StoreError> {
-        self.telemetry.counts.stats.recent_or_count(&self.clock, self.store.stats()).await
-    }
-
-    /// What is deferred, where counting takes long as of a few seconds ago.
-    pub(super) async fn recent_held(&self) -> Result<Arc<Vec<HeldRow>>, StoreError> {
-        self.telemetry.counts.held.recent_or_count(&self.clock, self.store.count_held()).await
     }
 }
 

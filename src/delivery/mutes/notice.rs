@@ -72,7 +72,7 @@ fn held_by(mute: &Mute, counted: &[HeldRow]) -> [u32; 4] {
 }
 
 impl Shared {
-    /// Counts what mutes hold now: before one is ended or changed, so that its end can say it. Without the count a mute is changed all the same.
+    /// Counts what mutes hold now: before one is ended or changed, so that its end can say it. A mute is changed without it, too.
     pub(in crate::delivery) async fn note_held(&self) {
         let now = self.clock.wall();
         if self.mutes().active(now).next().is_none() {
