@@ -1,5 +1,7 @@
 //! `watchfire check` and `watchfire platforms`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
@@ -13,6 +15,9 @@ use crate::model::{Finding, Level, format_duration};
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// The configuration file, as `--config` names it.
+    #[arg(value_name = "FILE", conflicts_with_all = ["diff", "explain"])]
+    file: Option<PathBuf>,
     /// Do not read tokens and passwords: for CI, where they are not at hand.
     #[arg(long)]
     without_secrets: bool,
@@ -28,18 +33,18 @@ pub struct CheckArgs {
     /// Render every body in this folder (`*.json`) with the templates of every channel, and fail when one cannot be read, a template fails, or no route
     /// takes it.
     #[arg(long, value_name = "DIR")]
-    payloads: Option<std::path::PathBuf>,
+    payloads: Option<PathBuf>,
     /// Compare what those bodies render to on the channels they are routed to with the files `<body>/<channel>.txt` of this folder, and fail when one
     /// differs. Secrets are placeholders in them.
     #[arg(long, value_name = "DIR", requires = "payloads")]
-    golden: Option<std::path::PathBuf>,
+    golden: Option<PathBuf>,
     /// Write those files instead.
     #[arg(long, requires = "golden")]
     update: bool,
     /// Show which label sets the second configuration routes in another way than the first. Of intervals, escalations, channels and heartbeats the names
     /// are compared, not what they hold. Exit 1 when there are some, 2 when one cannot be loaded or there are too many label sets.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["online", "payloads", "deny_warnings", "explain"])]
-    diff: Option<Vec<std::path::PathBuf>>,
+    diff: Option<Vec<PathBuf>>,
     /// Explain a finding's code.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -60,6 +65,8 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     if let Some([old, new]) = args.diff.as_deref() {
         return super::difference::run(old, new, args.json);
     }
+    let named = args.file.as_ref().map(|file| common.with_config(file));
+    let common = named.as_ref().unwrap_or(common);
     let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone(), ..LoadOptions::default() };
     let loaded = config::load(&common.config, &options);
     let mut findings = match &loaded {

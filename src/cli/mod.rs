@@ -33,7 +33,7 @@ mod state;
 mod transfer;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::model::Verb;
@@ -84,6 +84,8 @@ pub struct Said {
     pub token_file: bool,
     /// `--listen`, on the command line.
     pub listen: bool,
+    /// `--config`, on the command line.
+    pub config: bool,
 }
 
 impl Common {
@@ -110,8 +112,18 @@ impl Common {
             remote: typed("server") || typed("context"),
             token_file: typed("token_file"),
             listen: typed("listen"),
+            config: typed("config"),
         };
         Ok(())
+    }
+
+    /// The same with the file that a command names by itself. `--config` beside it is wrong usage, which ends the program.
+    fn with_config(&self, file: &Path) -> Self {
+        if self.said.config {
+            let why = "FILE and `--config` both name a configuration; keep one of them";
+            Cli::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
+        }
+        Self { config: file.to_owned(), ..self.clone() }
     }
 
     /// Refuses `--server` and `--context` where a command is about this machine's configuration.
@@ -294,7 +306,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
 }
 
 /// Writes a file that must not exist yet.
-fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::{ErrorKind, Write};
     let told = |error: std::io::Error| {
         let named = path.display();

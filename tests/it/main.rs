@@ -9,6 +9,7 @@ mod bodies;
 mod bridges;
 mod call_at_start;
 mod cards;
+mod check_command;
 mod check_online;
 mod cluster;
 mod console;

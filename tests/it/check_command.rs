@@ -1,0 +1,35 @@
+//! `watchfire check` as a program: which file it reads, where its findings go, how it exits.
+
+use std::path::Path;
+use std::process::Command;
+
+const FINE: &str = "channels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
+const WRONG: &str = "channels: { terminal: { log: {} } }\nroute: { to: [terminl] }\n";
+
+/// Exit code, standard output, standard error.
+fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(args).current_dir(folder).env_clear().output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn check_takes_the_file_as_a_word_and_by_its_option() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("routes.yaml"), WRONG).unwrap();
+    std::fs::write(folder.path().join("mine.yaml"), FINE).unwrap();
+    let named = run(folder.path(), &["check", "mine.yaml"]);
+    assert_eq!(named, run(folder.path(), &["check", "--config", "mine.yaml"]));
+    assert!(named.0 == 0 && named.1.starts_with("mine.yaml is fine: 1 channel, 1 route\n"), "{named:?}");
+    assert_eq!(run(folder.path(), &["check"]).0, 1);
+    let (code, _, err) = run(folder.path(), &["check", "nowhere.yaml", "--config", "mine.yaml"]);
+    assert!(code == 2 && err.contains("keep one of them"), "{code} {err}");
+    for other in [&["--explain", "E001"][..], &["--diff", "mine.yaml", "mine.yaml"]] {
+        let (code, out, err) = run(folder.path(), &[&["check", "mine.yaml"], other].concat());
+        assert!(code == 2 && out.is_empty() && err.contains("cannot be used with"), "{other:?}: {code} {out}{err}");
+    }
+    // The word goes before the environment.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    let output = command.args(["check", "mine.yaml"]).current_dir(folder.path()).env_clear().env("WATCHFIRE_CONFIG", "routes.yaml").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
