@@ -1,4 +1,4 @@
-//! Golden mistakes: `tests/check/NN_name.yaml` holds one mistake (or a few of a kind), `NN_name.stderr` exactly what `check` says about it.
+//! Golden mistakes: `tests/check/NN_name.yaml` holds one mistake (or a few of a kind), `NN_name.txt` exactly what `check` says about it.
 //! `UPDATE=1 cargo test --test check` writes the second again; read the difference before committing it.
 //!
 //! First-line options: `# options: without-secrets listen=0.0.0.0:80`. The environment holds `TOKEN` and `EMPTY`, nothing else.
@@ -53,7 +53,7 @@ fn every_mistake_is_told_as_written_down() {
         let (findings, usable) = findings(&case);
         let told = format!("{}{}", render::report(&findings), if usable { "usable\n" } else { "" });
         assert_eq!(usable, findings.iter().all(|f| f.level == Level::Warning), "{}", case.display());
-        let golden = case.with_extension("stderr");
+        let golden = case.with_extension("txt");
         if update {
             fs::write(&golden, &told).unwrap();
         } else if fs::read_to_string(&golden).unwrap_or_default() != told {

@@ -74,7 +74,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         Err(findings) => findings.clone(),
     };
     if !args.json && !findings.is_empty() {
-        anstream::eprintln!("{}", config::report(&findings));
+        anstream::println!("{}", config::report(&findings));
     }
     let bad = |f: &Finding| f.level == Level::Error || args.deny_warnings;
     if let Ok(loaded) = &loaded
@@ -92,8 +92,8 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             Ok(line) => anstream::println!("{line}"),
             Err(finding) => {
                 if !args.json {
-                    anstream::eprintln!("{}", config::one_line(&finding));
-                    finding.notes.iter().for_each(|note| anstream::eprintln!("{note}"));
+                    anstream::println!("{}", config::one_line(&finding));
+                    finding.notes.iter().for_each(|note| anstream::println!("{note}"));
                 }
                 findings.push(*finding);
             }

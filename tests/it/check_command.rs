@@ -33,3 +33,19 @@ fn check_takes_the_file_as_a_word_and_by_its_option() {
     let output = command.args(["check", "mine.yaml"]).current_dir(folder.path()).env_clear().env("WATCHFIRE_CONFIG", "routes.yaml").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A pipe or a file gets all of them, whatever becomes of standard error.
+#[test]
+fn findings_are_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wrong.yaml"), WRONG).unwrap();
+    let (code, out, err) = run(folder.path(), &["check", "wrong.yaml"]);
+    assert!(code == 1 && out.contains("wrong.yaml:2:") && out.contains("did you mean `terminal`?") && out.contains("1 error"), "{code} {out}");
+    assert_eq!(err, "");
+    let (code, out, err) = run(folder.path(), &["check", "wrong.yaml", "--json"]);
+    let findings: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+    assert!(code == 1 && findings.as_array().is_some_and(|all| all.len() == 1) && err.is_empty(), "{findings}{err}");
+    // What could not be checked at all is no finding, and goes where errors go.
+    let (code, out, err) = run(folder.path(), &["check", "--explain", "E9999"]);
+    assert!(code == 1 && out.is_empty() && err.contains("there is no code E9999"), "{out}{err}");
+}

@@ -69,8 +69,8 @@ fn every_stored_body_is_rendered_by_check() {
     let (ok, out, err) = check(&[]);
     assert!(ok && out.contains("one.json: 1 alert, 1 page to terminal; 2 template sets more render it"), "{out}{err}");
     std::fs::write(bodies.join("two.json"), r#"{"version":"4","alerts":[{"labels":"#).unwrap();
-    let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("two.json: error[E060]"), "{err}");
+    let (ok, out, _) = check(&[]);
+    assert!(!ok && out.contains("two.json: error[E060]"), "{out}");
     let (ok, out, err) = check(&["--json"]);
     let findings: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
     assert!(!ok && err.is_empty() && findings[1]["code"] == "E060" && findings[1]["file"] == "bodies/two.json", "{findings}");
@@ -96,7 +96,7 @@ fn templates_that_no_stored_body_is_routed_to_are_rendered_all_the_same() {
     assert!(ok && out.contains("a.json: 1 alert, 1 page to terminal; 3 template sets more render it"), "{out}{err}");
     body("b.json", r#"{"events":[{"name":"Own","pattern":"("}]}"#);
     let (ok, out, err) = check();
-    assert!(!ok && out.contains("a.json") && err.contains("b.json: error[E061]: a template of channel `ding` fails on this body"), "{out}{err}");
+    assert!(!ok && out.contains("a.json") && out.contains("b.json: error[E061]: a template of channel `ding` fails on this body"), "{out}{err}");
     // What a route's template set makes of a body is what `explain` shows.
     let (ok, out, err) = run(folder.path(), &["explain", "--payload", "bodies/a.json"]);
     assert!(ok && out.contains("-> terminal") && out.contains("template default"), "{out}{err}");

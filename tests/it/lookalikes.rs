@@ -165,8 +165,8 @@ fn golden_files_are_written_compared_and_out_of_use() {
         let arguments = [&["check", "--without-secrets", "--payloads", "bodies", "--golden", "golden"], more].concat();
         run(folder.path(), &arguments)
     };
-    let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("golden/disk/ding.txt: error[E063]: there is no such file"), "{err}");
+    let (ok, out, err) = check(&[]);
+    assert!(!ok && out.contains("golden/disk/ding.txt: error[E063]: there is no such file") && err.is_empty(), "{out}{err}");
     let (ok, out, err) = check(&["--update"]);
     assert!(ok && out.contains("golden/disk/slack.txt written") && out.contains("\n3 of 3 golden files written\n"), "{out}{err}");
     std::fs::write(folder.path().join("golden/README.txt"), "What these are.").unwrap();
@@ -178,10 +178,10 @@ fn golden_files_are_written_compared_and_out_of_use() {
     assert!(text.starts_with("── page 1/1 ──\n") && text.contains("DiskFull is wrong") && !text.contains('\u{1b}'), "{text}");
     std::fs::write(&file, text.replace("DiskFull is wrong", "DiskFull is not right")).unwrap();
     std::fs::write(folder.path().join("golden/disk/old.txt"), "x").unwrap();
-    let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("golden/disk/slack.txt: error[E063]: this is not what is rendered now"), "{err}");
-    assert!(err.contains("\n- DiskFull is not right\n+ DiskFull is wrong\n"), "{err}");
-    assert!(err.contains("golden/disk/old.txt: error[E063]: no body renders this any more"), "{err}");
+    let (ok, out, _) = check(&[]);
+    assert!(!ok && out.contains("golden/disk/slack.txt: error[E063]: this is not what is rendered now"), "{out}");
+    assert!(out.contains("\n- DiskFull is not right\n+ DiskFull is wrong\n"), "{out}");
+    assert!(out.contains("golden/disk/old.txt: error[E063]: no body renders this any more"), "{out}");
     let (ok, out, err) = check(&["--json"]);
     let findings: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
     assert!(!ok && err.is_empty() && findings.to_string().contains("E063"), "{findings}{err}");
@@ -300,7 +300,7 @@ fn plain_text_is_no_template_set_more() {
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
     let (ok, out, err) = run(folder.path(), &["check", "--without-secrets", "--payloads", "bodies"]);
     assert!(ok && out.contains("disk.json: 1 alert, 1 page to terminal\n"), "{out}{err}");
-    assert!(err.contains("warning[W104]") && err.contains("`template` does nothing here"), "{err}");
+    assert!(out.contains("warning[W104]") && out.contains("`template` does nothing here") && err.is_empty(), "{out}{err}");
 }
 
 /// Every platform that has text beside its markdown or card.
