@@ -22,6 +22,12 @@ pub enum EventsCommand {
         /// Only those that led to no delivery.
         #[arg(long)]
         unrouted: bool,
+        /// Only those that arrived at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
+        #[arg(long)]
+        since: Option<String>,
+        /// Only those that arrived before this, written as for --since.
+        #[arg(long)]
+        until: Option<String>,
         /// At most this many.
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -63,9 +69,9 @@ pub fn run(common: &Common, command: &EventsCommand) -> Result<ExitStatus> {
 
 async fn answer(remote: &Remote, command: &EventsCommand) -> Result<String> {
     match command {
-        EventsCommand::Ls { source, unrouted, limit, cursor, json } => {
+        EventsCommand::Ls { source, unrouted, since, until, limit, cursor, json } => {
             let mut path = format!("/api/v1/events?limit={limit}&unrouted={unrouted}");
-            for (name, value) in [("source", source), ("cursor", cursor)] {
+            for (name, value) in [("source", source), ("since", since), ("until", until), ("cursor", cursor)] {
                 if let Some(value) = value {
                     path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
                 }

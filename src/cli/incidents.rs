@@ -24,9 +24,12 @@ pub enum IncidentsCommand {
         /// Only those whose title holds this text.
         #[arg(long)]
         title: Option<String>,
-        /// Only those that began at or after this, as `2026-11-29T03:00:00Z`.
+        /// Only those that began at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
         #[arg(long)]
         since: Option<String>,
+        /// Only those that began before this, written as for --since.
+        #[arg(long)]
+        until: Option<String>,
         /// At most this many.
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -60,10 +63,11 @@ pub fn run(common: &Common, command: &IncidentsCommand) -> Result<ExitStatus> {
 
 async fn answer(remote: &Remote, command: &IncidentsCommand) -> Result<String> {
     match command {
-        IncidentsCommand::Ls { state, severity, title, since, limit, cursor, json } => {
+        IncidentsCommand::Ls { state, severity, title, since, until, limit, cursor, json } => {
             let mut path = format!("/api/v1/incidents?limit={limit}");
             let cursor = cursor.map(|number| number.to_string());
-            for (name, value) in [("state", state), ("severity", severity), ("title", title), ("since", since), ("cursor", &cursor)] {
+            for (name, value) in [("state", state), ("severity", severity), ("title", title), ("since", since), ("until", until), ("cursor", &cursor)]
+            {
                 if let Some(value) = value {
                     path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
                 }

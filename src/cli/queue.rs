@@ -62,10 +62,10 @@ pub struct Filter {
     /// Only these states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown.
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
-    /// Only those born at or after this (RFC 3339).
+    /// Only those born at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
     #[arg(long)]
     since: Option<String>,
-    /// Only those born before this (RFC 3339).
+    /// Only those born before this, written as for --since.
     #[arg(long)]
     until: Option<String>,
     /// Only those that this message carried.

@@ -6,6 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::parse_duration;
+
+/// Bits of the time in a UUIDv7, its first ones.
+const ID_BITS: u32 = 48;
 
 /// Milliseconds since 1970 UTC. Arithmetic saturates: no stored number and no setting can make it overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -26,6 +32,28 @@ impl UnixMs {
     /// The same as a timestamp; what it cannot express becomes the epoch.
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// A time as people ask for it: a Prometheus duration (`1h`) is that long before `now`; RFC 3339; Unix milliseconds. `None`: it is none of these.
+    pub fn asked(text: &str, now: Self) -> Option<Self> {
+        if let Ok(ms) = text.parse() {
+            return Some(Self(ms));
+        }
+        if let Ok(span) = parse_duration(text) {
+            return Some(now - span);
+        }
+        text.parse::<Timestamp>().ok().map(Self::from)
+    }
+
+    /// The smallest UUIDv7 of this time; what no id can express becomes the nearest that one can.
+    pub fn first_id(self) -> Uuid {
+        let ms = u64::try_from(self.0).unwrap_or(0).min((1 << ID_BITS) - 1);
+        Uuid::from_u128(u128::from(ms) << (128 - ID_BITS))
+    }
+
+    /// The time of a UUIDv7.
+    pub fn of_id(id: Uuid) -> Self {
+        Self(i64::try_from(id.as_u128() >> (128 - ID_BITS)).unwrap_or(i64::MAX))
     }
 
     /// Whole seconds since 1970.
@@ -133,6 +161,28 @@ mod tests {
         assert_eq!(UnixMs::MAX.since(UnixMs(i64::MIN)), Duration::from_millis(i64::MAX as u64));
         assert_eq!(UnixMs(5).since(UnixMs(9)), Duration::ZERO);
         assert_eq!(UnixMs::MAX.timestamp(), Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn a_time_is_asked_for_as_a_span_a_date_or_a_number() {
+        let now = UnixMs(1_795_489_200_250);
+        let asked = |text: &str| UnixMs::asked(text, now);
+        assert_eq!(asked("1h30m"), Some(now - 5_400_000));
+        assert_eq!(asked("2026-11-24T11:00:00.25+08:00"), Some(now));
+        assert_eq!((asked("1795489200250"), asked("0")), (Some(now), Some(UnixMs::EPOCH)));
+        assert_eq!(asked("292y"), Some(now - 292 * 365 * 86_400_000));
+        for bad in ["", "yesterday", "1.5h", "2026-11-24", "-1h", "99999999999999999999"] {
+            assert_eq!(asked(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_id_knows_its_time() {
+        let at = UnixMs(1_764_000_000_123);
+        assert_eq!(UnixMs::of_id(at.first_id()), at);
+        assert!((at + 1).first_id() > at.first_id() && Uuid::now_v7() > at.first_id());
+        assert_eq!(UnixMs(-1).first_id(), Uuid::nil());
+        assert!(UnixMs::MAX.first_id() > Uuid::now_v7(), "no bits are lost");
     }
 
     #[test]

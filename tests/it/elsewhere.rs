@@ -208,6 +208,30 @@ async fn a_reload_shows_what_changed_or_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_go_back_as_far_as_they_are_asked_to() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    fire(&app).await;
+    app.settled().await;
+    for list in ["queue", "events", "incidents"] {
+        let named = if list == "queue" { "deliveries" } else { list };
+        let count = async |bounds: &[&str]| {
+            let args = [&[list, "ls", "--json", "--server", &url, "--token-file", "root"], bounds].concat();
+            let found: Value = serde_json::from_str(&here.fine(&args).await).unwrap();
+            found[named].as_array().unwrap_or_else(|| panic!("{found}")).len()
+        };
+        for all in [&[][..], &["--since", "1h"], &["--since", "0"], &["--since", "2026-01-01T00:00:00Z", "--until", "2999-01-01T00:00:00Z"]] {
+            assert_eq!(count(all).await, 1, "{list} {all:?}");
+        }
+        for none in [&["--until", "1h"][..], &["--since", "2999-01-01T00:00:00Z"], &["--since", "2h", "--until", "1h"]] {
+            assert_eq!(count(none).await, 0, "{list} {none:?}");
+        }
+        let args = [list, "ls", "--since", "yesterday", "--server", &url, "--token-file", "root"];
+        here.refused(&args, &["`since` takes a time: how long ago, as `1h`", "not `yesterday`", "400"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_followed() {
     let app = TestApp::start(&routes("")).await;
     let here = Elsewhere::new();

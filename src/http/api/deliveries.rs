@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, no_id, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, moment, next, no_channel, no_id, not_for, part, read};
 use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
@@ -17,7 +17,7 @@ use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{DeliveryId, UnixMs};
+use crate::model::DeliveryId;
 use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
@@ -27,7 +27,7 @@ pub(super) fn paths() -> Paths {
     let filters = [
         Param::text("channel", "Only this channel's"),
         Param::text("state", "Only those in these states, separated by commas: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"),
-        Param::text("since", "Only those born at or after this: RFC 3339, or Unix milliseconds"),
+        Param::text("since", "Only those born at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
         Param::text("until", "Only those born before this"),
         Param::text("text", "Only those whose title or reason holds this, whatever the case of ASCII letters"),
         Param::of("event", "Only those of this event", json!({ "type": "string", "format": "uuid" })),
@@ -73,17 +73,10 @@ pub(super) fn paths() -> Paths {
         )
 }
 
-fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
+fn query(app: &App, text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
     let mut filter = DeliveryFilter { limit: PAGE, ..DeliveryFilter::default() };
     for (name, value) in pairs(text) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}, not `{}`", value.chars().take(60).collect::<String>()));
-        let time = || {
-            value
-                .parse::<jiff::Timestamp>()
-                .map(UnixMs::from)
-                .or_else(|_| value.parse().map(UnixMs))
-                .map_err(|_| bad("an RFC 3339 time or Unix milliseconds"))
-        };
         match name.as_str() {
             "channel" => filter.channels = vec![value.clone()],
             "state" => {
@@ -94,8 +87,8 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
                     );
                 }
             }
-            "since" => filter.since = Some(time()?),
-            "until" => filter.until = Some(time()?),
+            "since" => filter.since = Some(moment(app, &name, &value)?),
+            "until" => filter.until = Some(moment(app, &name, &value)?),
             "text" => filter.text = Some(value.chars().take(200).collect()),
             "event" => filter.event = Some(value.parse().map_err(|_| bad("an event id"))?),
             "message" => filter.message = Some(value.parse().map_err(|_| bad("a message id"))?),
@@ -114,7 +107,7 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Deliveries> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    let mut filter = query(text.as_deref())?;
+    let mut filter = query(&app, text.as_deref())?;
     match filter.channels.first() {
         Some(channel) => may_use(&caller, channel)?,
         None => filter.channels = caller.channels,

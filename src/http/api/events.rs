@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, no_channel, no_id, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::audit::audited;
@@ -33,6 +33,8 @@ pub(super) fn paths() -> Paths {
                 .query([
                     Param::text("source", "Only those of this source, as `alertmanager:prod`"),
                     Param::of("unrouted", "Only those that led to no delivery", yes()),
+                    Param::text("since", "Only those that arrived at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
+                    Param::text("until", "Only those that arrived before this"),
                     Param::of("cursor", "The `next` of the page before", uuid()),
                     Param::of("limit", "At most so many; 50 unless said", limit_schema()),
                 ])
@@ -71,16 +73,21 @@ fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Events> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut filter = EventFilter { limit: PAGE, channels: caller.channels, ..EventFilter::default() };
+    let mut until = None;
     for (name, value) in pairs(text.as_deref()) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         match name.as_str() {
             "source" => filter.source = Some(value),
             "unrouted" => filter.bare = flag(&name, &value)?,
+            "since" => filter.after = Some(EventId(moment(&app, &name, &value)?.first_id())),
+            "until" => until = Some(EventId(moment(&app, &name, &value)?.first_id())),
             "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
-            _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, cursor, limit"))),
+            _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, since, until, cursor, limit"))),
         }
     }
+    // Ids are ordered by time: the page before may have ended below it already.
+    filter.before = [filter.before, until].into_iter().flatten().min();
     let events = app.engine.query().list_events(&filter).await?;
     let next = (events.len() == filter.limit).then(|| events.last().map(|row| row.id)).flatten();
     Ok(Json(Events { events, next }))

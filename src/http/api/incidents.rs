@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, nearest_of, no_id, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, moment, nearest_of, no_id, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
     IncidentSummary, Incidents,
@@ -20,7 +20,7 @@ use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{IncidentId, Language, Severity, UnixMs, Verb};
+use crate::model::{IncidentId, Language, Severity, Verb};
 use crate::store::{
     ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, Muted, PressKey,
     Silenced,
@@ -34,7 +34,6 @@ pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
     let states = || json!({ "type": "string", "enum": IncidentState::ALL.map(IncidentState::as_str) });
     let severities = || json!({ "type": "string", "enum": Severity::ALL.map(Severity::as_str) });
-    let time = || json!({ "type": "string", "format": "date-time" });
     Paths::default()
         .at(
             "/incidents",
@@ -43,8 +42,8 @@ pub(super) fn paths() -> Paths {
                     Param::of("state", "Only those in this state", states()),
                     Param::of("severity", "Only those at least as severe", severities()),
                     Param::text("title", "Only those whose title holds this text"),
-                    Param::of("since", "Only those that began at or after this", time()),
-                    Param::of("until", "Only those that began before this", time()),
+                    Param::text("since", "Only those that began at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
+                    Param::text("until", "Only those that began before this"),
                     Param::of("cursor", "The `next` of the page before", json!({ "type": "integer", "minimum": 1 })),
                     Param::of("limit", "At most so many; 50 unless said", limit_schema()),
                 ])
@@ -216,7 +215,6 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
     let mut filter = IncidentFilter { limit: PAGE, ..IncidentFilter::default() };
     for (name, value) in pairs(text.as_deref()) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
-        let time = || value.parse::<jiff::Timestamp>().map(UnixMs::from).map_err(|_| bad("a time as `2026-11-29T03:00:00Z`"));
         match name.as_str() {
             "state" => {
                 filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, acked, snoozed, resolved, stale, closed or superseded"))?)
@@ -226,8 +224,8 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
                 filter.max_rank = Some(severity.ok_or_else(|| bad("critical, error, warning or info"))?.rank() as u8);
             }
             "title" => filter.text = Some(value),
-            "since" => filter.since = Some(time()?),
-            "until" => filter.until = Some(time()?),
+            "since" => filter.since = Some(moment(&app, &name, &value)?),
+            "until" => filter.until = Some(moment(&app, &name, &value)?),
             "cursor" => filter.before = Some(IncidentId(value.parse().map_err(|_| bad("the `next` of the page before"))?)),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
             _ => {

@@ -21,7 +21,7 @@ use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
 use crate::api::Problem;
 use crate::config::nearest;
 use crate::delivery::Plan;
-use crate::model::{Event, Extra};
+use crate::model::{Event, Extra, UnixMs};
 
 pub use channels::{preview, preview_by, preview_target};
 
@@ -186,6 +186,15 @@ async fn gate(app: &App, scope: Scope, request: Request) -> Result<Admitted, Api
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|e| ApiError::bad(format!("the body is not as expected: {e}")))
+}
+
+/// What a time in a query is.
+pub(super) const A_TIME: &str = "a time: how long ago, as `1h`, RFC 3339, or Unix milliseconds";
+
+/// A time in a query.
+fn moment(app: &App, name: &str, value: &str) -> Result<UnixMs, ApiError> {
+    let given = || value.chars().take(60).collect::<String>();
+    UnixMs::asked(value, app.engine.clock().wall()).ok_or_else(|| ApiError::bad(format!("`{name}` takes {A_TIME}; not `{}`", given())))
 }
 
 fn limit_schema() -> Value {

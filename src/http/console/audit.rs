@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::acts;
 use super::failure::Failure;
 use super::form::{Fields, Form, go};
-use super::history::{SEARCHED_MS, first_id, time_of};
+use super::history::SEARCHED_MS;
 use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{badge, icon, say, shown, time, timed};
@@ -40,7 +40,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let mut filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
     // A search is bounded: it may find nothing in a year.
     let bound = filter.text.as_ref().map(|_| step_back(filter.before, now));
-    filter.after = bound.map(first_id);
+    filter.after = bound.map(UnixMs::first_id);
     let mut rows = app.engine.query().list_audit(&filter).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
@@ -51,7 +51,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let from = |id: Uuid| format!("/ui/audit?before={id}{}", query_of(text));
     let older = match (rows.last().filter(|_| more), bound.filter(|bound| now - KEPT_MS < *bound)) {
         (Some(last), _) => Some((from(last.id), say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((from(first_id(bound)), say(language, "Go on searching", "继续搜索"))),
+        (None, Some(bound)) => Some((from(bound.first_id()), say(language, "Go on searching", "继续搜索"))),
         (None, None) => None,
     };
     let body = html! {
@@ -94,7 +94,7 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
 
 /// How far back a step of a search goes.
 fn step_back(before: Option<Uuid>, now: UnixMs) -> UnixMs {
-    before.map_or(now, time_of) - SEARCHED_MS
+    before.map_or(now, UnixMs::of_id) - SEARCHED_MS
 }
 
 fn entry(manner: &Manner, row: &AuditRow) -> Markup {
@@ -205,7 +205,7 @@ impl Export {
     async fn step(mut self, app: &App) -> Result<(String, Option<Self>), StoreError> {
         let now = app.engine.clock().wall();
         let bound = step_back(self.filter.before, now);
-        self.filter.after = Some(first_id(bound));
+        self.filter.after = Some(bound.first_id());
         self.filter.limit = STEP.min(self.left);
         let rows = app.engine.query().list_audit(&self.filter).await?;
         self.left -= rows.len();

@@ -6,7 +6,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::delivery::line;
 use super::failure::Failure;
@@ -15,6 +14,7 @@ use super::layout::{Page, Place};
 use super::parts::{Look, badge, icon, mark, plain, say, shown, time};
 use super::viewer::Viewer;
 use crate::http::App;
+use crate::http::api::A_TIME;
 use crate::model::{DeliveryId, IncidentId, Language, Severity, UnixMs};
 use crate::store::{DeliveryFilter, EventFilter, GroupLabel, IncidentFilter, State as DeliveryState};
 
@@ -60,16 +60,6 @@ fn with(fields: &Fields, name: &str, value: &str) -> String {
     let all = kept.chain([(name, value)]).filter(|(_, value)| !value.is_empty());
     let query: Vec<String> = all.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     format!("/ui/history?{}", query.join("&"))
-}
-
-/// The smallest id of this time: ids are UUIDv7.
-pub(super) fn first_id(at: UnixMs) -> Uuid {
-    Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0)) << 80)
-}
-
-/// The time of an id.
-pub(super) fn time_of(id: Uuid) -> UnixMs {
-    UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
 /// What is searched for besides columns: a label of groups, and who acked.
@@ -121,22 +111,22 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
     }
     let since = match fields.get("since") {
         "" => None,
-        span => Some(now - crate::model::parse_duration(span).map_err(|error| Failure::bad(format!("`since`: {error}")))?),
+        text => Some(UnixMs::asked(text, now).ok_or_else(|| Failure::bad(format!("`since` takes {A_TIME}")))?),
     };
     filter.text = Some(text.to_owned()).filter(|text| !text.is_empty());
     // A search is bounded: it may find nothing in all that is stored.
-    let from = filter.before.map_or(now, |id| time_of(id.0));
+    let from = filter.before.map_or(now, |id| UnixMs::of_id(id.0));
     (filter.label, filter.acked_by) = found_by(fields)?;
     let searches = filter.text.is_some() || filter.label.is_some() || filter.acked_by.is_some();
     let bound = if searches { Some(from - SEARCHED_MS) } else { None };
     let back_to = bound.max(since);
-    filter.after = back_to.map(|at| DeliveryId(first_id(at)));
+    filter.after = back_to.map(|at| DeliveryId(at.first_id()));
     let mut rows = app.engine.query().list_deliveries(&filter).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
     let older = match (rows.last().filter(|_| more), bound.filter(|bound| since.is_none_or(|since| *bound > since))) {
         (Some(last), _) => Some((format!("{}&cursor={}", with(fields, "", ""), last.id), say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((format!("{}&cursor={}", with(fields, "", ""), first_id(bound)), say(language, "Go on searching", "继续搜索"))),
+        (None, Some(bound)) => Some((format!("{}&cursor={}", with(fields, "", ""), bound.first_id()), say(language, "Go on searching", "继续搜索"))),
         (None, None) => None,
     };
     let states = DeliveryState::ALL.map(|state| (state.as_str(), Look::from(state)));
@@ -233,17 +223,4 @@ async fn nowhere(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup, 
         }
         @if let Some(last) = rows.last().filter(|_| more) { nav.pager { a.b rel="next" href={ (with(fields, "", "")) "&cursor=" (last.id) } { (say(language, "Older", "更早")) (icon("right")) } } }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_knows_its_time() {
-        let at = UnixMs(1_764_000_000_123);
-        let id = first_id(at);
-        assert_eq!(time_of(id), at);
-        assert!(first_id(at + 1) > id && DeliveryId::new().0 > id);
-    }
 }

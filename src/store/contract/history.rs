@@ -52,6 +52,10 @@ pub async fn events_are_listed(store: S) {
     assert_eq!(bare, ids);
     let next = list(EventFilter { bare: true, before: Some(ids[1]), limit: 2, ..EventFilter::default() }).await;
     assert_eq!(next.iter().map(|row| row.id).collect::<Vec<_>>(), ids[2..4]);
+    let bounds = EventFilter { bare: true, after: Some(ids[2]), before: Some(ids[0]), limit: 100, ..EventFilter::default() };
+    assert_eq!(list(bounds).await.iter().map(|row| row.id).collect::<Vec<_>>(), ids[1..3], "no further back than that");
+    let ahead = EventId(uuid::Uuid::from_u128(ids[0].0.as_u128() + 1));
+    assert!(list(EventFilter { after: Some(ahead), limit: 100, ..EventFilter::default() }).await.is_empty());
     let grafana = list(EventFilter { source: Some("grafana:x".into()), limit: 100, ..EventFilter::default() }).await;
     assert_eq!((grafana.len(), grafana.iter().all(|row| row.source == "grafana:x")), (3, true));
 }

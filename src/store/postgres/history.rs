@@ -170,10 +170,17 @@ pub(super) async fn list_events(tx: &Tx, filter: &EventFilter) -> Result<Vec<Eve
     let rows = tx
         .query(
             "SELECT id, source, received_at, note FROM event e
-             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0)))
+             WHERE ($1::uuid IS NULL OR id < $1) AND id >= $6 AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0)))
              AND ($5::text[] = '{}' OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel = ANY ($5)))
              ORDER BY id DESC LIMIT $4::bigint",
-            &[&filter.before.map(|id| id.0), &source, &filter.bare, &(filter.limit as i64), &names(&filter.channels).unwrap_or_default()],
+            &[
+                &filter.before.map(|id| id.0),
+                &source,
+                &filter.bare,
+                &(filter.limit as i64),
+                &names(&filter.channels).unwrap_or_default(),
+                &filter.after.map_or_else(Uuid::nil, |id| id.0),
+            ],
         )
         .await?;
     rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()

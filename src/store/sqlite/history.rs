@@ -163,12 +163,13 @@ fn names(channels: &[String]) -> Option<String> {
 pub(super) fn list_events(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event e
-         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
+         WHERE (?1 IS NULL OR id < ?1) AND id >= ?6 AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
          AND (?5 IS NULL OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel IN (SELECT value FROM json_each(?5))))
          ORDER BY id DESC LIMIT ?4",
     )?;
     let before = filter.before.map(|id| bytes(&id.0).to_vec());
-    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64, names(&filter.channels)], |row| {
+    let after = filter.after.map_or_else(::uuid::Uuid::nil, |id| id.0);
+    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64, names(&filter.channels), bytes(&after)], |row| {
         Ok(EventRow { id: EventId(row.uuid(0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
