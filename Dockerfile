@@ -8,7 +8,7 @@ COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
 COPY docs/slack-app.yaml docs/feishu-app.json docs/dingtalk-app.txt docs/wecom-app.txt docs/telegram-app.txt docs/
-# The commit for `watchfire_build_info`; without it the label is left out.
+# The commit for `watchfire --version` and `watchfire_build_info`; without it both leave it out.
 ARG WATCHFIRE_REVISION=
 RUN cargo build --profile dist --locked --bin watchfire
 RUN mkdir -p /out/etc/watchfire /out/var/lib/watchfire /out/tmp \

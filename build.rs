@@ -1,7 +1,7 @@
-//! Names the commit that an optimised build was made from, for `watchfire_build_info`.
+//! Names the commit that an optimised build was made from, for `watchfire --version` and `watchfire_build_info`.
 //!
 //! `WATCHFIRE_REVISION` of the environment comes first (images are built without git's folder), then git, where this folder is a repository of its own.
-//! An archive has neither, and the label is left out. Debug builds have none: they would be compiled again after every commit.
+//! An archive has neither, and both leave it out. Debug builds have none: they would be compiled again after every commit.
 
 use std::path::Path;
 use std::process::Command;

@@ -31,6 +31,7 @@ mod shell;
 mod simulate;
 mod state;
 mod transfer;
+mod version;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 /// Alert delivery gateway: Alertmanager and Grafana webhooks in; e-mail, Slack, DingTalk, WeCom and more out. Nothing lost, nothing silent.
 #[derive(Debug, Parser)]
-#[command(name = "watchfire", version, about, propagate_version = true)]
+#[command(name = "watchfire", version, long_version = version::long(), about, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     common: Common,

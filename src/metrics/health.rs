@@ -10,6 +10,11 @@ use prometheus_client::registry::{Registry, Unit};
 use super::labels::{Build, Heartbeat, What};
 use super::register::{measured, series};
 
+/// The commit that this program was built from; `None` where the build did not know it.
+pub fn revision() -> Option<&'static str> {
+    option_env!("WATCHFIRE_REVISION").filter(|revision| !revision.is_empty())
+}
+
 /// Metrics of the program itself.
 pub struct Health {
     pub store_errors: Counter,
@@ -27,12 +32,7 @@ pub struct Health {
 impl Health {
     pub fn register(registry: &mut Registry, lost_lines: Counter) -> Self {
         let build: Family<Build, Gauge> = Family::default();
-        build
-            .get_or_create(&Build {
-                version: env!("CARGO_PKG_VERSION"),
-                revision: option_env!("WATCHFIRE_REVISION").filter(|revision| !revision.is_empty()),
-            })
-            .set(1);
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION"), revision: revision() }).set(1);
         registry.register("build_info", "Constant 1, labelled with the version and, where the build knew it, the revision", build);
         registry.register("log_lines_lost", "Log lines that could not be written", lost_lines);
         Self {

@@ -21,6 +21,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use self::health::Health;
+pub use self::health::revision;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{

@@ -307,6 +307,18 @@ fn shells_and_manuals_know_every_command() {
     }
 }
 
+#[test]
+fn the_version_is_the_second_word_and_the_build_comes_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(run(folder.path(), &["-V"]), (0, format!("watchfire {version}\n")));
+    let (code, text) = run(folder.path(), &["--version"]);
+    let build = text.strip_prefix(&format!("watchfire {version} (")).and_then(|rest| rest.strip_suffix(")\n"));
+    let build = build.unwrap_or_else(|| panic!("{code} {text}"));
+    assert!(code == 0 && build.contains(std::env::consts::ARCH) && build.contains(std::env::consts::OS), "{text}");
+    assert_eq!(build.contains("debug build"), cfg!(debug_assertions), "{text}");
+}
+
 /// What people paste into a platform's console is what the book shows, and each page names its file.
 #[test]
 fn init_prints_what_an_app_needs_as_the_book_shows_it() {
