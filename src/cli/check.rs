@@ -24,9 +24,6 @@ pub struct CheckArgs {
     /// Ask every platform whether it accepts the credentials; sends nothing.
     #[arg(long, conflicts_with = "without_secrets")]
     online: bool,
-    /// Print findings as JSON.
-    #[arg(long)]
-    json: bool,
     /// Exit 1 on warnings too.
     #[arg(long)]
     deny_warnings: bool,
@@ -55,6 +52,10 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     common.refuse_remote("check")?;
     if let Some(code) = &args.explain {
         return match config::explain(code) {
+            Some(text) if common.json => {
+                anstream::println!("{}", json!({ "code": text.code, "title": text.title, "text": text.text }));
+                Ok(ExitStatus::Success)
+            }
             Some(text) => {
                 anstream::println!("{} {}\n{}", text.code, text.title, text.text);
                 Ok(ExitStatus::Success)
@@ -63,7 +64,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         };
     }
     if let Some([old, new]) = args.diff.as_deref() {
-        return super::difference::run(old, new, args.json);
+        return super::difference::run(old, new, common.json);
     }
     let named = args.file.as_ref().map(|file| common.with_config(file));
     let common = named.as_ref().unwrap_or(common);
@@ -73,7 +74,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         Ok(loaded) => loaded.findings.clone(),
         Err(findings) => findings.clone(),
     };
-    if !args.json && !findings.is_empty() {
+    if !common.json && !findings.is_empty() {
         anstream::println!("{}", config::report(&findings));
     }
     let bad = |f: &Finding| f.level == Level::Error || args.deny_warnings;
@@ -81,17 +82,17 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         && !findings.iter().any(bad)
     {
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        if !args.json {
+        if !common.json {
             let (channels, routes) = (loaded.plan.channels.len(), loaded.plan.tree.nodes().len());
             anstream::println!("{} is fine: {}, {}", common.config.display(), count(channels, "channel"), count(routes, "route"));
             loaded.defaults.iter().for_each(|line| anstream::println!("default {line}"));
         }
         // As they come: rendering a folder of bodies, or asking many platforms, takes a while.
         let mut told = |result: Result<String, Box<Finding>>| match result {
-            Ok(line) if args.json || line.is_empty() => {}
+            Ok(line) if common.json || line.is_empty() => {}
             Ok(line) => anstream::println!("{line}"),
             Err(finding) => {
-                if !args.json {
+                if !common.json {
                     anstream::println!("{}", config::one_line(&finding));
                     finding.notes.iter().for_each(|note| anstream::println!("{note}"));
                 }
@@ -110,7 +111,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             block_on(super::online::probe(&loaded.plan, &mut told))?;
         }
     }
-    if args.json {
+    if common.json {
         anstream::println!("{}", config::json(&findings));
     }
     Ok(if findings.iter().any(bad) { ExitStatus::Failure } else { ExitStatus::Success })
@@ -120,18 +121,15 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
 #[derive(Debug, Args)]
 pub struct PlatformsArgs {
     /// Print the table of the book.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     markdown: bool,
-    /// Print JSON.
-    #[arg(long, conflicts_with = "markdown")]
-    json: bool,
 }
 
 /// Lists the platforms.
-pub fn platforms(args: &PlatformsArgs) -> ExitStatus {
+pub fn platforms(common: &Common, args: &PlatformsArgs) -> ExitStatus {
     if args.markdown {
         anstream::print!("{}", markdown());
-    } else if args.json {
+    } else if common.json {
         let rows: Vec<_> = PLATFORMS
             .iter()
             .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words(), "final_word": p.word.in_words() }))

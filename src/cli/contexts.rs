@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
+use super::print::shown;
 use super::{Common, ExitStatus};
 use crate::config::nearest;
 
@@ -58,7 +59,7 @@ impl Context {
     }
 }
 
-/// The user's file.
+/// The user's file, and what `--json` prints.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Contexts {
@@ -72,7 +73,7 @@ struct Contexts {
 pub fn run(common: &Common, command: &ContextCommand) -> Result<ExitStatus> {
     let path = place()?;
     let mut file = Contexts::read(&path)?;
-    match command {
+    let text = match command {
         ContextCommand::Add { name } => {
             ensure!(!file.contexts.contains_key(name), "the context `{name}` is there; `watchfire context rm {name}` removes it");
             let Some(server) = &common.server else { bail!("name its address: --server https://watchfire.example.com") };
@@ -84,27 +85,28 @@ pub fn run(common: &Common, command: &ContextCommand) -> Result<ExitStatus> {
             let first = file.current.is_none();
             file.current.get_or_insert_with(|| name.clone());
             file.write(&path)?;
-            anstream::println!("added {name}{}", if first { ", which is used from now on" } else { "" });
+            format!("added {name}{}", if first { ", which is used from now on" } else { "" })
         }
         ContextCommand::Use { name } => {
             let context = file.named(name)?.clone();
             file.current = Some(name.clone());
             file.write(&path)?;
-            anstream::println!("commands go to {}", context.server);
             note_override();
+            format!("commands go to {}", context.server)
         }
         ContextCommand::Ls => {
-            file.list();
             note_override();
+            file.list()
         }
         ContextCommand::Rm { name } => {
             file.named(name)?;
             file.contexts.remove(name);
             file.current.take_if(|current| current == name);
             file.write(&path)?;
-            anstream::println!("removed {name}");
+            format!("removed {name}")
         }
-    }
+    };
+    anstream::println!("{}", shown(common.json, &file, |_| text)?);
     Ok(ExitStatus::Success)
 }
 
@@ -173,15 +175,16 @@ impl Contexts {
         self.current.as_deref().map(|name| self.named(name)).transpose()
     }
 
-    fn list(&self) {
+    fn list(&self) -> String {
         if self.contexts.is_empty() {
-            anstream::println!("there are no contexts; `watchfire context add NAME --server URL --token-file FILE` adds one");
+            return "there are no contexts; `watchfire context add NAME --server URL --token-file FILE` adds one".into();
         }
-        for (name, context) in &self.contexts {
+        let row = |(name, context): (&String, &Context)| {
             let mark = if self.current.as_deref() == Some(name) { "*" } else { " " };
             let token = context.token_file.as_ref().map_or_else(|| "no token".to_owned(), |path| format!("token in {}", path.display()));
-            anstream::println!("{mark} {name:<16} {}  ({token})", context.server);
-        }
+            format!("{mark} {name:<16} {}  ({token})", context.server)
+        };
+        self.contexts.iter().map(row).collect::<Vec<_>>().join("\n")
     }
 }
 

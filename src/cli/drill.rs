@@ -47,46 +47,58 @@ pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
     let wait = crate::model::parse_duration(wait)?;
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = drill(&remote, &format!("/api/v1/{of}/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC)), wait).await;
+        let result = drill(&remote, &format!("/api/v1/{of}/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC)), wait, common.json).await;
         remote.close().await;
         result
     })?
 }
 
-async fn drill(remote: &Remote, path: &str, wait: Duration) -> Result<ExitStatus> {
+/// Waits for an ack. Prints what happens as it happens, or, as JSON, the incident as it is at the end.
+async fn drill(remote: &Remote, path: &str, wait: Duration, as_json: bool) -> Result<ExitStatus> {
     if matches!(remote, Remote::Local { .. }) {
         bail!("a drill needs the running server: nothing sends its messages otherwise");
     }
     let DrillResponse { incident } = remote.post(path, &serde_json::Value::Null).await?;
-    anstream::println!("the drill is #{incident}; ack it by any message of it");
+    let say = |line: String| {
+        if !as_json {
+            anstream::println!("{line}");
+        }
+    };
+    say(format!("the drill is #{incident}; ack it by any message of it"));
     let path = format!("/api/v1/incidents/{}", incident.0);
     let mut printed = HashSet::new();
     let mut idle = Duration::ZERO;
-    let status = loop {
+    let (found, status) = loop {
         let found: IncidentResponse = remote.get(&path).await?;
         for step in found.timeline.iter().filter(|step| step.kind != "edited") {
             let line = format!("{}  {} {}: {}", time(step.at), step.kind, step.channel, step.text);
             if printed.insert(line.clone()) {
-                anstream::println!("{line}");
+                say(line);
             }
         }
         if let Some(ack) = found.incident.acks.first() {
             let after = Duration::from_secs(ack.at.since(found.incident.opened_at).as_secs());
-            anstream::println!("acked by {} ({}) after {}", ack.by, ack.via, format_duration(after));
-            break ExitStatus::Success;
+            say(format!("acked by {} ({}) after {}", ack.by, ack.via, format_duration(after)));
+            break (found, ExitStatus::Success);
         }
         if found.incident.ended_at.is_some() {
-            anstream::println!("it was ended without an ack");
-            return Ok(ExitStatus::Failure);
+            say("it was ended without an ack".to_owned());
+            break (found, ExitStatus::Failure);
         }
         let waits = found.deliveries.iter().any(|delivery| delivery.done_at.unwrap_or(UnixMs::EPOCH) == UnixMs::EPOCH);
         idle = if waits { Duration::ZERO } else { idle + LOOK };
         if idle >= wait {
-            anstream::println!("nobody acked it: all was sent {} ago", format_duration(wait));
-            break ExitStatus::Failure;
+            say(format!("nobody acked it: all was sent {} ago", format_duration(wait)));
+            break (found, ExitStatus::Failure);
         }
         tokio::time::sleep(LOOK).await;
     };
+    if as_json {
+        anstream::println!("{}", serde_json::to_string(&found)?);
+    }
+    if found.incident.ended_at.is_some() {
+        return Ok(status);
+    }
     let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), duration: None }).await?;
     Ok(status)
 }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::print::time;
+use super::print::{shown, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{AcceptedResponse, EventResponse, Events, ReplayRequest};
@@ -34,11 +34,8 @@ pub enum EventsCommand {
         /// Continue after this id, which the previous page ended with.
         #[arg(long)]
         cursor: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
-    /// Print an event's body as Alertmanager would send it, for `render --payload`.
+    /// Print an event's body as Alertmanager would send it, for `render --payload`; with --json the event with its deliveries.
     Show {
         /// Event id.
         id: String,
@@ -60,16 +57,16 @@ pub enum EventsCommand {
 pub fn run(common: &Common, command: &EventsCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = answer(&remote, command).await;
+        let result = answer(&remote, command, common.json).await;
         remote.close().await;
         anstream::println!("{}", result?);
         Ok(ExitStatus::Success)
     })?
 }
 
-async fn answer(remote: &Remote, command: &EventsCommand) -> Result<String> {
+async fn answer(remote: &Remote, command: &EventsCommand, as_json: bool) -> Result<String> {
     match command {
-        EventsCommand::Ls { source, unrouted, since, until, limit, cursor, json } => {
+        EventsCommand::Ls { source, unrouted, since, until, limit, cursor } => {
             let mut path = format!("/api/v1/events?limit={limit}&unrouted={unrouted}");
             for (name, value) in [("source", source), ("since", since), ("until", until), ("cursor", cursor)] {
                 if let Some(value) = value {
@@ -77,26 +74,30 @@ async fn answer(remote: &Remote, command: &EventsCommand) -> Result<String> {
                 }
             }
             let found: Events = remote.get(&path).await?;
-            Ok(if *json { serde_json::to_string(&found)? } else { table(&found) })
+            shown(as_json, &found, table)
         }
         EventsCommand::Show { id, scrub } => {
             let path = format!("/api/v1/events/{}?scrub={scrub}", utf8_percent_encode(id, NON_ALPHANUMERIC));
             let found: EventResponse = remote.get(&path).await?;
-            Ok(serde_json::to_string_pretty(&body(&found.event))?)
+            if as_json { Ok(serde_json::to_string(&found)?) } else { Ok(serde_json::to_string_pretty(&body(&found.event))?) }
         }
         EventsCommand::Replay { id, to } => {
             let path = format!("/api/v1/events/{}/replay", utf8_percent_encode(id, NON_ALPHANUMERIC));
             let made: AcceptedResponse = remote.post(&path, &ReplayRequest { to: to.clone() }).await?;
-            let mut out = format!("event {}", made.event);
-            if made.deliveries.is_empty() {
-                out.push_str(": no route leads to a channel; `--to CHANNEL` names one");
-            }
-            for delivery in &made.deliveries {
-                out.push_str(&format!("\n{} on {}, {}", delivery.id, delivery.channel, delivery.state.as_str()));
-            }
-            Ok(out)
+            shown(as_json, &made, replayed)
         }
     }
+}
+
+fn replayed(made: &AcceptedResponse) -> String {
+    let mut out = format!("event {}", made.event);
+    if made.deliveries.is_empty() {
+        out.push_str(": no route leads to a channel; `--to CHANNEL` names one");
+    }
+    for delivery in &made.deliveries {
+        out.push_str(&format!("\n{} on {}, {}", delivery.id, delivery.channel, delivery.state.as_str()));
+    }
+    out
 }
 
 fn table(found: &Events) -> String {

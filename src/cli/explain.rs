@@ -26,9 +26,6 @@ pub struct ExplainArgs {
     /// The body of an event that was received, by its id: what would happen to it now.
     #[arg(long, value_name = "ID")]
     event: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Explains.
@@ -41,7 +38,7 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
     })?;
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = explain(&remote, id, args.json).await;
+        let result = explain(&remote, id, common.json).await;
         remote.close().await;
         anstream::print!("{}", result?);
         Ok(ExitStatus::Success)
@@ -90,7 +87,7 @@ fn payload(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
     let now = crate::delivery::Clock::system().wall().timestamp();
     let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), &loaded.inputs, now)?;
     let explained = explain_event(&loaded.plan, &std::sync::Arc::new(event), now, &Default::default());
-    if args.json {
+    if common.json {
         anstream::println!("{}", serde_json::to_string(&explained)?);
     } else {
         anstream::print!("{}", print::forecast(&explained));

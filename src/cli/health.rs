@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use serde_json::json;
 
 use super::remote::{Found, Server};
 use super::{Common, ExitStatus, block_on, load};
@@ -32,7 +33,13 @@ pub fn run(common: &Common) -> Result<ExitStatus> {
             },
         };
         let ok = answer.status().is_success();
-        anstream::println!("{}", answer.text().await.unwrap_or_default().trim());
+        let text = answer.text().await.unwrap_or_default();
+        let said = text.trim();
+        if common.json {
+            anstream::println!("{}", json!({ "ready": ok, "said": said }));
+        } else {
+            anstream::println!("{said}");
+        }
         Ok(if ok { ExitStatus::Success } else { ExitStatus::Failure })
     })?
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::{ExitStatus, write_new};
+use super::{Common, ExitStatus, write_new};
 use crate::config::import::{Endpoint, Imported, import};
 use crate::config::{self, LoadOptions};
-use crate::model::unreadable;
+use crate::model::{Finding, unreadable};
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub struct ImportArgs {
 }
 
 /// Imports.
-pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
+pub fn run(common: &Common, args: &ImportArgs) -> anyhow::Result<ExitStatus> {
     let name = args.file.display().to_string();
     let endpoint = Endpoint::parse(&args.endpoint).map_err(|why| anyhow!("--endpoint: {why}"))?;
     let text = read(&args.file).map_err(|error| {
@@ -41,7 +42,11 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
     let imported = match import(&name, &text, &endpoint) {
         Ok(imported) => imported,
         Err(findings) => {
-            anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));
+            if common.json {
+                anstream::println!("{}", json!({ "findings": config::json(&findings) }));
+            } else {
+                anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));
+            }
             return Ok(ExitStatus::Failure);
         }
     };
@@ -58,20 +63,27 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
     if args.alertmanager_out.as_ref().is_some_and(|path| !args.stdout && *path == args.out) {
         return Err(anyhow!("--out and --alertmanager-out name the same file; nothing was written"));
     }
-    if args.stdout {
-        anstream::print!("{}", imported.routes);
-    } else {
+    if !args.stdout {
         write_new(&args.out, &imported.routes)?;
+    } else if !common.json {
+        anstream::print!("{}", imported.routes);
     }
     match &args.alertmanager_out {
         Some(path) => write_new(path, &imported.alertmanager)?,
+        None if common.json => {}
         None if args.stdout => anstream::eprintln!("{}", imported.alertmanager),
         None => anstream::print!("{}", imported.alertmanager),
     }
+    // The result is read as `serve` would read it, so that nobody meets its mistakes only then.
+    let read = config::from_text(&args.out, &imported.routes, &LoadOptions::without_secrets());
+    if common.json {
+        let findings = read.as_ref().map_or_else(|findings| findings.as_slice(), |loaded| loaded.findings.as_slice());
+        anstream::println!("{}", as_json(&imported, findings));
+        return Ok(if read.is_ok() { ExitStatus::Success } else { ExitStatus::Failure });
+    }
     std::io::stdout().flush()?;
     anstream::eprint!("{}", told(args, &name, &imported));
-    // The result is read as `serve` would read it, so that nobody meets its mistakes only then.
-    match config::from_text(&args.out, &imported.routes, &LoadOptions::without_secrets()) {
+    match read {
         Ok(loaded) => {
             if !loaded.findings.is_empty() {
                 anstream::eprintln!("\n{}", config::report(&loaded.findings));
@@ -83,6 +95,16 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
             Ok(ExitStatus::Failure)
         }
     }
+}
+
+/// Both files as texts, what is to be set and was not carried, and what `check` would say of the result.
+fn as_json(imported: &Imported, findings: &[Finding]) -> Value {
+    let variables: Vec<Value> = imported.variables.iter().map(|v| json!({ "name": v.name, "line": v.line, "holds": v.holds })).collect();
+    let remarks: Vec<Value> = imported.remarks.iter().map(|r| json!({ "line": r.line, "what": r.what, "why": r.why, "todo": r.todo })).collect();
+    json!({
+        "routes": imported.routes, "alertmanager": imported.alertmanager, "variables": variables, "remarks": remarks,
+        "channels": imported.channels, "silent": imported.silent, "findings": config::json(findings),
+    })
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

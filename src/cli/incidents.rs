@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::print::time;
+use super::print::{shown, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{ActRequest, ActResponse, IncidentResponse, Incidents};
@@ -36,17 +36,11 @@ pub enum IncidentsCommand {
         /// Continue after this number, which the previous page ended with.
         #[arg(long)]
         cursor: Option<i64>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Show an incident: its messages and its timeline.
     Show {
         /// Its number, as 1842.
         number: String,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
 }
 
@@ -54,16 +48,16 @@ pub enum IncidentsCommand {
 pub fn run(common: &Common, command: &IncidentsCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = answer(&remote, command).await;
+        let result = answer(&remote, command, common.json).await;
         remote.close().await;
         anstream::println!("{}", result?);
         Ok(ExitStatus::Success)
     })?
 }
 
-async fn answer(remote: &Remote, command: &IncidentsCommand) -> Result<String> {
+async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> Result<String> {
     match command {
-        IncidentsCommand::Ls { state, severity, title, since, until, limit, cursor, json } => {
+        IncidentsCommand::Ls { state, severity, title, since, until, limit, cursor } => {
             let mut path = format!("/api/v1/incidents?limit={limit}");
             let cursor = cursor.map(|number| number.to_string());
             for (name, value) in [("state", state), ("severity", severity), ("title", title), ("since", since), ("until", until), ("cursor", &cursor)]
@@ -73,12 +67,12 @@ async fn answer(remote: &Remote, command: &IncidentsCommand) -> Result<String> {
                 }
             }
             let found: Incidents = remote.get(&path).await?;
-            Ok(if *json { serde_json::to_string(&found)? } else { table(&found) })
+            shown(as_json, &found, table)
         }
-        IncidentsCommand::Show { number, json } => {
+        IncidentsCommand::Show { number } => {
             let number = utf8_percent_encode(number.trim_start_matches('#'), NON_ALPHANUMERIC);
             let found: IncidentResponse = remote.get(&format!("/api/v1/incidents/{number}")).await?;
-            Ok(if *json { serde_json::to_string(&found)? } else { details(&found) })
+            shown(as_json, &found, details)
         }
     }
 }
@@ -172,7 +166,7 @@ fn send_act(common: &Common, verb: Verb, args: &ActArgs, duration: Option<String
         let request = ActRequest { by: args.by.clone(), duration };
         let result: Result<ActResponse> = remote.post(&format!("/api/v1/incidents/{number}/{}", verb.as_str()), &request).await;
         remote.close().await;
-        anstream::println!("{}", result?.text);
+        anstream::println!("{}", shown(common.json, &result?, |done| done.text.clone())?);
         Ok(ExitStatus::Success)
     })?
 }

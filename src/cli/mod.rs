@@ -69,6 +69,9 @@ pub struct Common {
     /// A server that `watchfire context add` named.
     #[arg(long, global = true, env = "WATCHFIRE_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
+    /// Print JSON: the API's answer, where the command asks it.
+    #[arg(long, global = true)]
+    pub json: bool,
     /// Which of them were said where.
     #[arg(skip)]
     pub said: Said,
@@ -181,13 +184,13 @@ enum Command {
     #[command(subcommand)]
     Context(contexts::ContextCommand),
     /// Show whether the running server is ready, and what needs somebody.
-    Status(state::StateArgs),
+    Status,
     /// List the channels with their state.
-    Channels(state::StateArgs),
+    Channels,
     /// List the nodes that share the store.
-    Nodes(state::StateArgs),
+    Nodes,
     /// List the heartbeats: when each was last seen.
-    Heartbeats(state::StateArgs),
+    Heartbeats,
     /// Have the running server read its configuration again, and show what changed. A wrong one changes nothing.
     Reload,
     /// Mute channels for a while, end mutes, list them.
@@ -223,11 +226,18 @@ enum Command {
     Health,
 }
 
+impl Command {
+    /// Whether there is no JSON of it: what it prints is for a terminal, a shell or a file.
+    fn prints_text(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Demo(_) | Self::Init(_) | Self::HashPassword | Self::Completions(_) | Self::Man)
+    }
+}
+
 /// Options of `schema`.
 #[derive(Debug, Args)]
 struct SchemaArgs {
     /// Print a reference of all keys as Markdown instead: `docs/configuration.md`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     markdown: bool,
 }
 
@@ -244,6 +254,9 @@ pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.common.settle(&matches).unwrap_or_else(|error| error.exit());
+    if cli.common.json && cli.command.as_ref().is_none_or(Command::prints_text) {
+        Cli::command().error(clap::error::ErrorKind::ArgumentConflict, "this command prints no JSON; leave out --json").exit();
+    }
     crate::channel::kit::install_crypto();
     match run(cli) {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
@@ -277,22 +290,22 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Escalate(args) => incidents::act(&common, Verb::Escalate, &args),
         Command::Drill(command) => drill::run(&common, &command),
         Command::Context(command) => contexts::run(&common, &command),
-        Command::Status(args) => state::status(&common, &args),
-        Command::Channels(args) => state::channels(&common, &args),
-        Command::Nodes(args) => state::nodes(&common, &args),
-        Command::Heartbeats(args) => state::heartbeats(&common, &args),
+        Command::Status => state::status(&common),
+        Command::Channels => state::channels(&common),
+        Command::Nodes => state::nodes(&common),
+        Command::Heartbeats => state::heartbeats(&common),
         Command::Reload => reload::run(&common),
         Command::Mute(command) => mute::run(&common, &command),
         Command::Oncall(args) => oncall::run(&common, &args),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
-        Command::MigrateStore(args) => transfer::run(&args),
+        Command::MigrateStore(args) => transfer::run(&common, &args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man => shell::manual(),
-        Command::Import(args) => import::run(&args),
-        Command::Platforms(args) => Ok(check::platforms(&args)),
+        Command::Import(args) => import::run(&common, &args),
+        Command::Platforms(args) => Ok(check::platforms(&common, &args)),
         Command::Openapi => {
             anstream::println!("{}", crate::http::openapi::document());
             Ok(ExitStatus::Success)

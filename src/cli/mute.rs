@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::print::time;
+use super::print::{shown, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
@@ -34,11 +34,7 @@ pub enum MuteCommand {
         what: Matchers,
     },
     /// List the mutes, of the file and by hand: whether each mutes, what it holds, and which never matched anything.
-    Ls {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Ls,
 }
 
 /// What a mute is about.
@@ -67,43 +63,42 @@ impl Matchers {
 pub fn run(common: &Common, command: &MuteCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = change(&remote, command).await;
+        let result = change(&remote, command, common.json).await;
         remote.close().await;
         anstream::println!("{}", result?);
         Ok(ExitStatus::Success)
     })?
 }
 
-async fn change(remote: &Remote, command: &MuteCommand) -> Result<String> {
+async fn change(remote: &Remote, command: &MuteCommand, as_json: bool) -> Result<String> {
     match command {
         MuteCommand::Add { what, duration, reason } => {
             let request = MuteRequest { matchers: what.texts()?, duration: duration.clone(), reason: reason.clone() };
             let muted: MuteResponse = remote.post(PATH, &request).await?;
-            Ok(format!("{} is muted until {}", muted.matchers.join(","), time(muted.until.unwrap_or_default())))
+            shown(as_json, &muted, |muted| format!("{} is muted until {}", muted.matchers.join(","), time(muted.until.unwrap_or_default())))
         }
         MuteCommand::Rm { what } => {
             let named = what.texts()?.iter().map(|text| format!("matchers={}", utf8_percent_encode(text, NON_ALPHANUMERIC))).collect::<Vec<_>>();
             let ended: MuteResponse = remote.delete(&format!("{PATH}?{}", named.join("&"))).await?;
-            Ok(format!("{} is no longer muted", ended.matchers.join(",")))
+            shown(as_json, &ended, |ended| format!("{} is no longer muted", ended.matchers.join(",")))
         }
-        MuteCommand::Ls { json } => ls(remote, *json).await,
+        MuteCommand::Ls => {
+            let found: Mutes = remote.get(PATH).await?;
+            shown(as_json, &found, table)
+        }
     }
 }
 
-async fn ls(remote: &Remote, as_json: bool) -> Result<String> {
-    let found: Mutes = remote.get(PATH).await?;
-    if as_json {
-        return Ok(serde_json::to_string(&found)?);
-    }
+fn table(found: &Mutes) -> String {
     if found.mutes.is_empty() {
-        return Ok("nothing is muted".into());
+        return "nothing is muted".into();
     }
     let names = found.mutes.iter().map(|mute| match &mute.name {
         Some(name) => format!("{name} ({})", mute.matchers.join(",")),
         None => mute.matchers.join(","),
     });
     let rows = names.zip(&found.mutes).map(|(name, mute)| format!("{name:<32} {}  {}  {}", when(mute), holds(mute), why(mute)));
-    Ok(rows.collect::<Vec<_>>().join("\n"))
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether it mutes, and until when.

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::print::time;
+use super::print::{shown, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
@@ -22,9 +22,6 @@ pub struct OnCallArgs {
     /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in `time_zone`. Default: now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Who is on call in place of whom.
@@ -47,11 +44,7 @@ enum OnCallCommand {
         reason: Option<String>,
     },
     /// List the overrides.
-    Overrides {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Overrides,
     /// End an override.
     Rm {
         /// Its number.
@@ -63,33 +56,33 @@ enum OnCallCommand {
 pub fn run(common: &Common, args: &OnCallArgs) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = answer(&remote, args).await;
+        let result = answer(&remote, args, common.json).await;
         remote.close().await;
         anstream::println!("{}", result?);
         Ok(ExitStatus::Success)
     })?
 }
 
-async fn answer(remote: &Remote, args: &OnCallArgs) -> Result<String> {
+async fn answer(remote: &Remote, args: &OnCallArgs, as_json: bool) -> Result<String> {
     match &args.command {
         None => {
             let at = args.at.as_ref().map_or_else(String::new, |at| format!("?at={}", utf8_percent_encode(at, NON_ALPHANUMERIC)));
             let found: OnCall = remote.get(&format!("{PATH}{at}")).await?;
-            Ok(if args.json { serde_json::to_string(&found)? } else { table(&found) })
+            shown(as_json, &found, table)
         }
         Some(OnCallCommand::Override { rota, person, from, until, reason }) => {
             let request =
                 OverrideRequest { rota: rota.clone(), person: person.clone(), from: from.clone(), until: until.clone(), reason: reason.clone() };
             let made: OverrideResponse = remote.post(&format!("{PATH}/overrides"), &request).await?;
-            Ok(made.text)
+            shown(as_json, &made, |made| made.text.clone())
         }
-        Some(OnCallCommand::Overrides { json }) => {
+        Some(OnCallCommand::Overrides) => {
             let found: Overrides = remote.get(&format!("{PATH}/overrides")).await?;
-            Ok(if *json { serde_json::to_string(&found)? } else { overrides(&found) })
+            shown(as_json, &found, overrides)
         }
         Some(OnCallCommand::Rm { number }) => {
             let ended: OverrideResponse = remote.delete(&format!("{PATH}/overrides/{number}")).await?;
-            Ok(ended.text)
+            shown(as_json, &ended, |ended| ended.text.clone())
         }
     }
 }

@@ -1,8 +1,16 @@
 //! What the API returns, as a person reads it.
 
+use anyhow::Result;
+use serde::Serialize;
+
 use crate::api::{CellDetail, DeliveryResponse, ExplainResponse, MessageDetail, ReceiptDetail, RouteTrace, RouteTraces};
 use crate::model::{DeliveryId, PlatformIds, UnixMs};
 use crate::store::{AttemptRow, ReceiptState};
+
+/// What a command prints: an answer of the API as it is, or in words.
+pub(super) fn shown<T: Serialize>(as_json: bool, found: &T, words: impl FnOnce(&T) -> String) -> Result<String> {
+    Ok(if as_json { serde_json::to_string(found)? } else { words(found) })
+}
 
 /// A time as people read it.
 pub(super) fn time(at: UnixMs) -> String {

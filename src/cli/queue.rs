@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::print::{self, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on, contexts};
-use crate::api::{BackupRequest, BackupResponse, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
+use crate::api::{BackupRequest, BackupResponse, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
 use crate::model::DeliveryId;
 use crate::store::DeliveryRow;
 
@@ -28,9 +28,6 @@ pub enum QueueCommand {
     Show {
         /// Delivery id.
         id: String,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Send again what is dead, dropped, skipped, expired or unknown, with the templates as they are now; what is muted or waits for its next try goes when
     /// its turn comes.
@@ -80,12 +77,9 @@ pub struct Filter {
     /// Continue after this id, which the previous page ended with.
     #[arg(long)]
     cursor: Option<String>,
-    /// Print what is new or has changed among the newest `--limit`, until it is interrupted.
-    #[arg(long, conflicts_with_all = ["cursor", "json"])]
+    /// Print what is new or has changed among the newest `--limit`, until it is interrupted; with --json one delivery a line.
+    #[arg(long, conflicts_with = "cursor")]
     follow: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Deliveries by id, or all that match.
@@ -106,12 +100,12 @@ pub fn run(common: &Common, command: &QueueCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = match command {
-            QueueCommand::Ls(filter) if filter.follow => follow(&remote, filter).await,
-            QueueCommand::Ls(filter) => ls(&remote, filter).await,
-            QueueCommand::Show { id, json } => show(&remote, id, *json).await,
-            QueueCommand::Retry(which) => each(&remote, which, Action::Retry).await,
-            QueueCommand::Drop { which, reason } => each(&remote, which, Action::Drop { reason: reason.clone() }).await,
-            QueueCommand::Move { which, to } => each(&remote, which, Action::Move { to: to.clone() }).await,
+            QueueCommand::Ls(filter) if filter.follow => follow(&remote, filter, common.json).await,
+            QueueCommand::Ls(filter) => ls(&remote, filter, common.json).await,
+            QueueCommand::Show { id } => show(&remote, id, common.json).await,
+            QueueCommand::Retry(which) => each(&remote, which, Action::Retry, common.json).await,
+            QueueCommand::Drop { which, reason } => each(&remote, which, Action::Drop { reason: reason.clone() }, common.json).await,
+            QueueCommand::Move { which, to } => each(&remote, which, Action::Move { to: to.clone() }, common.json).await,
         };
         remote.close().await;
         match result {
@@ -122,23 +116,26 @@ pub fn run(common: &Common, command: &QueueCommand) -> Result<ExitStatus> {
     })?
 }
 
-async fn ls(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
+async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatus> {
     let found: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
-    if filter.json {
+    if as_json {
         anstream::println!("{}", serde_json::to_string(&found)?);
         return Ok(ExitStatus::Success);
     }
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
     }
-    found.deliveries.iter().try_for_each(print_row)?;
+    found.deliveries.iter().try_for_each(|row| print_row(row, false))?;
     if let Some(next) = found.next {
         writeln!(anstream::stdout(), "more: --cursor {next}")?;
     }
     Ok(ExitStatus::Success)
 }
 
-fn print_row(row: &DeliveryRow) -> io::Result<()> {
+fn print_row(row: &DeliveryRow, as_json: bool) -> io::Result<()> {
+    if as_json {
+        return writeln!(anstream::stdout(), "{}", serde_json::to_string(row)?);
+    }
     writeln!(
         anstream::stdout(),
         "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
@@ -155,7 +152,7 @@ fn print_row(row: &DeliveryRow) -> io::Result<()> {
 }
 
 /// Prints deliveries as they come and change, oldest first. A server that does not answer for a while is asked again; a refusal ends it.
-async fn follow(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
+async fn follow(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatus> {
     anyhow::ensure!(remote.is_server(), "no server runs, so nothing changes; `watchfire queue ls` without --follow shows what there is");
     let path = format!("/api/v1/deliveries?{}", filter.query());
     let mut found: Deliveries = remote.get(&path).await?;
@@ -170,7 +167,7 @@ async fn follow(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
         is_first = false;
         for row in found.deliveries.iter().rev() {
             if known.get(&row.id) != Some(&(row.state, row.tries)) {
-                print_row(row)?;
+                print_row(row, as_json)?;
             }
             shown.insert(row.id, (row.state, row.tries));
         }
@@ -184,14 +181,27 @@ async fn follow(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
     }
 }
 
-async fn show(remote: &Remote, id: &str, json: bool) -> Result<ExitStatus> {
+async fn show(remote: &Remote, id: &str, as_json: bool) -> Result<ExitStatus> {
     let found: DeliveryResponse = remote.get(&format!("/api/v1/deliveries/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))).await?;
-    if json {
-        anstream::println!("{}", serde_json::to_string_pretty(&found)?);
+    if as_json {
+        anstream::println!("{}", serde_json::to_string(&found)?);
     } else {
         anstream::print!("{}", print::delivery(&found, true));
     }
     Ok(ExitStatus::Success)
+}
+
+/// What was done, page after page.
+#[derive(Default)]
+struct Done {
+    queued: Vec<CreatedDelivery>,
+    dropped: u64,
+}
+
+impl Done {
+    fn count(&self) -> u64 {
+        self.dropped + self.queued.len() as u64
+    }
 }
 
 /// What is done with deliveries.
@@ -210,52 +220,50 @@ impl Action {
         }
     }
 
-    /// Applies it to some deliveries; returns how many it concerned.
-    async fn apply(&self, remote: &Remote, ids: Vec<DeliveryId>) -> Result<u64> {
+    /// Applies it to some deliveries.
+    async fn apply(&self, remote: &Remote, ids: Vec<DeliveryId>, done: &mut Done) -> Result<()> {
         let path = format!("/api/v1/deliveries/{}", self.name());
         let request = DeliveriesRequest { ids, ..DeliveriesRequest::default() };
         let request = match self {
             Action::Retry => request,
             Action::Drop { reason } => {
                 let dropped: DropResponse = remote.post(&path, &DeliveriesRequest { reason: Some(reason.clone()), ..request }).await?;
-                return Ok(dropped.dropped);
+                done.dropped += dropped.dropped;
+                return Ok(());
             }
             Action::Move { to } => DeliveriesRequest { to: Some(to.clone()), ..request },
         };
         let requeued: RequeueResponse = remote.post(&path, &request).await?;
-        for created in &requeued.deliveries {
-            anstream::println!("{} on {}", created.id, created.channel);
-        }
-        Ok(requeued.deliveries.len() as u64)
+        done.queued.extend(requeued.deliveries);
+        Ok(())
+    }
+
+    /// The API's answer, of all pages together.
+    fn answer(&self, done: Done) -> Result<String> {
+        Ok(match self {
+            Action::Drop { .. } => serde_json::to_string(&DropResponse { dropped: done.dropped })?,
+            Action::Retry | Action::Move { .. } => serde_json::to_string(&RequeueResponse { deliveries: done.queued })?,
+        })
     }
 }
 
-/// Applies an action to deliveries named by id, or, in pages, to all that match.
-async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStatus> {
-    let (mut total, mut left) = (0, 0);
-    match &which.all {
-        None if which.ids.is_empty() => anyhow::bail!("name delivery ids, or --all STATE"),
-        None => {
-            let id = |text: &String| text.trim().parse().map_err(|_| anyhow::anyhow!("`{text}` is no delivery id; `watchfire queue ls` lists them"));
-            let ids = which.ids.iter().map(id).collect::<Result<BTreeSet<DeliveryId>>>()?;
-            let named = ids.len() as u64;
-            total += action.apply(remote, ids.into_iter().collect()).await?;
-            left = named.saturating_sub(total);
+/// Applies an action, and prints what was done, also where it ended with an error.
+async fn each(remote: &Remote, which: &Which, action: Action, as_json: bool) -> Result<ExitStatus> {
+    let mut done = Done::default();
+    let named = apply(remote, which, &action, &mut done).await;
+    let total = done.count();
+    if as_json {
+        if named.is_ok() || total > 0 {
+            anstream::println!("{}", action.answer(done)?);
         }
-        Some(state) => {
-            let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], limit: 500, ..Filter::default() };
-            loop {
-                let page: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
-                if !page.deliveries.is_empty() {
-                    total += action.apply(remote, page.deliveries.iter().map(|row| row.id).collect()).await?;
-                }
-                let Some(next) = page.next else { break };
-                filter.cursor = Some(next.to_string());
-            }
+    } else {
+        done.queued.iter().for_each(|created| anstream::println!("{} on {}", created.id, created.channel));
+        if named.is_ok() || total > 0 {
+            let idle = if remote.is_server() { "" } else { " (no server runs; they are sent when one does)" };
+            anstream::println!("{}: {total} deliveries{idle}", action.name());
         }
     }
-    let idle = if remote.is_server() { "" } else { " (no server runs; they are sent when one does)" };
-    anstream::println!("{}: {total} deliveries{idle}", action.name());
+    let left = named?.map_or(0, |named| named.saturating_sub(total));
     if left > 0 {
         anstream::eprintln!(
             "{left} of those that were named stay as they are: they are being sent, or ended otherwise than dead, or are not there; \
@@ -264,6 +272,31 @@ async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStat
         return Ok(ExitStatus::Failure);
     }
     Ok(ExitStatus::Success)
+}
+
+/// Applies an action to deliveries named by id, or, in pages, to all that match. Returns how many were named.
+async fn apply(remote: &Remote, which: &Which, action: &Action, done: &mut Done) -> Result<Option<u64>> {
+    match &which.all {
+        None if which.ids.is_empty() => anyhow::bail!("name delivery ids, or --all STATE"),
+        None => {
+            let id = |text: &String| text.trim().parse().map_err(|_| anyhow::anyhow!("`{text}` is no delivery id; `watchfire queue ls` lists them"));
+            let ids = which.ids.iter().map(id).collect::<Result<BTreeSet<DeliveryId>>>()?;
+            let named = ids.len() as u64;
+            action.apply(remote, ids.into_iter().collect(), done).await?;
+            Ok(Some(named))
+        }
+        Some(state) => {
+            let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], limit: 500, ..Filter::default() };
+            loop {
+                let page: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
+                if !page.deliveries.is_empty() {
+                    action.apply(remote, page.deliveries.iter().map(|row| row.id).collect(), done).await?;
+                }
+                let Some(next) = page.next else { return Ok(None) };
+                filter.cursor = Some(next.to_string());
+            }
+        }
+    }
 }
 
 impl Filter {
@@ -305,11 +338,11 @@ pub fn backup(common: &Common, args: &BackupArgs) -> Result<ExitStatus> {
         let file = std::path::absolute(&args.file)?;
         let result: Result<BackupResponse> = remote.post("/api/v1/backup", &BackupRequest { file: file.clone() }).await;
         remote.close().await;
-        result?;
-        match elsewhere {
-            Some(context) => anstream::println!("written on {}, to {}", context.server, file.display()),
-            None => anstream::println!("written to {}", file.display()),
-        }
+        let text = print::shown(common.json, &result?, |_| match elsewhere {
+            Some(context) => format!("written on {}, to {}", context.server, file.display()),
+            None => format!("written to {}", file.display()),
+        });
+        anstream::println!("{}", text?);
         Ok(ExitStatus::Success)
     })?
 }

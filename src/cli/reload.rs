@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use axum::http::Method;
+use serde_json::json;
 
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
@@ -15,14 +16,20 @@ pub fn run(common: &Common) -> Result<ExitStatus> {
             bail!("no server runs, so nothing was reloaded; the next one reads the configuration as it is, and `watchfire check` finds its mistakes");
         }
         let (status, text) = remote.text(Method::POST, "/-/reload").await?;
-        if status != 200 {
-            bail!("{}", text.trim_end());
-        }
+        let reloaded = status == 200;
         // A login page before the server answers 200 too.
-        if !text.starts_with("reloaded\n") {
+        if reloaded && !text.starts_with("reloaded\n") {
             bail!("nothing was reloaded: what answers is not Watchfire; name the server's own address, without a login page before it");
         }
-        anstream::println!("{}", text.trim_end());
+        let said = text.trim_end();
+        if common.json {
+            anstream::println!("{}", json!({ "reloaded": reloaded, "said": said }));
+            return Ok(if reloaded { ExitStatus::Success } else { ExitStatus::Failure });
+        }
+        if !reloaded {
+            bail!("{said}");
+        }
+        anstream::println!("{said}");
         Ok(ExitStatus::Success)
     })?
 }

@@ -35,9 +35,6 @@ pub struct RenderArgs {
     /// Render as of this time (RFC 3339). Default: now.
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
-    /// Print JSON: the fields of each page, and the body that is posted.
-    #[arg(long)]
-    json: bool,
     /// Write a page that looks like the platform's client.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
@@ -80,7 +77,7 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
         let size = (channel.platform.measure)(page);
         format!("page {}/{} · {} of {} {}", page.number, page.total, size.used, size.max, size.unit)
     };
-    if args.json {
+    if common.json {
         let page = |page: &Page| {
             let size = (channel.platform.measure)(page);
             json!({ "page": page, "body": channel.driver.body(page), "size": size.used, "limit": size.max, "unit": size.unit })

@@ -26,9 +26,6 @@ pub struct RouteArgs {
     /// Exit 1 unless exactly these channels come out, in order.
     #[arg(long, value_name = "CHANNELS", value_delimiter = ',')]
     expect: Option<Vec<String>>,
-    /// Print JSON: channels, muted, path.
-    #[arg(long)]
-    json: bool,
 }
 
 /// All routes.
@@ -103,7 +100,7 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
     let named = |muted: bool| routed.targets.iter().filter(|target| is_muted(target) == muted).map(|target| target.channel.to_string()).collect();
     let (channels, muted): (Vec<String>, Vec<String>) = (named(false), named(true));
     let explanation = tree.explain(&labels, at);
-    if args.json {
+    if common.json {
         let path: Vec<&str> = routed.targets.iter().map(|t| tree.nodes()[t.route].name.as_str()).collect();
         let heartbeat = absorbed.map(|heartbeat| &*heartbeat.name);
         anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "heartbeat": heartbeat, "explanation": explanation }));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 
 use super::remote::{Found, Remote, Server};
 use super::{Common, ExitStatus, block_on, contexts, load};
@@ -13,7 +14,7 @@ use crate::channel::SendContext;
 use crate::delivery::direct::text_page;
 use crate::http::api::preview;
 use crate::ingest::Inputs;
-use crate::model::MessageId;
+use crate::model::{DeliveryId, MessageId};
 
 /// Options of `send`.
 #[derive(Debug, Args)]
@@ -29,19 +30,36 @@ pub struct SendArgs {
     text: Option<String>,
 }
 
+/// What the platform said; the API's answer, where a server sent.
+#[derive(Serialize)]
+struct Sent {
+    delivery: Option<DeliveryId>,
+    expired: bool,
+    results: Vec<TestSendResult>,
+}
+
 /// Really sends one message: through the running server when there is one (recorded, within its rate limit), else straight through the driver.
 pub fn run(common: &Common, args: &SendArgs) -> Result<ExitStatus> {
     block_on(async {
-        let results = if contexts::chosen(common)?.is_some() {
+        let sent = if contexts::chosen(common)?.is_some() {
             through_server(common, args).await?
         } else {
             let loaded = load(common, true)?;
             match Server::of(&loaded.server)?.detect().await {
                 Found::Watchfire => through_server(common, args).await?,
-                _ => straight(&loaded.plan, &loaded.inputs, args).await?,
+                _ => Sent { delivery: None, expired: false, results: straight(&loaded.plan, &loaded.inputs, args).await? },
             }
         };
-        for result in &results {
+        let ok = !sent.expired && sent.results.iter().all(|result| result.ok);
+        let status = if ok { ExitStatus::Success } else { ExitStatus::Failure };
+        if common.json {
+            anstream::println!("{}", serde_json::to_string(&sent)?);
+            return Ok(status);
+        }
+        if sent.expired {
+            bail!("the platform's rate limit left no slot within 10 s; nothing was sent");
+        }
+        for result in &sent.results {
             let [code, answer, error, kind] =
                 [&result.code, &result.answer, &result.error, &result.kind].map(|text| text.as_deref().unwrap_or_default());
             if result.ok {
@@ -54,11 +72,11 @@ pub fn run(common: &Common, args: &SendArgs) -> Result<ExitStatus> {
                 }
             }
         }
-        Ok(if results.iter().all(|result| result.ok) { ExitStatus::Success } else { ExitStatus::Failure })
+        Ok(status)
     })?
 }
 
-async fn through_server(common: &Common, args: &SendArgs) -> Result<Vec<TestSendResult>> {
+async fn through_server(common: &Common, args: &SendArgs) -> Result<Sent> {
     let remote = Remote::open(common).await?;
     let request = match &args.payload {
         Some(path) => {
@@ -69,10 +87,7 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Vec<TestSend
     };
     let path = format!("/api/v1/channels/{}/test", utf8_percent_encode(&args.channel, NON_ALPHANUMERIC));
     let sent: TestSendResponse = remote.post(&path, &request).await?;
-    if sent.expired {
-        bail!("the platform's rate limit left no slot within 10 s; nothing was sent");
-    }
-    Ok(sent.results)
+    Ok(Sent { delivery: Some(sent.delivery), expired: sent.expired, results: sent.results })
 }
 
 async fn straight(plan: &crate::delivery::Plan, inputs: &Inputs, args: &SendArgs) -> Result<Vec<TestSendResult>> {

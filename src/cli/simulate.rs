@@ -29,9 +29,6 @@ pub struct SimulateArgs {
     /// Labels of every alert, as `severity=critical`; `alertname`, `instance` and `severity` (one in twenty is critical) are there already.
     #[arg(long, short, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Simulates.
@@ -56,7 +53,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
     let now = clock.wall().timestamp();
     let storm = Storm { alerts: args.alerts, groups: args.groups, over, labels };
     let forecasts = simulate(plan, &storm.events(now), now, clock.instant(), args.channel.as_deref());
-    if args.json {
+    if common.json {
         let rows: Vec<_> = forecasts.iter().map(|f| as_json(f, f.warning(plan))).collect();
         anstream::println!("{}", json!({ "alerts": args.alerts, "groups": args.groups, "over_seconds": over.as_secs_f64(), "channels": rows }));
         return Ok(ExitStatus::Success);

@@ -4,22 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use axum::http::Method;
-use clap::Args;
 use serde_json::json;
 
-use super::print::time;
+use super::print::{shown, time};
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
 use crate::api::{ChannelState, Channels, Heartbeats, Nodes};
 use crate::model::format_duration;
-
-/// What these commands take.
-#[derive(Debug, Args)]
-pub struct StateArgs {
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
 
 /// The running server: what these commands show is known to nobody else.
 async fn server(common: &Common) -> Result<Remote> {
@@ -32,19 +23,19 @@ async fn server(common: &Common) -> Result<Remote> {
 }
 
 /// Whether the server is ready, and what needs somebody; of what it does not show, why. Exit 1 when it is not ready.
-pub fn status(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
+pub fn status(common: &Common) -> Result<ExitStatus> {
     block_on(async {
         let remote = server(common).await?;
         let base = if let Remote::Server { base, .. } = &remote { base.as_str() } else { "" };
         let (code, said) = remote.text(Method::GET, "/-/ready").await?;
         let ready = code == 200;
-        if !args.json {
+        if !common.json {
             anstream::println!("{base}: {}", said.trim());
         }
         let channels: Result<Channels> = remote.get("/api/v1/channels").await;
         let heartbeats: Result<Heartbeats> = remote.get("/api/v1/heartbeats").await;
         let nodes: Result<Nodes> = remote.get("/api/v1/nodes").await;
-        if args.json {
+        if common.json {
             let all = json!({
                 "server": base, "ready": ready, "said": said.trim(), "channels": channels.ok().map(|found| found.channels),
                 "heartbeats": heartbeats.ok().map(|found| found.heartbeats), "same_config": nodes.as_ref().ok().map(|found| found.same_config),
@@ -69,9 +60,9 @@ pub fn status(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 }
 
 /// Shows a part of the status, or why it is missing.
-fn show<T>(what: &str, found: Result<T>, shown: impl FnOnce(&T)) {
+fn show<T>(what: &str, found: Result<T>, print: impl FnOnce(&T)) {
     match found {
-        Ok(found) => shown(&found),
+        Ok(found) => print(&found),
         Err(error) => anstream::println!("{what}: not known: {error:#}"),
     }
 }
@@ -107,8 +98,8 @@ fn trouble(channel: &ChannelState) -> String {
 }
 
 /// Lists the channels.
-pub fn channels(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(server(common), "/api/v1/channels", args.json, |found: &Channels| {
+pub fn channels(common: &Common) -> Result<ExitStatus> {
+    list(server(common), "/api/v1/channels", common.json, |found: &Channels| {
         let mut out = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {}", "CHANNEL", "PLATFORM", "WAITING", "DEFERRED", "DEAD", "NOTE");
         for one in &found.channels {
             let disabled = if one.disabled { "disabled" } else { "" };
@@ -121,8 +112,8 @@ pub fn channels(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 }
 
 /// Lists the nodes.
-pub fn nodes(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(Remote::open(common), "/api/v1/nodes", args.json, |found: &Nodes| {
+pub fn nodes(common: &Common) -> Result<ExitStatus> {
+    list(Remote::open(common), "/api/v1/nodes", common.json, |found: &Nodes| {
         if found.nodes.is_empty() {
             return "one process has this store for itself; several nodes share a PostgreSQL".into();
         }
@@ -140,8 +131,8 @@ pub fn nodes(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
 }
 
 /// Lists the heartbeats.
-pub fn heartbeats(common: &Common, args: &StateArgs) -> Result<ExitStatus> {
-    list(server(common), "/api/v1/heartbeats", args.json, |found: &Heartbeats| {
+pub fn heartbeats(common: &Common) -> Result<ExitStatus> {
+    list(server(common), "/api/v1/heartbeats", common.json, |found: &Heartbeats| {
         if found.heartbeats.is_empty() {
             return "there are no heartbeats; `heartbeats:` in routes.yaml makes them".into();
         }
@@ -166,8 +157,7 @@ fn list<T: serde::de::DeserializeOwned + serde::Serialize>(
         let remote = remote.await?;
         let found = remote.get::<T>(path).await;
         remote.close().await;
-        let found = found?;
-        anstream::println!("{}", if as_json { serde_json::to_string(&found)? } else { table(&found) });
+        anstream::println!("{}", shown(as_json, &found?, table)?);
         Ok(ExitStatus::Success)
     })?
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use serde_json::json;
 
-use super::{ExitStatus, block_on};
+use super::{Common, ExitStatus, block_on};
 use crate::model::Secret;
 use crate::store::{PostgresOptions, PostgresStore, Progress, SqliteOptions, SqliteStore, Store};
 
@@ -24,7 +25,7 @@ pub struct TransferArgs {
 }
 
 /// Moves it.
-pub fn run(args: &TransferArgs) -> Result<ExitStatus> {
+pub fn run(common: &Common, args: &TransferArgs) -> Result<ExitStatus> {
     let Some(path) = args.from.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) else {
         bail!("the store to move is written `sqlite:PATH`; nothing else can be moved");
     };
@@ -43,12 +44,20 @@ pub fn run(args: &TransferArgs) -> Result<ExitStatus> {
         target.close().await;
         source.close().await;
         let rows = moved.map_err(|error| anyhow!("{error}")).context("the store was not moved; it is as it was, and the same command goes on")?;
-        anstream::println!("moved {rows} rows");
+        let aside = PathBuf::from(format!("{}.moved", path.display()));
+        if !common.json {
+            anstream::println!("moved {rows} rows");
+        }
         if !args.keep {
-            let aside = PathBuf::from(format!("{}.moved", path.display()));
             std::fs::rename(&path, &aside)
                 .with_context(|| format!("everything is moved, but {} could not be renamed; keep servers from it", path.display()))?;
-            anstream::println!("the old store is {} now; write the database as `store:` in routes.yaml", aside.display());
+            if !common.json {
+                anstream::println!("the old store is {} now; write the database as `store:` in routes.yaml", aside.display());
+            }
+        }
+        if common.json {
+            let is_now = if args.keep { &path } else { &aside };
+            anstream::println!("{}", json!({ "rows": rows, "old_store": is_now }));
         }
         Ok(ExitStatus::Success)
     })?

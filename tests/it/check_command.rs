@@ -34,6 +34,20 @@ fn check_takes_the_file_as_a_word_and_by_its_option() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn json_is_printed_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(folder.path(), &["check", "--explain", "E014", "--json"]);
+    let explained: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+    assert!(code == 0 && explained["code"] == "E014" && explained["title"].is_string(), "{explained}");
+    for command in [&["completions", "bash"][..], &["man"], &["demo"], &["serve"], &[]] {
+        let (code, out, err) = run(folder.path(), &[command, &["--json"]].concat());
+        assert!(code == 2 && out.is_empty() && err.contains("prints no JSON"), "{command:?}: {code} {out}{err}");
+    }
+    let (code, _, err) = run(folder.path(), &["platforms", "--markdown", "--json"]);
+    assert!(code == 2 && err.contains("cannot be used with"), "{code} {err}");
+}
+
 /// A pipe or a file gets all of them, whatever becomes of standard error.
 #[test]
 fn findings_are_on_standard_output() {

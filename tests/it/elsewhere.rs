@@ -231,6 +231,46 @@ async fn lists_go_back_as_far_as_they_are_asked_to() {
     }
 }
 
+/// It is the API's, whatever the command.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_printed_as_json() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    let json = async |args: &[&str]| -> Value {
+        let said = here.fine(&[args, &["--json", "--server", &url, "--token-file", "root"]].concat()).await;
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{args:?}: {error}: {said}"))
+    };
+    fire(&app).await;
+    app.settled().await;
+    let event = json(&["events", "ls"]).await["events"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(json(&["events", "show", &event]).await["deliveries"][0]["channel"], "ops");
+    let replayed = json(&["events", "replay", &event, "--to", "night"]).await;
+    assert_eq!((&replayed["deliveries"][0]["channel"], &replayed["duplicate"]), (&"night".into(), &false.into()));
+    let delivery = replayed["deliveries"][0]["id"].as_str().unwrap();
+    assert_eq!(json(&["queue", "show", delivery]).await["delivery"]["channel"], "night");
+    assert_eq!(json(&["queue", "retry", "--all", "dead"]).await, serde_json::json!({ "deliveries": [] }));
+    assert_eq!(json(&["queue", "drop", "--all", "deferred", "--reason", "over"]).await, serde_json::json!({ "dropped": 0 }));
+    let number = json(&["incidents", "ls"]).await["incidents"][0]["number"].to_string();
+    for act in [&["ack", &number][..], &["snooze", &number, "--for", "1h"], &["close", &number]] {
+        let done = json(act).await;
+        assert!(done["incidents"][0].to_string() == number && done["text"].is_string(), "{act:?}: {done}");
+    }
+    let muted = json(&["mute", "add", "--channel", "ops", "--for", "1h", "--reason", "moved"]).await;
+    assert!(muted["matchers"][0] == "channel=\"ops\"" && muted["until"].is_i64(), "{muted}");
+    assert_eq!(json(&["mute", "rm", "--channel", "ops"]).await["until"], Value::Null);
+    let sent = json(&["send", "-c", "night", "-t", "hello"]).await;
+    assert!(sent["results"][0]["ok"] == true && sent["delivery"].is_string() && sent["expired"] == false, "{sent}");
+    let reloaded = json(&["reload"]).await;
+    assert!(reloaded["reloaded"] == true && reloaded["said"].as_str().unwrap().starts_with("reloaded\n"), "{reloaded}");
+    let listed = json(&["context", "add", "prod"]).await;
+    assert!(listed["current"] == "prod" && listed["contexts"]["prod"]["server"] == url.trim_end_matches('/'), "{listed}");
+    assert_eq!(json(&["context", "ls"]).await, listed);
+    std::fs::write(app.folder.path().join("routes.yaml"), routes("time_zone: Nowhere\n")).unwrap();
+    let (code, said) = here.run(&["reload", "--json", "--server", &url, "--token-file", "root"]).await;
+    let refused: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(code == 1 && refused["reloaded"] == false && refused["said"].as_str().unwrap().contains("Nowhere"), "{code} {refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_followed() {
     let app = TestApp::start(&routes("")).await;
