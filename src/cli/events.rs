@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::print::{shown, time};
 use super::remote::Remote;
+use super::table::{Table, cell, text};
 use super::{Common, ExitStatus, block_on};
 use crate::api::{AcceptedResponse, EventResponse, Events, ReplayRequest};
 use crate::model::Event;
+use crate::store::EventRow;
 
 /// Look at what came in.
 #[derive(Debug, Subcommand)]
@@ -101,11 +103,9 @@ fn replayed(made: &AcceptedResponse) -> String {
 }
 
 fn table(found: &Events) -> String {
-    let mut out = format!("{:<36}  {:<20}  {:<28}  {}", "EVENT", "ARRIVED", "SOURCE", "NOTE");
-    for row in &found.events {
-        let note = row.note.as_deref().unwrap_or_default();
-        out.push_str(&format!("\n{:<36}  {:<20}  {:<28}  {note}", row.id.to_string(), time(row.received_at), row.source));
-    }
+    let columns = Table([text("EVENT", 36), text("ARRIVED", 20), text("SOURCE", 28), text("NOTE", 4)]);
+    let row = |row: &EventRow| [cell(row.id), cell(time(row.received_at)), cell(&row.source), cell(row.note.as_deref().unwrap_or_default())];
+    let mut out = columns.list(found.events.iter().map(row));
     if let Some(next) = &found.next {
         out.push_str(&format!("\nmore: --cursor {next}"));
     }

@@ -6,8 +6,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{shown, time};
 use super::remote::Remote;
+use super::table::{Table, cell, number, state, text};
 use super::{Common, ExitStatus, block_on};
-use crate::api::{ActRequest, ActResponse, IncidentResponse, Incidents};
+use crate::api::{ActRequest, ActResponse, IncidentResponse, IncidentSummary, Incidents};
 use crate::model::Verb;
 
 /// Look at incidents.
@@ -78,12 +79,12 @@ async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> R
 }
 
 fn table(found: &Incidents) -> String {
-    let mut out = format!("{:<8}  {:<8}  {:<8}  {:<20}  {:>6}  {}", "NUMBER", "STATE", "SEVERITY", "SINCE", "FIRING", "TITLE");
-    for one in &found.incidents {
-        let number = format!("#{}", one.number);
-        let (state, severity, since) = (one.state.as_str(), one.severity.as_str(), time(one.opened_at));
-        out.push_str(&format!("\n{number:<8}  {state:<8}  {severity:<8}  {since:<20}  {:>6}  {}", one.firing, one.title));
-    }
+    let columns = Table([text("NUMBER", 8), text("STATE", 8), text("SEVERITY", 8), text("SINCE", 20), number("FIRING", 6), text("TITLE", 5)]);
+    let row = |one: &IncidentSummary| {
+        let (number, since) = (format!("#{}", one.number), time(one.opened_at));
+        [cell(number), state(one.state.as_str()), state(one.severity.as_str()), cell(since), cell(one.firing), cell(&one.title)]
+    };
+    let mut out = columns.list(found.incidents.iter().map(row));
     if let Some(next) = &found.next {
         out.push_str(&format!("\nmore: --cursor {next}"));
     }

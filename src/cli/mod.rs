@@ -30,6 +30,7 @@ mod service;
 mod shell;
 mod simulate;
 mod state;
+mod table;
 mod transfer;
 mod version;
 

@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{shown, time};
 use super::remote::Remote;
+use super::table::{Table, cell, text};
 use super::{Common, ExitStatus, block_on};
 use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
 use crate::delivery::mutes::{INDEFINITE, held_text};
@@ -97,8 +98,8 @@ fn table(found: &Mutes) -> String {
         Some(name) => format!("{name} ({})", mute.matchers.join(",")),
         None => mute.matchers.join(","),
     });
-    let rows = names.zip(&found.mutes).map(|(name, mute)| format!("{name:<32} {}  {}  {}", when(mute), holds(mute), why(mute)));
-    rows.collect::<Vec<_>>().join("\n")
+    let columns = Table([text("MUTE", 32), text("WHEN", 27), text("HOLDS", 24), text("REASON", 6)]);
+    columns.list(names.zip(&found.mutes).map(|(name, mute)| [cell(name), cell(when(mute)), cell(holds(mute)), cell(why(mute))]))
 }
 
 /// Whether it mutes, and until when.

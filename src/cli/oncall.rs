@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{shown, time};
 use super::remote::Remote;
+use super::table::{Table, cell, number, text};
 use super::{Common, ExitStatus, block_on};
 use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
 use crate::model::UnixMs;
@@ -108,8 +109,11 @@ fn overrides(found: &Overrides) -> String {
     if found.overrides.is_empty() {
         return "there are no overrides".into();
     }
+    let columns =
+        Table([number("NUMBER", 6), text("ROTA", 16), text("PERSON", 16), text("FROM", 20), text("UNTIL", 20), text("BY", 16), text("REASON", 6)]);
     let row = |one: &crate::store::Override| {
-        format!("{:<5} {:<16} {:<16} from {} until {}  by {}  {}", one.id, one.rota, one.person, time(one.from), time(one.until), one.by, one.reason)
+        let (from, until) = (time(one.from), time(one.until));
+        [cell(one.id), cell(&one.rota), cell(&one.person), cell(from), cell(until), cell(&one.by), cell(&one.reason)]
     };
-    found.overrides.iter().map(row).collect::<Vec<_>>().join("\n")
+    columns.list(found.overrides.iter().map(row))
 }

@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{self, time};
 use super::remote::Remote;
+use super::table::{Table, cell, number, state, text};
 use super::{Common, ExitStatus, block_on, contexts};
 use crate::api::{BackupRequest, BackupResponse, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
 use crate::model::DeliveryId;
@@ -18,6 +19,10 @@ use crate::store::DeliveryRow;
 
 /// How often the list is asked for again.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// The list.
+const COLUMNS: Table<6> =
+    Table([text("DELIVERY", 36), text("BORN", 20), text("STATE", 8), text("CHANNEL", 16), number("TRIES", 5), text("TITLE, REASON", 13)]);
 
 /// Look at, retry, drop and move deliveries.
 #[derive(Debug, Subcommand)]
@@ -125,6 +130,9 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
     }
+    if !found.deliveries.is_empty() {
+        writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
+    }
     found.deliveries.iter().try_for_each(|row| print_row(row, false))?;
     if let Some(next) = found.next {
         writeln!(anstream::stdout(), "more: --cursor {next}")?;
@@ -136,19 +144,9 @@ fn print_row(row: &DeliveryRow, as_json: bool) -> io::Result<()> {
     if as_json {
         return writeln!(anstream::stdout(), "{}", serde_json::to_string(row)?);
     }
-    writeln!(
-        anstream::stdout(),
-        "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
-        row.id,
-        time(row.born_at),
-        row.state.as_str(),
-        row.channel,
-        row.tries,
-        // Both are five wide, so that the columns after them line up.
-        if row.tries == 1 { "try  " } else { "tries" },
-        row.title,
-        row.reason.as_deref().unwrap_or_default()
-    )
+    let title = row.reason.as_ref().map_or_else(|| row.title.clone(), |reason| format!("{}  {reason}", row.title));
+    let cells = [cell(row.id), cell(time(row.born_at)), state(row.state.as_str()), cell(&row.channel), cell(row.tries), cell(title)];
+    writeln!(anstream::stdout(), "{}", COLUMNS.row(cells))
 }
 
 /// Prints deliveries as they come and change, oldest first. A server that does not answer for a while is asked again; a refusal ends it.
@@ -156,6 +154,9 @@ async fn follow(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitS
     anyhow::ensure!(remote.is_server(), "no server runs, so nothing changes; `watchfire queue ls` without --follow shows what there is");
     let path = format!("/api/v1/deliveries?{}", filter.query());
     let mut found: Deliveries = remote.get(&path).await?;
+    if !as_json {
+        writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
+    }
     let mut shown = HashMap::new();
     let mut is_first = true;
     loop {

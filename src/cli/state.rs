@@ -8,8 +8,10 @@ use serde_json::json;
 
 use super::print::{shown, time};
 use super::remote::Remote;
+use super::table::{Table, cell, number, text};
 use super::{Common, ExitStatus, block_on};
-use crate::api::{ChannelState, Channels, Heartbeats, Nodes};
+use crate::api::{ChannelState, Channels, Heartbeats, Node, Nodes};
+use crate::delivery::heartbeat::HeartbeatState;
 use crate::model::format_duration;
 
 /// The running server: what these commands show is known to nobody else.
@@ -100,14 +102,14 @@ fn trouble(channel: &ChannelState) -> String {
 /// Lists the channels.
 pub fn channels(common: &Common) -> Result<ExitStatus> {
     list(server(common), "/api/v1/channels", common.json, |found: &Channels| {
-        let mut out = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {}", "CHANNEL", "PLATFORM", "WAITING", "DEFERRED", "DEAD", "NOTE");
-        for one in &found.channels {
+        let columns =
+            Table([text("CHANNEL", 24), text("PLATFORM", 14), number("WAITING", 7), number("DEFERRED", 8), number("DEAD", 5), text("NOTE", 4)]);
+        let row = |one: &ChannelState| {
             let disabled = if one.disabled { "disabled" } else { "" };
             let note = [disabled, &trouble(one)].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
-            let line = format!("{:<24}  {:<14}  {:>7}  {:>8}  {:>5}  {note}", one.name, one.platform, one.waiting, one.deferred, one.dead);
-            out.push_str(&format!("\n{}", line.trim_end()));
-        }
-        out
+            [cell(&one.name), cell(&one.platform), cell(one.waiting), cell(one.deferred), cell(one.dead), cell(note)]
+        };
+        columns.list(found.channels.iter().map(row))
     })
 }
 
@@ -117,12 +119,12 @@ pub fn nodes(common: &Common) -> Result<ExitStatus> {
         if found.nodes.is_empty() {
             return "one process has this store for itself; several nodes share a PostgreSQL".into();
         }
-        let mut out = format!("{:<40}  {:<10}  {:<16}  {:>7}", "NODE", "VERSION", "CONFIGURATION", "OUTLETS");
-        for one in &found.nodes {
+        let columns = Table([text("NODE", 40), text("VERSION", 10), text("CONFIGURATION", 16), number("OUTLETS", 7), text("", 0)]);
+        let row = |one: &Node| {
             let plan: String = one.plan.chars().take(16).collect();
-            let this = if one.this { "  (it answers)" } else { "" };
-            out.push_str(&format!("\n{:<40}  {:<10}  {plan:<16}  {:>7}{this}", one.name, one.version, one.outlets));
-        }
+            [cell(&one.name), cell(&one.version), cell(plan), cell(one.outlets), cell(if one.this { "(it answers)" } else { "" })]
+        };
+        let mut out = columns.list(found.nodes.iter().map(row));
         if !found.same_config {
             out.push_str("\nthey run different configurations: reload those that are behind");
         }
@@ -136,14 +138,14 @@ pub fn heartbeats(common: &Common) -> Result<ExitStatus> {
         if found.heartbeats.is_empty() {
             return "there are no heartbeats; `heartbeats:` in routes.yaml makes them".into();
         }
-        let mut out = format!("{:<32}  {:<8}  {:<20}  {}", "HEARTBEAT", "TIMEOUT", "LAST SEEN", "STATE");
-        for one in &found.heartbeats {
+        let columns = Table([text("HEARTBEAT", 32), text("TIMEOUT", 8), text("LAST SEEN", 20), text("STATE", 5)]);
+        let row = |one: &HeartbeatState| {
             let seen = one.seen_at.map_or_else(|| "never".to_owned(), time);
             let state = one.silent_since.map_or_else(|| "received".to_owned(), |since| format!("missing since {}", time(since)));
             let state = if one.seen_at.is_none() && one.silent_since.is_none() { "awaited".to_owned() } else { state };
-            out.push_str(&format!("\n{:<32}  {:<8}  {seen:<20}  {state}", one.name, format_duration(Duration::from_secs(one.timeout_seconds))));
-        }
-        out
+            [cell(&one.name), cell(format_duration(Duration::from_secs(one.timeout_seconds))), cell(seen), cell(state)]
+        };
+        columns.list(found.heartbeats.iter().map(row))
     })
 }
 

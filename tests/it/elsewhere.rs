@@ -93,7 +93,12 @@ async fn a_context_names_a_server_and_no_routes_yaml_is_needed() {
 
     fire(&app).await;
     let queue = here.fine(&["queue", "ls"]).await;
-    assert!(queue.contains("DiskFull") && queue.contains("ops"), "{queue}");
+    assert!(queue.starts_with("DELIVERY ") && queue.contains("DiskFull") && queue.contains("ops"), "{queue}");
+    // Somebody looks at it.
+    let mut command = here.command(&["queue", "ls"]);
+    let output = tokio::task::spawn_blocking(move || command.env("CLICOLOR_FORCE", "1").output().unwrap()).await.unwrap();
+    let coloured = String::from_utf8(output.stdout).unwrap();
+    assert!(coloured.contains("\u{1b}[1mDELIVERY") && anstream::adapter::strip_str(&coloured).to_string().contains("DiskFull"), "{coloured:?}");
     let sent = here.fine(&["send", "-c", "night", "-t", "hello"]).await;
     assert!(sent.contains("delivered to"), "{sent}");
     // The server knows what there is, and which scope is missing.
@@ -275,19 +280,24 @@ async fn every_answer_is_printed_as_json() {
 async fn the_queue_is_followed() {
     let app = TestApp::start(&routes("")).await;
     let here = Elsewhere::new();
-    let mut command = here.command(&["queue", "ls", "--follow", "--server", &app.url(""), "--token-file", "reader"]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    fire(&app).await;
-    let line = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        line
-    });
-    let line = tokio::time::timeout(crate::support::app::SOON, line).await.expect("nothing was shown").unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(line.contains("DiskFull"), "{line}");
+    let url = app.url("");
+    let first = async |more: &[&str], lines: usize| {
+        let args = [&["queue", "ls", "--follow", "--server", &url, "--token-file", "reader"], more].concat();
+        let mut child = here.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap()).lines().take(lines);
+        let read = tokio::task::spawn_blocking(move || out.map(Result::unwrap).collect::<Vec<String>>());
+        fire(&app).await;
+        let read = tokio::time::timeout(crate::support::app::SOON, read).await.expect("nothing was shown").unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        read
+    };
+    let read = first(&[], 2).await;
+    assert!(read[0].starts_with("DELIVERY ") && read[0].ends_with("TRIES  TITLE, REASON"), "{read:?}");
+    assert!(read[1].contains("DiskFull") && !read[1].contains('\u{1b}'), "{read:?}");
+    let read = first(&["--json"], 1).await;
+    let row: Value = serde_json::from_str(&read[0]).unwrap_or_else(|error| panic!("{error}: {read:?}"));
+    assert!(row["channel"] == "ops" && row["title"].as_str().unwrap().contains("DiskFull"), "{row}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
