@@ -7,6 +7,7 @@ mod incident;
 mod mute;
 mod oncall;
 mod request;
+mod route;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub use incident::{
 pub use mute::{Held, Mute, MuteResponse, MuteState, Mutes};
 pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, ReplayRequest, TestSendRequest};
+pub use route::{Route, RouteRequest, RouteResponse, Routes};
 
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

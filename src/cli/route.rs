@@ -1,15 +1,17 @@
-//! `watchfire route KEY=VALUE...`: where labels go, and why; `watchfire route tree`: all routes.
+//! `watchfire route KEY=VALUE...`: where labels go, and why; `watchfire route tree`: all routes. Of the configuration here, or of a server elsewhere.
 
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use serde_json::json;
 
-use super::{Common, ExitStatus, load};
+use super::print::shown;
+use super::remote::Remote;
+use super::{Common, ExitStatus, block_on, contexts, load};
+use crate::api::{Route, RouteRequest, RouteResponse, Routes};
 use crate::config::nearest;
 use crate::delivery::mutes::Mutes;
-use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_text, tree_text};
-use crate::model::Labels;
-use crate::route::RouteTarget;
+use crate::http::api::A_TIME;
+use crate::http::api::routes::{routed, routes_of};
+use crate::model::{Labels, UnixMs};
 
 /// Options of `route`.
 #[derive(Debug, Args)]
@@ -20,9 +22,9 @@ pub struct RouteArgs {
     /// Labels, as `severity=critical`.
     #[arg(value_name = "KEY=VALUE")]
     labels: Vec<String>,
-    /// Route as of this time (RFC 3339); matters for time intervals. Default: now.
-    #[arg(long, value_name = "RFC3339")]
-    at: Option<Timestamp>,
+    /// Route as of this time: RFC 3339, how long ago (`1h`), or Unix milliseconds; matters for time intervals. Default: now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// Exit 1 unless exactly these channels come out, in order.
     #[arg(long, value_name = "CHANNELS", value_delimiter = ',')]
     expect: Option<Vec<String>>,
@@ -39,42 +41,67 @@ enum RouteCommand {
     },
 }
 
+/// Whether a server elsewhere is asked: one that the command line names, or the one in use where there is no configuration here. Where there is one, somebody
+/// changes it and asks what it does.
+fn is_elsewhere(common: &Common) -> Result<bool> {
+    if !common.said.remote && (common.said.local || common.config.exists()) {
+        return Ok(false);
+    }
+    Ok(contexts::chosen(common)?.is_some())
+}
+
 /// Shows all routes.
-fn tree(common: &Common, channel: Option<&str>) -> anyhow::Result<ExitStatus> {
-    let plan = load(common, false)?.plan;
-    if let Some(name) = channel.filter(|name| plan.channel(name).is_none()) {
-        let near = nearest(name, plan.channels.keys().map(|known| &**known)).map(|near| format!("; did you mean `{near}`?"));
-        anyhow::bail!("there is no channel `{name}`{}", near.unwrap_or_default());
-    }
-    let nodes = plan.tree.nodes();
-    let mut shown = vec![channel.is_none(); nodes.len()];
-    for (at, node) in nodes.iter().enumerate() {
-        if channel.is_some_and(|name| node.to.all().any(|to| &**to == name)) {
-            std::iter::successors(Some(at), |at| nodes[*at].parent).for_each(|at| shown[at] = true);
+fn tree(common: &Common, channel: Option<&str>) -> Result<ExitStatus> {
+    let mut found: Routes = match is_elsewhere(common)? {
+        true => block_on(async { Remote::open(common).await?.get("/api/v1/routes").await })??,
+        false => routes_of(&load(common, false)?.plan),
+    };
+    if let Some(name) = channel {
+        let known = || found.routes.iter().flat_map(|route| &route.channels).map(String::as_str);
+        if !known().any(|known| known == name) {
+            let near = nearest(name, known()).map(|near| format!("; did you mean `{near}`?"));
+            bail!("no route leads to a channel `{name}`{}", near.unwrap_or_default());
         }
+        found.routes = leading_to(found.routes, name);
     }
-    for node in nodes.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(node, _)| node) {
-        let matchers = node.matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let mut line = format!("{}{}", "  ".repeat(node.depth), if matchers.is_empty() { "everything" } else { &matchers });
-        if let Some(by_label) = &node.to.by_label {
-            line.push_str(&format!(" -> by the label {}, else {}", by_label.label, node.to.default.join(", ")));
-        } else {
-            line.push_str(&format!(" -> {}", node.to.default.join(", ")));
-        }
-        line.extend(node.escalation.as_ref().map(|name| format!("; escalation {name}")));
-        line.extend(node.template.as_ref().map(|name| format!("; template {name}")));
-        line.extend(node.mute.iter().map(|interval| format!("; not in {}", interval.name())));
-        line.extend(node.active.iter().map(|interval| format!("; only in {}", interval.name())));
-        line.extend(node.name.strip_suffix(":route").map(|file| format!("; from {file}")));
-        line.push_str(if node.continue_ { "; continues" } else { "" });
-        anstream::println!("{line}");
-    }
+    anstream::println!("{}", shown(common.json, &found, |found| found.routes.iter().map(line).collect::<Vec<_>>().join("\n"))?);
     Ok(ExitStatus::Success)
 }
 
+/// The routes that lead to a channel, and those above them.
+fn leading_to(routes: Vec<Route>, channel: &str) -> Vec<Route> {
+    let mut kept = Vec::new();
+    // From the last one: what is above a route comes before it, and is less deep.
+    let mut wanted = 0;
+    for route in routes.into_iter().rev() {
+        let is_above = route.depth < wanted;
+        if is_above || route.channels.iter().any(|name| name == channel) {
+            wanted = route.depth;
+            kept.push(route);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+fn line(route: &Route) -> String {
+    let matchers = if route.matchers.is_empty() { "everything".to_owned() } else { route.matchers.join(", ") };
+    let to = route.to.join(", ");
+    let mut line = match &route.by_label {
+        Some(label) => format!("{}{matchers} -> by the label {label}, else {to}", "  ".repeat(route.depth)),
+        None => format!("{}{matchers} -> {to}", "  ".repeat(route.depth)),
+    };
+    line.extend(route.escalation.iter().map(|name| format!("; escalation {name}")));
+    line.extend(route.template.iter().map(|name| format!("; template {name}")));
+    line.extend(route.mute.iter().map(|interval| format!("; not in {interval}")));
+    line.extend(route.active.iter().map(|interval| format!("; only in {interval}")));
+    line.extend(route.file.iter().map(|file| format!("; from {file}")));
+    line.push_str(if route.continues { "; continues" } else { "" });
+    line
+}
+
 /// Shows where labels are routed.
-pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
-    common.refuse_remote("route")?;
+pub fn run(common: &Common, args: &RouteArgs) -> Result<ExitStatus> {
     if let Some(RouteCommand::Tree { channel }) = &args.command {
         return tree(common, channel.as_deref());
     }
@@ -86,54 +113,51 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
         };
         labels.insert(name.to_owned(), value.to_owned());
     }
-    let loaded = load(common, false)?;
-    let at = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
-    let tree = &loaded.plan.tree;
-    let absorbed = loaded.plan.absorbed(&labels);
-    let mut routed = tree.route(&labels, at);
-    if absorbed.is_some() {
-        routed.targets.clear();
-    }
-    let all = Mutes::of(tree);
-    let mutes = all.at(at.into());
-    let is_muted = |target: &RouteTarget| target.muted.is_some() || mutes.of_alert(&target.channel, &labels).is_some();
-    let named = |muted: bool| routed.targets.iter().filter(|target| is_muted(target) == muted).map(|target| target.channel.to_string()).collect();
-    let (channels, muted): (Vec<String>, Vec<String>) = (named(false), named(true));
-    let explanation = tree.explain(&labels, at);
-    if common.json {
-        let path: Vec<&str> = routed.targets.iter().map(|t| tree.nodes()[t.route].name.as_str()).collect();
-        let heartbeat = absorbed.map(|heartbeat| &*heartbeat.name);
-        anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "heartbeat": heartbeat, "explanation": explanation }));
-    } else if let Some(heartbeat) = absorbed {
-        anstream::println!("{}", absorbed_text(heartbeat).trim_end());
+    let found: RouteResponse = if is_elsewhere(common)? {
+        let request = RouteRequest { labels, at: args.at.clone() };
+        block_on(async { Remote::open(common).await?.post("/api/v1/route", &request).await })??
     } else {
-        for target in &routed.targets {
-            match &target.muted {
-                None => {
-                    let by = mutes.of_alert(&target.channel, &labels);
-                    let by = by.map(|by| format!(", muted by {} {}", by.mute.called(), by.until_text())).unwrap_or_default();
-                    anstream::println!("{}  ({}{by})", target.channel, tree.nodes()[target.route].name.as_str());
-                }
-                Some(m) => {
-                    let until = m.until.map_or_else(|| "indefinitely".into(), |t| format!("until {t}"));
-                    anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.nodes()[target.route].name.as_str(), m.by);
-                }
-            }
-        }
-        let plan = &loaded.plan;
-        anstream::print!(
-            "{}{}{}",
-            labels_text(plan, &explanation, &labels),
-            mutes_text(&all, &explanation, &labels),
-            escalations_text(plan, &explanation, &labels)
-        );
-        anstream::println!("\n{}", tree_text(&explanation));
-    }
+        let plan = load(common, false)?.plan;
+        let now = crate::delivery::Clock::system().wall();
+        let at = args.at.as_deref().map(|text| UnixMs::asked(text, now).ok_or_else(|| anyhow!("--at takes {A_TIME}; not `{text}`"))).transpose()?;
+        routed(&plan, &labels, at.unwrap_or(now).timestamp(), &Mutes::of(&plan.tree))
+    };
+    anstream::println!("{}", shown(common.json, &found, |found| found.text.trim_end().to_owned())?);
     let Some(expected) = &args.expect else { return Ok(ExitStatus::Success) };
     let expected: Vec<&String> = expected.iter().filter(|e| !e.is_empty()).collect();
-    if channels.iter().eq(expected.iter().copied()) {
+    if found.channels.iter().eq(expected.iter().copied()) {
         return Ok(ExitStatus::Success);
     }
-    anstream::eprintln!("expected {:?}, got {channels:?}", expected);
+    anstream::eprintln!("expected {:?}, got {:?}", expected, found.channels);
     Ok(ExitStatus::Failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(depth: usize, to: &str) -> Route {
+        Route {
+            name: String::new(),
+            file: None,
+            depth,
+            matchers: Vec::new(),
+            to: vec![to.into()],
+            by_label: None,
+            channels: vec![to.into()],
+            escalation: None,
+            template: None,
+            mute: Vec::new(),
+            active: Vec::new(),
+            continues: false,
+        }
+    }
+
+    #[test]
+    fn routes_are_shown_with_those_above_them_only() {
+        let routes = vec![route(0, "ops"), route(1, "web"), route(2, "db"), route(1, "web"), route(2, "web"), route(1, "db"), route(2, "web")];
+        let kept: Vec<(usize, String)> = leading_to(routes, "db").into_iter().map(|route| (route.depth, route.to.concat())).collect();
+        assert_eq!(kept, [(0, "ops".into()), (1, "web".into()), (2, "db".into()), (1, "db".into())]);
+        assert!(leading_to(vec![route(0, "ops"), route(1, "web")], "db").is_empty());
+    }
 }

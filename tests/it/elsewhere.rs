@@ -108,7 +108,7 @@ async fn a_context_names_a_server_and_no_routes_yaml_is_needed() {
     here.refused(&["queue", "ls", "--server", &url], &["asks for credentials", "--token-file"]).await;
     here.refused(&["queue", "ls", "--server", "http://127.0.0.1:1", "--token-file", "root"], &["127.0.0.1:1 did not answer"]).await;
     here.refused(&["backup", "copy.db"], &["absolute path"]).await;
-    here.refused(&["route", "severity=critical", "--context", "prod"], &["leave out --server and --context"]).await;
+    here.refused(&["check", "--context", "prod"], &["leave out --server and --context"]).await;
     let (code, said) = here.run(&["queue", "ls", "--context", "prod", "--server", &url]).await;
     assert!(code == 2 && said.contains("keep one of them"), "{code} {said}");
     // A token and a server of the environment are not for the context that the command line names.
@@ -210,6 +210,36 @@ async fn a_reload_shows_what_changed_or_what_is_wrong() {
     }
     std::fs::write(&file, routes("time_zone: Nowhere\n")).unwrap();
     here.refused(&reload, &["not reloaded, the previous configuration stays active", "routes.yaml:6:", "Nowhere"]).await;
+}
+
+/// There is no routes.yaml here; where there is one, it is meant unless a server is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_of_the_server_are_shown() {
+    let branch = "  routes: [{ matchers: 'team=\"db\"', to: [night], continue: true }]\n";
+    let app = TestApp::start(&routes("").replace("route: { to: [ops] }\n", &format!("route:\n  to: [ops]\n{branch}"))).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    here.fine(&["context", "add", "prod", "--server", &url, "--token-file", "reader"]).await;
+    let whole = "everything -> ops\n  team=\"db\" -> night; continues\n";
+    assert_eq!(here.fine(&["route", "tree"]).await, whole);
+    assert_eq!(here.fine(&["route", "tree", "--channel", "ops"]).await, "everything -> ops\n");
+    here.refused(&["route", "tree", "--channel", "nigth"], &["did you mean `night`?"]).await;
+    let said = here.fine(&["route", "team=db", "--expect", "night"]).await;
+    assert!(said.starts_with("night  (route.routes[0])\n") && said.contains("-> route.routes[0]: team=\"db\""), "{said}");
+    let json: Value = serde_json::from_str(&here.fine(&["route", "team=db", "--json", "--at", "1h"]).await).unwrap();
+    assert_eq!((&json["channels"][0], &json["path"][0]), (&"night".into(), &"route.routes[0]".into()), "{json}");
+    let (code, said) = here.run(&["route", "team=web", "--expect", "night"]).await;
+    assert!(code == 1 && said.contains("expected [\"night\"], got [\"ops\"]"), "{code} {said}");
+    assert!(here.fine(&["route", "alertname=Watchdog"]).await.starts_with("a sign of life for the heartbeat"));
+    here.refused(&["route", "team=db", "--at", "soon"], &["`at` takes a time", "not `soon`"]).await;
+    // A mute by hand is the server's; only it knows.
+    here.fine(&["mute", "add", "--channel", "night", "--for", "1h", "--reason", "moved", "--server", &url, "--token-file", "root"]).await;
+    let json: Value = serde_json::from_str(&here.fine(&["route", "team=db", "--json"]).await).unwrap();
+    assert_eq!((&json["channels"], &json["muted"][0]), (&serde_json::json!([]), &"night".into()), "{json}");
+
+    std::fs::write(here.0.path().join("routes.yaml"), "channels: { mine: { log: {} } }\nroute: { to: [mine] }\n").unwrap();
+    assert_eq!(here.fine(&["route", "tree"]).await, "everything -> mine\n");
+    assert_eq!(here.fine(&["route", "tree", "--context", "prod"]).await, whole);
+    here.refused(&["route", "team=db", "--at", "soon"], &["--at takes a time", "not `soon`"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

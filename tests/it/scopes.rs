@@ -71,6 +71,8 @@ async fn a_list_of_channels_limits_what_is_seen_and_touched_by_object() {
         ("POST", "/api/v1/deliveries/move".to_owned(), json!({ "ids": [our_delivery], "to": "theirs" }), 403),
         ("POST", "/api/v1/deliveries/drop".to_owned(), json!({ "ids": [waiting], "reason": "x" }), 403),
         ("POST", "/api/v1/mutes".to_owned(), mute.clone(), 403),
+        ("GET", "/api/v1/routes".to_owned(), none.clone(), 403),
+        ("POST", "/api/v1/route".to_owned(), json!({ "labels": { "group": "theirs" } }), 403),
         ("GET", "/api/v1/oncall".to_owned(), none.clone(), 403),
         ("POST", "/api/v1/oncall/overrides".to_owned(), json!({ "rota": "db", "person": "ann", "until": "2099-01-01 00:00" }), 403),
         ("DELETE", "/api/v1/mutes?matchers=channel%3D%22theirs%22".to_owned(), none.clone(), 403),

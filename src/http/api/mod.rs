@@ -1,4 +1,4 @@
-//! `/api/v1`: look up, explain, retry, drop and move deliveries; mute; send. JSON in and out, errors as `application/problem+json`.
+//! `/api/v1`: look up, explain, route, retry, drop and move deliveries; mute; send. JSON in and out, errors as `application/problem+json`.
 
 pub(super) mod channels;
 pub(super) mod deliveries;
@@ -7,6 +7,7 @@ pub(super) mod incidents;
 pub(super) mod mutes;
 pub(super) mod next;
 pub(super) mod oncall;
+pub mod routes;
 
 use axum::Json;
 use axum::extract::Request;
@@ -105,6 +106,7 @@ pub(super) fn paths() -> Paths {
         .below("", channels::paths())
         .below("", mutes::paths())
         .below("", oncall::paths())
+        .below("", routes::paths())
 }
 
 /// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.
@@ -189,7 +191,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
 }
 
 /// What a time in a query is.
-pub(super) const A_TIME: &str = "a time: how long ago, as `1h`, RFC 3339, or Unix milliseconds";
+pub(crate) const A_TIME: &str = "a time: how long ago, as `1h`, RFC 3339, or Unix milliseconds";
 
 /// A time in a query.
 fn moment(app: &App, name: &str, value: &str) -> Result<UnixMs, ApiError> {
