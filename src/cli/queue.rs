@@ -129,8 +129,7 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
     }
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
-    }
-    if !found.deliveries.is_empty() {
+    } else {
         writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
     }
     found.deliveries.iter().try_for_each(|row| print_row(row, false))?;
