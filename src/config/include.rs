@@ -6,9 +6,10 @@ use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::codes;
+use super::nodes::{filled, slot, slot_of, text_of, texts};
 use super::relocate::relocate;
 use super::text::file_text;
-use crate::model::yaml::{Document, Entry, Kind, MAX_NODES, Node, Path, Scalar, parse};
+use crate::model::yaml::{Document, Entry, Kind, MAX_NODES, Node, Path, Resolved, Scalar, Style, parse};
 use crate::model::{Finding, Span, unreadable};
 
 /// Files that are included at most.
@@ -17,6 +18,8 @@ const MAX_FILES: usize = 500;
 const MAX_BYTES: usize = 4 << 20;
 /// Keys whose entries are added to those of routes.yaml, by name.
 const BY_NAME: [&str; 5] = ["channels", "people", "teams", "rotas", "escalations"];
+/// Which alerts the files of an entry see that is only a text.
+const OWN_TEAM: &str = "team=\"{name}\"";
 /// Keys whose lists are added to those of routes.yaml.
 const LISTS: [&str; 2] = ["time_intervals", "tests"];
 
@@ -55,12 +58,14 @@ pub struct Includes {
 pub fn include(path: &FilePath, text: &str, document: &mut Document) -> Includes {
     let mut includes = Includes::default();
     let Some(main) = &mut document.root else { return includes };
-    let Some(Kind::List(blocks)) = main.get("include").map(|node| node.kind.clone()) else { return includes };
+    let Some(Kind::List(entries)) = slot_of(main, "include").map(|node| &mut node.kind) else { return includes };
+    let are_texts: Vec<bool> = entries.iter_mut().map(written_out).collect();
+    let blocks = entries.clone();
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().count();
     let (file, values) = (path.display().to_string(), main.weight());
     let mut reader = Reader { main: file, folder, lines, values, bytes: 0, names: HashMap::new(), includes: &mut includes };
-    blocks.iter().for_each(|block| reader.block(main, block));
+    blocks.iter().zip(are_texts).for_each(|(block, is_text)| reader.block(main, block, is_text));
     includes
 }
 
@@ -78,9 +83,13 @@ struct Reader<'i> {
 }
 
 impl Reader<'_> {
-    /// One entry of `include:`. What its own shape lacks is found by the check of the shape.
-    fn block(&mut self, main: &mut Node, block: &Node) {
+    /// One entry of `include:`; `is_text` where it was only a text. What its own shape lacks is found by the check of the shape.
+    fn block(&mut self, main: &mut Node, block: &Node, is_text: bool) {
         let is_variable = |node: &Node| node.get("env").is_some();
+        if is_variable(block) {
+            let finding = Finding::error(codes::BAD_INCLUDE, "`include` cannot be a variable");
+            return self.problem(finding.label("write the text itself"), block.span);
+        }
         for key in ["files", "matchers", "secrets"] {
             let Some(node) = block.get(key) else { continue };
             if is_variable(node) || matches!(&node.kind, Kind::List(items) if items.iter().any(is_variable)) {
@@ -105,6 +114,13 @@ impl Reader<'_> {
             if self.includes.files.iter().any(|file| *file.label == *relative) {
                 let finding = Finding::error(codes::BAD_INCLUDE, format!("`{relative}` is included twice"));
                 self.problem(finding.label("include it once: its alerts cannot go two ways"), at);
+                continue;
+            }
+            // The second would see nothing, and share the first one's secrets.
+            if let Some(other) = self.includes.files.iter().find(|file| is_text && file.name == stem(&relative)) {
+                let finding = Finding::error(codes::BAD_INCLUDE, format!("`{relative}` is called like `{}`", other.label));
+                let label = format!("both would be the team `{}`; rename one, or write `files` and `matchers` for it", other.name);
+                self.problem(finding.label(label), at);
                 continue;
             }
             match self.read(&relative) {
@@ -332,51 +348,15 @@ fn slashes(path: &FilePath) -> String {
     path.components().filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None }).collect::<Vec<_>>().join("/")
 }
 
-fn text_of(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Scalar(scalar) if !node.is_null() => Some(&scalar.text),
-        _ => None,
-    }
-}
-
-/// One text or a list of texts.
-fn texts(node: &Node) -> Vec<String> {
-    match &node.kind {
-        Kind::List(items) => items.iter().filter_map(text_of).map(str::to_owned).collect(),
-        _ => text_of(node).map(str::to_owned).into_iter().collect(),
-    }
-}
-
-/// Matchers with the name of a file in them.
-fn filled(matchers: &Node, name: &str) -> Node {
-    let kind = match &matchers.kind {
-        Kind::Scalar(scalar) => Kind::Scalar(Scalar { text: scalar.text.replace("{name}", name), ..scalar.clone() }),
-        Kind::List(items) => Kind::List(items.iter().map(|item| filled(item, name)).collect()),
-        other => other.clone(),
+/// Puts `{ files: TEXT, matchers: .. }` in place of an entry that is a text; whether it was one.
+fn written_out(entry: &mut Node) -> bool {
+    let Some(files) = text_of(entry).map(str::to_owned) else { return false };
+    let Node { span, end_line, .. } = *entry;
+    let key = |key: &str, text: String| Entry {
+        key: key.to_owned(),
+        key_span: span,
+        value: Node { span, end_line, kind: Kind::Scalar(Scalar { text, style: Style::Double, resolved: Resolved::Text }) },
     };
-    Node { kind, ..matchers.clone() }
-}
-
-fn slot_of<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
-    match &mut node.kind {
-        Kind::Map(entries) => entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value),
-        _ => None,
-    }
-}
-
-/// The value of a key; `empty` where there is none.
-fn slot<'n>(node: &'n mut Node, key: &str, span: Span, empty: Kind) -> Option<&'n mut Node> {
-    let Kind::Map(entries) = &mut node.kind else { return None };
-    let at = match entries.iter().position(|entry| entry.key == key) {
-        Some(at) => at,
-        None => {
-            entries.push(Entry { key: key.to_owned(), key_span: span, value: Node { span, end_line: span.line, kind: empty.clone() } });
-            entries.len() - 1
-        }
-    };
-    let value = &mut entries[at].value;
-    if value.is_null() {
-        value.kind = empty;
-    }
-    Some(value)
+    entry.kind = Kind::Map(vec![key("files", files), key("matchers", OWN_TEAM.to_owned())]);
+    true
 }

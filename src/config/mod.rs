@@ -17,6 +17,7 @@ mod include;
 mod init;
 mod load;
 mod net;
+mod nodes;
 mod password;
 mod read;
 mod reference;

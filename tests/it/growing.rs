@@ -6,6 +6,10 @@ use std::process::Command;
 const MAIN: &str = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\ndefaults: { channels: { timeout: 20s } }\n\
      channels: { ops: { log: {}, timeout: 5s } }\nroute: { to: ops }\n";
 
+/// The same in short.
+const SHORT: &str =
+    "include: [teams/*.yaml]\nchannels: { ops: { log: {} } }\nroute:\n  to: ops\n  routes: [{ matchers: 'alertname=\"Watchdog\"', to: ops }]\n";
+
 fn written(folder: &Path, db: &str) {
     std::fs::create_dir_all(folder.join("teams")).unwrap();
     std::fs::write(folder.join("routes.yaml"), MAIN).unwrap();
@@ -36,4 +40,22 @@ fn commands_name_the_files_of_teams() {
     std::fs::write(old.join("teams/db.yaml"), db.replace("to: ops", "to: opps")).unwrap();
     let (code, said) = run(&old, &["check"]);
     assert!(code == 1 && said.contains("--> teams/db.yaml:4:") && said.contains("did you mean `ops`?"), "{said}");
+}
+
+#[test]
+fn a_text_includes_the_files_of_teams_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // What tries to take the alerts of others.
+    written(folder, "channels: { db: { log: {} } }\nroute: { to: db, routes: [{ matchers: 'team=~\".*\"', to: db }] }\n");
+    std::fs::write(folder.join("teams/web.yaml"), "channels: { web: { log: {} } }\nroute: { to: web }\n").unwrap();
+    std::fs::write(folder.join("routes.yaml"), SHORT).unwrap();
+    let way = |labels: &[&str]| run(folder, &[&["route"][..], labels].concat()).1.split_whitespace().next().unwrap_or_default().to_owned();
+    assert_eq!([way(&["team=db"]), way(&["team=web"]), way(&["team=db2"]), way(&["severity=info"])], ["db", "web", "ops", "ops"]);
+    assert_eq!(way(&["team=db", "alertname=Watchdog"]), "ops", "the routes of routes.yaml come first");
+    let (_, said) = run(folder, &["route", "tree"]);
+    assert!(said.contains("team=\"db\" -> db; from teams/db.yaml") && said.contains("team=\"web\" -> web; from teams/web.yaml"), "{said}");
+    std::fs::write(folder.join("teams/web.yaml"), "channels: { web: { log: {} } }\nroute: { to: web, matchers: 'team=\"db\"' }\n").unwrap();
+    let (code, said) = run(folder, &["check"]);
+    assert!(code == 1 && said.contains("E070") && said.contains("teams/web.yaml:2:"), "{code} {said}");
 }

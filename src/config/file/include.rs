@@ -7,6 +7,16 @@ use super::route::OneOrMany;
 use crate::channel::registry::{ActionsConfig, DigestConfig};
 use crate::model::{Language, SecretSource};
 
+/// Files of teams: a text, or a block where the files see other alerts than those whose label `team` is the name of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum IncludeEntry {
+    /// `teams/*.yaml` is `{ files: "teams/*.yaml", matchers: 'team="{name}"' }`.
+    Files(String),
+    /// With matchers of its own.
+    Block(IncludeBlock),
+}
+
 /// Files that become part of this one: each holds `channels`, `people`, `teams`, `rotas`, `escalations`, `time_intervals`, `tests` and a `route`, written as here.
 /// Their routes come after those of this file and see only the alerts that the matchers let in; they lead to the file's own channels and to those of this file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ mod route;
 mod server;
 
 pub use extras::{Dedup, Expectation, ExpectedAlert, Heartbeat, IncidentsBlock, NamesBlock, Retention, SelfMonitoring, SeverityBlock, SilenceBlock};
-pub use include::{ChannelDefaults, DefaultsBlock, IncludeBlock};
+pub use include::{ChannelDefaults, DefaultsBlock, IncludeBlock, IncludeEntry};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use mute::MuteBlock;
 pub use people::{EscalationStep, PersonBlock, QuietBlock, RotaBlock, Rotation, StepPeople, TeamBlock, TurnBlock};
@@ -53,8 +53,9 @@ pub struct RoutesFile {
     pub labels: NamesBlock,
     /// Annotations that messages list beside summary, description, message, value and links. Hidden by default: those, and names that begin with `__`.
     pub annotations: NamesBlock,
-    /// Files of teams, each with its channels and its part of the routing tree.
-    pub include: Vec<IncludeBlock>,
+    /// Files of teams, each with its channels and its part of the routing tree. `teams/*.yaml` is short for `{ files: "teams/*.yaml", matchers: 'team="{name}"' }`:
+    /// `teams/db.yaml` sees the alerts with `team="db"`.
+    pub include: Vec<IncludeEntry>,
     /// What holds for everything of a kind that does not say otherwise.
     pub defaults: DefaultsBlock,
     /// Destinations by name.
