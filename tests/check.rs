@@ -86,7 +86,9 @@ fn the_examples_in_the_shipped_file_are_true() {
     let text = uncommented(&fs::read_to_string("routes.yaml").unwrap());
     let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets())
         .unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
-    assert_eq!(render::report(&loaded.findings), "");
+    // It shows every platform, and no route leads to most of them.
+    let findings: Vec<Finding> = loaded.findings.into_iter().filter(|finding| finding.code != codes::UNREACHED_CHANNEL).collect();
+    assert_eq!(render::report(&findings), "");
     let schema = watchfire::config::schema();
     // Files to include are not shipped.
     for key in schema["properties"].as_object().unwrap().keys().filter(|key| *key != "include") {

@@ -212,6 +212,12 @@ codes! {
         "Nobody is on call for some of the next 90 days, somebody is whom no step of an escalation reaches, or nothing uses the rota: `people: { oncall: NAME }` of a step and `mentions: { oncall: NAME }` do."
     ENDED_MUTE "W113" "a mute that has ended"
         "It mutes nothing any more. Remove it, so that the file says what happens; its history is in the version control."
+    DOUBTFUL_SECRET "W114" "a secret that is hardly what the platform issued"
+        "It is in quotes, has white space around it, or has another shape than the vendor documents: a part of it may be missing, or it may be another credential. `watchfire check --online` asks the platform. \
+         With `api_base` no shape is expected."
+    UNREACHED_CHANNEL "W115" "a channel that nothing leads to"
+        "No route, fallback, team, escalation, heartbeat, mute or direct path names it. What is sent with `?to=` or by the API may still reach it: name it under `channels` of the credential that does so, \
+         or set `disabled: true` while it is not used."
 }
 
 /// What a code means, in any case (`e014`).

@@ -243,13 +243,15 @@ fn variables(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadOptions, from_text, report};
+    use crate::config::{LoadOptions, codes, from_text, report};
     use std::path::Path;
 
     fn check(text: &str, secrets: bool) {
         let options = LoadOptions { secrets, env: std::sync::Arc::new(|_| None), ..LoadOptions::default() };
         let loaded = from_text(Path::new("routes.yaml"), text, &options).unwrap_or_else(|f| panic!("{text}\n{}", report(&f)));
-        assert_eq!(report(&loaded.findings), "", "{text}");
+        // No route leads to the further examples of a platform.
+        let findings: Vec<_> = loaded.findings.into_iter().filter(|finding| finding.code != codes::UNREACHED_CHANNEL).collect();
+        assert_eq!(report(&findings), "", "{text}");
     }
 
     /// With every example switched on.

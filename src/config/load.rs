@@ -173,8 +173,10 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);
+    validate::shapes(&mut validator);
     let people = std::mem::take(&mut validator.people);
     validate::routing_tests(&mut validator, tree.as_ref(), &people, &heartbeats, &inputs);
+    validate::unreached(&mut validator, &validated.variables);
 
     files.extend(templates.folder.clone());
     files.extend(real.files());

@@ -18,9 +18,11 @@ mod routes;
 mod routing_tests;
 mod secrets;
 mod server;
+mod shapes;
 mod silence;
 mod storms;
 mod teams;
+mod unreached;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -55,9 +57,11 @@ pub use routes::routes;
 pub use routing_tests::routing_tests;
 pub use secrets::secrets;
 pub use server::{link_key, server};
+pub use shapes::shapes;
 pub use silence::silence;
 pub use storms::storms;
 pub use teams::teams;
+pub use unreached::unreached;
 
 /// What every validation step needs.
 pub struct Validator<'r, 'a> {
