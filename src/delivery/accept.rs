@@ -134,7 +134,7 @@ impl Engine {
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
-        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries, steps };
+        let new = NewEvent { id, event: event.clone(), received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries, steps };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.health.store_failed(error);
@@ -155,6 +155,15 @@ impl Engine {
             // The sender keeps what would not outlive this process.
             self.shared.store.check_files()?;
         }
+        // Nothing of what its alerts say.
+        tracing::info!(
+            event = %accepted.event,
+            source = event.source,
+            alerts = event.alerts.len(),
+            deliveries = accepted.deliveries.len(),
+            duplicate = accepted.duplicate,
+            "accepted: it is on disk"
+        );
         Ok(accepted)
     }
 

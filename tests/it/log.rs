@@ -135,6 +135,34 @@ async fn debug_is_few_lines_at_the_start_and_holds_nothing_of_alerts() {
     }
 }
 
+/// Each accepted body is one line: what came, from where, and to how many it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_accepted_body_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut served = Served::start(File::create(&log).unwrap().into()).await;
+    let mut body = alert("group", "Down", "firing");
+    let second = body["alerts"][0].clone();
+    body["alerts"].as_array_mut().unwrap().push(second);
+    body["alerts"][1]["labels"]["instance"] = "db-2".into();
+    let post = || served.http.post(format!("http://{}/webhook?source=eu", served.address)).json(&body).send();
+    let answer: serde_json::Value = post().await.unwrap().json().await.unwrap();
+    assert_eq!(post().await.unwrap().status(), 200);
+    // What is refused is none.
+    let refused = served.http.post(format!("http://{}/webhook", served.address)).body("{").send().await.unwrap();
+    assert!(refused.status().is_client_error());
+    stop(&served.child);
+    ended(&mut served.child).await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let accepted: Vec<_> = lines.iter().filter(|line| line["message"] == "accepted: it is on disk").collect();
+    assert_eq!(accepted.len(), 2, "{text}");
+    for (line, duplicate) in accepted.into_iter().zip([false, true]) {
+        assert_eq!((&line["level"], &line["event"], &line["source"]), (&"INFO".into(), &answer["event"], &"alertmanager:eu".into()), "{line}");
+        assert_eq!((&line["alerts"], &line["deliveries"], &line["duplicate"]), (&2.into(), &1.into(), &duplicate.into()), "{line}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_log_stops_no_delivery() {
     let full = File::options().write(true).open("/dev/full").unwrap();
