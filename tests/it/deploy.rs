@@ -245,6 +245,30 @@ fn the_image_is_built_from_all_that_the_sources_embed() {
     }
 }
 
+/// A change of the sources builds no dependency again, and what the image says of itself is true.
+#[test]
+fn the_image_keeps_its_dependencies_and_says_what_it_is() {
+    let dockerfile = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).unwrap();
+    let at = |part: &str| dockerfile.find(part).unwrap_or_else(|| panic!("the Dockerfile has no `{part}`"));
+    let build = "cargo build --profile dist --locked --bin watchfire";
+    let (first, second) = (at(build), dockerfile.rfind(build).unwrap());
+    let list = at("COPY Cargo.toml Cargo.lock build.rs");
+    assert!(list < first && first < at("COPY src src") && at("COPY src src") < second, "the dependencies are built before the sources are there");
+    let between = &dockerfile[first..second];
+    assert!(between.contains("ARG WATCHFIRE_REVISION"), "another commit is no other dependency");
+    assert!(between.contains("touch src/lib.rs src/main.rs"), "sources from before the first build would be taken for built");
+    assert!(at("FROM --platform=$BUILDPLATFORM") < first && at("ARG TARGETARCH") < list, "the compiler is not emulated");
+    for (label, value) in [
+        ("title", "Watchfire"),
+        ("description", env!("CARGO_PKG_DESCRIPTION")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", "$WATCHFIRE_REVISION"),
+    ] {
+        at(&format!("org.opencontainers.image.{label}=\"{value}\""));
+    }
+}
+
 #[test]
 fn the_files_that_compose_mounts_are_there() {
     let compose: Value = serde_yaml::from_str(&std::fs::read_to_string(deploy("compose.yaml")).unwrap()).unwrap();
