@@ -320,8 +320,29 @@ fn every_rule_says_what_to_do_and_where_it_is_written() {
     for rule in rules {
         let said = |key: &str| rule["annotations"][key].as_str().unwrap_or_else(|| panic!("{} has no {key}", rule["alert"]));
         assert!(said("description").ends_with('.') && said("description") != said("summary"), "{rule}");
-        let (page, anchor) = said("runbook_url").rsplit_once('/').unwrap().1.split_once(".html#").unwrap();
-        let page = std::fs::read_to_string(crate::docs_book::root().join(format!("docs/{page}.md"))).unwrap();
-        assert!(crate::docs_book::anchors(&page).contains(anchor), "{} has no heading in the book", said("runbook_url"));
+        assert!(said("runbook_url").contains(".html#") && is_in_the_book(said("runbook_url")), "{} is not in the book", said("runbook_url"));
     }
+}
+
+/// Whether an address leads to a page of the book, and to a heading of it where it names one.
+fn is_in_the_book(url: &str) -> bool {
+    let Some(path) = url.strip_prefix("https://watchfire.example.com/book/") else { return false };
+    let (page, anchor) = path.split_once('#').map_or((path, None), |(page, anchor)| (page, Some(anchor)));
+    let Some(page) = page.strip_suffix(".html") else { return false };
+    let page = std::fs::read_to_string(crate::docs_book::root().join(format!("docs/{page}.md")));
+    page.is_ok_and(|page| anchor.is_none_or(|anchor| crate::docs_book::anchors(&page).contains(anchor)))
+}
+
+/// Who sees something odd on the dashboard finds the place in the book that explains it.
+#[test]
+fn the_dashboard_leads_into_the_book() {
+    let board: Value = serde_json::from_str(&std::fs::read_to_string(deploy("grafana/watchfire.json")).unwrap()).unwrap();
+    let url = |link: &Value| link["url"].as_str().unwrap_or_default().to_owned();
+    let top: Vec<String> = board["links"].as_array().unwrap().iter().map(url).collect();
+    assert!(top.len() >= 3 && top.iter().all(|url| is_in_the_book(url)), "{top:?}");
+    for panel in board["panels"].as_array().unwrap() {
+        let links: Vec<String> = panel["links"].as_array().into_iter().flatten().map(url).collect();
+        assert!(!links.is_empty() && links.iter().all(|url| url.contains('#') && is_in_the_book(url)), "{}: {links:?}", panel["title"]);
+    }
+    assert!(!is_in_the_book("https://watchfire.example.com/book/alerts.html#nothing"));
 }
