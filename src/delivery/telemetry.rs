@@ -57,7 +57,12 @@ impl Telemetry {
             let ended = || batch.deliveries.iter().filter(|change| change.state == state);
             if ended().count() > 0 && message.caller.is_none() {
                 let reason = ended().find_map(|change| change.reason.clone()).unwrap_or_default();
-                self.raise(SelfAlert::not_delivered(&channel.name, state, ended().count(), &reason));
+                let alert = SelfAlert::not_delivered(&channel.name, state, ended().count(), &reason);
+                let first = ended().find_map(|change| message.members.iter().find(|member| member.id == change.id));
+                self.raise(match first {
+                    Some(member) => alert.of_delivery(member.id, member.incident),
+                    None => alert,
+                });
             }
         }
         if !matches!(outcome.next, Next::Done) {
@@ -80,7 +85,7 @@ impl Telemetry {
             self.metrics.escalation_step(update.state.as_str());
             if matches!(update.state, State::Dead | State::Unknown) {
                 let why = update.reason.as_deref().unwrap_or("the platform did not confirm it");
-                self.raise(SelfAlert::step_not_confirmed(&member.channel, step, incident, why));
+                self.raise(SelfAlert::step_not_confirmed(&member.channel, step, incident, why).of_delivery(member.id, member.incident));
             }
         }
     }

@@ -8,6 +8,8 @@ use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::webhook::Webhook;
 
 const ALL: &str = "to: [ops-mail, ops-slack, ops-ding, ops-wecom]";
 
@@ -29,6 +31,47 @@ async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so
     assert!(told("dead on channel ops-ding").await, "{:?}", four.slack.rec.accepted());
     let by_ding = four.ding.rec.accepted();
     assert!(by_ding.iter().all(|m| !m.text.contains("cannot deliver")), "never through the channel that fails: {by_ding:?}");
+}
+
+/// A program that receives the alarms reads what happened from a member of its own, of the shape that the book has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gets_delivery_events_with_the_alarms() {
+    let (four, hook) = (Four::start().await, Fake::start(Webhook::default()).await);
+    let channel = format!("channels:\n  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }}", hook.url());
+    let routes = four
+        .routes()
+        .replace(ALL, "to: [ops-ding]")
+        .replacen("channels:", &channel, 1)
+        .replace("time_zone:", "self_monitoring: { to: [hook] }\ntime_zone:");
+    let app = TestApp::start(&routes).await;
+    let event = |kind: &'static str| {
+        let of_kind = move |body: &Value| body["extra"]["event"]["kind"] == kind;
+        let hook = &hook;
+        async move {
+            assert!(hook.rec.wait(SOON, move |r| r.accepted().iter().any(|m| of_kind(&m.json()))).await, "{kind}: {:?}", hook.rec.accepted());
+            hook.rec.accepted().iter().map(|m| m.json()).find(of_kind).unwrap()["extra"]["event"].clone()
+        }
+    };
+    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let suspended = event("suspended").await;
+    assert!(suspended["channel"] == "ops-ding" && suspended["reason"].as_str().is_some_and(|why| why.contains("300005")), "{suspended}");
+    app.app.reload().await.unwrap();
+    let resumed = event("resumed").await;
+    assert!(resumed["channel"] == "ops-ding" && resumed["reason"].is_null(), "{resumed}");
+    for _ in 0..2 {
+        four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
+    }
+    app.post("/webhook", &alert("web", "Refused", "firing")).await;
+    let dead = event("dead").await;
+    let row = app.deliveries("").await.into_iter().find(|row| row.channel == "ops-ding" && row.state == State::Dead).unwrap();
+    assert_eq!((&dead["delivery"], &dead["count"]), (&row.id.to_string().into(), &1.into()), "{dead}");
+    assert!(dead["incident"].is_i64() && dead["reason"].as_str().is_some_and(|why| why.contains("430102")), "{dead}");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string("docs/delivery-event.schema.json").unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for event in [suspended, resumed, dead] {
+        assert!(validator.is_valid(&event), "{event}");
+    }
 }
 
 /// A platform that takes a message and does not say so: it is repeated a few times, spread out, ends as unknown, and people hear of it elsewhere.

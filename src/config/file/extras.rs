@@ -59,7 +59,8 @@ pub struct Retention {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfMonitoring {
-    /// Channels, in order of preference; an alarm never goes through the channel it is about.
+    /// Channels, in order of preference; an alarm never goes through the channel it is about. A webhook gets what happened to deliveries for programs,
+    /// too: `extra.event`.
     pub to: Option<OneOrMany>,
     /// Alarm when a delivery waits longer than this; `0` turns it off. Default `15m`.
     pub backlog: Option<String>,

@@ -1,23 +1,24 @@
 //! Alerts about Watchfire itself: what they say, when they repeat, and which channel they take (never the one that fails).
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::time::Duration;
+mod event;
+mod router;
+#[cfg(test)]
+mod tests;
 
-use crate::model::{Alert, Event, IncidentId, Language, SenderKind, Status, UnixMs};
+use std::borrow::Cow;
+
+use self::event::{DeliveryEvent, DeliveryEventKind};
+pub use self::router::SelfAlertRouter;
+use crate::model::{Alert, DeliveryId, Event, IncidentId, Language, SenderKind, Status, UnixMs};
 use crate::store::{EscalationStep, State};
 use crate::template::reason;
 
 use super::missed::Missed;
-use super::plan::Plan;
 
 /// A reason in Chinese.
 fn zh(text: &str) -> Cow<'_, str> {
     reason(Language::Zh, text)
 }
-
-/// The same alert is not sent again within this time, in milliseconds.
-const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What a self-alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,16 +142,29 @@ pub struct SelfAlert {
     about: String,
     status: Status,
     said: Said,
+    /// The same for programs, where it is about deliveries.
+    event: Option<DeliveryEvent>,
 }
 
 impl SelfAlert {
     /// The end of what an alert of this kind was about; `channel` is empty when it is about Watchfire as a whole.
     pub fn resolved(kind: SelfAlertKind, channel: &str) -> Self {
-        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Resolved, said: kind.resolved(channel) }
+        let event = (kind == SelfAlertKind::ChannelSuspended).then(|| DeliveryEvent::new(DeliveryEventKind::Resumed, ""));
+        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Resolved, said: kind.resolved(channel), event }
     }
 
     fn firing(kind: SelfAlertKind, channel: &str, said: Said) -> Self {
-        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Firing, said }
+        Self { kind, channel: channel.to_owned(), about: String::new(), status: Status::Firing, said, event: None }
+    }
+
+    fn with_event(self, event: DeliveryEvent) -> Self {
+        Self { event: Some(event), ..self }
+    }
+
+    /// The same about this delivery, the first of those that it is about.
+    pub fn of_delivery(self, delivery: DeliveryId, incident: Option<IncidentId>) -> Self {
+        let event = self.event.map(|event| DeliveryEvent { delivery: Some(delivery), incident: incident.or(event.incident), ..event });
+        Self { event, ..self }
     }
 
     fn of_incident(self, incident: IncidentId) -> Self {
@@ -168,7 +182,7 @@ impl SelfAlert {
             format!("{reason}. Its deliveries are queued and resume automatically once it works; a reload retries at once."),
             format!("原因：{}。消息已排队，恢复后自动发送；重新加载配置会立即重试。", zh(reason)),
         );
-        Self::firing(SelfAlertKind::ChannelSuspended, channel, said)
+        Self::firing(SelfAlertKind::ChannelSuspended, channel, said).with_event(DeliveryEvent::new(DeliveryEventKind::Suspended, reason))
     }
 
     /// Deliveries became dead, nobody knows whether they arrived, or they were sent and did not (`state`), the first for this reason.
@@ -185,7 +199,8 @@ impl SelfAlert {
         };
         let see = format!("`watchfire queue ls --state {} --channel {channel}`", state.as_str());
         let said = said.with(format!("{reason}. See {see}."), format!("原因：{}。执行 {see} 查看。", zh(reason)));
-        Self::firing(SelfAlertKind::DeadLetters, channel, said)
+        let event = DeliveryEvent { count: Some(count), ..DeliveryEvent::new(DeliveryEventKind::of_state(state), reason) };
+        Self::firing(SelfAlertKind::DeadLetters, channel, said).with_event(event)
     }
 
     /// A step of an escalation was not confirmed; `channel` is empty where several may be at fault.
@@ -200,7 +215,8 @@ impl SelfAlert {
                     zh(reason)
                 ),
             );
-        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said)
+        let event = DeliveryEvent { incident: Some(incident), ..DeliveryEvent::new(DeliveryEventKind::StepNotConfirmed, reason) };
+        Self::firing(SelfAlertKind::StepNotConfirmed, channel, said).with_event(event)
     }
 
     /// An escalation has reached nobody so far, because this keeps the step from everybody that it has left. It may wait for the end of that.
@@ -220,7 +236,8 @@ impl SelfAlert {
                     zh(reason)
                 ),
             );
-        Self::firing(SelfAlertKind::NobodyReached, "", said).of_incident(incident)
+        let event = DeliveryEvent { incident: Some(incident), ..DeliveryEvent::new(DeliveryEventKind::NobodyReached, reason) };
+        Self::firing(SelfAlertKind::NobodyReached, "", said).of_incident(incident).with_event(event)
     }
 
     /// Nobody is on call whom a message through a channel could reach, for these reasons.
@@ -253,7 +270,8 @@ impl SelfAlert {
              escalations take over; what has no other way is still sent. Raise `per_month` if the account may send more.",
             "达到五分之四后不再编辑消息，群聊改发汇总，电话和短信只发送 critical 告警。用完后由备用通道或下一步升级接替，没有其他途径的仍会发送。如果账号额度更高，请调大 `per_month`。",
         );
-        Self::firing(SelfAlertKind::MonthUsed, channel, said)
+        let event = DeliveryEvent::new(DeliveryEventKind::Quota, &format!("{sent} of {most} messages of this month are sent"));
+        Self::firing(SelfAlertKind::MonthUsed, channel, said).with_event(event)
     }
 
     /// Deliveries wait longer than they should.
@@ -355,42 +373,9 @@ impl SelfAlert {
             status: self.status,
             group_key: format!("{}/{}", self.name(), self.topic()),
             common_labels: alert.labels.clone(),
+            extra: self.event.iter().map(|event| ("event".to_owned(), event.json(&self.channel, now))).collect(),
             alerts: vec![alert],
             ..Event::default()
         }
     }
 }
-
-/// Decides which self-alerts are sent, and to which channel.
-#[derive(Debug, Default)]
-pub struct SelfAlertRouter {
-    last_sent: HashMap<(SelfAlertKind, String), UnixMs>,
-}
-
-impl SelfAlertRouter {
-    /// The channel a self-alert goes to now: the first of `self_monitoring.to` that is not the failing one, does not share its outlet, and is not disabled.
-    /// `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
-    pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: UnixMs) -> Option<String> {
-        let key = (alert.kind, alert.topic());
-        if alert.status == Status::Resolved {
-            self.last_sent.remove(&key)?;
-        } else {
-            if self.last_sent.get(&key).is_some_and(|at| now.since(*at) < REPEAT_INTERVAL) {
-                return None;
-            }
-            // What has no end would stay here for each incident.
-            self.last_sent.retain(|(kind, _), at| kind.resolves() || now.since(*at) < REPEAT_INTERVAL);
-            self.last_sent.insert(key, now);
-        }
-        let failing = plan.channel(&alert.channel).map(|c| &c.outlet);
-        plan.self_monitoring
-            .to
-            .iter()
-            .filter_map(|name| plan.channel(name))
-            .find(|c| *c.name != *alert.channel && Some(&c.outlet) != failing && !c.disabled)
-            .map(|c| c.name.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests;

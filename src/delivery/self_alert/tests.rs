@@ -66,3 +66,34 @@ fn a_chinese_alarm_is_chinese() {
         }
     }
 }
+
+/// Each event has the shape that the book says, and each kind of the shape has an alarm.
+#[test]
+fn delivery_events_have_the_shape_of_their_schema() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../../../docs/delivery-event.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let step = EscalationStep { escalation: "db".into(), number: 2, began_at: UnixMs(0), after: 0 };
+    let delivery = DeliveryId(uuid::Uuid::nil());
+    let alarms = [
+        (SelfAlert::not_delivered("ops", State::Dead, 3, "no").of_delivery(delivery, Some(IncidentId(7))), "dead"),
+        (SelfAlert::not_delivered("ops", State::Unknown, 1, "no"), "unknown"),
+        (SelfAlert::not_delivered("ops", State::Sent, 1, "no"), "undelivered"),
+        (SelfAlert::channel_suspended("ops", "no"), "suspended"),
+        (SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops"), "resumed"),
+        (SelfAlert::month_used("ops", 4, 5), "quota"),
+        (SelfAlert::step_not_confirmed("", &step, IncidentId(7), "busy"), "step_not_confirmed"),
+        (SelfAlert::nobody_reached(&step, IncidentId(7), "quiet", true), "nobody_reached"),
+    ];
+    let event = |alarm: &SelfAlert| alarm.event(UnixMs(1_790_000_000_000), Language::Zh).extra.get("event").cloned();
+    for (alarm, kind) in &alarms {
+        let event = event(alarm).unwrap();
+        assert!(event["kind"] == *kind && validator.is_valid(&event), "{event}");
+    }
+    assert_eq!(schema["properties"]["kind"]["enum"].as_array().unwrap().len(), alarms.len());
+    let dead = serde_json::json!({
+        "kind": "dead", "channel": "ops", "delivery": delivery.to_string(), "incident": 7, "count": 3, "reason": "no", "at": "2026-09-21T14:13:20Z"
+    });
+    assert_eq!(event(&alarms[0].0), Some(dead));
+    assert_eq!(event(&alarms[6].0).unwrap()["channel"], serde_json::Value::Null);
+    assert_eq!(event(&SelfAlert::backlog("ops", 12)), None, "it is about no deliveries that ended");
+}
