@@ -77,22 +77,29 @@ impl Telemetry {
         }
     }
 
-    /// Counts the steps of escalations that ended, and raises an alarm for one that was not confirmed.
+    /// Counts the steps of escalations that ended, and raises an alarm for one that was not confirmed; one that was is news.
     pub fn report_steps(&self, message: &PendingMessage, updates: &[DeliveryUpdate]) {
         for member in &message.members {
             let ended = updates.iter().find(|update| update.id == member.id && update.state.is_final());
             let (Some(update), Some(step), Some(incident)) = (ended, &member.target.step, member.incident) else { continue };
             self.metrics.escalation_step(update.state.as_str());
-            if matches!(update.state, State::Dead | State::Unknown) {
-                let why = update.reason.as_deref().unwrap_or("the platform did not confirm it");
-                self.raise(SelfAlert::step_not_confirmed(&member.channel, step, incident, why).of_delivery(member.id, member.incident));
-            }
+            let alert = match update.state {
+                State::Dead | State::Unknown => {
+                    let why = update.reason.as_deref().unwrap_or("the platform did not confirm it");
+                    SelfAlert::step_not_confirmed(&member.channel, step, incident, why)
+                }
+                State::Sent => SelfAlert::escalated(&member.channel, step, incident),
+                _ => continue,
+            };
+            self.raise(alert.of_delivery(member.id, member.incident));
         }
     }
 
     /// Raises a self-alert; when too many wait, it is only logged and counted.
     pub fn raise(&self, alert: SelfAlert) {
-        self.metrics.self_alert(alert.name());
+        if alert.is_alarm() {
+            self.metrics.self_alert(alert.name());
+        }
         if let Err(error) = self.self_alerts.try_send(alert) {
             let (mpsc::error::TrySendError::Full(alert) | mpsc::error::TrySendError::Closed(alert)) = error;
             tracing::error!(alert = alert.name(), channel = alert.channel(), "a self-alert could not be queued");

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use watchfire::api::Incidents;
 use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
@@ -72,6 +73,45 @@ async fn a_webhook_gets_delivery_events_with_the_alarms() {
     for event in [suspended, resumed, dead] {
         assert!(validator.is_valid(&event), "{event}");
     }
+}
+
+/// What goes as it should disturbs nobody: an ack and the step of an escalation are news for programs, and no incidents of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_and_steps_are_news_for_webhooks_only() {
+    let hook = Fake::start(Webhook::default()).await;
+    let app = TestApp::start(&format!(
+        r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+channels:
+  terminal: {{ log: {{}} }}
+  phone: {{ log: {{}} }}
+  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }}
+self_monitoring: {{ to: [terminal, hook] }}
+escalations: {{ db: [{{ after: 1s, to: [phone] }}] }}
+route: {{ to: [terminal], escalation: db }}
+"#,
+        hook.url()
+    ))
+    .await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    assert_eq!(hook.rec.wait_accepted(1, SOON).await.len(), 1);
+    let step = app.until("channel=phone", |rows| rows.iter().any(|row| row.state == State::Sent)).await.remove(0);
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "Bob" })).await.0, 200);
+    let events: Vec<Value> = hook.rec.wait_accepted(2, SOON).await.iter().map(|record| record.json()["extra"]["event"].clone()).collect();
+    let wanted = [
+        ("escalated", json!("phone"), json!(step.id.to_string()), json!("step 1 of the escalation `db`")),
+        ("acked", Value::Null, Value::Null, json!("acked by Bob")),
+    ];
+    for (event, (kind, channel, delivery, reason)) in events.iter().zip(&wanted) {
+        assert_eq!((&event["channel"], &event["delivery"], &event["reason"]), (channel, delivery, reason), "{event}");
+        assert!(event["kind"] == *kind && event["incident"] == 1, "{event}");
+    }
+    let found: Incidents = app.read("/api/v1/incidents").await;
+    assert_eq!(found.incidents.len(), 1, "news is no incident");
+    let rows = app.settled().await;
+    assert!(rows.iter().all(|row| row.channel == "hook" || !row.title.contains("Watchfire")), "{rows:#?}");
+    assert_eq!(rows.iter().filter(|row| row.channel == "hook").count(), 2, "{rows:#?}");
 }
 
 /// A platform that takes a message and does not say so: it is repeated a few times, spread out, ends as unknown, and people hear of it elsewhere.

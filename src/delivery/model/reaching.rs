@@ -267,6 +267,8 @@ fn an_alarm_about_one_incident_does_not_swallow_that_of_another() {
     let [one, two] = [1, 2].map(|incident| reached(incident).event(BEGIN, Language::En));
     assert_ne!(one.group_key, two.group_key, "each has a message of its own");
     assert_ne!(one.alerts[0].fingerprint, two.alerts[0].fingerprint);
+    // News is for programs only.
+    assert_eq!(router.route(&SelfAlert::acked(IncidentId(1), "ann"), &plan, BEGIN), None);
     // What ends is known until then, however long that takes.
     assert!(router.route(&SelfAlert::disk("full"), &plan, BEGIN).is_some());
     assert_eq!(router.route(&reached(1), &plan, BEGIN + 11 * MINUTE), Some("free".into()));

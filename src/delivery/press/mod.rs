@@ -21,6 +21,7 @@ use crate::delivery::engine::Engine;
 use crate::delivery::links;
 use crate::delivery::people::{PersonName, Why};
 use crate::delivery::plan::{ChannelPlan, Plan};
+use crate::delivery::self_alert::SelfAlert;
 use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, Verb};
 use crate::store::{
     AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, IncidentState, PressKey, ShownIn, StoreError,
@@ -150,6 +151,9 @@ impl Shared {
                         && taken_from.is_empty()
                     {
                         metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
+                    }
+                    if matches!(result, ActResult::Acked { .. }) {
+                        self.telemetry.raise(SelfAlert::acked(*id, &by.name));
                     }
                     let result = serde_json::to_string(result).unwrap_or_default();
                     tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");

@@ -25,6 +25,10 @@ pub(super) enum DeliveryEventKind {
     StepNotConfirmed,
     /// An escalation has reached nobody so far.
     NobodyReached,
+    /// Somebody has acked an incident.
+    Acked,
+    /// A step of an escalation is delivered.
+    Escalated,
 }
 
 impl DeliveryEventKind {
@@ -47,6 +51,8 @@ impl DeliveryEventKind {
             Self::Quota => "quota",
             Self::StepNotConfirmed => "step_not_confirmed",
             Self::NobodyReached => "nobody_reached",
+            Self::Acked => "acked",
+            Self::Escalated => "escalated",
         }
     }
 }

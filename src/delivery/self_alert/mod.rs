@@ -1,6 +1,7 @@
 //! Alerts about Watchfire itself: what they say, when they repeat, and which channel they take (never the one that fails).
 
 mod event;
+mod news;
 mod router;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,10 @@ pub enum SelfAlertKind {
     ConfigMismatch,
     /// No press of a channel's buttons arrives: the connection for them is lost.
     ListenerLost,
+    /// Somebody has acked an incident. It is no alarm.
+    Acked,
+    /// A step of an escalation is delivered. It is no alarm.
+    Escalated,
 }
 
 impl SelfAlertKind {
@@ -71,6 +76,8 @@ impl SelfAlertKind {
             Self::MonthUsed => "WatchfireMonthUsed",
             Self::ConfigMismatch => "WatchfireClusterConfigMismatch",
             Self::ListenerLost => "WatchfireListenerLost",
+            Self::Acked => "WatchfireAcked",
+            Self::Escalated => "WatchfireEscalated",
         }
     }
 
@@ -86,6 +93,7 @@ impl SelfAlertKind {
             | Self::ConfigMismatch
             | Self::ListenerLost => "error",
             Self::ReloadFailed | Self::LookUpFailed | Self::MonthUsed => "warning",
+            Self::Acked | Self::Escalated => "info",
         }
     }
 
@@ -110,7 +118,9 @@ impl SelfAlertKind {
             | Self::NobodyOnCall
             | Self::OrphanedDeliveries
             | Self::LookUpFailed
-            | Self::MonthUsed => Said::default(),
+            | Self::MonthUsed
+            | Self::Acked
+            | Self::Escalated => Said::default(),
         }
     }
 }
@@ -367,7 +377,8 @@ impl SelfAlert {
         alert.ends_at = resolved.then(|| now.timestamp());
         alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.topic()]);
         Event {
-            kind: SenderKind::Watchfire,
+            // News is about no incident of its own.
+            kind: if self.is_alarm() { SenderKind::Watchfire } else { SenderKind::Direct },
             source: "watchfire".into(),
             receiver: "self".into(),
             status: self.status,

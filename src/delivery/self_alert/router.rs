@@ -18,10 +18,12 @@ pub struct SelfAlertRouter {
 
 impl SelfAlertRouter {
     /// The channel a self-alert goes to now: the first of `self_monitoring.to` that is not the failing one, does not share its outlet, and is not disabled.
-    /// `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
+    /// What is no alarm goes to a webhook only. `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
     pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: UnixMs) -> Option<String> {
         let key = (alert.kind, alert.topic());
-        if alert.status == Status::Resolved {
+        if !alert.is_alarm() {
+            // Each is news.
+        } else if alert.status == Status::Resolved {
             self.last_sent.remove(&key)?;
         } else {
             if self.last_sent.get(&key).is_some_and(|at| now.since(*at) < REPEAT_INTERVAL) {
@@ -36,6 +38,7 @@ impl SelfAlertRouter {
             .to
             .iter()
             .filter_map(|name| plan.channel(name))
+            .filter(|c| alert.is_alarm() || c.driver.wants_raw_payload())
             .find(|c| *c.name != *alert.channel && Some(&c.outlet) != failing && !c.disabled)
             .map(|c| c.name.to_string())
     }

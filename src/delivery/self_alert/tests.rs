@@ -58,6 +58,8 @@ fn a_chinese_alarm_is_chinese() {
         SelfAlert::orphaned_deliveries("ops", 3),
         SelfAlert::config_mismatch("a 12345678, b 87654321"),
         SelfAlert::listener_lost("ops", 2, "Slack opened the connection and did not say hello"),
+        SelfAlert::acked(IncidentId(7), "ann"),
+        SelfAlert::escalated("ops", &step, IncidentId(7)),
     ];
     for alarm in alarms {
         let annotations = alarm.event(UnixMs(1_790_000_000_000), Language::Zh).alerts.remove(0).annotations;
@@ -83,6 +85,8 @@ fn delivery_events_have_the_shape_of_their_schema() {
         (SelfAlert::month_used("ops", 4, 5), "quota"),
         (SelfAlert::step_not_confirmed("", &step, IncidentId(7), "busy"), "step_not_confirmed"),
         (SelfAlert::nobody_reached(&step, IncidentId(7), "quiet", true), "nobody_reached"),
+        (SelfAlert::acked(IncidentId(7), "ann"), "acked"),
+        (SelfAlert::escalated("ops", &step, IncidentId(7)), "escalated"),
     ];
     let event = |alarm: &SelfAlert| alarm.event(UnixMs(1_790_000_000_000), Language::Zh).extra.get("event").cloned();
     for (alarm, kind) in &alarms {
