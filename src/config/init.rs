@@ -202,7 +202,7 @@ store: sqlite:watchfire.db
 # time_zone: Asia/Shanghai            ## in which messages show times; default UTC
 # language: zh                        ## en or zh
 # defaults: {{ channels: {{ timeout: 20s, max_age: 12h }} }}  ## what holds for every channel that does not say otherwise
-## Many teams: with `include: [{{ files: "teams/*.yaml", matchers: 'team="{{name}}"' }}]` each has a file of its own
+## Many teams: with `include: [teams/*.yaml]` each has a file of its own, `teams/db.yaml` for the alerts with `team="db"`
 
 channels:
 {blocks}## The first route takes every alert. Below it the first that matches wins, unless it says `continue`.
