@@ -37,9 +37,18 @@ pub struct ChannelState {
     /// Since when, Unix milliseconds; null where that began before this process.
     #[serde(default)]
     pub suspended_since: Option<UnixMs>,
+    /// When it is tried next while it is suspended, Unix milliseconds; null while it works, and where the next message tries it.
+    #[serde(default)]
+    pub next_try_at: Option<UnixMs>,
     /// Requests for messages in the last minute, of all channels that share its limit, as far as this node made them.
     #[serde(default)]
     pub sent_last_minute: u32,
+    /// Its rate limit, `20 per 1m`; `off` without one.
+    #[serde(default)]
+    pub rate_limit: String,
+    /// Messages that its rate limit allows in a minute, to compare with `sent_last_minute`; null without one.
+    #[serde(default)]
+    pub per_minute: Option<u64>,
     /// When its platform last confirmed a message, Unix milliseconds; null where this process has not seen that.
     #[serde(default)]
     pub confirmed_at: Option<UnixMs>,

@@ -41,6 +41,10 @@ pub struct DeliveryResponse {
     pub earlier_attempts: Vec<AttemptRow>,
     /// Its fallbacks.
     pub children: Vec<DeliveryRow>,
+    /// Whether a dead letter's alerts were delivered in its place: by a fallback, or a retry of one of them. Null for what is not dead, and for a
+    /// credential that is limited to channels.
+    #[serde(default)]
+    pub delivered_elsewhere: Option<bool>,
     /// For each recipient the newest message of the same queue that carried a firing alert and that the platform confirmed; one from long ago is
     /// left out.
     pub confirmed: Vec<ConfirmedDetail>,

@@ -113,6 +113,9 @@ pub(super) fn delivery(detail: &DeliveryResponse, whole: bool) -> String {
     for child in &detail.children {
         out.push_str(&format!("  fallback {} on {}: {}\n", child.id, child.channel, child.state.as_str()));
     }
+    if let Some(elsewhere) = detail.delivered_elsewhere {
+        out.push_str(if elsewhere { "  its alerts were delivered in its place\n" } else { "  nothing was delivered in its place\n" });
+    }
     if let Some(rate_limit) = &detail.rate_limit {
         out.push_str(&format!("  rate limit of the channel: {rate_limit}\n"));
     }

@@ -82,7 +82,8 @@ fn show_channels(channels: &[ChannelState]) {
 fn trouble(channel: &ChannelState) -> String {
     let mut all = Vec::new();
     if let Some(why) = &channel.suspended {
-        all.push(format!("suspended: {why}"));
+        let next = channel.next_try_at.map_or_else(|| "with the next message".to_owned(), |at| format!("at {}", time(at)));
+        all.push(format!("suspended: {why}; tried again {next}"));
     }
     if channel.breaker_open {
         all.push("it failed several times in a row".to_owned());
@@ -99,15 +100,28 @@ fn trouble(channel: &ChannelState) -> String {
     all.join("; ")
 }
 
+/// Requests of the last minute, and how many its rate limit allows: `3 of 20`.
+fn last_minute(channel: &ChannelState) -> String {
+    let limit = channel.per_minute.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    format!("{}{limit}", channel.sent_last_minute)
+}
+
 /// Lists the channels.
 pub fn channels(common: &Common) -> Result<ExitStatus> {
     list(server(common), "/api/v1/channels", common.json, |found: &Channels| {
-        let columns =
-            Table([text("CHANNEL", 24), text("PLATFORM", 14), number("WAITING", 7), number("DEFERRED", 8), number("DEAD", 5), text("NOTE", 4)]);
+        let columns = Table([
+            text("CHANNEL", 24),
+            text("PLATFORM", 14),
+            number("WAITING", 7),
+            number("DEFERRED", 8),
+            number("DEAD", 5),
+            text("LAST MINUTE", 11),
+            text("NOTE", 4),
+        ]);
         let row = |one: &ChannelState| {
             let disabled = if one.disabled { "disabled" } else { "" };
             let note = [disabled, &trouble(one)].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
-            [cell(&one.name), cell(&one.platform), cell(one.waiting), cell(one.deferred), cell(one.dead), cell(note)]
+            [cell(&one.name), cell(&one.platform), cell(one.waiting), cell(one.deferred), cell(one.dead), cell(last_minute(one)), cell(note)]
         };
         columns.list(found.channels.iter().map(row))
     })
@@ -162,4 +176,24 @@ fn list<T: serde::de::DeserializeOwned + serde::Serialize>(
         anstream::println!("{}", shown(as_json, &found?, table)?);
         Ok(ExitStatus::Success)
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_says_why_it_does_not_send_and_when_it_is_tried() {
+        let channel = |next: Option<i64>, per_minute: Option<u64>| -> ChannelState {
+            serde_json::from_value(json!({
+                "name": "ops", "platform": "slack", "disabled": false, "outlet": "slack:1", "waiting": 1, "deferred": 0, "dead": 0, "paused_ms": 0,
+                "breaker_open": false, "in_flight": 0, "month_sent": 0, "suspended": "HTTP 401", "next_try_at": next, "sent_last_minute": 3,
+                "per_minute": per_minute,
+            }))
+            .unwrap()
+        };
+        assert_eq!(trouble(&channel(Some(1_795_921_200_000), None)), "suspended: HTTP 401; tried again at 2026-11-29 03:00:00Z");
+        assert_eq!(trouble(&channel(None, None)), "suspended: HTTP 401; tried again with the next message");
+        assert_eq!((last_minute(&channel(None, Some(20))), last_minute(&channel(None, None))), ("3 of 20".into(), "3".into()));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
 use tokio::time::Instant;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
@@ -27,4 +29,33 @@ async fn the_fallback_of_a_held_channel_begins_at_once() {
         assert!(begun.elapsed() < AT_ONCE, "round {round} took {:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_channel_says_when_it_is_tried_next_and_how_much_of_its_rate_it_used() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hook = format!("webhook: {{ url: 'http://{}/', allow_networks: [127.0.0.1] }}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(|| async { StatusCode::UNAUTHORIZED })).await.unwrap() });
+    let app = TestApp::start(&format!(
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ held: {{ {hook}, rate_limit: {{ per_minute: 20 }} }}, works: {{ log: {{}}, rate_limit: off }} }}\n\
+         route: {{ to: [held, works] }}\n"
+    ))
+    .await;
+    app.post("/webhook", &alert("db", "Down", "firing")).await;
+    let end = Instant::now() + SOON;
+    let channels = loop {
+        let channels = app.get("/api/v1/channels").await.1["channels"].clone();
+        if channels[0]["suspended"].is_string() {
+            break channels;
+        }
+        assert!(Instant::now() < end, "{channels:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let (held, works) = (&channels[0], &channels[1]);
+    let wait = held["next_try_at"].as_i64().unwrap() - held["suspended_since"].as_i64().unwrap();
+    assert!(wait >= 4999, "the first trial is 5 s later, and shown in milliseconds: {held:#}");
+    assert_eq!((held["rate_limit"].as_str().unwrap(), held["per_minute"].as_u64()), ("20 per 1m", Some(20)));
+    assert!((1..=20).contains(&held["sent_last_minute"].as_u64().unwrap()), "{held:#}");
+    assert_eq!((works["rate_limit"].as_str().unwrap(), works["per_minute"].as_u64()), ("off", None));
+    assert!(works["next_try_at"].is_null() && works["suspended"].is_null(), "{works:#}");
 }

@@ -137,6 +137,11 @@ impl Gate {
         self.suspension.as_ref()?.since
     }
 
+    /// When the suspended outlet is tried next; `None` while it works, and where the next message tries it.
+    pub fn next_trial(&self) -> Option<Instant> {
+        self.suspension.as_ref().filter(|suspension| !suspension.trial).map(|suspension| suspension.trial_at)
+    }
+
     /// Whether only one message at a time is tried.
     pub fn is_breaker_open(&self) -> bool {
         self.breaker.is_open()
@@ -369,9 +374,11 @@ mod tests {
         ] {
             let mut gate = Gate::new(now);
             gate.restore(now, Duration::ZERO, Some("401".into()));
+            assert_eq!(gate.next_trial(), Some(now));
             assert!(gate.starts_probe(now) && !gate.starts_probe(now), "one probe at a time");
             assert_eq!(gate.probed(&probe, idle, now), change, "{probe:?}");
             assert_eq!(gate.admits(now, 0), admit, "{probe:?}");
+            assert_eq!(gate.next_trial(), if let Admit::Suspended(at) = admit { Some(at) } else { None }, "{probe:?}");
         }
     }
 }

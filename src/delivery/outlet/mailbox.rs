@@ -45,6 +45,8 @@ pub struct OutletState {
     pub suspended: Option<String>,
     /// Since when; `None` while it works, and where that was before this process owned it.
     pub suspended_since: Option<UnixMs>,
+    /// When the suspended outlet is tried next; `None` while it works, and where the next message tries it.
+    pub next_try_at: Option<UnixMs>,
     /// Whether the breaker is open.
     pub breaker_open: bool,
     /// Messages in flight.

@@ -323,6 +323,7 @@ impl Worker {
             paused_ms: self.gate.paused_until().saturating_duration_since(now).as_millis() as i64,
             suspended: self.gate.suspended().map(str::to_owned),
             suspended_since: self.gate.suspended_since().map(|since| Recent::wall_of(since, now, wall)),
+            next_try_at: self.gate.next_trial().map(|at| wall + at.saturating_duration_since(now)),
             breaker_open: self.gate.is_breaker_open(),
             in_flight: self.in_flight.tasks.len(),
             lanes: self.queue.lanes.len(),

@@ -17,8 +17,8 @@ use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::DeliveryId;
-use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
+use crate::model::{DeliveryId, UnixMs};
+use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -127,7 +127,16 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
         return Err(not_for(&caller, &format!("delivery {id}")));
     }
     let next = next::next_action(&app, &detail).await?;
-    Ok(Json(story(&app, &caller, detail, next)))
+    let elsewhere = delivered_elsewhere(&app, &caller, &detail.row).await?;
+    Ok(Json(DeliveryResponse { delivered_elsewhere: elsewhere, ..story(&app, &caller, detail, next) }))
+}
+
+/// Whether a dead letter's alerts were delivered in its place. `None` for what is not dead, and for who may not know what other channels have.
+pub(in crate::http) async fn delivered_elsewhere(app: &App, caller: &Caller, row: &DeliveryRow) -> Result<Option<bool>, ApiError> {
+    if row.state != DeliveryState::Dead || caller.is_limited() {
+        return Ok(None);
+    }
+    Ok(Some(!app.engine.query().delivered_elsewhere(&[row.id]).await?.is_empty()))
 }
 
 /// Whether the routing table chose where a delivery goes, and not its sender.
@@ -163,6 +172,7 @@ fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -
         message: detail.message.map(|message| message_story(&plan, message)),
         earlier_attempts: detail.earlier,
         children: detail.children,
+        delivered_elsewhere: None,
         confirmed: detail.confirmed.into_iter().map(confirmed_story).collect(),
         delivery: detail.row,
         rate_limit,

@@ -84,7 +84,7 @@ fn rate(language: Language, plan: &Plan, channel: &ChannelState) -> Markup {
     let sent = u64::from(channel.sent_last_minute);
     html! {
         div.pw {
-            @if let Some(limit) = planned.per_minute() {
+            @if let Some(limit) = channel.per_minute {
                 @let share = (sent * 100 / limit.max(1)).min(100);
                 @let class = match share { 0..80 => "", 80..100 => "near", _ => "over" };
                 svg.bar.(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect.bg width="100" height="6" {} rect.fg width=(share) height="6" {} }

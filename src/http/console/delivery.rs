@@ -15,7 +15,7 @@ use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, shor
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
 use crate::delivery::{Plan, links};
-use crate::http::api::deliveries::{drop_all, requeue, was_routed};
+use crate::http::api::deliveries::{delivered_elsewhere, drop_all, requeue, was_routed};
 use crate::http::api::next::next_action;
 use crate::http::api::no_id;
 use crate::http::explain::explain_stored;
@@ -57,8 +57,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
     let why = why(&viewer, &plan, &found);
     drop(alone);
     let row = &found.row;
-    // What other channels have is not for who is limited to some.
-    let nobody = row.state == DeliveryState::Dead && !viewer.caller.is_limited() && app.engine.query().delivered_elsewhere(&[id]).await?.is_empty();
+    let nobody = delivered_elsewhere(&app, &viewer.caller, row).await? == Some(false);
     let acts = acts(&viewer, &found);
     let body = html! {
         div.head { div {

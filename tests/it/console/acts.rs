@@ -65,6 +65,12 @@ async fn what_died_is_explained_retried_moved_and_dropped() {
     assert!(page.contains("What became of the retry") && !page.contains("No other channel has it"), "{page}");
     // One alone: explained, moved, dropped with a reason.
     let saved = read("state=dead&channel=saved").await.remove(0)["id"].as_str().unwrap().to_owned();
+    let elsewhere = async |id: &str| -> Value {
+        let answer = app.http.get(app.url(&format!("/api/v1/deliveries/{id}"))).bearer_auth(ROOT).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["delivered_elsewhere"].clone()
+    };
+    let sent = read("state=sent&channel=ours").await.remove(0)["id"].as_str().unwrap().to_owned();
+    assert_eq!((elsewhere(&saved).await, elsewhere(&sent).await), (json!(true), Value::Null), "only a dead letter asks who has it");
     let page = ann.page(&format!("/ui/deliveries/{saved}")).await;
     assert!(
         page.contains("ours") && page.contains("has it instead") && page.contains("Attempts") && page.contains("&lt;script&gt;no&lt;/script&gt;"),
