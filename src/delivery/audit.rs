@@ -45,6 +45,7 @@ acts! {
     Drop "drop",
     Replay "replay",
     Test "test",
+    Probe "probe",
     Drill "drill",
     Override "override",
     EndOverride "end override",

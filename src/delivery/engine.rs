@@ -125,6 +125,13 @@ impl Engine {
         self.shared.outlets.get(outlet).map(|mailbox| mailbox.state()).unwrap_or_default()
     }
 
+    /// Has a suspended outlet tried at once, with whatever waits; nothing where it works, or another node owns it.
+    pub fn try_now(&self, outlet: &OutletKey) {
+        if let Some(mailbox) = self.shared.outlets.get(outlet).filter(|mailbox| mailbox.state().suspended.is_some()) {
+            mailbox.send(Command::Reload);
+        }
+    }
+
     /// How many requests an outlet began in the last minute, and when the last message of one of its channels was confirmed by its platform, as far as
     /// this process knows.
     pub fn recent_sends(&self, outlet: &OutletKey, channel: &str) -> (u32, Option<UnixMs>) {

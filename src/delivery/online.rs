@@ -48,7 +48,8 @@ pub fn ask(plan: &Plan) -> impl Stream<Item = Said> + '_ {
     channels.chain(alertmanagers)
 }
 
-async fn ask_channel(channel: Arc<ChannelPlan>) -> Said {
+/// Asks the platform of one channel, and waits as long as its `timeout`.
+pub async fn ask_channel(channel: Arc<ChannelPlan>) -> Said {
     let asking = async {
         match channel.driver.probe().await {
             Probe::Ok => channel.driver.may_deliver().await.map_or_else(Probe::Failed, |()| Probe::Ok),

@@ -224,7 +224,11 @@ impl Gate {
         let Some(suspension) = &mut self.suspension else { return Change::None };
         match probe {
             Probe::Ok if idle => return self.resume(),
-            Probe::Failed(_) => {
+            Probe::Failed(error) => {
+                // What the platform says now; that nothing answered is no reason to hold a channel.
+                if error.kind == ErrorKind::Misconfigured {
+                    suspension.reason = error.to_string();
+                }
                 suspension.wait = (suspension.wait * 2).min(LONGEST_TRIAL);
                 suspension.trial_at = now + suspension.wait;
             }
@@ -365,12 +369,14 @@ mod tests {
     #[test]
     fn a_probe_that_fails_waits_longer_and_one_that_succeeds_lets_a_message_try() {
         let now = Instant::now();
-        let failed = Probe::Failed(crate::model::SendError::new(ErrorKind::Misconfigured, "401"));
-        for (probe, idle, change, admit) in [
-            (Probe::Ok, true, Change::Resumed, Admit::Open),
-            (Probe::Ok, false, Change::None, Admit::Trial),
-            (Probe::Unsupported, true, Change::None, Admit::Trial),
-            (failed, true, Change::None, Admit::Suspended(now + seconds(10))),
+        let failed = Probe::Failed(crate::model::SendError::new(ErrorKind::Misconfigured, "account closed"));
+        let down = Probe::Failed(crate::model::SendError::new(ErrorKind::Transient, "no answer"));
+        for (probe, idle, change, admit, reason) in [
+            (Probe::Ok, true, Change::Resumed, Admit::Open, None),
+            (Probe::Ok, false, Change::None, Admit::Trial, Some("401")),
+            (Probe::Unsupported, true, Change::None, Admit::Trial, Some("401")),
+            (failed, true, Change::None, Admit::Suspended(now + seconds(10)), Some("account closed")),
+            (down, true, Change::None, Admit::Suspended(now + seconds(10)), Some("401")),
         ] {
             let mut gate = Gate::new(now);
             gate.restore(now, Duration::ZERO, Some("401".into()));
@@ -378,6 +384,7 @@ mod tests {
             assert!(gate.starts_probe(now) && !gate.starts_probe(now), "one probe at a time");
             assert_eq!(gate.probed(&probe, idle, now), change, "{probe:?}");
             assert_eq!(gate.admits(now, 0), admit, "{probe:?}");
+            assert_eq!(gate.suspended(), reason, "{probe:?}");
             assert_eq!(gate.next_trial(), if let Admit::Suspended(at) = admit { Some(at) } else { None }, "{probe:?}");
         }
     }

@@ -27,7 +27,7 @@ pub enum Command {
     MarkDirty { lane: LaneId, channel: Arc<str>, rank: i64, born_at: UnixMs },
     /// A direct send.
     Direct { channel: Arc<str>, member: Box<PendingDelivery>, caller: Caller },
-    /// The configuration changed: limits may have, and a suspended outlet is tried at once.
+    /// The configuration changed: limits may have, and a suspended outlet is tried at once. Somebody may ask for that by hand, too.
     Reload,
     /// Lanes were moved, dropped or renamed, or a mute began or ended: what is in memory may be stale.
     EvictAll,

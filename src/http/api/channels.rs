@@ -16,6 +16,7 @@ use crate::delivery::direct::text_page;
 use crate::delivery::escalation::DrillError;
 use crate::delivery::intake::known_channels;
 use crate::delivery::links;
+use crate::delivery::online::{Answer, ask_channel};
 use crate::delivery::{AuditAct, Composed, Draft, Intent};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Paths};
@@ -182,6 +183,28 @@ async fn send_test(app: &App, caller: &Caller, name: &str, body: TestSendRequest
         expired: outcome.expired,
         results: outcome.results.into_iter().map(|(to, result)| TestSendResult::new(to.masked(), result)).collect(),
     })
+}
+
+/// Asks a channel's platform whether it accepts the credentials; nothing is sent. A suspended channel that it does not refuse is tried at once.
+pub(in crate::http) async fn probe_channel(app: &App, caller: &Caller, name: &str) -> Result<Answer, ApiError> {
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Probe, on: format!("channel {name}"), reason: String::new() };
+    let work = async {
+        may_use(caller, name)?;
+        let plan = app.engine.plan();
+        let channel = plan.channel(name).cloned().ok_or_else(|| no_channel(&plan, caller, name))?;
+        let outlet = channel.outlet.clone();
+        let said = ask_channel(channel).await;
+        if !matches!(said.answer, Answer::Refused(_)) {
+            app.engine.try_now(&outlet);
+        }
+        Ok(said.answer)
+    };
+    let told = |answer: &Answer| match answer {
+        Answer::Accepted(_) => "accepted".to_owned(),
+        Answer::Unasked => "it cannot be asked without sending".to_owned(),
+        Answer::Refused(why) => format!("refused: {why}"),
+    };
+    audited(app, intent, work, told).await
 }
 
 async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<DrillResponse> {

@@ -30,6 +30,7 @@ fn chinese(act: AuditAct) -> &'static str {
         AuditAct::Drop => "放弃",
         AuditAct::Replay => "重新发送",
         AuditAct::Test => "测试",
+        AuditAct::Probe => "检查",
         AuditAct::Drill => "演练",
         AuditAct::Override => "换班",
         AuditAct::EndOverride => "结束换班",
@@ -79,7 +80,7 @@ fn chinese_object(act: AuditAct, stored: &str) -> Option<String> {
             Some((event, to)) => event.strip_prefix("event ").map(|id| format!("通知 {id} 至通道 {to}")),
             None => named("event ", "通知"),
         },
-        AuditAct::Press | AuditAct::Test => named("channel ", "通道"),
+        AuditAct::Press | AuditAct::Test | AuditAct::Probe => named("channel ", "通道"),
         AuditAct::Drill => named("channel ", "通道").or_else(|| named("escalation ", "升级策略")),
         AuditAct::Override => {
             let (rest, until) = stored.rsplit_once(" until ")?;
@@ -131,7 +132,7 @@ mod tests {
             }
             AuditAct::Mute => &[("incident #1", "事件 #1"), (r#"team="db" until 2026-11-24T03:00:00Z"#, r#"team="db"，至 2026-11-24T03:00:00Z"#)],
             AuditAct::Unmute => &[("incident #1", "事件 #1"), (r#"team="db""#, r#"team="db""#)],
-            AuditAct::Press | AuditAct::Test => &[("channel ops", "通道 ops")],
+            AuditAct::Press | AuditAct::Test | AuditAct::Probe => &[("channel ops", "通道 ops")],
             AuditAct::Retry | AuditAct::Drop => &[("delivery a1", "投递 a1"), ("2 deliveries: a1, b2", "2 条投递：a1, b2")],
             AuditAct::Move => &[("delivery a1 to sms", "投递 a1 至通道 sms"), ("2 deliveries: a1, b2 to sms", "2 条投递：a1, b2 至通道 sms")],
             AuditAct::Replay => &[("event a1", "通知 a1"), ("event a1 to sms", "通知 a1 至通道 sms")],

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,13 +17,17 @@ use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::{ChannelState, TestSendRequest, TestSendResponse};
 use crate::delivery::Plan;
+use crate::delivery::online::Answer;
 use crate::http::App;
-use crate::http::api::channels::{states, test_channel};
+use crate::http::api::channels::{probe_channel, states, test_channel};
 use crate::http::api::mutes::{LONGEST_MUTE, of_channel, set};
 use crate::model::{Language, UnixMs, parse_duration};
 
 /// Deliveries that ended last, among which is looked for channels of which this process saw none confirmed.
 const LOOKED_AT: usize = 5000;
+
+/// What can be done about a channel.
+const ACTS: &str = "a channel is tested, asked, muted or unmuted";
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
@@ -109,7 +113,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
         li.att3.edge.(if look.class == "bad" { "critical" } else { "" }) data-row {
             div.c0 { (badge_of(look, say(language, look.en, look.zh))) b { (shown(&channel.name)) } span.dim.s { (shown(&channel.platform)) } }
             div {
-                p { b { (worded(manner, why)) } }
+                p { @if look.en == "Held" { (say(language, "The platform’s last answer: ", "平台最近的返回：")) } b { (worded(manner, why)) } }
                 p.dim.s {
                     @match look.en {
                         "Held" => {
@@ -117,7 +121,13 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                                 Some(since) => { (say(language, "Held since ", "挂起于 ")) (time::clock(manner, since)) (say(language, ". ", "。")) }
                                 None => { (say(language, "Held since before this process started. ", "在本进程启动之前已挂起。")) }
                             }
-                            (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。")) }
+                            (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。"))
+                            " "
+                            @if let Some(at) = channel.next_try_at {
+                                @if at > UnixMs::from(manner.now) { (say(language, "Tried next ", "下次重试：")) (time::coming(manner, at)) (say(language, ".", "。")) }
+                                @else { (say(language, "It is being tried.", "正在重试。")) }
+                            } @else { (say(language, "The next message tries it.", "下一条消息会触发重试。")) }
+                        }
                         "Muted" => { @if let Some(until) = channel.muted_until { (say(language, "Until ", "至 ")) (time::clock(manner, until)) (say(language, "; then what still fires is sent.", "；届时仍触发的会发送。")) } }
                         "Paused" => { (say(language, "Goes on ", "恢复")) (time::coming(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
                         "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
@@ -128,6 +138,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                 }
             }
             @if viewer.operates { div.acts {
+                @if look.en == "Held" { a.b.p href={ (path) "/confirm/probe" } { (icon("retry")) (say(language, "Try now…", "立即重试…")) } }
                 @if channel.muted_by.is_some() { a.b href="/ui/mutes" { (say(language, "Mutes", "静音")) } }
                 @else if channel.muted_until.is_some() { form method="post" action={ (path) "/unmute" } { button.b { (icon("bell")) (say(language, "Unmute", "取消静音")) } } }
                 @else { a.b href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } }
@@ -151,7 +162,7 @@ fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState, confirmed: Option<
             td data-l=(say(language, "Last confirmed", "最近确认")) { @match confirmed { Some(at) => { (time::since(&viewer.manner, *at)) } None => { span.dim { (say(language, "not lately", "近期无")) } } } }
             td.r data-l=(say(language, "Waiting", "等待")) { (channel.waiting) }
             td.r data-l=(say(language, "Dead", "死信")) { (channel.dead) }
-            td.r.ctl { @if viewer.operates { span.acts { a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }
+            td.r.ctl { @if viewer.operates { span.acts { a.b.sm.g href={ (path) "/confirm/probe" } { (say(language, "Ask…", "询问…")) } a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }
         }
     }
 }
@@ -185,7 +196,15 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
             },
             say(language, "Send it", "发送"),
         ),
-        _ => return Err(Failure::missing("a channel is tested, muted or unmuted")),
+        "probe" => (
+            say(language, "Ask the platform of ", "询问平台："),
+            html! {
+                p { (say(language, "The platform is asked whether it accepts the credentials of this channel, and its answer is shown. No message is made for it.", "询问平台是否接受该通道的凭据，并显示其返回；不会为此生成消息。")) }
+                p { (say(language, "If the channel is held and the platform does not refuse, what waits is tried at once.", "若该通道已挂起且平台未拒绝，等待中的消息会立即重试。")) }
+            },
+            say(language, "Ask it", "询问"),
+        ),
+        _ => return Err(Failure::missing(ACTS)),
     };
     let body = html! {
         div.head { div { h1 { (title) (name) } } }
@@ -200,7 +219,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
     .of(&viewer))
 }
 
-/// Tests, mutes or unmutes it.
+/// Tests, asks, mutes or unmutes it.
 pub(super) async fn act(
     State(app): State<Arc<App>>,
     Path((name, act)): Path<(String, String)>,
@@ -225,9 +244,31 @@ pub(super) async fn act(
             let done = test_channel(&app, caller, &name, TestSendRequest { text, payload: None }).await?;
             return Ok(tested(&viewer, &name, &done));
         }
-        _ => return Err(Failure::new(StatusCode::NOT_FOUND, "a channel is tested, muted or unmuted")),
+        "probe" => return Ok(probed(&viewer, &name, &probe_channel(&app, caller, &name).await?)),
+        _ => return Err(Failure::missing(ACTS)),
     }
     Ok(go(&headers, "/ui/channels"))
+}
+
+fn probed(viewer: &Viewer, name: &str, answer: &Answer) -> Response {
+    let language = viewer.manner.language;
+    let body = html! {
+        div.head { div {
+            h1 { @match answer {
+                Answer::Accepted(_) => { (say(language, "The platform accepts the credentials", "平台接受凭据")) }
+                Answer::Unasked => { (say(language, "The platform cannot be asked without sending", "平台无法在不发送消息的情况下检查")) }
+                Answer::Refused(_) => { (say(language, "The channel cannot deliver as configured", "该通道按现有配置无法投递")) }
+            } }
+            p { (shown(name)) }
+        } }
+        div.card.pad { p { @match answer {
+            Answer::Accepted(_) => { (say(language, "If it was held, what waits is tried now.", "若此前已挂起，等待中的消息现在重试。")) }
+            Answer::Unasked => { (say(language, "If it was held, the next message that waits tries it now. A test shows the answer.", "若此前已挂起，现在用下一条等待中的消息重试；测试可显示平台返回。")) }
+            Answer::Refused(why) => { b { (worded(&viewer.manner, why)) } " " (say(language, "Correct the channel in routes.yaml and reload.", "请在 routes.yaml 中更正该通道并重新加载。")) }
+        } } }
+        div.acts.mt { a.b.p href="/ui/channels" { (say(language, "Channels", "通道")) } a.b href={ (path(name)) "/confirm/test" } { (say(language, "Test…", "测试…")) } }
+    };
+    Page { title: say(language, "Ask the platform", "询问平台").into(), at: Place::Channels, body, ..Page::default() }.of(viewer)
 }
 
 fn tested(viewer: &Viewer, name: &str, done: &TestSendResponse) -> Response {

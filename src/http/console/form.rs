@@ -119,7 +119,7 @@ pub(super) fn page_with(path: &str) -> String {
     match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
         ["logout" | "settings" | "", ..] => "/ui".to_owned(),
         [section @ ("incidents" | "deliveries"), id, _] => format!("/ui/{section}/{id}"),
-        ["channels", name, act @ ("mute" | "test")] => format!("/ui/channels/{name}/confirm/{act}"),
+        ["channels", name, act @ ("mute" | "test" | "probe")] => format!("/ui/channels/{name}/confirm/{act}"),
         [section, ..] => format!("/ui/{section}"),
         [] => "/ui".to_owned(),
     }

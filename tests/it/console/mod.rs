@@ -9,6 +9,7 @@ mod many;
 mod mutes;
 mod night;
 mod oncall;
+mod probe;
 mod reach;
 mod simulate;
 
