@@ -23,6 +23,9 @@ pub struct Deliveries {
 pub struct DeliveryResponse {
     /// The delivery.
     pub delivery: DeliveryRow,
+    /// Why it was sent, in one sentence: what was new, which way it came, and who was on it; null where it was not sent.
+    #[serde(default)]
+    pub why: Option<String>,
     /// The route that chose its channel.
     pub route: String,
     /// Template set, when the route asked for one.

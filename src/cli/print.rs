@@ -89,6 +89,9 @@ pub(super) fn delivery(detail: &DeliveryResponse, whole: bool) -> String {
     if let Some(reason) = &row.reason {
         out.push_str(&format!(": {reason}"));
     }
+    if let Some(why) = &detail.why {
+        out.push_str(&format!("\n  {why}"));
+    }
     out.push_str(&format!("\n  chosen by {}", detail.route));
     if !detail.template.is_empty() {
         out.push_str(&format!(" with template {}", detail.template));

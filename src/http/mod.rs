@@ -26,6 +26,7 @@ pub mod serve;
 pub mod tls_listener;
 mod waiting;
 mod webhook;
+mod why;
 
 use crate::model::UnixMs;
 use std::path::PathBuf;

@@ -16,8 +16,9 @@ use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
+use crate::http::why::{was_routed, why_sent};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{DeliveryId, UnixMs};
+use crate::model::{DeliveryId, Language, UnixMs};
 use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
@@ -128,7 +129,8 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     }
     let next = next::next_action(&app, &detail).await?;
     let elsewhere = delivered_elsewhere(&app, &caller, &detail.row).await?;
-    Ok(Json(DeliveryResponse { delivered_elsewhere: elsewhere, ..story(&app, &caller, detail, next) }))
+    let why = why_sent(&app, &caller, Language::En, &detail).await?;
+    Ok(Json(DeliveryResponse { why, delivered_elsewhere: elsewhere, ..story(&app, &caller, detail, next) }))
 }
 
 /// Whether a dead letter's alerts were delivered in its place. `None` for what is not dead, and for who may not know what other channels have.
@@ -137,16 +139,6 @@ pub(in crate::http) async fn delivered_elsewhere(app: &App, caller: &Caller, row
         return Ok(None);
     }
     Ok(Some(!app.engine.query().delivered_elsewhere(&[row.id]).await?.is_empty()))
-}
-
-/// Whether the routing table chose where a delivery goes, and not its sender.
-pub(in crate::http) fn was_routed(detail: &DeliveryDetail) -> bool {
-    is_of_tree(&detail.target.route)
-}
-
-/// Whether this is the name of a route: `route.routes[0]`, or `teams/db.yaml:route` in an included file.
-fn is_of_tree(route: &str) -> bool {
-    route.starts_with("route") || route.rsplit_once(':').is_some_and(|(_, inside)| inside.starts_with("route"))
 }
 
 fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
@@ -163,6 +155,7 @@ fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -
         false => (Arc::unwrap_or_clone(event.event), detail.target.alerts),
     };
     DeliveryResponse {
+        why: None,
         route: detail.target.route,
         template: detail.target.template,
         fallback: detail.target.fallback,
@@ -321,15 +314,4 @@ pub(in crate::http) async fn drop_all(app: &App, caller: &Caller, ids: &Deliveri
         Ok(DropResponse { dropped: app.engine.drop_deliveries(&ids.ids, &reason).await? })
     };
     audited(app, intent, work, |done: &DropResponse| format!("{} dropped", done.dropped)).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn routes_of_included_files_are_routes() {
-        assert!(["route", "route.routes[0]", "teams/db.yaml:route", "teams/db.yaml:route.routes[1]"].into_iter().all(is_of_tree));
-        assert!(!is_of_tree("direct call"));
-    }
 }

@@ -16,6 +16,7 @@ use crate::http::audit::audited;
 use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
+use crate::http::why::was_routed;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{EventId, SenderKind};

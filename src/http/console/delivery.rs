@@ -6,28 +6,36 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, PreEscaped, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::Page as View;
 use super::manner::Manner;
-use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time, worded};
+use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time, timed, worded};
+use super::tester::tree;
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
+use crate::delivery::mutes::Mutes;
 use crate::delivery::{Plan, links};
-use crate::http::api::deliveries::{delivered_elsewhere, drop_all, requeue, was_routed};
+use crate::http::api::deliveries::{delivered_elsewhere, drop_all, requeue};
 use crate::http::api::next::next_action;
 use crate::http::api::no_id;
-use crate::http::explain::explain_stored;
+use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_text};
+use crate::http::why::{was_routed, why_sent};
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
-use crate::model::{DeliveryId, Page, UnixMs};
+use crate::model::{Alert, DeliveryId, Page, UnixMs};
+use crate::route::Explanation;
 use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
-/// Bytes of the routing tree that are shown.
-const MAX_TREE: usize = 16 << 10;
+/// Routes of the tree that are shown for an alert, and alerts whose ways are compared.
+const MAX_ROUTES: usize = 200;
+const MAX_ALERTS: usize = 100;
+/// Different ways that are shown.
+const MAX_WAYS: usize = 3;
 
 fn id_of(text: &str) -> Result<DeliveryId, Failure> {
     text.parse().map_err(|_| Failure::missing(no_id("delivery", text)))
@@ -54,8 +62,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
         links::without_acts(&plan, &mut found);
     }
     let language = viewer.manner.language;
-    let why = why(&viewer, &plan, &found);
+    let routed = routed(&viewer, &plan, &found);
     drop(alone);
+    let why = why_sent(&app, &viewer.caller, language, &found).await?;
     let row = &found.row;
     let nobody = delivered_elsewhere(&app, &viewer.caller, row).await? == Some(false);
     let acts = acts(&viewer, &found);
@@ -68,13 +77,14 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
             }
             h1.ttl { (shown(&row.title)) " " span.dim { (say(language, "to ", "→ ")) (shown(&row.channel)) } }
             p { (verdict(&viewer, &found, nobody)) }
+            @if let Some(why) = &why { p.lead { (timed(&viewer.manner, why)) } }
         } }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.third {
-            section.sec { h2 { (say(language, "As its readers see it", "收件人所见")) } (message(&viewer.manner, &plan, found.message.as_ref())) }
+            section.sec { h2 { (say(language, "As its readers see it", "收件人所见")) } (message(&viewer.manner, &plan, found.message.as_ref())) (in_playground(&viewer, &plan, &found)) }
             div {
                 (attempts(&viewer.manner, &found))
-                section.sec { h2 { (say(language, "Why here", "为何发到这里")) } div.card.pad { (why) } }
+                section.sec { h2 { (say(language, "Why here", "为何发到这里")) } div.card.pad { (routed) } }
                 section.sec { h2 { (say(language, "What happens next", "接下来")) } div.card.pad { p { (next_of(&viewer, &found, next.as_deref())) } } }
                 (belongs(&viewer, &found))
             }
@@ -188,16 +198,49 @@ fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
     }
 }
 
-/// How it came to this channel.
-fn why(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
+/// The link to the playground with its template and its event.
+fn in_playground(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
     let language = viewer.manner.language;
-    let routes = (was_routed(found) && !viewer.caller.is_limited()).then(|| explain_stored(plan, &found.event, Some(&found.target.alerts)));
+    let channel = plan.channel(&found.row.channel).filter(|channel| !channel.platform.fields.is_empty() && !viewer.caller.is_limited());
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    html! {
+        @if let Some(channel) = channel {
+            @let set = found.message.as_ref().filter(|message| message.platform == channel.platform.name).map(|message| encoded(&message.template)).unwrap_or_default();
+            p.mt { a.l href={ "/ui/templates?channel=" (encoded(&channel.name)) "&set=" (set) "&event=" (found.event.id) } { (say(language, "Open in the template playground", "在模板试验中打开")) } }
+        }
+    }
+}
+
+/// How it came to this channel: the routes that its alerts tried, each different way once.
+fn routed(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
+    let language = viewer.manner.language;
+    let (at, shows) = (found.event.received_at.timestamp(), was_routed(found) && !viewer.caller.is_limited());
+    let mut ways: Vec<(usize, Explanation, &Alert)> = Vec::new();
+    let (mut absorbed, mutes) = (None, Mutes::of(&plan.tree));
+    let alerts = found.target.alerts.iter().filter(|_| shows).take(MAX_ALERTS);
+    for alert in alerts.filter_map(|place| found.event.event.alerts.get(*place as usize)) {
+        if let Some(heartbeat) = plan.absorbed(&alert.labels) {
+            absorbed = Some(absorbed_text(heartbeat));
+            continue;
+        }
+        let way = plan.tree.explain(&alert.labels, at);
+        match ways.iter_mut().find(|(_, known, _)| known.steps == way.steps) {
+            Some((count, ..)) => *count += 1,
+            None => ways.push((1, way, alert)),
+        }
+    }
     html! {
         p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !found.target.fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&found.target.fallback.join(", "))) } }
-        @if let Some(routes) = routes {
-            @if routes.changed { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
-            @for trace in routes.alerts.iter().take(3) { pre.code.mt { (shown(&super::parts::cut(&trace.routes, MAX_TREE))) } }
+        @if shows && *found.event.plan != *plan.hash { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
+        @if let Some(absorbed) = &absorbed { p.dim.s { (shown(absorbed)) } }
+        @for (alerts, way, alert) in ways.iter().take(MAX_WAYS) {
+            @if ways.len() > 1 { p.mt { b { (shown(alert.name())) } @if *alerts > 1 { span.dim { " +" (alerts - 1) } } } }
+            @let routes = way.steps.len().min(MAX_ROUTES);
+            ul.tree { (tree(language, way, &way.steps[..routes])) }
+            @if way.steps.len() > routes { p.dim.s { "+" (way.steps.len() - routes) (say(language, " routes", " 条路由")) } }
+            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels).lines()) { p.dim.s { (shown(line)) } }
         }
+        @if ways.len() > MAX_WAYS { p.dim.s { "+" (ways.len() - MAX_WAYS) (say(language, " other ways", " 种其他路径")) } }
     }
 }
 
@@ -296,7 +339,7 @@ pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
             td.nw { @if row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.born_at)) } }
             td { div.tt.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) span.vh { (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
                 div.dim.s.c1 { (worded(&viewer.manner, row.reason.as_deref().unwrap_or_default())) } }
-            td.ch { a.l href={ "/ui/history?channel=" (percent_encoding::utf8_percent_encode(&row.channel, percent_encoding::NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
+            td.ch { a.l href={ "/ui/history?channel=" (utf8_percent_encode(&row.channel, NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
             td.stt { (badge(language, row.state)) }
             td.r.off { (row.tries) }
         }

@@ -260,8 +260,8 @@ fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &Exp
     }
 }
 
-/// The steps of one depth, each with those below it.
-fn tree(language: Language, explanation: &Explanation, steps: &[Step]) -> Markup {
+/// The steps of one depth, each with those below it, as a list of matchers with a tick or a cross.
+pub(super) fn tree(language: Language, explanation: &Explanation, steps: &[Step]) -> Markup {
     let Some(depth) = steps.first().map(|step| step.depth) else { return html! {} };
     let places: Vec<usize> = (0..steps.len()).filter(|place| steps[*place].depth == depth).collect();
     html! {

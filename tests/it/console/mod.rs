@@ -12,6 +12,7 @@ mod oncall;
 mod probe;
 mod reach;
 mod simulate;
+mod why;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, redirect};
