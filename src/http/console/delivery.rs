@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::Page as View;
+use super::mail;
 use super::manner::Manner;
 use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time, timed, worded};
 use super::tester::tree;
@@ -27,7 +28,7 @@ use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
 use crate::model::{Alert, DeliveryId, Page, UnixMs};
 use crate::route::Explanation;
-use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, StoredMessage, replayed_as};
+use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
@@ -47,6 +48,24 @@ async fn find(app: &App, viewer: &Viewer, id: DeliveryId) -> Result<DeliveryDeta
     match viewer.caller.may_use(&found.row.channel) {
         true => Ok(found),
         false => Err(Failure::new(StatusCode::FORBIDDEN, format!("delivery {id} is not for the credential `{}`", viewer.caller.name))),
+    }
+}
+
+/// A mail's own page, for the frame that shows it; its pages count from 1.
+pub(super) async fn mail(State(app): State<Arc<App>>, Path((id, page)): Path<(String, usize)>, viewer: Viewer) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    let _alone = app.engine.heavy().large_body().await;
+    let mut found = find(&app, &viewer, id).await?;
+    let plan = app.engine.plan();
+    if !viewer.caller.may_everywhere(Scope::Operate) {
+        links::without_acts(&plan, &mut found);
+    }
+    let message = found.message.filter(|message| message.platform == "email");
+    let channel = message.as_ref().and_then(|message| plan.channel(&message.channel)).filter(|channel| channel.platform.name == "email");
+    let shown = message.as_ref().and_then(|message| message.pages.get(page.checked_sub(1)?));
+    match (channel, shown) {
+        (Some(channel), Some(shown)) => mail::page(&channel.driver.body(shown)),
+        _ => Err(Failure::missing(format!("delivery {id} has no mail {page}"))),
     }
 }
 
@@ -81,7 +100,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, vi
         } }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.third {
-            section.sec { h2 { (say(language, "As its readers see it", "收件人所见")) } (message(&viewer.manner, &plan, found.message.as_ref())) (in_playground(&viewer, &plan, &found)) }
+            section.sec { h2 { (say(language, "As its readers see it", "收件人所见")) } (message(&viewer.manner, &plan, &found)) (in_playground(&viewer, &plan, &found)) }
             div {
                 (attempts(&viewer.manner, &found))
                 section.sec { h2 { (say(language, "Why here", "为何发到这里")) } div.card.pad { (routed) } }
@@ -131,18 +150,19 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
 }
 
 /// What its platform shows of a message; its fields where the channel is gone.
-fn message(manner: &Manner, plan: &Plan, message: Option<&StoredMessage>) -> Markup {
+fn message(manner: &Manner, plan: &Plan, found: &DeliveryDetail) -> Markup {
     let language = manner.language;
-    let Some(message) = message else { return html! { p.dim { (say(language, "No message was made of it yet.", "尚未生成消息。")) } } };
+    let Some(message) = &found.message else { return html! { p.dim { (say(language, "No message was made of it yet.", "尚未生成消息。")) } } };
     let channel = plan.channel(&message.channel).filter(|channel| channel.platform.name == message.platform);
     let reader = Reader { now: manner.now, zone: manner.zone.clone() };
     let fields = |page: &Page| html! { dl.kv { @for (name, text) in page.fields.iter().filter(|(name, _)| *name != "html") { dt { (name) } dd { (shown(text)) } } } };
     html! {
-        @for page in message.pages.iter().take(MAX_PAGES) {
+        @for (number, page) in message.pages.iter().take(MAX_PAGES).enumerate() {
             @match channel {
                 Some(channel) => {
-                    // A mail's own page would need styles of its own.
-                    @if message.platform == "email" { div.card.pad { (fields(page)) } } @else { div.phone { (look_alike(&lookalike::html(&message.platform, &channel.driver.body(page), &reader))) } }
+                    // A mail has styles of its own, which the policy of this page refuses.
+                    @let address = format!("/ui/deliveries/{}/mail/{}", found.row.id, number + 1);
+                    div.phone { (look_alike(&lookalike::html(&message.platform, &channel.driver.body(page), &reader), Some(&address))) }
                     @let size = (channel.platform.measure)(page);
                     dl.sizes.mt { dt { (shown(size.unit)) } dd { (meter(size.used, size.max)) span.n { (size.used) (say(language, " of ", " / ")) (size.max) } } }
                 }
@@ -155,11 +175,12 @@ fn message(manner: &Manner, plan: &Plan, message: Option<&StoredMessage>) -> Mar
     }
 }
 
-/// What a client shows, without the colours that a body brings: the policy of pages allows no style of their own.
-pub(super) fn look_alike(html: &str) -> Markup {
+/// What a client shows, without the colours that a body brings: the policy of pages allows no style of their own. `address` is where a mail's own page is.
+pub(super) fn look_alike(html: &str, address: Option<&str>) -> Markup {
     const STYLE: &str = " style=\"--colour:";
+    let html = mail::framed(html, address);
     let mut out = String::with_capacity(html.len());
-    let mut rest = html;
+    let mut rest = html.as_str();
     while let Some(at) = rest.find(STYLE) {
         out.push_str(&rest[..at]);
         rest = rest[at + STYLE.len()..].split_once('"').map_or("", |(_, rest)| rest);
@@ -353,7 +374,7 @@ mod tests {
     #[test]
     fn a_look_alike_brings_no_style_and_turns_no_text() {
         let html = r#"<div class="card" style="--colour:#f54a45"><p>a style=&quot;--colour: b"#.to_owned() + "\u{202E}</p></div>";
-        let made = look_alike(&html).into_string();
+        let made = look_alike(&html, None).into_string();
         assert_eq!(made, r#"<div class="card"><p>a style=&quot;--colour: b[U+202E]</p></div>"#);
     }
 }

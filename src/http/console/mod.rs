@@ -19,6 +19,7 @@ mod incident;
 mod layout;
 mod live;
 mod login;
+mod mail;
 mod manner;
 mod mutes;
 mod now;
@@ -58,6 +59,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/incidents/{id}/{verb}", post(incident::act::act))
         .route("/deliveries/{id}", get(delivery::page))
         .route("/deliveries/{id}/confirm/{act}", get(delivery::confirm))
+        .route("/deliveries/{id}/mail/{page}", get(delivery::mail))
         .route("/deliveries/{id}/{act}", post(delivery::act))
         .route("/history", get(history::page))
         .route("/dead", get(dead::page))
@@ -74,6 +76,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/oncall/{kind}/{name}/calendar.ics", get(oncall::calendar))
         .route("/route", get(tester::page).post(tester::paste))
         .route("/templates", get(playground::page).post(playground::attempt))
+        .route("/templates/mail", get(playground::mail).post(playground::mail_of))
         .route("/simulate", get(simulate::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))
@@ -106,8 +109,8 @@ async fn to_page(request: Request) -> Result<Response, Failure> {
 
 /// Makes a page of a failure, in the reader's language, and adds what keeps browsers from mischief.
 async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
-                          base-uri 'none'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; \
+                          form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let manner = Manner::of_request(&app, &request);
     let (headers, reads) = (request.headers().clone(), request.method().is_safe());
     let mut response = next.run(request).await;

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Semaphore;
 
 use super::delivery::look_alike;
@@ -22,7 +23,7 @@ use crate::http::body::BodySource;
 use crate::ingest;
 use crate::lookalike::{self, Reader};
 use crate::model::{Event, EventId, Finding, Language, Level};
-use crate::store::EventFilter;
+use crate::store::{EventFilter, EventRow};
 use crate::template::{DEFAULT_SET, PlatformFields, Source, TemplateRegistry};
 
 /// Stored events to choose from.
@@ -114,6 +115,20 @@ impl<'p> Choice<'p> {
         format!("{}/{}.{}.hbs", self.channel.platform.name, self.set, self.field)
     }
 
+    /// Whether its messages are mails, which have a page of their own.
+    fn is_mail(&self) -> bool {
+        self.channel.platform.name == "email"
+    }
+
+    /// The text that is tried: what was sent, else the text in use.
+    fn tried(&self, plan: &Plan, fields: &Fields) -> Result<String, Failure> {
+        let text = if fields.has("template") { fields.whole("template").replace("\r\n", "\n") } else { self.text(&plan.templates) };
+        match text.len() > MAX_TEMPLATE {
+            true => Err(Failure::bad(format!("a template has at most {} KiB", MAX_TEMPLATE / 1024))),
+            false => Ok(text),
+        }
+    }
+
     /// The text in use.
     fn text(&self, templates: &TemplateRegistry) -> String {
         let of = |set: &str| templates.text(self.channel.platform.name, set, self.field).map(str::to_owned);
@@ -127,25 +142,54 @@ struct Outcome {
     composed: Composed,
 }
 
-async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, Failure> {
+/// `GET /ui/templates/mail`: the mail that the templates in use make, for the frame that shows it.
+pub(super) async fn mail(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    mail_page(&app, &viewer, &Fields::read(query.as_deref().unwrap_or_default())).await
+}
+
+/// `POST /ui/templates/mail`: the same with a template that is tried.
+pub(super) async fn mail_of(State(app): State<Arc<App>>, Tried(viewer, fields): Tried) -> Result<Response, Failure> {
+    mail_page(&app, &viewer, &fields).await
+}
+
+async fn mail_page(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Response, Failure> {
     viewer.sees_all()?;
     let plan = app.engine.plan();
-    let choice = Choice::of(&plan, &fields)?;
-    let text = if fields.has("template") { fields.whole("template").replace("\r\n", "\n") } else { choice.text(&plan.templates) };
-    if text.len() > MAX_TEMPLATE {
-        return Err(Failure::bad(format!("a template has at most {} KiB", MAX_TEMPLATE / 1024)));
-    }
-    let events = app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?;
+    let choice = Choice::of(&plan, fields)?;
+    let text = choice.tried(&plan, fields)?;
+    let (event, _) = chosen_event(app, viewer, fields, &events(app).await?).await?;
+    let outcome = attempt_of(&plan, &choice, &text, &event, viewer).await?;
+    let page = outcome.composed.pages.first().filter(|_| choice.is_mail());
+    super::mail::page(&choice.channel.driver.body(page.ok_or_else(|| Failure::missing("no mail would be sent"))?))
+}
+
+/// The newest events.
+async fn events(app: &App) -> Result<Vec<EventRow>, Failure> {
+    Ok(app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?)
+}
+
+/// The event that is rendered, and its id; that is empty for a sample and what was pasted.
+async fn chosen_event(app: &App, viewer: &Viewer, fields: &Fields, events: &[EventRow]) -> Result<(Arc<Event>, String), Failure> {
     let newest = events.first().map(|row| row.id.to_string()).unwrap_or_default();
     let chosen = match (fields.get("event"), fields.get("body")) {
         ("", "") => newest,
         ("", _) | ("sample" | "body", _) => String::new(),
         (id, _) => id.to_owned(),
     };
-    let mut event = event(app, viewer, &fields, &chosen).await?;
+    let mut event = event(app, viewer, fields, &chosen).await?;
     if event.alerts.len() > MAX_ALERTS {
         Arc::make_mut(&mut event).alerts.truncate(MAX_ALERTS);
     }
+    Ok((event, chosen))
+}
+
+async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, Failure> {
+    viewer.sees_all()?;
+    let plan = app.engine.plan();
+    let choice = Choice::of(&plan, &fields)?;
+    let text = choice.tried(&plan, &fields)?;
+    let events = events(app).await?;
+    let (event, chosen) = chosen_event(app, viewer, &fields, &events).await?;
     let outcome = attempt_of(&plan, &choice, &text, &event, viewer).await?;
     let result = result(viewer, &plan, &choice, &outcome);
     if viewer.manner.fragment {
@@ -196,9 +240,27 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
                 }
                 section.sec #out aria-live="polite" { (result) }
             }
+            @if choice.is_mail() { (mail_frame(language, &choice, &fields, &chosen)) }
         }
     };
     Ok(Page { title: say(language, "Templates", "模板").into(), at: Place::Templates, body, ..Page::default() }.of(viewer))
+}
+
+/// Where a mail is shown as its client shows it. What is tried comes there by a button, for a frame takes no other answer.
+fn mail_frame(language: Language, choice: &Choice<'_>, fields: &Fields, chosen: &str) -> Markup {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let event = if chosen.is_empty() { "sample" } else { chosen };
+    let (channel, set, event) = (encoded(&choice.channel.name), encoded(&choice.set), encoded(event));
+    // It knows neither a template nor a body that was sent with a form.
+    let is_as_used = !fields.has("template") && fields.get("body").is_empty();
+    let address = is_as_used.then(|| format!("/ui/templates/mail?channel={channel}&set={set}&field={}&event={event}", choice.field));
+    html! {
+        section.sec {
+            h2 { (say(language, "As a mail client shows it", "邮件客户端中的样子")) }
+            div.acts { button.b formaction="/ui/templates/mail" formtarget="mail" { (icon("retry")) (say(language, "Show the mail", "显示邮件")) } }
+            div.phone.mt { div.lookalike.mail { iframe sandbox="" name="mail" title=(say(language, "The mail", "邮件")) src=[address] {} } }
+        }
+    }
 }
 
 async fn event(app: &App, viewer: &Viewer, fields: &Fields, id: &str) -> Result<Arc<Event>, Failure> {
@@ -261,8 +323,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
             p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (size.unit) }
-            div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader))) }
-            @if platform.name == "email" { p.dim.s { (say(language, "Without its colours, which the policy of this page refuses: ", "不含样式（本页面的安全策略不允许）：")) code { "watchfire render --html FILE" } (say(language, " shows them.", " 可查看完整样式。")) } }
+            div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader), None)) }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
         (mistakes(language, findings, composed))
