@@ -10,7 +10,8 @@ use crate::support::app::{TestApp, alert};
 
 const LOG: &str = "store: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
 
-fn certificate(folder: &Path) -> String {
+/// Writes a certificate and its key, and returns the certificate.
+pub fn certificate(folder: &Path) -> String {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();

@@ -5,6 +5,7 @@ mod axe;
 mod behind_nginx;
 mod config;
 mod history;
+mod logins;
 mod mail;
 mod many;
 mod mutes;

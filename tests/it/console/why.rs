@@ -46,10 +46,7 @@ async fn a_delivery_says_in_one_sentence_why_it_was_sent() {
     fire(&app, Some(ROOT), &more).await;
     let second = newest_of(&app, "theirs", 2).await;
     let why = second["why"].as_str().unwrap();
-    assert!(
-        why.starts_with("Sent because ") && why.contains("; before it was acked by root") && !why.contains("is new to this channel"),
-        "{why}"
-    );
+    assert!(why.starts_with("Sent because ") && why.contains("; before it was acked by root") && !why.contains("is new to this channel"), "{why}");
     // Who may see some channels only learns neither the incident nor the matchers.
     fire(&app, Some(ROOT), &alert("ours", "Slow", "firing")).await;
     let ours = newest_of(&app, "ours", 1).await;
