@@ -31,7 +31,12 @@ async fn where_labels_a_body_and_a_stored_event_would_go_is_shown_with_every_mat
     fire(&app, Some(ROOT), &body).await;
     let events: Value = app.http.get(app.url("/api/v1/events")).bearer_auth(ROOT).send().await.unwrap().json().await.unwrap();
     let id = events["events"][0]["id"].as_str().unwrap();
-    assert!(browser.page(&format!("/ui/route?of=event&event={id}")).await.contains("<b>theirs</b>"));
+    let page = browser.page(&format!("/ui/route?of=event&event={id}")).await;
+    assert!(page.contains("<b>theirs</b>") && page.contains(&format!("<option value=\"{id}\" selected>")), "{page}");
+    let page = browser.page("/ui/route?of=event").await;
+    assert!(page.contains("Choose one of the newest") && page.contains(&format!("<option value=\"{id}\">")), "{page}");
+    let page = browser.page("/ui/route?labels=group%3Dtheirs").await;
+    assert!(page.contains("- name: these labels are routed"), "{page}");
     // What is wrong is said, and what shows all channels is not for who is limited to some.
     for (path, status) in
         [("labels=x", 400), ("labels=a%3Db&at=soon", 400), ("of=event&event=x", 400), (&format!("of=event&event={}", uuid::Uuid::nil()), 404)]
@@ -70,6 +75,7 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
     assert!(status == 200 && text.contains("TRIED Stored") && !text.contains("findings"), "{text}");
     // A mistake is named with its place, and the built-in text is shown.
     let (status, text) = attempt("one\nTRIED {{sumary}}").await;
+    assert!(!text.contains("1 findings"), "{text}");
     assert!(status == 200 && text.contains("line 2") && text.contains("sumary") && text.contains("The built-in text is shown"), "{text}");
     let (status, text) = attempt("{{#each alerts}}").await;
     assert!(status == 200 && text.contains("The built-in text is shown"), "{text}");

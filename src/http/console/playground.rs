@@ -14,7 +14,7 @@ use super::delivery::look_alike;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
-use super::parts::{icon, icon_of, say, shown, time};
+use super::parts::{count, icon, icon_of, say, shown, time};
 use super::viewer::Viewer;
 use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::App;
@@ -333,7 +333,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
 fn mistakes(language: Language, findings: &[Finding], composed: &Composed) -> Markup {
     html! {
         @if !findings.is_empty() || !composed.fallbacks.is_empty() {
-            h2.h2 { (findings.len() + composed.fallbacks.len()) (say(language, " findings", " 项发现")) }
+            h2.h2 { (count(language, (findings.len() + composed.fallbacks.len()) as u64, "finding", "findings", "项发现")) }
             ul.card.rows {
                 @for finding in findings {
                     li.find {

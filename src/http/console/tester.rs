@@ -12,7 +12,8 @@ use maud::{Markup, html};
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
-use super::parts::{Look, badge_of, count, icon, icon_of, say, shown, time, worded};
+use super::manner::Manner;
+use super::parts::{Look, badge_of, count, icon, icon_of, plain, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
@@ -27,7 +28,10 @@ use crate::ingest;
 use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
 use crate::route::tree::{ExplainedTarget, Step};
+use crate::store::{EventFilter, EventRow};
 
+/// Stored events to choose from.
+const EVENTS: usize = 10;
 /// Alerts of a body whose ways are shown.
 const MAX_ALERTS: usize = 20;
 /// The largest pasted body.
@@ -88,6 +92,7 @@ async fn answer(app: &App, viewer: &Viewer, asked: Asked) -> Result<Response, Fa
     viewer.sees_all()?;
     let language = viewer.manner.language;
     let result = result(app, viewer, &asked).await?;
+    let events = newest(app, &asked).await?;
     if viewer.manner.fragment {
         return Ok(fragment(result));
     }
@@ -96,13 +101,34 @@ async fn answer(app: &App, viewer: &Viewer, asked: Asked) -> Result<Response, Fa
             h1 { (say(language, "Route tester", "路由测试")) }
             p { (say(language, "Where labels go, and why not elsewhere. Sends nothing.", "标签会路由到哪里，以及为什么不去别处。不会发送任何消息。")) }
         } }
-        (ask(language, &asked))
+        (ask(&viewer.manner, &asked, &events))
         section #result aria-live="polite" { (result) }
     };
     Ok(Page { title: say(language, "Route tester", "路由测试").into(), at: Place::Route, body, ..Page::default() }.of(viewer))
 }
 
-fn ask(language: Language, asked: &Asked) -> Markup {
+/// The newest events, where one of them is to be chosen.
+async fn newest(app: &App, asked: &Asked) -> Result<Vec<EventRow>, Failure> {
+    match asked.of {
+        Of::Event => Ok(app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?),
+        Of::Labels | Of::Body => Ok(Vec::new()),
+    }
+}
+
+/// What to choose a stored event from: the newest, and the one that the address names.
+fn choice(manner: &Manner, events: &[EventRow], chosen: &str) -> Markup {
+    let is_known = chosen.is_empty() || events.iter().any(|row| row.id.to_string() == chosen);
+    html! {
+        select.in name="event" {
+            option value="" { (say(manner.language, "Choose one of the newest", "选择最近的事件")) }
+            @if !is_known { option value=(plain(chosen)) selected { (plain(chosen)) } }
+            @for row in events { option value=(row.id) selected[row.id.to_string() == chosen] { (time::whole(manner, row.received_at)) " · " (plain(&row.source)) } }
+        }
+    }
+}
+
+fn ask(manner: &Manner, asked: &Asked, events: &[EventRow]) -> Markup {
+    let language = manner.language;
     let tabs = [
         (Of::Labels, "/ui/route", say(language, "Labels", "标签")),
         (Of::Body, "/ui/route?of=body", say(language, "Pasted body", "粘贴请求体")),
@@ -131,7 +157,7 @@ fn ask(language: Language, asked: &Asked) -> Markup {
                 }
                 Of::Event => {
                     input type="hidden" name="of" value="event";
-                    label.f { span { (say(language, "The event’s id", "事件 ID")) } input.in name="event" value=(field("event")) spellcheck="false"; }
+                    label.f { span { (say(language, "Event", "事件")) } (choice(manner, events, field("event"))) }
                 }
             }
             label.f {
@@ -323,15 +349,15 @@ fn as_test(language: Language, (plan, explanation): (&Plan, &Explanation), label
     let sent = explanation.targets.iter().filter(|t| t.target.muted.is_none() && mutes.of_alert(&t.target.channel, labels).is_none());
     let channels: Vec<String> = sent.map(|t| quoted(&t.target.channel)).collect();
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
-    let name = labels.get("alertname").map_or("these labels", String::as_str);
-    let mut text = format!("tests:\n  - name: {}\n    labels: {{ {} }}\n", quoted(&format!("{name} is routed")), pairs.join(", "));
+    let name = labels.get("alertname").map_or_else(|| "these labels are routed".to_owned(), |name| format!("{name} is routed"));
+    let mut text = format!("tests:\n  - name: {}\n    labels: {{ {} }}\n", quoted(&name), pairs.join(", "));
     if !matches!(asked.fields.get("at"), "" | "now") {
         text.push_str(&format!("    at: {}\n", asked.fields.get("at")));
     }
     text.push_str(&format!("    expect: [{}]\n", channels.join(", ")));
     html! {
         section.sec {
-            h2 { (say(language, "As a test for routes.yaml", "作为 routes.yaml 的测试")) button.b.g.sm.end type="button" data-copy=(super::parts::plain(&text)) { (icon("copy")) (say(language, "Copy", "复制")) } }
+            h2 { (say(language, "As a test for routes.yaml", "作为 routes.yaml 的测试")) button.b.g.sm.end type="button" data-copy=(plain(&text)) { (icon("copy")) (say(language, "Copy", "复制")) } }
             pre.code { (shown(&text)) }
         }
     }

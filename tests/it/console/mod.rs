@@ -168,6 +168,7 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         page.contains("1 needs somebody") && page.contains("&lt;script&gt;") && page.contains("U+202E") && page.contains(">Acknowledge<"),
         "{page}"
     );
+    assert!(page.contains("no escalation is configured for it") && !page.contains("no further step"), "{page}");
     ann.page("/ui/incidents/1").await;
     let url = app.url("/ui/incidents/1/ack");
     let row = ann.http.post(url).headers(ann.headers()).header("hx-request", "true").body("").send().await.unwrap();

@@ -10,7 +10,7 @@ mod timeline;
 
 pub(super) use row::row;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::failure::Failure;
@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) lead: Option<Alert>,
     /// The next step of its escalations.
     pub(super) next: Option<NextStep>,
+    /// Whether it has steps of an escalation, whatever became of them.
+    pub(super) escalates: bool,
     /// Until when all of it that fires is muted on every channel; [`UnixMs::MAX`]: no end is known.
     pub(super) muted: Option<UnixMs>,
     /// Whether its Alertmanager can be asked to be silent.
@@ -143,7 +145,7 @@ pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Kno
         let lead = lead(&incident).and_then(|alert| events.get(&alert.event)?.alerts.get(alert.index as usize).cloned());
         let silences = app.engine.can_silence(&incident);
         let muted = muted(&incident, &events, &mutes);
-        Known { incident, lead, next: None, muted, silences }
+        Known { incident, lead, next: None, escalates: false, muted, silences }
     });
     Ok(known.collect())
 }
@@ -179,12 +181,17 @@ pub(super) async fn next_steps(app: &App, shown: &mut [Known]) -> Result<(), Fai
         return Ok(());
     }
     let mut next: HashMap<IncidentId, NextStep> = HashMap::new();
-    for step in app.engine.steps(&firing).await?.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
+    let steps = app.engine.steps(&firing).await?;
+    let escalating: HashSet<IncidentId> = steps.iter().map(|step| step.incident).collect();
+    for step in steps.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
         if next.get(&step.incident).is_none_or(|known| step.due_at < known.at) {
             next.insert(step.incident, NextStep { channel: step.channel, at: step.due_at });
         }
     }
-    shown.iter_mut().for_each(|one| one.next = next.remove(&one.incident.id));
+    for one in shown {
+        one.next = next.remove(&one.incident.id);
+        one.escalates = escalating.contains(&one.incident.id);
+    }
     Ok(())
 }
 

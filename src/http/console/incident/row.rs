@@ -92,6 +92,7 @@ fn what_next(viewer: &Viewer, known: &Known) -> Markup {
             (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "，通过 ")) (shown(&ack.by.via)) }
             (IncidentState::Firing, ..) if known.muted.is_some() => { (muted(viewer, known)) }
             (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " ", "，")) (time::coming(manner, *at)) }
+            (IncidentState::Firing, ..) if !known.escalates => { (say(language, "no escalation is configured for it", "未配置升级策略")) }
             (IncidentState::Firing, ..) => { (say(language, "no further step", "没有后续步骤")) }
             (IncidentState::Resolved | IncidentState::Closed | IncidentState::Superseded, ..) => { @if let Some(at) = known.incident.ended_at { (time::since(manner, at)) } }
             (IncidentState::Stale, ..) => { (say(language, "last heard ", "最后消息 ")) (time::since(manner, known.incident.heard_at)) (say(language, "; may be over", "，可能已结束")) }
