@@ -34,10 +34,11 @@ pub struct ChannelState {
     pub oldest_born_at: Option<UnixMs>,
     /// Why it is suspended; null while it works.
     pub suspended: Option<String>,
-    /// Since when, Unix milliseconds; null where that began before this process.
+    /// Since when, Unix milliseconds; null where that began before this process, and where another node sends for it.
     #[serde(default)]
     pub suspended_since: Option<UnixMs>,
-    /// When it is tried next while it is suspended, Unix milliseconds; null while it works, and where the next message tries it.
+    /// When it is tried next while it is suspended, Unix milliseconds; null while it works, where the next message tries it, and where another node sends
+    /// for it.
     #[serde(default)]
     pub next_try_at: Option<UnixMs>,
     /// Requests for messages in the last minute, of all channels that share its limit, as far as this node made them.

@@ -82,7 +82,7 @@ fn show_channels(channels: &[ChannelState]) {
 fn trouble(channel: &ChannelState) -> String {
     let mut all = Vec::new();
     if let Some(why) = &channel.suspended {
-        let next = channel.next_try_at.map_or_else(|| "with the next message".to_owned(), |at| format!("at {}", time(at)));
+        let next = channel.next_try_at.map_or_else(|| "with the next message, or by another node".to_owned(), |at| format!("at {}", time(at)));
         all.push(format!("suspended: {why}; tried again {next}"));
     }
     if channel.breaker_open {
@@ -193,7 +193,7 @@ mod tests {
             .unwrap()
         };
         assert_eq!(trouble(&channel(Some(1_795_921_200_000), None)), "suspended: HTTP 401; tried again at 2026-11-29 03:00:00Z");
-        assert_eq!(trouble(&channel(None, None)), "suspended: HTTP 401; tried again with the next message");
+        assert_eq!(trouble(&channel(None, None)), "suspended: HTTP 401; tried again with the next message, or by another node");
         assert_eq!((last_minute(&channel(None, Some(20))), last_minute(&channel(None, None))), ("3 of 20".into(), "3".into()));
     }
 }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use tokio::time::Instant;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::postgres::Postgres;
 
 /// Sooner than any round that looks for what waits: those come every five seconds.
 const AT_ONCE: Duration = Duration::from_millis(3500);
@@ -31,11 +32,36 @@ async fn the_fallback_of_a_held_channel_begins_at_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_held_channel_says_when_it_is_tried_next_and_how_much_of_its_rate_it_used() {
+/// A webhook whose server refuses the credentials.
+async fn refusing() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hook = format!("webhook: {{ url: 'http://{}/', allow_networks: [127.0.0.1] }}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(|| async { StatusCode::UNAUTHORIZED })).await.unwrap() });
+    hook
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_one_node_holds_is_held_on_the_page_of_every_node() {
+    let Some(database) = Postgres::start() else { return };
+    let routes = format!(
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: {}\nchannels: {{ held: {{ {} }} }}\nroute: {{ to: [held] }}\n",
+        database.url(),
+        refusing().await
+    );
+    let nodes = [TestApp::start(&routes).await, TestApp::start(&routes).await];
+    nodes[0].post("/webhook", &alert("db", "Down", "firing")).await;
+    let end = Instant::now() + SOON;
+    for node in &nodes {
+        while !node.get("/api/v1/channels").await.1["channels"][0]["suspended"].is_string() {
+            assert!(Instant::now() < end, "{:#}", node.get("/api/v1/channels").await.1);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_channel_says_when_it_is_tried_next_and_how_much_of_its_rate_it_used() {
+    let hook = refusing().await;
     let app = TestApp::start(&format!(
         "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ held: {{ {hook}, rate_limit: {{ per_minute: 20 }} }}, works: {{ log: {{}}, rate_limit: off }} }}\n\
          route: {{ to: [held, works] }}\n"

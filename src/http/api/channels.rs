@@ -106,6 +106,8 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
         let outlet = app.engine.outlet_state(&c.outlet);
         let (sent_last_minute, confirmed_at) = app.engine.recent_sends(&c.outlet, &c.name);
         let row = stats.outlets.iter().find(|o| o.key == c.outlet);
+        // What another node's worker knows of its outlet, this one reads from the store.
+        let recorded = row.filter(|_| !outlet.owned && !c.disabled);
         let mute = mutes.of_channel(&c.name, now);
         ChannelState {
             name: c.name.to_string(),
@@ -116,14 +118,14 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             deferred: count(&c.name, DeliveryState::Deferred),
             dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
             oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
-            suspended: outlet.suspended,
+            suspended: outlet.suspended.or_else(|| recorded.and_then(|row| row.suspended.clone())),
             suspended_since: outlet.suspended_since,
             next_try_at: outlet.next_try_at,
             sent_last_minute,
             rate_limit: c.rate_limit_text(),
             per_minute: c.per_minute(),
             confirmed_at,
-            paused_ms: outlet.paused_ms,
+            paused_ms: recorded.map_or(outlet.paused_ms, |row| (row.paused_until - now).max(0)),
             breaker_open: outlet.breaker_open,
             in_flight: outlet.in_flight,
             listener: app.engine.listener_state(&c.name).map(|l| Listener { connected: l.connected, error: l.error }),

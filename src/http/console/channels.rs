@@ -119,14 +119,14 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                         "Held" => {
                             @match channel.suspended_since {
                                 Some(since) => { (say(language, "Held since ", "挂起于 ")) (time::clock(manner, since)) (say(language, ". ", "。")) }
-                                None => { (say(language, "Held since before this process started. ", "在本进程启动之前已挂起。")) }
+                                None => { (say(language, "Held since before this process started, or by another node. ", "在本进程启动之前已挂起，或由其他节点挂起。")) }
                             }
                             (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。"))
                             " "
                             @if let Some(at) = channel.next_try_at {
                                 @if at > UnixMs::from(manner.now) { (say(language, "Tried next ", "下次重试：")) (time::coming(manner, at)) (say(language, ".", "。")) }
                                 @else { (say(language, "It is being tried.", "正在重试。")) }
-                            } @else { (say(language, "The next message tries it.", "下一条消息会触发重试。")) }
+                            } @else { (say(language, "The next message tries it, or the node that sends for it.", "下一条消息会触发重试，或由负责发送的节点重试。")) }
                         }
                         "Muted" => { @if let Some(until) = channel.muted_until { (say(language, "Until ", "至 ")) (time::clock(manner, until)) (say(language, "; then what still fires is sent.", "；届时仍触发的会发送。")) } }
                         "Paused" => { (say(language, "Goes on ", "恢复")) (time::coming(manner, UnixMs::from(manner.now) + channel.paused_ms)) (say(language, ". Nothing to do.", "，无需处理。")) }
@@ -262,8 +262,8 @@ fn probed(viewer: &Viewer, name: &str, answer: &Answer) -> Response {
             p { (shown(name)) }
         } }
         div.card.pad { p { @match answer {
-            Answer::Accepted(_) => { (say(language, "If it was held, what waits is tried now.", "若此前已挂起，等待中的消息现在重试。")) }
-            Answer::Unasked => { (say(language, "If it was held, the next message that waits tries it now. A test shows the answer.", "若此前已挂起，现在用下一条等待中的消息重试；测试可显示平台返回。")) }
+            Answer::Accepted(_) => { (say(language, "If it was held, what waits is tried now where this node sends for it; another node tries it by itself.", "若此前已挂起且由本节点发送，等待中的消息现在重试；其他节点会自行重试。")) }
+            Answer::Unasked => { (say(language, "If it was held, the next message that waits tries it now where this node sends for it. A test shows the answer.", "若此前已挂起且由本节点发送，现在用下一条等待中的消息重试；测试可显示平台返回。")) }
             Answer::Refused(why) => { b { (worded(&viewer.manner, why)) } " " (say(language, "Correct the channel in routes.yaml and reload.", "请在 routes.yaml 中更正该通道并重新加载。")) }
         } } }
         div.acts.mt { a.b.p href="/ui/channels" { (say(language, "Channels", "通道")) } a.b href={ (path(name)) "/confirm/test" } { (say(language, "Test…", "测试…")) } }
