@@ -64,7 +64,7 @@ pub(super) async fn mail(State(app): State<Arc<App>>, Path((id, page)): Path<(St
     let channel = message.as_ref().and_then(|message| plan.channel(&message.channel)).filter(|channel| channel.platform.name == "email");
     let shown = message.as_ref().and_then(|message| message.pages.get(page.checked_sub(1)?));
     match (channel, shown) {
-        (Some(channel), Some(shown)) => mail::page(&channel.driver.body(shown)),
+        (Some(channel), Some(shown)) => Ok(mail::page(&channel.driver.body(shown))),
         _ => Err(Failure::missing(format!("delivery {id} has no mail {page}"))),
     }
 }

@@ -2,16 +2,19 @@
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, html};
 use serde_json::Value;
-
-use super::failure::Failure;
 
 /// What a mail may do: show its own styles. Its texts come from outside, so it runs, fetches, sends and navigates nothing, and only the console frames it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// The HTML part of a mail's request body, as a page.
-pub(super) fn page(body: &Value) -> Result<Response, Failure> {
-    let html = body["html"].as_str().filter(|html| !html.is_empty()).ok_or_else(|| Failure::missing("this message has no HTML part"))?;
+/// A mail's request body as a page: its HTML part, else its text.
+pub(super) fn page(body: &Value) -> Response {
+    let part = |name: &str| body[name].as_str().unwrap_or_default();
+    let page = match part("html") {
+        "" => html! { (DOCTYPE) pre { (part("text")) } }.into_string(),
+        html => html.to_owned(),
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -19,7 +22,7 @@ pub(super) fn page(body: &Value) -> Result<Response, Failure> {
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
         (HeaderName::from_static("x-dns-prefetch-control"), HeaderValue::from_static("off")),
     ];
-    Ok((headers, html.to_owned()).into_response())
+    (headers, page).into_response()
 }
 
 /// A look-alike whose mail is at an address of its own; without one it has the headers only.

@@ -159,8 +159,8 @@ async fn mail_page(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Respon
     let text = choice.tried(&plan, fields)?;
     let (event, _) = chosen_event(app, viewer, fields, &events(app).await?).await?;
     let outcome = attempt_of(&plan, &choice, &text, &event, viewer).await?;
-    let page = outcome.composed.pages.first().filter(|_| choice.is_mail());
-    super::mail::page(&choice.channel.driver.body(page.ok_or_else(|| Failure::missing("no mail would be sent"))?))
+    let page = outcome.composed.pages.first().filter(|_| choice.is_mail()).ok_or_else(|| Failure::missing("no mail would be sent"))?;
+    Ok(super::mail::page(&choice.channel.driver.body(page)))
 }
 
 /// The newest events.

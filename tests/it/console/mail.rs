@@ -51,6 +51,11 @@ async fn a_mail_has_styles_of_its_own_in_a_frame_and_the_page_around_it_has_none
     let tried = browser.post("/ui/templates/mail", &form).await;
     assert_eq!(limits(&tried), (StatusCode::OK, POLICY, "SAMEORIGIN"));
     assert!(tried.text().await.unwrap().contains("<script>parent.postMessage"));
+    // A template that fails: the built-in text, which may have no HTML.
+    let form = [("channel", "ops-mail"), ("set", "default"), ("field", "html"), ("event", "sample"), ("template", "{{#each alerts}}")];
+    let failed = browser.post("/ui/templates/mail", &form).await;
+    assert_eq!(limits(&failed), (StatusCode::OK, POLICY, "SAMEORIGIN"));
+    assert!(failed.text().await.unwrap().contains("DiskAlmostFull"), "the sample");
     let slack = browser.get("/ui/templates/mail?channel=ops-slack&event=sample").await;
     assert_eq!(slack.status(), StatusCode::NOT_FOUND, "no mail");
     app.app.stop(std::time::Duration::from_secs(5)).await;
