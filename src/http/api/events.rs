@@ -8,7 +8,6 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::deliveries::was_routed;
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::{AuditAct, Intent};
