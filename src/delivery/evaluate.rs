@@ -182,7 +182,9 @@ impl Evaluator<'_> {
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
         let all_of_page_dead = cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
         if refused && all_of_page_dead && message.caller.is_none() {
-            if error.is_some_and(|e| e.gone) && !message.notification.answers.is_empty() {
+            // Pages after the first one answer it until they are rendered again.
+            let answers = !message.notification.answers.is_empty() || (page > 0 && message.generation == 0);
+            if error.is_some_and(|e| e.gone) && answers {
                 return Next::RetryAsCard;
             }
             let mentions = usize::from(page) < message.pages().len() && !message.pages()[usize::from(page)].facts.mentions.is_empty();

@@ -280,6 +280,16 @@ impl ChannelPlan {
         self.driver.wants_raw_payload() || self.platform.fields.iter().any(|field| field.escape == Escape::Html)
     }
 
+    /// Whether a message is a few words: a text message or a call.
+    pub fn is_brief(&self) -> bool {
+        self.driver.max_pages() == 1 && !self.driver.keeps_incidents()
+    }
+
+    /// Whether the pages of a message after its first one answer it.
+    pub fn threads_pages(&self) -> bool {
+        matches!(self.content.living, LivingMode::Edit | LivingMode::Reply) && self.driver.living(self.platform).reply
+    }
+
     /// Sends per second that its rate limit allows in the long run; infinite without one.
     pub fn rate(&self) -> f64 {
         super::rate_limit::RateLimiter::new(self.rate_limit.as_deref().unwrap_or_default()).rate()

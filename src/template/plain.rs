@@ -40,6 +40,7 @@ pub fn plain(input: &Scene<'_>) -> String {
             let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
             lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
+            lines.extend(Some(shorten(&line.body, input.max_value).into_owned()).filter(|text| !text.is_empty()));
             continue;
         }
         lines.push(String::new());

@@ -50,6 +50,7 @@ mod log;
 mod lookalikes;
 mod mail;
 mod main_job;
+mod many;
 mod memory;
 mod mentions;
 mod moved;

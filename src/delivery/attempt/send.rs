@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use crate::channel::{CellResult, SendContext};
 use crate::delivery::links;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{ErrorKind, Recipient, SendError, format_duration};
-use crate::store::Cell;
+use crate::model::{ErrorKind, PlatformIds, Recipient, SendError, format_duration};
+use crate::store::{Cell, CellState};
 
 use super::AttemptTask;
 
@@ -36,7 +36,7 @@ impl AttemptTask {
             callback: links::callback_url(&self.plan, &self.channel),
             press: links::press_url(&self.plan, &self.channel),
             // Where a message may answer another, a request is to one recipient.
-            reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| message.notification.answered(to)).cloned(),
+            reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| self.answered(message, page, to)).cloned(),
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = message.pages().get(usize::from(page)) else {
@@ -62,6 +62,18 @@ impl AttemptTask {
             results.iter_mut().filter_map(|(_, result)| result.as_mut().err()).for_each(blame_message);
         }
         results
+    }
+
+    /// The message that a page answers: the one that all of it answers, else its own first page, so that the room has one message of it.
+    fn answered<'m>(&self, message: &'m PendingMessage, page: u16, to: &Recipient) -> Option<&'m PlatformIds> {
+        let first = || {
+            // What pings is seen by everybody; what was refused once may have been refused for its thread.
+            let pings = message.pages().get(usize::from(page)).is_some_and(|page| !page.facts.mentions.is_empty());
+            let threads = page > 0 && !pings && message.generation == 0 && self.channel.threads_pages();
+            let is_first = |cell: &&Cell| cell.page == 0 && cell.recipient == *to && cell.state == CellState::Ok && !cell.ids.is_empty();
+            message.cells.iter().filter(|_| threads).find(is_first).map(|cell| &cell.ids)
+        };
+        message.notification.answered(to).or_else(first)
     }
 }
 

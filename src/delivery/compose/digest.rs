@@ -79,7 +79,7 @@ impl Draft<'_> {
             unseen: &unseen,
             shortened,
         };
-        let (mut pages, fallbacks) = renderer.pages(rows.len().min(MAX_ROWS));
+        let (mut pages, fallbacks) = renderer.pages(rows.len().min(MAX_ROWS), usize::MAX);
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         if shown < must_name && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.

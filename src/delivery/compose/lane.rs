@@ -1,15 +1,20 @@
 //! A message of one lane: one delivery, or several folded into one.
 
+use std::ops::Range;
+
 use crate::delivery::excerpt::Excerpt;
 use crate::delivery::fold::fold;
 use crate::delivery::notified::Notified;
-use crate::model::Severity;
+use crate::model::{Page, Severity};
 use crate::template::{EntryStatus, MessageKind, lines};
 
 use super::coverage::{count_rest_on_last_page, cover, coverage};
 use super::draft::{Composed, Draft};
 use super::render::Renderer;
 use super::totals::Totals;
+
+/// Characters of a value where the message would not name every alert otherwise, tried in this order.
+const SHORTER: [usize; 2] = [400, 120];
 
 impl Draft<'_> {
     /// Every alert of the lane's deliveries by its latest status; the most severe ones are named.
@@ -30,8 +35,18 @@ impl Draft<'_> {
         let event = entries[0].event;
         let renderer =
             Renderer { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
-        let (mut pages, fallbacks) = renderer.pages(if self.channel.lists_all() { entries.len() } else { lines(&entries, &self.plan.scale) });
-        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
+        // What a message only counts is on its page. Without one the message is all that its readers have.
+        let names_all = self.plan.external_url.is_empty() && !self.channel.is_brief();
+        let rows = if names_all || self.channel.lists_all() { entries.len() } else { lines(&entries, &self.plan.scale) };
+        let named = |pages: &[(Page, Range<usize>)]| pages.iter().map(|(_, range)| range.end).max().unwrap_or(0);
+        let (mut pages, mut fallbacks) = renderer.pages(rows, usize::MAX);
+        // A name says more than the end of a long text.
+        for max_value in SHORTER {
+            if names_all && named(&pages) < rows {
+                (pages, fallbacks) = renderer.pages(rows, max_value);
+            }
+        }
+        let shown = named(&pages);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
         // An incident holds all of its group, whatever its one page names.
         let splits = !self.is_repeat() && !self.notification.edited && !self.channel.driver.keeps_incidents();

@@ -35,17 +35,18 @@ pub(super) struct Renderer<'a> {
 }
 
 impl Renderer<'_> {
-    /// Renders and fits `rows` rows; a template that fails is replaced by the built-in one, a page that fits in no way is cut by `fit`.
-    pub(super) fn pages(&self, rows: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
+    /// Renders and fits `rows` rows, with values of at most `max_value` characters; a template that fails is replaced by the built-in one, a page that fits
+    /// in no way is cut by `fit`.
+    pub(super) fn pages(&self, rows: usize, max_value: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
         let channel = self.draft.channel;
         let measure = channel.platform.measure;
         let mut fallbacks: Vec<RenderError> = Vec::new();
         let notes = self.draft.notes();
         let mut render = |part: &Part| -> Result<Page, RenderError> {
+            let part = &Part { max_value: part.max_value.min(max_value), ..part.clone() };
             let mut notes = notes.clone();
             // A text message or a call has no room to say so; the `…` does.
-            let is_brief = channel.driver.max_pages() == 1 && !channel.driver.keeps_incidents();
-            if (part.max_value != usize::MAX || self.shortened) && !is_brief {
+            if (part.max_value != usize::MAX || self.shortened) && !channel.is_brief() {
                 notes.extend(template::word(channel.content.language, "shortened").map(str::to_owned));
             }
             self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {

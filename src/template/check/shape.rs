@@ -190,6 +190,7 @@ const ALERT_FIELDS: &[Field] = &[
     text("line_text", "what it says in a line of its own and the others do not"),
     map("line_labels", "listed labels and annotations in which it differs from the others"),
     text("line_runbook", "its runbook, where the others have another"),
+    text("line_body", "what it says beside its line and the others do not, where `details_url` is empty"),
     map("annotations", "all annotations"),
     text("since", "when it began, as short as possible, with the configured zone: `14:03 UTC+8`"),
     text("period", "of what is over: from when to when, `04:32–05:49 UTC`"),

@@ -5,13 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::model::{Alert, Extra, Labels};
 
 use super::super::{FieldUsage, words};
-use super::group::{Line, sentence};
+use super::group::{Line, MAX_LINE, sentence};
 use super::headline::severity_word;
 use super::links::{Addresses, kind_name};
 use super::{Entry, EntryStatus, Scene, ViewInput, annotations, color, emoji, labels, prose, reflow, repeats, shorten};
-
-/// Characters of an alert's text in a line of its own.
-const MAX_LINE: usize = 120;
 
 /// A map with its values shortened.
 pub(super) fn map(labels: &Labels, max_value: usize) -> Value {
@@ -70,7 +67,7 @@ pub(super) fn status_name(status: EntryStatus) -> &'static str {
 }
 
 /// Fields of which an alert's line is made.
-const LINE_FIELDS: [&str; 5] = ["line_place", "line_text", "line_value", "line_labels", "line_runbook"];
+const LINE_FIELDS: [&str; 6] = ["line_place", "line_text", "line_value", "line_labels", "line_runbook", "line_body"];
 
 /// One alert as an object, by its place in `all`; its fields are listed in `check/shape.rs`.
 pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldUsage) -> Value {
@@ -94,7 +91,7 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
         Some(group) => group.line(alert, status, described, if usage.has("line_runbook") { addresses.runbook() } else { "" }, input),
         None => {
             let text = if status == EntryStatus::Firing { reflow(sentence(alert)) } else { String::new() };
-            Line { place: described.place.whole(), text, own: Vec::new(), runbook: String::new() }
+            Line { place: described.place.whole(), text, ..Line::default() }
         }
     };
     let was = || {
@@ -143,7 +140,9 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("extra_labels", listed(labels(alert, &said, input)));
     put!("extra_annotations", listed(annotations(alert, input)));
     put!("line_place", shorten(&line.place, max).into());
-    put!("line_text", shorten(&line.text, max.min(MAX_LINE)).into());
+    let most = if input.details_url.is_empty() { max } else { max.min(MAX_LINE) };
+    put!("line_text", shorten(&line.text, most).into());
+    put!("line_body", shorten(&line.body, max).into());
     let line_value = if status == EntryStatus::Firing && !line.text.contains(&described.value) { described.value.as_str() } else { "" };
     put!("line_value", shorten(line_value, max).into());
     put!("line_labels", listed(line.own));

@@ -8,7 +8,7 @@ use super::super::words;
 use super::describe::Described;
 use super::labels::{annotations, labels};
 use super::links::Addresses;
-use super::{Entry, EntryStatus, Scene, ViewInput, prose};
+use super::{Entry, EntryStatus, Scene, ViewInput, prose, repeats};
 
 /// In place of what differs between the alerts.
 pub const GAP: char = '…';
@@ -22,6 +22,8 @@ const MAX_LINES: usize = 8;
 const MAX_WORST: usize = 3;
 /// Characters of all their names: a call is cut behind 200, and the names of pods are long.
 const MAX_WORST_CHARACTERS: usize = 80;
+/// Characters of an alert's text in a line of its own, where a page shows the whole.
+pub const MAX_LINE: usize = 120;
 /// So many alerts have a line each.
 const ALL_LINES: usize = 12;
 
@@ -53,6 +55,8 @@ pub struct Group {
     prefix: String,
     /// Whether short places are enough to distinguish them.
     pub short: bool,
+    /// Whether what each says beside its summary is said of all.
+    described: bool,
     shared_labels: BTreeSet<String>,
     shared_annotations: BTreeSet<String>,
 }
@@ -68,6 +72,8 @@ pub struct Line {
     pub own: Vec<(String, String)>,
     /// Its runbook, where the others have another.
     pub runbook: String,
+    /// What it says beside its line, where no page shows it.
+    pub body: String,
 }
 
 /// The first text that says what is wrong.
@@ -102,6 +108,7 @@ impl Group {
         };
         let summary = prose::reflow(&text(&["summary", "message", "description"]));
         let description = prose::reflow(&text(&["description", "message"]));
+        let described = !description.is_empty();
         let url = |read: for<'u, 'e> fn(&'u Addresses<'e>) -> &'u str| {
             let mut urls = (0..all.len()).map(|at| read(input.addresses(at)));
             let first = urls.next().unwrap_or_default();
@@ -124,6 +131,7 @@ impl Group {
             dashboard: url(|addresses| addresses.dashboard()),
             prefix: shared_labels.get("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default(),
             short: short.len() == full.len(),
+            described,
             shared_labels: shared_labels.into_keys().collect(),
             shared_annotations: shared_annotations.into_keys().collect(),
         })
@@ -138,10 +146,14 @@ impl Group {
     pub fn line(&self, alert: &Alert, status: EntryStatus, described: &Described<'_>, runbook: &str, input: &ViewInput<'_>) -> Line {
         // What is over says its name and place: its sentence is in the present tense, its value that of the alarm.
         let over = status != EntryStatus::Firing;
-        let text = if over || !self.summary.is_empty() { String::new() } else { prose::reflow(sentence(alert)) };
-        let text = text.lines().next().unwrap_or_default().to_owned();
-        let whole = described.place.whole();
-        let place = self.within(if self.short { &whole } else { &described.place.full }).to_owned();
+        let whole = if over || !self.summary.is_empty() { String::new() } else { prose::reflow(sentence(alert)) };
+        let (text, rest) = whole.split_once('\n').unwrap_or((whole.as_str(), ""));
+        // Where values are shortened to fit, what and where come first.
+        let alone = !over && input.details_url.is_empty() && input.max_value > MAX_LINE;
+        let body = if alone { self.body(alert, rest.trim(), input) } else { String::new() };
+        let text = text.to_owned();
+        let in_full = described.place.whole();
+        let place = self.within(if self.short { &in_full } else { &described.place.full }).to_owned();
         let short = self.within(&described.place.short);
         let named = !short.is_empty() && text.contains(short) && (self.short || text.contains(&described.place.full));
         let mut own: Vec<(String, String)> = Vec::new();
@@ -150,7 +162,15 @@ impl Group {
             own.extend(annotations(alert, input).into_iter().filter(|(name, _)| !self.shared_annotations.contains(name)));
         }
         let runbook = if over || runbook == self.runbook { String::new() } else { runbook.to_owned() };
-        Line { place: if named { String::new() } else { place }, text, own, runbook }
+        Line { place: if named { String::new() } else { place }, text, own, runbook, body }
+    }
+
+    /// What an alert of them says beside its line and what is said of all: the `rest` of its sentence, and what it is described with.
+    fn body(&self, alert: &Alert, rest: &str, input: &ViewInput<'_>) -> String {
+        let described = ["description", "message"].map(|name| alert.annotation(name).trim()).into_iter().filter(|text| !text.is_empty());
+        let own = described.skip(usize::from(self.described)).filter(|text| *text != sentence(alert) && !repeats(input, text));
+        let texts = own.map(prose::reflow);
+        std::iter::once(rest.to_owned()).chain(texts).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }
 

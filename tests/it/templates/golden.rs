@@ -125,6 +125,29 @@ fn a_preview_is_one_sentence_with_the_worst_places() {
     }
 }
 
+/// What each of several alerts is described with is on the page behind the message, or in the message where there is none.
+#[test]
+fn what_each_alert_says_is_below_its_line_where_no_page_shows_it() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let one = |name: &str, more: &str| {
+        alert(
+            &[("alertname", name), ("severity", "warning"), ("service", &name.to_lowercase())],
+            &[("summary", &format!("{name} is slow\nin {more}")), ("description", &format!("Ask {more} first."))],
+        )
+    };
+    let alone = Case::new("alone", vec![one("Cart", "Ann"), one("Search", "Bob")], vec![EntryStatus::Firing; 2]);
+    let paged = Case { details_url: "https://watchfire.example.com/m/7Kq2xV9bTz3mAc", ..alone.clone() };
+    for name in ["slack", "dingtalk", "wecom", "telegram", "email"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let text = |case: &Case| pages(&registry, platform, case, Language::En)[0].page.field("text").to_owned();
+        for said in ["in Ann", "Ask Ann first.", "in Bob", "Ask Bob first."] {
+            assert!(text(&alone).contains(said) && !text(&paged).contains(said), "{name}: {said}: {}", text(&alone));
+        }
+        let below = |said: &str| text(&alone).find(said).unwrap();
+        assert!(below("Cart is slow") < below("Ask Ann first.") && below("Ask Ann first.") < below("Search is slow"), "{name}: {}", text(&alone));
+    }
+}
+
 /// A report of several screens is below what to do.
 #[test]
 fn a_mail_shows_the_picture_of_its_alert_and_leads_with_what_to_do() {
