@@ -17,7 +17,6 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
     let facts = &page.facts;
     let dedup_key = if facts.incident.key.is_empty() { key } else { facts.incident.key.as_str() };
     let action = if facts.over { "resolve" } else { "trigger" };
-    let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
     let mut details: Map<String, Value> = facts.pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
     if !page.field("text").trim().is_empty() {
         details.insert("text".into(), page.field("text").trim().into());
@@ -37,13 +36,19 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
         "links": links,
         "images": images,
         "payload": {
-            "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, MAX_SUMMARY) },
+            "summary": cut_units(summary(page), MAX_SUMMARY),
             "source": if source.trim().is_empty() { "watchfire" } else { source },
             "severity": facts.rank().as_str(),
             "timestamp": facts.formed_at.to_string(),
             "custom_details": details,
         },
     })
+}
+
+/// What PagerDuty pushes, reads out and sends as a text message. The plain text's title has not what a person wrote.
+fn summary(page: &Page) -> &str {
+    let preview = if page.plain { page.facts.preview.trim() } else { "" };
+    [preview, page.field("title").trim(), page.facts.title.trim()].into_iter().find(|text| !text.is_empty()).unwrap_or("-")
 }
 
 /// What people did about the incident here, as an event; `None` where there is nothing that PagerDuty could be asked.

@@ -40,6 +40,25 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
     assert_eq!(first["dedup_key"], second["dedup_key"]);
 }
 
+#[test]
+fn the_summary_says_what_a_person_wrote_and_the_end_says_that_it_is_over() {
+    let mut page = rich(&[("title", "🔴 Critical · Disk · db-1 — /var is 97% full"), ("text", "Disk is full on db-1")]);
+    let summary = |page: &Page| body::event(page, "k", "c", "m")["payload"]["summary"].as_str().unwrap().to_owned();
+    assert_eq!(summary(&page), "🔴 Critical · Disk · db-1 — /var is 97% full", "the template's, whatever it is");
+    // The built-in plain text has the headline in the title's place.
+    page.fields.insert("title".into(), "🔴 Critical · Disk · db-1".into());
+    (page.plain, page.facts.preview) = (true, "🔴 Critical · Disk · db-1 — /var is 97% full".into());
+    assert_eq!(summary(&page), "🔴 Critical · Disk · db-1 — /var is 97% full");
+    page.facts.preview = "✅ Resolved · Disk · db-1".into();
+    page.facts.over = true;
+    assert_eq!(summary(&page), "✅ Resolved · Disk · db-1");
+    page.fields.clear();
+    (page.facts.preview, page.facts.title) = (String::new(), "  ".into());
+    assert_eq!(summary(&page), "-", "it must not be blank");
+    page.facts.title = "告".repeat(1100);
+    assert_eq!(summary(&page).chars().count(), 1024);
+}
+
 #[tokio::test]
 async fn an_ack_acknowledges_and_what_the_api_cannot_take_back_is_not_sent() {
     let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK), Scripted::new(202, "{}")]).await;
