@@ -184,7 +184,7 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// Whether it reads the alerts as Alertmanager would send them ([`Facts::payload`](crate::model::Facts::payload)); they cost time.
+    /// Whether it reads the alerts as Alertmanager would send them ([`Facts::payload`](crate::model::Facts::payload)); they cost time. Then it lists all of them.
     fn wants_raw_payload(&self) -> bool {
         false
     }

@@ -175,7 +175,7 @@ pub struct Facts {
     pub formed_at: UnixMs,
     /// The words' language.
     pub language: Language,
-    /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook; `None` elsewhere.
+    /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook and PagerDuty; `None` elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
 }

@@ -1,10 +1,11 @@
 //! What PagerDuty is sent: a trigger while something fires, a resolve when nothing does. Pure.
 //! <https://developer.pagerduty.com/docs/send-alert-event>
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Page, Size};
+use crate::model::{Labels, Page, Payload, Size};
 
 /// Characters of a summary (same page).
 const MAX_SUMMARY: usize = 1024;
@@ -20,6 +21,12 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
     let mut details: Map<String, Value> = facts.pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
     if !page.field("text").trim().is_empty() {
         details.insert("text".into(), page.field("text").trim().into());
+    }
+    let Shared { labels, annotations } = facts.payload.as_ref().map(Shared::of).unwrap_or_default();
+    for (name, values) in [("labels", labels), ("annotations", annotations)] {
+        if !values.is_empty() {
+            details.insert(name.into(), json!(values));
+        }
     }
     let source =
         facts.pairs.iter().find(|(name, _)| matches!(name.as_str(), "Where" | "告警对象" | "instance")).map_or(client, |(_, value)| value.as_str());
@@ -49,6 +56,32 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
 fn summary(page: &Page) -> &str {
     let preview = if page.plain { page.facts.preview.trim() } else { "" };
     [preview, page.field("title").trim(), page.facts.title.trim()].into_iter().find(|text| !text.is_empty()).unwrap_or("-")
+}
+
+/// What all alerts of an event have: rules of PagerDuty and its fields read labels by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Shared {
+    labels: Labels,
+    annotations: Labels,
+}
+
+impl Shared {
+    fn of(payload: &Payload) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Alerts {
+            alerts: Vec<Shared>,
+        }
+        let Alerts { alerts } = serde_json::from_str(payload.as_str()).unwrap_or_default();
+        let mut alerts = alerts.into_iter();
+        let mut shared = alerts.next().unwrap_or_default();
+        for other in alerts {
+            shared.labels.retain(|name, value| other.labels.get(name) == Some(value));
+            shared.annotations.retain(|name, value| other.annotations.get(name) == Some(value));
+        }
+        shared
+    }
 }
 
 /// What people did about the incident here, as an event; `None` where there is nothing that PagerDuty could be asked.

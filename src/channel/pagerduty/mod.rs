@@ -142,6 +142,10 @@ impl Channel for Driver {
     fn keeps_incidents(&self) -> bool {
         true
     }
+
+    fn wants_raw_payload(&self) -> bool {
+        true
+    }
 }
 
 impl Driver {

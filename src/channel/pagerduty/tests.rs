@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Facts, MessageStatus};
+use crate::model::{Facts, MessageStatus, Payload};
 
 const CONFIG: &str = "{ routing_key: S3CRET6789abcdef0123456789abcdef, api_base: BASE }";
 const OK: &str = r#"{"status":"success","message":"Event processed","dedup_key":"group-1"}"#;
@@ -57,6 +57,26 @@ fn the_summary_says_what_a_person_wrote_and_the_end_says_that_it_is_over() {
     assert_eq!(summary(&page), "-", "it must not be blank");
     page.facts.title = "告".repeat(1100);
     assert_eq!(summary(&page).chars().count(), 1024);
+}
+
+#[test]
+fn the_details_hold_the_labels_and_annotations_that_all_alerts_share() {
+    let alert = |pod: &str| {
+        let labels = serde_json::json!({ "alertname": "CrashLoop", "namespace": "shop", "pod": pod });
+        serde_json::json!({ "status": "firing", "labels": labels, "annotations": { "impact": "Cards fail", "summary": pod } })
+    };
+    let mut page = rich(&[("title", "Crash"), ("text", "two pods")]);
+    let mut details = |alerts: serde_json::Value| {
+        page.facts.payload = Payload::of(&serde_json::json!({ "version": "4", "alerts": alerts }));
+        body::event(&page, "k", "c", "m")["payload"]["custom_details"].clone()
+    };
+    let one = details(serde_json::json!([alert("a")]));
+    assert_eq!(one["labels"], serde_json::json!({ "alertname": "CrashLoop", "namespace": "shop", "pod": "a" }));
+    assert_eq!(one["annotations"], serde_json::json!({ "impact": "Cards fail", "summary": "a" }));
+    let two = details(serde_json::json!([alert("a"), alert("b")]));
+    assert_eq!(two["labels"], serde_json::json!({ "alertname": "CrashLoop", "namespace": "shop" }));
+    assert_eq!((&two["annotations"], &two["text"]), (&serde_json::json!({ "impact": "Cards fail" }), &"two pods".into()));
+    assert!(details(serde_json::json!([])).get("labels").is_none());
 }
 
 #[tokio::test]
