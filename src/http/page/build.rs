@@ -74,8 +74,10 @@ impl Scribe<'_> {
             let key = (row.over, if row.over { Severity::Critical } else { row.severity });
             counts.entry(key).or_insert((0, word)).0 += 1;
         }
-        let parts: Vec<String> = counts.values().map(|(n, word)| filled(self.language, "count", &n.to_string(), word)).collect();
-        parts.join(self.word("comma"))
+        // What is over is last.
+        let mark = |over: bool| self.word(if over { "comma" } else { "list" });
+        let parts = counts.iter().map(|((over, _), (n, word))| mark(*over).to_owned() + &filled(self.language, "count", &n.to_string(), word));
+        parts.collect::<String>().trim_start_matches([',', ' ', '，', '、']).to_owned()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 66] = [
+const WORDS: [(&str, &str, &str); 67] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -27,6 +27,7 @@ const WORDS: [(&str, &str, &str); 66] = [
     ("over", "resolved", "已恢复"),
     ("active", "firing", "告警"),
     ("comma", ", ", "，"),
+    ("list", ", ", "、"),
     ("more", "and {n} more; `watchfire queue show` has them all", "另有 {n} 条未列出；`watchfire queue show` 可查看全部"),
     ("elsewhere", "Others", "其他"),
     ("value", "Value", "当前值"),

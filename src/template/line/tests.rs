@@ -109,21 +109,21 @@ fn news_is_a_line_for_each_of_three_and_the_whole_as_it_is_now() {
         (
             Told::firing(mixed(), 1),
             "🔴 Critical · DiskFull · db-1 — disk of db-1 is 97% full\n3 critical, 1 warning firing #1842",
-            "🔴 严重 · DiskFull · db-1 — disk of db-1 is 97% full\n当前：3 条严重，1 条警告 #1842",
+            "🔴 严重 · DiskFull · db-1 — disk of db-1 is 97% full\n当前：3 条严重、1 条警告 #1842",
         ),
         (
             Told::firing(mixed(), 4),
             "🔴 DiskFull · db-1 — disk of db-1 is 97% full\n🔴 DiskFull · db-2 — disk of db-2 is 97% full\n🔴 DiskFull · db-3 — disk of db-3 is 97% full\n\
              +1 more\n3 critical, 1 warning firing #1842",
             "🔴 DiskFull · db-1 — disk of db-1 is 97% full\n🔴 DiskFull · db-2 — disk of db-2 is 97% full\n🔴 DiskFull · db-3 — disk of db-3 is 97% full\n\
-             另有 1 条\n当前：3 条严重，1 条警告 #1842",
+             另有 1 条\n当前：3 条严重、1 条警告 #1842",
         ),
         (
             Told::firing((1..=12).map(|n| disk(n, if n < 3 { "error" } else { "info" })).collect(), 12),
             "🟠 DiskFull · db-1 — disk of db-1 is 97% full\n🟠 DiskFull · db-2 — disk of db-2 is 97% full\n🔵 DiskFull · db-3 — disk of db-3 is 97% full\n\
              +9 more\n2 error, 10 info firing #1842",
             "🟠 DiskFull · db-1 — disk of db-1 is 97% full\n🟠 DiskFull · db-2 — disk of db-2 is 97% full\n🔵 DiskFull · db-3 — disk of db-3 is 97% full\n\
-             另有 9 条\n当前：2 条错误，10 条提示 #1842",
+             另有 9 条\n当前：2 条错误、10 条提示 #1842",
         ),
         (
             Told::of(vec![(disk(1, "warning"), Firing), (disk(2, "warning"), Unreported), (ended(disk(3, "critical")), Resolved)], 1),
@@ -166,7 +166,7 @@ fn what_goes_on_says_how_long_and_how_bad() {
         (
             started(several(), Some(at(-240))),
             "🔴 Still firing, 4h: DiskFull · eu-1 · 1 critical, 1 warning, 1 resolved #1842",
-            "🔴 持续4小时未恢复：DiskFull · eu-1 · 1 条严重，1 条警告，1 条已恢复 #1842",
+            "🔴 持续4小时未恢复：DiskFull · eu-1 · 1 条严重、1 条警告，1 条已恢复 #1842",
         ),
         (started(one(), None), "🔴 Still firing: DiskFull · db-1 · critical #1842", "🔴 仍未恢复：DiskFull · db-1 · 严重 #1842"),
         (Told::firing(vec![disk(1, "")], 0), "🟡 Still firing, 1h: DiskFull · db-1 #1842", "🟡 持续1小时未恢复：DiskFull · db-1 #1842"),

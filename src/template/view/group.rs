@@ -231,7 +231,7 @@ pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
             let each: Vec<String> =
                 places.iter().map(|(place, n)| words::filled(input.language, "rest_in", &[("n", &n.to_string()), ("place", place)])).collect();
             line.push_str(words::own(input.language, "colon"));
-            line.push_str(&each.join(words::own(input.language, "comma")));
+            line.push_str(&each.join(words::own(input.language, "list")));
         }
         out.push(line);
     }
@@ -267,7 +267,7 @@ pub fn worst(input: &Scene<'_>) -> String {
             room = 0;
         }
     }
-    let what = said.join(words::own(input.language, "comma"));
+    let what = said.join(words::own(input.language, "list"));
     match input.totals.firing.saturating_sub(counted) {
         0 => what,
         _ if what.is_empty() => what,

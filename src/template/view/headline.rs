@@ -132,16 +132,15 @@ pub fn claims_severity(input: &ViewInput<'_>) -> bool {
 
 /// How many fire, by severity, how many are not reported any more, and how many are over: `3 critical, 9 warning, 1 resolved`.
 pub fn counts(input: &ViewInput<'_>) -> String {
-    let mut parts = by_severity(input);
-    parts.extend(count(input, unclaimed(input), "active"));
-    parts.extend(quiet(input));
-    parts.join(words::own(input.language, "comma"))
+    let mut firing = by_severity(input);
+    firing.extend(count(input, unclaimed(input), "active"));
+    let firing = Some(firing.join(words::own(input.language, "list"))).filter(|text| !text.is_empty());
+    firing.into_iter().chain(quiet(input)).collect::<Vec<_>>().join(words::own(input.language, "comma"))
 }
 
 /// The same as a sentence about now: `3 critical, 9 warning firing, 1 resolved`.
 pub fn counts_now(input: &ViewInput<'_>) -> String {
-    let comma = words::own(input.language, "comma");
-    let (claimed, others) = (by_severity(input).join(comma), unclaimed(input));
+    let (claimed, others) = (by_severity(input).join(words::own(input.language, "list")), unclaimed(input));
     let all = |what: &str| Some(words::filled(input.language, "all_firing", &[("what", what)]));
     let firing = match (claimed.is_empty(), others) {
         // Its own word says that it fires.
@@ -150,7 +149,11 @@ pub fn counts_now(input: &ViewInput<'_>) -> String {
         (false, n) => all(&words::filled(input.language, "and_more", &[("what", &claimed), ("n", &n.to_string())])),
     };
     let parts: Vec<String> = firing.into_iter().chain(quiet(input)).collect();
-    if parts.is_empty() { String::new() } else { words::filled(input.language, "at_present", &[("what", &parts.join(comma))]) }
+    if parts.is_empty() {
+        String::new()
+    } else {
+        words::filled(input.language, "at_present", &[("what", &parts.join(words::own(input.language, "comma")))])
+    }
 }
 
 /// Firing alerts that claim no severity.

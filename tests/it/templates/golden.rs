@@ -107,9 +107,9 @@ fn previews_links_and_pictures() {
 fn a_preview_is_one_sentence_with_the_worst_places() {
     let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
     for (summary, english, chinese) in [
-        ("… does not answer.", "does not answer: orders, payments", "does not answer：orders，payments"),
-        ("… 的错误率持续高于 5%。", "orders, payments 的错误率持续高于 5%。", "orders，payments 的错误率持续高于 5%。"),
-        ("请检查 … 最近一小时的日志。", "请检查 … 最近一小时的日志: orders, payments", "请检查 … 最近一小时的日志：orders，payments"),
+        ("… does not answer.", "does not answer: orders, payments", "does not answer：orders、payments"),
+        ("… 的错误率持续高于 5%。", "orders, payments 的错误率持续高于 5%。", "orders、payments 的错误率持续高于 5%。"),
+        ("请检查 … 最近一小时的日志。", "请检查 … 最近一小时的日志: orders, payments", "请检查 … 最近一小时的日志：orders、payments"),
     ] {
         let one = |service: &str| {
             let own = [("alertname", "Errors"), ("severity", "critical"), ("service", service)];
@@ -176,6 +176,9 @@ fn a_call_about_long_names_says_fewer_of_them_and_counts_the_rest() {
         let text = pages[0].page.field("text");
         assert_eq!(pages.len(), 1, "{name}");
         assert!(text.ends_with("worker-000, payments-reconciliation-worker-001 and 98 more. for 11 min."), "{name}: {text}");
+        // A call has no sign for a list.
+        let chinese = self::pages(&registry, platform, &case, Language::Zh)[0].page.field("text").to_owned();
+        assert!(chinese.contains("worker-000，payments-reconciliation-worker-001") && !chinese.contains('、'), "{name}: {chinese}");
     }
 }
 

@@ -63,7 +63,7 @@ fn a_message_is_one_text_message_of_one_segment_where_it_can_be() {
 fn a_group_says_since_when_it_fires() {
     for (name, language, said) in [
         ("mixed", Language::En, "1 critical, 2 resolved - HighCPU, since 14:03 UTC+8: db-1, db-2 resolved, db-3 resolved"),
-        ("mixed", Language::Zh, "1 条严重，2 条已恢复 - HighCPU，北京时间 14:03 起：db-1，db-2 已恢复，db-3 已恢复"),
+        ("mixed", Language::Zh, "1 条严重，2 条已恢复 - HighCPU，北京时间 14:03 起：db-1、db-2 已恢复、db-3 已恢复"),
         ("twelve", Language::En, "3 critical, 9 warning - NodeDown, since 13:44 UTC+8: web-01, "),
     ] {
         let (text, _) = sent(name, language);
