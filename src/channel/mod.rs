@@ -326,7 +326,7 @@ pub struct BuildContext<'a> {
 }
 
 /// A platform's configuration block in routes.yaml (`dingtalk: { ... }`).
-pub trait PlatformConfig {
+pub trait PlatformConfig: std::fmt::Debug {
     /// Everything wrong with it that can be seen without secrets and without I/O; paths start with the platform's key.
     fn check(&self) -> Vec<Problem>;
 

@@ -172,6 +172,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let tree = tree.map(|tree| tree.with_mutes(mutes));
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
+    validate::twins(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);
     validate::shapes(&mut validator);
     let people = std::mem::take(&mut validator.people);

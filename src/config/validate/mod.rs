@@ -22,6 +22,7 @@ mod shapes;
 mod silence;
 mod storms;
 mod teams;
+mod twins;
 mod unreached;
 
 use std::sync::{Arc, LazyLock};
@@ -61,6 +62,7 @@ pub use shapes::shapes;
 pub use silence::silence;
 pub use storms::storms;
 pub use teams::teams;
+pub use twins::twins;
 pub use unreached::unreached;
 
 /// What every validation step needs.
