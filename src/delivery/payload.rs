@@ -22,7 +22,12 @@ pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u6
         external_url: &event.external_url,
         alerts: entries.iter().map(WebhookAlert::of).collect(),
         extra: &event.extra,
-        incident: (incident.number > 0).then(|| WebhookIncident { number: incident.number, version: incident.version, state: &incident.state }),
+        incident: (incident.number > 0).then(|| WebhookIncident {
+            id: &incident.key,
+            number: incident.number,
+            version: incident.version,
+            state: &incident.state,
+        }),
     })
 }
 
@@ -48,9 +53,11 @@ struct Webhook<'a> {
     incident: Option<WebhookIncident<'a>>,
 }
 
-/// Its incident, which Alertmanager does not have: its number, what grows with every change of it, and its state.
+/// Its incident, which Alertmanager does not have: the id of its group, the same on every server of a site and for its next incident (PagerDuty's
+/// `dedup_key`), its number, what grows with every change of it, and its state.
 #[derive(serde::Serialize)]
 struct WebhookIncident<'a> {
+    id: &'a str,
     number: i64,
     version: i64,
     state: &'a str,
@@ -118,5 +125,23 @@ impl<'a> WebhookAlert<'a> {
             },
             extra: &alert.extra,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_incident_has_the_id_of_its_group() {
+        let event = Event { group_key: "{}:{job=\"db\"}".into(), ..Event::default() };
+        let sent = |incident: &IncidentFacts| -> Value { serde_json::from_str(payload(&event, &[], true, 3, incident).unwrap().as_str()).unwrap() };
+        let incident = IncidentFacts { number: 1842, version: 7, state: "acked".into(), key: "0f1e2d".into(), buttons: Vec::new() };
+        let whole = sent(&incident);
+        assert_eq!(whole["incident"], json!({ "id": "0f1e2d", "number": 1842, "version": 7, "state": "acked" }));
+        assert_eq!((&whole["groupKey"], &whole["truncatedAlerts"]), (&json!("{}:{job=\"db\"}"), &json!(3)));
+        assert_eq!(sent(&IncidentFacts::default()).get("incident"), None, "what is of no incident says nothing of one");
     }
 }

@@ -62,7 +62,7 @@ pub struct Config {
     /// `POST` or `PUT`. Default `POST`.
     #[serde(default)]
     pub method: Verb,
-    /// `alertmanager`: the alerts as Alertmanager sends them, with `title`, `text`, the `incident` (number, version, state), Grafana's own fields, and `extra`
+    /// `alertmanager`: the alerts as Alertmanager sends them, with `title`, `text`, the `incident` (id, number, version, state), Grafana's own fields, and `extra`
     /// (what the sender says besides, by its own names; of a body that an input read all of it). `template`: the rendered `text` is the whole body
     /// (in a template of your own, `{{{json labels}}}` writes values as JSON). Default `alertmanager`.
     #[serde(default)]
