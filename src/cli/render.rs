@@ -29,7 +29,7 @@ pub struct RenderArgs {
     /// A body that was received: its event's id. The store keeps each for as long as its deliveries (`retention`).
     #[arg(long, value_name = "ID", conflicts_with = "payload")]
     event: Option<String>,
-    /// Render a short text about an incident in place of its card: what is new, that it goes on, how it ended. Its number is made up.
+    /// Render a short text about an incident in place of its card: what is new, that it goes on, that all of it is over by now. Its number is made up.
     #[arg(long, value_name = "FORM")]
     form: Option<LineForm>,
     /// Render as of this time (RFC 3339). Default: now.
@@ -105,6 +105,14 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         LineForm::Again => LineKind::Again,
         LineForm::Over => LineKind::Over,
     };
+    let ended;
+    let event = match form {
+        LineForm::Over => {
+            ended = at_its_end(event, now);
+            &ended
+        }
+        LineForm::News | LineForm::Again => event,
+    };
     let status = |status| if status == Status::Firing { EntryStatus::Firing } else { EntryStatus::Resolved };
     let mut entries: Vec<Entry<'_>> = event.alerts.iter().map(|alert| Entry { alert, event, status: status(alert.status) }).collect();
     entries.sort_by_key(|entry| (entry.status, plan.scale.of(entry.alert)));
@@ -137,6 +145,15 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         coverage: Vec::new(),
         missed: Vec::new(),
     }
+}
+
+/// What is left of an event when all that it reports as firing is over, as of now.
+fn at_its_end(event: &Event, now: Timestamp) -> Event {
+    let mut ended = Event { status: Status::Resolved, truncated: 0, ..event.clone() };
+    for alert in ended.alerts.iter_mut().filter(|alert| alert.status == Status::Firing) {
+        (alert.status, alert.ends_at) = (Status::Resolved, Some(now));
+    }
+    ended
 }
 
 /// The body that is meant: a file's, or one that was received.

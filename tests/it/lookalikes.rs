@@ -280,7 +280,7 @@ fn render_shows_the_short_texts_about_an_incident() {
         serde_json::from_str::<Value>(&out).unwrap()["pages"][0].take()
     };
     for (form, slack, ding) in
-        [("news", "Critical · DiskFull", "严重 · DiskFull"), ("again", "Still firing", "未恢复：DiskFull"), ("over", "Still firing", "未恢复")]
+        [("news", "Critical · DiskFull", "严重 · DiskFull"), ("again", "Still firing", "未恢复：DiskFull"), ("over", "Resolved after", "已恢复")]
     {
         let page = render("slack", form);
         let text = page["body"]["text"].as_str().unwrap().to_owned();
