@@ -115,8 +115,8 @@ fn label(name: &str, page: &Page) -> Option<String> {
     Some(labels.get(name)?.as_str()?.to_owned())
 }
 
-/// Where none is claimed, a word that claims none: a variable must not be empty.
-fn severity(facts: &Facts) -> &'static str {
+/// The severity in the reader's language. Where none is claimed, a word that claims none: a variable must not be empty.
+pub fn severity(facts: &Facts) -> &'static str {
     match (facts.severity, facts.language) {
         (Some(Severity::Critical), Language::Zh) => "严重",
         (Some(Severity::Error), Language::Zh) => "错误",
@@ -128,7 +128,8 @@ fn severity(facts: &Facts) -> &'static str {
     }
 }
 
-fn status(facts: &Facts) -> &'static str {
+/// The status in the reader's language.
+pub fn status(facts: &Facts) -> &'static str {
     match (facts.status, facts.language) {
         (MessageStatus::Firing, Language::Zh) => "告警中",
         (MessageStatus::Resolved, Language::Zh) => "已恢复",

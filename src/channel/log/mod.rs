@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::{BuildContext, Built, CellResult, Channel, Living, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, Form, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
+use crate::model::{ErrorKind, Escape, FieldSpec, Form, Language, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
 
 /// More than any terminal shows; it only keeps a message from being endless.
 const MAX_BYTES: usize = 64 * 1024;
@@ -148,13 +148,16 @@ fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
     let facts = &page.facts;
     let mut out = format!("┌─ {channel} · {now:.0}");
     if facts.form != Form::Note {
-        out.push_str(&format!(" · {}", facts.status.as_str().to_uppercase()));
-        if let Some(severity) = facts.severity {
-            out.push_str(&format!(" {}", severity.as_str()));
+        out.push_str(&format!(" · {}", kit::pattern::status(facts).to_uppercase()));
+        if facts.severity.is_some() {
+            out.push_str(&format!(" {}", kit::pattern::severity(facts)));
         }
     }
     if page.total > 1 {
-        out.push_str(&format!(" · page {} of {}", page.number, page.total));
+        out.push_str(&match facts.language {
+            Language::En => format!(" · page {} of {}", page.number, page.total),
+            Language::Zh => format!(" · 第 {}/{} 页", page.number, page.total),
+        });
     }
     out.push('\n');
     for line in printable(page.field("text").trim_end()).split('\n') {
@@ -183,7 +186,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{MessageId, Severity};
+    use crate::model::{MessageId, MessageStatus, Severity};
 
     fn page(text: &str) -> Page {
         let mut page = Page { number: 1, total: 1, ..Page::default() };
@@ -250,6 +253,17 @@ mod tests {
         page.total = 3;
         let framed = frame("c", &page, Timestamp::UNIX_EPOCH);
         assert_eq!(framed, "┌─ c · 1970-01-01T00:00:00Z · FIRING critical · page 1 of 3\n│ a\n│ b\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}└─\n└─\n");
+    }
+
+    #[test]
+    fn a_frame_is_in_the_language_of_its_channel() {
+        let mut page = page("磁盘 94%");
+        (page.number, page.total, page.facts.language) = (2, 3, Language::Zh);
+        assert_eq!(frame("c", &page, Timestamp::UNIX_EPOCH), "┌─ c · 1970-01-01T00:00:00Z · 告警中 严重 · 第 2/3 页\n│ 磁盘 94%\n└─\n");
+        (page.total, page.facts.severity, page.facts.status) = (1, None, MessageStatus::Unreported);
+        assert!(frame("c", &page, Timestamp::UNIX_EPOCH).starts_with("┌─ c · 1970-01-01T00:00:00Z · 不再上报\n"));
+        page.facts.language = Language::En;
+        assert!(frame("c", &page, Timestamp::UNIX_EPOCH).starts_with("┌─ c · 1970-01-01T00:00:00Z · NO LONGER REPORTED\n"));
     }
 
     #[tokio::test]
