@@ -51,7 +51,32 @@ pub fn plain(text: &str) -> String {
     // A sign that only colours the text is not worth a second message.
     let lean: String = out.chars().filter(|c| !matches!(u32::from(*c), 0x2600..=0x27BF | 0x1F000..=0x1FAFF)).collect();
     let lean = lean.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-    if septets(&lean).is_some() { lean } else { text }
+    if septets(&lean).is_some() { lean } else { in_one_segment(text) }
+}
+
+/// A Chinese text that is a few characters longer than one segment, without what a reader misses least: the name of the mainland's only time zone, then
+/// the minutes beside the hours that something lasted.
+fn in_one_segment(text: String) -> String {
+    if segments(&text) != 2 {
+        return text;
+    }
+    let mut shorter = without_zone(&text).into_iter().chain(without_minutes(&text));
+    shorter.find(|shorter| segments(shorter) == 1).unwrap_or(text)
+}
+
+/// `，北京时间 09:28 起` without the zone.
+fn without_zone(text: &str) -> Option<String> {
+    let (before, after) = text.rsplit_once("，北京时间 ")?;
+    after.split_once(" 起").map(|_| format!("{before}，{after}"))
+}
+
+/// `已恢复，持续1小时17分钟` without the minutes.
+fn without_minutes(text: &str) -> Option<String> {
+    const LASTED: &str = "已恢复，持续";
+    let (hours, rest) = text.strip_prefix(LASTED)?.split_once("小时")?;
+    let (minutes, rest) = rest.split_once("分钟")?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (is_number(hours) && is_number(minutes)).then(|| format!("{LASTED}{hours}小时{rest}"))
 }
 
 /// A text as carriers of the mainland let it pass in a template's variable: without ports and without the dots of addresses and domains
@@ -113,6 +138,24 @@ mod tests {
         assert_eq!(plain("run `df`\u{200B}\t→ ≥ 5\n"), "run 'df' -> >= 5");
         assert_eq!(plain("磁盘 · db-1\n\n…"), "磁盘 · db-1\n…");
         assert_eq!((segments("Disk · db-1"), segments(&plain(&format!("Disk · db-1 {}", "x".repeat(140))))), (1, 1));
+    }
+
+    #[test]
+    fn a_chinese_text_a_little_over_one_segment_is_one() {
+        let link = "\nhttps://watchfire.example.com/m/7Kq2xV9bTz3mAc";
+        let sent = |text: &str| plain(&format!("{text}{link}"));
+        for (text, short) in [
+            ("已恢复，持续1小时17分钟：DiskFull", "已恢复，持续1小时17分钟：DiskFull"),
+            ("已恢复，持续1小时17分钟：DiskAlmost", "已恢复，持续1小时：DiskAlmost"),
+            ("严重 Down 10.0.3，北京时间 09:28 起", "严重 Down 10.0.3，09:28 起"),
+        ] {
+            assert_eq!((sent(text), segments(&sent(text))), (format!("{short}{link}"), 1), "{}", units(&format!("{text}{link}")));
+        }
+        // Where it saves nothing, nothing is left out; what a person wrote neither.
+        let long = format!("严重 {}，北京时间 09:28 起", "磁盘".repeat(20));
+        assert_eq!(sent(&long), format!("{long}{link}"));
+        let own = format!("按北京时间 {}", "磁盘".repeat(13));
+        assert_eq!(sent(&own), format!("{own}{link}"));
     }
 
     #[test]
