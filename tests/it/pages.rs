@@ -141,16 +141,24 @@ async fn a_chinese_channels_page_is_chinese_unless_its_reader_reads_none() {
     let link = link(&app).await;
     for asks in ["", "zh-CN,zh;q=0.9", "en-US,en;q=0.9,zh;q=0.5"] {
         let page = read(&app, &link, asks).await;
-        for part in
-            ["<html lang=\"zh-CN\"", "严重</span>", "仍在告警，已持续", "处理手册", "经过", "已送达", "时间均为 <span data-zone>UTC+8</span>。"]
-        {
+        for part in [
+            "<html lang=\"zh-CN\"",
+            "严重</span>",
+            "仍在告警，已持续",
+            "处理手册",
+            "经过",
+            "已送达",
+            "来自 ",
+            "只读页面。时间均为 <span data-zone>UTC+8</span>。",
+        ] {
             assert!(page.contains(part), "{part}: {page}");
         }
         for word in ["Firing", "Since", "Where", "sent"] {
             assert!(!page.contains(&format!(">{word}")), "{word}: {page}");
         }
     }
-    assert!(read(&app, &link, "en-GB").await.contains("Runbook"));
+    let english = read(&app, &link, "en-GB").await;
+    assert!(english.contains("Runbook") && english.contains("Read only. Times are in <span"), "{english}");
 }
 
 /// What twelve alerts say but for their place is read once; each keeps its own sentence for who opens it.
