@@ -228,6 +228,7 @@ impl EditTask {
                 silence: silence(incident),
                 mute: mute(incident),
                 notified: anchor.notified.clone(),
+                acked: Vec::new(),
                 first_notified: Some(anchor.notified_at),
             }],
             unreported,

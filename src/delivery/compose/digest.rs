@@ -1,5 +1,6 @@
 //! A digest: many lanes in one message.
 
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use crate::delivery::excerpt::{Excerpt, MAX_ROWS};
@@ -7,9 +8,10 @@ use crate::delivery::fold::fold;
 use crate::delivery::intake::instance_label;
 use crate::delivery::notified::Notified;
 use crate::delivery::plan::Plan;
-use crate::model::{Coverage, Event, Severity};
+use crate::ingest::short_fingerprint;
+use crate::model::{Coverage, Event, Language, Severity};
 use crate::store::{PendingDelivery, Summary};
-use crate::template::{Brief, Entry, EntryStatus, MessageKind};
+use crate::template::{self, Brief, Entry, EntryStatus, MessageKind};
 
 use super::coverage::{count_rest_on_last_page, cover};
 use super::draft::{Composed, Draft, lanes_of};
@@ -26,6 +28,8 @@ struct DigestRow<'a> {
     brief: Brief,
     entry: Option<Entry<'a>>,
     index: u32,
+    /// The members of the acked alerts that it counts, one for each.
+    acked: Vec<usize>,
 }
 
 impl Draft<'_> {
@@ -47,17 +51,26 @@ impl Draft<'_> {
                         brief: brief(entry, self.plan),
                         entry: Some(*entry),
                         index: folded.alert_index[i],
+                        acked: Vec::new(),
                     });
                 }
             }
             for (i, member) in members.iter().enumerate().filter(|(_, m)| m.event.is_none()) {
-                rows.push(DigestRow { member: range.start + i, lane: range.clone(), brief: column_brief(member), entry: None, index: 0 });
+                rows.push(DigestRow {
+                    member: range.start + i,
+                    lane: range.clone(),
+                    brief: column_brief(member),
+                    entry: None,
+                    index: 0,
+                    acked: Vec::new(),
+                });
             }
         }
         if rows.is_empty() {
             return Composed { suppressed, ..Composed::default() };
         }
-        rows.sort_by_key(|l| (l.brief.status, l.brief.severity.unwrap_or_default()));
+        let mut rows = count_acked(rows, &self.notification.acked(), self.channel.content.language);
+        rows.sort_by_key(|l| (l.brief.status, !l.acked.is_empty(), l.brief.severity.unwrap_or_default()));
         let is_severe = |brief: &Brief| brief.status == EntryStatus::Firing && brief.severity.unwrap_or_default() <= Severity::Error;
         let must_name = rows.iter().take_while(|l| is_severe(&l.brief) && l.entry.is_some()).count();
         let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief), self.newest_events());
@@ -96,7 +109,7 @@ impl Draft<'_> {
             page.coverage = digest_coverage(self.members, &rows, range.clone());
         }
         let pages = count_rest_on_last_page(pages, |covers| {
-            rows.iter().skip(shown).for_each(|line| cover(covers, self.members, line.member, None, line.brief.count as u32));
+            rows.iter().skip(shown).for_each(|line| cover_row(covers, self.members, line, None));
         });
         Composed { pages, template, suppressed, deferred_members: 0..0, fallbacks }
     }
@@ -137,8 +150,65 @@ fn column_brief(member: &PendingDelivery) -> Brief {
 fn digest_coverage(members: &[PendingDelivery], rows: &[DigestRow<'_>], range: Range<usize>) -> Vec<Coverage> {
     let mut covers: Vec<Coverage> = Vec::new();
     for line in &rows[range] {
-        let named = line.entry.is_some().then_some(line.index);
-        cover(&mut covers, members, line.member, named, if named.is_some() { 0 } else { line.brief.count as u32 });
+        cover_row(&mut covers, members, line, line.entry.is_some().then_some(line.index));
     }
     covers
+}
+
+/// Adds the alerts of a row: the one that it names, else all are counted.
+fn cover_row(covers: &mut Vec<Coverage>, members: &[PendingDelivery], row: &DigestRow<'_>, named: Option<u32>) {
+    if row.acked.is_empty() {
+        cover(covers, members, row.member, named, if named.is_some() { 0 } else { row.brief.count as u32 });
+    }
+    row.acked.iter().for_each(|member| cover(covers, members, *member, None, 1));
+}
+
+/// What fires and somebody is on is a number for each severity: a digest is read for what needs somebody.
+fn count_acked<'a>(rows: Vec<DigestRow<'a>>, acked: &HashSet<u64>, language: Language) -> Vec<DigestRow<'a>> {
+    let is_acked = |row: &DigestRow<'_>| {
+        let firing = row.entry.filter(|entry| entry.status == EntryStatus::Firing);
+        firing.is_some_and(|entry| acked.contains(&short_fingerprint(&entry.alert.fingerprint)))
+    };
+    let (acked, mut rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_acked);
+    let mut counted: BTreeMap<Option<Severity>, DigestRow<'a>> = BTreeMap::new();
+    for row in acked {
+        let member = row.member;
+        let number = counted.entry(row.brief.severity).or_insert_with(|| {
+            let title = template::word(language, "acked").unwrap_or("acked").to_owned();
+            DigestRow { brief: Brief { title, count: 0, since: None, ..row.brief }, entry: None, acked: Vec::new(), ..row }
+        });
+        number.brief.count += 1;
+        number.acked.push(member);
+    }
+    rows.extend(counted.into_values());
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{alert, waiting};
+    use crate::model::Status;
+
+    #[test]
+    fn what_somebody_is_on_is_a_number_of_a_digest_and_is_covered() {
+        let alerts = |n: std::ops::Range<usize>, severity: &str| n.map(|n| alert(&format!("a{n}"), severity, Status::Firing)).collect::<Vec<_>>();
+        let members = [waiting(1, alerts(0..3, "critical")), waiting(2, alerts(3..5, "warning"))];
+        let mut rows = Vec::new();
+        for (member, delivery) in members.iter().enumerate() {
+            let event = delivery.event.as_deref().unwrap();
+            for (index, alert) in event.alerts.iter().enumerate() {
+                let severity = Some(if member == 0 { Severity::Critical } else { Severity::Warning });
+                let brief = Brief { severity, status: EntryStatus::Firing, title: alert.name().to_owned(), count: 1, since: alert.starts_at };
+                let entry = Some(Entry { alert, event, status: EntryStatus::Firing });
+                rows.push(DigestRow { member, lane: member..member + 1, brief, entry, index: index as u32, acked: Vec::new() });
+            }
+        }
+        let acked: HashSet<u64> = ["a1", "a2", "a4", "elsewhere"].map(short_fingerprint).into();
+        let rows = count_acked(rows, &acked, Language::Zh);
+        let said: Vec<(&str, usize, bool)> = rows.iter().map(|row| (row.brief.title.as_str(), row.brief.count, row.entry.is_some())).collect();
+        assert_eq!(said, [("a0", 1, true), ("a3", 1, true), ("已认领", 2, false), ("已认领", 1, false)]);
+        let covers: Vec<(Vec<u32>, u32)> = digest_coverage(&members, &rows, 0..rows.len()).into_iter().map(|one| (one.named, one.counted)).collect();
+        assert_eq!(covers, [(vec![0], 2), (vec![0], 1)], "each alert of each delivery, once");
+    }
 }

@@ -70,6 +70,8 @@ pub struct NotifiedIncident {
     pub complete: bool,
     /// The newest state of each alert in it.
     pub notified: Vec<NotifiedAlert>,
+    /// Those of them that fire, that its readers have seen before and that somebody is on, by eight bytes of their fingerprints.
+    pub acked: Vec<u64>,
     /// Its state.
     pub state: IncidentState,
     /// Who is on it.
@@ -99,9 +101,16 @@ impl NotifiedIncident {
             silence: silence(incident),
             mute: mute(incident),
             notified: fires.chain(ends).collect(),
+            acked: said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(|one| seen(anchors, *one) && incident.is_acked(*one)).collect(),
             first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
         }
     }
+}
+
+/// Whether all who have messages of an incident were notified that this alert fires.
+fn seen(anchors: &[Anchor], fingerprint: u64) -> bool {
+    let by = |anchor: &Anchor| anchor.notified.iter().any(|one| one.fingerprint == fingerprint && !one.over);
+    !anchors.is_empty() && anchors.iter().all(by)
 }
 
 /// Who is on an incident, or why nobody is any more.
@@ -176,6 +185,17 @@ impl Notification {
     fn answer(&mut self, anchors: &[Anchor]) {
         let found = anchors.iter().filter(|anchor| !anchor.ids.is_empty());
         self.answers = found.map(|anchor| (anchor.recipient.clone(), anchor.ids.clone())).collect();
+    }
+
+    /// The alerts that its readers have seen and somebody is on, in every incident that they belong to.
+    pub fn acked(&self) -> HashSet<u64> {
+        let mut acked: HashSet<u64> = self.incidents.iter().flat_map(|incident| &incident.acked).copied().collect();
+        for incident in &self.incidents {
+            for one in incident.notified.iter().filter(|one| !one.over && !incident.acked.contains(&one.fingerprint)) {
+                acked.remove(&one.fingerprint);
+            }
+        }
+        acked
     }
 
     /// The only incident of a message that is no digest.
