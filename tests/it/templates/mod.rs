@@ -3,5 +3,6 @@
 mod cases;
 mod golden;
 mod lines;
+mod looks;
 mod registry;
 mod sms;

@@ -1,0 +1,148 @@
+//! What is read of long messages, of mails and through the shipped presets: short enough to be reviewed.
+
+use watchfire::channel::{PLATFORMS, Platform, preset};
+use watchfire::model::{Escape, Language};
+use watchfire::template::{FittedPage, TemplateRegistry};
+
+use super::cases::{Case, cases, fields, forms};
+use super::golden::{golden, pages};
+use crate::support::wire::Wire;
+
+const LANGUAGES: [(Language, &str); 2] = [(Language::En, "en"), (Language::Zh, "zh")];
+/// Lines that are kept of a long text: its beginning, and its end.
+const KEPT: (usize, usize) = (12, 10);
+
+fn compiled() -> TemplateRegistry {
+    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    assert_eq!(findings, []);
+    registry
+}
+
+fn attribute(tag: &str, name: &str) -> String {
+    let value = tag.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split_once('"'));
+    value.map(|(value, _)| value.to_owned()).unwrap_or_default()
+}
+
+/// What is read of an HTML page, its links and pictures with their addresses; the first line is the preheader.
+fn visible(html: &str) -> String {
+    let body = html.split_once("<body").and_then(|(_, rest)| rest.split_once('>')).map_or(html, |(_, body)| body);
+    let (mut out, mut rest, mut link) = (String::new(), body, String::new());
+    while let Some((text, after)) = rest.split_once('<') {
+        out.push_str(text);
+        let (tag, next) = after.split_once('>').unwrap_or((after, ""));
+        match tag.split_whitespace().next().unwrap_or_default() {
+            "a" => {
+                link = attribute(tag, "href");
+                out.push('[');
+            }
+            "/a" => out.push_str(&format!("]({link}) ")),
+            "img" => out.push_str(&format!("⟨picture {}⟩", attribute(tag, "src"))),
+            "/td" => out.push(' '),
+            "/div" | "/tr" | "br" => out.push('\n'),
+            _ => {}
+        }
+        rest = next;
+    }
+    out.push_str(rest);
+    for (entity, sign) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&#x3D;", "="), ("&amp;", "&")] {
+        out = out.replace(entity, sign);
+    }
+    out.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// A text without its middle, where it is long.
+fn abridged(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= KEPT.0 + KEPT.1 + 4 {
+        return text.to_owned();
+    }
+    let left_out = format!("⟨{} lines⟩", lines.len() - KEPT.0 - KEPT.1);
+    [&lines[..KEPT.0], &[left_out.as_str()], &lines[lines.len() - KEPT.1..]].concat().join("\n")
+}
+
+/// Every page as it is read.
+fn read(pages: &[FittedPage], platform: &Platform, wanted: impl Fn(Escape) -> bool) -> String {
+    let mut out = String::new();
+    for page in pages {
+        for field in platform.fields.iter().filter(|field| wanted(field.escape)) {
+            let text = page.page.field(field.name);
+            let text = if field.escape == Escape::Html { visible(text) } else { text.to_owned() };
+            let (number, total) = (page.page.number, page.page.total);
+            out.push_str(&format!("--- {} {number}/{total}, {:?} and {} more\n{}\n", field.name, page.range, page.more, abridged(&text)));
+        }
+    }
+    out
+}
+
+fn case(name: &str) -> Case {
+    cases().into_iter().chain(forms()).find(|case| case.name == name).unwrap()
+}
+
+#[test]
+fn a_hundred_alerts_as_they_are_read() {
+    let (registry, case) = (compiled(), case("hundred"));
+    for platform in PLATFORMS {
+        let mut out = String::new();
+        for (language, name) in LANGUAGES {
+            out.push_str(&format!("=== {name}\n{}", read(&pages(&registry, platform, &case, language), platform, |_| true)));
+        }
+        golden(&format!("{}_hundred", platform.name), &out);
+    }
+}
+
+#[test]
+fn mails_as_they_are_read() {
+    let registry = compiled();
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "email").unwrap();
+    let mut out = String::new();
+    for case in forms() {
+        for (language, name) in LANGUAGES {
+            let pages = pages(&registry, platform, &case, language);
+            out.push_str(&format!("=== {} {name}\n{}", case.name, read(&pages, platform, |escape| escape == Escape::Html)));
+        }
+    }
+    for part in [
+        "](https://watchfire.example.com/m/7Kq2xV9bTz3mAc)",
+        "Pod is crash looping.",
+        "Payments by card fail.",
+        "⟨picture https://grafana.example.com/render/x.png⟩",
+        "The node exporter has not answered for 5 minutes.",
+        "[处理手册](https://wiki.example.com/node-down)",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert!(!out.contains("</") && !out.contains("style="), "markup is left: {out}");
+    golden("email_read", &out);
+}
+
+/// The request of every shipped preset, for what fires, what tries everything, and what is over.
+#[tokio::test]
+async fn shipped_presets_as_they_are_posted() {
+    let registry = compiled();
+    for (name, platform) in preset::shipped() {
+        let given = match name.as_str() {
+            "ntfy" => "topic: alerts",
+            "gotify" | "pushplus" => "token: t",
+            "bark" => "device_key: k",
+            "serverchan" => "send_key: SCT-1",
+            "pushover" => "token: t, user: u",
+            "mattermost" => "hook: h",
+            "mattermost_bot" => "token: t, channel_id: c",
+            "rocketchat" => "hook: h, token: t",
+            "googlechat" => "space: AAAA, webhook_key: k, token: t",
+            other => panic!("the preset `{other}` has no golden: write its params here"),
+        };
+        let wire = Wire::new(&name, &format!("preset: {{ name: {name}, params: {{ url: \"http://127.0.0.1:9\", {given} }} }}"));
+        let mut out = String::new();
+        for case in ["firing", "hostile", "resolved"].map(case) {
+            for (language, word) in LANGUAGES {
+                let page = &pages(&registry, platform, &case, language)[0].page;
+                let body = wire.driver().body(page);
+                let text = body.to_string();
+                assert!(text.contains(if case.name == "hostile" { "Evil" } else { "HighCPU" }), "{name}: {text}");
+                out.push_str(&format!("=== {} {word}\n{}\n", case.name, serde_json::to_string_pretty(&body).unwrap()));
+            }
+        }
+        golden(&format!("preset_of_{name}"), &out);
+    }
+}
