@@ -218,7 +218,7 @@ codes! {
     UNREACHED_CHANNEL "W115" "a channel that nothing leads to"
         "No route, fallback, team, escalation, heartbeat, mute or direct path names it. What is sent with `?to=` or by the API may still reach it: name it under `channels` of the credential that does so, \
          or set `disabled: true` while it is not used."
-    TWIN_CHANNELS "W119" "two channels that send the same to the same place"
+    TWIN_CHANNELS "W116" "two channels that send the same to the same place"
         "They have one credential, the same settings, language and template, and one `to` names both, so every alert arrives there twice. Remove one of the two. Messages in two languages, \
          of two templates or to two rooms are no twins."
 }
