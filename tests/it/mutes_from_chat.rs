@@ -145,6 +145,12 @@ async fn a_link_mutes_where_the_channel_says_that_its_readers_may() {
     assert!(status == 200 && text.contains("已静音至") && text.contains("取消静音"), "{status} {text}");
     let made = mutes(&app).await;
     assert_eq!((made.len(), &made[0]["reason"]), (1, &json!("Bob 在 ding（link）静音了 #1")));
+    let longer = json!({ "matchers": made[0]["matchers"], "for": "24h", "reason": "the disks are replaced" });
+    assert_eq!(app.post("/api/v1/mutes", &longer).await.0, 200);
+    let day = mutes(&app).await;
+    assert_eq!(act("mute", "n5").await.0, 200);
+    let kept = mutes(&app).await;
+    assert_eq!((&kept[0]["until"], &kept[0]["reason"]), (&day[0]["until"], &longer["reason"]), "a press does not shorten a longer mute");
     let (status, text) = act("unmute", "n3").await;
     assert!(status == 200 && text.contains("已取消静音"), "{status} {text}");
     assert_eq!(mutes(&app).await, Vec::<Value>::new());

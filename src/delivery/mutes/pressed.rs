@@ -26,7 +26,7 @@ impl Shared {
 
     /// The mutes that somebody asks for, of incidents that have labels for one.
     async fn mutes_of(&self, plan: &Plan, act: &Act) -> Result<BTreeMap<IncidentId, Mute>, StoreError> {
-        let mut mutes = BTreeMap::new();
+        let (mut mutes, known) = (BTreeMap::new(), self.mutes());
         let Some(until) = act.until else { return Ok(mutes) };
         let ids: Vec<IncidentId> = act.on.iter().map(|on| on.incident).collect();
         for (incident, _) in self.store.incidents(&ids, "").await? {
@@ -34,7 +34,13 @@ impl Shared {
             let shown = act.on.iter().filter(|on| on.incident == incident.id).find_map(|on| on.shown.as_ref());
             let channel = shown.map_or("", |shown| shown.channel.as_str());
             let reason = why(plan.language_of(channel), &act.by.name, &act.by.via, channel, incident.id);
-            mutes.insert(incident.id, Mute { matchers, until, reason, by: act.by.name.clone() });
+            // Who asks for quiet does not shorten what is muted for longer: that stays as it is.
+            let same = known.active(act.now).find(|active| active.mute.name.is_none() && active.mute.text == matchers);
+            let mute = match same.filter(|active| active.until > until) {
+                Some(longer) => Mute { matchers, until: longer.until, reason: longer.mute.reason.clone(), by: longer.mute.owner.clone() },
+                None => Mute { matchers, until, reason, by: act.by.name.clone() },
+            };
+            mutes.insert(incident.id, mute);
         }
         Ok(mutes)
     }
