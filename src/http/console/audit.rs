@@ -9,51 +9,39 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::acts;
 use super::failure::Failure;
 use super::form::{Fields, Form, go};
-use super::history::{SEARCHED_MS, first_id, time_of};
 use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{badge, icon, say, shown, time, timed};
 use super::viewer::Viewer;
+use super::window::{Next, Span, Window, pager, time_of};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
-use crate::model::{Language, UnixMs};
-use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session, StoreError};
+use crate::model::Language;
+use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Session, StoreError};
 
 /// Rows of a page.
 const PAGE: usize = 50;
 /// Rows of a file, and how many are read at a time.
 const EXPORTED: usize = 50_000;
 const STEP: usize = 500;
-/// A search ends where rows are not kept any more, in milliseconds.
-const KEPT_MS: i64 = 366 * 86_400_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
     let fields = Fields::read(query.as_deref().unwrap_or_default());
     let now = app.engine.clock().wall();
-    let mut filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
-    // A search is bounded: it may find nothing in a year.
-    let bound = filter.text.as_ref().map(|_| step_back(filter.before, now));
-    filter.after = bound.map(first_id);
+    let (filter, window) = narrowed(&app, filter(&fields)?, PAGE + 1).await?;
     let mut rows = app.engine.query().list_audit(&filter).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
+    let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id);
     let sessions = app.engine.sessions().list_sessions(now).await?;
     let manner = &viewer.manner;
     let language = manner.language;
     let text = fields.get("q");
-    let from = |id: Uuid| format!("/ui/audit?before={id}{}", query_of(text));
-    let older = match (rows.last().filter(|_| more), bound.filter(|bound| now - KEPT_MS < *bound)) {
-        (Some(last), _) => Some((from(last.id), say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((from(first_id(bound)), say(language, "Go on searching", "继续搜索"))),
-        (None, None) => None,
-    };
+    let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{}", query_of(text)));
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
@@ -70,8 +58,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                @if let Some((path, word)) = older { nav.pager { a.b href=(path) rel="next" { (word) (icon("right")) } } }
-                @if let Some(bound) = bound { p.dim.s.mt { (say(language, "Searched back to ", "已搜索至 ")) (time::clock(manner, bound)) "." } }
+                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{}", query_of(text)), filter.text.is_some(), |id| time::clock(manner, time_of(*id))))
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -92,9 +79,10 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
     Ok(AuditFilter { text, before, ..AuditFilter::default() })
 }
 
-/// How far back a step of a search goes.
-fn step_back(before: Option<Uuid>, now: UnixMs) -> UnixMs {
-    before.map_or(now, time_of) - SEARCHED_MS
+/// The same for a page of it: a search reads so many rows at a time.
+async fn narrowed(app: &App, filter: AuditFilter, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
+    let window = Window::of(app, Listed::Audit, filter.before, Span::default(), filter.text.is_some()).await?;
+    Ok((AuditFilter { before: window.before, after: window.after, limit, ..filter }, window))
 }
 
 fn entry(manner: &Manner, row: &AuditRow) -> Markup {
@@ -201,17 +189,15 @@ struct Export {
 }
 
 impl Export {
-    /// The next lines, and what is left after them. A step goes back a week at most.
-    async fn step(mut self, app: &App) -> Result<(String, Option<Self>), StoreError> {
-        let now = app.engine.clock().wall();
-        let bound = step_back(self.filter.before, now);
-        self.filter.after = Some(first_id(bound));
-        self.filter.limit = STEP.min(self.left);
-        let rows = app.engine.query().list_audit(&self.filter).await?;
-        self.left -= rows.len();
-        let is_last = self.left == 0 || (rows.len() < self.filter.limit && bound < now - KEPT_MS);
-        self.filter.before = if rows.len() < self.filter.limit { self.filter.after } else { rows.last().map(|row| row.id) };
-        Ok((rows.iter().map(line).collect(), if is_last { None } else { Some(self) }))
+    /// The next lines, and what is left after them.
+    async fn step(self, app: &App) -> Result<(String, Option<Self>), StoreError> {
+        let limit = STEP.min(self.left);
+        let (filter, window) = narrowed(app, self.filter, limit).await?;
+        let rows = app.engine.query().list_audit(&filter).await?;
+        let left = self.left - rows.len();
+        let before = if rows.len() < limit { window.stops } else { rows.last().map(|row| row.id) };
+        let rest = before.filter(|_| left > 0).map(|before| Self { filter: AuditFilter { before: Some(before), after: None, ..filter }, left });
+        Ok((rows.iter().map(line).collect(), rest))
     }
 }
 

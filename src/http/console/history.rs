@@ -6,7 +6,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::delivery::line;
 use super::failure::Failure;
@@ -14,17 +13,13 @@ use super::form::Fields;
 use super::layout::{Page, Place};
 use super::parts::{Look, badge, icon, mark, plain, say, shown, time};
 use super::viewer::Viewer;
+use super::window::{Next, STEP, Span, Window, pager, time_of};
 use crate::http::App;
-use crate::model::{DeliveryId, IncidentId, Language, Severity, UnixMs};
-use crate::store::{DeliveryFilter, EventFilter, GroupLabel, IncidentFilter, State as DeliveryState};
+use crate::model::{DeliveryId, EventId, IncidentId, Language, Severity, UnixMs};
+use crate::store::{DeliveryFilter, EventFilter, GroupLabel, IncidentFilter, Listed, State as DeliveryState};
 
 /// Rows of a page.
 const PAGE: usize = 50;
-/// A search looks at so much time, then says how far back it looked, in milliseconds.
-pub(super) const SEARCHED_MS: i64 = 7 * 86_400_000;
-
-/// A search of incidents looks at so many numbers.
-const SEARCHED_NUMBERS: i64 = 50_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
@@ -62,16 +57,6 @@ fn with(fields: &Fields, name: &str, value: &str) -> String {
     format!("/ui/history?{}", query.join("&"))
 }
 
-/// The smallest id of this time: ids are UUIDv7.
-pub(super) fn first_id(at: UnixMs) -> Uuid {
-    Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0)) << 80)
-}
-
-/// The time of an id.
-pub(super) fn time_of(id: Uuid) -> UnixMs {
-    UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
-}
-
 /// What is searched for besides columns: a label of groups, and who acked.
 fn found_by(fields: &Fields) -> Result<(Option<GroupLabel>, Option<String>), Failure> {
     let label = match fields.get("label") {
@@ -100,6 +85,13 @@ fn chips(language: Language, fields: &Fields) -> Markup {
     }
 }
 
+/// Whether rows are read one by one until enough of them are as asked for. Dead letters and what is open have an index.
+fn is_searched(filter: &DeliveryFilter) -> bool {
+    let is_indexed = filter.states == [DeliveryState::Dead] || (!filter.states.is_empty() && filter.states.iter().all(|state| !state.is_final()));
+    let by_column = !filter.channels.is_empty() || !filter.states.is_empty();
+    filter.text.is_some() || filter.label.is_some() || filter.acked_by.is_some() || (by_column && !is_indexed)
+}
+
 async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup, Failure> {
     let language = viewer.manner.language;
     let now = UnixMs::from(viewer.manner.now);
@@ -116,29 +108,22 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
                 .ok_or_else(|| Failure::bad("`state` is waiting, deferred, sent, dead, dropped, skipped, expired or unknown"))?,
         );
     }
-    if !fields.get("cursor").is_empty() {
-        filter.before = Some(fields.get("cursor").parse().map_err(|_| Failure::bad("`cursor` is the id of a delivery"))?);
-    }
+    let cursor: Option<DeliveryId> = match fields.get("cursor") {
+        "" => None,
+        id => Some(id.parse().map_err(|_| Failure::bad("`cursor` is the id of a delivery"))?),
+    };
     let since = match fields.get("since") {
         "" => None,
         span => Some(now - crate::model::parse_duration(span).map_err(|error| Failure::bad(format!("`since`: {error}")))?),
     };
     filter.text = Some(text.to_owned()).filter(|text| !text.is_empty());
-    // A search is bounded: it may find nothing in all that is stored.
-    let from = filter.before.map_or(now, |id| time_of(id.0));
     (filter.label, filter.acked_by) = found_by(fields)?;
-    let searches = filter.text.is_some() || filter.label.is_some() || filter.acked_by.is_some();
-    let bound = if searches { Some(from - SEARCHED_MS) } else { None };
-    let back_to = bound.max(since);
-    filter.after = back_to.map(|at| DeliveryId(first_id(at)));
+    let searches = is_searched(&filter);
+    let window = Window::of(app, Listed::Deliveries, cursor.map(|id| id.0), Span { since, until: None }, searches).await?;
+    (filter.before, filter.after) = (window.before.map(DeliveryId), window.after.map(DeliveryId));
     let mut rows = app.engine.query().list_deliveries(&filter).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
-    let older = match (rows.last().filter(|_| more), bound.filter(|bound| since.is_none_or(|since| *bound > since))) {
-        (Some(last), _) => Some((format!("{}&cursor={}", with(fields, "", ""), last.id), say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((format!("{}&cursor={}", with(fields, "", ""), first_id(bound)), say(language, "Go on searching", "继续搜索"))),
-        (None, None) => None,
-    };
+    let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id.0);
+    let newest = cursor.map(|_| with(fields, "", ""));
     let states = DeliveryState::ALL.map(|state| (state.as_str(), Look::from(state)));
     let spans = [
         ("1h", say(language, "last hour", "近 1 小时")),
@@ -159,11 +144,7 @@ async fn deliveries(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Marku
         @if rows.is_empty() { div.card.pad { p { (say(language, "Nothing found. A delivery is here from the moment its alert was accepted.", "没有记录。告警被接收后即在此显示。")) } } } @else {
             div.card { table.t.cards.hist { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "What and why", "内容与原因")) } th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th.r { (say(language, "Tries", "次数")) } } } tbody #rows { @for row in &rows { (line(viewer, row)) } } } }
         }
-        nav.pager aria-label=(say(language, "Pages", "翻页")) {
-            span.dim { @if let Some(back_to) = bound { (say(language, "Searched back to ", "已搜索至 ")) (time::clock(&viewer.manner, rows.last().filter(|_| more).map_or(back_to, |row| row.born_at))) } }
-            @if filter.before.is_some() { a.b href=(with(fields, "", "")) { (say(language, "Newest", "最新")) } }
-            @if let Some((older, word)) = older { a.b href=(older) rel="next" { (word) (icon("right")) } }
-        }
+        (pager(language, &next, newest.as_deref(), |id| format!("{}&cursor={id}", with(fields, "", "")), searches, |id| time::clock(&viewer.manner, time_of(*id))))
     })
 }
 
@@ -184,16 +165,12 @@ async fn incidents(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup
             app.engine.query().list_incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).await?.first().map_or(0, |one| one.id.0 + 1)
         }
     };
-    let bound = (searches && from > SEARCHED_NUMBERS).then(|| IncidentId(from - SEARCHED_NUMBERS));
-    let filter = IncidentFilter { before, after: bound, text, label, acked_by, limit: PAGE + 1, ..IncidentFilter::default() };
+    // Numbers have few gaps: so many of them are about so many rows, and no more.
+    let stops = from.checked_sub(STEP as i64).filter(|stops| searches && *stops > 0).map(IncidentId);
+    let filter = IncidentFilter { before, after: stops, text, label, acked_by, limit: PAGE + 1, ..IncidentFilter::default() };
     let mut rows = app.engine.query().list_incidents(&filter).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
-    let older = match (rows.last().filter(|_| more), bound) {
-        (Some(last), _) => Some((last.id, say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((bound, say(language, "Go on searching", "继续搜索"))),
-        (None, None) => None,
-    };
+    let next = Next::cut(&mut rows, PAGE, stops, |row| row.id);
+    let newest = before.map(|_| with(fields, "", ""));
     Ok(html! {
         form.filters role="search" method="get" action="/ui/history" { input type="hidden" name="view" value="incidents";
             label.srch { (icon("search")) span.vh { (say(language, "Search titles", "搜索标题")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Title", "标题")); }
@@ -209,41 +186,27 @@ async fn incidents(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup
                 span.dim.s.end { @if let Some(at) = one.ended_at { (say(language, "lasted ", "持续 ")) (time::span(language, at - one.opened_at)) ", " } (time::clock(&viewer.manner, one.opened_at)) }
             } }
         }
-        @if let Some((id, word)) = older { nav.pager {
-            span.dim { @if let Some(bound) = bound { (say(language, "Searched back to #", "已搜索至 #")) (bound) } }
-            a.b rel="next" href={ (with(fields, "", "")) "&cursor=" (id) } { (word) (icon("right")) }
-        } }
+        (pager(language, &next, newest.as_deref(), |id| format!("{}&cursor={id}", with(fields, "", "")), searches, |id| html! { "#" (id) }))
     })
 }
 
 async fn nowhere(app: &App, viewer: &Viewer, fields: &Fields) -> Result<Markup, Failure> {
     viewer.sees_all()?;
     let language = viewer.manner.language;
-    let before = match fields.get("cursor") {
+    let cursor: Option<EventId> = match fields.get("cursor") {
         "" => None,
         id => Some(id.parse().map_err(|_| Failure::bad("`cursor` is the id of an event"))?),
     };
-    let mut rows = app.engine.query().list_events(&EventFilter { bare: true, before, limit: PAGE + 1, ..EventFilter::default() }).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
+    let window = Window::of(app, Listed::Events, cursor.map(|id| id.0), Span::default(), true).await?;
+    let (before, after) = (window.before.map(EventId), window.after.map(EventId));
+    let mut rows = app.engine.query().list_events(&EventFilter { bare: true, before, after, limit: PAGE + 1, ..EventFilter::default() }).await?;
+    let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id.0);
+    let newest = cursor.map(|_| with(fields, "", ""));
     Ok(html! {
         ul.card.rows {
             @if rows.is_empty() { li { span.dim { (say(language, "Everything that was received led to a delivery.", "收到的内容都产生了投递。")) } } }
             @for row in &rows { li data-row { span.dim.s { (time::clock(&viewer.manner, row.received_at)) } b { (shown(&row.source)) } span { (shown(row.note.as_deref().unwrap_or_default())) } } }
         }
-        @if let Some(last) = rows.last().filter(|_| more) { nav.pager { a.b rel="next" href={ (with(fields, "", "")) "&cursor=" (last.id) } { (say(language, "Older", "更早")) (icon("right")) } } }
+        (pager(language, &next, newest.as_deref(), |id| format!("{}&cursor={id}", with(fields, "", "")), true, |id| time::clock(&viewer.manner, time_of(*id))))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_knows_its_time() {
-        let at = UnixMs(1_764_000_000_123);
-        let id = first_id(at);
-        assert_eq!(time_of(id), at);
-        assert!(first_id(at + 1) > id && DeliveryId::new().0 > id);
-    }
 }

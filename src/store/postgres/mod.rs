@@ -31,6 +31,7 @@ mod outcome;
 mod outcome_parts;
 mod outlets;
 mod purge;
+mod queries;
 mod queue;
 mod read;
 mod receipts;

@@ -1,4 +1,26 @@
-//! By what incidents, and what belongs to them, are found besides their own columns.
+//! By what incidents, and what belongs to them, are found besides their own columns; and what is searched in steps.
+
+/// What is listed by ids that are UUIDv7, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Deliveries.
+    Deliveries,
+    /// Events.
+    Events,
+    /// What people did by hand.
+    Audit,
+}
+
+impl Listed {
+    /// The table.
+    pub(in crate::store) fn table(self) -> &'static str {
+        match self {
+            Listed::Deliveries => "delivery",
+            Listed::Events => "event",
+            Listed::Audit => "audit",
+        }
+    }
+}
 
 /// A label by which a sender groups alerts: name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]

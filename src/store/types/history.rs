@@ -97,6 +97,8 @@ pub struct EventFilter {
     pub channels: Vec<String>,
     /// Only those with an id smaller than this (the page before ended there).
     pub before: Option<EventId>,
+    /// Only those with an id of at least this: a search goes no further back.
+    pub after: Option<EventId>,
     /// At most this many.
     pub limit: usize,
 }

@@ -201,12 +201,8 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         assert!(audit.contains(told), "{told}: {audit}");
     }
     assert!(ann.page("/ui/audit?q=deploy").await.matches("data-row").count() == 1);
-    // A search goes back a week at a time, and ends where nothing is kept.
     let none = ann.page("/ui/audit?q=nothing+like+it").await;
-    let on = links(&none, "/ui/audit?before=").remove(0);
-    assert!(none.contains("Go on searching") && none.contains("Searched back to") && ann.page(&on).await.contains("Go on searching"), "{none}");
-    let last = ann.page("/ui/audit?q=nothing+like+it&before=01800000-0000-7000-8000-000000000000").await;
-    assert!(!last.contains("Go on searching"), "{last}");
+    assert!(none.contains("Searched to the end") && !none.contains("Go on searching"), "few rows are read at once: {none}");
     let file = ann.get("/ui/audit.csv").await.text().await.unwrap();
     assert!(
         file.starts_with("time,who,via,from,act,on,reason,state,outcome\r\n")
