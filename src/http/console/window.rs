@@ -2,16 +2,24 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::failure::Failure;
+use super::form::Fields;
+use super::manner::Manner;
 use super::parts::{icon, say};
 use crate::http::App;
-use crate::model::{Language, UnixMs};
+use crate::model::{Language, UnixMs, parse_duration};
 use crate::store::{Listed, StoreError};
 
 /// Rows that a step of a search reads.
 pub(super) const STEP: usize = 50_000;
+
+/// The end of the year 9999, in Unix milliseconds.
+const LATEST: i64 = 253_402_300_799_999;
 
 /// The smallest id of this time: ids are UUIDv7.
 pub(super) fn first_id(at: UnixMs) -> Uuid {
@@ -28,6 +36,36 @@ pub(super) fn time_of(id: Uuid) -> UnixMs {
 pub(super) struct Span {
     pub(super) since: Option<UnixMs>,
     pub(super) until: Option<UnixMs>,
+}
+
+impl Span {
+    /// The fields `since` and `until`.
+    pub(super) fn read(manner: &Manner, fields: &Fields) -> Result<Self, Failure> {
+        let span = Self { since: time(manner, "since", fields.get("since"))?, until: time(manner, "until", fields.get("until"))? };
+        if span.since.zip(span.until).is_some_and(|(since, until)| since >= until) {
+            return Err(Failure::bad("`since` is not before `until`: nothing can be between them"));
+        }
+        Ok(span)
+    }
+}
+
+/// A time: RFC 3339, Unix milliseconds, a day or a time in the zone of the page, or how long ago it is.
+fn time(manner: &Manner, name: &str, text: &str) -> Result<Option<UnixMs>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok().map(UnixMs)).flatten();
+    // In an address that was typed, `+08:00` reads as a blank.
+    let exact = || text.replacen(' ', "+", usize::from(text.contains('T'))).parse::<Timestamp>().ok().map(UnixMs::from);
+    let ago = || parse_duration(text).ok().map(|span| UnixMs::from(manner.now) - span);
+    let local = || {
+        let there: DateTime = text.parse().ok()?;
+        manner.zone.to_ambiguous_timestamp(there).compatible().ok().map(UnixMs::from)
+    };
+    let found = number().or_else(exact).or_else(ago).or_else(local).filter(|at| (0..=LATEST).contains(&at.0));
+    let text: String = text.chars().take(60).collect();
+    let help = "a time as 2026-11-28T03:12:00Z or 2026-11-28T03:12, Unix milliseconds, or how long ago it is, as 2h";
+    found.map(Some).ok_or_else(|| Failure::bad(format!("`{name}` takes {help}, not `{text}`")))
 }
 
 /// The ids between which rows are listed.
