@@ -18,7 +18,8 @@ use crate::store::{
 };
 
 /// Of a group with a label.
-pub(super) const OF_GROUP: &str = "(strpos(i.group_key, '{' || ?) > 0 OR strpos(i.group_key, ', ' || ?) > 0)";
+pub(super) const OF_GROUP: &str =
+    "(strpos(i.group_key, '{' || ?) > 0 OR strpos(i.group_key, ', ' || ?) > 0 OR strpos(i.labels, '{' || ?) > 0 OR strpos(i.labels, ', ' || ?) > 0)";
 /// Acked or snoozed by somebody; the locale `C` changes ASCII letters only.
 pub(super) const ACKED_BY: &str =
     "EXISTS (SELECT 1 FROM timeline t WHERE t.incident = i.id AND t.kind IN ('acked', 'snoozed') AND strpos(lower(t.text COLLATE \"C\"), ?) > 0)";

@@ -41,6 +41,25 @@ impl GroupLabel {
     }
 }
 
+/// Bytes of labels that are kept of a group; those beyond are left out.
+const MAX_LABELS: usize = 2000;
+
+/// Labels as group keys of Alertmanager and Grafana have them, `{a="1", b="2"}`, so that [`GroupLabel`] finds them; empty when there are none.
+pub fn group_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        let label = GroupLabel(name.to_owned(), value.to_owned()).in_group_key();
+        if text.len() + label.len() <= MAX_LABELS {
+            text.push_str(if text.is_empty() { "{" } else { ", " });
+            text.push_str(&label);
+        }
+    }
+    if !text.is_empty() {
+        text.push('}');
+    }
+    text
+}
+
 /// How the timeline of an incident names who acked or snoozed it, in lower case.
 pub(in crate::store) fn acked_by(person: &str) -> String {
     format!(" by {} (", person.to_ascii_lowercase()).replace('\0', "\u{FFFD}")
@@ -63,6 +82,9 @@ mod tests {
         ] {
             assert_eq!(GroupLabel::parse(text), expected, "{text}");
         }
+        assert_eq!(group_labels([("a", "1"), ("team", "d\"b")].into_iter()), "{a=\"1\", team=\"d\\\"b\"}");
+        assert_eq!(group_labels([("long", "x".repeat(MAX_LABELS).as_str()), ("a", "1")].into_iter()), "{a=\"1\"}");
+        assert_eq!(group_labels(std::iter::empty()), "");
         assert_eq!(GroupLabel("a".into(), "\"b\\\n数".into()).in_group_key(), "a=\"\\\"b\\\\\\n数\"");
     }
 }

@@ -185,3 +185,29 @@ async fn an_id_or_a_number_leads_to_what_it_names_and_what_was_received_is_liste
     }
     assert_eq!(team.get("/ui/history?view=received").await.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_posted_without_a_group_key_of_alertmanager_is_found_by_its_labels() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    for (group, name, key) in [("ours", "First", Some("17")), ("theirs", "Second", None)] {
+        let mut body = alert(group, name, "firing");
+        body.as_object_mut().unwrap().retain(|member, _| !member.starts_with("group"));
+        if let Some(key) = key {
+            body["groupKey"] = key.into();
+        }
+        fire(&app, Some(ROOT), &body).await;
+    }
+    for view in ["", "&view=incidents"] {
+        for (label, first, second) in [
+            ("group%3Dours", true, false),
+            ("group%3Dtheirs", false, true),
+            ("severity%3Dcritical", true, true),
+            ("severity%3Dwarning", false, false),
+        ] {
+            let page = ann.page(&format!("/ui/history?label={label}{view}")).await;
+            assert_eq!((page.contains(">First ours-host<"), page.contains(">Second theirs-host<")), (first, second), "{label}{view}");
+        }
+    }
+}
