@@ -4,6 +4,7 @@ mod acts;
 mod axe;
 mod behind_nginx;
 mod config;
+mod dead;
 mod history;
 mod many;
 mod mutes;
