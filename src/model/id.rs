@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::time::UnixMs;
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -63,6 +65,19 @@ uuid_id!(
     /// Identity of an attempt.
     AttemptId
 );
+
+/// A UUIDv7 has 48 bits for its time (RFC 9562, section 5.7).
+const LATEST_MS: u64 = (1 << 48) - 1;
+
+/// The smallest UUIDv7 of this time, or of the earliest or latest that one can have.
+pub fn first_id(at: UnixMs) -> Uuid {
+    Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0).min(LATEST_MS)) << 80)
+}
+
+/// The time of a UUIDv7.
+pub fn time_of(id: Uuid) -> UnixMs {
+    UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
+}
 
 /// Row of a lane in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,4 +139,18 @@ pub fn hash_hex(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_knows_its_time() {
+        let at = UnixMs(1_764_000_000_123);
+        let id = first_id(at);
+        assert_eq!(time_of(id), at);
+        assert!(first_id(at + 1) > id && DeliveryId::new().0 > id);
+        assert!(first_id(UnixMs::MAX) > id && first_id(UnixMs(-1)) == Uuid::nil());
+    }
 }

@@ -28,7 +28,7 @@ pub use decode::{decode_guess, is_mostly_utf8};
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};
 pub use form::{Form, IncidentFacts, MessageStatus};
-pub use id::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, hash_hex};
+pub use id::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, first_id, hash_hex, time_of};
 pub use language::Language;
 pub use message::{Coverage, Escape, Facts, FieldSpec, Link, LinkKind, Mentions, MessageKind, Page, Payload, Size};
 pub use outcome::{ErrorKind, Receipt, SendError};

@@ -15,12 +15,12 @@ use super::failure::Failure;
 use super::form::{Fields, Form, go};
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{badge, icon, say, shown, time, timed};
+use super::parts::{badge, icon, plain, say, shown, time, timed};
 use super::viewer::Viewer;
-use super::window::{Next, Span, Window, pager, time_of};
+use super::window::{Next, Span, Window, pager};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
-use crate::model::Language;
+use crate::model::{Language, time_of};
 use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Session, StoreError};
 
 /// Rows of a page.
@@ -34,21 +34,28 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     viewer.sees_all()?;
     let fields = Fields::read(query.as_deref().unwrap_or_default());
     let now = app.engine.clock().wall();
-    let (filter, window) = narrowed(&app, filter(&fields)?, PAGE + 1).await?;
+    let span = span(&viewer.manner, &fields)?;
+    let (filter, window) = narrowed(&app, filter(&fields)?, span, PAGE + 1).await?;
     let mut rows = app.engine.query().list_audit(&filter).await?;
     let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id);
     let sessions = app.engine.sessions().list_sessions(now).await?;
     let manner = &viewer.manner;
     let language = manner.language;
-    let text = fields.get("q");
-    let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{}", query_of(text)));
+    let query = query_of(&fields);
+    let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{query}"));
+    let ends = [
+        ("since", say(language, "Since", "开始时间"), say(language, "since: 2h", "起：2h")),
+        ("until", say(language, "Until", "结束时间"), say(language, "until", "止")),
+    ];
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
-            div.acts { a.b href={ "/ui/audit.csv?" (query_of(text)) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
+            div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
         form.filters role="search" method="get" action="/ui/audit" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(text) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
+            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
+            @for (name, word, example) in ends { input.in.fl name=(name) value=(plain(fields.get(name))) spellcheck="false" aria-label=(word) placeholder=(example); }
+            button.b { (say(language, "Filter", "筛选")) }
         }
         div.two-col {
             div {
@@ -58,7 +65,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{}", query_of(text)), filter.text.is_some(), |id| time::clock(manner, time_of(*id))))
+                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.text.is_some(), |id| time::clock(manner, time_of(*id))))
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -66,8 +73,20 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     Ok(Page { title: say(language, "Audit", "审计").into(), at: Place::Audit, body, ..Page::default() }.of(&viewer))
 }
 
-fn query_of(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("&q={}", utf8_percent_encode(text, NON_ALPHANUMERIC)) }
+/// What is set, each with `&` before it.
+fn query_of(fields: &Fields) -> String {
+    let set = ["q", "since", "until"].into_iter().map(|name| (name, fields.get(name))).filter(|(_, value)| !value.is_empty());
+    set.map(|(name, value)| format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))).collect()
+}
+
+/// The span of time. A name that nothing reads is refused.
+fn span(manner: &Manner, fields: &Fields) -> Result<Span, Failure> {
+    const KNOWN: [&str; 4] = ["q", "since", "until", "before"];
+    if let Some(name) = fields.names().find(|name| !KNOWN.contains(name)) {
+        let name: String = name.chars().take(60).collect();
+        return Err(Failure::bad(format!("`{name}` does not narrow the audit; it takes: {}", KNOWN.join(", "))));
+    }
+    Span::read(manner, fields)
 }
 
 fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
@@ -80,8 +99,8 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
 }
 
 /// The same for a page of it: a search reads so many rows at a time.
-async fn narrowed(app: &App, filter: AuditFilter, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
-    let window = Window::of(app, Listed::Audit, filter.before, Span::default(), filter.text.is_some()).await?;
+async fn narrowed(app: &App, filter: AuditFilter, span: Span, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
+    let window = Window::of(app, Listed::Audit, filter.before, span, filter.text.is_some()).await?;
     Ok((AuditFilter { before: window.before, after: window.after, limit, ..filter }, window))
 }
 
@@ -165,13 +184,14 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Resu
 /// The same as a file of comma-separated values (RFC 4180), the newest first. It is sent as it is read: a step of it is in memory.
 pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
-    let filter = filter(&Fields::read(query.as_deref().unwrap_or_default()))?;
+    let fields = Fields::read(query.as_deref().unwrap_or_default());
+    let (filter, span) = (filter(&fields)?, span(&viewer.manner, &fields)?);
     let read = |(app, export): (Arc<App>, Option<Export>)| async move {
         let Some(export) = export else { return Ok(None) };
         let (lines, export) = export.step(&app).await?;
         Ok::<_, StoreError>(Some((lines, (app, export))))
     };
-    let mut file = stream::try_unfold((app, Some(Export { filter, left: EXPORTED })), read).boxed();
+    let mut file = stream::try_unfold((app, Some(Export { filter, span, left: EXPORTED })), read).boxed();
     // Where nothing can be read there is no file; what fails later cuts it off.
     let first = file.try_next().await?.unwrap_or_default();
     let head = format!("time,who,via,from,act,on,reason,state,outcome\r\n{first}");
@@ -185,18 +205,21 @@ pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery
 /// What of a file is still to be read.
 struct Export {
     filter: AuditFilter,
+    span: Span,
     left: usize,
 }
 
 impl Export {
     /// The next lines, and what is left after them.
     async fn step(self, app: &App) -> Result<(String, Option<Self>), StoreError> {
-        let limit = STEP.min(self.left);
-        let (filter, window) = narrowed(app, self.filter, limit).await?;
+        let Self { filter, span, left } = self;
+        let limit = STEP.min(left);
+        let (filter, window) = narrowed(app, filter, span, limit).await?;
         let rows = app.engine.query().list_audit(&filter).await?;
-        let left = self.left - rows.len();
+        let left = left - rows.len();
         let before = if rows.len() < limit { window.stops } else { rows.last().map(|row| row.id) };
-        let rest = before.filter(|_| left > 0).map(|before| Self { filter: AuditFilter { before: Some(before), after: None, ..filter }, left });
+        let rest =
+            before.filter(|_| left > 0).map(|before| Self { filter: AuditFilter { before: Some(before), after: None, ..filter }, span, left });
         Ok((rows.iter().map(line).collect(), rest))
     }
 }

@@ -12,7 +12,7 @@ use super::form::Fields;
 use super::manner::Manner;
 use super::parts::{icon, say};
 use crate::http::App;
-use crate::model::{Language, UnixMs, parse_duration};
+use crate::model::{Language, UnixMs, first_id, parse_duration};
 use crate::store::{Listed, StoreError};
 
 /// Rows that a step of a search reads.
@@ -20,16 +20,6 @@ pub(super) const STEP: usize = 50_000;
 
 /// The end of the year 9999, in Unix milliseconds.
 const LATEST: i64 = 253_402_300_799_999;
-
-/// The smallest id of this time: ids are UUIDv7.
-pub(super) fn first_id(at: UnixMs) -> Uuid {
-    Uuid::from_u128(u128::from(u64::try_from(at.0).unwrap_or(0)) << 80)
-}
-
-/// The time of an id.
-pub(super) fn time_of(id: Uuid) -> UnixMs {
-    UnixMs(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
-}
 
 /// A span of time; either end may be open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,14 +139,6 @@ pub(super) fn pager<I: Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_knows_its_time() {
-        let at = UnixMs(1_764_000_000_123);
-        let id = first_id(at);
-        assert_eq!(time_of(id), at);
-        assert!(first_id(at + 1) > id && crate::model::DeliveryId::new().0 > id);
-    }
 
     #[test]
     fn a_search_stops_after_a_step_unless_the_span_ends_before() {

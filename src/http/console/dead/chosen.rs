@@ -8,9 +8,9 @@ use super::super::failure::Failure;
 use super::super::form::Fields;
 use super::super::parts::cut;
 use super::super::viewer::Viewer;
-use super::super::window::{Span, first_id};
+use super::super::window::Span;
 use crate::http::App;
-use crate::model::{DeliveryId, IncidentId, UnixMs, hash_hex};
+use crate::model::{DeliveryId, IncidentId, UnixMs, first_id, hash_hex};
 use crate::store::{DeliveryFilter, DeliveryRow, State as DeliveryState, replayed_as};
 
 /// Dead letters that are read, the newest.

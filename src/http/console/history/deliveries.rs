@@ -6,11 +6,11 @@ use super::super::delivery::line;
 use super::super::failure::Failure;
 use super::super::parts::{plain, say, shown, time};
 use super::super::viewer::Viewer;
-use super::super::window::{Next, Window, pager, time_of};
+use super::super::window::{Next, Window, pager};
 use super::asked::Asked;
 use super::{PAGE, filters, jump};
 use crate::http::App;
-use crate::model::{DeliveryId, EventId};
+use crate::model::{DeliveryId, EventId, time_of};
 use crate::store::{DeliveryFilter, Listed, State as DeliveryState};
 
 /// What is asked for, without its ends.

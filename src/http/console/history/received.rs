@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use super::super::failure::Failure;
 use super::super::parts::{say, shown, time};
 use super::super::viewer::Viewer;
-use super::super::window::{Next, Window, pager, time_of};
+use super::super::window::{Next, Window, pager};
 use super::asked::{Asked, View};
 use super::{PAGE, filters};
 use crate::http::App;
-use crate::model::EventId;
+use crate::model::{EventId, time_of};
 use crate::store::{EventFilter, Listed};
 
 /// The list.
