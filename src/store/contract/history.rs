@@ -60,7 +60,8 @@ pub async fn a_search_reaches_back_by_rows(store: S) {
     let (mut deliveries, mut acts) = (Vec::new(), Vec::new());
     for n in 0..4 {
         deliveries.push(put(&store, &format!("lane {n}")).await.id.0);
-        store.accept(event(Vec::new())).await.unwrap();
+        let bare = NewEvent { note: Some("no route of the plan leads to a channel".into()), ..event(Vec::new()) };
+        store.accept(bare).await.unwrap();
         let (id, by) = (uuid::Uuid::now_v7(), Author::default());
         let (act, on, reason, outcome) = ("retry".into(), String::new(), String::new(), String::new());
         store.record_audit(AuditRow { id, at: T0, by, act, on, reason, state: AuditState::Done, outcome }).await.unwrap();

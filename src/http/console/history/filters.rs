@@ -13,7 +13,7 @@ use crate::store::{IncidentState, State as DeliveryState};
 pub(super) fn form(app: &App, viewer: &Viewer, asked: &Asked) -> Markup {
     let language = viewer.manner.language;
     let has = |name: &str| asked.view.filters().contains(&name);
-    let plan = app.engine.plan();
+    let (plan, chosen) = (app.engine.plan(), asked.get("channel"));
     html! {
         form.filters role="search" method="get" action="/ui/history" {
             @if asked.view != View::Deliveries { input type="hidden" name="view" value=(asked.view.name()); }
@@ -24,7 +24,12 @@ pub(super) fn form(app: &App, viewer: &Viewer, asked: &Asked) -> Markup {
                 datalist #people { @for name in plan.people.people.names() { option value=(plain(name)) {} } }
             }
             @if has("source") { input.in.fl name="source" value=(plain(asked.get("source"))) spellcheck="false" aria-label=(say(language, "Sender", "来源")) placeholder="alertmanager:prod"; }
-            @if has("channel") { select.in name="channel" aria-label=(say(language, "Channel", "通道")) { option value="" { (say(language, "any channel", "任意通道")) } @for name in plan.channels.keys().filter(|name| viewer.caller.may_use(name)) { option selected[asked.get("channel") == &**name] { (name) } } } }
+            @if has("channel") { select.in name="channel" aria-label=(say(language, "Channel", "通道")) {
+                option value="" { (say(language, "any channel", "任意通道")) }
+                @for name in plan.channels.keys().filter(|name| viewer.caller.may_use(name)) { option selected[chosen == name] { (name) } }
+                // What is stored outlives its channel.
+                @if !chosen.is_empty() && plan.channel(chosen).is_none() { option selected { (shown(chosen)) } }
+            } }
             (ends(language, asked))
             @if has("state") { (states(language, asked)) }
             button.b { (say(language, "Filter", "筛选")) }

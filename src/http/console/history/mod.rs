@@ -37,7 +37,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
         View::Received | View::Nowhere => received::list(&app, &viewer, &asked).await?,
     };
     let language = viewer.manner.language;
-    let word = |view| match view {
+    let word = |view: View| match view {
         View::Deliveries => say(language, "Deliveries", "投递"),
         View::Incidents => say(language, "Incidents", "事件"),
         View::Received => say(language, "Received", "接收"),
