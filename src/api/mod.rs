@@ -1,5 +1,6 @@
 //! The HTTP API as types: what it takes and what it returns, shared by the server, the command line and tests. The OpenAPI description is made of them.
 
+mod audit;
 mod channel;
 mod delivery;
 mod event;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DeliveryId, EventId};
 use crate::store::{Accepted, State};
 
+pub use audit::{Audit, AuditedAct};
 pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, Listener, Node, Nodes, TestSendResponse, TestSendResult};
 pub use delivery::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail,

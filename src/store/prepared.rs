@@ -136,7 +136,7 @@ impl PreparedEvent {
         }
         let mut incidents = new.incidents;
         for report in &mut incidents {
-            text.apply_all([&mut report.key, &mut report.source, &mut report.receiver, &mut report.group_key, &mut report.title]);
+            text.apply_all([&mut report.key, &mut report.source, &mut report.receiver, &mut report.group_key, &mut report.labels, &mut report.title]);
         }
         let body = pack(to_json(&*new.event, "an event")?);
         let all = |deliveries: Vec<NewDelivery>| deliveries.into_iter().map(|d| PreparedDelivery::new(d, text)).collect::<Result<Vec<_>, _>>();
@@ -162,8 +162,11 @@ impl PreparedEvent {
 
     /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
-        let incidents =
-            self.incidents.iter().map(|report| 256 + report.title.len() + report.group_key.len() + report.alerts.len() * 64).sum::<usize>();
+        let incidents = self
+            .incidents
+            .iter()
+            .map(|report| 256 + report.title.len() + report.group_key.len() + report.labels.len() + report.alerts.len() * 64)
+            .sum::<usize>();
         256 + self.body.len() + incidents + self.deliveries.iter().chain(&self.steps).map(PreparedDelivery::cost).sum::<usize>()
     }
 }

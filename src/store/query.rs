@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::{
     AuditFilter, AuditRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter,
-    OpenIncident, StoreError, StoredMessage,
+    Listed, OpenIncident, StoreError, StoredMessage,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, MessageId, UnixMs};
 
@@ -46,6 +47,10 @@ pub trait QueryStore: Send + Sync {
 
     /// One incident with its anchors, its timeline and its deliveries. Read only.
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
+
+    /// How far back so many rows reach: the id of the last of those that come before `before`, or that are the newest. `None` where there are not so many.
+    /// A search that goes no further reads no more rows, however rare what it looks for is. Reads so many ids of the primary key, in their order. Read only.
+    async fn reach(&self, of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, StoreError>;
 
     /// A page of what people did by hand, newest first; the cursor is the last id of the previous page. Read only.
     async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;

@@ -79,6 +79,7 @@ async fn a_list_of_channels_limits_what_is_seen_and_touched_by_object() {
         ("DELETE", "/api/v1/mutes?matchers=channel%3D%22%74heirs%22".to_owned(), none.clone(), 403),
         ("POST", "/api/v1/channels/theirs/test".to_owned(), json!({ "text": "x" }), 403),
         ("POST", "/api/v1/send".to_owned(), json!({ "to": ["theirs"], "text": "x" }), 400),
+        ("GET", "/api/v1/audit".to_owned(), none.clone(), 403),
         ("GET", "/api/v1/incidents".to_owned(), none.clone(), 403),
         ("GET", "/api/v1/incidents/1".to_owned(), none.clone(), 403),
         ("POST", "/api/v1/incidents/1/ack".to_owned(), none.clone(), 403),

@@ -3,7 +3,7 @@
 use crate::delivery::plan::Plan;
 use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, SenderKind, Status, UnixMs};
-use crate::store::{DeliveryIncident, IncidentReport, Mode, NewDelivery, ReportedAlert, State, group_of};
+use crate::store::{DeliveryIncident, IncidentReport, Mode, NewDelivery, ReportedAlert, State, group_labels, group_of};
 
 use super::super::intake::title;
 
@@ -73,6 +73,7 @@ impl Gathered {
             source: event.source.clone(),
             receiver: event.receiver.clone(),
             group_key: group.to_owned(),
+            labels: labels(event, group, &shown),
             title: title(&shown),
             // Alerts that no route takes anywhere are not looked at: a group is whole when all of it that goes anywhere is there.
             alerts: self.alerts.iter().zip(&shown).map(reported).collect(),
@@ -85,6 +86,21 @@ impl Gathered {
             key: self.key,
         }
     }
+}
+
+/// The labels that a group is found by where its key does not have them: those that its sender groups by, else those that all of its alerts share.
+fn labels(event: &Event, group: &str, shown: &[&Alert]) -> String {
+    let grouped = event.group_labels.iter().filter(|(_, value)| !value.is_empty());
+    let mut found: Vec<(&str, &str)> = grouped.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if found.is_empty() {
+        let Some((first, others)) = shown.split_first() else { return String::new() };
+        found = first.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        for other in others {
+            found.retain(|(name, value)| other.label(name) == *value);
+        }
+    }
+    let text = group_labels(found.into_iter());
+    if group.ends_with(&text) { String::new() } else { text }
 }
 
 #[cfg(test)]
@@ -101,5 +117,18 @@ mod tests {
         assert!(of(SenderKind::Grafana, vec![test.clone(), alert("a", "info", Status::Firing)]));
         assert!(of(SenderKind::Alertmanager, vec![test]));
         assert!(!of(SenderKind::Direct, vec![alert("a", "info", Status::Firing)]));
+    }
+    #[test]
+    fn a_group_whose_key_has_no_labels_is_found_by_those_of_its_alerts() {
+        let of =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<crate::model::Labels>();
+        let [one, two] = ["a", "b"].map(|name| Alert { labels: of(&[("alertname", name), ("team", "db")]), ..Alert::default() });
+        let grouped = Event { group_labels: of(&[("alertname", "a"), ("team", "db")]), ..Event::default() };
+        let shown = [&one, &two];
+        assert_eq!(labels(&grouped, "{}:{alertname=\"a\", team=\"db\"}", &shown), "", "Alertmanager's key has them");
+        assert_eq!(labels(&grouped, "17", &shown), "{alertname=\"a\", team=\"db\"}");
+        assert_eq!(labels(&Event::default(), "17", &shown), "{team=\"db\"}", "what they share");
+        assert_eq!(labels(&Event::default(), "a", &shown[..1]), "{alertname=\"a\", team=\"db\"}");
+        assert_eq!(labels(&Event::default(), "", &[]), "");
     }
 }

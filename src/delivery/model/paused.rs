@@ -156,6 +156,7 @@ pass_on! {
         list_incidents(filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
         open_incidents() -> Result<Vec<OpenIncident>, StoreError>;
         get_incident(id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
+        reach(of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, StoreError>;
         list_audit(filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
     }
     OperatorStore {

@@ -1,5 +1,6 @@
 //! `/api/v1`: look up, explain, route, retry, drop and move deliveries; mute; send. JSON in and out, errors as `application/problem+json`.
 
+mod audit;
 pub(super) mod channels;
 pub(super) mod deliveries;
 mod events;
@@ -107,6 +108,7 @@ pub(super) fn paths() -> Paths {
         .below("", mutes::paths())
         .below("", oncall::paths())
         .below("", routes::paths())
+        .below("", audit::paths())
 }
 
 /// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.

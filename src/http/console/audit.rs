@@ -9,58 +9,53 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::acts;
 use super::failure::Failure;
 use super::form::{Fields, Form, go};
-use super::history::SEARCHED_MS;
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{badge, icon, say, shown, time, timed};
+use super::parts::{badge, icon, plain, say, shown, time, timed};
 use super::viewer::Viewer;
+use super::window::{Next, Span, Window, pager};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
 use crate::model::{Language, UnixMs};
-use crate::store::{AuditFilter, AuditRow, AuditState, SESSION_LIFE, Session, StoreError};
+use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Session, StoreError};
 
 /// Rows of a page.
 const PAGE: usize = 50;
 /// Rows of a file, and how many are read at a time.
 const EXPORTED: usize = 50_000;
 const STEP: usize = 500;
-/// A search ends where rows are not kept any more, in milliseconds.
-const KEPT_MS: i64 = 366 * 86_400_000;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
     let fields = Fields::read(query.as_deref().unwrap_or_default());
     let now = app.engine.clock().wall();
-    let mut filter = AuditFilter { limit: PAGE + 1, ..filter(&fields)? };
-    // A search is bounded: it may find nothing in a year.
-    let bound = filter.text.as_ref().map(|_| step_back(filter.before, now));
-    filter.after = bound.map(UnixMs::first_id);
+    let span = span(&viewer.manner, &fields)?;
+    let (filter, window) = narrowed(&app, filter(&fields)?, span, PAGE + 1).await?;
     let mut rows = app.engine.query().list_audit(&filter).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
+    let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id);
     let sessions = app.engine.sessions().list_sessions(now).await?;
     let manner = &viewer.manner;
     let language = manner.language;
-    let text = fields.get("q");
-    let from = |id: Uuid| format!("/ui/audit?before={id}{}", query_of(text));
-    let older = match (rows.last().filter(|_| more), bound.filter(|bound| now - KEPT_MS < *bound)) {
-        (Some(last), _) => Some((from(last.id), say(language, "Older", "更早"))),
-        (None, Some(bound)) => Some((from(bound.first_id()), say(language, "Go on searching", "继续搜索"))),
-        (None, None) => None,
-    };
+    let query = query_of(&fields);
+    let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{query}"));
+    let ends = [
+        ("since", say(language, "Since", "开始时间"), say(language, "since: 2h", "起：2h")),
+        ("until", say(language, "Until", "结束时间"), say(language, "until", "止")),
+    ];
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
-            div.acts { a.b href={ "/ui/audit.csv?" (query_of(text)) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
+            div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
         form.filters role="search" method="get" action="/ui/audit" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(text) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
+            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
+            @for (name, word, example) in ends { input.in.fl name=(name) value=(plain(fields.get(name))) spellcheck="false" aria-label=(word) placeholder=(example); }
+            button.b { (say(language, "Filter", "筛选")) }
         }
         div.two-col {
             div {
@@ -70,8 +65,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                @if let Some((path, word)) = older { nav.pager { a.b href=(path) rel="next" { (word) (icon("right")) } } }
-                @if let Some(bound) = bound { p.dim.s.mt { (say(language, "Searched back to ", "已搜索至 ")) (time::clock(manner, bound)) "." } }
+                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.text.is_some(), |id| time::clock(manner, UnixMs::of_id(*id))))
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -79,8 +73,20 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     Ok(Page { title: say(language, "Audit", "审计").into(), at: Place::Audit, body, ..Page::default() }.of(&viewer))
 }
 
-fn query_of(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("&q={}", utf8_percent_encode(text, NON_ALPHANUMERIC)) }
+/// What is set, each with `&` before it.
+fn query_of(fields: &Fields) -> String {
+    let set = ["q", "since", "until"].into_iter().map(|name| (name, fields.get(name))).filter(|(_, value)| !value.is_empty());
+    set.map(|(name, value)| format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))).collect()
+}
+
+/// The span of time. A name that nothing reads is refused.
+fn span(manner: &Manner, fields: &Fields) -> Result<Span, Failure> {
+    const KNOWN: [&str; 4] = ["q", "since", "until", "before"];
+    if let Some(name) = fields.names().find(|name| !KNOWN.contains(name)) {
+        let name: String = name.chars().take(60).collect();
+        return Err(Failure::bad(format!("`{name}` does not narrow the audit; it takes: {}", KNOWN.join(", "))));
+    }
+    Span::read(manner, fields)
 }
 
 fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
@@ -92,9 +98,10 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
     Ok(AuditFilter { text, before, ..AuditFilter::default() })
 }
 
-/// How far back a step of a search goes.
-fn step_back(before: Option<Uuid>, now: UnixMs) -> UnixMs {
-    before.map_or(now, UnixMs::of_id) - SEARCHED_MS
+/// The same for a page of it: a search reads so many rows at a time.
+async fn narrowed(app: &App, filter: AuditFilter, span: Span, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
+    let window = Window::of(app, Listed::Audit, filter.before, span, filter.text.is_some()).await?;
+    Ok((AuditFilter { before: window.before, after: window.after, limit, ..filter }, window))
 }
 
 fn entry(manner: &Manner, row: &AuditRow) -> Markup {
@@ -177,13 +184,14 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, form: Form) -> Resu
 /// The same as a file of comma-separated values (RFC 4180), the newest first. It is sent as it is read: a step of it is in memory.
 pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
-    let filter = filter(&Fields::read(query.as_deref().unwrap_or_default()))?;
+    let fields = Fields::read(query.as_deref().unwrap_or_default());
+    let (filter, span) = (filter(&fields)?, span(&viewer.manner, &fields)?);
     let read = |(app, export): (Arc<App>, Option<Export>)| async move {
         let Some(export) = export else { return Ok(None) };
         let (lines, export) = export.step(&app).await?;
         Ok::<_, StoreError>(Some((lines, (app, export))))
     };
-    let mut file = stream::try_unfold((app, Some(Export { filter, left: EXPORTED })), read).boxed();
+    let mut file = stream::try_unfold((app, Some(Export { filter, span, left: EXPORTED })), read).boxed();
     // Where nothing can be read there is no file; what fails later cuts it off.
     let first = file.try_next().await?.unwrap_or_default();
     let head = format!("time,who,via,from,act,on,reason,state,outcome\r\n{first}");
@@ -197,21 +205,21 @@ pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery
 /// What of a file is still to be read.
 struct Export {
     filter: AuditFilter,
+    span: Span,
     left: usize,
 }
 
 impl Export {
-    /// The next lines, and what is left after them. A step goes back a week at most.
-    async fn step(mut self, app: &App) -> Result<(String, Option<Self>), StoreError> {
-        let now = app.engine.clock().wall();
-        let bound = step_back(self.filter.before, now);
-        self.filter.after = Some(bound.first_id());
-        self.filter.limit = STEP.min(self.left);
-        let rows = app.engine.query().list_audit(&self.filter).await?;
-        self.left -= rows.len();
-        let is_last = self.left == 0 || (rows.len() < self.filter.limit && bound < now - KEPT_MS);
-        self.filter.before = if rows.len() < self.filter.limit { self.filter.after } else { rows.last().map(|row| row.id) };
-        Ok((rows.iter().map(line).collect(), if is_last { None } else { Some(self) }))
+    /// The next lines, and what is left after them.
+    async fn step(self, app: &App) -> Result<(String, Option<Self>), StoreError> {
+        let Self { filter, span, left } = self;
+        let limit = STEP.min(left);
+        let (filter, window) = narrowed(app, filter, span, limit).await?;
+        let rows = app.engine.query().list_audit(&filter).await?;
+        let left = left - rows.len();
+        let before = if rows.len() < limit { window.stops } else { rows.last().map(|row| row.id) };
+        let rest = before.filter(|_| left > 0).map(|before| Self { filter: AuditFilter { before: Some(before), after: None, ..filter }, span, left });
+        Ok((rows.iter().map(line).collect(), rest))
     }
 }
 

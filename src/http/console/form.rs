@@ -38,6 +38,16 @@ impl Fields {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
+    /// All values of a field that are not empty, without spaces around them.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The names of the fields that are not empty.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, value)| !value.trim().is_empty()).map(|(name, _)| name.as_str())
+    }
+
     /// Whether there is such a field, be it empty.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
@@ -152,5 +162,8 @@ mod tests {
     fn fields_are_read_as_browsers_send_them() {
         let fields = Fields::read("a=1+2&b=%E5%BC%A0&c=&d");
         assert_eq!((fields.get("a"), fields.get("b"), fields.get("c"), fields.get("d"), fields.get("e")), ("1 2", "张", "", "", ""));
+        let fields = Fields::read("a=1&b=&a=+&a=2");
+        assert_eq!((fields.all("a").collect::<Vec<_>>(), fields.all("b").count()), (vec!["1", "2"], 0));
+        assert_eq!(fields.names().collect::<Vec<_>>(), ["a", "a"]);
     }
 }

@@ -31,6 +31,7 @@ mod simulate;
 mod storm;
 mod tester;
 mod viewer;
+mod window;
 
 use std::sync::Arc;
 

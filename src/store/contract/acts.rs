@@ -89,6 +89,10 @@ pub async fn what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acke
         let d = notified(&store, &fence, key, &[(fingerprint, true)]).await;
         put.push(d.incident.unwrap());
     }
+    // A group key that has no labels.
+    let labels = group_labels([("a", "2"), ("team", "odd")].into_iter());
+    let odd = IncidentReport { group_key: "17".into(), labels, ..report("odd", &[(9, true)]) };
+    put.push(put_report(&store, odd, T0).await.incident.unwrap());
     store.act(act(Verb::Ack, "Ann", "1", &[put[0]], T0 + MIN)).await.unwrap();
     store.act(act(Verb::Snooze, "ann", "2", &[put[2]], T0 + MIN)).await.unwrap();
     store.act(act(Verb::Ack, "bob", "3", &[put[0]], T0 + 2 * MIN)).await.unwrap();
@@ -101,6 +105,9 @@ pub async fn what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acke
         (label("team=\"web \"x\"\""), None, vec![1]),
         (label("team=d"), None, vec![]),
         (label("a=1"), None, vec![0]),
+        (label("a=2"), None, vec![3]),
+        (label("team=odd"), None, vec![3]),
+        (label("team=od"), None, vec![]),
         (None, person("ann"), vec![2, 0]),
         (None, person("bob"), vec![0]),
         (None, person("joann"), vec![1]),
@@ -120,7 +127,7 @@ pub async fn what_belongs_to_an_incident_is_found_by_group_label_and_by_who_acke
     }
     let bounded = IncidentFilter { after: Some(put[1]), limit: 9, ..IncidentFilter::default() };
     let found: Vec<_> = store.list_incidents(&bounded).await.unwrap().iter().map(|incident| incident.id).collect();
-    assert_eq!(found, [put[2], put[1]], "no further back than that");
+    assert_eq!(found, [put[3], put[2], put[1]], "no further back than that");
 }
 
 pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {

@@ -60,6 +60,36 @@ pub async fn events_are_listed(store: S) {
     assert_eq!((grafana.len(), grafana.iter().all(|row| row.source == "grafana:x")), (3, true));
 }
 
+pub async fn a_search_reaches_back_by_rows(store: S) {
+    let (mut deliveries, mut acts) = (Vec::new(), Vec::new());
+    for n in 0..4 {
+        deliveries.push(put(&store, &format!("lane {n}")).await.id.0);
+        let bare = NewEvent { note: Some("no route of the plan leads to a channel".into()), ..event(Vec::new()) };
+        store.accept(bare).await.unwrap();
+        let (id, by) = (uuid::Uuid::now_v7(), Author::default());
+        let (act, on, reason, outcome) = ("retry".into(), String::new(), String::new(), String::new());
+        store.record_audit(AuditRow { id, at: T0, by, act, on, reason, state: AuditState::Done, outcome }).await.unwrap();
+        acts.push(id);
+    }
+    // Each delivery has an event of its own.
+    let all = store.list_events(&EventFilter { limit: 100, ..EventFilter::default() }).await.unwrap();
+    let mut every: Vec<uuid::Uuid> = all.iter().map(|row| row.id.0).collect();
+    every.reverse();
+    assert_eq!(every.len(), 8);
+    for (of, ids) in [(Listed::Deliveries, &deliveries), (Listed::Events, &every), (Listed::Audit, &acts)] {
+        let n = ids.len();
+        assert_eq!(store.reach(of, None, 1).await.unwrap(), Some(ids[n - 1]), "{of:?}");
+        assert_eq!(store.reach(of, None, n).await.unwrap(), Some(ids[0]), "{of:?}");
+        assert_eq!(store.reach(of, None, n + 1).await.unwrap(), None, "{of:?}: there are not so many");
+        assert_eq!(store.reach(of, Some(ids[3]), 2).await.unwrap(), Some(ids[1]), "{of:?}");
+        assert_eq!(store.reach(of, Some(ids[0]), 1).await.unwrap(), None, "{of:?}");
+        assert_eq!(store.reach(of, Some(ids[0]), 0).await.unwrap(), Some(ids[0]), "{of:?}");
+    }
+    let (before, after) = (Some(EventId(every[6])), Some(EventId(every[4])));
+    let some = store.list_events(&EventFilter { before, after, limit: 9, ..EventFilter::default() }).await.unwrap();
+    assert_eq!(some.iter().map(|row| row.id.0).collect::<Vec<_>>(), [every[5], every[4]], "no further back than that");
+}
+
 pub async fn messages_are_listed_by_a_range_of_ids(store: S) {
     let fence = fence(&store).await;
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);

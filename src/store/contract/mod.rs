@@ -116,7 +116,7 @@ macro_rules! store_contract {
                 lanes_follow_their_credential, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
-                a_page_follows_its_cursor, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows,
+                a_page_follows_its_cursor, a_search_reaches_back_by_rows, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows,
                 a_delivery_is_shown_with_all_of_it, the_last_confirmed_message_of_a_lane_is_known_for_each_recipient, counts_are_right,
                 the_last_confirmed_ones_are_known_by_channel,
                 unknown_ids_are_not_found,

@@ -13,11 +13,13 @@ use crate::store::rows::{
     ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, confirmed, confirmed_sql, delivery, delivery_row, newest_of_each, sole, target,
 };
 use crate::store::{
-    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage, acked_by,
+    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, StoreError, StoredEvent, StoredMessage,
+    acked_by,
 };
 
 /// Of a group with a label.
-pub(super) const OF_GROUP: &str = "(strpos(i.group_key, '{' || ?) > 0 OR strpos(i.group_key, ', ' || ?) > 0)";
+pub(super) const OF_GROUP: &str =
+    "(strpos(i.group_key, '{' || ?) > 0 OR strpos(i.group_key, ', ' || ?) > 0 OR strpos(i.labels, '{' || ?) > 0 OR strpos(i.labels, ', ' || ?) > 0)";
 /// Acked or snoozed by somebody; the locale `C` changes ASCII letters only.
 pub(super) const ACKED_BY: &str =
     "EXISTS (SELECT 1 FROM timeline t WHERE t.incident = i.id AND t.kind IN ('acked', 'snoozed') AND strpos(lower(t.text COLLATE \"C\"), ?) > 0)";
@@ -164,23 +166,25 @@ pub(super) fn names(channels: &[String]) -> Option<Vec<String>> {
     (!channels.is_empty()).then(|| channels.iter().map(|name| name.replace('\0', "\u{FFFD}")).collect())
 }
 
+/// [`crate::store::QueryStore::reach`].
+pub(super) async fn reach(tx: &Tx, of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, DbError> {
+    let Some(skipped) = rows.checked_sub(1) else { return Ok(before) };
+    let sql = format!("SELECT id FROM {} WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2", of.table());
+    tx.first(&sql, &[&before.unwrap_or(Uuid::max()), &limit(skipped)]).await?.as_ref().map(|row| get(row, 0)).transpose()
+}
+
 /// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
 pub(super) async fn list_events(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, DbError> {
     let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
+    let before = filter.before.map_or(Uuid::max(), |id| id.0);
+    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
     let rows = tx
         .query(
             "SELECT id, source, received_at, note FROM event e
-             WHERE ($1::uuid IS NULL OR id < $1) AND id >= $6 AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0)))
+             WHERE id < $1 AND id >= $6 AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0)))
              AND ($5::text[] = '{}' OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel = ANY ($5)))
              ORDER BY id DESC LIMIT $4::bigint",
-            &[
-                &filter.before.map(|id| id.0),
-                &source,
-                &filter.bare,
-                &(filter.limit as i64),
-                &names(&filter.channels).unwrap_or_default(),
-                &filter.after.map_or_else(Uuid::nil, |id| id.0),
-            ],
+            &[&before, &source, &filter.bare, &limit(filter.limit), &names(&filter.channels).unwrap_or_default(), &after],
         )
         .await?;
     rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()

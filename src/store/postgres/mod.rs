@@ -31,7 +31,7 @@ mod outcome;
 mod outcome_parts;
 mod outlets;
 mod purge;
-mod query;
+mod queries;
 mod queue;
 mod read;
 mod receipts;

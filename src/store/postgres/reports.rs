@@ -21,6 +21,8 @@ use crate::store::{Begun, Incident, IncidentReport, TimelineKind, TimelineRow, w
 struct Entry {
     incident: Incident,
     lead: i64,
+    /// Those of the report that opened it; empty of one that was there.
+    labels: String,
     is_new: bool,
     changed: bool,
     rows: Vec<TimelineRow>,
@@ -58,7 +60,7 @@ impl Reports {
         let mut known: Vec<(Incident, i64)> = known;
         known.sort_by_key(|(incident, _)| incident.id);
         for (incident, lead) in known {
-            all.add(Entry { incident, lead, is_new: false, changed: false, rows: Vec::new() });
+            all.add(Entry { incident, lead, labels: String::new(), is_new: false, changed: false, rows: Vec::new() });
         }
         Ok(all)
     }
@@ -120,7 +122,7 @@ impl Reports {
         }
         let Change { incident, rows, .. } = open(report, event.id, event.received_at)?;
         let lead = leads.first().copied().unwrap_or_default();
-        Some(self.add(Entry { incident, lead, is_new: true, changed: false, rows }))
+        Some(self.add(Entry { incident, lead, labels: report.labels.clone(), is_new: true, changed: false, rows }))
     }
 
     /// Applies what events say, in their order, numbers those that open, and returns the incidents of each event's reports.
@@ -197,6 +199,7 @@ async fn insert(tx: &Tx, entries: &[&Entry]) -> Result<(), DbError> {
         .with("receiver", each().map(|i| i.receiver.as_str()))
         .with("opened_at", each().map(|i| i.opened_at))
         .with("lead", entries.iter().map(|entry| entry.lead))
+        .with("labels", entries.iter().map(|entry| entry.labels.as_str()))
         .insert(tx, "incident", "")
         .await
 }

@@ -1,6 +1,7 @@
 //! What people did by hand.
 
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use super::error::DbError;
 use super::rows::{bytes, insert};
@@ -36,7 +37,7 @@ pub(super) fn purge(db: &Connection, keep: Retention) -> Result<(), DbError> {
 }
 
 /// [`crate::store::OperatorStore::end_audit`].
-pub(super) fn end(db: &Connection, id: uuid::Uuid, state: AuditState, outcome: &str) -> Result<(), DbError> {
+pub(super) fn end(db: &Connection, id: Uuid, state: AuditState, outcome: &str) -> Result<(), DbError> {
     let mut update = db.prepare_cached("UPDATE audit SET state = ?2, outcome = ?3 WHERE id = ?1 AND state = 'begun'")?;
     update.execute(params![bytes(&id), state.as_str(), outcome])?;
     Ok(())
@@ -44,15 +45,13 @@ pub(super) fn end(db: &Connection, id: uuid::Uuid, state: AuditState, outcome: &
 
 /// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
 pub(super) fn list(db: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
-    let before = filter.before.map(|id| bytes(&id).to_vec());
-    let after = filter.after.map(|id| bytes(&id).to_vec());
+    let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or(Uuid::nil()));
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
     let mut select = db.prepare_cached(&format!(
-        "SELECT {AUDIT} FROM audit WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
+        "SELECT {AUDIT} FROM audit WHERE id < ?1 AND id >= ?4 AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
              OR object LIKE ?2 ESCAPE '\\' OR reason LIKE ?2 ESCAPE '\\' OR outcome LIKE ?2 ESCAPE '\\')
-             AND (?4 IS NULL OR id >= ?4)
          ORDER BY id DESC LIMIT ?3"
     ))?;
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    Ok(select.query_map(params![before, text, limit, after], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(params![bytes(&before), text, limit, bytes(&after)], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
 }

@@ -286,6 +286,10 @@ impl QueryStore for SqliteStore {
         self.readers.read(move |db| incidents::get(db, id)).await
     }
 
+    async fn reach(&self, of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, StoreError> {
+        self.readers.read(move |db| history::reach(db, of, before, rows)).await
+    }
+
     async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |db| audit::list(db, &filter)).await

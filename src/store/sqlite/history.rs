@@ -5,13 +5,16 @@ use std::ops::Range;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use uuid::Uuid;
 
 use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
 use super::timeline::{ACKED_BY, OF_GROUP};
 use crate::model::{DeliveryId, EventId, MessageId, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _, confirmed, confirmed_sql, newest_of_each, target};
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage, acked_by};
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, State, StoreError, StoredMessage, acked_by,
+};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
@@ -137,7 +140,7 @@ pub(super) fn get_delivery(db: &Connection, id: DeliveryId) -> Result<Option<Del
     let mut select = db.prepare_cached("SELECT coalesce(tried, x'') FROM delivery WHERE id = ?1")?;
     let tried: Vec<u8> = select.query_row([bytes(&id.0)], |row| row.get(0))?;
     let mut earlier = Vec::new();
-    for message in tried.chunks_exact(16).filter_map(|id| ::uuid::Uuid::from_slice(id).ok()) {
+    for message in tried.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()) {
         earlier.extend(attempts(db, MessageId(message))?);
     }
     let Some(event) = event(db, row.event)? else {
@@ -159,17 +162,26 @@ fn names(channels: &[String]) -> Option<String> {
     (!channels.is_empty()).then(|| serde_json::json!(channels).to_string())
 }
 
+/// [`crate::store::QueryStore::reach`].
+pub(super) fn reach(db: &Connection, of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, DbError> {
+    let Some(skipped) = rows.checked_sub(1) else { return Ok(before) };
+    let mut select = db.prepare_cached(&format!("SELECT id FROM {} WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2", of.table()))?;
+    let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+    Ok(select.query_row(params![bytes(&before.unwrap_or(Uuid::max())), skipped], |row| row.uuid(0)).optional()?)
+}
+
 /// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
 pub(super) fn list_events(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event e
-         WHERE (?1 IS NULL OR id < ?1) AND id >= ?6 AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
+         WHERE id < ?1 AND id >= ?6 AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
          AND (?5 IS NULL OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel IN (SELECT value FROM json_each(?5))))
          ORDER BY id DESC LIMIT ?4",
     )?;
-    let before = filter.before.map(|id| bytes(&id.0).to_vec());
-    let after = filter.after.map_or_else(::uuid::Uuid::nil, |id| id.0);
-    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64, names(&filter.channels), bytes(&after)], |row| {
+    let before = filter.before.map_or(Uuid::max(), |id| id.0);
+    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![bytes(&before), filter.source, filter.bare, limit, names(&filter.channels), bytes(&after)], |row| {
         Ok(EventRow { id: EventId(row.uuid(0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

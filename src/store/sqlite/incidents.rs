@@ -49,7 +49,7 @@ fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: Uni
                 update(db, &change)?;
                 return Ok(Some(*id));
             }
-            open_new(report, event, now).map(|change| open(db, &change, leads.first().copied().unwrap_or_default())).transpose()
+            open_new(report, event, now).map(|change| open(db, &change, leads.first().copied().unwrap_or_default(), &report.labels)).transpose()
         }
     }
 }
@@ -69,7 +69,7 @@ fn regrouped(db: &Connection, report: &IncidentReport, leads: &[i64]) -> Result<
     Ok(None)
 }
 
-fn open(db: &Connection, Change { incident, rows, .. }: &Change, lead: i64) -> Result<IncidentId, DbError> {
+fn open(db: &Connection, Change { incident, rows, .. }: &Change, lead: i64, labels: &str) -> Result<IncidentId, DbError> {
     insert!(db, "incident", {
         key: incident.key,
         source: incident.source,
@@ -87,6 +87,7 @@ fn open(db: &Connection, Change { incident, rows, .. }: &Change, lead: i64) -> R
         acks: incident.acks.to_stored(),
         wake_at: incident.wake_at(),
         alerts: write_incident_alerts(&incident.alerts),
+        labels: labels,
     })?;
     let id = IncidentId(db.last_insert_rowid());
     rows.iter().try_for_each(|row| timeline::add(db, id, row))?;

@@ -9,7 +9,8 @@ use crate::store::TimelineRow;
 use crate::store::incidents::{MAX_DETAIL_ROWS, TIMELINE, timeline_row};
 
 /// Of a group with a label.
-pub(super) const OF_GROUP: &str = "(instr(i.group_key, '{' || ?) > 0 OR instr(i.group_key, ', ' || ?) > 0)";
+pub(super) const OF_GROUP: &str =
+    "(instr(i.group_key, '{' || ?) > 0 OR instr(i.group_key, ', ' || ?) > 0 OR instr(i.labels, '{' || ?) > 0 OR instr(i.labels, ', ' || ?) > 0)";
 /// Acked or snoozed by somebody.
 pub(super) const ACKED_BY: &str =
     "EXISTS (SELECT 1 FROM timeline t WHERE t.incident = i.id AND t.kind IN ('acked', 'snoozed') AND instr(lower(t.text), ?) > 0)";

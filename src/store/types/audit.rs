@@ -1,7 +1,9 @@
 //! The audit: what people did, and what they were refused.
 
-use crate::model::UnixMs;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::model::UnixMs;
 
 /// Who does something by hand, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +17,8 @@ pub struct Author {
 }
 
 /// What became of an act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum AuditState {
     /// It was begun; a row that stays like this was cut off, and may have been done.
     Begun,

@@ -1,4 +1,26 @@
-//! By what incidents, and what belongs to them, are found besides their own columns.
+//! By what incidents, and what belongs to them, are found besides their own columns; and what is searched in steps.
+
+/// What is listed by ids that are UUIDv7, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Deliveries.
+    Deliveries,
+    /// Events.
+    Events,
+    /// What people did by hand.
+    Audit,
+}
+
+impl Listed {
+    /// The table.
+    pub(in crate::store) fn table(self) -> &'static str {
+        match self {
+            Listed::Deliveries => "delivery",
+            Listed::Events => "event",
+            Listed::Audit => "audit",
+        }
+    }
+}
 
 /// A label by which a sender groups alerts: name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +39,25 @@ impl GroupLabel {
     pub(in crate::store) fn in_group_key(&self) -> String {
         format!("{}={:?}", self.0, self.1).replace('\0', "\u{FFFD}")
     }
+}
+
+/// Bytes of labels that are kept of a group; those beyond are left out.
+const MAX_LABELS: usize = 2000;
+
+/// Labels as group keys of Alertmanager and Grafana have them, `{a="1", b="2"}`, so that [`GroupLabel`] finds them; empty when there are none.
+pub fn group_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        let label = GroupLabel(name.to_owned(), value.to_owned()).in_group_key();
+        if text.len() + label.len() <= MAX_LABELS {
+            text.push_str(if text.is_empty() { "{" } else { ", " });
+            text.push_str(&label);
+        }
+    }
+    if !text.is_empty() {
+        text.push('}');
+    }
+    text
 }
 
 /// How the timeline of an incident names who acked or snoozed it, in lower case.
@@ -41,6 +82,9 @@ mod tests {
         ] {
             assert_eq!(GroupLabel::parse(text), expected, "{text}");
         }
+        assert_eq!(group_labels([("a", "1"), ("team", "d\"b")].into_iter()), "{a=\"1\", team=\"d\\\"b\"}");
+        assert_eq!(group_labels([("long", "x".repeat(MAX_LABELS).as_str()), ("a", "1")].into_iter()), "{a=\"1\"}");
+        assert_eq!(group_labels(std::iter::empty()), "");
         assert_eq!(GroupLabel("a".into(), "\"b\\\n数".into()).in_group_key(), "a=\"\\\"b\\\\\\n数\"");
     }
 }

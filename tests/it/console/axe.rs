@@ -80,6 +80,7 @@ async fn no_page_has_a_serious_fault() {
         "/ui/history",
         "/ui/history?q=a&label=group%3Dours&by=ann",
         "/ui/history?view=incidents",
+        "/ui/history?view=received",
         "/ui/history?view=nowhere",
         "/ui/dead",
         "/ui/dead/confirm/retry",

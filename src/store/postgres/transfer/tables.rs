@@ -149,6 +149,7 @@ pub(super) static TABLES: &[Table] = &[
             ("acks", MaybeText),
             ("wake_at", MaybeNumber),
             ("alerts", Bytes),
+            ("labels", Text),
         ],
         key: 1,
         // A number may have got the key that another one had: row by row, two would be open under it.

@@ -112,6 +112,8 @@ pub struct IncidentReport {
     pub receiver: String,
     /// The sender's group key; the alert's name where it sent none.
     pub group_key: String,
+    /// The labels of its group as [`group_labels`](super::group_labels) writes them, where the group key does not have them; else empty.
+    pub labels: String,
     /// One line that names it.
     pub title: String,
     /// Its alerts in the event.
@@ -146,6 +148,7 @@ impl IncidentReport {
             source: "s".into(),
             receiver: "r".into(),
             group_key: key.to_owned(),
+            labels: String::new(),
             title: "t".into(),
             alerts,
             whole: true,

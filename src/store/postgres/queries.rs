@@ -1,9 +1,10 @@
-//! What people ask of the store, each question in one transaction of its own.
+//! What people ask of the store in PostgreSQL: each method handed to the module that implements it, in one transaction that reads.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::connect::transaction;
 use super::engine::answer;
@@ -54,6 +55,10 @@ impl QueryStore for PostgresStore {
 
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
         answer!(self, read, |tx| incidents::find(tx, id))
+    }
+
+    async fn reach(&self, of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, StoreError> {
+        answer!(self, read, |tx| history::reach(tx, of, before, rows))
     }
 
     async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
