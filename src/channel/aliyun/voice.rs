@@ -127,6 +127,10 @@ impl Channel for Driver {
         self.0.account.ack_template.as_ref().map(|_| PressWay::Phone)
     }
 
+    fn calls(&self) -> bool {
+        true
+    }
+
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         answer::called(call.body)
     }
