@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod acks;
+mod acks_forgotten;
 mod alarms;
 mod answers;
 mod battery;

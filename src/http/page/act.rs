@@ -208,25 +208,31 @@ fn form(acting: &Acting, name: &str) -> Value {
     }
     let acked = open.iter().all(|incident| incident.state != IncidentState::Firing);
     let button = |verb: Verb, key| json!({ "verb": verb.as_str(), "label": word(language, key) });
-    let first = if acked { button(Verb::Unack, "act_unack") } else { button(Verb::Ack, "act_ack") };
+    let reminded = open.iter().flat_map(|incident| &incident.acks.list).any(|ack| ack.reminded_in > 0);
+    let mut buttons = match (acked, reminded) {
+        (false, _) => vec![button(Verb::Ack, "act_ack")],
+        (true, false) => vec![button(Verb::Ack, "act_take_over"), button(Verb::Unack, "act_unack")],
+        (true, true) => vec![button(Verb::Ack, "act_still_on_it"), button(Verb::Unack, "act_hand_over")],
+    };
+    buttons.push(button(Verb::Snooze, "act_snooze"));
+    if acting.escalates {
+        buttons.push(button(Verb::Escalate, "act_escalate"));
+    }
+    if acting.silences {
+        let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
+        buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
+    }
+    if acting.mutes {
+        let muted = open.iter().all(|incident| incident.acks.mute.is_some());
+        buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
+    }
     // What the page shows is what is acked.
     let version = if let [only] = acting.incidents.as_slice() { only.version } else { 0 };
     let hidden = |name: &str, value: String| json!({ "name": name, "value": value });
     let mut form = json!({
         "hidden": [hidden("version", version.to_string()), hidden("nonce", Uuid::new_v4().simple().to_string())],
-        "buttons": [first, button(Verb::Snooze, "act_snooze")], "name": name,
+        "buttons": buttons, "name": name,
     });
-    if let (true, Some(buttons)) = (acting.escalates, form["buttons"].as_array_mut()) {
-        buttons.push(button(Verb::Escalate, "act_escalate"));
-    }
-    if let (true, Some(buttons)) = (acting.silences, form["buttons"].as_array_mut()) {
-        let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
-        buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
-    }
-    if let (true, Some(buttons)) = (acting.mutes, form["buttons"].as_array_mut()) {
-        let muted = open.iter().all(|incident| incident.acks.mute.is_some());
-        buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
-    }
     match &acting.person {
         Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),
         None => form["asks"] = word(language, "act_name").into(),

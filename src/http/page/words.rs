@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 66] = [
+const WORDS: [(&str, &str, &str); 69] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -48,7 +48,10 @@ const WORDS: [(&str, &str, &str); 66] = [
     ("expired", "expired", "已过期"),
     ("unknown", "outcome unknown", "结果未知"),
     ("act_ack", "Ack", "认领"),
+    ("act_take_over", "Take over", "接手"),
     ("act_unack", "Unack", "取消认领"),
+    ("act_still_on_it", "Still on it", "仍在处理"),
+    ("act_hand_over", "Hand over", "转交他人"),
     ("act_escalate", "Call the next one", "通知下一位"),
     ("act_snooze", "Snooze 2h", "推迟 2 小时"),
     ("act_silence", "Silence 2h in Alertmanager", "在 Alertmanager 静默 2 小时"),
