@@ -3,6 +3,7 @@
 mod acceptance;
 mod acks;
 mod acks_forgotten;
+mod act_links;
 mod alarms;
 mod answers;
 mod battery;

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 69] = [
+const WORDS: [(&str, &str, &str); 70] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -62,6 +62,7 @@ const WORDS: [(&str, &str, &str); 69] = [
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
     ("act_not_allowed", "Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"),
+    ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
