@@ -1,6 +1,5 @@
 //! The page of an act link: who guesses or presses without end is held back, and what each may do.
 
-use serde_json::json;
 use watchfire::api::IncidentResponse;
 use watchfire::store::IncidentState;
 
@@ -118,4 +117,22 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
     let noted = store.query_row("SELECT count(*) FROM audit WHERE state = 'refused' AND outcome = 'not a button of the page'", [], noted);
     assert_eq!(noted.unwrap(), 1);
     assert_eq!(links.counted("refused").await, 1);
+}
+
+/// Who is known may close an incident by their link; a room's link does not offer it, and does not do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
+    let links = Links::start().await;
+    let (room, anns) = (links.of_room(), links.of_ann());
+    let close = "value=\"close\"";
+    assert!(!links.get(&room).await.1.contains(close));
+    let (status, page) = links.post(&room, "verb=close&nonce=n1&name=ann".into()).await;
+    assert_eq!((status, links.incident().await.incident.state), (400, IncidentState::Firing), "{page}");
+    assert!(links.get(&anns).await.1.contains(close));
+    let (status, page) = links.post(&anns, "verb=close&nonce=n1".into()).await;
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("#1 is closed.") && !page.contains("<form"), "{page}");
+    let found = links.incident().await;
+    assert_eq!(found.incident.state, IncidentState::Closed);
+    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link)")), "{found:#?}");
 }

@@ -54,6 +54,8 @@ struct Acting {
     silences: bool,
     /// Whether its reader may mute what its labels match.
     mutes: bool,
+    /// Whether its reader may close it.
+    closes: bool,
 }
 
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &str) -> Result<Acting, HttpError> {
@@ -68,11 +70,11 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &s
     recipients.dedup();
     let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
     let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
-    let silences = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Silence, person.as_ref()).is_ok();
-    let silences = silences && incidents.iter().any(|incident| app.engine.can_silence(incident));
-    let mutes = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Mute, person.as_ref()).is_ok();
+    let may_also = |verb: Verb| may.is_ok() && app.engine.may_act_by_link(&message.channel, verb, person.as_ref()).is_ok();
+    let silences = may_also(Verb::Silence) && incidents.iter().any(|incident| app.engine.can_silence(incident));
+    let (mutes, closes) = (may_also(Verb::Mute), may_also(Verb::Close));
     let escalates = app.engine.can_escalate(&incidents).await?;
-    Ok(Acting { message, language, on, incidents, escalates, person, may, silences, mutes })
+    Ok(Acting { message, language, on, incidents, escalates, person, may, silences, mutes, closes })
 }
 
 /// The answer to a code that is none of ours. Who guesses is counted, logged and slowed down.
@@ -153,7 +155,8 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     let verb = form.verb.filter(|verb| match verb {
         Verb::Silence | Verb::Unsilence => acting.silences,
         Verb::Mute | Verb::Unmute => acting.mutes,
-        _ => true,
+        Verb::Close => acting.closes,
+        Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
     });
     let Some(verb) = verb else {
         refused(&app, &acting, &from, "not a button of the page").await;
@@ -269,6 +272,9 @@ fn form(acting: &Acting, name: &str) -> Value {
         let muted = open.iter().all(|incident| incident.acks.mute.is_some());
         buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
     }
+    if acting.closes {
+        buttons.push(button(Verb::Close, "act_close"));
+    }
     // What the page shows is what is acked.
     let version = if let [only] = acting.incidents.as_slice() { only.version } else { 0 };
     let hidden = |name: &str, value: String| json!({ "name": name, "value": value });
@@ -309,7 +315,7 @@ impl Form {
         let text = String::from_utf8_lossy(bytes);
         for (key, value) in pairs(Some(&*text)) {
             match key.as_str() {
-                "verb" => form.verb = Verb::parse(&value).filter(|verb| *verb != Verb::Close),
+                "verb" => form.verb = Verb::parse(&value),
                 "version" => form.version = value.parse().unwrap_or(0),
                 "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
                 "name" => form.name = cleaned(&value),
@@ -328,7 +334,8 @@ mod tests {
     fn a_form_says_what_is_done_by_whom_and_nothing_that_it_may_not() {
         let form = Form::read("verb=ack&version=7&nonce=ab-c1&name=%E5%BC%A0+%0A%E4%B8%89&x=1".as_bytes());
         assert_eq!((form.verb, form.version, form.nonce.as_str(), form.name.as_str()), (Some(Verb::Ack), 7, "abc1", "张 三"));
-        for none in ["verb=close", "verb=", "", "&&&=", "verb"] {
+        assert_eq!(Form::read(b"verb=close").verb, Some(Verb::Close));
+        for none in ["verb=shut", "verb=", "", "&&&=", "verb"] {
             assert_eq!(Form::read(none.as_bytes()).verb, None, "{none}");
         }
         assert_eq!(Form::read(&[0xff, b'=', 0xfe]).version, 0);

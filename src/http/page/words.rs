@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 70] = [
+const WORDS: [(&str, &str, &str); 71] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -58,6 +58,7 @@ const WORDS: [(&str, &str, &str); 70] = [
     ("act_unsilence", "End silence", "结束静默"),
     ("act_mute", "Mute 2h", "静音 2 小时"),
     ("act_unmute", "Unmute", "取消静音"),
+    ("act_close", "Close", "关闭"),
     ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
