@@ -67,3 +67,24 @@ async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
     until("it rings for everybody", || rang(&rooms.slack) > before).await;
     assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
 }
+
+/// Anna is nobody of `people:`. Telegram knows the id with which she pressed; no other platform does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reminder_mentions_its_owner_by_the_id_with_which_they_pressed() {
+    let rooms = Rooms::start().await;
+    let clock = Clock::runtime(jiff::Timestamp::now().into());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
+    report(&app, &group(&[disk("firing")])).await;
+    let press = rooms.press("Ack").await;
+    assert_eq!(rooms.shown(&press).await, "#1 is acked.");
+    let mentioned = || rooms.telegram.with(|telegram| telegram.transcript.rang().iter().filter(|text| text.contains("4711")).count());
+    let before = (mentioned(), rang(&rooms.slack));
+    assert_eq!(before.0, 0);
+    hand.jump(TWO_HOURS);
+    until("the reminder mentions her", || mentioned() == 1).await;
+    until("the other room is reminded, too", || rang(&rooms.slack) == before.1 + 1).await;
+    app.settled().await;
+    let in_slack = rooms.slack.with(|slack| slack.transcript.rang().last().cloned()).unwrap();
+    assert!(!in_slack.contains("4711"), "{in_slack}");
+}
