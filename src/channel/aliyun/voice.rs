@@ -49,6 +49,7 @@ pub static DESCRIPTOR: Platform = Platform {
         ask: Some(Ask { first: Duration::from_secs(300), every: Duration::from_secs(60), most: Duration::from_secs(60) }),
         calls_back: true,
         within: Duration::from_secs(900),
+        // CancelCall is for two-way calls only: https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-cancelcall
         cancels: false,
     }),
     example: include_str!("voice.example.yaml"),
