@@ -102,7 +102,7 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
             _ => panic!("{status}: {page}"),
         }
     }
-    // One more is taken in five seconds, on a slow machine.
+    // On a slow machine there is room for one more after five seconds.
     assert!((10..=14).contains(&taken), "{taken} of 20");
     assert_eq!(links.counted("limited").await, 20 - taken);
     let found = links.incident().await;

@@ -112,7 +112,7 @@ route: {{ to: [posted] }}
     let mut samples = samples(&code);
     let (query, xml) = sealed(&code);
     samples.push(xml);
-    // Vendors of calls that sign nothing prove themselves by the address: whoever knew it could report calls of ours only.
+    // Vendors of calls that sign nothing prove themselves by the address: who knows it can report calls of ours only.
     let channels = app.read::<Channels>("/api/v1/channels").await.channels;
     let callback = |name: &str| {
         let channel = channels.iter().find(|channel| channel.name == name).unwrap();
