@@ -15,12 +15,12 @@ impl Vendors {
     }
 }
 
-/// Everything goes to these channels, and calls are muted.
+/// Everything goes to these channels, and calls about it are muted.
 async fn muted(vendors: &Vendors, to: &str) -> TestApp {
     let routes = vendors.routes().replace("route: { to: [night] }", &format!("route: {{ to: [{to}] }}"));
     let routes = routes.replace("channels:\n", "channels:\n  terminal: { log: {} }\n");
     let app = TestApp::start(&routes.replace("sms: { twilio_sms", "sms: { fallback: [call], twilio_sms")).await;
-    let mute = json!({ "matchers": ["channel=\"call\""], "for": "1h", "reason": "an exercise" });
+    let mute = json!({ "matchers": ["channel=\"call\"", "group=\"db\""], "for": "1h", "reason": "an exercise" });
     let (status, answer) = app.post("/api/v1/mutes", &mute).await;
     assert_eq!(status, 200, "{answer}");
     app
@@ -31,7 +31,7 @@ async fn acked_meanwhile(app: &TestApp) {
     app.until("channel=call", |rows| rows.iter().any(|row| row.state == State::Deferred)).await;
     let (status, answer) = app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await;
     assert_eq!(status, 200, "{answer}");
-    let ended = app.http.delete(app.url("/api/v1/mutes?matchers=channel%3D%22call%22")).send().await.unwrap();
+    let ended = app.http.delete(app.url("/api/v1/mutes?matchers=channel%3D%22call%22&matchers=group%3D%22db%22")).send().await.unwrap();
     assert_eq!(ended.status(), 200);
 }
 
