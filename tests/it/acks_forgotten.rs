@@ -57,6 +57,9 @@ async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
         let counted = (kinds(&found, "reminded"), kinds(&found, "unacked"));
         assert_eq!((found.incident.state, counted), (IncidentState::Acked, (reminded, 0)), "{found:#?}");
     }
+    let metrics = app.http.get(app.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let sum = metrics.lines().find_map(|line| line.strip_prefix("watchfire_ack_seconds_sum ")).expect("a sum");
+    assert!(sum.parse::<f64>().unwrap() < 600.0, "nobody took hours: {sum}");
     hand.jump(TWO_HOURS);
     until("a third reminder", || rooms.with_button("Hand over").len() == 3).await;
     app.settled().await;

@@ -21,7 +21,7 @@ use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
-use crate::model::{Language, MessageId, Recipient, Verb};
+use crate::model::{Language, Recipient, Verb};
 use crate::store::{ActOn, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
 use crate::template::reason;
 
