@@ -145,6 +145,11 @@ pub trait Channel: Send + Sync {
         Ok(false)
     }
 
+    /// Whether what it sends is a call: it rings, and is not begun once somebody is on all that it is about.
+    fn calls(&self) -> bool {
+        false
+    }
+
     /// Reads what came to the channel's callback address, after checking that the platform sent it: at least one report, or the error that says why it is
     /// not believed.
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {

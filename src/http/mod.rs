@@ -210,8 +210,12 @@ fn paths() -> Paths {
         .at(
             "/a/{code}",
             [
-                Op::get("messageToActOn", "The same, with what its reader can do about its incident", page::show_to_act).gives_html().refuses(&[404]),
-                Op::post("actOnMessage", "Acks, unacks or snoozes what the message shows", page::act).gives_html().refuses(&[403, 404, 503]),
+                Op::get("messageToActOn", "The same, with what its reader can do about its incident", page::show_to_act)
+                    .gives_html()
+                    .refuses(&[404, 429]),
+                Op::post("actOnMessage", "Does one of those things about what the message shows", page::act)
+                    .gives_html()
+                    .refuses(&[403, 404, 429, 503]),
             ],
         )
         .at(

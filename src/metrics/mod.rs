@@ -148,7 +148,8 @@ impl Metrics {
         self.incidents.acked.observe(after.as_secs_f64());
     }
 
-    /// Somebody did something about incidents, by a button, a link or the API: `done`, `no_effect`, `repeated`, `refused`, `not_believed` or `failed`.
+    /// Somebody did something about incidents, by a button, a link or the API: `done`, `no_effect`, `repeated`, `refused`, `limited`, `not_believed`
+    /// or `failed`.
     pub fn pressed(&self, platform: &str, verb: &'static str, result: &'static str) {
         self.incidents.presses.get_or_create(&Pressed { platform: platform.to_owned(), verb, result }).inc();
     }

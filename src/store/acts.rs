@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::copies::Requeued;
 use super::{
     Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
-    Incident, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, nothing_calls,
+    Incident, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
+    nothing_calls,
 };
 use super::{next_steps, step_changes};
 use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
@@ -73,11 +74,14 @@ pub(super) fn events_of(incident: &Incident, ring: &Ring) -> BTreeMap<EventId, H
     found
 }
 
-/// Of deliveries, those by which channels that know the incident ring: they carry what it is about. Of copies of one, the newest; none of what a mute
-/// dropped.
+/// Of deliveries, those by which channels ring that know the incident, or would if nobody had been on it: they carry what it is about. Of copies of one,
+/// the newest; none of what a mute dropped.
 pub(super) fn to_ring<'a>(events: &BTreeMap<EventId, HashSet<u32>>, anchors: &[Anchor], of: impl Iterator<Item = &'a Requeued>) -> Vec<&'a Requeued> {
     let is_about = |old: &Requeued| events.get(&old.row.event).is_some_and(|places| old.target.alerts.iter().any(|place| places.contains(place)));
-    let knows = |old: &Requeued| anchors.iter().any(|anchor| anchor.channel == old.row.channel);
+    let knows = |old: &Requeued| {
+        let was_acked = ended_by_ack(old.row.state, old.row.reason.as_deref());
+        was_acked || anchors.iter().any(|anchor| anchor.channel == old.row.channel)
+    };
     let is_muted = |old: &Requeued| {
         old.row.state == State::Skipped
             && old.row.reason.as_deref().is_some_and(|why| why.starts_with(INTERVAL_MUTE_PREFIX) || why.starts_with(FILE_MUTE_PREFIX))

@@ -48,7 +48,7 @@ pub trait OutletStore: Send + Sync {
     /// Records that an attempt begins, and marks its cells `begun`. For at-most-once platforms, direct sends and steps of escalations this is synced
     /// **before the first byte leaves** (I6). Fenced. One transaction.
     ///
-    /// Errors: [`StoreError::Overtaken`] when the attempt's guard refuses it: what the step is for is acked or over, or a later step is due (I13).
+    /// Errors: [`StoreError::Overtaken`] when the attempt's guard refuses it: what the step or the call is for is acked or over, or a later step is due (I13).
     /// An ack locks the row of its incident, so an attempt that begins has begun before the ack.
     async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
 

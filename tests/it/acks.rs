@@ -14,7 +14,7 @@ use crate::support::postgres::Postgres;
 
 const START: &str = "2026-11-24T02:00:00Z";
 const LATER: &str = "2026-11-24T02:03:00Z";
-const CHAT: i64 = -1001;
+pub const CHAT: i64 = -1001;
 
 fn one(name: &str, severity: &str, status: &str, start: &str) -> Value {
     json!({
@@ -25,7 +25,7 @@ fn one(name: &str, severity: &str, status: &str, start: &str) -> Value {
     })
 }
 
-fn group(alerts: &[Value]) -> Value {
+pub fn group(alerts: &[Value]) -> Value {
     let fires = alerts.iter().any(|alert| alert["status"] == "firing");
     json!({
         "version": "4", "groupKey": "{}:{job=\"web\"}", "truncatedAlerts": 0, "status": if fires { "firing" } else { "resolved" },
@@ -34,7 +34,7 @@ fn group(alerts: &[Value]) -> Value {
     })
 }
 
-fn disk(status: &str) -> Value {
+pub fn disk(status: &str) -> Value {
     one("DiskFilling", "warning", status, START)
 }
 
@@ -43,14 +43,14 @@ fn down(status: &str) -> Value {
 }
 
 /// Three channels: two that are edited, one of them with buttons, and one that only has links.
-struct Rooms {
-    slack: Fake<Slack>,
-    telegram: Fake<Telegram>,
-    ding: Fake<DingtalkRobot>,
+pub struct Rooms {
+    pub slack: Fake<Slack>,
+    pub telegram: Fake<Telegram>,
+    pub ding: Fake<DingtalkRobot>,
 }
 
 impl Rooms {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let telegram = Fake::start(Telegram::new("1:token", &["-1001"])).await;
         telegram.unpaced();
         Self {
@@ -60,7 +60,7 @@ impl Rooms {
         }
     }
 
-    fn routes(&self) -> String {
+    pub fn routes(&self) -> String {
         format!(
             r##"
 server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com" }}
@@ -78,7 +78,7 @@ route: {{ to: [slack, telegram, ding] }}
     }
 
     /// Anna presses a button of the first message in Telegram, once it is there: the id of the press.
-    async fn press(&self, label: &str) -> String {
+    pub async fn press(&self, label: &str) -> String {
         let named = format!("\"text\":\"{label}\"");
         until("the button", || self.telegram.with(|telegram| telegram.transcript.all().next().unwrap().1.extra.contains(&named))).await;
         let now = self.telegram.clock.now();
@@ -89,7 +89,7 @@ route: {{ to: [slack, telegram, ding] }}
     }
 
     /// What her client shows of the answer.
-    async fn shown(&self, press: &str) -> String {
+    pub async fn shown(&self, press: &str) -> String {
         let mut shown = None;
         until("the press is answered", || {
             shown = self.telegram.with(|telegram| telegram.updates.shown.get(press).cloned());
@@ -104,11 +104,11 @@ fn texts(fake: &Fake<impl Platform>) -> Vec<String> {
     fake.with(|platform| platform.transcript().unwrap().texts())
 }
 
-fn rang(fake: &Fake<impl Platform>) -> usize {
+pub fn rang(fake: &Fake<impl Platform>) -> usize {
     fake.with(|platform| platform.transcript().unwrap().rang().len())
 }
 
-async fn until(what: &str, mut check: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut check: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + SOON;
     while !check() {
         assert!(tokio::time::Instant::now() < end, "{what}");
@@ -116,24 +116,24 @@ async fn until(what: &str, mut check: impl FnMut() -> bool) {
     }
 }
 
-async fn report(app: &TestApp, body: &Value) {
+pub async fn report(app: &TestApp, body: &Value) {
     let (status, answer) = app.post("/webhook", body).await;
     assert_eq!(status, 200, "{answer}");
     app.settled().await;
 }
 
-async fn incident(app: &TestApp) -> IncidentResponse {
+pub async fn incident(app: &TestApp) -> IncidentResponse {
     let found: Incidents = app.read("/api/v1/incidents").await;
     assert_eq!(found.incidents.len(), 1, "{found:?}");
     app.read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
 }
 
-fn kinds(found: &IncidentResponse, kind: &str) -> usize {
+pub fn kinds(found: &IncidentResponse, kind: &str) -> usize {
     found.timeline.iter().filter(|step| step.kind == kind).count()
 }
 
 /// Where the link of the robot's newest message leads, on this server.
-fn act_link(rooms: &Rooms) -> String {
+pub fn act_link(rooms: &Rooms) -> String {
     let text = rooms.ding.rec.accepted().last().expect("a message").call.body.clone();
     let text = String::from_utf8_lossy(&text).into_owned();
     let at = text.find("watchfire.example.com/a/").unwrap_or_else(|| panic!("no link to act by: {text}"));

@@ -2,6 +2,8 @@
 
 mod acceptance;
 mod acks;
+mod acks_forgotten;
+mod act_links;
 mod alarms;
 mod answers;
 mod battery;

@@ -203,7 +203,8 @@ async fn a_callback_is_believed_by_its_signature_and_token_only() {
     fake.with(|feishu| feishu.callbacks.key = Some("fake-encrypt-key".into()));
     let event = fake.with(|feishu| feishu.event(&message, "认领", ANNA));
     let second = jiff::Timestamp::now().as_second();
-    let post = |event: &serde_json::Value| fake.with(|feishu| feishu.callbacks.posted(event, second));
+    let posted = |event: &serde_json::Value, at: i64| fake.with(|feishu| feishu.callbacks.posted(event, at));
+    let post = |event: &serde_json::Value| posted(event, second);
     let call = |headers: &[(&'static str, String)], body: &str| {
         let headers: HeaderMap = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let call = Callback { url: "https://w.example.com/press/ops", headers: &headers, body: body.as_bytes(), now: jiff::Timestamp::now() };
@@ -214,6 +215,9 @@ async fn a_callback_is_believed_by_its_signature_and_token_only() {
     assert_eq!((press.value.as_str(), press.by.id.as_str(), press.by.foreign), (VALUE, "ou_anna", false));
     let shown = fake.with(|feishu| feishu.callbacks.shown(&serde_json::from_str(&reply.body).unwrap()));
     assert_eq!((reply.status.as_u16(), shown), (200, Some(Outcome::Toast("success".into(), "#7 已认领".into()))));
+    // One that was recorded.
+    let (old, recorded) = posted(&event, second - 660);
+    assert!(call(&old, &recorded).0.is_err_and(|why| why.contains("10 minutes")));
     // One byte of anything.
     for place in [12, body.len() / 2, body.len() - 3] {
         let mut bytes = body.clone().into_bytes();

@@ -49,6 +49,7 @@ pub static DESCRIPTOR: Platform = Platform {
         ask: Some(Ask { first: Duration::from_secs(300), every: Duration::from_secs(60), most: Duration::from_secs(60) }),
         calls_back: true,
         within: Duration::from_secs(900),
+        // CancelCall is for two-way calls only: https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-cancelcall
         cancels: false,
     }),
     example: include_str!("voice.example.yaml"),
@@ -125,6 +126,10 @@ impl Channel for Driver {
     /// Keys are reported to the address of receipts.
     fn press_way(&self) -> Option<PressWay> {
         self.0.account.ack_template.as_ref().map(|_| PressWay::Phone)
+    }
+
+    fn calls(&self) -> bool {
+        true
     }
 
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {

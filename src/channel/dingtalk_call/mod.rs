@@ -201,6 +201,10 @@ impl Channel for Driver {
         json!({ "robotCode": self.robot, "remindType": self.remind.number(), "content": text })
     }
 
+    fn calls(&self) -> bool {
+        self.remind == Remind::Phone
+    }
+
     async fn probe(&self) -> Probe {
         self.app.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
     }

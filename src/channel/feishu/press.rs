@@ -2,8 +2,11 @@
 //! <https://open.feishu.cn/document/feishu-cards/card-callback-communication>,
 //! <https://open.feishu.cn/document/event-subscription-guide/event-subscriptions/event-subscription-configure-/encrypt-key-encryption-configuration-case>
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -16,6 +19,9 @@ use crate::model::Secret;
 
 /// The key of a button's value, which is an object.
 pub(super) const VALUE: &str = "press";
+
+/// What was signed longer ago was recorded, and is sent again. Clocks may differ by so much, too.
+const WINDOW: Duration = Duration::from_secs(600);
 
 /// The event of a pressed button.
 const PRESSED: &str = "card.action.trigger";
@@ -122,11 +128,16 @@ impl Proof {
 
 fn verify(key: &Secret, call: &Callback<'_>) -> Result<(), String> {
     let header = |name: &str| header(call.headers, name);
-    let signature = signature(header("x-lark-request-timestamp")?, header("x-lark-request-nonce")?, key, call.body);
-    if kit::same(signature.as_bytes(), header("x-lark-signature")?.as_bytes()) {
-        return Ok(());
+    let timestamp = header("x-lark-request-timestamp")?;
+    let signature = signature(timestamp, header("x-lark-request-nonce")?, key, call.body);
+    if !kit::same(signature.as_bytes(), header("x-lark-signature")?.as_bytes()) {
+        return Err("the signature is not that of `feishu.encrypt_key`".into());
     }
-    Err("the signature is not that of `feishu.encrypt_key`".into())
+    let at = timestamp.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or("`x-lark-request-timestamp` is no time")?;
+    if call.now.duration_since(at).unsigned_abs() > WINDOW {
+        return Err(format!("it was signed more than {} minutes from now", WINDOW.as_secs() / 60));
+    }
+    Ok(())
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, String> {
@@ -154,7 +165,7 @@ mod tests {
         "MDEyMzQ1Njc4OWFiY2RlZrO6Pul4XazX8ZpXEgwxdUGEa5O1mjdZtBjzG/e1OlhhXuBFKRlaR4I/PZuPJlkGnJMw/vmnFg0gJt0v2EOBXFuv7HfL3/pUZECmGW26gtE3";
 
     fn call<T>(headers: &HeaderMap, body: &str, then: impl FnOnce(&Callback<'_>) -> T) -> T {
-        then(&Callback { url: "https://w.example.com/press/ops", headers, body: body.as_bytes(), now: jiff::Timestamp::UNIX_EPOCH })
+        then(&Callback { url: "https://w.example.com/press/ops", headers, body: body.as_bytes(), now: Timestamp::UNIX_EPOCH })
     }
 
     /// The example of the vendor's page, and one of our own that its SDK decrypts.
@@ -176,6 +187,26 @@ mod tests {
         let of = |body: &str| signature("1700000000", "nonce123", &Secret::new("encrypt-key"), body.as_bytes());
         assert_eq!(of(r#"{"encrypt":"abc"}"#), "309266d1b5fcf5ea481f9498a34e6f2cd221058bba48b1e466e385a56b613c84");
         assert_eq!(of(&format!(r#"{{"encrypt":"{ENCRYPTED}"}}"#)), "11d5100270c15fea374f5d38a028a09366ab56ed79626e061f5d474da41c65d5");
+    }
+
+    #[test]
+    fn what_was_signed_long_ago_is_not_believed() {
+        let key = Secret::new("encrypt-key");
+        let signed = |timestamp: &str, now: i64| {
+            let signature = signature(timestamp, "n", &key, b"{}");
+            let pairs = [("x-lark-request-timestamp", timestamp), ("x-lark-request-nonce", "n"), ("x-lark-signature", signature.as_str())];
+            let headers: HeaderMap = pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            verify(&key, &Callback { url: "", headers: &headers, body: b"{}", now: Timestamp::from_second(now).unwrap() })
+        };
+        for now in [1_700_000_000, 1_700_000_600, 1_699_999_400] {
+            assert_eq!(signed("1700000000", now), Ok(()), "{now}");
+        }
+        for now in [1_700_000_601, 1_699_999_399, 1_800_000_000, 0] {
+            assert_eq!(signed("1700000000", now), Err("it was signed more than 10 minutes from now".into()), "{now}");
+        }
+        for none in ["", "soon", "99999999999999999999"] {
+            assert_eq!(signed(none, 1_700_000_000), Err("`x-lark-request-timestamp` is no time".into()), "{none}");
+        }
     }
 
     #[test]

@@ -98,6 +98,10 @@ impl Channel for Driver {
         json!({ "TemplateId": self.0.account.template, "TemplateParamSet": self.params(page).0 })
     }
 
+    fn calls(&self) -> bool {
+        true
+    }
+
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         answer::called(call.body)
     }

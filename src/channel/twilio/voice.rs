@@ -120,6 +120,10 @@ impl Channel for Driver {
         PressReply { content_type: "text/xml", body: press::twiml(page, Some(call.url)), ..PressReply::EMPTY }
     }
 
+    fn calls(&self) -> bool {
+        true
+    }
+
     fn called_back(&self, call: &Callback<'_>) -> Result<Vec<Called>, String> {
         self.0.called(call, "CallSid", "CallStatus")
     }

@@ -210,10 +210,10 @@ impl AttemptTask {
     }
 }
 
-/// The people who are reminded of an ack of theirs since this channel rang last.
+/// Who is reminded of an ack of theirs since this channel rang last.
 fn reminded(incident: &Incident, notified: &Known) -> impl Iterator<Item = String> {
     let acks = incident.acks.list.iter().filter(|ack| ack.reminded_in > notified.rang.version);
-    acks.filter_map(|ack| ack.by.id.strip_prefix("person:").map(str::to_owned))
+    acks.map(|ack| ack.by.id.clone())
 }
 
 /// What went back to its lane is not notified by this message, nor is what it says more about than the message does.

@@ -4,6 +4,7 @@
 mod allow;
 mod compose;
 mod context;
+mod guard;
 mod living;
 mod persist;
 mod reach;

@@ -29,7 +29,7 @@ impl AttemptTask {
                 recipients: to.to_vec(),
                 node: self.shared.node.name.to_string(),
                 begun_at,
-                guard: self.step_guard(message),
+                guard: self.attempt_guard(message),
             };
             self.shared.store.begin_attempt(self.fence.clone(), new).await?;
             message.phase.set_begun(Some(BegunAttempt { id: attempt, page }));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::channel::Reach;
 use crate::channel::directory::{NotFound, Why};
 use crate::delivery::missed::Missed;
 use crate::delivery::pending::PendingMessage;
@@ -50,12 +51,8 @@ impl AttemptTask {
 
     /// Whom a message mentions: `pinged`, and in a reminder those who are on the incident, where the platform can mention them.
     pub(super) async fn reminding(&self, message: &PendingMessage, pinged: Option<Mentions>) -> Option<Mentions> {
-        let people = message.notification.reminds.iter().filter_map(|name| self.plan.people.people.get(name));
-        let ways = futures_util::future::join_all(people.map(|person| self.way(person))).await;
-        let mut mentioned = ways.into_iter().filter_map(|way| match way {
-            Ok(Way::Mention(mentions)) => Some(mentions),
-            _ => None,
-        });
+        let found = futures_util::future::join_all(message.notification.reminds.iter().map(|id| self.acker(id))).await;
+        let mut mentioned = found.into_iter().flatten();
         let Some(first) = mentioned.next() else { return pinged };
         let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
         let mut all = pinged.unwrap_or_else(|| own.unwrap_or(&self.channel.content.mentions).clone());
@@ -64,6 +61,22 @@ impl AttemptTask {
             all.mobiles.extend(one.mobiles.into_iter().filter(|id| !all.mobiles.contains(id)).collect::<Vec<_>>());
         }
         Some(all)
+    }
+
+    /// How the channel mentions who acked, by the id of the ack; `None` where it cannot.
+    async fn acker(&self, id: &str) -> Option<Mentions> {
+        let platform = self.channel.platform;
+        match id.split_once(':')? {
+            ("person", name) => match self.way(self.plan.people.people.get(name)?).await {
+                Ok(Way::Mention(mentions)) => Some(mentions),
+                _ => None,
+            },
+            // Whom the configuration does not know pressed by the id that the platform mentions people by.
+            (pressed_at, id) if pressed_at == platform.name && matches!(platform.pings.person, Reach::Mention(_)) => {
+                Some(Mentions { users: vec![id.to_owned()], ..Mentions::default() })
+            }
+            _ => None,
+        }
     }
 
     /// Whom `mentions` reach on the channel. `rank` is that of a step's most severe alert, as [`PeoplePlan::named`](crate::delivery::PeoplePlan::named) takes

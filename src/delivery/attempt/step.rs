@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use crate::channel::LivingMode;
 use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::{self, title};
 use crate::delivery::pending::PendingMessage;
@@ -175,7 +176,7 @@ impl AttemptTask {
         StepGuard { incident, step, alerts, kept, now }
     }
 
-    /// Ends a step that nothing calls for any more. What is on disk of it ends, too.
+    /// Ends a step or a call that nothing calls for any more. What is on disk of it ends, too.
     pub(super) async fn overtaken(&self, mut message: PendingMessage, why: &str) -> AttemptResult {
         let batch = self.ended_batch(&message, &StepEnd::skipped(why));
         let recorded = self.record_outcome(self.cancelled(&mut message, batch)).await;
@@ -198,7 +199,7 @@ impl AttemptTask {
         self.complete(message, later, recorded.is_err())
     }
 
-    /// The outcome of a step that ends without being sent.
+    /// The outcome of a step or a call that ends without being sent.
     fn ended_batch(&self, message: &PendingMessage, end: &StepEnd) -> OutcomeBatch {
         let now = self.shared.clock.wall();
         let why = end.why.as_str();
@@ -209,11 +210,18 @@ impl AttemptTask {
         for member in &message.members {
             let channel = &self.channel.name;
             self.shared.telemetry.metrics.delivered(self.channel.platform.name, channel, state.as_str(), 1);
+            if member.target.step.is_none() {
+                tracing::info!(delivery = %member.id, channel = %channel, why, "a call is not begun: nobody needs it any more");
+                continue;
+            }
             self.shared.telemetry.metrics.escalation_step(state.as_str());
             tracing::info!(delivery = %member.id, channel = %channel, why, "a step of an escalation goes no further");
         }
         let timeline = step_rows(message, &updates, now);
-        OutcomeBatch { timeline, ..self.outcome_batch(updates) }
+        // A step rings whatever people know. Of a call it is kept whom it reached: the end of the ack rings them again.
+        let keeps = message.step().is_none() && self.channel.content.living != LivingMode::Off;
+        let anchors = if keeps { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
+        OutcomeBatch { timeline, anchors, ..self.outcome_batch(updates) }
     }
 }
 
@@ -248,7 +256,7 @@ pub(super) fn step_rows(message: &PendingMessage, updates: &[DeliveryUpdate], no
 }
 
 /// The alerts that a delivery carries, as far as it is in memory.
-fn fingerprints(member: &PendingDelivery) -> Vec<u64> {
+pub(super) fn fingerprints(member: &PendingDelivery) -> Vec<u64> {
     let Some(event) = member.event.as_deref() else { return Vec::new() };
     let alerts = member.target.alerts.iter().filter_map(|index| event.alerts.get(*index as usize));
     alerts.map(|alert| short_fingerprint(&alert.fingerprint)).collect()

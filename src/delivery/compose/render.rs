@@ -185,8 +185,13 @@ impl Renderer<'_> {
             value: ButtonValue { verb, code: code.clone(), version, minutes }.encode(),
         };
         let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
-        let first = if acked { button(Verb::Unack, "button_unack", 0) } else { button(Verb::Ack, "button_ack", 0) };
-        let mut buttons = vec![first, button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES)];
+        // A reminder asks its owner: an ack of theirs prolongs it, and without it everybody is rung.
+        let mut buttons = match (acked, notification.reminds.is_empty()) {
+            (false, _) => vec![button(Verb::Ack, "button_ack", 0)],
+            (true, true) => vec![button(Verb::Ack, "button_take_over", 0), button(Verb::Unack, "button_unack", 0)],
+            (true, false) => vec![button(Verb::Ack, "button_still_on_it", 0), button(Verb::Unack, "button_hand_over", 0)],
+        };
+        buttons.push(button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES));
         if channel.content.actions.silence != Who::Nobody && self.draft.plan.senders.silence.of(&self.event.source).is_some() {
             let silenced = open.iter().all(|incident| incident.silence.as_ref().is_some_and(|silence| silence.state != SilenceViewState::Ending));
             buttons.push(match silenced {

@@ -32,7 +32,7 @@ pub struct Notification {
     pub resolved: HashSet<u64>,
     /// Alerts that are not reported any more, by eight bytes of their fingerprints.
     pub unreported: HashSet<u64>,
-    /// Those of `people:` who are reminded that they are on it.
+    /// Those who are reminded that they are on it, by the ids of their acks; empty in what is no reminder.
     pub reminds: Vec<String>,
     /// Who received it as a line, before what it answered turned out to be gone: that is not the card.
     pub lines_of: Vec<Recipient>,

@@ -105,6 +105,11 @@ impl Engine {
         }
     }
 
+    /// Whether one more press of this origin is taken now: ten at once, then one in five seconds.
+    pub fn admits_press(&self, of: &str) -> bool {
+        self.shared.by_hand.pressers.admits(of, self.shared.clock.instant())
+    }
+
     /// Takes the presses of buttons of a platform's channels: the button names the message, and the message its channel. `asked` is the channel whose
     /// credential proved the press; its language answers where there is no message.
     pub fn presses(&self, asked: &ChannelPlan) -> Arc<dyn Presses> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -15,13 +16,13 @@ use uuid::Uuid;
 use super::words::{filled, word};
 use super::{build, html_under, language, now, render};
 use crate::delivery::press::{Deed, answer};
-use crate::delivery::{PersonName, Why};
+use crate::delivery::{AuditAct, Intent, PersonName, Why};
 use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
-use crate::model::{Language, MessageId, Recipient, Verb};
-use crate::store::{ActOn, Actor, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
+use crate::model::{Language, Recipient, Verb};
+use crate::store::{ActOn, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
 use crate::template::reason;
 
 /// As on the other pages, and a form that posts to its own address.
@@ -32,6 +33,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const COOKIE: &str = "wf_name";
 const MAX_FORM_BYTES: usize = 4096;
 const MAX_NAME: usize = 60;
+/// Seconds after which one more press of a link is taken.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const SNOOZE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
 
 /// A message that somebody may act on.
@@ -51,12 +54,13 @@ struct Acting {
     silences: bool,
     /// Whether its reader may mute what its labels match.
     mutes: bool,
+    /// Whether its reader may close it.
+    closes: bool,
 }
 
-async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Result<Acting, HttpError> {
-    let wrong = || HttpError::not_found("no such message, or the link is incomplete");
-    let id: MessageId = app.engine.message_to_act_on(code).await?.ok_or_else(wrong)?;
-    let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
+async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &str) -> Result<Acting, HttpError> {
+    let Some(id) = app.engine.message_to_act_on(code).await? else { return Err(wrong(app, from)) };
+    let Some(message) = app.engine.query().get_message(id).await? else { return Err(wrong(app, from)) };
     let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
     let on = app.engine.shown_in(&message, version).await?;
     let incidents = app.engine.incidents_in(&on, &message.channel).await?;
@@ -66,78 +70,120 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64) -> Resul
     recipients.dedup();
     let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
     let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
-    let silences = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Silence, person.as_ref()).is_ok();
-    let silences = silences && incidents.iter().any(|incident| app.engine.can_silence(incident));
-    let mutes = may.is_ok() && app.engine.may_act_by_link(&message.channel, Verb::Mute, person.as_ref()).is_ok();
+    let may_also = |verb: Verb| may.is_ok() && app.engine.may_act_by_link(&message.channel, verb, person.as_ref()).is_ok();
+    let silences = may_also(Verb::Silence) && incidents.iter().any(|incident| app.engine.can_silence(incident));
+    let (mutes, closes) = (may_also(Verb::Mute), may_also(Verb::Close));
     let escalates = app.engine.can_escalate(&incidents).await?;
-    Ok(Acting { message, language, on, incidents, escalates, person, may, silences, mutes })
+    Ok(Acting { message, language, on, incidents, escalates, person, may, silences, mutes, closes })
+}
+
+/// The answer to a code that is none of ours. Who guesses is counted, logged and slowed down.
+fn wrong(app: &App, from: &str) -> HttpError {
+    app.engine.metrics().pressed("link", "", "not_believed");
+    if !app.engine.admits_press(&format!("wrong link {from}")) {
+        let text = "too many wrong links came from this address: open the link from the message again, in a minute";
+        return HttpError::new(StatusCode::TOO_MANY_REQUESTS, text);
+    }
+    tracing::warn!(from, "the code of a link is wrong, or its message is no longer stored");
+    HttpError::not_found("no such message, or the link is incomplete")
+}
+
+/// A press that changes nothing: counted and logged.
+fn count_refused(app: &App, from: &str, why: &str) {
+    app.engine.metrics().pressed("link", "", "refused");
+    tracing::warn!(from, why, "a press by link was refused");
+}
+
+/// The same of a link of ours, with a row of the audit.
+async fn refused(app: &App, acting: &Acting, from: &str, why: &str) {
+    count_refused(app, from, why);
+    let name = acting.person.as_ref().map_or_else(|| "somebody".to_owned(), Recipient::masked);
+    let by = Author { name, via: "link".into(), from: from.to_owned() };
+    let intent = Intent { by, act: AuditAct::Press, on: format!("channel {}", acting.message.channel), reason: String::new() };
+    app.engine.note_audit(intent, AuditState::Refused, why).await;
+}
+
+/// The address of who asks, also behind proxies that are trusted.
+fn address(app: &App, parts: &Parts) -> String {
+    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
+    peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default()
 }
 
 /// Shows a message to anybody who has its act link.
-pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Result<Response, HttpError> {
-    let acting = find(&app, &code, &headers, 0).await?;
-    Ok(page(&app, acting, &headers, "", None).await?.into_response())
+pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+    let (parts, _) = request.into_parts();
+    let acting = find(&app, &code, &parts.headers, 0, &address(&app, &parts)).await?;
+    Ok(page(&app, acting, &parts.headers, "", None).await?.into_response())
 }
 
 /// Does what the form says.
 pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
     let (parts, sent) = request.into_parts();
+    let from = address(&app, &parts);
     // A form of another site cannot know the code; what a browser says of its origin is checked as well.
     if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        count_refused(&app, &from, "a form of another site");
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
     }
     let held = body::read(&app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
     let form = Form::read(&held.bytes);
-    let acting = find(&app, &code, &parts.headers, form.version).await?;
+    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
     let (language, plan) = (acting.language, app.engine.plan());
+    // Each form has a number of its own: without a limit one link could change an incident without end.
+    if !app.engine.admits_press(&format!("link {code} {from}")) {
+        app.engine.metrics().pressed("link", "", "limited");
+        tracing::warn!(from, channel = acting.message.channel, "a link is pressed too often; the press is not taken");
+        let told = page(&app, acting, &parts.headers, word(language, "act_limited"), None).await?;
+        return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, RETRY_AFTER)], told).into_response());
+    }
     let Ok(known) = acting.may.clone() else {
+        refused(&app, &acting, &from, "not a known person").await;
         let told = page(&app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
         return Ok((StatusCode::FORBIDDEN, told).into_response());
     };
     if form.nonce.is_empty() {
+        refused(&app, &acting, &from, "not the form of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`nonce` is missing; send the form of the page"));
     }
-    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
-    let from = peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default();
-    let known_is_nobody = known.is_none();
+    // A link that was made for a group proves no name: what is typed is marked as such.
+    let typed = known.is_none() && acting.person.is_none();
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
-    let by = match &acting.person {
-        _ if known.is_some() => {
-            let name = known.map(|name| name.to_string()).unwrap_or_default();
-            Actor { id: format!("person:{name}"), name, via: "link".into() }
-        }
-        Some(person) => {
-            let who = person.masked();
-            Actor {
-                id: format!("link:{} {}", acting.message.channel, person.digest()),
-                name: filled(language, "link_name", &who, ""),
-                via: "link".into(),
-            }
-        }
-        None if name.is_empty() => {
-            let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
-            return Ok((StatusCode::BAD_REQUEST, told).into_response());
-        }
-        None => Actor { id: format!("link:{} {name}", acting.message.channel), name: name.clone(), via: "link".into() },
+    let Some(by) = actor(&acting, known, &name) else {
+        let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
+        return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
     let verb = form.verb.filter(|verb| match verb {
         Verb::Silence | Verb::Unsilence => acting.silences,
         Verb::Mute | Verb::Unmute => acting.mutes,
-        _ => true,
+        Verb::Close => acting.closes,
+        Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
     });
-    let Some(verb) = verb else { return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page")) };
+    let Some(verb) = verb else {
+        refused(&app, &acting, &from, "not a button of the page").await;
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page"));
+    };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
-    // A link that was made for a group proves no name: what is typed is marked as such.
-    let typed = known_is_nobody && acting.person.is_none();
-    let author = Author { name: if typed { format!("{} (as written)", by.name) } else { by.name.clone() }, via: "link".into(), from };
+    let author = Author { name: if typed { format!("{} (as written)", by.name) } else { by.name.clone() }, via: "link".into(), from: from.clone() };
     let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, author }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),
     };
-    let acting = find(&app, &code, &parts.headers, form.version).await?;
+    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
     let keeps = acting.person.is_none().then_some(name);
     Ok((status, page(&app, acting, &parts.headers, &outcome, keeps).await?).into_response())
+}
+
+/// Who acts: whom the configuration names, else whom the link was sent to, else who they say they are; `None` when they say nothing.
+fn actor(acting: &Acting, known: Option<PersonName>, name: &str) -> Option<Actor> {
+    let by_link = |who: &str| format!("link:{} {who}", acting.message.channel);
+    let (id, name) = match (known, &acting.person) {
+        (Some(known), _) => (format!("person:{known}"), known.to_string()),
+        (None, Some(person)) => (by_link(&person.digest()), filled(acting.language, "link_name", &person.masked(), "")),
+        (None, None) if name.is_empty() => return None,
+        (None, None) => (by_link(name), name.to_owned()),
+    };
+    Some(Actor { id, name, via: "link".into() })
 }
 
 async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, keeps: Option<String>) -> Result<Response, HttpError> {
@@ -208,25 +254,34 @@ fn form(acting: &Acting, name: &str) -> Value {
     }
     let acked = open.iter().all(|incident| incident.state != IncidentState::Firing);
     let button = |verb: Verb, key| json!({ "verb": verb.as_str(), "label": word(language, key) });
-    let first = if acked { button(Verb::Unack, "act_unack") } else { button(Verb::Ack, "act_ack") };
+    let reminded = open.iter().flat_map(|incident| &incident.acks.list).any(|ack| ack.reminded_in > 0);
+    let mut buttons = match (acked, reminded) {
+        (false, _) => vec![button(Verb::Ack, "act_ack")],
+        (true, false) => vec![button(Verb::Ack, "act_take_over"), button(Verb::Unack, "act_unack")],
+        (true, true) => vec![button(Verb::Ack, "act_still_on_it"), button(Verb::Unack, "act_hand_over")],
+    };
+    buttons.push(button(Verb::Snooze, "act_snooze"));
+    if acting.escalates {
+        buttons.push(button(Verb::Escalate, "act_escalate"));
+    }
+    if acting.silences {
+        let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
+        buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
+    }
+    if acting.mutes {
+        let muted = open.iter().all(|incident| incident.acks.mute.is_some());
+        buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
+    }
+    if acting.closes {
+        buttons.push(button(Verb::Close, "act_close"));
+    }
     // What the page shows is what is acked.
     let version = if let [only] = acting.incidents.as_slice() { only.version } else { 0 };
     let hidden = |name: &str, value: String| json!({ "name": name, "value": value });
     let mut form = json!({
         "hidden": [hidden("version", version.to_string()), hidden("nonce", Uuid::new_v4().simple().to_string())],
-        "buttons": [first, button(Verb::Snooze, "act_snooze")], "name": name,
+        "buttons": buttons, "name": name,
     });
-    if let (true, Some(buttons)) = (acting.escalates, form["buttons"].as_array_mut()) {
-        buttons.push(button(Verb::Escalate, "act_escalate"));
-    }
-    if let (true, Some(buttons)) = (acting.silences, form["buttons"].as_array_mut()) {
-        let silenced = open.iter().all(|incident| incident.acks.silence.is_some());
-        buttons.push(if silenced { button(Verb::Unsilence, "act_unsilence") } else { button(Verb::Silence, "act_silence") });
-    }
-    if let (true, Some(buttons)) = (acting.mutes, form["buttons"].as_array_mut()) {
-        let muted = open.iter().all(|incident| incident.acks.mute.is_some());
-        buttons.push(if muted { button(Verb::Unmute, "act_unmute") } else { button(Verb::Mute, "act_mute") });
-    }
     match &acting.person {
         Some(person) => form["as"] = filled(language, "act_as", &person.masked(), "").into(),
         None => form["asks"] = word(language, "act_name").into(),
@@ -260,7 +315,7 @@ impl Form {
         let text = String::from_utf8_lossy(bytes);
         for (key, value) in pairs(Some(&*text)) {
             match key.as_str() {
-                "verb" => form.verb = Verb::parse(&value).filter(|verb| *verb != Verb::Close),
+                "verb" => form.verb = Verb::parse(&value),
                 "version" => form.version = value.parse().unwrap_or(0),
                 "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
                 "name" => form.name = cleaned(&value),
@@ -279,7 +334,8 @@ mod tests {
     fn a_form_says_what_is_done_by_whom_and_nothing_that_it_may_not() {
         let form = Form::read("verb=ack&version=7&nonce=ab-c1&name=%E5%BC%A0+%0A%E4%B8%89&x=1".as_bytes());
         assert_eq!((form.verb, form.version, form.nonce.as_str(), form.name.as_str()), (Some(Verb::Ack), 7, "abc1", "张 三"));
-        for none in ["verb=close", "verb=", "", "&&&=", "verb"] {
+        assert_eq!(Form::read(b"verb=close").verb, Some(Verb::Close));
+        for none in ["verb=shut", "verb=", "", "&&&=", "verb"] {
             assert_eq!(Form::read(none.as_bytes()).verb, None, "{none}");
         }
         assert_eq!(Form::read(&[0xff, b'=', 0xfe]).version, 0);

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 67] = [
+const WORDS: [(&str, &str, &str); 72] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -49,17 +49,22 @@ const WORDS: [(&str, &str, &str); 67] = [
     ("expired", "expired", "已过期"),
     ("unknown", "outcome unknown", "结果未知"),
     ("act_ack", "Ack", "认领"),
+    ("act_take_over", "Take over", "接手"),
     ("act_unack", "Unack", "取消认领"),
+    ("act_still_on_it", "Still on it", "仍在处理"),
+    ("act_hand_over", "Hand over", "转交他人"),
     ("act_escalate", "Call the next one", "通知下一位"),
     ("act_snooze", "Snooze 2h", "推迟 2 小时"),
     ("act_silence", "Silence 2h in Alertmanager", "在 Alertmanager 静默 2 小时"),
     ("act_unsilence", "End silence", "结束静默"),
     ("act_mute", "Mute 2h", "静音 2 小时"),
     ("act_unmute", "Unmute", "取消静音"),
+    ("act_close", "Close", "关闭"),
     ("act_name", "Who are you? Others see it.", "你是谁？其他人会看到。"),
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
     ("act_not_allowed", "Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"),
+    ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),

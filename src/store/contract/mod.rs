@@ -88,7 +88,7 @@ macro_rules! store_contract {
             }
             steps {
                 an_escalation_begins_with_its_incident_and_ends_with_it, an_ack_ends_what_waits_and_its_end_begins_again,
-                what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, of_late_steps_only_the_latest_begins,
+                what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, no_call_begins_after_an_ack, of_late_steps_only_the_latest_begins,
                 a_later_step_that_reaches_nobody_now_takes_no_other_ones_place,
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,

@@ -179,7 +179,20 @@ async fn formed(store: &S, fence: &Fence, step: &AcceptedDelivery, alerts: &[u64
         recipients: vec![message.cells[0].recipient.clone()],
         node: "n1".into(),
         begun_at: now,
-        guard: Some(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), kept: Vec::new(), now }),
+        guard: Some(AttemptGuard::Step(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), kept: Vec::new(), now })),
+    }
+}
+
+fn step_guard(begin: &NewAttempt) -> StepGuard {
+    let Some(AttemptGuard::Step(guard)) = &begin.guard else { panic!("{begin:?}") };
+    guard.clone()
+}
+
+/// Why an attempt may not begin.
+fn refused(answer: Result<(), StoreError>) -> String {
+    match answer {
+        Err(StoreError::Overtaken(why)) => why,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -188,10 +201,6 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     let first = accept(&store, escalating(&[(1, true), (2, true)], &[1, 20], T0)).await;
     let id = first.deliveries[0].incident.unwrap();
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 2 * MIN).await;
-    let refused = |answer: Result<(), StoreError>| match answer {
-        Err(StoreError::Overtaken(why)) => why,
-        other => panic!("{other:?}"),
-    };
     // Somebody is on what the step is for, though not on all of the incident.
     store.record_outcome(OutcomeBatch { anchors: vec![anchored(id, 1)], now: T0, ..settlement(&fence) }).await.unwrap();
     let shown = ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0 }) };
@@ -200,7 +209,7 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     assert_eq!(refused(store.begin_attempt(fence.clone(), begin.clone()).await), "acked by ann");
     assert_eq!(store.get_message(begin.message).await.unwrap().unwrap().attempts.len(), 0, "nothing was written");
     // The other alert is nobody's.
-    let guard = |alerts: &[u64]| begin.guard.clone().map(|guard| StepGuard { alerts: alerts.to_vec(), ..guard });
+    let guard = |alerts: &[u64]| Some(AttemptGuard::Step(StepGuard { alerts: alerts.to_vec(), ..step_guard(&begin) }));
     let free = NewAttempt { guard: guard(&[1, 2]), ..begin.clone() };
     store.act(press(Verb::Ack, "2", id, T0 + 3 * MIN)).await.unwrap();
     assert_eq!(refused(store.begin_attempt(fence.clone(), free.clone()).await), "acked by ann");
@@ -212,6 +221,41 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     let over = NewAttempt { guard: guard(&[3]), ..begin.clone() };
     assert_eq!(refused(store.begin_attempt(fence.clone(), over).await), "over: none of its alerts fires any more");
     store.begin_attempt(fence.clone(), again).await.unwrap();
+}
+
+pub async fn no_call_begins_after_an_ack(store: S) {
+    let fence = fence(&store).await;
+    let (a, b) = (put_report(&store, report("a", &[(1, true), (2, true)]), T0).await, put_report(&store, report("b", &[(3, true)]), T0).await);
+    let (first, second) = (a.incident.unwrap(), b.incident.unwrap());
+    let message = message(&[a.id, b.id]);
+    store.store_message(fence.clone(), message.clone()).await.unwrap();
+    let about = |incident: IncidentId, alerts: Option<&[u64]>| CalledAbout { incident, alerts: alerts.map(<[u64]>::to_vec) };
+    let begin = async |about: Vec<CalledAbout>| {
+        let recipients = vec![message.cells[0].recipient.clone()];
+        let guard = Some(AttemptGuard::Call(about));
+        let new = NewAttempt { id: AttemptId::new(), message: message.id, page: 0, recipients, node: "n1".into(), begun_at: T0 + MIN, guard };
+        store.begin_attempt(fence.clone(), new).await
+    };
+    store.act(press(Verb::Ack, "1", first, T0 + MIN)).await.unwrap();
+    for alerts in [Some(&[1_u64][..]), Some(&[1, 2][..]), None] {
+        assert_eq!(refused(begin(vec![about(first, alerts)]).await), "acked by ann", "{alerts:?}");
+    }
+    // What one of several incidents is about is nobody's until it is acked, too.
+    store.act(press(Verb::Snooze, "2", second, T0 + MIN)).await.unwrap();
+    assert_eq!(refused(begin(vec![about(first, None), about(second, Some(&[3]))]).await), "acked by ann; snoozed by ann");
+    store.act(press(Verb::Close, "3", second, T0 + MIN)).await.unwrap();
+    assert_eq!(refused(begin(vec![about(second, Some(&[3]))]).await), "over: the incident is closed");
+    assert_eq!(store.get_message(message.id).await.unwrap().unwrap().attempts.len(), 0, "nothing was written");
+    // What joined since, which nobody is on.
+    put_report(&store, report("a", &[(1, true), (2, true), (4, true)]), T0 + 2 * MIN).await;
+    begin(vec![about(first, Some(&[1, 4])), about(second, Some(&[3]))]).await.unwrap();
+    // A channel that knows nothing of an incident, because somebody was on it, is rung by the end of the ack.
+    let c = put_report(&store, report("c", &[(5, true)]), T0 + 2 * MIN).await;
+    store.act(press(Verb::Ack, "4", c.incident.unwrap(), T0 + 2 * MIN)).await.unwrap();
+    let skipped = DeliveryUpdate { reason: Some("acked by ann".into()), ..change(&c, State::Skipped) };
+    store.record_outcome(OutcomeBatch { deliveries: vec![skipped], ..settlement(&fence) }).await.unwrap();
+    let rings = store.act(press(Verb::Unack, "5", c.incident.unwrap(), T0 + 3 * MIN)).await.unwrap().rings;
+    assert_eq!(rings.iter().map(|ring| (ring.lane, ring.state)).collect::<Vec<_>>(), [(c.lane, State::Waiting)]);
 }
 
 pub async fn of_late_steps_only_the_latest_begins(store: S) {
@@ -230,8 +274,8 @@ pub async fn a_later_step_that_reaches_nobody_now_takes_no_other_ones_place(stor
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true)], &[1, 2], T0)).await;
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 3 * MIN).await;
-    let guard = begin.guard.clone().map(|guard| StepGuard { kept: vec![2], ..guard });
-    store.begin_attempt(fence, NewAttempt { guard, ..begin }).await.unwrap();
+    let guard = AttemptGuard::Step(StepGuard { kept: vec![2], ..step_guard(&begin) });
+    store.begin_attempt(fence, NewAttempt { guard: Some(guard), ..begin }).await.unwrap();
 }
 
 pub async fn a_step_that_was_not_confirmed_makes_the_next_one_due(store: S) {

@@ -1,4 +1,4 @@
-//! What the beginning of a step of an escalation depends on.
+//! What the beginning of a step of an escalation and of a call depends on.
 
 use rusqlite::Connection;
 
@@ -6,7 +6,7 @@ use super::error::DbError;
 use super::rows::find_incident;
 use crate::model::IncidentId;
 use crate::store::rows::{step_row, steps_sql};
-use crate::store::{StepGuard, StepRow, StoreError};
+use crate::store::{AttemptGuard, StepRow, StoreError};
 
 /// [`crate::store::OutletStore::steps`].
 pub(super) fn of(db: &Connection, incidents: &[IncidentId]) -> Result<Vec<StepRow>, DbError> {
@@ -15,8 +15,15 @@ pub(super) fn of(db: &Connection, incidents: &[IncidentId]) -> Result<Vec<StepRo
     Ok(select.query_map([serde_json::json!(ids).to_string()], |row| step_row(row))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Refuses the beginning of a step that nothing calls for any more. Comes before anything is written.
-pub(super) fn check(db: &Connection, guard: &StepGuard) -> Result<(), DbError> {
-    let (incident, steps) = (find_incident(db, guard.incident)?, of(db, &[guard.incident])?);
-    guard.check(incident.as_ref(), &steps).map_err(|why| DbError::Refused(StoreError::Overtaken(why)))
+/// Refuses the beginning of a step that nothing calls for any more, and of a call about what somebody is on. Comes before anything is written.
+pub(super) fn check(db: &Connection, guard: &AttemptGuard) -> Result<(), DbError> {
+    let mut incidents = Vec::new();
+    for id in guard.incidents() {
+        incidents.extend(find_incident(db, id)?);
+    }
+    let steps = match guard {
+        AttemptGuard::Step(step) => of(db, &[step.incident])?,
+        AttemptGuard::Call(_) => Vec::new(),
+    };
+    guard.check(&incidents, &steps).map_err(|why| DbError::Refused(StoreError::Overtaken(why)))
 }

@@ -3,6 +3,7 @@
 mod anchor;
 mod audit;
 mod found_by;
+mod guard;
 mod history;
 mod incident;
 mod intake;
@@ -22,6 +23,7 @@ mod timeline;
 pub use anchor::*;
 pub use audit::*;
 pub use found_by::*;
+pub use guard::*;
 pub use history::*;
 pub use incident::*;
 pub use intake::*;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptedDelivery, AnchorUpdate, Fence, NewDelivery, NewReceipt, State, StepGuard, TimelineRow};
+use super::{AcceptedDelivery, AnchorUpdate, AttemptGuard, Fence, NewDelivery, NewReceipt, State, TimelineRow};
 use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, IncidentId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
 /// A cell's state.
@@ -104,8 +104,8 @@ pub struct NewAttempt {
     pub node: String,
     /// When.
     pub begun_at: UnixMs,
-    /// What must hold for it to begin, where it is of a step of an escalation.
-    pub guard: Option<StepGuard>,
+    /// What must hold for it to begin; `None`: nothing.
+    pub guard: Option<AttemptGuard>,
 }
 
 /// How an attempt went.

@@ -1,5 +1,6 @@
 //! SMS, calls and DING: the three direct paths, and an on-call chain across vendors.
 
+mod acked;
 mod crash;
 mod final_word;
 

@@ -321,7 +321,8 @@ impl Incident {
             Some(until) => (TimelineKind::Snoozed, format!("{of}snoozed until {until} {who}")),
         };
         let row = TimelineRow { at: now, kind, channel: String::new(), text };
-        let after = now - self.opened_at;
+        // One that begins again is as old as it was.
+        let after = since - self.opened_at;
         let result = ActResult::Acked { alerts: meant.len() as u32, left: left as u32, until, taken_from, after };
         (result, Some(Answered { rows: vec![row], rings: None, silence: None, mute: None }))
     }

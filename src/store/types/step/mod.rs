@@ -116,7 +116,7 @@ pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[u32], now: Un
     later.filter(counts).filter(|row| row.is_due(now)).map(|row| row.step.number).max()
 }
 
-/// What the attempt of a step depends on; asked in the transaction that records its beginning.
+/// What the attempt of a step depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepGuard {
     /// The incident.
@@ -174,7 +174,7 @@ pub(in crate::store) fn nothing_calls(state: IncidentState, acks: &Acks) -> Opti
     }
 }
 
-fn acked_by(acks: &Acks, how: &str, of: impl Fn(&[u64]) -> bool) -> String {
+pub(super) fn acked_by(acks: &Acks, how: &str, of: impl Fn(&[u64]) -> bool) -> String {
     let mut names: Vec<&str> = Vec::new();
     for ack in acks.list.iter().filter(|ack| of(&ack.alerts)) {
         if !names.contains(&ack.by.name.as_str()) {

@@ -1,0 +1,138 @@
+//! The page of an act link: who guesses or presses without end is held back, and what each may do.
+
+use watchfire::api::IncidentResponse;
+use watchfire::store::IncidentState;
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
+use crate::support::fakes::{Fake, Twilio};
+
+/// A room, and a text message to ann.
+struct Links {
+    ding: Fake<DingtalkRobot>,
+    twilio: Fake<Twilio>,
+    app: TestApp,
+}
+
+impl Links {
+    async fn start() -> Self {
+        let ding = Fake::start(DingtalkRobot::default().robot("ding-token", Robot::signed("SEC0123456789"))).await;
+        let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+        let routes = format!(
+            r#"
+server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com" }}
+store: sqlite:watchfire.db
+channels:
+  ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{}" }} }}
+  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"], api_base: "{}" }} }}
+people:
+  ann: {{ mobile: "+15005550001" }}
+route: {{ to: [ding, sms] }}
+"#,
+            ding.url(),
+            twilio.url()
+        );
+        let links = Self { app: TestApp::start(&routes).await, ding, twilio };
+        let (status, answer) = links.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+        assert_eq!(status, 200, "{answer}");
+        links.app.settled().await;
+        links
+    }
+
+    /// Where the link of the room's message leads, on this server.
+    fn of_room(&self) -> String {
+        path(&String::from_utf8_lossy(&self.ding.rec.accepted().last().expect("a message").call.body))
+    }
+
+    /// The same of ann's text message.
+    fn of_ann(&self) -> String {
+        path(&self.twilio.rec.accepted().last().expect("a text message").text)
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.app.http.get(self.app.url(path)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn post(&self, path: &str, form: String) -> (u16, String) {
+        let answer = self.app.http.post(self.app.url(path)).body(form).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn incident(&self) -> IncidentResponse {
+        self.app.read("/api/v1/incidents/1").await
+    }
+
+    /// How many presses by links had this result.
+    async fn counted(&self, result: &str) -> u64 {
+        let (_, metrics) = self.get("/metrics").await;
+        let is_meant =
+            |line: &&str| line.starts_with("watchfire_presses_total{") && line.contains("\"link\"") && line.contains(&format!("\"{result}\""));
+        metrics.lines().filter(is_meant).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+}
+
+fn path(text: &str) -> String {
+    let at = text.find("watchfire.example.com/a/").unwrap_or_else(|| panic!("no link to act by: {text}"));
+    let path = &text[at + "watchfire.example.com".len()..];
+    path.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_')).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
+    let links = Links::start().await;
+    let (right, anns) = (links.of_room(), links.of_ann());
+    let mut wrong = right.clone();
+    wrong.replace_range(right.len() - 1.., if right.ends_with('A') { "B" } else { "A" });
+    let mut answers = Vec::new();
+    for n in 0..20 {
+        answers.push(if n % 2 == 0 { links.get(&wrong).await.0 } else { links.post(&wrong, "verb=ack&nonce=n&name=Eve".into()).await.0 });
+    }
+    assert!(answers[..10].iter().all(|status| *status == 404) && answers[19] == 429, "{answers:?}");
+    assert_eq!(links.counted("not_believed").await, 20);
+    assert_eq!(links.get(&right).await.0, 200, "the right one opens");
+    // One link changes an incident only so often, whatever it asks for.
+    let mut taken = 0;
+    for n in 0..20 {
+        let verb = if n % 2 == 0 { "ack" } else { "unack" };
+        let (status, page) = links.post(&right, format!("verb={verb}&nonce=n{n}&name=Bob")).await;
+        match status {
+            200 => taken += 1,
+            429 => assert!(page.contains("Not done: that was too often."), "{page}"),
+            _ => panic!("{status}: {page}"),
+        }
+    }
+    // On a slow machine there is room for one more after five seconds.
+    assert!((10..=14).contains(&taken), "{taken} of 20");
+    assert_eq!(links.counted("limited").await, 20 - taken);
+    let found = links.incident().await;
+    let changes = found.timeline.iter().filter(|row| row.kind == "acked" || row.kind == "unacked").count() as u64;
+    assert!((10..=taken).contains(&changes), "{found:#?}");
+    // Another person's link is not concerned, and what is refused is in the audit.
+    assert_eq!(links.post(&anns, "verb=ack&nonce=a1".into()).await.0, 200);
+    assert_eq!(links.incident().await.incident.acks[0].by, "ann");
+    assert_eq!(links.post(&anns, "verb=silence&nonce=a2".into()).await.0, 400);
+    let store = rusqlite::Connection::open(links.app.folder.path().join("watchfire.db")).unwrap();
+    let noted = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let noted = store.query_row("SELECT count(*) FROM audit WHERE state = 'refused' AND outcome = 'not a button of the page'", [], noted);
+    assert_eq!(noted.unwrap(), 1);
+    assert_eq!(links.counted("refused").await, 1);
+}
+
+/// Who is known may close an incident by their link; a room's link does not offer it, and does not do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
+    let links = Links::start().await;
+    let (room, anns) = (links.of_room(), links.of_ann());
+    let close = "value=\"close\"";
+    assert!(!links.get(&room).await.1.contains(close));
+    let (status, page) = links.post(&room, "verb=close&nonce=n1&name=ann".into()).await;
+    assert_eq!((status, links.incident().await.incident.state), (400, IncidentState::Firing), "{page}");
+    assert!(links.get(&anns).await.1.contains(close));
+    let (status, page) = links.post(&anns, "verb=close&nonce=n1".into()).await;
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("#1 is closed.") && !page.contains("<form"), "{page}");
+    let found = links.incident().await;
+    assert_eq!(found.incident.state, IncidentState::Closed);
+    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link)")), "{found:#?}");
+}
