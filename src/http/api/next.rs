@@ -6,7 +6,7 @@ use super::ApiError;
 use crate::delivery::ChannelPlan;
 use crate::delivery::mutes::INDEFINITE;
 use crate::http::App;
-use crate::model::{UnixMs, format_duration};
+use crate::model::{Language, UnixMs, format_duration};
 use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
 
 /// What happens next.
@@ -41,7 +41,7 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     let mutes = engine.mutes();
     let what = if let Some(active) = mutes.of_channel(&row.channel, now) {
         let how = active.mute.name.as_ref().map_or_else(|| "by hand".to_owned(), |name| format!("by `{name}`"));
-        format!("the channel is muted {how} {}: {}", active.until_text(), active.mute.why())
+        format!("the channel is muted {how} {}: {}", active.until_text(), active.mute.why(Language::En))
     } else if let Some(reason) = outlet.suspended {
         format!("the channel is suspended: {reason}; it is retried with growing pauses and at once after a reload")
     } else if !engine.store_works() {
