@@ -65,6 +65,10 @@ impl Matchers {
 
 /// Runs a mute command.
 pub fn run(common: &Common, command: &MuteCommand) -> Result<ExitStatus> {
+    // What is written wrongly is said without a server, too.
+    if let MuteCommand::Add { what, .. } | MuteCommand::Rm { what } = command {
+        what.texts()?;
+    }
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = change(&remote, command, common.json).await;
