@@ -63,6 +63,12 @@ async fn a_noisy_sender_is_limited_and_a_quiet_one_is_not() {
     assert_eq!(rows["deliveries"].as_array().unwrap().len(), accepted + 4, "what was admitted is delivered");
 }
 
+async fn first_bytes(stream: &mut tokio::net::TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let n = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..n]).into_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_that_holds_its_requests_open_leaves_half_of_the_places() {
     let app = TestApp::start(&ROUTES.replace("per_sender: 5", "concurrent: 4")).await;
@@ -74,12 +80,7 @@ async fn a_sender_that_holds_its_requests_open_leaves_half_of_the_places() {
         open.push(stream);
     }
     // Two wait for the rest of their bodies; whichever comes last is refused at once.
-    let first_line = async |stream: &mut tokio::net::TcpStream| {
-        let mut bytes = vec![0; 4096];
-        let n = stream.read(&mut bytes).await.unwrap();
-        String::from_utf8_lossy(&bytes[..n]).into_owned()
-    };
-    let (answer, ..) = futures_util::future::select_all(open.iter_mut().map(|stream| Box::pin(first_line(stream)))).await;
+    let (answer, ..) = futures_util::future::select_all(open.iter_mut().map(|stream| Box::pin(first_bytes(stream)))).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     let post = async |token: &str| app.http.post(app.url("/webhook")).bearer_auth(token).json(&alert("g", "Down", "firing")).send().await.unwrap();
     assert_eq!(post("quiet-token-0123456789").await.status(), StatusCode::OK, "another sender is not affected");
