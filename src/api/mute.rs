@@ -37,7 +37,7 @@ pub struct Mute {
     pub until: Option<UnixMs>,
     /// Whether firing alerts are dropped instead of deferred (`on_mute: drop`).
     pub drop: bool,
-    /// Why.
+    /// Why; may be empty.
     pub reason: String,
     /// Who made it, or answers for it; may be empty.
     pub by: String,

@@ -22,7 +22,7 @@ pub struct RotaState {
     pub rota: String,
     /// The zone of its handoffs.
     pub zone: String,
-    /// The shift under way; null when nobody is on call.
+    /// The current shift; null when nobody is on call.
     pub now: Option<RotaShift>,
     /// The shift after it, or the first one.
     pub then: Option<RotaShift>,

@@ -18,6 +18,7 @@ pub struct MuteRequest {
     #[schemars(regex(pattern = r"^([1-9][0-9]{0,3}w)?([1-9][0-9]{0,2}d)?([1-9][0-9]{0,2}h)?([1-9][0-9]{0,2}m)?$"))]
     pub duration: String,
     /// Why; it is shown wherever the mute is.
+    #[serde(default)]
     pub reason: String,
 }
 

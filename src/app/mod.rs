@@ -23,7 +23,7 @@ use crate::store::{OpenProgress, PostgresOptions, PostgresStore, SqliteOptions, 
 use crate::traces::Traces;
 use reload::{Reloader, running};
 
-/// How long a stop waits for what is under way.
+/// How long a stop waits for what is in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections that were taken from a passed socket get to say what they want before the server closes idle ones.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
@@ -86,7 +86,7 @@ pub struct App {
     listeners: JoinHandle<()>,
     /// Asks Alertmanagers to be silent.
     silences: JoinHandle<()>,
-    /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
+    /// Signs of life and leases, where several nodes share the store; they go on until what is in flight has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
     store: Arc<dyn Store>,
@@ -224,7 +224,7 @@ impl App {
         (self.state.reload)().await
     }
 
-    /// Stops: stays up until what is under way is done (accepting last), finishes until the deadline, leaves the rest on disk. `true` when nothing was cut off.
+    /// Stops: stays up until what is in flight is done (accepting last), finishes until the deadline, leaves the rest on disk. `true` when nothing was cut off.
     pub async fn stop(self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         self.state.stop();

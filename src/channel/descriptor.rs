@@ -227,7 +227,7 @@ impl Living {
 /// How many attempts an outlet makes at once, and for how many recipients each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
-    /// How many may be under way at once per outlet.
+    /// How many may be in flight at once per outlet.
     pub concurrency: usize,
     /// How many recipients one may carry (1 for voice).
     pub batch: usize,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -30,8 +30,11 @@ pub enum DrillCommand {
     /// Send a message with buttons, marked as a drill, and report who pressed one after how long.
     Press {
         /// The channel.
+        #[arg(value_name = "CHANNEL", required_unless_present = "channel", conflicts_with = "channel")]
+        name: Option<String>,
+        /// The channel, too.
         #[arg(long, short, value_name = "NAME")]
-        channel: String,
+        channel: Option<String>,
         /// How long a press is waited for.
         #[arg(long, value_name = "DURATION", default_value = "5m")]
         wait: String,
@@ -42,7 +45,10 @@ pub enum DrillCommand {
 pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
     let (of, name, wait) = match command {
         DrillCommand::Escalation { name, wait } => ("escalations", name, wait),
-        DrillCommand::Press { channel, wait } => ("channels", channel, wait),
+        DrillCommand::Press { name, channel, wait } => {
+            let named = name.as_ref().or(channel.as_ref());
+            ("channels", named.context("name the channel: `watchfire test press CHANNEL`")?, wait)
+        }
     };
     let wait = crate::model::parse_duration(wait)?;
     block_on(async {

@@ -1,4 +1,4 @@
-//! `watchfire events ls|show|replay`: what came in, also what led nowhere; its body, to be used in `render` or shown to others; and sent again.
+//! `watchfire events ls|show|replay`: what came in, also what had no delivery; its body, to be used in `render` or shown to others; and sent again.
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -9,7 +9,7 @@ use super::remote::{Found, Server};
 use super::{Common, ExitStatus, block_on, load};
 use crate::config::{self, LoadOptions};
 
-/// Asks the running server whether it is well.
+/// Asks the running server whether it is healthy.
 pub fn run(common: &Common) -> Result<ExitStatus> {
     ensure!(!common.said.remote, "`watchfire health` asks the server of this machine; `watchfire status` asks the one of --server or --context");
     let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::without_secrets() };

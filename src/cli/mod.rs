@@ -158,7 +158,7 @@ enum Command {
     /// Look at, retry, drop and move deliveries.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
-    /// Look at what came in, also at what led nowhere.
+    /// Look at what came in, also at what had no delivery.
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Look at incidents: what goes on, since when, and who was notified.
@@ -223,7 +223,7 @@ enum Command {
     Completions(shell::CompletionsArgs),
     /// Print the manual page.
     Man,
-    /// Ask the running server whether it is well (for containers without a shell).
+    /// Ask the running server whether it is healthy (for containers without a shell).
     Health,
 }
 

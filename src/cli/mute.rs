@@ -26,7 +26,7 @@ pub enum MuteCommand {
         #[arg(long = "for", value_name = "DURATION")]
         duration: String,
         /// Why; shown wherever the mute is.
-        #[arg(long)]
+        #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
     /// End a mute.
@@ -51,6 +51,9 @@ pub struct Matchers {
 
 impl Matchers {
     fn texts(&self) -> Result<Vec<String>> {
+        if let Some(word) = self.matchers.iter().find(|text| !text.trim().is_empty() && !text.contains(['=', '~'])) {
+            bail!("`{word}` is no matcher, as `team=\"db\"` is; a whole channel is `--channel {word}`");
+        }
         let channel = self.channel.as_deref().map(channel_matchers);
         let all: Vec<String> = channel.into_iter().chain(self.matchers.iter().cloned()).collect();
         if all.is_empty() {
@@ -62,6 +65,10 @@ impl Matchers {
 
 /// Runs a mute command.
 pub fn run(common: &Common, command: &MuteCommand) -> Result<ExitStatus> {
+    // What is written wrongly is said without a server, too.
+    if let MuteCommand::Add { what, .. } | MuteCommand::Rm { what } = command {
+        what.texts()?;
+    }
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = change(&remote, command, common.json).await;
@@ -129,5 +136,6 @@ fn why(mute: &Mute) -> String {
     let by = mute.name.is_some() && !mute.by.is_empty();
     let owner = by.then(|| format!("owner {}", mute.by));
     let more: Vec<String> = owner.into_iter().chain(mute.ticket.as_ref().map(|ticket| format!("ticket {ticket}"))).collect();
-    if more.is_empty() { mute.reason.clone() } else { format!("{} ({})", mute.reason, more.join(", ")) }
+    let reason = Language::En.reason_or_none(&mute.reason);
+    if more.is_empty() { reason.to_owned() } else { format!("{reason} ({})", more.join(", ")) }
 }

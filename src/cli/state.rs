@@ -12,7 +12,7 @@ use super::table::{Table, cell, number, text};
 use super::{Common, ExitStatus, block_on};
 use crate::api::{ChannelState, Channels, Heartbeats, Node, Nodes};
 use crate::delivery::heartbeat::HeartbeatState;
-use crate::model::format_duration;
+use crate::model::{Language, format_duration};
 
 /// The running server: what these commands show is known to nobody else.
 async fn server(common: &Common) -> Result<Remote> {
@@ -92,7 +92,7 @@ fn trouble(channel: &ChannelState) -> String {
         all.push(format!("paused for {}", format_duration(Duration::from_secs(channel.paused_ms.unsigned_abs().div_ceil(1000)))));
     }
     if let Some(until) = channel.muted_until {
-        all.push(format!("muted until {}: {}", time(until), channel.muted_reason.as_deref().unwrap_or_default()));
+        all.push(format!("muted until {}: {}", time(until), Language::En.reason_or_none(channel.muted_reason.as_deref().unwrap_or_default())));
     }
     if let Some(why) = channel.listener.as_ref().filter(|listener| !listener.connected).map(|listener| listener.error.as_deref()) {
         all.push(format!("presses of its buttons do not arrive: {}", why.unwrap_or("the connection is being opened")));

@@ -158,7 +158,7 @@ codes! {
     REFUSED_SILENCE "E056" "an Alertmanager does not answer"
         "`watchfire check --online` asks every Alertmanager of `silence` for its status. This one refused, or did not answer; the message has its words."
     BAD_MUTE "E057" "a mute that cannot work"
-        "A mute names what it is for: a name, matchers that do not match everything, a reason, and its end, by `until` or by `mute_time_intervals`. Everything else would be \
+        "A mute says what it is for: matchers that do not match everything, a reason, and its end, by `until` or by `mute_time_intervals`. Everything else would be \
          a silence that nobody notices."
     UNKNOWN_MUTE "E058" "a mute that does not exist"
         "A test expects `muted by NAME`, and no entry of `mutes:` or `time_intervals:` has this name."

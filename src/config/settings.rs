@@ -23,7 +23,7 @@ pub struct ServerSettings {
     pub tls: Option<TlsSettings>,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Requests under way at once.
+    /// Requests in flight at once.
     pub concurrent: usize,
     /// Requests a second; `None`: not limited.
     pub per_second: Option<u32>,

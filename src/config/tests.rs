@@ -379,3 +379,13 @@ fn a_body_without_an_end_is_not_read() {
     let findings = load(&folder.path().join("routes.yaml"), &options()).unwrap_err();
     assert!(findings.iter().any(|finding| finding.label.contains("name a regular file")), "{}", render::report(&findings));
 }
+
+#[test]
+fn a_mute_ends_at_the_time_of_the_files_zone_and_is_named_by_its_matchers() {
+    let mute = "mutes: [{ matchers: 'team=\"web\", env!=\"test\"', until: 2099-12-01 06:00, reason: upgrade }]\n";
+    let folder = written(&format!("time_zone: Asia/Shanghai\nchannels: {{ ops: {{ log: {{}} }} }}\nroute: {{ to: ops }}\n{mute}"));
+    let plan = loaded(folder.path()).plan;
+    let mute = &plan.tree.mutes()[0];
+    assert_eq!(mute.name.as_deref(), Some("team-web-env-test"));
+    assert!(matches!(mute.time, crate::route::MuteTime::Until(until) if until.to_string() == "2099-11-30T22:00:00Z"), "{:?}", mute.time);
+}

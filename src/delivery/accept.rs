@@ -262,6 +262,7 @@ impl Routed {
         let window = plan.senders.dedup_window;
         let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
+            _ if event.alerts.is_empty() => format!("no alert in the body: {}", event.message),
             Some(heartbeat) if to.is_none() => format!("{HEARTBEAT_NOTE} for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),
         });

@@ -33,7 +33,7 @@ pub struct RateLimiter {
 
 #[derive(Debug, Clone, Default)]
 struct Log {
-    /// Ends of finished sends, oldest first; of what an earlier owner may have under way, the latest possible.
+    /// Ends of finished sends, oldest first; of what an earlier owner may have in flight, the latest possible.
     ended: VecDeque<Instant>,
     in_flight: usize,
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::body::{self, BodySource, BufferedBody};
 use super::origin::another_site;
+use super::senders::InFlight;
 use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
 use crate::delivery::{AuditAct, Intent};
 use crate::ingest::{Decoded, to_utf8};
@@ -81,8 +82,9 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     };
     body::check_length(app, &parts.headers, settings.max_body)?;
     let known = |caller: Caller| Caller { author: audit::author(&caller.name, &parts.headers, &from), ..caller };
+    let whose = parts.extensions.get::<InFlight>();
     if let Some(caller) = admitted {
-        within_limit(app, &settings, scope, &caller, &from)?;
+        within_limits(app, &settings, scope, &caller, (&from, whose))?;
         let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
         return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
@@ -90,18 +92,37 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     let held = body::read(app, body, settings.max_body, BodySource::Unauthenticated, |piece| signed.update(piece)).await?;
     match auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await {
         Ok(caller) => {
-            within_limit(app, &settings, scope, &caller, &from)?;
+            within_limits(app, &settings, scope, &caller, (&from, whose))?;
             Ok(Admitted::new(known(caller), held, trace, &parts.headers))
         }
         Err(refusal) => Err(refuse(refusal).await),
     }
 }
 
-/// Counts a request of a sender, and refuses what is beyond `server.limits.per_sender`. The answer is 503: Alertmanager repeats 5xx and drops what gets 429
+/// Counts a request of a sender, and refuses what is beyond its half of `server.limits.concurrent` or beyond `server.limits.per_sender`. The answer is 503:
+/// Alertmanager repeats 5xx and drops what gets 429
 /// (`notify/webhook/webhook.go`: its `Retrier` names no further codes, <https://github.com/prometheus/alertmanager/blob/main/notify/webhook/webhook.go>).
-fn within_limit(app: &App, settings: &HttpSettings, scope: Scope, caller: &Caller, from: &str) -> Result<(), HttpError> {
-    let Some(limit) = settings.per_sender.filter(|_| matches!(scope, Scope::Webhook | Scope::Legacy)) else { return Ok(()) };
+fn within_limits(
+    app: &App,
+    settings: &HttpSettings,
+    scope: Scope,
+    caller: &Caller,
+    (from, whose): (&str, Option<&InFlight>),
+) -> Result<(), HttpError> {
+    if !matches!(scope, Scope::Webhook | Scope::Legacy) {
+        return Ok(());
+    }
     let sender = if caller.name.is_empty() { from } else { &caller.name };
+    let most = settings.concurrent.div_ceil(2).max(1);
+    if let Some(first) = whose.and_then(|whose| app.senders.enter(whose, sender, most, app.engine.clock().wall()).err()) {
+        app.engine.metrics().received("any", "limited");
+        if first {
+            tracing::warn!(sender, most, "a sender has half of server.limits.concurrent in flight; more of its requests are refused with 503");
+        }
+        let text = format!("{most} requests of `{sender}` are being worked on, half of server.limits.concurrent; try again");
+        return Err(HttpError::unavailable(text));
+    }
+    let Some(limit) = settings.per_sender else { return Ok(()) };
     let Err(beyond) = app.senders.admit(sender, limit, app.engine.clock().wall()) else { return Ok(()) };
     app.engine.metrics().received("any", "limited");
     if beyond.first {

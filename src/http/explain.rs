@@ -9,7 +9,7 @@ use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, 
 use crate::delivery::intake::Intake;
 use crate::delivery::mutes::{INDEFINITE, Mutes};
 use crate::delivery::{HeartbeatPlan, Plan};
-use crate::model::{Event, Labels};
+use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
 use crate::store::{NewDelivery, StoredEvent};
 
@@ -141,7 +141,7 @@ pub fn mutes_text(mutes: &Mutes, explanation: &Explanation, labels: &Labels) -> 
     for target in &explanation.targets {
         let Some(active) = now.of_alert(&target.target.channel, labels) else { continue };
         let what = if active.mute.drop { "dropped" } else { "held back" };
-        let (channel, called, until, why) = (&target.target.channel, active.mute.called(), active.until_text(), active.mute.why());
+        let (channel, called, until, why) = (&target.target.channel, active.mute.called(), active.until_text(), active.mute.why(Language::En));
         lines.push(format!("{channel}: {what} by the mute {called} {until}: {why}\n"));
     }
     lines.concat()

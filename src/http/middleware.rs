@@ -15,6 +15,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::connections::Connection;
+use super::senders::InFlight;
 use super::{App, HttpError, api, console, legacy, linger};
 
 /// Bytes of an answer from which on it is sent compressed. Below, it fits into one packet of a network of 1,500 bytes as it is.
@@ -203,7 +204,7 @@ impl Drop for RequestPermit<'_> {
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
-async fn shed_load(stack: &Middleware, request: Request) -> Result<Response, HttpError> {
+async fn shed_load(stack: &Middleware, mut request: Request) -> Result<Response, HttpError> {
     let app = &*stack.app;
     if request.uri().path().starts_with("/-/") {
         return Ok(call_inner(stack, request).await);
@@ -213,6 +214,9 @@ async fn shed_load(stack: &Middleware, request: Request) -> Result<Response, Htt
         app.engine.metrics().received("any", "unavailable");
         return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
+    let whose = InFlight::default();
+    let _whose = app.senders.begin(whose.clone());
+    request.extensions_mut().insert(whose);
     if let Some(limit) = settings.per_second {
         let second = app.engine.clock().wall().seconds();
         let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);

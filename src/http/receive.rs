@@ -76,7 +76,7 @@ pub(super) async fn receive(
         event.unknown_to.clone_from(&unknown);
     }
     drop(plan);
-    let kind = event.kind.as_str();
+    let (kind, is_empty) = (event.kind.as_str(), event.alerts.is_empty());
     let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients));
     // Its first step queues it for the store.
     let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
@@ -91,7 +91,9 @@ pub(super) async fn receive(
     })?;
     drop(alone);
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
-    if let Some(error) = unread.filter(|_| !accepted.duplicate) {
+    if let Some(error) = unread.as_ref().filter(|_| is_empty) {
+        tracing::warn!(%error, bytes, event = %accepted.event, "a body holds no alert; it is kept without a delivery, see `watchfire events ls --unrouted`");
+    } else if let Some(error) = unread.filter(|_| !accepted.duplicate) {
         metrics.received("any", "unread");
         tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
         let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -105,7 +107,7 @@ pub(super) async fn receive(
 /// The event of a body, and why it could only be read as text.
 fn read(sender: &Sender, body: &[u8], inputs: &Inputs, now: Timestamp) -> Result<(Parsed, Option<IngestError>), IngestError> {
     let read = ingest::parse(sender, body, inputs, now).map(|parsed| (parsed, None)).or_else(|error| {
-        // What is no alert is delivered anyway: its sender does not look at the answer.
+        // What is no alert is kept anyway, and delivered if it says anything: its sender does not look at the answer.
         match ingest::says_something(body) {
             true => Ok((Parsed { event: ingest::unread(body), org_id: None }, Some(error))),
             false => Err(error),

@@ -1,7 +1,8 @@
-//! One limit of requests for each sender, so that a noisy one starves nobody. A sender is a credential, or an address where none is asked for.
+//! Limits of requests for each sender, so that a noisy one starves nobody: at once, and in a minute. A sender is a credential, or an address where none
+//! is asked for.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::model::UnixMs;
 
@@ -19,7 +20,29 @@ pub(super) struct Senders(Mutex<Counted>);
 struct Counted {
     minute: i64,
     requests: HashMap<String, u32>,
+    /// Requests that are in flight now.
+    in_flight: HashMap<String, usize>,
+    /// The last minute in which one had too many of them.
+    crowded: i64,
     refused: BTreeMap<String, RefusedSender>,
+}
+
+/// Whose a request in flight is, once that is known: an extension of the request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InFlight(Arc<OnceLock<String>>);
+
+/// Counts a request as its sender's until it is dropped.
+pub(super) struct InFlightPermit<'a> {
+    senders: &'a Senders,
+    whose: InFlight,
+}
+
+impl Drop for InFlightPermit<'_> {
+    fn drop(&mut self) {
+        if let Some(sender) = self.whose.0.get() {
+            self.senders.leave(sender);
+        }
+    }
 }
 
 /// Refusals of a sender, since the start.
@@ -67,6 +90,36 @@ impl Senders {
         Err(Beyond { first, wait: u32::try_from(MINUTE_SECONDS - second).unwrap_or(1) })
     }
 
+    /// A request whose sender is not known yet.
+    pub(super) fn begin(&self, whose: InFlight) -> InFlightPermit<'_> {
+        InFlightPermit { senders: self, whose }
+    }
+
+    /// Says whose a request is. An error when `most` of that sender are in flight already: whether it is the first one of this minute.
+    pub(super) fn enter(&self, whose: &InFlight, sender: &str, most: usize, now: UnixMs) -> Result<(), bool> {
+        let minute = now.seconds().div_euclid(MINUTE_SECONDS);
+        let mut counted = self.lock();
+        if counted.in_flight.get(sender).is_some_and(|count| *count >= most) {
+            let first = counted.crowded != minute;
+            counted.crowded = minute;
+            return Err(first);
+        }
+        if whose.0.set(sender.to_owned()).is_ok() {
+            *counted.in_flight.entry(sender.to_owned()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn leave(&self, sender: &str) {
+        let mut counted = self.lock();
+        if let Some(count) = counted.in_flight.get_mut(sender) {
+            *count -= 1;
+            if *count == 0 {
+                counted.in_flight.remove(sender);
+            }
+        }
+    }
+
     /// Who was refused since the start, by name.
     pub(super) fn refused(&self) -> BTreeMap<String, RefusedSender> {
         self.lock().refused.clone()
@@ -91,6 +144,24 @@ mod tests {
         let next = NOW + 40_000;
         assert_eq!(senders.admit("noisy", 1, next), Ok(()), "the next minute counts by itself");
         assert_eq!(senders.admit("noisy", 1, next), Err(Beyond { first: true, wait: 60 }));
+    }
+
+    #[test]
+    fn a_sender_has_so_many_requests_in_flight() {
+        let senders = Senders::default();
+        let enter = |sender: &str| {
+            let whose = InFlight::default();
+            let permit = senders.begin(whose.clone());
+            senders.enter(&whose, sender, 2, NOW).map(|()| permit)
+        };
+        let (first, second) = (enter("noisy").ok().unwrap(), enter("noisy").ok().unwrap());
+        assert_eq!((enter("noisy").err(), enter("noisy").err()), (Some(true), Some(false)), "it is logged once a minute");
+        assert!(enter("quiet").is_ok(), "another sender is not affected");
+        drop(first);
+        assert!(enter("noisy").is_ok());
+        drop(second);
+        drop(senders.begin(InFlight::default()));
+        assert!(senders.lock().in_flight.is_empty(), "nothing is left of those that have ended, or never said whose they are");
     }
 
     #[test]

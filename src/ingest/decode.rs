@@ -18,15 +18,15 @@ pub struct Decoded<'a> {
 }
 
 /// Reads a body. What is UTF-8 is that, whatever `content_type` says, for most senders that name a charset name the wrong one. Else its `charset` holds
-/// (any name of the [WHATWG's list](https://encoding.spec.whatwg.org/#names-and-labels)), else a byte-order mark; else the body is broken UTF-8, when
-/// it mostly is, or GB18030, or Windows-1252. Never fails. Time and memory: linear in the body.
+/// (any name of the [WHATWG's list](https://encoding.spec.whatwg.org/#names-and-labels)), else a byte-order mark, else the zero bytes of UTF-16; else the
+/// body is broken UTF-8, when it mostly is, or GB18030, or Windows-1252. Never fails. Time and memory: linear in the body.
 pub fn to_utf8<'a>(body: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
     let named = content_type.and_then(charset);
     if let Some((encoding, length)) = Encoding::for_bom(body) {
         return with(encoding, &body[length..]);
     }
     // Its ASCII is UTF-8 as well, with a U+0000 between two letters.
-    if let Some(encoding) = named.filter(|e| *e == UTF_16LE || *e == UTF_16BE) {
+    if let Some(encoding) = named.filter(|e| *e == UTF_16LE || *e == UTF_16BE).or_else(|| utf_16(body)) {
         return with(encoding, body);
     }
     if let Ok(text) = std::str::from_utf8(body) {
@@ -41,6 +41,17 @@ pub fn to_utf8<'a>(body: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
     let text = decode_guess(body);
     let doubtful = GB18030.decode_without_bom_handling_and_without_replacement(body).is_none_or(|chinese| chinese != text);
     Decoded { text, doubtful }
+}
+
+/// UTF-16 that nobody named, by the zero bytes of its first two characters: JSON begins with two that are ASCII
+/// (<https://www.rfc-editor.org/rfc/rfc4627#section-3>).
+fn utf_16(body: &[u8]) -> Option<&'static Encoding> {
+    let is_ascii = |byte: &u8| matches!(byte, 1..=0x7f);
+    match body {
+        [a, 0, b, 0, ..] if is_ascii(a) && is_ascii(b) => Some(UTF_16LE),
+        [0, a, 0, b, ..] if is_ascii(a) && is_ascii(b) => Some(UTF_16BE),
+        _ => None,
+    }
 }
 
 /// The encoding in `application/json; charset="GBK"`.
@@ -109,6 +120,13 @@ mod tests {
         let utf16: Vec<u8> = "告a".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(read(&utf16, Some("application/json; charset=utf-16le")), clear("告a"));
         assert_eq!(read(&[b"\xff\xfe", utf16.as_slice()].concat(), None), clear("告a"));
+        let json = r#"{"severity":"critical","text":"磁盘已满"}"#;
+        let (little, big): (Vec<u8>, Vec<u8>) =
+            (json.encode_utf16().flat_map(u16::to_le_bytes).collect(), json.encode_utf16().flat_map(u16::to_be_bytes).collect());
+        for kind in [None, Some("application/json"), Some("application/json; charset=utf-8")] {
+            assert_eq!((read(&little, kind), read(&big, kind)), (clear(json), clear(json)), "{kind:?}");
+        }
+        assert_eq!(read(b"{\0\"a\"", None), clear("{\0\"a\""), "one U+0000 makes no UTF-16");
         assert_eq!(read(b"\xef\xbb\xbfx", None), clear("x"));
         assert_eq!(read(b"", None), clear(""));
     }

@@ -78,7 +78,7 @@ pub struct Parsed {
 /// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are kept beside the others, and every value that is
 /// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
 /// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
-/// first are taken and the others counted. Line breaks within texts and commas behind the last entry, as templates write them, are read. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
+/// first are taken and the others counted. Line breaks within texts and commas behind the last entry, as templates write them, are read. Refused are bodies that are not JSON or hold no alert: [`unread`] keeps them.
 pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timestamp) -> Result<Parsed, IngestError> {
     let text = to_utf8(body, None).text;
     if let Some(inner) = wrapped(&text)
@@ -134,9 +134,9 @@ struct Native {
     sure: bool,
 }
 
-/// Whether a body that was refused says anything: then it is worth being kept as text.
+/// Whether a body that was refused has any text at all: then it is kept, by [`unread`].
 pub fn says_something(body: &[u8]) -> bool {
-    !unread::is_blank(&to_utf8(body, None).text)
+    !to_utf8(body, None).text.trim().is_empty()
 }
 
 fn native(sender: &Sender, source: &Source<'_>, received_at: Timestamp) -> Result<Native, IngestError> {

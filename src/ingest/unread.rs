@@ -1,6 +1,7 @@
 //! A body that is no alert: it is delivered anyway, as text.
 
 use super::decode::to_utf8;
+use super::error::echo;
 use super::form;
 use super::value::{elements, kind_of, members, text};
 use crate::model::{Alert, Event, Note, SenderKind, hash_hex};
@@ -20,9 +21,14 @@ const NAMES: [&str; 12] =
 /// itself. Two bodies are the same when their bytes are. A body that is no JSON is shown as it is.
 ///
 /// The text is cut after 4,000 characters: a message shows no more, and a body may have megabytes.
+///
+/// A body of empty lists and objects, as `{"alerts": []}`, is an event without alerts, with the beginning of the body as its `message`.
 pub fn unread(body: &[u8]) -> Event {
     let decoded = to_utf8(body, None);
     let whole = decoded.text.trim();
+    if is_blank(whole) {
+        return Event { kind: SenderKind::Generic, message: echo(whole), ..Event::default() };
+    }
     let json = serde_json::from_str::<&serde_json::value::RawValue>(whole).ok().map(|raw| raw.get());
     let (name, shown) = match json.map(kind_of) {
         Some("an object") => described(json.unwrap_or_default()),
@@ -78,7 +84,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// Whether there is nothing in a body that could be shown: no text, or JSON of empty lists and objects only.
-pub(super) fn is_blank(body: &str) -> bool {
+fn is_blank(body: &str) -> bool {
     let body = body.trim();
     // Small: a sender of a lot of nothing means something.
     if body.len() > 4096 {
@@ -150,6 +156,8 @@ mod tests {
             r#"{"status": "resolved", "alerts": []}"#,
         ] {
             assert!(is_blank(blank), "{blank}");
+            let kept = unread(blank.as_bytes());
+            assert!(kept.alerts.is_empty() && kept.message == echo(blank.trim()), "{kept:?}");
         }
         for told in ["0", "x", "{\"a\": 1}", "[false]", r#"{"alerts": [1]}"#, r#"{"alerts": {"a": 1}}"#, "{"] {
             assert!(!is_blank(told), "{told}");

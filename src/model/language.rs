@@ -12,3 +12,14 @@ pub enum Language {
     /// Chinese (简体中文).
     Zh,
 }
+
+impl Language {
+    /// The reason of an act as people read it: that none was written is said, too.
+    pub fn reason_or_none(self, reason: &str) -> &str {
+        match self {
+            _ if !reason.is_empty() => reason,
+            Language::En => "no reason given",
+            Language::Zh => "未注明原因",
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{CHANNEL_LABEL, Labels, UnixMs};
+use crate::model::{CHANNEL_LABEL, Labels, Language, UnixMs};
 
 use super::interval::{TimeInterval, horizon};
 use super::matcher::{Matcher, Op};
@@ -65,7 +65,7 @@ pub struct Mute {
     pub time: MuteTime,
     /// Whether firing alerts are dropped instead of deferred.
     pub drop: bool,
-    /// Why.
+    /// Why; of a mute by hand it may be empty.
     pub reason: String,
     /// Who answers for it; of a mute by hand who made it. May be empty.
     pub owner: String,
@@ -103,12 +103,13 @@ impl Mute {
     }
 
     /// Why, who answers for it, and its ticket.
-    pub fn why(&self) -> String {
+    pub fn why(&self, language: Language) -> String {
+        let reason = language.reason_or_none(&self.reason);
         let word = if self.name.is_some() { "owner" } else { "by" };
         let owner = Some(&self.owner).filter(|owner| !owner.is_empty()).map(|owner| format!("{word} {owner}"));
         let ticket = Some(&self.ticket).filter(|ticket| !ticket.is_empty()).map(|ticket| format!("ticket {ticket}"));
         let more: Vec<String> = owner.into_iter().chain(ticket).collect();
-        if more.is_empty() { self.reason.clone() } else { format!("{} ({})", self.reason, more.join(", ")) }
+        if more.is_empty() { reason.to_owned() } else { format!("{reason} ({})", more.join(", ")) }
     }
 }
 
@@ -162,10 +163,13 @@ mod tests {
         };
         let both = of(r#"team="db", severity!="critical", team="db""#, "ann", "OPS-1");
         assert_eq!((both.called(), both.text.as_str()), ("db", r#"severity!="critical",team="db""#));
-        assert_eq!(both.why(), "upgrade (owner ann, ticket OPS-1)");
+        assert_eq!(both.why(Language::En), "upgrade (owner ann, ticket OPS-1)");
         let by_hand = of(r#"team="db""#, "ann", "");
-        assert_eq!((by_hand.called(), by_hand.why().as_str()), (r#"team="db""#, "upgrade (by ann)"));
+        assert_eq!((by_hand.called(), by_hand.why(Language::En).as_str()), (r#"team="db""#, "upgrade (by ann)"));
         assert_eq!((both.channel(), of(r#"channel="ops""#, "", "").channel(), of(r#"channel=~"ops""#, "", "").channel()), (None, Some("ops"), None));
-        assert_eq!(of(r#"channel="ops""#, "", "").why(), "upgrade");
+        assert_eq!(of(r#"channel="ops""#, "", "").why(Language::En), "upgrade");
+        let silent = Mute { reason: String::new(), ..by_hand };
+        assert_eq!(silent.why(Language::En), "no reason given (by ann)");
+        assert_eq!(silent.why(Language::Zh), "未注明原因 (by ann)");
     }
 }

@@ -18,7 +18,7 @@ pub trait ReceiptStore: Send + Sync {
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
     /// When these channels of an outlet sent something to somebody, from `since` on, whatever became of it, the newest first; at most `limit`. What nobody knows
-    /// the outcome of counts once, since it may have been sent; what is under way does not count yet. Read only.
+    /// the outcome of counts once, since it may have been sent; what is in flight does not count yet. Read only.
     async fn sent_to(
         &self,
         recipient: &Recipient,

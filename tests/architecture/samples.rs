@@ -88,4 +88,5 @@ fn rules_with_exceptions_find_their_samples() {
     );
     assert_eq!(words("docs/a.md", "Anew.\n```sh\nanew\n```\n`anew` is told"), [1, 5]);
     assert_eq!(words("src/a.rs", "tracing::info!(\"a; b\");\nf(\"anew\");"), [1; 0]);
+    assert_eq!(words("src/a.rs", "Op::get(\n    \"id\", \"Reads anew\", f);\nf(\"anew\");"), [2]);
 }

@@ -12,7 +12,11 @@ pub fn phrases() -> Vec<String> {
     table.lines().skip(3).filter_map(|line| line.split('|').nth(1)).flat_map(|cell| cell.split(',').map(|word| word.trim().to_owned())).collect()
 }
 
-/// The prose of a file, line by line: comments and messages of logs; of Markdown what is in no block of code. Nothing in backticks.
+/// How the description of a request or of its parameter begins, in code.
+const DESCRIPTIONS: [&str; 6] = ["Op::get(", "Op::post(", "Op::put(", "Op::delete(", "Param::text(", "Param::of("];
+
+/// The prose of a file, line by line: comments, messages of logs and what OpenAPI says of requests; of Markdown what is in no block of code. Nothing in
+/// backticks.
 pub fn prose(source: &Source) -> Vec<(usize, String)> {
     let plain = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join("`");
     if source.path.ends_with(".md") {
@@ -31,6 +35,7 @@ pub fn prose(source: &Source) -> Vec<(usize, String)> {
         start += line.len() + 1;
         let kept = code.trim_end();
         log = log || kept.contains("tracing::") && kept.contains('!') && !kept.trim_start().starts_with("use ");
+        log = log || DESCRIPTIONS.iter().any(|begins| kept.contains(begins));
         if let Some(comment) = line.get(kept.len()..).filter(|rest| rest.trim_start().starts_with("//")) {
             found.push((i + 1, plain(comment)));
         } else if log {

@@ -334,7 +334,7 @@ async fn an_ack_on_any_node_is_shown_within_a_moment() {
     }
     let acked = |texts: Vec<String>| texts.iter().filter(|text| text.contains("acked by")).count();
     for (n, node) in nodes.iter().enumerate() {
-        // So that no look at what changed is under way.
+        // So that no look at what changed is in flight.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let begun = tokio::time::Instant::now();
         let (status, answer) = node.post(&format!("/api/v1/incidents/{}/ack", n + 1), &json!({})).await;

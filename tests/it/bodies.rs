@@ -116,10 +116,30 @@ async fn what_is_no_alert_goes_as_text_to_the_default_route() {
     assert!(status == 200 && ready.contains("5 bodies were no alerts and were delivered as text"), "{ready}");
     let (_, metrics) = app.get("/metrics").await;
     assert!(metrics.as_str().unwrap().lines().any(|line| line.contains("outcome=\"unread\"") && line.ends_with(" 5")), "{metrics}");
-    // What says nothing is refused, and says why.
-    for blank in ["", "{}", "[]", r#"{"status": "firing", "alerts": []}"#] {
-        assert_eq!(send(&app, "/webhook", "application/json", blank).await.0, 400, "{blank}");
+    // What says nothing is kept, and says why nobody reads of it; Alertmanager would drop what gets 4xx.
+    let blanks = [
+        ("/webhook", "{}"),
+        ("/webhook", "[]"),
+        ("/webhook", "null"),
+        ("/webhook", r#"{"status":"firing","alerts":[]}"#),
+        ("/webhook/alertmanager", r#"{"version":"4","groupKey":"x","alerts":null}"#),
+        ("/webhook/alertmanager", r#"{"version":"4","groupKey":"y","alerts":[],"truncatedAlerts":3}"#),
+        ("/in/nowhere", r#"{"jobs":[]}"#),
+    ];
+    for (path, blank) in blanks {
+        let (status, answer) = send(&app, path, "application/json", blank).await;
+        assert!(status == 200 && answer.contains("\"deliveries\":[]"), "{blank}: {answer}");
     }
+    let (_, listed) = app.get("/api/v1/events?unrouted=true&limit=50").await;
+    let notes: Vec<&str> = listed["events"].as_array().unwrap().iter().map(|event| event["note"].as_str().unwrap()).collect();
+    for (_, blank) in blanks {
+        let begins = format!("no alert in the body: {}", &blank[..blank.len().min(30)]);
+        assert!(notes.iter().any(|note| note.starts_with(&begins)), "{blank}: {notes:?}");
+    }
+    for empty in ["", " \n"] {
+        assert_eq!(send(&app, "/webhook", "application/json", empty).await.0, 400);
+    }
+    assert_eq!(app.settled().await.len(), rows.len(), "nobody is sent an empty message");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,7 @@ async fn a_call_that_was_cut_off_is_not_sent_again_and_says_so() {
     child.wait().unwrap();
 }
 
-/// Of an alert's call it is said at once, whatever the pace makes of what may have been under way: its fallback waits for that.
+/// Of an alert's call it is said at once, whatever the pace makes of what may have been in flight: its fallback waits for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_an_alert_that_was_cut_off_is_reported_as_unknown() {
     watchfire::channel::kit::install_crypto();

@@ -181,7 +181,7 @@ async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
         let (status, answer) = post(&app, path, "application/json", body.clone()).await;
         match status {
             200 | 204 => {}
-            // Only what says nothing is refused, and its sender learns why.
+            // Only what is empty is refused, and its sender learns why.
             400 => {
                 assert!(
                     !watchfire::ingest::says_something(body.as_bytes()) && answer.as_str().is_some_and(|why| why.len() > 10),
@@ -192,7 +192,7 @@ async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
             _ => panic!("{path}: {status} for {body}: {answer}"),
         }
     }
-    assert!(refused < 60, "{refused} of 150 bodies said nothing");
+    assert!(refused < 60, "{refused} of 150 bodies were empty");
     let rows = app.settled().await;
     assert!(rows.len() > 50, "{}", rows.len());
     let lost: Vec<_> = rows.iter().filter(|row| row.state != State::Sent && row.reason.as_deref().unwrap_or_default().is_empty()).collect();

@@ -1,4 +1,4 @@
-//! A channel gets another name or other credentials while a message to it is under way: the message goes on by the new ones, once.
+//! A channel gets another name or other credentials while a message to it is in flight: the message goes on by the new ones, once.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ async fn a_message_that_another_node_moved_here_is_found_and_finished() {
     // What a reload on another node does, seen from here.
     let db = rusqlite::Connection::open(app.folder.path().join("watchfire.db")).unwrap();
     db.busy_timeout(SOON).unwrap();
-    assert_eq!(db.execute("UPDATE message SET channel = 'ops', outlet = ?1 WHERE done = 0", [&outlet]).unwrap(), 1, "it is under way");
+    assert_eq!(db.execute("UPDATE message SET channel = 'ops', outlet = ?1 WHERE done = 0", [&outlet]).unwrap(), 1, "it is in flight");
     db.execute("UPDATE lane SET channel = 'ops', outlet = ?1", [&outlet]).unwrap();
     db.execute("UPDATE delivery SET channel = 'ops'", []).unwrap();
     // Two looks at the store, without waiting for the usual ones.

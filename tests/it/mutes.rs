@@ -185,6 +185,9 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
         text
     };
     assert_eq!(run(&["mute", "ls"]).await, "nothing is muted\n");
+    run(&["mute", "add", "--channel", "a", "--for", "2h"]).await;
+    let listed = run(&["mute", "ls"]).await;
+    assert!(listed.ends_with("  no reason given\n"), "{listed}");
     run(&["mute", "add", "--channel", "a", "--for", "1h", "--reason", "maintenance"]).await;
     let listed = run(&["mute", "ls"]).await;
     assert!(listed.starts_with("MUTE ") && listed.contains("\nchannel=\"a\" ") && listed.ends_with("  maintenance\n"), "{listed}");
@@ -261,4 +264,27 @@ async fn a_mute_of_no_time_is_refused() {
     let (code, answer) = app.post("/api/v1/mutes", &json!({ "matchers": ["team=\"db\""], "for": "0s", "reason": "upgrade" })).await;
     assert_eq!((code, answer["detail"].as_str()), (400, Some("`for` is how long it is muted, as `2h`; in no time nothing is")));
     assert_eq!(app.get("/api/v1/mutes").await.1["mutes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_needs_no_reason() {
+    let (url, _) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    let (code, answer) = app.post("/api/v1/mutes", &json!({ "matchers": ["channel=\"a\""], "for": "2h" })).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(app.get("/api/v1/mutes").await.1["mutes"][0]["reason"], "");
+    let held = send(&app, "u", "U1", "deferred").await;
+    let row = app.get(&format!("/api/v1/deliveries/{held}")).await.1;
+    assert!(row.to_string().contains("channel muted by hand: no reason given"), "{row}");
+}
+
+#[test]
+fn a_channel_without_its_option_is_no_matcher() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("routes.yaml"), routes("http://127.0.0.1:9/hook", PLAIN)).unwrap();
+    for act in [&["mute", "rm", "a"][..], &["mute", "add", "a", "--for", "2h"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(act).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("`a` is no matcher") && said.contains("`--channel a`"), "{act:?}: {said}");
+    }
 }

@@ -1,9 +1,10 @@
 //! One limit of requests for each sender: a noisy one starves nobody, and what was admitted is delivered.
 
 use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use watchfire::store::State;
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 
 const ROUTES: &str = "server:
   listen: '127.0.0.1:0'
@@ -60,4 +61,37 @@ async fn a_noisy_sender_is_limited_and_a_quiet_one_is_not() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     assert_eq!(rows["deliveries"].as_array().unwrap().len(), accepted + 4, "what was admitted is delivered");
+}
+
+async fn first_bytes(stream: &mut tokio::net::TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let n = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..n]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_holds_its_requests_open_leaves_half_of_the_places() {
+    let app = TestApp::start(&ROUTES.replace("per_sender: 5", "concurrent: 4")).await;
+    let head = "POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer noisy-token-0123456789\r\nContent-Length: 1000\r\n\r\n";
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut stream = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    // Two wait for the rest of their bodies; whichever comes last is refused at once.
+    let (answer, ..) = futures_util::future::select_all(open.iter_mut().map(|stream| Box::pin(first_bytes(stream)))).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let post = async |token: &str| app.http.post(app.url("/webhook")).bearer_auth(token).json(&alert("g", "Down", "firing")).send().await.unwrap();
+    assert_eq!(post("quiet-token-0123456789").await.status(), StatusCode::OK, "another sender is not affected");
+    let refused = post("noisy-token-0123456789").await;
+    assert!(refused.headers().contains_key("retry-after"));
+    let text = refused.text().await.unwrap();
+    assert!(text.starts_with("2 requests of `noisy` are being worked on, half of server.limits.concurrent"), "{text}");
+    drop(open);
+    let end = tokio::time::Instant::now() + SOON;
+    while post("noisy-token-0123456789").await.status() != StatusCode::OK {
+        assert!(tokio::time::Instant::now() < end, "its places are not given back");
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
 }

@@ -25,14 +25,14 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
     let mut child = serve(folder.path(), port);
     up(&reqwest::Client::builder().no_proxy().build().unwrap(), port).await;
-    let run = |channel: &str| {
+    let run = |channel: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
-        command.args(["test", "press", "--channel", channel]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["test", "press"]).args(channel).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let refused = run("mute").wait_with_output().unwrap();
+    let refused = run(&["--channel", "mute"]).wait_with_output().unwrap();
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("reports no presses"), "{refused:?}");
-    let waiting = run("tg");
+    let waiting = run(&["tg"]);
     let end = tokio::time::Instant::now() + SOON;
     loop {
         let now = fake.clock.now();

@@ -120,6 +120,8 @@ const ERROR_CODES: &[CodeRule] = &[
     ),
 ];
 
+const UNKNOWN: (ErrorKind, &str) = (ErrorKind::Rejected, "see the code");
+
 const NO_ROBOT: (ErrorKind, &str) = (ErrorKind::Misconfigured, "there is no robot with this token; check `access_token`");
 
 fn classify_answer(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind, &'static str) {
@@ -128,12 +130,25 @@ fn classify_answer(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind
             let (_, kind, advice) = security(&answer.errmsg);
             (kind, advice)
         }
+        // Another of its interfaces speaks through this one: `ding talk error[subcode=90018,submsg=...]`.
+        88 => subcode(&answer.errmsg).and_then(|code| classify(ERROR_CODES, code)).or_else(|| flow_control(&answer.errmsg)).unwrap_or(UNKNOWN),
         // Both are answered to a token and to a message.
         300_001 | 40_035 | 400_402 if says(&answer.errmsg, &["token", "access_token"]) => NO_ROBOT,
         code => classify(ERROR_CODES, &code.to_string())
             .or_else(|| limit_by_words(&answer.errmsg))
-            .unwrap_or_else(|| (classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind), "see the code")),
+            .unwrap_or_else(|| (classify_status(reply, now).map_or(UNKNOWN.0, |error| error.kind), UNKNOWN.1)),
     }
+}
+
+/// The code within the words of an error 88.
+fn subcode(errmsg: &str) -> Option<&str> {
+    let (_, rest) = errmsg.split_once("subcode=")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()
+}
+
+fn flow_control(errmsg: &str) -> Option<(ErrorKind, &'static str)> {
+    let found = says(errmsg, &["flow control"]).then_some((ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"));
+    found.or_else(|| limit_by_words(errmsg))
 }
 
 /// What a robot's security settings refuse (310000 is all of them).
@@ -151,6 +166,7 @@ enum Security {
 fn security(errmsg: &str) -> (Security, ErrorKind, &'static str) {
     use ErrorKind::{Misconfigured, Rejected};
     const TABLE: &[(&[&str], Security, ErrorKind, &str)] = &[
+        (&["敏感", "违规", "违禁", "sensitive", "illegal content"], Security::Other, Rejected, "the content is held to be unsafe"),
         (
             &["keyword", "keywords", "关键词", "关键字"],
             Security::Keyword,
@@ -175,7 +191,9 @@ fn security(errmsg: &str) -> (Security, ErrorKind, &'static str) {
     let end = [";", "；", "more:", "solution:", "解决方案"].iter().filter_map(|mark| errmsg.find(mark)).min().unwrap_or(errmsg.len());
     let complaint = &errmsg[..end];
     let row = TABLE.iter().find(|(words, ..)| says(complaint, words));
-    row.map_or((Security::Other, Misconfigured, "the robot's security settings refuse it; compare them with `secret` and `keyword`"), |row| {
+    // Every setting is named above: other words are about this message, which never holds the channel.
+    let kind = if complaint.trim().is_empty() { Misconfigured } else { Rejected };
+    row.map_or((Security::Other, kind, "the robot's security settings refuse it; compare them with `secret` and `keyword`"), |row| {
         (row.1, row.2, row.3)
     })
 }

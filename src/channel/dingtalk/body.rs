@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::channel::kit::phone;
 use crate::model::{Language, Mentions, Page, Size};
 
 /// People that one message may ping (same page).
@@ -150,7 +151,8 @@ fn title(page: &Page) -> String {
 }
 
 fn at(mentions: &Mentions) -> Option<At> {
-    let at_mobiles: Vec<String> = mentions.mobiles.iter().take(MAX_AT).cloned().collect();
+    let mut at_mobiles = phone::pinged(&mentions.mobiles);
+    at_mobiles.truncate(MAX_AT);
     let at_user_ids = mentions.users.iter().take(MAX_AT - at_mobiles.len()).cloned().collect::<Vec<_>>();
     let nobody = at_mobiles.is_empty() && at_user_ids.is_empty() && !mentions.all;
     (!nobody).then_some(At { at_mobiles, at_user_ids, is_at_all: mentions.all })

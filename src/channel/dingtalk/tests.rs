@@ -103,7 +103,13 @@ async fn answers_mean_what_dingtalk_says() {
         (no(310_000, "keywords not in content, more: [https://ding-doc.dingtalk.com]"), Rejected, "310000"),
         (no(310_000, "sign not match"), Misconfigured, "310000"),
         (no(310_000, "ip 1.2.3.4 not in whitelist"), Misconfigured, "310000"),
-        (no(310_000, "错误描述:其他"), Misconfigured, "310000"),
+        (no(310_000, "错误描述:其他"), Rejected, "310000"),
+        (no(310_000, "消息中包含敏感词"), Rejected, "310000"),
+        (no(310_000, ""), Misconfigured, "310000"),
+        (no(88, "ding talk error[subcode=90018,submsg=您的服务器调用钉钉开放平台所有接口的请求都被暂时禁用了]"), wait(600), "88"),
+        (no(88, "flow control"), wait(600), "88"),
+        (no(88, "ding talk error[subcode=40014,submsg=不合法的access_token]"), Misconfigured, "88"),
+        (no(88, "unheard of"), Rejected, "88"),
         (no(310_000, "description:关键词不匹配;solution:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;"), Rejected, "310000"),
         (no(310_000, "错误描述:关键词不匹配;解决方案:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;"), Rejected, "310000"),
         (no(310_000, "消息内容中不包含任何关键词"), Rejected, "310000"),
@@ -180,7 +186,8 @@ async fn a_security_setting_is_told_by_the_words_of_the_complaint() {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         let error = results[0].1.as_ref().unwrap_err();
         assert!(error.summary.contains(advice), "{text}: {error}");
-        assert_eq!(error.kind == Rejected, advice == "keywords", "{text}: only a fault of the message leaves the channel open");
+        let of_message = matches!(advice, "keywords" | "security settings refuse it");
+        assert_eq!(error.kind == Rejected, of_message, "{text}: what may be a fault of the message leaves the channel open");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Language, Size};
+use crate::model::{Language, Link, LinkKind, Size};
 
 const CONFIG: &str = "{ webhook: 'https://discord.com/api/webhooks/4711/t0ken-S3CRET', username: Watchfire, thread_id: '99', api_base: BASE }";
 const OK: &str = r#"{"id":"1100","channel_id":"7","type":0}"#;
@@ -124,6 +124,27 @@ fn an_embed_shows_only_pictures_that_discord_takes() {
     for taken in ["http://10.0.0.1:9093/", "https://grafana.example.com/d/x?a=1&b=2"] {
         assert_eq!(url(taken).as_deref(), Some(taken));
     }
+}
+
+/// "Not a well formed URL" refuses the whole message, for any address of an embed; within the description a link is text like any other.
+#[test]
+fn an_embed_links_only_to_what_discord_takes() {
+    let long = format!("https://grafana.example.com/{}", "x".repeat(2048));
+    let embed = |url: &str| {
+        let mut page = page(&[("text", "[source](http://alertmanager:9093/)")]);
+        page.facts.links = vec![Link { kind: LinkKind::Source, label: "source".into(), url: url.to_owned() }];
+        page.facts.image = url.to_owned();
+        serde_json::to_value(body::message(&page, None, false)).unwrap()["embeds"][0].clone()
+    };
+    for refused in ["http://alertmanager:9093/#/alerts", &long] {
+        let embed = embed(refused);
+        let mut members: Vec<&String> = embed.as_object().unwrap().keys().collect();
+        members.sort();
+        assert_eq!(members, ["color", "description"], "{refused}");
+        assert_eq!(embed["description"], "[source](http://alertmanager:9093/)");
+    }
+    let taken = embed("https://grafana.example.com/d/x");
+    assert_eq!((taken["image"]["url"].as_str(), taken.get("url")), (Some("https://grafana.example.com/d/x"), None));
 }
 
 /// A locked phone shows the content: what it is about, behind who is pinged. What others wrote is no markup there.

@@ -45,6 +45,7 @@ const ERROR_CODES: &[CodeRule] = &[
     // 230049: an earlier try of the same message is still on its way.
     (&["2200", "1500", "1551", "55001", "230049"], ErrorKind::Transient, "it is busy; it is tried again"),
     (&["19001"], ErrorKind::Misconfigured, "the bot's token is not known; copy the last part of its webhook address again"),
+    (&["19007"], ErrorKind::Misconfigured, "the robot is switched off; switch it on in the group's settings"),
     (&["19021"], ErrorKind::Misconfigured, "the signature is not accepted; check `secret`, and this machine's clock"),
     (&["19022", "99991401"], ErrorKind::Misconfigured, "this server's address is not on the list of allowed addresses (IP 白名单)"),
     // It depends on the message whether it holds the word.

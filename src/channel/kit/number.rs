@@ -1,5 +1,7 @@
 //! Telephone numbers as people write them, and which of them a carrier takes. Pure.
 
+use std::collections::HashSet;
+
 use crate::channel::Problem;
 use crate::model::{ErrorKind, Recipient, SendError};
 
@@ -64,6 +66,19 @@ pub fn dialled(number: &str) -> String {
         Some(rest) => rest.to_owned(),
         None => number.trim_start_matches('+').to_owned(),
     }
+}
+
+/// A mobile number of the mainland in its 11 digits, as platforms know their members by it. `None`: it is none.
+pub fn mainland_mobile(text: &str) -> Option<String> {
+    let (number, kind) = read(text).ok()?;
+    (kind == Kind::Mobile).then(|| dialled(&number))
+}
+
+/// Mobile numbers as platforms ping them, each once: those of the mainland in their 11 digits, others as they are written.
+pub fn pinged(numbers: &[String]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let each = numbers.iter().map(|number| mainland_mobile(number).unwrap_or_else(|| number.clone()));
+    each.filter(|number| seen.insert(number.clone())).collect()
 }
 
 /// Everything wrong with a list of numbers at `path`.
@@ -234,6 +249,13 @@ mod tests {
             assert!(refusal(text, Use::Mobile).unwrap().0.contains("no SMS"));
         }
         assert_eq!(refusal("+442071838750", Use::Mobile), None, "other countries' numbers do not say what they are");
+    }
+
+    #[test]
+    fn who_is_pinged_is_named_as_platforms_know_their_members() {
+        let typed = ["+8613700000000", "0086-138-1234-5678", "+86 137-0000-0000", "+852-61234567", "010-62345678", "138"].map(str::to_owned);
+        assert_eq!(pinged(&typed), ["13700000000", "13812345678", "+852-61234567", "010-62345678", "138"]);
+        assert_eq!((mainland_mobile("１３８-1234-5678").as_deref(), mainland_mobile("abc")), (Some("13812345678"), None));
     }
 
     #[test]

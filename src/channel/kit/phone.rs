@@ -1,6 +1,6 @@
 //! What SMS and voice vendors have in common: numbers and template parameters. Pure.
 
-pub use super::number::{Use, check_numbers, dialled, e164, is_of, reachable, refusal};
+pub use super::number::{Use, check_numbers, dialled, e164, is_of, mainland_mobile, pinged, reachable, refusal};
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -129,6 +129,8 @@ const ERROR_WORDS: &[CodeRule] = &[
         ErrorKind::Misconfigured,
         "the bot is not in the chat any more, or the person blocked it; add it again, or let the person start it",
     ),
+    // By `logOut`: the bot moved to a server of its own (<https://core.telegram.org/bots/api#logout>).
+    (&["logged out"], ErrorKind::Misconfigured, "the bot's token is not accepted; check it with @BotFather"),
     (
         &["message text is empty", "message is too long", "text is too long", "can't parse entities", "utf-8"],
         ErrorKind::Rejected,

@@ -260,7 +260,7 @@ struct Answer {
 
 /// Codes: <https://www.twilio.com/docs/api/errors>
 const ERROR_CODES: &[CodeRule] = &[
-    (&["20429", "31429", "10004", "14107", "30022"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
+    (&["20429", "31429", "10004", "14107", "30022", "63038"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
     (&["30001", "21611", "30017"], ErrorKind::Transient, "the sending number's queue is full, or the carrier's"),
     (
         &["20003", "20006", "20008", "20101", "20102", "20103", "20104", "20107"],

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::broken;
+use crate::channel::kit::{broken, phone};
 use crate::model::{Page, Size};
 
 /// Bytes of a markdown `content` (same page).
@@ -41,7 +41,7 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
             mentioned_list.push("@all".into());
         }
         let content = if direct { content } else { broken(&content, &["<@"]) };
-        let text = Content { content, mentioned_list, mentioned_mobile_list: mentions.mobiles.clone() };
+        let text = Content { content, mentioned_list, mentioned_mobile_list: phone::pinged(&mentions.mobiles) };
         return Message { msgtype: "text", markdown: None, text: Some(text) };
     }
     let pings: Vec<String> = mentions.users.iter().map(|user| format!("<@{user}>")).filter(|ping| !content.contains(ping.as_str())).collect();

@@ -127,7 +127,7 @@ struct Answer {
 const ERROR_CODES: &[CodeRule] = &[
     (&["-1", "6000", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
     (&["45009", "45011"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
-    (&["93000"], ErrorKind::Misconfigured, "the key is not known; copy it again from the robot's page in the group"),
+    (&["93000", "40014"], ErrorKind::Misconfigured, "the key is not known; copy it again from the robot's page in the group"),
     (&["93004"], ErrorKind::Misconfigured, "the robot is disabled; an administrator can enable it"),
     (&["93008"], ErrorKind::Misconfigured, "the robot is not in the group any more; add it again"),
     (&["60020"], ErrorKind::Misconfigured, "this machine's address is not trusted; add it to the robot's trusted IPs"),

@@ -43,6 +43,11 @@ const MENTIONS: &[&str] = &["STREAM_WILDCARD_MENTION_NOT_ALLOWED", "TOPIC_WILDCA
 /// Words of errors whose code is only `BAD_REQUEST`.
 const ERROR_WORDS: &[CodeRule] = &[
     (
+        &["malformed api key", "invalid api key"],
+        ErrorKind::Misconfigured,
+        "`email` and `api_key` are not accepted; copy both from the bot's zuliprc file",
+    ),
+    (
         &[
             "not authorized to send",
             "direct messages are disabled",

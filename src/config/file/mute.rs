@@ -9,11 +9,12 @@ use super::route::{OnMute, OneOrMany};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MuteBlock {
-    /// Its name, in reasons, lists and notices.
-    pub name: String,
+    /// Its name, in reasons, lists and notices; without one its matchers name it: `team="db"` is `team-db`.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Matchers as on a route, all of which an alert must match: `'team="db", severity!="critical"'`. The label `channel` is the channel.
     pub matchers: OneOrMany,
-    /// Until when (RFC 3339): `2026-12-01T06:00:00+08:00`.
+    /// Until when: `2026-12-01 06:00` in the `time_zone` of this file, or with an offset (RFC 3339): `2026-12-01T06:00:00+08:00`.
     #[serde(default)]
     pub until: Option<String>,
     /// Time intervals in which it mutes, again and again.
@@ -30,4 +31,18 @@ pub struct MuteBlock {
     /// The ticket that it belongs to.
     #[serde(default)]
     pub ticket: Option<String>,
+}
+
+/// Characters of a name at most.
+const MAX_NAME: usize = 64;
+
+impl MuteBlock {
+    /// Its name; without one the letters and digits of its matchers, with hyphens between.
+    pub fn called(&self) -> String {
+        self.name.clone().unwrap_or_else(|| {
+            let matchers = self.matchers.list().join(" ");
+            let words: Vec<&str> = matchers.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+            if words.is_empty() { "mute".to_owned() } else { words.join("-").chars().take(MAX_NAME).collect() }
+        })
+    }
 }

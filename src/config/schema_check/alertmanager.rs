@@ -1,11 +1,12 @@
 //! Alertmanager's keys that this file has in no form, so that a route that was copied from alertmanager.yml is answered with what to do about it.
-//! Those that only have another name here are in [`super::renamed`].
+//! Those that only have another name here are in [`super::renamed`]. Beside them are keys of routes that somebody looks for on a channel.
 
 use super::renamed::is_at;
 use crate::model::yaml::Path;
 
 const GROUPS: &str = "Alertmanager groups: leave it in alertmanager.yml";
 const REPEATS: &str = "Alertmanager repeats: leave it in alertmanager.yml; how often a repeat rings is `incidents.repeat`";
+const MUTES: &str = "write it as `on_mute` of a route, or of an entry of `mutes`";
 
 /// Where a key was, as in [`super::renamed::RENAMED`]; Alertmanager's key
 /// (<https://prometheus.io/docs/alerting/latest/configuration/>); what to do about it here.
@@ -24,6 +25,8 @@ pub(in crate::config) const ALERTMANAGER: &[(&[&str], &str, &str)] = &[
     (&["channels", "*"], "group_by", GROUPS),
     (&["channels", "*"], "group_interval", GROUPS),
     (&["channels", "*"], "group_wait", GROUPS),
+    (&["channels", "*"], "muted", MUTES),
+    (&["channels", "*"], "on_mute", MUTES),
     (&["channels", "*"], "repeat_interval", REPEATS),
     (&["route", "**"], "group_by", GROUPS),
     (&["route", "**"], "group_interval", GROUPS),

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::Validator;
 use super::matchers::{interval, list};
@@ -30,9 +32,12 @@ pub fn mutes(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> Vec<Mu
         if validator.report.is_blamed(&path) {
             continue;
         }
-        validator.name(&block.name, &path.key("name"), Anchor::Value, "mute");
-        if all.iter().any(|known| known.name.as_deref() == Some(block.name.as_str())) {
-            let message = format!("two mutes are called `{}`", block.name);
+        if let Some(name) = &block.name {
+            validator.name(name, &path.key("name"), Anchor::Value, "mute");
+        }
+        let name = block.called();
+        if all.iter().any(|known| known.name.as_deref() == Some(name.as_str())) {
+            let message = format!("two mutes are called `{name}`");
             validator.report.error(codes::TAKEN_NAME, &path.key("name"), Anchor::Value, message, "give one of the two another `name`");
         }
         let matchers = matched(validator, block, &path);
@@ -42,7 +47,7 @@ pub fn mutes(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> Vec<Mu
             continue;
         }
         all.push(Mute {
-            name: Some(block.name.clone()),
+            name: Some(name),
             text: matchers_text(&matchers),
             matchers,
             time,
@@ -93,16 +98,26 @@ fn texts(validator: &mut Validator<'_, '_>, block: &MuteBlock, path: &Path) {
     }
 }
 
+/// A time with an offset, or the local one of the file's `time_zone`; a date alone is none.
+fn until(validator: &Validator<'_, '_>, text: &str) -> Option<Timestamp> {
+    let local = || {
+        // One that does not exist is reported where it is written.
+        let zone = validator.file.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+        text.parse::<DateTime>().ok().filter(|_| text.contains(':')).and_then(|local| zone.to_timestamp(local).ok())
+    };
+    Timestamp::from_str(text).ok().or_else(local)
+}
+
 /// When it mutes; reports a mute that never does.
 fn time(validator: &mut Validator<'_, '_>, block: &MuteBlock, intervals: &Intervals, now: UnixMs, path: &Path) -> Option<MuteTime> {
     for (ix, name) in block.mute_time_intervals.iter().enumerate() {
         interval(validator, name, &path.key("mute_time_intervals").item(ix));
     }
     let time = match (&block.until, block.mute_time_intervals.is_empty()) {
-        (Some(text), true) => match Timestamp::from_str(text) {
-            Ok(until) => MuteTime::Until(until.into()),
-            Err(_) => {
-                let label = "write it like `2026-12-01T06:00:00+08:00`";
+        (Some(text), true) => match until(validator, text) {
+            Some(until) => MuteTime::Until(until.into()),
+            None => {
+                let label = "write it like `2026-12-01 06:00` or `2026-12-01T06:00:00+08:00`";
                 validator.report.error(codes::NOT_ALLOWED, &path.key("until"), Anchor::Value, "this is not a time", label);
                 return None;
             }
@@ -127,7 +142,8 @@ fn time(validator: &mut Validator<'_, '_>, block: &MuteBlock, intervals: &Interv
     };
     if time.is_over(now) {
         let key = if time.is_recurring() { "mute_time_intervals" } else { "until" };
-        let finding = Finding::warning(codes::ENDED_MUTE, format!("the mute `{}` has ended", block.name)).label("remove it, or write a later end");
+        let finding =
+            Finding::warning(codes::ENDED_MUTE, format!("the mute `{}` has ended", block.called())).label("remove it, or write a later end");
         validator.report.add(finding, &path.key(key), Anchor::Value);
     }
     Some(time)

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Validator;
 use super::escalations::escalation;
 use crate::config::codes;
-use crate::config::file::{Expectation, ExpectedAlert, OneOrMany};
+use crate::config::file::{Expectation, ExpectedAlert, MuteBlock, OneOrMany};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
 use crate::delivery::mutes::Mutes;
@@ -75,7 +75,8 @@ const NO_ESCALATION: &str = "no escalation";
 /// Reports a mute that does not exist, and a test that cannot say when.
 fn expects_mute(validator: &mut Validator<'_, '_>, name: &str, test: &Expectation, at: &Path) {
     let file = validator.file;
-    let known: Vec<&str> = file.mutes.iter().map(|mute| mute.name.as_str()).chain(file.time_intervals.iter().map(|one| one.name.as_str())).collect();
+    let mutes: Vec<String> = file.mutes.iter().map(MuteBlock::called).collect();
+    let known: Vec<&str> = mutes.iter().map(String::as_str).chain(file.time_intervals.iter().map(|one| one.name.as_str())).collect();
     if !known.contains(&name) {
         let finding = Finding::error(codes::UNKNOWN_MUTE, "a test expects a mute that does not exist")
             .label(format!("no mute and no time interval `{name}`{}", hint(name, known.iter().copied())))

@@ -23,6 +23,13 @@ pub fn secrets(validator: &mut Validator<'_, '_>, presets: &PresetRegistry) {
             .label("write the bot token, which begins with `xoxb-`");
             validator.report.add(finding, &site.path, Anchor::Value);
         }
+        if site.path.to_string().ends_with(".teams.webhook")
+            && validator.secrets.read(&site.source).is_ok_and(|address| is_connector(address.expose()))
+        {
+            let message = format!("`{}` is the address of an Office 365 connector, which Microsoft is retiring", site.path);
+            let label = "make a workflow in Teams (*Send webhook alerts to a channel*), and write its address";
+            validator.report.add(Finding::warning(codes::DOUBTFUL_CHANNEL, message).label(label), &site.path, Anchor::Value);
+        }
         if let SecretSource::Literal(secret) = &site.source {
             // A hashed password is made to be in a file.
             if crate::config::PasswordHash::is_one(secret.expose()) || no_secret_store(secret.expose()) || open.contains(&site.path) {
@@ -41,6 +48,13 @@ pub fn secrets(validator: &mut Validator<'_, '_>, presets: &PresetRegistry) {
             validator.report.error(codes::MISSING_SECRET, &site.path, Anchor::Value, format!("the secret `{}` is missing: {why}", site.path), help);
         }
     }
+}
+
+/// Whether an address is on the host of the older connectors of Teams
+/// (<https://devblogs.microsoft.com/microsoft365dev/retirement-of-office-365-connectors-within-microsoft-teams/>).
+fn is_connector(address: &str) -> bool {
+    let host = address.trim().split_once("://").and_then(|(_, rest)| rest.split(['/', '?', ':']).next());
+    host.is_some_and(|host| host.to_ascii_lowercase().ends_with(".webhook.office.com"))
 }
 
 /// Where channels give their presets values that are no secrets.

@@ -70,7 +70,7 @@ impl Refused for () {
     fn refused(_: StoreError) -> Self {}
 }
 
-/// While it lives, a blocking task is under way, and a paused clock does not move by itself.
+/// While it lives, a blocking task runs, and a paused clock does not move by itself.
 pub struct Still {
     _end: std::sync::mpsc::Sender<()>,
 }

@@ -74,7 +74,7 @@ pub struct Seen {
     pub acknowledged: BTreeMap<(String, String, DeliveryId), u64>,
     /// What went wrong in the platform's eyes.
     pub violations: Vec<String>,
-    /// Lanes with a send under way.
+    /// Lanes with a send in flight.
     under_way: BTreeMap<u64, usize>,
 }
 
@@ -241,7 +241,7 @@ impl Channel for Line {
                 let n = seen.under_way.entry(*lane).or_default();
                 *n += 1;
                 if *n > 1 && !self.0.crosses() {
-                    let text = format!("{}: two messages of lane {lane} under way at once", self.0.name);
+                    let text = format!("{}: two messages of lane {lane} in flight at once", self.0.name);
                     seen.violations.push(text);
                 }
             }
@@ -251,7 +251,7 @@ impl Channel for Line {
             let slow = if dice.permille(20) { 12_000 } else { 400 };
             (Duration::from_millis(dice.below(slow)), Duration::from_millis(dice.below(slow)))
         };
-        // A crash drops this future: what was under way is then no more.
+        // A crash drops this future: what was in flight is then no more.
         struct Leave<'a>(&'a Wire, BTreeSet<u64>);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {

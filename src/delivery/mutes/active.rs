@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Labels, UnixMs};
+use crate::model::{Labels, Language, UnixMs};
 use crate::route::{Mute, MuteTime, Tree, matcher};
 use crate::store::{self, FILE_MUTE_PREFIX, mute_prefix};
 
@@ -34,7 +34,9 @@ impl ActiveMute<'_> {
 
     /// The reason of what it defers.
     pub fn deferral_reason(&self) -> String {
-        format!("{}{}", prefix(self.mute), if self.mute.name.is_some() { self.mute.why() } else { self.mute.reason.clone() })
+        let mute = self.mute;
+        let why = if mute.name.is_some() { mute.why(Language::En) } else { Language::En.reason_or_none(&mute.reason).to_owned() };
+        format!("{}{why}", prefix(mute))
     }
 }
 

@@ -263,7 +263,7 @@ fn wording(row: &MuteRow, mute: Option<&Mute>, zone: &TimeZone, language: Langua
     let time = format!("{} ({})", zoned.strftime("%Y-%m-%d %H:%M"), zone.iana_name().unwrap_or("UTC"));
     let (zh, holds) = (language == Language::Zh, row.held.iter().any(|count| *count > 0));
     let called = row.key.trim_matches('`');
-    let why = mute.map(|mute| format!(": {}", mute.why())).unwrap_or_default();
+    let why = mute.map(|mute| format!(": {}", mute.why(language))).unwrap_or_default();
     let held = held_text(&row.held, language);
     match (row.stage, zh) {
         (MuteStage::Begun, false) if row.until == UnixMs::MAX => format!("Muted, {called}{why}"),

@@ -123,7 +123,7 @@ impl Worker {
     /// Rate limit, pause and suspension as the store has them.
     fn restore(&mut self, owned: &OutletSnapshot, now: Now) {
         // What a crash cut off may have reached the platform without a record: as many as can be in flight count. A node that hangs may still have them
-        // under way, as long as a send may take; a process that has the store for itself is gone, and its sends with it.
+        // in flight, as long as a send may take; a process that has the store for itself is gone, and its sends with it.
         let last = if self.shared.leased() { now.mono + self.longest_send() } else { now.mono };
         let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
         let ended = |at: &UnixMs| now.mono.checked_sub(self.shared.clock.age(*at, now)).unwrap_or(now.mono);

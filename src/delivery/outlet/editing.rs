@@ -15,7 +15,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// What a worker knows of the messages that it keeps up to date.
 pub(super) struct Edits {
     pub(super) looking: JoinSet<Result<Vec<DirtyAnchor>, StoreError>>,
-    /// At most one is under way.
+    /// At most one is in flight.
     pub(super) tasks: JoinSet<EditResult>,
     /// What the last look found and was not edited yet, the first at the end.
     pub(super) found: Vec<DirtyAnchor>,
@@ -26,9 +26,9 @@ pub(super) struct Edits {
     pub(super) paused_until: Instant,
     /// When the first of what was found may be edited.
     pub(super) due_at: Option<Instant>,
-    /// Whether the one under way posts a message in place of one that is gone: a card that rings would make two of it.
+    /// Whether the one in flight posts a message in place of one that is gone: a card that rings would make two of it.
     pub(super) posting: bool,
-    /// What the platform counts the one under way against, where it counts edits as messages.
+    /// What the platform counts the one in flight against, where it counts edits as messages.
     pub(super) counted: Option<Counted>,
 }
 

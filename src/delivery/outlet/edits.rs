@@ -104,7 +104,7 @@ impl Worker {
         self.edits.look_soon(now.mono);
     }
 
-    /// No edit is under way any more.
+    /// No edit is in flight any more.
     pub(super) fn end_edit(&mut self, now: Instant) {
         self.edits.posting = false;
         if let Some(counted) = self.edits.counted.take() {

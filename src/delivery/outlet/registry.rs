@@ -16,7 +16,7 @@ pub struct Registry {
     mailboxes: Mutex<HashMap<OutletKey, Arc<Mailbox>>>,
     pending: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
     /// Channels that have another name or outlet now, each with the outlet of which something is still in flight. Its worker relocates them when that
-    /// has ended, and nobody before. Without an outlet a reload does, which is under way.
+    /// has ended, and nobody before. Without an outlet the reload that runs does.
     relocations: Mutex<BTreeSet<(Arc<str>, Option<OutletKey>)>>,
 }
 

@@ -46,7 +46,7 @@ impl Rota {
     }
 }
 
-/// Notifies of handoffs that are due, and keeps shifts under way when the people of a rota changed.
+/// Notifies of handoffs that are due, and keeps current shifts when the people of a rota changed.
 pub async fn tick(engine: &Engine) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
@@ -80,7 +80,7 @@ pub async fn tick(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A change of the people of a rota changes nobody's shift under way: the person who had it keeps it by an override.
+/// A change of the people of a rota changes nobody's current shift: the person who had it keeps it by an override.
 async fn keep_shift(engine: &Engine, plan: &Plan, rota: &Rota, known: &RotaRow, turn: &Shift, now: UnixMs) -> Result<(), StoreError> {
     if known.from != turn.from || known.person == *turn.person || plan.people.people.get(&known.person).is_none() {
         return Ok(());
@@ -90,7 +90,7 @@ async fn keep_shift(engine: &Engine, plan: &Plan, rota: &Rota, known: &RotaRow, 
     if arranged {
         return Ok(());
     }
-    tracing::warn!(rota = %rota.name, person = known.person, until = %turn.until, "the people of a rota changed: the shift under way is finished by who had it");
+    tracing::warn!(rota = %rota.name, person = known.person, until = %turn.until, "the people of a rota changed: the current shift is finished by who had it");
     let new = Override {
         id: 0,
         rota: rota.name.to_string(),

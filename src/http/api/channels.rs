@@ -22,7 +22,7 @@ use crate::http::audit::audited;
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::{DeliveryId, MessageId, UnixMs};
+use crate::model::{DeliveryId, Language, MessageId, UnixMs};
 use crate::store::{Fallback, PendingDelivery, State as DeliveryState, Summary, Target};
 use crate::template::{MessageKind, TemplateRegistry};
 
@@ -134,7 +134,7 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             month_limit: c.allowance.per_month,
             muted_until: mute.map(|active| active.due(now)),
             muted_by: mute.and_then(|active| active.mute.name.clone()),
-            muted_reason: mute.map(|active| if active.mute.name.is_some() { active.mute.why() } else { active.mute.reason.clone() }),
+            muted_reason: mute.map(|active| if active.mute.name.is_some() { active.mute.why(Language::En) } else { active.mute.reason.clone() }),
             callback: Some(links::callback_url(&plan, c)).filter(|url| shows_callbacks && !url.is_empty()),
         }
     };

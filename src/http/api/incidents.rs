@@ -69,7 +69,7 @@ pub(super) fn paths() -> Paths {
         .at("/incidents/{id}/silence", [does("silenceIncident", "Snoozes it, and has its Alertmanager be silent about it until then", silence)])
         .at("/incidents/{id}/unsilence", [does("unsilenceIncident", "Ends its silence and the snooze with which it began: it rings", unsilence)])
         .at("/incidents/{id}/escalate", [does("escalateIncident", "Hands it on: the next step of its escalation comes at once", escalate)])
-        .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires anew opens it again", close)])
+        .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires afterwards opens it again", close)])
 }
 
 fn does<H, T>(id: &'static str, about: &'static str, handler: H) -> Op

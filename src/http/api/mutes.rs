@@ -101,10 +101,7 @@ async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteRe
     if span > LONGEST_MUTE {
         return Err(ApiError::bad("a mute lasts a year at most; `disabled: true` in routes.yaml turns a channel off"));
     }
-    if body.reason.trim().is_empty() {
-        return Err(ApiError::bad("`reason` is needed: why is it muted?"));
-    }
-    set(&app, matchers, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await.map(Json)
+    set(&app, matchers, app.engine.clock().wall() + span, body.reason.trim(), &admitted.caller).await.map(Json)
 }
 
 async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<MuteResponse> {

@@ -6,7 +6,7 @@ use super::ApiError;
 use crate::delivery::ChannelPlan;
 use crate::delivery::mutes::INDEFINITE;
 use crate::http::App;
-use crate::model::{UnixMs, format_duration};
+use crate::model::{Language, UnixMs, format_duration};
 use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, FILE_MUTE_PREFIX, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
 
 /// What happens next.
@@ -41,7 +41,7 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     let mutes = engine.mutes();
     let what = if let Some(active) = mutes.of_channel(&row.channel, now) {
         let how = active.mute.name.as_ref().map_or_else(|| "by hand".to_owned(), |name| format!("by `{name}`"));
-        format!("the channel is muted {how} {}: {}", active.until_text(), active.mute.why())
+        format!("the channel is muted {how} {}: {}", active.until_text(), active.mute.why(Language::En))
     } else if let Some(reason) = outlet.suspended {
         format!("the channel is suspended: {reason}; it is retried with growing pauses and at once after a reload")
     } else if !engine.store_works() {
@@ -56,12 +56,12 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     Ok(format!("{what}{}", limits(channel, counted_from(row, detail.target.step.is_some()))))
 }
 
-/// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are under way.
+/// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are in flight.
 async fn queue_position(app: &App, channel: &ChannelPlan, in_flight: usize, now: UnixMs) -> Result<String, ApiError> {
     let stats = app.engine.stats_now().await?;
     let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
-    // What is under way may be somebody else's where a rate limit lets others wait.
+    // What is in flight may be somebody else's where a rate limit lets others wait.
     let rate = channel.rate();
     if in_flight > 0 && !rate.is_finite() && waiting <= in_flight as u64 {
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));

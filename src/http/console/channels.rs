@@ -184,7 +184,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
             html! {
                 p { (say(language, "Its deliveries are deferred, not lost: when the mute ends, what still fires is sent.", "投递会推迟而不会丢失：静音结束后，仍触发的会发送。")) }
                 label.f { span { (say(language, "For", "时长")) } select.in name="for" { (super::mutes::lengths(language)) } }
-                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" required maxlength="500"; }
+                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" maxlength="500"; }
             },
             say(language, "Mute", "静音"),
         ),
@@ -231,8 +231,8 @@ pub(super) async fn act(
     match act.as_str() {
         "mute" => {
             let span = parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?;
-            if span > LONGEST_MUTE || fields.get("reason").is_empty() {
-                return Err(Failure::bad("a mute lasts a year at most, and has a reason"));
+            if span > LONGEST_MUTE {
+                return Err(Failure::bad("a mute lasts a year at most"));
             }
             set(&app, of_channel(&name)?, app.engine.clock().wall() + span, fields.get("reason"), caller).await?;
         }

@@ -210,7 +210,7 @@ fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
                 @let kind = attempt.kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default();
                 @let (class, name) = match kind.as_str() { "ok" => ("ok", "ok"), "" => ("warn", "clock"), "unknown" | "partial" => ("warn", "ask"), _ => ("crit", "x") };
                 li { span.d.(class) { (icon(name)) } div {
-                    div.h { div { b { @if kind.is_empty() { (say(language, "under way", "进行中")) } @else { (shown(&kind)) } } @if let Some(code) = &attempt.code { " " (shown(code)) } } (time::clock(manner, attempt.begun_at)) }
+                    div.h { div { b { @if kind.is_empty() { (say(language, "in flight", "进行中")) } @else { (shown(&kind)) } } @if let Some(code) = &attempt.code { " " (shown(code)) } } (time::clock(manner, attempt.begun_at)) }
                     p.x { (say(language, "page ", "第 ")) (attempt.page + 1) @if let Some(ended) = attempt.ended_at { " · " (ended - attempt.begun_at) " ms" } }
                     (answer(language, attempt.answer.as_deref().unwrap_or_default()))
                 } }

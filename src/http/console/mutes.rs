@@ -67,7 +67,7 @@ fn line(viewer: &Viewer, mute: &Mute) -> Markup {
         li.att3.edge data-row {
             div.c0 { (badge_of(look, say(language, look.en, look.zh))) @if let Some(name) = &mute.name { b { (shown(name)) } code.dim { (shown(&matchers)) } } @else { code { (shown(&matchers)) } } }
             div {
-                p { b { (shown(&mute.reason)) } }
+                p { b { (shown(language.reason_or_none(&mute.reason))) } }
                 p.dim.s {
                     @match (mute.state, mute.until) {
                         (MuteState::Active, Some(until)) => { (say(language, "Until ", "至 ")) (time::clock(manner, until)) @if until - UnixMs::from(manner.now) < DAY_MS { (say(language, ", ", "，")) (time::coming(manner, until)) } (stop) }
@@ -112,7 +112,7 @@ fn form(language: Language) -> Markup {
             label.f { span { (say(language, "Matchers", "匹配条件")) " " small { (say(language, "all must match; channel=\"ops\" is a whole channel", "须全部匹配；channel=\"ops\" 表示整个通道")) } } input.in name="matchers" required maxlength="2000" placeholder="team=\"db\", severity!=\"critical\"" spellcheck="false" autocomplete="off"; }
             div.tools.two {
                 label.f { span { (say(language, "For", "时长")) } select.in name="for" { (lengths(language)) } }
-                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" required maxlength="500"; }
+                label.f { span { (say(language, "Why", "原因")) } input.in name="reason" maxlength="500"; }
             }
             div.acts { button.b.p { (say(language, "Mute", "静音")) } }
         } }
@@ -138,8 +138,8 @@ pub(super) fn lengths(language: Language) -> Markup {
 pub(super) async fn add(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
     let Form { viewer, fields, .. } = form;
     let span = parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}")))?;
-    if span > LONGEST_MUTE || fields.get("reason").is_empty() {
-        return Err(Failure::bad("a mute lasts a year at most, and has a reason"));
+    if span > LONGEST_MUTE {
+        return Err(Failure::bad("a mute lasts a year at most"));
     }
     set(&app, parsed(fields.get("matchers"))?, app.engine.clock().wall() + span, fields.get("reason"), &viewer.caller).await?;
     Ok(go(&headers, "/ui/mutes"))

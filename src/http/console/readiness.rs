@@ -11,7 +11,7 @@ pub(super) fn trouble(channel: &ChannelState, now: UnixMs, language: Language) -
         return Some((look("bad", "lock", "Held", "已挂起"), why.clone()));
     }
     if channel.muted_until.is_some_and(|until| until > now) {
-        return Some((look("q", "mute", "Muted", "静音"), channel.muted_reason.clone().unwrap_or_default()));
+        return Some((look("q", "mute", "Muted", "静音"), language.reason_or_none(channel.muted_reason.as_deref().unwrap_or_default()).to_owned()));
     }
     if channel.paused_ms > 0 {
         return Some((

@@ -285,6 +285,7 @@ fn mentions(at: &str) -> Option<Mentions> {
         let digits = one.trim_start_matches('+');
         match one {
             "all" | "@all" => mentions.all = true,
+            _ if phone::mainland_mobile(one).is_some() => mentions.mobiles.push(one.to_owned()),
             _ if digits.len() >= 7 && digits.bytes().all(|b| b.is_ascii_digit()) => mentions.mobiles.push(one.to_owned()),
             _ => mentions.users.push(one.to_owned()),
         }
@@ -325,6 +326,7 @@ mod tests {
     fn at_pings_numbers_people_or_everybody() {
         let read = mentions("13800000001, zhangsan|+8613900000002,all").unwrap();
         assert_eq!((read.all, read.mobiles, read.users), (true, vec!["13800000001".into(), "+8613900000002".into()], vec!["zhangsan".to_owned()]));
+        assert_eq!(mentions("0086-138-1234-5678").unwrap().mobiles, ["0086-138-1234-5678"]);
         assert_eq!(mentions(" , "), None);
         assert_eq!(mentions("x></at>[Log in](https://evil.example)<at id=y"), None, "markup names nobody");
         assert_eq!(mentions(&"ann,".repeat(1000)).unwrap().users.len(), MAX_PINGED);

@@ -1,5 +1,7 @@
 //! The parser's complaints about broken YAML, in words a person can act on.
 
+use crate::model::Span;
+
 /// Message and advice for a parser's complaint. `line` is the source line it points at, to recognise the usual causes.
 pub fn explain(info: &str, line: &str) -> (String, String) {
     // First, for `unprintable` has a `tab` in it.
@@ -49,4 +51,62 @@ pub fn explain(info: &str, line: &str) -> (String, String) {
         return ("this is not valid YAML".into(), info.to_owned());
     };
     (message.to_owned(), advice.to_owned())
+}
+
+/// The cause on a line above the parser's complaint at `line`, from 1: a `#` without quotes within `{ ... }` or `[ ... ]`, which makes a comment of the
+/// rest of its line. What is lost may be a secret, so it is not quoted.
+pub fn cut_off(lines: &[&str], line: usize) -> Option<(Span, (String, String))> {
+    let says_something = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let above = lines.iter().take(line - 1).rposition(says_something);
+    let suspects = [Some(line - 1), above].into_iter().flatten();
+    suspects.filter_map(|at| Some((at, comment_in_flow(lines.get(at)?)?))).next().map(|(at, (column, open, width))| {
+        let message = format!("YAML takes what begins with this `#` for a comment, so the `{open}` before it is never closed");
+        (Span { line: at + 1, column: column + 1, width }, (message, "quote the value: \"#...\"".to_owned()))
+    })
+}
+
+/// A `#` that YAML takes for a comment while a bracket of its line is open, and that was not meant as one: no blank follows it, and brackets end the
+/// line. Its column from 0, the bracket, and how many characters are lost.
+fn comment_in_flow(line: &str) -> Option<(usize, char, usize)> {
+    let (mut open, mut quote, mut last, mut after_blank) = (Vec::new(), None, ' ', true);
+    for (column, (at, c)) in line.char_indices().enumerate() {
+        match quote {
+            Some(end) if c == end => quote = None,
+            Some(_) => {}
+            // Elsewhere a quote is a character like any other.
+            None if matches!(c, '"' | '\'') && " {[,:-".contains(last) => quote = Some(c),
+            None if matches!(c, '{' | '[') => open.push(c),
+            None if matches!(c, '}' | ']') => drop(open.pop()),
+            None if c == '#' && after_blank => {
+                let lost = line[at..].trim_end();
+                let meant = !lost[1..].starts_with(char::is_whitespace) && lost.ends_with(['}', ']']);
+                return open.last().filter(|_| meant).map(|bracket| (column, *bracket, lost.chars().count()));
+            }
+            None => {}
+        }
+        after_blank = c.is_whitespace();
+        if !after_blank {
+            last = c;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_quote_is_found_above_the_complaint() {
+        let found = |text: &str, line| {
+            let lines: Vec<&str> = text.lines().collect();
+            cut_off(&lines, line).map(|(span, (message, _))| (span.line, span.column, span.width, message.contains("`{`")))
+        };
+        assert_eq!(found("a:\n  s: { t: x, c: #ops }\n\n# more\nroute: {}", 5), Some((2, 17, 6, true)));
+        assert_eq!(found("a: { to: [#ops, 磁盘] }\nb: 1", 2), None, "a `#` behind a bracket begins no comment");
+        assert_eq!(found("a: { to: [ #ops ] }\nb: 1", 2), Some((1, 12, 8, false)));
+        for sound in ["a: { b: \"x #y }\", c: '#z }' }", "a: { b: 1, # of c }", "a: it's #ops }", "a: { b: 1 } #ops }", "a: { b: 1, #c"] {
+            assert_eq!(found(&format!("{sound}\nb: 1"), 2), None, "{sound}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ struct State {
     commits: u64,
     dirty: bool,
     closed: bool,
-    /// A transaction is under way.
+    /// A transaction is open.
     writing: bool,
     /// None may begin.
     paused: bool,
@@ -189,7 +189,7 @@ mod tests {
             activity.between(|| {
                 let before = commits.load(Ordering::SeqCst);
                 for _ in 0..20 {
-                    assert!(!writing.load(Ordering::SeqCst), "a transaction is under way");
+                    assert!(!writing.load(Ordering::SeqCst), "a transaction is open");
                     std::thread::yield_now();
                 }
                 assert_eq!(commits.load(Ordering::SeqCst), before);

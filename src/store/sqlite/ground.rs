@@ -125,7 +125,7 @@ impl Ground {
     /// the process. [`StoreError::Unusable`] when they were cut or overwritten. Both say what to do.
     pub(super) fn look(&self) -> Result<(), StoreError> {
         self.whole()?;
-        // A checkpoint under way writes the header before what it describes.
+        // A checkpoint that runs writes the header before what it describes.
         match self.known.try_lock() {
             Ok(mut known) => self.sound(known.as_mut())?,
             Err(TryLockError::Poisoned(known)) => self.sound(known.into_inner().as_mut())?,

@@ -120,7 +120,7 @@ pub const STEP_LANE_PREFIX: &str = "step:";
 
 /// The lane whose fallbacks a lane of this key carries.
 pub fn source_lane(key: &str) -> Option<LaneId> {
-    // A channel that was renamed while its lane was under way has `~` and a number behind the key.
+    // A channel that was renamed while its lane was in flight has `~` and a number behind the key.
     key.strip_prefix(FALLBACK_LANE_PREFIX)?.split('~').next()?.parse().ok().map(LaneId)
 }
 

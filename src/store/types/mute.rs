@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Act, ActResult, Answered, Incident, TimelineKind, TimelineRow};
-use crate::model::UnixMs;
+use crate::model::{Language, UnixMs};
 
 /// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
 /// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
@@ -17,7 +17,7 @@ pub struct Mute {
     pub matchers: String,
     /// Until when.
     pub until: UnixMs,
-    /// Why.
+    /// Why; may be empty.
     pub reason: String,
     /// Who.
     pub by: String,
@@ -37,7 +37,7 @@ impl Mute {
 
     /// The reason of what it defers; `None` when it has ended.
     pub(in crate::store) fn deferral_reason(&self, now: UnixMs) -> Option<String> {
-        (self.until > now).then(|| format!("{}{}", mute_prefix(&self.matchers), self.reason))
+        (self.until > now).then(|| format!("{}{}", mute_prefix(&self.matchers), Language::En.reason_or_none(&self.reason)))
     }
 }
 

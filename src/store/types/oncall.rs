@@ -23,7 +23,7 @@ pub struct Override {
     pub by: String,
 }
 
-/// What is remembered of a rota: its shift under way, and what people were notified of.
+/// What is remembered of a rota: its current shift, and what people were notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotaRow {
     /// The rota.

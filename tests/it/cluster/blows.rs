@@ -61,7 +61,7 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
     assert!(longest < Duration::from_secs(10), "an outlet stood still for {longest:?} after its node had died");
     assert!(minute <= PER_MINUTE && second <= BURST, "{minute} in a minute, {second} in a second");
     assert!(minute > PER_MINUTE / 4, "{minute} in a minute do not come near the pace");
-    // What was under way at a blow may have left without its record: on each outlet at most what it sends at once.
+    // What was in flight at a blow may have left without its record: on each outlet at most what it sends at once.
     assert!(twice <= (blows + 1) * (OUTLETS + 1) * 4 * 200, "{twice}");
 }
 

@@ -23,7 +23,7 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     assert_eq!((made.status(), made.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/mutes"));
     let page = ann.page("/ui/mutes").await;
     assert!(page.contains("2 mutes are active") && page.contains("group=&quot;theirs&quot;") && page.contains("action=\"/ui/mutes/end\""), "{page}");
-    for bad in [("matchers", ""), ("matchers", "severity!=\"critical\""), ("for", "2y"), ("reason", "")] {
+    for bad in [("matchers", ""), ("matchers", "severity!=\"critical\""), ("for", "2y")] {
         let form: Vec<(&str, &str)> = form.iter().map(|field| if field.0 == bad.0 { bad } else { *field }).collect();
         let refused = ann.post("/ui/mutes", &form).await;
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{bad:?}");
@@ -40,6 +40,10 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     let ended = ann.post("/ui/mutes/end", &[("matchers", "group=\"theirs\",severity!=\"critical\"")]).await;
     assert_eq!(ended.status(), StatusCode::SEE_OTHER, "{}", ended.text().await.unwrap());
     assert_eq!(ann.post("/ui/mutes/end", &[("matchers", "team=\"db\"")]).await.status(), StatusCode::NOT_FOUND);
+    let silent = [("matchers", "group=\"quiet\""), ("for", "1h"), ("reason", "")];
+    assert_eq!(ann.post("/ui/mutes", &silent).await.status(), StatusCode::SEE_OTHER);
+    assert!(ann.page("/ui/mutes").await.contains("no reason given"));
+    assert_eq!(ann.post("/ui/mutes/end", &silent[..1]).await.status(), StatusCode::SEE_OTHER);
     let tested = ann.page("/ui/route?labels=alertname%3DDown%0Ateam%3Ddb&of=labels").await;
     assert!(tested.contains("held back by the mute nightly until 2099-01-01 00:00:00 UTC"), "{tested}");
     // The first page says why nobody is notified, and counts no years down.

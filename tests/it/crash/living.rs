@@ -52,7 +52,7 @@ fn body(group: &str, states: [Option<&str>; 2]) -> Value {
     body
 }
 
-/// Reports incidents, each step until it is taken, until `over`; the one under way is brought to its end.
+/// Reports incidents, each step until it is taken, until `over`; the one in flight is brought to its end.
 async fn send(client: reqwest::Client, port: u16, sender: usize, over: Arc<AtomicBool>, reported: Arc<Mutex<BTreeSet<String>>>) {
     for n in 0.. {
         if over.load(Ordering::Relaxed) {

@@ -57,7 +57,7 @@ fn kills() -> usize {
 
 /// Senders, each with a lane of its own.
 const SENDERS: usize = 64;
-/// A kill counts only while so many requests and sends are under way.
+/// A kill counts only while so many requests and sends are in flight.
 const REQUESTS: usize = 50;
 const SENDS: usize = 1;
 
@@ -69,7 +69,7 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;
     fake.rec.track("uid-");
     fake.rec.count_only(true);
-    // A platform takes its time: without it no send would be under way at the instant of a kill.
+    // A platform takes its time: without it no send would be in flight at the instant of a kill.
     fake.faults.always(Fault::Delay(Duration::from_millis(15)));
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -151,7 +151,7 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     in_order(&fake.rec.seen_order());
     // At a kill one message may have left without its record; it carries at most what one read takes of a lane.
     let bound = (kills + 1) * 200;
-    assert!(twice <= bound, "{twice} alerts came more than once; at most {bound} were under way");
+    assert!(twice <= bound, "{twice} alerts came more than once; at most {bound} were in flight");
 }
 
 /// Numbers that differ from run to run.

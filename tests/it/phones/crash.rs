@@ -194,7 +194,7 @@ async fn of_two_processes_one_asks_and_the_other_takes_over() {
     let asked = questions(&twilio);
     assert!(asked.len() == SMS && asked.values().all(|times| *times == 1), "each is asked for by one process: {asked:?}");
 
-    // The one that asks dies with its question under way. Its name holds its process id.
+    // The one that asks dies with its question in flight. Its name holds its process id.
     twilio.faults.always_on("/Messages/", Fault::HangAfter);
     wait(&twilio, "nobody asks again", || questions(&twilio).values().any(|times| *times == 2)).await;
     let asking = processes[0].get::<Nodes>("nodes").await.nodes.swap_remove(0).name;

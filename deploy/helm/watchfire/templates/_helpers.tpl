@@ -34,7 +34,7 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  # Longer than the 25 s in which a stop finishes what is under way.
+  # Longer than the 25 s in which a stop finishes what is in flight.
   terminationGracePeriodSeconds: 40
   automountServiceAccountToken: false
   {{- with .Values.imagePullSecrets }}

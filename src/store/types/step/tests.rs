@@ -144,7 +144,7 @@ fn what_is_over_and_what_began_again_ends() {
     let why = || Some("over: the incident is resolved".to_owned());
     let dropped = |why: Option<String>| StepChange::Dropped(why.unwrap_or_default());
     let over = step_changes(&rows, &HashMap::from([(INCIDENT, why())]), &[], minutes(1));
-    assert_eq!(over, [(rows[1].id, dropped(why()))], "what is under way says so itself");
+    assert_eq!(over, [(rows[1].id, dropped(why()))], "what is in flight says so itself");
     let mut again = row(1, Deferred);
     again.step.began_at = minutes(5);
     let rows = [row(1, Dead), row(2, Deferred), again];
