@@ -6,6 +6,7 @@ mod demo;
 mod difference;
 mod drill;
 mod events;
+mod examples;
 mod explain;
 mod goldens;
 mod health;
@@ -13,6 +14,7 @@ mod import;
 mod incidents;
 mod init;
 mod logging;
+mod manual;
 mod mute;
 mod oncall;
 mod online;
@@ -221,8 +223,8 @@ enum Command {
     Openapi,
     /// Print completions for a shell.
     Completions(shell::CompletionsArgs),
-    /// Print the manual page.
-    Man,
+    /// Print the manual page of the program or of a command, or write all of them.
+    Man(manual::ManArgs),
     /// Ask the running server whether it is well (for containers without a shell).
     Health,
 }
@@ -304,7 +306,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::MigrateStore(args) => transfer::run(&common, &args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => shell::completions(&args),
-        Command::Man => shell::manual(),
+        Command::Man(args) => manual::run(&args),
         Command::Import(args) => import::run(&common, &args),
         Command::Platforms(args) => Ok(check::platforms(&common, &args)),
         Command::Openapi => {

@@ -303,7 +303,37 @@ fn shells_and_manuals_know_every_command() {
     let (code, manual) = run(folder.path(), &["man"]);
     assert_eq!(code, 0);
     for command in &commands {
-        assert!(manual.contains(&format!(".SH \"COMMAND {}\"", command.to_uppercase())), "the manual lacks {command}");
+        assert!(manual.contains(&format!("watchfire\\-{}(1)", command.replace('-', "\\-"))), "the manual does not list {command}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_that_man_can_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = run(folder.path(), &["man", "--out", "man1"]);
+    assert_eq!(code, 0, "{said}");
+    let mut files: Vec<String> =
+        std::fs::read_dir(folder.path().join("man1")).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    files.sort();
+    assert!(files.len() > 50, "{files:?}");
+    for name in ["watchfire.1", "watchfire-check.1", "watchfire-queue.1", "watchfire-queue-ls.1", "watchfire-migrate-store.1"] {
+        assert!(files.iter().any(|file| file == name), "{name} is missing: {files:?}");
+    }
+    let (code, page) = run(folder.path(), &["man", "queue", "ls"]);
+    assert_eq!(code, 0, "{page}");
+    assert_eq!(page, std::fs::read_to_string(folder.path().join("man1/watchfire-queue-ls.1")).unwrap());
+    assert!(page.contains("watchfire queue ls \\-\\-state dead"), "{page}");
+    let (code, said) = run(folder.path(), &["man", "queue", "lst"]);
+    assert!(code == 1 && said.contains("there is no command `queue lst`"), "{said}");
+
+    // groff is what `man` asks; it warns of what it does not know.
+    if Command::new("groff").arg("--version").output().is_err() {
+        return crate::support::skip::skip("the package groff-base");
+    }
+    for file in files {
+        let out = Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z", &format!("man1/{file}")]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success() && said.trim().is_empty(), "{file}: {said}");
     }
 }
 
