@@ -27,6 +27,7 @@ mod docs_book;
 mod docs_commands;
 mod docs_examples;
 mod docs_generated;
+mod docs_reference;
 mod docs_senders;
 mod drill;
 mod durable;
