@@ -23,6 +23,7 @@ mod direct;
 mod direct_failures;
 mod disk;
 mod docs;
+mod docs_backup;
 mod docs_book;
 mod docs_commands;
 mod docs_examples;
