@@ -67,3 +67,19 @@ fn every_grafana_configuration_is_a_webhook_with_a_credential_and_a_policy_that_
         assert_eq!(file["policies"][0]["receiver"].as_str(), point["name"].as_str(), "{place}: no policy uses the contact point");
     }
 }
+
+/// Commands take `WATCHFIRE_TOKEN` of their environment before what the configuration holds: with a sender's token there they would all be refused.
+#[test]
+fn no_sender_has_the_variable_that_commands_take_their_token_from() {
+    let mut tried = 0;
+    for (place, text) in marked("") {
+        let file: Value = serde_yaml::from_str(&text).unwrap_or_default();
+        for entry in file["server"]["auth"].as_sequence().into_iter().flatten() {
+            tried += 1;
+            let scopes = entry["scopes"].as_sequence();
+            let reads = scopes.is_none_or(|scopes| scopes.iter().any(|scope| scope.as_str() == Some("read")));
+            assert!(reads || entry["bearer"]["env"].as_str() != Some("WATCHFIRE_TOKEN"), "{place}: name the sender's token otherwise");
+        }
+    }
+    assert!(tried >= 8, "only {tried} credentials were found");
+}
