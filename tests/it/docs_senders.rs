@@ -83,3 +83,30 @@ fn no_sender_has_the_variable_that_commands_take_their_token_from() {
     }
     assert!(tried >= 8, "only {tried} credentials were found");
 }
+
+/// What the tutorial adds to `deploy/compose.yaml` is about services that are there, and mounts only what the page has made before.
+#[test]
+fn what_is_added_to_the_compose_file_fits_it() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let shipped: Value = serde_yaml::from_str(&read("deploy/compose.yaml")).unwrap();
+    let (all, page) = (marked("compose"), read("docs/tutorial.md"));
+    assert_eq!(all.len(), 1, "the tutorial has one");
+    let added: Value = serde_yaml::from_str(&all[0].1).unwrap();
+    let mut mounted = 0;
+    for (service, about) in added["services"].as_mapping().unwrap() {
+        let service = service.as_str().unwrap();
+        assert!(shipped["services"][service].is_mapping(), "deploy/compose.yaml has no service `{service}`");
+        for volume in about["volumes"].as_sequence().unwrap() {
+            let (from, to) = volume.as_str().unwrap().split_once(':').unwrap();
+            assert!(to.ends_with(":ro"), "{from} is not read-only");
+            let made = from.strip_prefix("../").unwrap();
+            assert!(
+                page.contains(&format!("`{made}")) || page.contains(&format!("> {made}\n")) || page.contains(&format!("mkdir {made}\n")),
+                "{made}"
+            );
+            mounted += 1;
+        }
+    }
+    assert_eq!(mounted, 3);
+    assert!(page.contains(&format!("> {}\n", added["services"]["watchfire"]["env_file"].as_str().unwrap().trim_start_matches("../"))));
+}
