@@ -223,6 +223,9 @@ enum Command {
     Openapi,
     /// Print completions for a shell.
     Completions(shell::CompletionsArgs),
+    /// Print the names of the channels, for the scripts of `completions`.
+    #[command(hide = true)]
+    ChannelNames(shell::NamesArgs),
     /// Print the manual page of the program or of a command, or write all of them.
     Man(manual::ManArgs),
     /// Ask the running server whether it is well (for containers without a shell).
@@ -306,6 +309,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::MigrateStore(args) => transfer::run(&common, &args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => shell::completions(&args),
+        Command::ChannelNames(args) => shell::channel_names(&args),
         Command::Man(args) => manual::run(&args),
         Command::Import(args) => import::run(&common, &args),
         Command::Platforms(args) => Ok(check::platforms(&common, &args)),

@@ -83,6 +83,7 @@ mod reload;
 mod replay;
 mod scopes;
 mod security;
+mod shells;
 mod silences;
 mod silences_over_restarts;
 mod storm;
