@@ -27,7 +27,7 @@ pub struct NamesArgs {
 }
 
 /// Where the generator puts a value that the shell is to ask for.
-const MARK: &str = "WATCHFIRE_CHANNELS";
+const MARK: &str = "ChannelNamesGoHere";
 /// Options that choose the configuration or the server.
 const CHOOSING: [&str; 5] = ["--config", "--listen", "--server", "--token-file", "--context"];
 /// Somebody waits with a finger on the key.

@@ -109,7 +109,8 @@ fn calls(text: &str, call: &str) -> usize {
 /// The first text of a macro's arguments that is a message: the longest part of it that is always the same.
 fn message(arguments: &str) -> Option<String> {
     let mut literals = arguments.split('"').skip(1).step_by(2);
-    let message = literals.find(|literal| literal.contains(' ') || literal.contains('{'))?;
+    let says = |literal: &&str| literal.contains(' ') && literal.chars().any(char::is_alphabetic);
+    let message = literals.find(|literal| says(literal) || literal.contains('{'))?;
     let line = message.split("\\n").next().unwrap_or_default();
     let fixed = line.split(['{', '}']).step_by(2).max_by_key(|part| part.len())?;
     Some(fixed.trim_matches([' ', ';', ':']).to_owned()).filter(|text| text.contains(' '))
@@ -166,6 +167,7 @@ fn messages_are_read_as_they_are_logged() {
     let read = |text: &str| message(text).unwrap_or_default();
     assert_eq!(read(r#"%error, act = %act.0, "an act is missing in the audit");"#), "an act is missing in the audit");
     assert_eq!(read(r#"defect = what.unwrap_or("unknown"), "a handler panicked");"#), "a handler panicked");
+    assert_eq!(read(r#"nodes = list.join(", "), "nodes differ");"#), "nodes differ");
     assert_eq!(read(r#""{error}; alerts are delivered without traces");"#), "alerts are delivered without traces");
     assert_eq!(read(r#""could not be reloaded\n{}", error.report);"#), "could not be reloaded");
     assert_eq!(read(r#""{found}"); other("not this one")"#), "");
