@@ -149,7 +149,7 @@ fn environment(commands: &[&Command]) -> BTreeMap<String, String> {
     for arg in commands.iter().flat_map(|command| command.get_arguments()) {
         if let Some(variable) = arg.get_env() {
             let option = arg.get_long().map_or_else(|| arg.to_string(), |long| format!("--{long}"));
-            out.insert(variable.to_string_lossy().into_owned(), format!("the same as `{option}`, which goes before it"));
+            out.insert(variable.to_string_lossy().into_owned(), format!("the same as `{option}`, which takes precedence"));
         }
     }
     out

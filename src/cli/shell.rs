@@ -52,7 +52,7 @@ pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitStatus> {
     let mut out = Vec::new();
     let mut command = if matches!(args.shell, Shell::Bash | Shell::Zsh | Shell::Fish) { marked(Cli::command()) } else { Cli::command() };
     clap_complete::generate(args.shell, &mut command, "watchfire", &mut out);
-    let script = String::from_utf8(out).context("the script is no text")?;
+    let script = without_hidden(&String::from_utf8(out).context("the script is no text")?);
     let script = match args.shell {
         Shell::Bash => BASH.to_owned() + &script.replace(&format!("\"{MARK}\""), "\"$(_watchfire_channels)\""),
         Shell::Zsh => script.replace(&format!("({MARK})"), "_watchfire_channels").replacen("\n_watchfire() {", &format!("\n{ZSH}_watchfire() {{"), 1),
@@ -60,6 +60,14 @@ pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitStatus> {
         _ => script,
     };
     print(script.as_bytes())
+}
+
+/// The script without the hidden command among what it offers: the generator knows no hidden commands.
+fn without_hidden(script: &str) -> String {
+    let offers = ["-a \"channel-names\"", "'channel-names:", "cand channel-names ", "::new('channel-names'"];
+    let kept = script.lines().filter(|line| !offers.iter().any(|offer| line.contains(offer)));
+    // Bash and fish have it in lists of words, too.
+    kept.map(|line| line.replace(" channel-names ", " ") + "\n").collect()
 }
 
 /// The commands, with the mark as the only value of options that name a channel.

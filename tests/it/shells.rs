@@ -69,6 +69,7 @@ fn completions_know_the_channels_of_the_configuration_that_is_typed() {
     assert_eq!(complete("watchfire send -c", "ops-d", "-c"), "ops-ding");
     assert_eq!(complete("watchfire queue move --to", "n", "--to"), "night");
     assert_eq!(complete("watchfire send --config other.yaml --channel", "", "--channel"), "elsewhere");
+    assert_eq!(complete("watchfire", "channel", "watchfire"), "channels", "the hidden command is offered to nobody");
     // A broken configuration names nothing, and says nothing into the line.
     write("routes.yaml", "channels: {");
     assert_eq!(complete("watchfire send --channel", "", "--channel"), "");
