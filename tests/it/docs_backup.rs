@@ -145,5 +145,5 @@ fn a_database_is_restored_by_the_commands_of_the_page() {
     assert!(all.contains("BeforeTheCopy") && !all.contains("AfterTheCopy"), "{all}");
     place.fire("AfterTheRestore");
     stop(server);
-    assert_eq!(postgres.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'watchfire_before'").trim(), "1", "what was there is kept");
+    assert_eq!(postgres.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'before_restore'").trim(), "1", "what was there is kept");
 }
