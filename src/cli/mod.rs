@@ -235,7 +235,10 @@ enum Command {
 impl Command {
     /// Whether there is no JSON of it: what it prints is for a terminal, a shell or a file.
     fn prints_text(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Demo(_) | Self::Init(_) | Self::HashPassword | Self::Completions(_) | Self::Man)
+        matches!(
+            self,
+            Self::Serve(_) | Self::Demo(_) | Self::Init(_) | Self::HashPassword | Self::Completions(_) | Self::ChannelNames(_) | Self::Man(_)
+        )
     }
 }
 
