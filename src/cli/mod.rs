@@ -6,6 +6,7 @@ mod demo;
 mod difference;
 mod drill;
 mod events;
+mod examples;
 mod explain;
 mod goldens;
 mod health;
@@ -13,6 +14,7 @@ mod import;
 mod incidents;
 mod init;
 mod logging;
+mod manual;
 mod mute;
 mod oncall;
 mod online;
@@ -221,8 +223,11 @@ enum Command {
     Openapi,
     /// Print completions for a shell.
     Completions(shell::CompletionsArgs),
-    /// Print the manual page.
-    Man,
+    /// Print the names of the channels, for the scripts of `completions`.
+    #[command(hide = true)]
+    ChannelNames(shell::NamesArgs),
+    /// Print the manual page of the program or of a command, or write all of them.
+    Man(manual::ManArgs),
     /// Ask the running server whether it is healthy (for containers without a shell).
     Health,
 }
@@ -230,7 +235,10 @@ enum Command {
 impl Command {
     /// Whether there is no JSON of it: what it prints is for a terminal, a shell or a file.
     fn prints_text(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Demo(_) | Self::Init(_) | Self::HashPassword | Self::Completions(_) | Self::Man)
+        matches!(
+            self,
+            Self::Serve(_) | Self::Demo(_) | Self::Init(_) | Self::HashPassword | Self::Completions(_) | Self::ChannelNames(_) | Self::Man(_)
+        )
     }
 }
 
@@ -304,7 +312,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::MigrateStore(args) => transfer::run(&common, &args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => shell::completions(&args),
-        Command::Man => shell::manual(),
+        Command::ChannelNames(args) => shell::channel_names(&args),
+        Command::Man(args) => manual::run(&args),
         Command::Import(args) => import::run(&common, &args),
         Command::Platforms(args) => Ok(check::platforms(&common, &args)),
         Command::Openapi => {

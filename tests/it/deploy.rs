@@ -40,7 +40,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 /// A family is only written once it has a sample.
-fn one_of_each() -> watchfire::metrics::Metrics {
+pub fn one_of_each() -> watchfire::metrics::Metrics {
     let metrics = watchfire::metrics::Metrics::new();
     metrics.received("alertmanager", "accepted");
     metrics.delivered("slack", "ops", "sent", 1);
@@ -65,6 +65,10 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.incidents_open("firing", "critical", 1);
     metrics.look_up_failed("slack", "unknown");
     metrics.limited("twilio_sms", "ops", "recipient");
+    metrics.unrouted("alertmanager");
+    metrics.escalation_step("sent");
+    metrics.edited("shown");
+    metrics.silence("made");
     metrics
 }
 

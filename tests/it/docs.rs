@@ -14,6 +14,35 @@ fn the_readme_names_every_platform_and_preset() {
     }
 }
 
+/// The text between two others.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("`{before}` is gone"));
+    rest.split_once(after).unwrap_or_else(|| panic!("`{after}` is gone after `{before}`")).0
+}
+
+/// What was measured is written by `benches/run`; pages that repeat it must not fall behind.
+#[test]
+fn sizing_and_comparison_repeat_what_was_measured() {
+    let read = |name: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (measured, sizing, comparison) = (read("benches/README.md"), read("docs/sizing.md"), read("docs/comparison.md"));
+    let idle = between(&measured, "\nMemory: ", " idle");
+    let waiting = between(&measured, "\nwith the backlog: ", ",");
+    for wanted in [format!("{idle} idle"), format!("{waiting} with a million deliveries waiting")] {
+        assert!(sizing.contains(&wanted), "docs/sizing.md does not say `{wanted}`, which benches/README.md has");
+    }
+    for peer in [
+        "Alertmanager to a webhook, nothing synced",
+        "Alertmanager to Slack, nothing synced",
+        "Alertmanager to mail, nothing synced",
+        "Apprise to a webhook, keeps nothing",
+    ] {
+        let row = between(&measured, &format!("| {peer} | "), "\n");
+        let ratio = row.split(" | ").nth(1).unwrap();
+        assert!(ratio.parse::<f64>().is_ok(), "{row}");
+        assert!(comparison.contains(ratio), "docs/comparison.md does not say {ratio}, the ratio to {peer} in benches/README.md");
+    }
+}
+
 #[test]
 fn every_line_of_the_threat_model_names_tests_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

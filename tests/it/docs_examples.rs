@@ -1,7 +1,8 @@
 //! Configurations and templates in the documents, tried: every `yaml` block passes the real check, every `handlebars` block renders the text below it.
 //!
 //! A `yaml` block is read as routes.yaml; what it leaves out is filled with one channel and a route. Blocks of other programs are marked by a
-//! comment on the line before: `<!-- alertmanager -->`, `<!-- prometheus -->`, `<!-- kubernetes -->`, `<!-- preset: NAME -->`.
+//! comment on the line before: `<!-- alertmanager -->`, `<!-- compose -->`, `<!-- grafana -->`, `<!-- prometheus -->`, `<!-- kubernetes -->`,
+//! `<!-- preset: NAME -->`.
 
 use std::fs;
 use std::path::Path;
@@ -86,7 +87,7 @@ fn every_configuration_passes_the_check() {
                 fs::write(at, &file.text).unwrap();
             }
             let result = match block.mark.split_once(": ").unwrap_or((&block.mark, "")) {
-                ("alertmanager" | "prometheus" | "kubernetes", _) => {
+                ("alertmanager" | "compose" | "grafana" | "prometheus" | "kubernetes", _) => {
                     serde_yaml::from_str::<Mapping>(&block.text).map(|_| ()).map_err(|error| error.to_string())
                 }
                 ("preset", name) => preset(folder.path(), name, &block.text),

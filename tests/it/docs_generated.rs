@@ -10,7 +10,8 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn output(args: &[&str]) -> String {
+/// What the program prints.
+pub fn output(args: &[&str]) -> String {
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(args).output().unwrap();
     assert!(out.status.success(), "{args:?}");
     String::from_utf8(out.stdout).unwrap()
@@ -29,7 +30,7 @@ fn hold(path: &Path, wanted: &str) {
 
 /// Holds what is between `<!-- name -->` and `<!-- /name -->`.
 #[track_caller]
-fn hold_part(path: &Path, name: &str, wanted: &str) {
+pub fn hold_part(path: &Path, name: &str, wanted: &str) {
     let page = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = page.split_once(&open).unwrap_or_else(|| panic!("{} has no `{}`", path.display(), open.trim()));

@@ -1,4 +1,4 @@
-//! What newcomers get wrong, and what the program answers: what happened, where, and what to do. Also `init`, `completions` and `man`, over the real program.
+//! What newcomers get wrong, and what the program answers: what happened, where, and what to do. Also `init`, over the real program.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -10,23 +10,26 @@ use serde_json::json;
 
 use crate::support::app::TestApp;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_watchfire");
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_watchfire");
 const ROUTES: &str = "store: sqlite:watchfire.db\nchannels: { t: { log: {} } }\nroute: { to: [t] }\n";
 /// The user `nobody`.
 const NOBODY: u32 = 65534;
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+/// A command in a folder, with nothing of this process' configuration.
+pub fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(args).current_dir(folder).env_remove("WATCHFIRE_CONFIG").env_remove("WATCHFIRE_LISTEN").stdin(Stdio::null());
     command
 }
 
 /// Everything that was said, and the exit code.
-fn said(output: Output) -> (i32, String) {
+pub fn said(output: Output) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
-fn run(folder: &Path, args: &[&str]) -> (i32, String) {
+/// Runs it.
+pub fn run(folder: &Path, args: &[&str]) -> (i32, String) {
     said(command(folder, args).output().unwrap())
 }
 
@@ -274,37 +277,6 @@ fn import_writes_two_files_and_tells_the_rest() {
 
 fn serde_yaml_of(bytes: &[u8]) -> serde_json::Value {
     serde_yaml::from_slice(bytes).unwrap()
-}
-
-#[test]
-fn shells_and_manuals_know_every_command() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, help) = run(folder.path(), &["--help"]);
-    let commands: Vec<&str> = help
-        .lines()
-        .skip_while(|line| !line.starts_with("Commands:"))
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .collect();
-    assert!(commands.len() >= 14 && commands.contains(&"import"), "{commands:?}");
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (code, text) = run(folder.path(), &["completions", shell]);
-        assert_eq!(code, 0, "{text}");
-        for command in &commands {
-            assert!(text.contains(command), "{shell} does not know {command}");
-        }
-    }
-    let (_, script) = run(folder.path(), &["completions", "bash"]);
-    std::fs::write(folder.path().join("completions.bash"), script).unwrap();
-    assert!(Command::new("bash").args(["-n", "completions.bash"]).current_dir(folder.path()).status().unwrap().success());
-    let (code, manual) = run(folder.path(), &["man"]);
-    assert_eq!(code, 0);
-    for command in &commands {
-        assert!(manual.contains(&format!(".SH \"COMMAND {}\"", command.to_uppercase())), "the manual lacks {command}");
-    }
 }
 
 #[test]
