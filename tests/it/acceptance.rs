@@ -176,7 +176,7 @@ route: {{ to: [slack, telegram], escalation: db }}
         self.nodes[0].read(&format!("/api/v1/incidents/{}", found.incidents[0].number)).await
     }
 
-    /// Waits until nothing is under way: all is sent, and each message shows the incident as it is.
+    /// Waits until nothing is in flight: all is sent, and each message shows the incident as it is.
     async fn quiet(&self) {
         self.nodes[0].settled().await;
         let end = tokio::time::Instant::now() + 2 * SOON;

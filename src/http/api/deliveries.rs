@@ -18,7 +18,7 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
 use crate::http::why::{was_routed, why_sent};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{DeliveryId, Language, UnixMs};
+use crate::model::{DeliveryId, Language};
 use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.

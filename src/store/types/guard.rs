@@ -1,6 +1,6 @@
 //! What the beginning of an attempt depends on. It is decided here; both engines read, and write only then.
 
-use super::step::acked_by;
+use super::step::answered_by;
 use super::{AlertState, Incident, IncidentState, State, StepGuard, StepRow};
 use crate::model::IncidentId;
 
@@ -64,7 +64,7 @@ impl Incident {
             return None;
         }
         let how = if self.state == IncidentState::Snoozed { self.state.as_str() } else { IncidentState::Acked.as_str() };
-        Some(acked_by(&self.acks, how, |alerts| firing.iter().any(|one| alerts.contains(one))))
+        Some(answered_by(&self.acks, how, |alerts| firing.iter().any(|one| alerts.contains(one))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was received, the newest first; all of it, or what led nowhere.
+//! What was received, the newest first; all of it, or what had no delivery.
 
 use maud::{Markup, html};
 

@@ -158,7 +158,7 @@ fn still_calls(incident: &Incident, alerts: &[u64]) -> Result<(), String> {
         return Err("over: none of its alerts fires any more".into());
     }
     if firing.iter().all(|fingerprint| incident.is_acked(*fingerprint)) {
-        return Err(acked_by(&incident.acks, "acked", |alerts| firing.iter().any(|fingerprint| alerts.contains(fingerprint))));
+        return Err(answered_by(&incident.acks, "acked", |alerts| firing.iter().any(|fingerprint| alerts.contains(fingerprint))));
     }
     Ok(())
 }
@@ -167,14 +167,14 @@ fn still_calls(incident: &Incident, alerts: &[u64]) -> Result<(), String> {
 pub(in crate::store) fn nothing_calls(state: IncidentState, acks: &Acks) -> Option<String> {
     match state {
         IncidentState::Firing => None,
-        IncidentState::Acked | IncidentState::Snoozed => Some(acked_by(acks, state.as_str(), |_| true)),
+        IncidentState::Acked | IncidentState::Snoozed => Some(answered_by(acks, state.as_str(), |_| true)),
         IncidentState::Resolved | IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded => {
             Some(format!("over: the incident is {}", state.as_str()))
         }
     }
 }
 
-pub(super) fn acked_by(acks: &Acks, how: &str, of: impl Fn(&[u64]) -> bool) -> String {
+pub(super) fn answered_by(acks: &Acks, how: &str, of: impl Fn(&[u64]) -> bool) -> String {
     let mut names: Vec<&str> = Vec::new();
     for ack in acks.list.iter().filter(|ack| of(&ack.alerts)) {
         if !names.contains(&ack.by.name.as_str()) {
