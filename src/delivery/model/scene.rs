@@ -169,7 +169,7 @@ impl Scene {
         let hours = || Quiet { intervals: vec![Arc::new(quiet())], unless: Severity::Critical };
         let person = |name: &str| {
             let quiet = self.quiet.filter(|quiet| *quiet == name).map(|_| hours());
-            Person { name: name.into(), email: None, mobile: Some(name.into()), ids: Default::default(), quiet }
+            Person { name: name.into(), full_name: None, language: None, email: None, mobile: Some(name.into()), ids: Default::default(), quiet }
         };
         let later = Rota { name: "later".into(), first: date(2027, 11, 20), tell: None, ..night_rota() };
         let rotas = [self.rota.clone(), later];

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::{Rota, Shift, ShiftKind};
 use crate::delivery::announcement;
 use crate::delivery::engine::Engine;
-use crate::delivery::people::{PersonName, Way};
+use crate::delivery::people::{People, PersonName, Way};
 use crate::delivery::plan::Plan;
 use crate::model::{Language, Mentions, Severity, Status, UnixMs};
 use crate::store::{Incident, IncidentFilter, IncidentState, Override, RotaRow, StoreError};
@@ -115,7 +115,7 @@ async fn notify(engine: &Engine, plan: &Plan, rota: &Rota, notice: &Notice, now:
     let open = IncidentState::ALL.into_iter().filter(|state| state.is_open()).collect();
     let filter = IncidentFilter { states: open, limit: MAX_INCIDENTS + 1, ..IncidentFilter::default() };
     let incidents = engine.shared.store.list_incidents(&filter).await?;
-    let (title, text) = wording(rota, notice, &incidents, channel.content.language);
+    let (title, text) = wording(rota, notice, &plan.people.people, &incidents, channel.content.language);
     let mut mentions = Mentions::default();
     for person in notice.from.iter().chain([&notice.to.person]).filter_map(|name| plan.people.people.get(name)) {
         if let Ok(Way::Mention(one)) = person.way(channel.platform) {
@@ -135,9 +135,10 @@ fn local(at: UnixMs, zone: &TimeZone) -> String {
 }
 
 /// Title and text of a notice.
-fn wording(rota: &Rota, notice: &Notice, incidents: &[Incident], language: Language) -> (String, String) {
+fn wording(rota: &Rota, notice: &Notice, people: &People, incidents: &[Incident], language: Language) -> (String, String) {
     let Notice { due, from, to } = notice;
-    let (name, person, zone) = (&rota.name, &to.person, &rota.zone);
+    let (name, person, zone) = (&rota.name, people.shown(&to.person), &rota.zone);
+    let from = from.as_deref().map(|from| people.shown(from));
     let (begin, end) = (local(to.from, zone), local(to.until, zone));
     let zh = language == Language::Zh;
     let title = match (zh, *due < to.from, from) {
@@ -169,6 +170,7 @@ mod tests {
     use jiff::civil::{date, time};
 
     use super::*;
+    use crate::delivery::people::Person;
     use crate::delivery::rota::Rotation;
 
     fn rota() -> Rota {
@@ -223,10 +225,20 @@ mod tests {
         let rota = rota();
         let at = UnixMs::from("2026-11-10T02:00:00Z".parse::<jiff::Timestamp>().unwrap());
         let soon = rota.notice(&[], at - 60 * MINUTE, at - 15 * MINUTE).unwrap();
-        let (title, text) = wording(&rota, &soon, &[], Language::En);
-        assert_eq!(title, "On call db: ann takes over from bob at 2026-11-10 10:00 (Asia/Shanghai)");
+        let ann = Person {
+            name: "ann".into(),
+            full_name: Some("Ann Lee".into()),
+            language: None,
+            email: None,
+            mobile: None,
+            ids: Default::default(),
+            quiet: None,
+        };
+        let people: People = [ann].into_iter().collect();
+        let (title, text) = wording(&rota, &soon, &people, &[], Language::En);
+        assert_eq!(title, "On call db: Ann Lee takes over from bob at 2026-11-10 10:00 (Asia/Shanghai)");
         assert_eq!(text, "No incident is open.");
         let now = rota.notice(&[], at - 60 * MINUTE, at).unwrap();
-        assert_eq!(wording(&rota, &now, &[], Language::Zh).0, "值班 db：现在由 ann 值班，至 2026-11-11 10:00 (Asia/Shanghai)");
+        assert_eq!(wording(&rota, &now, &people, &[], Language::Zh).0, "值班 db：现在由 Ann Lee 值班，至 2026-11-11 10:00 (Asia/Shanghai)");
     }
 }

@@ -145,6 +145,8 @@ mod tests {
     fn plan() -> PeoplePlan {
         let person = |name: &str, id: &str| Person {
             name: name.into(),
+            full_name: None,
+            language: None,
             email: Some(format!("{name}@example.com")),
             mobile: None,
             ids: [("slack", id.to_owned())].into_iter().filter(|(_, id)| !id.is_empty()).collect(),

@@ -138,7 +138,7 @@ pub(in crate::http) fn calendar_of_person(app: &App, caller: &Caller, name: &str
     if plan.people.people.get(name).is_none() {
         return Err(nearest_of("person", name, plan.people.people.names()));
     }
-    Ok(calendar_of(app, &plan, &format!("On call: {name}"), |_, shift| *shift.person == *name))
+    Ok(calendar_of(app, &plan, &format!("On call: {}", plan.people.people.shown(name)), |_, shift| *shift.person == *name))
 }
 
 fn calendar_of(app: &App, plan: &Plan, title: &str, wanted: impl Fn(&Rota, &Shift) -> bool) -> Response {
@@ -149,7 +149,7 @@ fn calendar_of(app: &App, plan: &Plan, title: &str, wanted: impl Fn(&Rota, &Shif
         let all = rota.between(now - PAST, now + FUTURE, &overrides).into_iter();
         shifts.extend(all.filter(|shift| wanted(rota, shift)).map(|shift| (rota.name.clone(), shift)));
     }
-    ([(header::CONTENT_TYPE, "text/calendar; charset=utf-8")], calendar(title, &shifts, now)).into_response()
+    ([(header::CONTENT_TYPE, "text/calendar; charset=utf-8")], calendar(title, &shifts, &plan.people.people, now)).into_response()
 }
 
 async fn overrides(State(app): State<Arc<App>>, request: Request) -> ApiResult<Overrides> {

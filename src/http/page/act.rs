@@ -103,8 +103,8 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
     let by = match &acting.person {
         _ if known.is_some() => {
-            let name = known.map(|name| name.to_string()).unwrap_or_default();
-            Actor { id: format!("person:{name}"), name, via: "link".into() }
+            let name = known.unwrap_or_default();
+            Actor { id: format!("person:{name}"), name: plan.people.people.shown(&name).to_owned(), via: "link".into() }
         }
         Some(person) => {
             let who = person.masked();
