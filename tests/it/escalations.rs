@@ -175,6 +175,27 @@ route: {{ to: [terminal], escalation: db }}
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_to_a_channel_that_pings_nobody_names_its_people() {
+    let routes = r#"
+server: { listen: "127.0.0.1:0" }
+store: sqlite:watchfire.db
+channels: { terminal: { log: {} }, board: { log: {} }, wall: { log: {} } }
+people: { ann: { name: Ann Lee, mobile: "+15005550002" }, bob: { mobile: "+15005550003" } }
+rotas: { night: { rotation: daily, handoff: "08:00", start: 2026-01-01, people: [bob] } }
+escalations: { db: [{ after: 1s, to: [board], people: [ann] }, { after: 2s, to: [wall], people: { oncall: night } }] }
+route: { to: [terminal], escalation: db }
+"#;
+    let app = TestApp::start(routes).await;
+    assert_eq!(app.post("/webhook", &alert("web", "NodeDown", "firing")).await.0, 200);
+    for (channel, named) in [("board", "log reaches nobody by name: notify Ann Lee"), ("wall", "log reaches nobody by name: notify bob")] {
+        let row = app.until(&format!("channel={channel}"), |rows| rows.iter().any(|row| row.state == State::Sent)).await.remove(0);
+        let page = app.delivery(row.id).await.message.unwrap().pages.remove(0);
+        assert_eq!(page.missed, [named], "{channel}");
+        assert!(page.fields["text"].contains(named), "{page:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drill_says_who_answered_and_fails_when_nobody_does() {
     let routes = r#"
 server: { listen: "127.0.0.1:0" }
