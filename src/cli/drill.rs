@@ -87,6 +87,6 @@ async fn drill(remote: &Remote, path: &str, wait: Duration) -> Result<ExitStatus
         }
         tokio::time::sleep(LOOK).await;
     };
-    let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), duration: None }).await?;
+    let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), ..ActRequest::default() }).await?;
     Ok(status)
 }

@@ -19,7 +19,7 @@ const PATH: &str = "/api/v1/oncall";
 pub struct OnCallArgs {
     #[command(subcommand)]
     command: Option<OnCallCommand>,
-    /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in `time_zone`. Default: now.
+    /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` or the next `18:00` in `time_zone`. Default: now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Print JSON.
@@ -36,7 +36,7 @@ enum OnCallCommand {
         rota: String,
         /// Who is on call.
         person: String,
-        /// From when, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in the rota's zone. Default: now.
+        /// From when, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` or the next `18:00` in the rota's zone. Default: now.
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
         /// Until when.

@@ -7,6 +7,7 @@ pub(super) mod incidents;
 pub(super) mod mutes;
 pub(super) mod next;
 pub(super) mod oncall;
+mod times;
 
 use axum::Json;
 use axum::extract::Request;

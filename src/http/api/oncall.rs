@@ -7,11 +7,11 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::incidents::named;
+use super::times::instant;
 use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
 use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 use crate::delivery::rota::calendar;
@@ -83,7 +83,8 @@ pub(super) fn paths() -> Paths {
 async fn show(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<OnCall> {
     for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
     let plan = app.engine.plan();
-    let at = asked(text.as_deref(), &["at"], &plan.messages.time_zone)?[0].unwrap_or_else(|| app.engine.clock().wall());
+    let now = app.engine.clock().wall();
+    let at = asked(text.as_deref(), &["at"], &plan.messages.time_zone, now)?[0].unwrap_or(now);
     let overrides = plan.people.active_overrides(&app.engine.overrides());
     let state = |rota: &Rota| {
         let now = rota.at(at, &overrides);
@@ -104,8 +105,9 @@ async fn shifts(State(app): State<Arc<App>>, Path(name): Path<String>, RawQuery(
     for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
     let plan = app.engine.plan();
     let rota = rota(&plan, &name)?;
-    let times = asked(text.as_deref(), &["from", "until"], &rota.zone)?;
-    let from = times[0].unwrap_or_else(|| app.engine.clock().wall());
+    let now = app.engine.clock().wall();
+    let times = asked(text.as_deref(), &["from", "until"], &rota.zone, now)?;
+    let from = times[0].unwrap_or(now);
     let until = times[1].unwrap_or(from + 14 * DAY);
     if until <= from || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from`, by a year at most"));
@@ -172,8 +174,8 @@ pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideR
         return Err(nearest_of("person", &asked.person, plan.people.people.names()));
     }
     let now = app.engine.clock().wall();
-    let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone)).transpose()?.unwrap_or(now);
-    let until = instant("until", &asked.until, &rota.zone)?;
+    let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone, now)).transpose()?.unwrap_or(now);
+    let until = instant("until", &asked.until, &rota.zone, now)?;
     if until <= from || until <= now || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from` and after now, by a year at most"));
     }
@@ -216,26 +218,15 @@ fn rota<'p>(plan: &'p Plan, name: &str) -> Result<&'p Rota, ApiError> {
 }
 
 /// The times that a query names, in the order of `names`.
-fn asked(query: Option<&str>, names: &[&str], zone: &TimeZone) -> Result<Vec<Option<UnixMs>>, ApiError> {
+fn asked(query: Option<&str>, names: &[&str], zone: &TimeZone, now: UnixMs) -> Result<Vec<Option<UnixMs>>, ApiError> {
     let mut times = vec![None; names.len()];
     for (name, value) in pairs(query) {
         let Some(place) = names.iter().position(|known| *known == name) else {
             return Err(ApiError::bad(format!("unknown parameter `{name}`; known: {}", names.join(", "))));
         };
-        times[place] = Some(instant(&name, &value, zone)?);
+        times[place] = Some(instant(&name, &value, zone, now)?);
     }
     Ok(times)
-}
-
-/// A time as RFC 3339, or as a local time of a zone.
-fn instant(name: &str, text: &str, zone: &TimeZone) -> Result<UnixMs, ApiError> {
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Ok(at.into());
-    }
-    let local = text.parse::<DateTime>().ok().and_then(|local| zone.to_ambiguous_timestamp(local).compatible().ok());
-    local
-        .map(UnixMs::from)
-        .ok_or_else(|| ApiError::bad(format!("`{name}` takes a time as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in the rota's zone")))
 }
 
 fn zone_name(rota: &Rota) -> String {
