@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::print::time;
 use super::remote::Remote;
 use super::{Common, ExitStatus, block_on};
-use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
+use crate::api::{Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
 use crate::model::UnixMs;
 
 const PATH: &str = "/api/v1/oncall";
@@ -52,6 +52,11 @@ enum OnCallCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print the address by which a calendar subscribes to the shifts of a person or rota. Who has it can read them.
+    Calendar {
+        /// The person or rota.
+        name: String,
+    },
     /// End an override.
     Rm {
         /// Its number.
@@ -87,11 +92,26 @@ async fn answer(remote: &Remote, args: &OnCallArgs) -> Result<String> {
             let found: Overrides = remote.get(&format!("{PATH}/overrides")).await?;
             Ok(if *json { serde_json::to_string(&found)? } else { overrides(&found) })
         }
+        Some(OnCallCommand::Calendar { name }) => {
+            let found: Calendars = remote.get(&format!("{PATH}/calendars")).await?;
+            addresses(&found, name)
+        }
         Some(OnCallCommand::Rm { number }) => {
             let ended: OverrideResponse = remote.delete(&format!("{PATH}/overrides/{number}")).await?;
             Ok(ended.text)
         }
     }
+}
+
+fn addresses(found: &Calendars, name: &str) -> Result<String> {
+    let urls: Vec<&str> = found.calendars.iter().filter(|one| one.name == name).map(|one| one.url.as_str()).collect();
+    if urls.is_empty() {
+        let mut known: Vec<&str> = found.calendars.iter().map(|one| one.name.as_str()).collect();
+        known.dedup();
+        anyhow::bail!("nobody and no rota is called `{name}`; there are: {}", known.join(", "));
+    }
+    let note = if urls.iter().any(|url| url.starts_with('/')) { "\nset `server.external_url` to have the whole address" } else { "" };
+    Ok(format!("{}{note}", urls.join("\n")))
 }
 
 fn table(found: &OnCall) -> String {

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::incidents::named;
 use super::times::instant;
 use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
-use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
+use crate::api::{CalendarAddress, Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
+use crate::delivery::links::{CalendarOf, calendar_url, opens_calendar};
 use crate::delivery::rota::calendar;
 use crate::delivery::{AuditAct, Intent, Plan, Rota, Shift, ShiftKind};
 use crate::http::audit::audited;
@@ -37,6 +38,7 @@ const WHAT: &str = "what all channels share, as rotas are,";
 pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
     let time = || json!({ "type": "string", "format": "date-time" });
+    let key = || Param::text("k", "The secret part of the calendar's address, in place of a credential");
     Paths::default()
         .at(
             "/oncall",
@@ -56,11 +58,18 @@ pub(super) fn paths() -> Paths {
         )
         .at(
             "/oncall/rotas/{name}/calendar.ics",
-            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).gives_calendar().refuses(&[404]))],
+            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).query([key()]).gives_calendar().refuses(&[404]))],
         )
         .at(
             "/oncall/people/{name}/calendar.ics",
-            [api(Op::get("personCalendar", "The shifts of a person in all rotas, for calendars", person_calendar).gives_calendar().refuses(&[404]))],
+            [api(Op::get("personCalendar", "The shifts of a person in all rotas, for calendars", person_calendar)
+                .query([key()])
+                .gives_calendar()
+                .refuses(&[404]))],
+        )
+        .at(
+            "/oncall/calendars",
+            [api(Op::get("listCalendars", "The addresses of calendars, which need no credential", calendars).gives::<Calendars>())],
         )
         .at(
             "/oncall/overrides",
@@ -117,25 +126,60 @@ async fn shifts(State(app): State<Arc<App>>, Path(name): Path<String>, RawQuery(
     Ok(Json(RotaShifts { rota: name, zone: zone_name(rota), shifts }))
 }
 
-async fn rota_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    calendar_of_rota(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
+async fn rota_calendar(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    may_read(&app, CalendarOf::Rota, &name, text.as_deref(), request).await?;
+    rota_shifts(&app, &name)
 }
 
-async fn person_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    calendar_of_person(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
+async fn person_calendar(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    may_read(&app, CalendarOf::Person, &name, text.as_deref(), request).await?;
+    person_shifts(&app, &name)
 }
 
-/// The shifts of a rota.
-pub(in crate::http) fn calendar_of_rota(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
+/// Lets in who has the calendar's address, or a credential: calendars that subscribe send neither cookies nor headers.
+async fn may_read(app: &App, of: CalendarOf, name: &str, query: Option<&str>, request: Request) -> Result<(), ApiError> {
+    let given = pairs(query).find_map(|(key, value)| (key == "k").then_some(value));
+    if given.is_some_and(|given| opens_calendar(&app.engine.plan().link_key, of, name, &given)) {
+        return Ok(());
+    }
+    for_all(&gate(app, Scope::Read, request).await?.caller, WHAT)
+}
+
+async fn calendars(State(app): State<Arc<App>>, request: Request) -> ApiResult<Calendars> {
+    for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
+    let plan = app.engine.plan();
+    let address =
+        |kind: CalendarOf, name: &str| CalendarAddress { kind: kind.as_str().into(), name: name.into(), url: calendar_url(&plan, kind, name) };
+    let rotas = plan.people.rotas.keys().map(|name| address(CalendarOf::Rota, name));
+    Ok(Json(Calendars { calendars: rotas.chain(plan.people.people.names().map(|name| address(CalendarOf::Person, name))).collect() }))
+}
+
+/// The shifts of a rota or of a person, for who may see everything.
+pub(in crate::http) fn calendar_for(app: &App, caller: &Caller, of: CalendarOf, name: &str) -> Result<Response, ApiError> {
     for_all(caller, WHAT)?;
+    match of {
+        CalendarOf::Rota => rota_shifts(app, name),
+        CalendarOf::Person => person_shifts(app, name),
+    }
+}
+
+fn rota_shifts(app: &App, name: &str) -> Result<Response, ApiError> {
     let plan = app.engine.plan();
     let rota = rota(&plan, name)?;
     Ok(calendar_of(app, &plan, &format!("On call: {name}"), |one, _| one.name == rota.name))
 }
 
-/// The shifts of a person in all rotas.
-pub(in crate::http) fn calendar_of_person(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
-    for_all(caller, WHAT)?;
+fn person_shifts(app: &App, name: &str) -> Result<Response, ApiError> {
     let plan = app.engine.plan();
     if plan.people.people.get(name).is_none() {
         return Err(nearest_of("person", name, plan.people.people.names()));
