@@ -337,11 +337,11 @@ receivers:
     let tree = &loaded.plan.tree;
     for (labels, wanted) in [
         (&[("team", "db")][..], &["mails-db"][..]),
-        (&[("team", "web"), ("severity", "page")], &["rooms-web", "mails-web"]),
-        (&[("team", "db"), ("env", "test")], &["ops"]),
-        (&[("team", "db"), ("env", "lab")], &["mails-db"]),
-        (&[("team", "infra")], &["mails-infra"]),
-        (&[("team", "other"), ("severity", "page")], &["rooms"]),
+        (&[("team", "web"), ("severity", "page")][..], &["rooms-web", "mails-web"][..]),
+        (&[("team", "db"), ("env", "test")][..], &["ops"][..]),
+        (&[("team", "db"), ("env", "lab")][..], &["mails-db"][..]),
+        (&[("team", "infra")][..], &["mails-infra"][..]),
+        (&[("team", "other"), ("severity", "page")][..], &["rooms"][..]),
     ] {
         let labels: Labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut nodes = Vec::new();
