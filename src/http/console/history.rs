@@ -87,7 +87,7 @@ fn fields_of(app: &App, language: Language, fields: &Fields) -> Markup {
     html! {
         input.in.fl name="label" value=(plain(fields.get("label"))) spellcheck="false" aria-label=(say(language, "Label of the group", "分组标签")) placeholder="team=db" title=(say(language, "A label by which the sender groups alerts", "发送方用于分组的标签"));
         input.in.fl name="by" value=(plain(fields.get("by"))) list="people" aria-label=(say(language, "Acked by", "认领人")) placeholder=(say(language, "acked by", "认领人"));
-        datalist #people { @for name in plan.people.people.names() { option value=(plain(name)) {} } }
+        datalist #people { @for name in plan.people.people.names() { option value=(plain(plan.people.people.shown(name))) {} } }
     }
 }
 
