@@ -37,7 +37,7 @@ async fn who_is_on_call_is_shown_overridden_and_handed_back() {
     assert_eq!(ann.get("/ui/oncall/rotas/none/calendar.ics").await.status(), StatusCode::NOT_FOUND);
     // A calendar that subscribes knows its address, and nothing else.
     let key = page.split("/api/v1/oncall/people/ann/calendar.ics?k=").nth(1).and_then(|rest| rest.get(..24)).expect("the address");
-    let read = async |path: String| reqwest::get(format!("http://{}/api/v1/oncall/{path}", app.app.address)).await.unwrap();
+    let read = async |path: String| app.http.get(app.url(&format!("/api/v1/oncall/{path}"))).send().await.unwrap();
     let subscribed = read(format!("people/ann/calendar.ics?k={key}")).await;
     assert_eq!(subscribed.status(), StatusCode::OK);
     assert!(subscribed.text().await.unwrap().contains("DTEND:20261125T100000Z"));
