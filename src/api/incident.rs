@@ -97,9 +97,12 @@ pub struct IncidentMute {
 pub struct ActRequest {
     /// Who does it, for people. Default: the name of the credential.
     pub by: Option<String>,
-    /// For how long, as a Prometheus duration (`2h`); a snooze and a silence need it, and nothing else takes it.
+    /// For how long, as a Prometheus duration (`2h`); a snooze and a silence need it or `until`, and nothing else takes it.
     #[serde(rename = "for")]
     pub duration: Option<String>,
+    /// Until when, in place of `for`: RFC 3339, a local time of `time_zone` (`2026-12-04 18:00`), or the next such time of day there (`09:00`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// What was done.

@@ -28,7 +28,7 @@ pub use incident::{
     IncidentSummary, Incidents,
 };
 pub use mute::{Held, Mute, MuteResponse, MuteState, Mutes};
-pub use oncall::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
+pub use oncall::{CalendarAddress, Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, ReplayRequest, TestSendRequest};
 pub use route::{Route, RouteRequest, RouteResponse, Routes};
 

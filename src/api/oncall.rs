@@ -55,6 +55,24 @@ pub struct RotaShifts {
     pub shifts: Vec<RotaShift>,
 }
 
+/// The addresses of calendars.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Calendars {
+    /// Those of the rotas, then those of the people, in the order of the configuration.
+    pub calendars: Vec<CalendarAddress>,
+}
+
+/// The address of a calendar.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CalendarAddress {
+    /// Whose shifts it shows: `rotas` or `people`.
+    pub kind: String,
+    /// The name of the rota or person.
+    pub name: String,
+    /// The address, which needs no credential: who has it reads the calendar. Without `external_url` it begins with the path.
+    pub url: String,
+}
+
 /// The overrides, by their numbers.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {

@@ -105,6 +105,6 @@ async fn drill(remote: &Remote, path: &str, wait: Duration, as_json: bool) -> Re
     if found.incident.ended_at.is_some() {
         return Ok(status);
     }
-    let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), duration: None }).await?;
+    let _: ActResponse = remote.post(&format!("{path}/close"), &ActRequest { by: Some("the drill".into()), ..ActRequest::default() }).await?;
     Ok(status)
 }

@@ -146,25 +146,28 @@ pub struct SnoozeArgs {
     #[command(flatten)]
     what: ActArgs,
     /// For how long, as a Prometheus duration (`2h`), at most 30 days.
-    #[arg(long = "for", value_name = "DURATION")]
-    duration: String,
+    #[arg(long = "for", value_name = "DURATION", required_unless_present = "until", conflicts_with = "until")]
+    duration: Option<String>,
+    /// Until when: the next `09:00` or `2026-12-04 18:00` in `time_zone`, or `2026-12-04T10:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
 }
 
 /// Runs `ack`, `unack`, `unsilence`, `escalate` and `close`.
 pub fn act(common: &Common, verb: Verb, args: &ActArgs) -> Result<ExitStatus> {
-    send_act(common, verb, args, None)
+    send_act(common, verb, args, (None, None))
 }
 
 /// Runs `snooze` and `silence`.
 pub fn act_for(common: &Common, verb: Verb, args: &SnoozeArgs) -> Result<ExitStatus> {
-    send_act(common, verb, &args.what, Some(args.duration.clone()))
+    send_act(common, verb, &args.what, (args.duration.clone(), args.until.clone()))
 }
 
-fn send_act(common: &Common, verb: Verb, args: &ActArgs, duration: Option<String>) -> Result<ExitStatus> {
+fn send_act(common: &Common, verb: Verb, args: &ActArgs, (duration, until): (Option<String>, Option<String>)) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let number = utf8_percent_encode(args.number.trim_start_matches('#'), NON_ALPHANUMERIC);
-        let request = ActRequest { by: args.by.clone(), duration };
+        let request = ActRequest { by: args.by.clone(), duration, until };
         let result: Result<ActResponse> = remote.post(&format!("/api/v1/incidents/{number}/{}", verb.as_str()), &request).await;
         remote.close().await;
         anstream::println!("{}", shown(common.json, &result?, |done| done.text.clone())?);

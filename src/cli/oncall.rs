@@ -9,7 +9,7 @@ use super::print::{shown, time};
 use super::remote::Remote;
 use super::table::{Table, cell, number, text};
 use super::{Common, ExitStatus, block_on};
-use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
+use crate::api::{Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
 use crate::model::UnixMs;
 
 const PATH: &str = "/api/v1/oncall";
@@ -20,7 +20,7 @@ const PATH: &str = "/api/v1/oncall";
 pub struct OnCallArgs {
     #[command(subcommand)]
     command: Option<OnCallCommand>,
-    /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in `time_zone`. Default: now.
+    /// At this time, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` or the next `18:00` in `time_zone`. Default: now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
@@ -34,7 +34,7 @@ enum OnCallCommand {
         rota: String,
         /// Who is on call.
         person: String,
-        /// From when, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in the rota's zone. Default: now.
+        /// From when, as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` or the next `18:00` in the rota's zone. Default: now.
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
         /// Until when.
@@ -46,6 +46,11 @@ enum OnCallCommand {
     },
     /// List the overrides.
     Overrides,
+    /// Print the address by which a calendar subscribes to the shifts of a person or rota. Who has it can read them.
+    Calendar {
+        /// The person or rota.
+        name: String,
+    },
     /// End an override.
     Rm {
         /// Its number.
@@ -81,11 +86,31 @@ async fn answer(remote: &Remote, args: &OnCallArgs, as_json: bool) -> Result<Str
             let found: Overrides = remote.get(&format!("{PATH}/overrides")).await?;
             shown(as_json, &found, overrides)
         }
+        Some(OnCallCommand::Calendar { name }) => {
+            let found: Calendars = remote.get(&format!("{PATH}/calendars")).await?;
+            let found = named(found, name)?;
+            shown(as_json, &found, addresses)
+        }
         Some(OnCallCommand::Rm { number }) => {
             let ended: OverrideResponse = remote.delete(&format!("{PATH}/overrides/{number}")).await?;
             shown(as_json, &ended, |ended| ended.text.clone())
         }
     }
+}
+
+/// The calendars of a person or rota.
+fn named(mut found: Calendars, name: &str) -> Result<Calendars> {
+    let mut known: Vec<String> = found.calendars.iter().map(|one| one.name.clone()).collect();
+    known.dedup();
+    found.calendars.retain(|one| one.name == name);
+    anyhow::ensure!(!found.calendars.is_empty(), "nobody and no rota is called `{name}`; there are: {}", known.join(", "));
+    Ok(found)
+}
+
+fn addresses(found: &Calendars) -> String {
+    let urls: Vec<&str> = found.calendars.iter().map(|one| one.url.as_str()).collect();
+    let note = if urls.iter().any(|url| url.starts_with('/')) { "\nset `server.external_url` to have the whole address" } else { "" };
+    format!("{}{note}", urls.join("\n"))
 }
 
 fn table(found: &OnCall) -> String {

@@ -196,7 +196,8 @@ codes! {
     DOUBTFUL_SERVER "W106" "a server setting that may not do what was meant"
         "It can be used as it is, but something about it is unusual. The message says what."
     VARIABLE "W107" "a variable that nothing replaces"
-        "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else is in the file."
+        "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else is in the file. \
+         A label of an alert chooses among channels that are named: `to: { label: team, default: [ops] }`."
     STORM "W108" "a storm of alerts would become a storm of text messages or calls"
         "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `rate_limit` that digests can keep to, or let it be the \
          `fallback` of another channel."

@@ -5,6 +5,7 @@ use std::ops::Range;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
@@ -150,6 +151,40 @@ pub fn callback_key(key: &Secret, channel: &str) -> String {
     mac(key, &[b"callback of ", channel.as_bytes()])
 }
 
+/// Whose shifts a calendar shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalendarOf {
+    /// Those of a person, in all rotas.
+    Person,
+    /// Those of a rota.
+    Rota,
+}
+
+impl CalendarOf {
+    /// As the API's paths name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CalendarOf::Person => "people",
+            CalendarOf::Rota => "rotas",
+        }
+    }
+}
+
+/// The address by which calendars read shifts: its secret part is all that they need. Only a path without `external_url`. It ends with the key.
+pub fn calendar_url(plan: &Plan, of: CalendarOf, name: &str) -> String {
+    let encoded = percent_encoding::utf8_percent_encode(name, UNRESERVED);
+    format!("{}/api/v1/oncall/{}/{encoded}/calendar.ics?k={}", plan.external_url, of.as_str(), calendar_key(&plan.link_key, of, name))
+}
+
+/// Whether this is the secret part of that address.
+pub fn opens_calendar(key: &Secret, of: CalendarOf, name: &str, given: &str) -> bool {
+    !key.is_empty() && bool::from(given.as_bytes().ct_eq(calendar_key(key, of, name).as_bytes()))
+}
+
+fn calendar_key(key: &Secret, of: CalendarOf, name: &str) -> String {
+    mac(key, &[b"calendar of ", of.as_str().as_bytes(), b" ", name.as_bytes()])
+}
+
 fn mac(key: &Secret, parts: &[&[u8]]) -> String {
     digest(key, parts).map_or_else(String::new, |mac| mac[..12].iter().map(|b| format!("{b:02x}")).collect())
 }
@@ -193,6 +228,25 @@ mod tests {
         let code = act_code(&Secret::new("key"), of(1_795_413_785));
         let text = format!("https://w.example.com/a/{code}, /a/{code}/x /a/b /a/ /m/{code} é");
         assert_eq!(masked(&text), format!("https://w.example.com/a/***, /a/***/x /a/b /a/ /m/{code} é"));
+    }
+
+    #[test]
+    fn the_address_of_a_calendar_opens_that_one_only() {
+        let (key, other) = (Secret::new("key"), Secret::new("other"));
+        let own = calendar_key(&key, CalendarOf::Person, "ann");
+        assert!(own.len() == 24 && opens_calendar(&key, CalendarOf::Person, "ann", &own), "{own}");
+        let none = Secret::new("");
+        let of_none = calendar_key(&none, CalendarOf::Person, "ann");
+        for (key, of, name, given) in [
+            (&key, CalendarOf::Rota, "ann", own.as_str()),
+            (&key, CalendarOf::Person, "bob", own.as_str()),
+            (&other, CalendarOf::Person, "ann", own.as_str()),
+            (&key, CalendarOf::Person, "ann", ""),
+            (&key, CalendarOf::Person, "ann", &own[..23]),
+            (&none, CalendarOf::Person, "ann", of_none.as_str()),
+        ] {
+            assert!(!opens_calendar(key, of, name, given), "{of:?} {name} {given}");
+        }
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub enum Missed {
     Unknown(String),
     /// The person lacks the id or address under this key.
     NoId(PersonName, &'static str),
-    /// The platform reaches nobody by name.
-    NobodyByName(&'static str),
+    /// The platform reaches nobody by name: the person, the name that readers see, and the platform.
+    NobodyByName(PersonName, String, &'static str),
     /// The id could not be looked up: the person, and why.
     NotFound(PersonName, String),
 }
@@ -28,7 +28,11 @@ pub enum Missed {
 impl Missed {
     /// What keeps a platform from reaching a person; `key` is what the person lacks.
     pub fn no_way(person: &Person, platform: &Platform, key: &'static str) -> Self {
-        if key.is_empty() { Missed::NobodyByName(platform.name) } else { Missed::NoId(person.name.clone(), key) }
+        if key.is_empty() {
+            Missed::NobodyByName(person.name.clone(), person.shown().to_owned(), platform.name)
+        } else {
+            Missed::NoId(person.name.clone(), key)
+        }
     }
 
     /// What kept an id from being looked up.
@@ -57,7 +61,7 @@ impl Missed {
             Missed::NobodyNext(rota) => format!("排班 `{rota}` 没有下一位"),
             Missed::Unknown(name) => format!("配置中已没有 `{name}`"),
             Missed::NoId(person, key) => format!("`{person}` 没有 `{key}`"),
-            Missed::NobodyByName(platform) => format!("{platform} 无法按人通知"),
+            Missed::NobodyByName(_, person, platform) => format!("{platform} 无法按人通知，请另行通知 {person}"),
             Missed::NotFound(person, why) => format!("查不到 `{person}` 的 id：{}", reason(language, why)),
         }
     }
@@ -70,7 +74,7 @@ impl fmt::Display for Missed {
             Missed::NobodyNext(rota) => write!(f, "nobody comes next in the rota `{rota}`"),
             Missed::Unknown(name) => write!(f, "nobody and no team is called `{name}` any more"),
             Missed::NoId(person, key) => write!(f, "`{person}` has no `{key}`"),
-            Missed::NobodyByName(platform) => write!(f, "{platform} reaches nobody by name"),
+            Missed::NobodyByName(_, person, platform) => write!(f, "{platform} reaches nobody by name: notify {person}"),
             Missed::NotFound(person, why) => write!(f, "the id of `{person}` is not found: {why}"),
         }
     }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::channel::registry::Who;
 use crate::channel::{Address, Platform, Presser, Reach};
-use crate::model::{Mentions, Recipient, Severity, UnixMs, Verb};
+use crate::model::{Language, Mentions, Recipient, Severity, UnixMs, Verb};
 use crate::route::TimeInterval;
 
 /// The name of a person in the configuration.
@@ -18,6 +18,10 @@ pub type PersonName = Arc<str>;
 pub struct Person {
     /// The name in the configuration.
     pub name: PersonName,
+    /// The name that readers see, where it is not the same.
+    pub full_name: Option<String>,
+    /// The language of what is sent to them alone; `None`: the channel's.
+    pub language: Option<Language>,
     /// The mail address.
     pub email: Option<String>,
     /// The mobile number, as E.164: `+8613800000000`.
@@ -47,6 +51,11 @@ pub enum Way {
 }
 
 impl Person {
+    /// The name that readers see.
+    pub fn shown(&self) -> &str {
+        self.full_name.as_deref().unwrap_or(&self.name)
+    }
+
     /// The id under a key; `email` is the mail address.
     fn id(&self, key: &str) -> Option<&str> {
         if key == "email" { self.email.as_deref() } else { self.ids.get(key).map(String::as_str) }
@@ -112,6 +121,16 @@ impl People {
     /// The person of that name.
     pub fn get(&self, name: &str) -> Option<&Person> {
         self.0.get(name)
+    }
+
+    /// The name of that person as readers see it.
+    pub fn shown<'a>(&'a self, name: &'a str) -> &'a str {
+        self.get(name).map_or(name, Person::shown)
+    }
+
+    /// The person to whom a platform writes by this recipient.
+    pub fn written_to(&self, platform: &Platform, recipient: &Recipient) -> Option<&Person> {
+        self.0.values().find(|person| matches!(person.way(platform), Ok(Way::To(one)) if one == *recipient))
     }
 
     /// The person whom a platform knows by this id.
@@ -206,6 +225,8 @@ mod tests {
     fn ann() -> Person {
         Person {
             name: "ann".into(),
+            full_name: Some("Ann Lee".into()),
+            language: None,
             email: Some("Ann@example.com".into()),
             mobile: Some("+8613800000000".into()),
             ids: [("slack", "U1"), ("telegram", "42"), ("wecom", "ann")].map(|(key, id)| (key, id.to_owned())).into(),
@@ -217,7 +238,7 @@ mod tests {
     fn each_platform_reaches_a_person_in_its_way() {
         let to = |address: &str| Ok(Way::To(Recipient::new(address)));
         let users = |id: &str| Ok(Way::Mention(Mentions { users: vec![id.into()], ..Mentions::default() }));
-        let bob = Person { name: "bob".into(), email: None, mobile: None, ids: BTreeMap::new(), quiet: None };
+        let bob = Person { name: "bob".into(), full_name: None, language: None, email: None, mobile: None, ids: BTreeMap::new(), quiet: None };
         for (name, way, missing) in [
             ("twilio_sms", to("+8613800000000"), "mobile"),
             ("aliyun_voice", to("+8613800000000"), "mobile"),
@@ -238,6 +259,18 @@ mod tests {
             let platform = platform(name).unwrap();
             assert_eq!((ann().way(platform), bob.way(platform)), (way, Err(missing)), "{name}");
         }
+    }
+
+    #[test]
+    fn people_are_shown_by_their_names_and_found_by_what_they_are_written_to() {
+        let people: People = [ann()].into_iter().collect();
+        assert_eq!((people.shown("ann"), people.shown("bob")), ("Ann Lee", "bob"));
+        let found = |name: &str, to: &str| people.written_to(platform(name).unwrap(), &Recipient::new(to)).map(|person| &*person.name);
+        assert_eq!(
+            (found("twilio_sms", "+8613800000000"), found("wecom", "ann"), found("email", "Ann@example.com")),
+            (Some("ann"), Some("ann"), Some("ann"))
+        );
+        assert_eq!((found("email", "ann"), found("slack", "U1")), (None, None), "a mention is no recipient");
     }
 
     #[test]

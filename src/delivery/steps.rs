@@ -249,7 +249,7 @@ mod tests {
         let (db, none) = (labels(&[("team", "db"), ("owner", "ann")]), labels(&[("team", "web"), ("owner", "bob")]));
         let channels = |of: &[&Labels]| step.targets_of(of.iter().copied()).map(|target| target.channel.clone()).collect::<Vec<_>>().join(",");
         assert_eq!((channels(&[&db]), channels(&[&none]), channels(&[&db, &none])), ("all,db-sms".into(), "sms,all".into(), "sms,all,db-sms".into()));
-        let person = Person { name: "ann".into(), email: None, mobile: None, ids: Default::default(), quiet: None };
+        let person = Person { name: "ann".into(), full_name: None, language: None, email: None, mobile: None, ids: Default::default(), quiet: None };
         let plan = PeoplePlan { people: [person].into_iter().collect(), ..PeoplePlan::default() };
         let escalation = EscalationPlan { steps: vec![step] };
         for (labels, words) in [

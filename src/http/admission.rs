@@ -99,7 +99,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     }
 }
 
-/// Counts a request of a sender, and refuses what is beyond its half of `server.limits.concurrent` or beyond `server.limits.per_sender`. The answer is 503:
+/// Counts a request of a sender, and refuses what is beyond its part of `server.limits.concurrent` or beyond `server.limits.per_sender`. The answer is 503:
 /// Alertmanager repeats 5xx and drops what gets 429
 /// (`notify/webhook/webhook.go`: its `Retrier` names no further codes, <https://github.com/prometheus/alertmanager/blob/main/notify/webhook/webhook.go>).
 fn within_limits(
@@ -113,13 +113,17 @@ fn within_limits(
         return Ok(());
     }
     let sender = if caller.name.is_empty() { from } else { &caller.name };
-    let most = settings.concurrent.div_ceil(2).max(1);
+    let most = settings.concurrent.saturating_sub(settings.concurrent.div_ceil(8)).max(1);
     if let Some(first) = whose.and_then(|whose| app.senders.enter(whose, sender, most, app.engine.clock().wall()).err()) {
         app.engine.metrics().received("any", "limited");
         if first {
-            tracing::warn!(sender, most, "a sender has half of server.limits.concurrent in flight; more of its requests are refused with 503");
+            tracing::warn!(
+                sender,
+                most,
+                "a sender has all but an eighth of server.limits.concurrent in flight; more of its requests are refused with 503"
+            );
         }
-        let text = format!("{most} requests of `{sender}` are being worked on, half of server.limits.concurrent; try again");
+        let text = format!("{most} requests of `{sender}` are being worked on, all but an eighth of server.limits.concurrent; try again");
         return Err(HttpError::unavailable(text));
     }
     let Some(limit) = settings.per_sender else { return Ok(()) };

@@ -287,6 +287,16 @@ async fn an_ack_survives_a_restart_and_counts_once() {
     assert_eq!(unknown.0, 404, "{unknown:?}");
     let (status, answer) = app.post("/api/v1/incidents/1/snooze", &json!({})).await;
     assert_eq!(status, 400, "{answer}");
+    // Until the next such time of day, in UTC without a `time_zone`.
+    let then = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2)).strftime("%H:%M").to_string();
+    let (status, answer) = app.post("/api/v1/incidents/1/snooze", &json!({ "until": then, "by": "Bob" })).await;
+    assert_eq!(status, 200, "{answer}");
+    let acks = incident(&app).await.incident.acks;
+    let until = acks.iter().find(|ack| ack.by == "Bob").and_then(|ack| ack.until).expect("Bob's snooze");
+    assert_eq!(until.timestamp().strftime("%H:%M").to_string(), then, "{acks:#?}");
+    for refused in [json!({ "until": "nine" }), json!({ "until": then, "for": "2h" }), json!({ "until": "2020-01-01T00:00:00Z" })] {
+        assert_eq!(app.post("/api/v1/incidents/1/snooze", &refused).await.0, 400, "{refused}");
+    }
     let (status, answer) = app.post("/api/v1/incidents/1/close", &json!({ "by": "Bob" })).await;
     assert_eq!((status, answer["text"].as_str()), (200, Some("#1 is closed.")), "{answer}");
     let found = incident(&app).await;

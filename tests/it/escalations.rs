@@ -36,7 +36,7 @@ channels:
   sms: {{ twilio_sms: {{ {account}, to: ["+15005550001"] }} }}
   call: {{ twilio_voice: {{ {account}, to: ["+15005550001"] }} }}
 people:
-  ann: {{ telegram: {ann}, mobile: "+15005550002" }}
+  ann: {{ name: Ann Lee, language: zh, telegram: {ann}, mobile: "+15005550002" }}
   bob: {{ mobile: "+15005550003" }}
 escalations:
   db:
@@ -98,14 +98,15 @@ async fn nobody_acks_so_an_sms_comes_and_an_ack_stops_the_call() {
     scene.fire("firing").await;
     until("the SMS", || !scene.phoned().is_empty()).await;
     assert_eq!(scene.phoned(), ["+15005550002"], "to ann, and not to the channel's own number");
+    assert!(!scene.twilio.rec.accepted()[0].text.is_ascii(), "in her language: {:?}", scene.twilio.rec.accepted()[0].text);
     let sent = scene.app.until("channel=sms", |rows| rows.iter().all(|row| row.state == State::Sent)).await;
     assert_eq!((sent.len(), sent[0].title.as_str()), (1, "NodeDown web-host"));
     assert_eq!(scene.calls().await[0].state, State::Deferred);
     assert_eq!(scene.press("Ack").await, "#1 is acked.");
     let call = scene.calls().await.remove(0);
-    assert_eq!((call.state, call.reason.as_deref()), (State::Skipped, Some("acked by ann")), "by her name in the configuration");
+    assert_eq!((call.state, call.reason.as_deref()), (State::Skipped, Some("acked by Ann Lee")), "by her name in the configuration");
     let found: IncidentResponse = scene.app.read("/api/v1/incidents/1").await;
-    assert_eq!((found.incident.state, found.incident.acks[0].by.as_str()), (IncidentState::Acked, "ann"), "{found:#?}");
+    assert_eq!((found.incident.state, found.incident.acks[0].by.as_str()), (IncidentState::Acked, "Ann Lee"), "{found:#?}");
     assert!(found.timeline.iter().any(|step| step.kind == "escalated" && step.text.contains("step 1 of the escalation `db` sent")), "{found:#?}");
     // The same person by another way is the same person; when she is not on it any more, it begins again.
     assert_eq!(scene.press("Unack").await, "#1 is no longer acked.");
@@ -171,6 +172,27 @@ route: {{ to: [terminal], escalation: db }}
     let (_, metrics) = app.get("/metrics").await;
     let line = "watchfire_limited_total{platform=\"twilio_voice\",channel=\"call\",limit=\"recipient\"} 1";
     assert!(metrics.as_str().unwrap().contains(line), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_to_a_channel_that_pings_nobody_names_its_people() {
+    let routes = r#"
+server: { listen: "127.0.0.1:0" }
+store: sqlite:watchfire.db
+channels: { terminal: { log: {} }, board: { log: {} }, wall: { log: {} } }
+people: { ann: { name: Ann Lee, mobile: "+15005550002" }, bob: { mobile: "+15005550003" } }
+rotas: { night: { rotation: daily, handoff: "08:00", start: 2026-01-01, people: [bob] } }
+escalations: { db: [{ after: 1s, to: [board], people: [ann] }, { after: 2s, to: [wall], people: { oncall: night } }] }
+route: { to: [terminal], escalation: db }
+"#;
+    let app = TestApp::start(routes).await;
+    assert_eq!(app.post("/webhook", &alert("web", "NodeDown", "firing")).await.0, 200);
+    for (channel, named) in [("board", "log reaches nobody by name: notify Ann Lee"), ("wall", "log reaches nobody by name: notify bob")] {
+        let row = app.until(&format!("channel={channel}"), |rows| rows.iter().any(|row| row.state == State::Sent)).await.remove(0);
+        let page = app.delivery(row.id).await.message.unwrap().pages.remove(0);
+        assert_eq!(page.missed, [named], "{channel}");
+        assert!(page.fields["text"].contains(named), "{page:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

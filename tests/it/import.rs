@@ -306,3 +306,49 @@ receivers: [{ name: a, email_configs: [{ to: ops@example.com }] }]
     assert!(imported.routes.contains("auth: cram-md5") && imported.routes.contains("username: w"), "{}", imported.routes);
     assert!(!imported.routes.contains("hunter2"));
 }
+
+#[test]
+fn every_receiver_whose_address_is_made_of_a_label_is_used_by_routes() {
+    let text = r##"
+global: { slack_app_token: xoxb-hunter2-slack, smtp_smarthost: 'localhost:25', smtp_from: a@example.org }
+route:
+  receiver: ops
+  routes:
+    - { receiver: rooms, matchers: ['severity="page"'], continue: true }
+    - receiver: mails
+      matchers: ['team=~"db|web"']
+      mute_time_intervals: [night]
+      routes:
+        - { receiver: ops, matchers: ['env="test"'] }
+        - { matchers: ['env="lab"'] }
+    - { receiver: mails, matchers: ['team="infra"'] }
+time_intervals:
+  - { name: night, time_intervals: [{ times: [{ start_time: '00:00', end_time: '06:00' }] }] }
+receivers:
+  - name: ops
+    slack_configs: [{ channel: '#ops' }]
+  - name: rooms
+    slack_configs: [{ channel: '#alerts-{{ .CommonLabels.team }}' }]
+  - name: mails
+    email_configs: [{ to: '{{ .CommonLabels.team }}@example.org' }]
+"##;
+    let imported = alertmanager("am.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
+    let loaded = load(&imported);
+    let tree = &loaded.plan.tree;
+    for (labels, wanted) in [
+        (&[("team", "db")][..], &["mails-db"][..]),
+        (&[("team", "web"), ("severity", "page")][..], &["rooms-web", "mails-web"][..]),
+        (&[("team", "db"), ("env", "test")][..], &["ops"][..]),
+        (&[("team", "db"), ("env", "lab")][..], &["mails-db"][..]),
+        (&[("team", "infra")][..], &["mails-infra"][..]),
+        (&[("team", "other"), ("severity", "page")][..], &["rooms"][..]),
+    ] {
+        let labels: Labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut nodes = Vec::new();
+        tree.select(&labels, &mut nodes);
+        let found: Vec<&str> = nodes.iter().flat_map(|node| tree.nodes()[*node].to.of(&labels)).map(|channel| &**channel).collect();
+        assert_eq!(found, wanted, "{labels:?}\n{}", imported.routes);
+    }
+    // Intervals are not inherited: both of them and the route above have it.
+    assert_eq!(imported.routes.matches("mute_time_intervals").count(), 3, "{}", imported.routes);
+}

@@ -135,6 +135,7 @@ async fn what_is_answered_is_what_is_described() {
         ("get", "/api/v1/oncall/rotas/db/calendar.ics", "/api/v1/oncall/rotas/{name}/calendar.ics", None, 200),
         ("get", "/api/v1/oncall/people/ann/calendar.ics", "/api/v1/oncall/people/{name}/calendar.ics", None, 200),
         ("get", "/api/v1/oncall/people/eve/calendar.ics", "/api/v1/oncall/people/{name}/calendar.ics", None, 404),
+        ("get", "/api/v1/oncall/calendars", "/api/v1/oncall/calendars", None, 200),
         (
             "post",
             "/api/v1/oncall/overrides",

@@ -261,3 +261,36 @@ route: {{ to: [terminal], escalation: db }}
     let (_, said) = phones.post(&first.press(TOKEN, "1").unwrap()).await;
     assert!(spoken(&said).unwrap().starts_with("1 is acked"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn next_in_a_text_message_calls_the_next_one() {
+    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+    let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", to: [\"+15005550009\"], api_base: \"{}\"", twilio.url());
+    let routes = format!(
+        r#"
+server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
+store: sqlite:watchfire.db
+channels:
+  terminal: {{ log: {{}} }}
+  night-sms: {{ twilio_sms: {{ {account} }} }}
+  call: {{ twilio_voice: {{ {account} }} }}
+people:
+  ann: {{ mobile: "+15005550001" }}
+  bob: {{ mobile: "+15005550002" }}
+escalations:
+  db:
+    - {{ after: 1s, to: [night-sms], people: [ann] }}
+    - {{ after: 1h, to: [call], people: [bob] }}
+route: {{ to: [terminal], escalation: db }}
+"#
+    );
+    let phones = Phones { app: TestApp::start(&routes).await, twilio };
+    phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let sent = |channel: &'static str| move |rows: &[DeliveryRow]| rows.iter().any(|row| row.channel == channel && row.state == State::Sent);
+    phones.app.until("", sent("night-sms")).await;
+    let said = phones.text("SM1", "+15005550001", "Next").await;
+    assert!(said.contains("handed on"), "{said}");
+    phones.app.until("", sent("call")).await;
+    assert_eq!(phones.call().to, "+15005550002");
+    assert_eq!(phones.incident().await.incident.state, IncidentState::Firing, "nobody is on it");
+}

@@ -331,6 +331,10 @@ async fn who_is_known_may_silence_by_a_button_and_what_no_alertmanager_sent_is_r
     let told = "#2 does not come from an Alertmanager; silence it there: https://grafana.example.com/alerting/silence/new.";
     assert_eq!((status, answer["detail"].as_str()), (409, Some(told)), "{answer}");
     let (status, answer) = app.post("/api/v1/incidents/2/silence", &json!({})).await;
-    assert_eq!((status, answer["detail"].as_str()), (400, Some("`for` is needed: for how long, as `2h`")), "{answer}");
+    assert_eq!(
+        (status, answer["detail"].as_str()),
+        (400, Some("`for` or `until` is needed: for how long, as `2h`, or until when, as `09:00`")),
+        "{answer}"
+    );
     app.app.stop(Duration::from_secs(2)).await;
 }

@@ -1,12 +1,13 @@
-//! Commands in text messages: `ok`, `1842 ok`, `收到`. Pure.
+//! Commands in text messages: `ok`, `1842 ok`, `收到`, `next`. Pure.
 
 use crate::model::Verb;
 
 /// A longer text is no command: it may be the answer of a machine, which must not be answered.
 const MAX_COMMAND: usize = 30;
 
-const ACK: [&str; 8] = ["ok", "ack", "yes", "收到", "认领", "好", "好的", "确认"];
+const ACK: [&str; 9] = ["ok", "a", "ack", "yes", "收到", "认领", "好", "好的", "确认"];
 const UNACK: [&str; 3] = ["unack", "取消", "取消认领"];
+const ESCALATE: [&str; 5] = ["e", "next", "escalate", "转交", "下一位"];
 
 /// What a text asks for, and the number of the incident that it names; `None`: nothing, which is what most texts mean.
 pub fn command(text: &str) -> Option<(Verb, Option<i64>)> {
@@ -24,6 +25,7 @@ pub fn command(text: &str) -> Option<(Verb, Option<i64>)> {
     let verb = match word {
         word if ACK.contains(&word) => Verb::Ack,
         word if UNACK.contains(&word) => Verb::Unack,
+        word if ESCALATE.contains(&word) => Verb::Escalate,
         _ => return None,
     };
     Some((verb, number.map(str::parse).transpose().ok()?))
@@ -47,6 +49,14 @@ mod tests {
             ("认领 1842", Some((Verb::Ack, Some(1842)))),
             ("unack 7", Some((Verb::Unack, Some(7)))),
             ("取消认领", Some((Verb::Unack, None))),
+            ("a", Some((Verb::Ack, None))),
+            ("12a", Some((Verb::Ack, Some(12)))),
+            ("12e", Some((Verb::Escalate, Some(12)))),
+            ("Next!", Some((Verb::Escalate, None))),
+            ("escalate 7", Some((Verb::Escalate, Some(7)))),
+            ("转交1842", Some((Verb::Escalate, Some(1842)))),
+            ("下一位", Some((Verb::Escalate, None))),
+            ("e mail", None),
             ("", None),
             ("1842", None),
             ("ok 1842 1843", None),

@@ -120,7 +120,7 @@ impl Walk<'_> {
         let found: Incidents = self.remote.get("/api/v1/incidents?limit=1&state=firing").await?;
         let Some(incident) = found.incidents.first() else { bail!("no incident fires; please report it") };
         teller.say(&format!("Ann acks it. In chat she presses a button; here it is `watchfire ack {}`:", incident.number))?;
-        let ann = ActRequest { by: Some("Ann".into()), duration: None };
+        let ann = ActRequest { by: Some("Ann".into()), ..ActRequest::default() };
         let acked: ActResponse = self.remote.post(&format!("/api/v1/incidents/{}/ack", incident.number), &ann).await?;
         teller.show(&acked.text)?;
         teller.pause(3).await;

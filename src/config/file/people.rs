@@ -4,12 +4,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::route::{OneOrMany, RouteTo};
-use crate::model::Severity;
+use crate::model::{Language, Severity};
 
 /// A person: how channels reach them, and by what id platforms know them when they press a button.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PersonBlock {
+    /// The name as messages, timelines and calendars show it, at most 60 characters: `Anna Schmidt`. Default: the key.
+    pub name: Option<String>,
+    /// Where this person lives (`Europe/Berlin`): the zone of the time intervals of `quiet` that have no `location`. Default: UTC, as for any other interval.
+    pub zone: Option<String>,
+    /// Language of steps of escalations that are sent to this person alone (`en` or `zh`). Default: the channel's.
+    pub language: Option<Language>,
     /// Mail address; also the user's name in Microsoft Teams.
     pub email: Option<String>,
     /// Mobile number, for SMS and calls, and for mentions by DingTalk and WeCom group robots: `+8613800000000`.

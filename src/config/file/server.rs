@@ -153,7 +153,7 @@ pub struct TlsFiles {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Requests in flight at once, of which one sender may have half. Default 512.
+    /// Requests in flight at once, of which one sender may have all but an eighth. Default 512.
     pub concurrent: Option<u32>,
     /// Requests a second over all senders. Default: not limited.
     pub per_second: Option<u32>,

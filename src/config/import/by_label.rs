@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::reader::scalar;
 use super::text::Yaml;
 use crate::model::yaml::{Entry, Kind, Node};
-use crate::route::matcher;
+use crate::route::{Matcher, Op, matcher};
 
 /// Keys whose templates choose a room or an address.
 const KEYS: [&str; 6] = ["channel", "to", "to_user", "to_party", "to_tag", "url"];
@@ -60,6 +60,23 @@ pub fn teams(by_label: &IndexMap<String, ByLabel>, channels: &IndexMap<String, V
         served.insert(receiver.clone(), by.label.clone());
     }
     (teams, served)
+}
+
+/// The routes below one of a receiver that no team serves: one for each value of the label that the route's `matchers` admit. Time intervals are not inherited.
+pub fn routes(by: &ByLabel, matchers: &[Matcher], channels: &IndexMap<String, Vec<String>>, intervals: &[(&str, Vec<String>)]) -> Vec<Yaml> {
+    let admits = |value: &str| {
+        let mut own = matchers.iter().filter(|one| one.name() == by.label);
+        own.all(|one| one.values().is_none_or(|values| values.contains(&value)))
+    };
+    let route = |(value, one): &(String, String)| {
+        let matcher = Matcher::new(by.label.as_str(), Op::Equal, value.as_str()).ok()?;
+        let mut route = Yaml::map([("matchers", Yaml::text(matcher.to_string())), ("to", Yaml::texts(channels.get(one)?.clone()))]);
+        for (key, names) in intervals.iter().filter(|(_, names)| !names.is_empty()) {
+            route.push(key, Yaml::texts(names.clone()));
+        }
+        Some(route)
+    };
+    by.receivers.iter().filter(|(value, _)| admits(value)).filter_map(route).collect()
 }
 
 fn name(receiver: &Node) -> Option<&str> {

@@ -3,6 +3,7 @@
 
 use indexmap::IndexMap;
 
+use super::by_label::{self, ByLabel};
 use super::context::plain_name;
 use super::reader::{Keys, Notes, scalar};
 use super::text::Yaml;
@@ -18,6 +19,8 @@ pub struct ImportContext<'a> {
     pub channels: &'a IndexMap<String, Vec<String>>,
     /// Receivers that a label takes apart, with the label.
     pub by_label: &'a IndexMap<String, String>,
+    /// All receivers that a label takes apart.
+    pub apart: &'a IndexMap<String, ByLabel>,
     /// Interval to its name here.
     pub intervals: &'a IndexMap<String, String>,
     /// What is reported.
@@ -34,8 +37,9 @@ pub struct Route {
     regroups: bool,
 }
 
-/// Reads a route and those below it.
-pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<'_>) -> Route {
+/// Reads a route and those below it; `inherited` is the receiver of the route above, `None` for the first.
+pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut ImportContext<'_>) -> Route {
+    let root = depth == 0;
     let mut keys = Keys::new(node, "a route", context.notes);
     let mut here = Yaml::map::<&str>([]);
     let mut there = Yaml::map::<&str>([]);
@@ -76,10 +80,9 @@ pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<
     if goes_on {
         here.push("continue", Yaml::bool(true));
     }
-    for (key, names) in [("mute_time_intervals", mute), ("active_time_intervals", active)] {
-        if !names.is_empty() {
-            here.push(key, Yaml::texts(names));
-        }
+    let intervals = [("mute_time_intervals", mute), ("active_time_intervals", active)];
+    for (key, names) in intervals.iter().filter(|(_, names)| !names.is_empty()) {
+        here.push(key, Yaml::texts(names.clone()));
     }
     let mut regroups = false;
     for key in GROUPING {
@@ -102,6 +105,8 @@ pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<
         );
     }
     let (mut here_routes, mut there_routes) = (Vec::new(), Vec::new());
+    let receiver = receiver.or(inherited);
+    let mut any_goes_on = false;
     let children = keys.take("routes");
     match children.map(|node| &node.kind) {
         Some(Kind::List(items)) => {
@@ -111,7 +116,8 @@ pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<
                     .get("continue")
                     .and_then(scalar)
                     .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"));
-                let child = route(child, depth + 1, false, context);
+                any_goes_on |= child_goes_on;
+                let child = route(child, depth + 1, receiver, context);
                 here_routes.push(child.here);
                 // Alertmanager hands every alert over once: by the first route that takes it for good.
                 if !child_goes_on {
@@ -124,6 +130,18 @@ pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<
         }
         Some(_) => context.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too"),
         None => {}
+    }
+    let apart = context.apart;
+    if let Some((name, by)) =
+        receiver.and_then(|name| apart.get_key_value(name)).filter(|(name, by)| !by.receivers.is_empty() && !context.by_label.contains_key(*name))
+    {
+        // Below a route with `continue` they would take what it took.
+        if any_goes_on || depth == MAX_DEPTH {
+            let what = format!("the rooms or addresses of receiver {name} by the label {}", by.label);
+            context.notes.remark(node.span.line, what, "a route below has `continue`, or is the deepest", "write a route for each value by hand");
+        } else {
+            here_routes.extend(by_label::routes(by, &matchers, context.channels, &intervals));
+        }
     }
     for entry in keys.rest() {
         let what = format!("`{}` of a route", entry.key);

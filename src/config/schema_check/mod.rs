@@ -20,7 +20,7 @@ use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use self::value_types::ValueTypes;
 pub use self::variable::Variable;
-use self::wording::{expected, former, is_word, keys, matchers_of, quoted, variable_in, words};
+use self::wording::{BY_LABEL, elsewhere, expected, former, is_destination, is_word, keys, matchers_of, quoted, unreplaced, variable_in, words};
 use super::codes;
 use super::report::Report;
 use super::secrets::Environment;
@@ -148,11 +148,10 @@ impl<'s> Checker<'s, '_, '_> {
         whole.then(|| format!("#{word}"))
     }
 
-    /// Reports `${NAME}`: nothing replaces it.
+    /// Reports `${NAME}` and `{label.NAME}`: nothing replaces them.
     fn variable(&mut self, text: &str, path: &Path) {
-        let Some(name) = variable_in(text) else { return };
-        let finding = crate::model::Finding::warning(codes::VARIABLE, format!("nothing puts a value in place of `{name}`"))
-            .label("write the value, or `{ env: NAME }` in place of the whole text");
+        let Some((name, label)) = unreplaced(text, path) else { return };
+        let finding = crate::model::Finding::warning(codes::VARIABLE, format!("nothing puts a value in place of `{name}`")).label(label);
         self.report.add(finding, path, Anchor::Value);
     }
 
@@ -271,7 +270,8 @@ impl<'s> Checker<'s, '_, '_> {
             Kind::Map(entries) => matchers_of(entries, if entry.key == "match_re" { Op::Regex } else { Op::Equal }),
             _ => None,
         };
-        let label = match (renamed(path, &entry.key), alertmanagers(path, &entry.key), nearest(&entry.key, known.iter().copied())) {
+        let advice = alertmanagers(path, &entry.key).or_else(|| elsewhere(path, &entry.key));
+        let label = match (renamed(path, &entry.key), advice, nearest(&entry.key, known.iter().copied())) {
             (Some(new), ..) => {
                 let list = matchers.filter(|_| new == "matchers").map_or(String::new(), |list| format!(": write `matchers: {list}`"));
                 let list = if new == "inputs" { ", and is a map by name; docs/inputs.md has an example".to_owned() } else { list };
@@ -294,6 +294,7 @@ impl<'s> Checker<'s, '_, '_> {
                 Some(list) => format!("write it as `matchers: {list}`"),
                 None => expected(accepted, &words(alternatives)),
             },
+            Kind::Map(_) if is_destination(path) => BY_LABEL.to_owned(),
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
             _ => expected(accepted, &words(alternatives)),
         };

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::schema::Alternative;
 use super::value_types::ValueTypes;
 use crate::config::suggest::listed;
-use crate::model::yaml::{Entry, Kind, Resolved, Scalar};
+use crate::model::yaml::{Entry, Kind, Path, Resolved, Scalar, Step};
 use crate::route::{Matcher, Op};
 
 /// The exact values that are accepted.
@@ -30,6 +30,45 @@ pub(super) fn former(word: &str, channel_settings: &[&str]) -> Option<&'static s
     (word == "api" && channel_settings.contains(&"operate")).then_some(
         "instead of `api` write what its holder needs: `read` (look things up), `operate` (retry, drop, move, mute, send, test), `admin` (reload, backup, everything)",
     )
+}
+
+/// How a label chooses channels.
+pub(super) const BY_LABEL: &str = "a label chooses among the channels of `teams:`: write `to: { label: team, default: [ops] }`, and each team's channels as `teams: { db: { to: [db-ops] } }`";
+
+/// Whether a place is an item of what a route or a step sends to.
+pub(super) fn is_destination(path: &Path) -> bool {
+    let mut behind = path.steps().iter().rev();
+    is_routed(path) && matches!(behind.next(), Some(Step::Item(_))) && matches!(behind.next(), Some(Step::Key(key)) if key == "to")
+}
+
+/// Whether a place is in a route or an escalation.
+fn is_routed(path: &Path) -> bool {
+    matches!(path.steps().first(), Some(Step::Key(key)) if key == "route" || key == "escalations")
+}
+
+/// What to write instead of a key that belongs somewhere else than in the mapping at `path`.
+pub(super) fn elsewhere(path: &Path, key: &str) -> Option<&'static str> {
+    match (path.steps(), key) {
+        ([Step::Key(first), _, Step::Item(_)], "mentions") if first == "escalations" => Some(
+            "the first message mentions whom its route says: write `mentions: { oncall: db }` beside `escalation: db` on the route, and begin with the step after it",
+        ),
+        ([.., Step::Key(last)], "team" | "teams") if last == "to" && is_routed(path) => Some(BY_LABEL),
+        _ => None,
+    }
+}
+
+/// What of a text looks as if a value took its place, and what to write instead.
+pub(super) fn unreplaced<'t>(text: &'t str, path: &Path) -> Option<(&'t str, &'static str)> {
+    let variable = variable_in(text).map(|name| (name, "write the value, or `{ env: NAME }` in place of the whole text"));
+    let is_ours = is_routed(path) || matches!(path.steps().first(), Some(Step::Key(key)) if key == "channels");
+    variable.or_else(|| label_in(text).filter(|_| is_ours).map(|label| (label, BY_LABEL)))
+}
+
+/// `{label.team}` in a text, and not `{{label.team}}` of a template.
+fn label_in(text: &str) -> Option<&str> {
+    let at = text.find("{label.").filter(|at| !text[..*at].ends_with('{'))?;
+    let length = text[at..].find('}')?;
+    Some(&text[at..=at + length])
 }
 
 /// `${NAME}` in a text, or a text that is `$NAME` and nothing else: as shells and compose files write variables.

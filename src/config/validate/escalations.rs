@@ -314,10 +314,11 @@ fn of_rota<'p>(validator: &mut Validator<'_, '_>, name: &str, next: bool, plan: 
 /// What a step sends through a channel; reports whom the channel cannot reach.
 fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform, whom: &Whom<'_>, plan: &PeoplePlan, at: &Path) -> StepTarget {
     let mut target = StepTarget { channel: channel.to_owned(), recipients: Vec::new(), mentions: None };
-    let nobody_by_name = |validator: &mut Validator<'_, '_>| {
-        let message = format!("`{channel}` ({}) reaches nobody by name", platform.name);
-        validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, "give it a step of its own, without `people`");
-    };
+    if platform.pings.person == Reach::Nobody && (!whom.reached.is_empty() || !whom.teams.is_empty()) {
+        let finding = Finding::warning(codes::DOUBTFUL_ROUTE, format!("`people` of a step pings nobody on `{channel}` ({})", platform.name))
+            .label("its message goes to the channel's own recipients and names the people; add a channel that reaches them");
+        validator.report.add(finding, at, Anchor::Value);
+    }
     for person in &whom.reached {
         match person.way(platform) {
             Ok(Way::To(recipient)) => target.recipients.push(recipient),
@@ -331,10 +332,7 @@ fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform,
                 let mentions = target.mentions.get_or_insert_with(Mentions::default);
                 mentions.people.push(person.name.to_string());
             }
-            Err("") => {
-                nobody_by_name(validator);
-                break;
-            }
+            Err("") => target.mentions.get_or_insert_with(Mentions::default).people.push(person.name.to_string()),
             Err(key) => {
                 let message = format!("`{channel}` ({}) cannot reach `{}`", platform.name, person.name);
                 validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, missing(person, platform, key));
@@ -342,11 +340,7 @@ fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform,
         }
     }
     for (name, team) in &whom.teams {
-        if platform.pings.person == Reach::Nobody {
-            nobody_by_name(validator);
-            break;
-        }
-        if !plan.members(team).any(|person| validator.reaches(channel, platform, person)) {
+        if platform.pings.person != Reach::Nobody && !plan.members(team).any(|person| validator.reaches(channel, platform, person)) {
             let message = format!("`{channel}` ({}) reaches nobody of the team `{name}`", platform.name);
             let label = "say under `people:` how the channel reaches them";
             validator.report.error(codes::BAD_ESCALATION, at, Anchor::Value, message, label);

@@ -165,6 +165,14 @@ fn zone(validator: &mut Validator<'_, '_>) -> TimeZone {
     })
 }
 
+/// The zone of that name; reports one that there is not.
+pub(super) fn zone_of(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -> TimeZone {
+    TimeZone::get(name).unwrap_or_else(|_| {
+        validator.report.error(codes::BAD_ZONE, path, Anchor::Value, format!("there is no time zone `{name}`"), zone_help(name));
+        TimeZone::UTC
+    })
+}
+
 /// What to write instead of a time zone that does not exist.
 pub(super) fn zone_help(name: &str) -> String {
     if name == "Local" {

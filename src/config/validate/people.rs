@@ -1,8 +1,10 @@
 //! `people:`: how channels reach them, and by which ids platforms know them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Validator;
+use super::extras::zone_of;
 use super::matchers::interval;
 use crate::channel::kit::phone::{Use, e164, refusal};
 use crate::channel::{Platform, plain_address};
@@ -13,7 +15,10 @@ use crate::config::suggest::{hint, listed};
 use crate::delivery::{People, Person, PersonName, Quiet};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Severity};
-use crate::route::Intervals;
+use crate::route::{Intervals, TimeInterval};
+
+/// The longest name that is shown, in characters: what a press keeps of one.
+const MAX_NAME: usize = 60;
 
 /// Validates `people:`.
 pub fn people(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> People {
@@ -64,11 +69,19 @@ fn person(validator: &mut Validator<'_, '_>, name: &str, block: &PersonBlock, in
             Some(label) => wrong(key, format!("`{key}` of `{name}` is not an id of that platform"), label),
         }
     }
-    let quiet = block.quiet.as_ref().map(|quiet| quiet_hours(validator, quiet, intervals, &path.key("quiet")));
-    Person { name: PersonName::from(name), email, mobile, ids, quiet }
+    let full_name = block.name.as_deref().map(str::trim).map(str::to_owned);
+    if full_name.as_deref().is_some_and(|full| full.is_empty() || full.chars().count() > MAX_NAME || full.chars().any(char::is_control)) {
+        let label = format!("write 1 to {MAX_NAME} characters on one line, or remove it");
+        wrong("name", format!("`name` of `{name}` cannot be shown"), &label);
+    }
+    if let Some(zone) = &block.zone {
+        zone_of(validator, zone, &path.key("zone"));
+    }
+    let quiet = block.quiet.as_ref().map(|quiet| quiet_hours(validator, quiet, block.zone.as_deref(), intervals, &path.key("quiet")));
+    Person { name: PersonName::from(name), full_name, language: block.language, email, mobile, ids, quiet }
 }
 
-fn quiet_hours(validator: &mut Validator<'_, '_>, block: &QuietBlock, intervals: &Intervals, path: &Path) -> Quiet {
+fn quiet_hours(validator: &mut Validator<'_, '_>, block: &QuietBlock, zone: Option<&str>, intervals: &Intervals, path: &Path) -> Quiet {
     let at = path.key("time_intervals");
     for (ix, name) in block.time_intervals.iter().enumerate() {
         interval(validator, name, &at.item(ix));
@@ -77,8 +90,20 @@ fn quiet_hours(validator: &mut Validator<'_, '_>, block: &QuietBlock, intervals:
         let label = "name time intervals, or remove `quiet`";
         validator.report.error(codes::BAD_PERSON, &at, Anchor::Value, "quiet hours without a time interval", label);
     }
-    let intervals = block.time_intervals.iter().filter_map(|name| intervals.get(name).cloned()).collect();
+    let intervals = block.time_intervals.iter().filter_map(|name| in_zone(validator, name, zone, intervals)).collect();
     Quiet { intervals, unless: block.unless.unwrap_or(Severity::Critical) }
+}
+
+/// The interval of that name, with this zone for its rules that name none.
+fn in_zone(validator: &Validator<'_, '_>, name: &str, zone: Option<&str>, intervals: &Intervals) -> Option<Arc<TimeInterval>> {
+    let read = intervals.get(name)?;
+    let Some(zone) = zone else { return Some(read.clone()) };
+    let mut config = validator.file.time_intervals.iter().find(|config| config.name == name)?.clone();
+    for rule in &mut config.time_intervals {
+        rule.location.get_or_insert_with(|| zone.to_owned());
+    }
+    // What is wrong with the zone is reported where it is written.
+    config.compile().ok().map(Arc::new).or_else(|| Some(read.clone()))
 }
 
 /// What an id of a platform looks like, when this one does not.
@@ -130,4 +155,38 @@ pub(super) fn named<'p>(
 pub(super) fn missing(person: &Person, platform: &Platform, key: &str) -> String {
     let also = if platform.pings.pings_mobiles() { " or a `mobile`" } else { "" };
     format!("`{}` needs `{key}`{also} under `people:`", person.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, from_text};
+    use crate::model::Language;
+
+    #[test]
+    fn people_have_names_and_languages_and_quiet_hours_in_their_zones() {
+        let text = "channels: { ops: { log: {} } }\nroute: { to: ops }\n\
+            time_intervals:\n  - { name: night, time_intervals: [{ times: [{ start_time: '00:00', end_time: '06:00' }] }] }\n  \
+            - { name: utc, time_intervals: [{ location: UTC, times: [{ start_time: '00:00', end_time: '06:00' }] }] }\n\
+            people:\n  ann: { name: 安娜, zone: Asia/Shanghai, language: zh, quiet: { time_intervals: [night] } }\n  \
+            bob: { zone: Asia/Shanghai, quiet: { time_intervals: [utc] } }\n  cid: { quiet: { time_intervals: [night] } }\n";
+        let read = |text: &str| from_text(std::path::Path::new("routes.yaml"), text, &LoadOptions::without_secrets());
+        let loaded = read(text).unwrap();
+        let people = &loaded.plan.people.people;
+        assert_eq!((people.shown("ann"), people.shown("bob")), ("安娜", "bob"));
+        assert_eq!((people.get("ann").unwrap().language, people.get("bob").unwrap().language), (Some(Language::Zh), None));
+        let quiet = |name: &str, at: &str| {
+            let at = at.parse::<jiff::Timestamp>().unwrap().into();
+            people.get(name).unwrap().is_quiet(Severity::Warning.rank(), at)
+        };
+        // 01:00 in Shanghai, and 01:00 in UTC.
+        let (there, utc) = ("2026-11-02T17:00:00Z", "2026-11-02T01:00:00Z");
+        assert_eq!((quiet("ann", there), quiet("ann", utc)), (true, false));
+        assert_eq!((quiet("bob", there), quiet("bob", utc)), (false, true), "what names its own place keeps it");
+        assert_eq!((quiet("cid", there), quiet("cid", utc)), (false, true));
+        let wrong = text.replace("name: 安娜, zone: Asia/Shanghai", "name: '', zone: Asia/Shangai");
+        let findings = read(&wrong).unwrap_err();
+        let said: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert!(said.contains(&"there is no time zone `Asia/Shangai`") && said.contains(&"`name` of `ann` cannot be shown"), "{said:?}");
+    }
 }

@@ -6,7 +6,7 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
 use super::Validator;
-use super::extras::zone_help;
+use super::extras::zone_of;
 use super::people::named;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RotaBlock, Rotation, RouteNode, StepPeople, TurnBlock};
@@ -37,7 +37,7 @@ pub fn rotas(validator: &mut Validator<'_, '_>, zone: &TimeZone) {
         if block.people.list().is_empty() {
             validator.report.error(codes::BAD_ROTA, &at, Anchor::Value, "`people` names nobody", "name those who take turns");
         }
-        let zone = block.zone.as_deref().map_or_else(|| zone.clone(), |zone| self::zone(validator, zone, &path.key("zone")));
+        let zone = block.zone.as_deref().map_or_else(|| zone.clone(), |zone| zone_of(validator, zone, &path.key("zone")));
         let (Some((first, handoff)), false) = (first(validator, block, &path), people.is_empty()) else { continue };
         let rotation = match block.rotation {
             Rotation::Daily => delivery::Rotation::Daily,
@@ -85,13 +85,6 @@ fn is_used(validator: &Validator<'_, '_>, name: &str) -> bool {
         || file.teams.values().any(|team| is(&team.rota))
         || file.channels.values().any(|channel| mentioned(&channel.mentions))
         || file.route.iter().flat_map(routes).any(|route| mentioned(&route.mentions))
-}
-
-fn zone(validator: &mut Validator<'_, '_>, name: &str, path: &Path) -> TimeZone {
-    TimeZone::get(name).unwrap_or_else(|_| {
-        validator.report.error(codes::BAD_ZONE, path, Anchor::Value, format!("there is no time zone `{name}`"), zone_help(name));
-        TimeZone::UTC
-    })
 }
 
 /// The local date of the first handoff, and the time of each; `None` when they cannot be read.

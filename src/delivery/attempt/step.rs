@@ -11,7 +11,7 @@ use crate::delivery::people::{PersonName, Way};
 use crate::delivery::self_alert::SelfAlert;
 use crate::delivery::steps::{StepPeople, StepPlan};
 use crate::ingest::short_fingerprint;
-use crate::model::{Alert, Event, EventId, IncidentId, UnixMs};
+use crate::model::{Alert, Event, EventId, IncidentId, Mentions, UnixMs};
 use crate::store::{
     AlertState, CellState, DeliveryUpdate, EscalationStep, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StoreError, Summary,
     TimelineKind, TimelineRow,
@@ -93,6 +93,12 @@ impl AttemptTask {
         reached.recipients.splice(0..0, std::mem::take(&mut member.target.recipients));
         if !reached.is_somebody() && reached.missed.is_empty() {
             return quiet(&reached.quiet);
+        }
+        let named = reached.named();
+        if !reached.is_somebody() && !named.is_empty() {
+            // The channel's own recipients get it, and it says for whom it is.
+            member.target.mentions = Some(Mentions { people: named, ..Mentions::default() });
+            return None;
         }
         if !reached.is_somebody() {
             let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::delivery::incident::Notification;
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::model::{Event, Mentions, MessageId, Page};
+use crate::model::{Event, Language, Mentions, MessageId, Page};
 use crate::store::PendingDelivery;
 use crate::template::{MessageKind, RenderError, TemplateRegistry};
 
@@ -69,6 +69,18 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// The language of its words: of a step that is sent to one person theirs, else the channel's.
+    pub(super) fn language(&self) -> Language {
+        let own = match self.members {
+            [only] if only.target.step.is_some() => match only.target.recipients.as_slice() {
+                [to] => self.plan.people.people.written_to(self.channel.platform, to).and_then(|person| person.language),
+                _ => None,
+            },
+            _ => None,
+        };
+        own.unwrap_or(self.channel.content.language)
+    }
+
     /// Whether it was sent and refused: it keeps its members.
     pub(super) fn is_repeat(&self) -> bool {
         self.wording.plain_text.is_some() || self.wording.unmentioned.is_some()

@@ -15,7 +15,7 @@ impl Draft<'_> {
     /// The remarks under a message: why it is late, shortened, or here at all.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let zh = self.channel.content.language == Language::Zh;
+        let zh = self.language() == Language::Zh;
         if let Some(why) = self.wording.plain_text.as_deref().filter(|why| !why.is_empty()) {
             notes.push(if zh {
                 format!("平台拒绝了原消息，已改发纯文本。原因：{}", reason(Language::Zh, why))
@@ -38,14 +38,14 @@ impl Draft<'_> {
             });
         }
         for note in self.members.iter().filter_map(|m| m.event.as_deref()).flat_map(|event| &event.notes) {
-            let text = note.text(self.channel.content.language);
+            let text = note.text(self.language());
             if !notes.contains(&text) && notes.len() < 8 {
                 notes.push(text);
             }
         }
         let oldest = self.members.iter().filter(|m| m.state != State::Deferred).map(|m| m.born_at).min();
         if let Some(late) = oldest.map(|born| UnixMs::from(self.now).since(born)).filter(|late| *late >= LATE_AFTER) {
-            let late = humanize(self.channel.content.language, late);
+            let late = humanize(self.language(), late);
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
         let left_out: u64 = self.newest_events().filter(|event| event.may_fire_on()).map(|event| event.truncated).sum();

@@ -47,10 +47,10 @@ impl Renderer<'_> {
             let mut notes = notes.clone();
             // A text message or a call has no room to say so; the `…` does.
             if (part.max_value != usize::MAX || self.shortened) && !channel.is_brief() {
-                notes.extend(template::word(channel.content.language, "shortened").map(str::to_owned));
+                notes.extend(template::word(self.draft.language(), "shortened").map(str::to_owned));
             }
             self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
-                notes.push(if channel.content.language == Language::Zh {
+                notes.push(if self.draft.language() == Language::Zh {
                     format!("模板出错，已改用内置模板：{}:{}:{}，原因见日志", error.file, error.line, error.column)
                 } else {
                     format!("A template failed, the built-in one is shown: {error}")
@@ -126,7 +126,7 @@ impl Renderer<'_> {
 
     /// The same as a note for its readers.
     fn not_reached(&self) -> String {
-        let language = self.draft.channel.content.language;
+        let language = self.draft.language();
         let zh = language == Language::Zh;
         let texts: Vec<String> = self.draft.context.missed.iter().map(|missed| missed.text(language)).collect();
         let why = texts.join(if zh { "；" } else { "; " });
@@ -181,7 +181,7 @@ impl Renderer<'_> {
         let code = links::act_code(&self.draft.plan.link_key, self.draft.message);
         let button = |verb: Verb, key: &'static str, minutes: u32| Button {
             verb,
-            label: template::word(channel.content.language, key).unwrap_or(key).to_owned(),
+            label: template::word(self.draft.language(), key).unwrap_or(key).to_owned(),
             value: ButtonValue { verb, code: code.clone(), version, minutes }.encode(),
         };
         let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
@@ -227,7 +227,7 @@ impl Renderer<'_> {
     fn not_pinged(&self, mentions: &Mentions) -> Option<String> {
         let channel = self.draft.channel;
         let named = channel.platform.pings.pick(mentions, &[Ping::Named]);
-        let zh = channel.content.language == Language::Zh;
+        let zh = self.draft.language() == Language::Zh;
         let all = named.all.then(|| if zh { "所有人".to_owned() } else { "everybody".to_owned() });
         let names: Vec<String> = all.into_iter().chain(named.mobiles).chain(named.users).chain(named.groups).collect();
         let notified = |names: String| {
@@ -269,7 +269,7 @@ impl Renderer<'_> {
             details_url: &details,
             notes,
             incident: incident.as_ref(),
-            language: self.draft.channel.content.language,
+            language: self.draft.language(),
             now: Now { at: self.draft.now, zone: &plan.messages.time_zone },
             scale: &plan.scale,
             shown: &plan.messages.shown,

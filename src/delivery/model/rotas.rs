@@ -1,10 +1,15 @@
 //! Who is on call when a step is due, in injected time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use serde_json::json;
+
 use crate::delivery::rota::ShiftKind;
-use crate::delivery::{PersonName, testing};
-use crate::model::{Status, UnixMs, Verb};
+use crate::delivery::{PersonName, Quiet, Rota, Rotation, testing};
+use crate::model::{Severity, Status, UnixMs, Verb};
+use crate::route::TimeIntervalConfig;
 use crate::store::{DeliveryFilter, Override, QueryStore as _, State};
 
 use super::plan::BEGIN;
@@ -252,4 +257,75 @@ fn in_a_night_of_a_clock_change_the_right_one_is_called() {
         }
         assert!(on_either_side.iter().all(|calls| *calls >= 2), "{zone}: {on_either_side:?}");
     }
+}
+
+/// Three offices with a rota each, and three people in their zones, who are in two rotas each and sleep for an hour: through the nights in which clocks change.
+#[test]
+fn people_in_three_zones_are_called_in_their_turns_and_sleep_by_their_own_clocks() {
+    let zone = |name: &str| TimeZone::get(name).expect("a zone");
+    let (berlin, new_york, shanghai) = ("Europe/Berlin", "America/New_York", "Asia/Shanghai");
+    let office = |name: &str, of: &str, hour: i8, people: [&str; 2]| Rota {
+        name: name.into(),
+        zone: zone(of),
+        rotation: Rotation::Daily,
+        first: jiff::civil::date(2026, 10, 1),
+        handoff: jiff::civil::time(hour, 30, 0, 0),
+        people: people.map(PersonName::from).to_vec(),
+        tell: None,
+    };
+    let sleep = [("ann", berlin, 2), ("bob", new_york, 1), ("carol", shanghai, 9)];
+    let hours = |(_, of, hour): (&str, &str, i8)| {
+        let times = json!([{ "start_time": format!("{hour:02}:00"), "end_time": format!("{:02}:00", hour + 1) }]);
+        let rules = serde_json::from_value(json!([{ "location": of, "times": times }])).expect("rules");
+        let interval = TimeIntervalConfig { name: "sleep".into(), time_intervals: rules }.compile().expect("an interval");
+        Quiet { intervals: vec![Arc::new(interval)], unless: Severity::Critical }
+    };
+    let mut scene = Scene::new();
+    scene.offices = vec![
+        office("berlin", berlin, 2, ["ann", "bob"]),
+        office("newyork", new_york, 1, ["bob", "carol"]),
+        office("shanghai", shanghai, 9, ["carol", "ann"]),
+    ];
+    scene.hours = sleep.into_iter().map(|one| (one.0, hours(one))).collect();
+    let offices = scene.offices.clone();
+    let mut wanted: Vec<(i64, &'static str, String)> = Vec::new();
+    // Half a minute past: minutes before the beginning are cut off towards it.
+    // Those who slept in each night: an hour that comes twice is slept twice, and one that does not come is not slept.
+    let mut slept = Vec::new();
+    for night in ["2026-10-25T00:00:30Z", "2026-11-01T05:00:30Z", "2027-03-14T06:00:30Z", "2027-03-28T00:00:30Z"] {
+        scene.now = UnixMs::from(night.parse::<jiff::Timestamp>().expect("a time"));
+        let mut sleepers = std::collections::BTreeSet::new();
+        let begun: Vec<(usize, UnixMs)> = scene.live(async |process| {
+            let mut begun = Vec::new();
+            for n in 0..18 {
+                tokio::time::sleep(5 * MINUTE).await;
+                let place = n % 3;
+                begun.push((place, process.now()));
+                process.report(&format!("{night}-{n}"), &[(&format!("Disk{n}"), &*offices[place].name, Status::Firing)]).await;
+                if place == 2 {
+                    tokio::time::sleep(5 * MINUTE).await;
+                }
+            }
+            tokio::time::sleep(10 * MINUTE).await;
+            begun
+        });
+        for (place, at) in begun {
+            let due = at + 2 * MINUTE;
+            let person = offices[place].at(due, &[]).expect("somebody").person;
+            let (_, of, hour) = sleep.into_iter().find(|(name, ..)| **name == *person).expect("one of the three");
+            let minute = |at: UnixMs| (at - BEGIN) / 60_000;
+            if zone(of).to_datetime(due.timestamp()).hour() == hour {
+                sleepers.insert(person.to_string());
+            } else {
+                wanted.push((minute(due), "voice", person.to_string()));
+            }
+            wanted.push((minute(at + 4 * MINUTE), "mail", "eve".to_owned()));
+        }
+        slept.push(sleepers.into_iter().collect::<Vec<_>>().join(","));
+    }
+    let mut reached = scene.steps();
+    wanted.sort();
+    reached.sort();
+    assert_eq!(reached, wanted);
+    assert_eq!(slept.iter().map(String::as_str).collect::<Vec<_>>(), ["ann,carol", "bob", "bob", "carol"]);
 }

@@ -33,6 +33,10 @@ pub struct Scene {
     pub rota: Rota,
     /// Who has quiet hours, in which nothing but what is critical reaches them.
     pub quiet: Option<&'static str>,
+    /// Further rotas, each with an escalation and a route of its name: a call to who is on call, then a mail to eve.
+    pub offices: Vec<Rota>,
+    /// The quiet hours of people.
+    pub hours: Vec<(&'static str, Quiet)>,
     /// What `voice` and its recipients get at most, and its fallback.
     pub phone: Option<(AllowancePlan, Vec<String>)>,
     /// A channel with `disabled: true`.
@@ -90,7 +94,17 @@ impl Scene {
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
         let folder = folder.expect("a folder");
-        Self { exchange: Arc::default(), folder, now: BEGIN, rota: night_rota(), quiet: None, phone: None, disabled: None }
+        Self {
+            exchange: Arc::default(),
+            folder,
+            now: BEGIN,
+            rota: night_rota(),
+            quiet: None,
+            offices: Vec::new(),
+            hours: Vec::new(),
+            phone: None,
+            disabled: None,
+        }
     }
 
     /// A process that lives until `work` ends, and then crashes.
@@ -152,7 +166,7 @@ impl Scene {
         by_team.targets.extend(step(10, "mail", "bob").targets);
         by_team.to = Destinations { default: vec!["mail".into()], by_label: Some(Arc::new(by_label)) };
         let owned = EscalationPlan { steps: vec![at(6, "voice", (owner, asked)), by_team] };
-        let escalations = IndexMap::from([
+        let mut escalations = IndexMap::from([
             ("owned".into(), owned),
             ("some".into(), some),
             ("many".into(), many),
@@ -166,22 +180,25 @@ impl Scene {
             ("night".into(), night),
             ("nobody".into(), nobody),
         ]);
+        let office = |rota: &Rota| EscalationPlan { steps: vec![at(2, "voice", on_call(&rota.name)), step(4, "mail", "eve")] };
+        escalations.extend(self.offices.iter().map(|rota| (rota.name.clone(), office(rota))));
         let hours = || Quiet { intervals: vec![Arc::new(quiet())], unless: Severity::Critical };
         let person = |name: &str| {
-            let quiet = self.quiet.filter(|quiet| *quiet == name).map(|_| hours());
-            Person { name: name.into(), email: None, mobile: Some(name.into()), ids: Default::default(), quiet }
+            let own = self.hours.iter().find(|(of, _)| *of == name).map(|(_, hours)| hours.clone());
+            let quiet = own.or_else(|| self.quiet.filter(|quiet| *quiet == name).map(|_| hours()));
+            Person { name: name.into(), full_name: None, language: None, email: None, mobile: Some(name.into()), ids: Default::default(), quiet }
         };
         let later = Rota { name: "later".into(), first: date(2027, 11, 20), tell: None, ..night_rota() };
         let rotas = [self.rota.clone(), later];
         plan.people = PeoplePlan {
-            people: ["ann", "bob", "carol"].map(person).into_iter().collect(),
+            people: ["ann", "bob", "carol", "eve"].map(person).into_iter().collect(),
             teams: IndexMap::new(),
-            rotas: rotas.into_iter().map(|rota| (rota.name.clone(), rota)).collect(),
+            rotas: rotas.into_iter().chain(self.offices.iter().cloned()).map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
         };
         let is = |label: &str| vec![Matcher::new(label, Op::Equal, "yes").expect("a matcher")];
         let below = |label: &str| RouteSpec { name: label.into(), matchers: is(label), ..RouteSpec::default() };
-        let routes = vec![
+        let mut routes = vec![
             RouteSpec { escalation: Some("web".into()), ..below("web") },
             RouteSpec { escalation: Some("night".into()), ..below("night") },
             RouteSpec { escalation: Some("some".into()), ..below("some") },
@@ -195,6 +212,7 @@ impl Scene {
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
         ];
+        routes.extend(self.offices.iter().map(|rota| RouteSpec { escalation: Some((&*rota.name).into()), ..below(&rota.name) }));
         let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
         plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
         let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());

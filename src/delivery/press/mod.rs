@@ -296,7 +296,7 @@ impl PlatformPresses {
             // A person whom the configuration names is the same on each platform.
             id: known.as_ref().map_or_else(|| format!("{}:{}", self.platform, press.by.id), |name| format!("person:{name}")),
             name: match known {
-                Some(name) => name.to_string(),
+                Some(name) => plan.people.people.shown(&name).to_owned(),
                 None if press.by.name.trim().is_empty() => press.by.id.clone(),
                 None => press.by.name.clone(),
             },

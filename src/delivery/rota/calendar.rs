@@ -1,13 +1,14 @@
 //! Shifts as a calendar (iCalendar, <https://www.rfc-editor.org/rfc/rfc5545>). Pure.
 
 use super::{RotaName, Shift};
+use crate::delivery::people::People;
 use crate::model::{UnixMs, hash_hex};
 
 /// Bytes of a line, its end aside (RFC 5545, 3.1).
 const MAX_LINE: usize = 75;
 
 /// A calendar with an entry for each shift. Its readers refresh it every hour at best, some of them once a day.
-pub fn calendar(title: &str, shifts: &[(RotaName, Shift)], now: UnixMs) -> String {
+pub fn calendar(title: &str, shifts: &[(RotaName, Shift)], people: &People, now: UnixMs) -> String {
     let mut out = String::new();
     let mut line = |text: &str| fold(text, &mut out);
     for fixed in ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Watchfire//on call//EN", "CALSCALE:GREGORIAN", "METHOD:PUBLISH"] {
@@ -26,7 +27,7 @@ pub fn calendar(title: &str, shifts: &[(RotaName, Shift)], now: UnixMs) -> Strin
         line(&format!("LAST-MODIFIED:{}", instant(now)));
         line(&format!("DTSTART:{}", instant(shift.from)));
         line(&format!("DTEND:{}", instant(shift.until)));
-        line(&format!("SUMMARY:{}", escaped(&format!("{}: {}", rota, shift.person))));
+        line(&format!("SUMMARY:{}", escaped(&format!("{}: {}", rota, people.shown(&shift.person)))));
         line("TRANSP:TRANSPARENT");
         line("END:VEVENT");
     }
@@ -64,7 +65,7 @@ mod tests {
         let (from, until) = (at("2026-10-26T08:00:00Z"), at("2026-11-02T08:00:00Z"));
         let shift = Shift { person: "数据库,一线;值班\\".into(), from, until, kind: ShiftKind::Turn };
         let name = RotaName::from("数据库".repeat(10));
-        let of = |now| calendar("db, web", &[(name.clone(), shift.clone())], now);
+        let of = |now| calendar("db, web", &[(name.clone(), shift.clone())], &People::default(), now);
         let text = of(at("2026-10-27T00:00:00Z"));
         assert!(text.ends_with("END:VEVENT\r\nEND:VCALENDAR\r\n") && text.starts_with("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"), "{text}");
         assert!(text.split("\r\n").all(|line| line.len() <= 75 && !line.contains(['\r', '\n'])), "{text}");

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{Rota, Shift, ShiftKind};
+use crate::channel::{Address, Platform, Reach};
 use crate::delivery::announcement;
 use crate::delivery::engine::Engine;
-use crate::delivery::people::{PersonName, Way};
+use crate::delivery::people::{People, PersonName};
 use crate::delivery::plan::Plan;
 use crate::model::{Language, Mentions, Severity, Status, UnixMs};
 use crate::store::{Incident, IncidentFilter, IncidentState, Override, RotaRow, StoreError};
@@ -115,18 +116,23 @@ async fn notify(engine: &Engine, plan: &Plan, rota: &Rota, notice: &Notice, now:
     let open = IncidentState::ALL.into_iter().filter(|state| state.is_open()).collect();
     let filter = IncidentFilter { states: open, limit: MAX_INCIDENTS + 1, ..IncidentFilter::default() };
     let incidents = engine.shared.store.list_incidents(&filter).await?;
-    let (title, text) = wording(rota, notice, &incidents, channel.content.language);
-    let mut mentions = Mentions::default();
-    for person in notice.from.iter().chain([&notice.to.person]).filter_map(|name| plan.people.people.get(name)) {
-        if let Ok(Way::Mention(one)) = person.way(channel.platform) {
-            mentions.users.extend(one.users);
-            mentions.mobiles.extend(one.mobiles);
-        }
-    }
+    let (title, text) = wording(rota, notice, &plan.people.people, &incidents, channel.content.language);
+    let mentions = mentioned(notice, &plan.people.people, channel.platform, channel.content.looks_up);
     let to = [channel.name.to_string()];
     // A repeat of it after a crash is the same event.
     let event = announcement::event(format!("rota {}", rota.name), Status::Firing, notice.due, title, text);
     engine.accept_mentioning(event, Some(&to), Some(mentions)).await.map(|_| ())
+}
+
+/// Whom a notice mentions: who goes and who comes, by their names, so that ids are looked up when it is sent. A platform that writes to people would reach them
+/// in place of the channel's own recipients.
+fn mentioned(notice: &Notice, people: &People, platform: &Platform, looks_up: &[Address]) -> Mentions {
+    if !matches!(platform.pings.person, Reach::Mention(_)) {
+        return Mentions::default();
+    }
+    let both = notice.from.iter().chain([&notice.to.person]).filter_map(|name| people.get(name));
+    let reached = both.filter(|person| person.is_reached(platform, looks_up)).map(|person| person.name.to_string());
+    Mentions { people: reached.collect(), ..Mentions::default() }
 }
 
 fn local(at: UnixMs, zone: &TimeZone) -> String {
@@ -135,9 +141,10 @@ fn local(at: UnixMs, zone: &TimeZone) -> String {
 }
 
 /// Title and text of a notice.
-fn wording(rota: &Rota, notice: &Notice, incidents: &[Incident], language: Language) -> (String, String) {
+fn wording(rota: &Rota, notice: &Notice, people: &People, incidents: &[Incident], language: Language) -> (String, String) {
     let Notice { due, from, to } = notice;
-    let (name, person, zone) = (&rota.name, &to.person, &rota.zone);
+    let (name, person, zone) = (&rota.name, people.shown(&to.person), &rota.zone);
+    let from = from.as_deref().map(|from| people.shown(from));
     let (begin, end) = (local(to.from, zone), local(to.until, zone));
     let zh = language == Language::Zh;
     let title = match (zh, *due < to.from, from) {
@@ -169,6 +176,7 @@ mod tests {
     use jiff::civil::{date, time};
 
     use super::*;
+    use crate::delivery::people::Person;
     use crate::delivery::rota::Rotation;
 
     fn rota() -> Rota {
@@ -219,14 +227,47 @@ mod tests {
     }
 
     #[test]
+    fn a_notice_mentions_whom_the_platform_can_find() {
+        let at = UnixMs::from("2026-11-10T02:00:00Z".parse::<jiff::Timestamp>().unwrap());
+        let notice = rota().notice(&[], at - 60 * MINUTE, at).unwrap();
+        let person = |name: &str, email: Option<&str>, slack: Option<&str>| Person {
+            name: name.into(),
+            full_name: None,
+            language: None,
+            email: email.map(str::to_owned),
+            mobile: None,
+            ids: slack.map(|id| ("slack", id.to_owned())).into_iter().collect(),
+            quiet: None,
+        };
+        let people = |bob: Option<&str>| -> People { [person("ann", Some("ann@example.com"), None), person("bob", None, bob)].into_iter().collect() };
+        let of = |bob: Option<&str>, platform: &str, looks_up: &[Address]| {
+            mentioned(&notice, &people(bob), crate::channel::platform(platform).unwrap(), looks_up).people.join(",")
+        };
+        assert_eq!(of(Some("U2"), "slack", &[Address::Email]), "bob,ann", "ann by her address");
+        assert_eq!(of(Some("U2"), "slack", &[]), "bob");
+        assert_eq!(of(None, "slack", &[Address::Email]), "ann");
+        assert_eq!(of(Some("U2"), "email", &[]), "", "a mail goes to the channel's own recipients");
+    }
+
+    #[test]
     fn a_notice_says_who_until_when_and_what_is_open() {
         let rota = rota();
         let at = UnixMs::from("2026-11-10T02:00:00Z".parse::<jiff::Timestamp>().unwrap());
         let soon = rota.notice(&[], at - 60 * MINUTE, at - 15 * MINUTE).unwrap();
-        let (title, text) = wording(&rota, &soon, &[], Language::En);
-        assert_eq!(title, "On call db: ann takes over from bob at 2026-11-10 10:00 (Asia/Shanghai)");
+        let ann = Person {
+            name: "ann".into(),
+            full_name: Some("Ann Lee".into()),
+            language: None,
+            email: None,
+            mobile: None,
+            ids: Default::default(),
+            quiet: None,
+        };
+        let people: People = [ann].into_iter().collect();
+        let (title, text) = wording(&rota, &soon, &people, &[], Language::En);
+        assert_eq!(title, "On call db: Ann Lee takes over from bob at 2026-11-10 10:00 (Asia/Shanghai)");
         assert_eq!(text, "No incident is open.");
         let now = rota.notice(&[], at - 60 * MINUTE, at).unwrap();
-        assert_eq!(wording(&rota, &now, &[], Language::Zh).0, "值班 db：现在由 ann 值班，至 2026-11-11 10:00 (Asia/Shanghai)");
+        assert_eq!(wording(&rota, &now, &people, &[], Language::Zh).0, "值班 db：现在由 Ann Lee 值班，至 2026-11-11 10:00 (Asia/Shanghai)");
     }
 }

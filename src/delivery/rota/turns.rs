@@ -112,6 +112,15 @@ impl Reached {
         }
     }
 
+    /// Those whom a message can only name, because its platform reaches nobody by name.
+    pub fn named(&self) -> Vec<String> {
+        let only_named = |missed: &Missed| match missed {
+            Missed::NobodyByName(person, ..) => Some(person.to_string()),
+            _ => None,
+        };
+        self.missed.iter().filter_map(only_named).collect()
+    }
+
     /// Whether somebody is reached.
     pub fn is_somebody(&self) -> bool {
         !self.recipients.is_empty() || !self.mentions.is_empty()
@@ -145,6 +154,8 @@ mod tests {
     fn plan() -> PeoplePlan {
         let person = |name: &str, id: &str| Person {
             name: name.into(),
+            full_name: None,
+            language: None,
             email: Some(format!("{name}@example.com")),
             mobile: None,
             ids: [("slack", id.to_owned())].into_iter().filter(|(_, id)| !id.is_empty()).collect(),
@@ -205,6 +216,8 @@ mod tests {
         let mail = reached("email", &["db", "cid", "ann"]);
         let to: Vec<Recipient> = ["ann", "bob", "cid"].iter().map(|name| Recipient::new(format!("{name}@example.com"))).collect();
         assert_eq!((mail.recipients, mail.missed.is_empty(), mail.mentions.is_empty()), (to, true, true));
-        assert_eq!(reached("webhook", &["ann"]).missed, [Missed::NobodyByName("webhook")]);
+        let webhook = reached("webhook", &["ann", "bob"]);
+        assert_eq!(webhook.missed[0], Missed::NobodyByName("ann".into(), "ann".into(), "webhook"));
+        assert_eq!((webhook.named(), webhook.is_somebody(), slack.named()), (vec!["ann".to_owned(), "bob".to_owned()], false, Vec::new()));
     }
 }

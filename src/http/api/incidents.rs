@@ -8,6 +8,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
+use super::times::instant;
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, moment, nearest_of, no_id, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
@@ -77,7 +78,7 @@ where
     H: axum::handler::Handler<T, Arc<App>>,
     T: 'static,
 {
-    let body = "By whom, and for how long; both may be left out";
+    let body = "By whom, and for how long or until when";
     Op::post(id, about, handler).scope(Scope::Operate).problems().takes::<ActRequest>(body).gives::<ActResponse>().refuses(&[404, 409])
 }
 
@@ -113,11 +114,20 @@ async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<Act
     let admitted = gate(app, Scope::Operate, request).await?;
     for_all(&admitted.caller, WHAT)?;
     let body: ActRequest = if admitted.body.is_empty() { ActRequest::default() } else { read(&admitted.body)? };
-    let span = match (&body.duration, verb) {
-        (Some(text), Verb::Snooze | Verb::Silence) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
-        (None, Verb::Snooze | Verb::Silence) => return Err(ApiError::bad("`for` is needed: for how long, as `2h`")),
-        (Some(_), _) => return Err(ApiError::bad("`for` is the length of a snooze or a silence; nothing else takes it")),
-        (None, _) => Duration::ZERO,
+    let span = match (&body.duration, &body.until) {
+        (None, None) if matches!(verb, Verb::Snooze | Verb::Silence) => {
+            return Err(ApiError::bad("`for` or `until` is needed: for how long, as `2h`, or until when, as `09:00`"));
+        }
+        (None, None) => Duration::ZERO,
+        _ if !matches!(verb, Verb::Snooze | Verb::Silence) => {
+            return Err(ApiError::bad("`for` and `until` say how long a snooze or a silence lasts; nothing else takes them"));
+        }
+        (Some(_), Some(_)) => return Err(ApiError::bad("write one of `for` and `until`")),
+        (Some(text), None) => crate::model::parse_duration(text).map_err(|e| ApiError::bad(format!("`for`: {e}")))?,
+        (None, Some(text)) => {
+            let now = app.engine.clock().wall();
+            instant("until", text, &app.engine.plan().messages.time_zone, now)?.since(now)
+        }
     };
     if span > LONGEST_SNOOZE || (matches!(verb, Verb::Snooze | Verb::Silence) && span < Duration::from_secs(60)) {
         return Err(ApiError::bad("a snooze or a silence lasts a minute to 30 days"));

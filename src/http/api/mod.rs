@@ -9,6 +9,7 @@ pub(super) mod mutes;
 pub(super) mod next;
 pub(super) mod oncall;
 pub mod routes;
+mod times;
 
 use axum::Json;
 use axum::extract::Request;

@@ -7,13 +7,14 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::incidents::named;
+use super::times::instant;
 use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
-use crate::api::{OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
+use crate::api::{CalendarAddress, Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
+use crate::delivery::links::{CalendarOf, calendar_url, opens_calendar};
 use crate::delivery::rota::calendar;
 use crate::delivery::{AuditAct, Intent, Plan, Rota, Shift, ShiftKind};
 use crate::http::audit::audited;
@@ -37,6 +38,7 @@ const WHAT: &str = "what all channels share, as rotas are,";
 pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
     let time = || json!({ "type": "string", "format": "date-time" });
+    let key = || Param::text("k", "The secret part of the calendar's address, in place of a credential");
     Paths::default()
         .at(
             "/oncall",
@@ -56,11 +58,18 @@ pub(super) fn paths() -> Paths {
         )
         .at(
             "/oncall/rotas/{name}/calendar.ics",
-            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).gives_calendar().refuses(&[404]))],
+            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).query([key()]).gives_calendar().refuses(&[404]))],
         )
         .at(
             "/oncall/people/{name}/calendar.ics",
-            [api(Op::get("personCalendar", "The shifts of a person in all rotas, for calendars", person_calendar).gives_calendar().refuses(&[404]))],
+            [api(Op::get("personCalendar", "The shifts of a person in all rotas, for calendars", person_calendar)
+                .query([key()])
+                .gives_calendar()
+                .refuses(&[404]))],
+        )
+        .at(
+            "/oncall/calendars",
+            [api(Op::get("listCalendars", "The addresses of calendars, which need no credential", calendars).gives::<Calendars>())],
         )
         .at(
             "/oncall/overrides",
@@ -83,7 +92,8 @@ pub(super) fn paths() -> Paths {
 async fn show(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<OnCall> {
     for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
     let plan = app.engine.plan();
-    let at = asked(text.as_deref(), &["at"], &plan.messages.time_zone)?[0].unwrap_or_else(|| app.engine.clock().wall());
+    let now = app.engine.clock().wall();
+    let at = asked(text.as_deref(), &["at"], &plan.messages.time_zone, now)?[0].unwrap_or(now);
     let overrides = plan.people.active_overrides(&app.engine.overrides());
     let state = |rota: &Rota| {
         let now = rota.at(at, &overrides);
@@ -104,8 +114,9 @@ async fn shifts(State(app): State<Arc<App>>, Path(name): Path<String>, RawQuery(
     for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
     let plan = app.engine.plan();
     let rota = rota(&plan, &name)?;
-    let times = asked(text.as_deref(), &["from", "until"], &rota.zone)?;
-    let from = times[0].unwrap_or_else(|| app.engine.clock().wall());
+    let now = app.engine.clock().wall();
+    let times = asked(text.as_deref(), &["from", "until"], &rota.zone, now)?;
+    let from = times[0].unwrap_or(now);
     let until = times[1].unwrap_or(from + 14 * DAY);
     if until <= from || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from`, by a year at most"));
@@ -115,30 +126,65 @@ async fn shifts(State(app): State<Arc<App>>, Path(name): Path<String>, RawQuery(
     Ok(Json(RotaShifts { rota: name, zone: zone_name(rota), shifts }))
 }
 
-async fn rota_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    calendar_of_rota(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
+async fn rota_calendar(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    may_read(&app, CalendarOf::Rota, &name, text.as_deref(), request).await?;
+    rota_shifts(&app, &name)
 }
 
-async fn person_calendar(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
-    calendar_of_person(&app, &gate(&app, Scope::Read, request).await?.caller, &name)
+async fn person_calendar(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    may_read(&app, CalendarOf::Person, &name, text.as_deref(), request).await?;
+    person_shifts(&app, &name)
 }
 
-/// The shifts of a rota.
-pub(in crate::http) fn calendar_of_rota(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
+/// Lets in who has the calendar's address, or a credential: calendars that subscribe send neither cookies nor headers.
+async fn may_read(app: &App, of: CalendarOf, name: &str, query: Option<&str>, request: Request) -> Result<(), ApiError> {
+    let given = pairs(query).find_map(|(key, value)| (key == "k").then_some(value));
+    if given.is_some_and(|given| opens_calendar(&app.engine.plan().link_key, of, name, &given)) {
+        return Ok(());
+    }
+    for_all(&gate(app, Scope::Read, request).await?.caller, WHAT)
+}
+
+async fn calendars(State(app): State<Arc<App>>, request: Request) -> ApiResult<Calendars> {
+    for_all(&gate(&app, Scope::Read, request).await?.caller, WHAT)?;
+    let plan = app.engine.plan();
+    let address =
+        |kind: CalendarOf, name: &str| CalendarAddress { kind: kind.as_str().into(), name: name.into(), url: calendar_url(&plan, kind, name) };
+    let rotas = plan.people.rotas.keys().map(|name| address(CalendarOf::Rota, name));
+    Ok(Json(Calendars { calendars: rotas.chain(plan.people.people.names().map(|name| address(CalendarOf::Person, name))).collect() }))
+}
+
+/// The shifts of a rota or of a person, for who may see everything.
+pub(in crate::http) fn calendar_for(app: &App, caller: &Caller, of: CalendarOf, name: &str) -> Result<Response, ApiError> {
     for_all(caller, WHAT)?;
+    match of {
+        CalendarOf::Rota => rota_shifts(app, name),
+        CalendarOf::Person => person_shifts(app, name),
+    }
+}
+
+fn rota_shifts(app: &App, name: &str) -> Result<Response, ApiError> {
     let plan = app.engine.plan();
     let rota = rota(&plan, name)?;
     Ok(calendar_of(app, &plan, &format!("On call: {name}"), |one, _| one.name == rota.name))
 }
 
-/// The shifts of a person in all rotas.
-pub(in crate::http) fn calendar_of_person(app: &App, caller: &Caller, name: &str) -> Result<Response, ApiError> {
-    for_all(caller, WHAT)?;
+fn person_shifts(app: &App, name: &str) -> Result<Response, ApiError> {
     let plan = app.engine.plan();
     if plan.people.people.get(name).is_none() {
         return Err(nearest_of("person", name, plan.people.people.names()));
     }
-    Ok(calendar_of(app, &plan, &format!("On call: {name}"), |_, shift| *shift.person == *name))
+    Ok(calendar_of(app, &plan, &format!("On call: {}", plan.people.people.shown(name)), |_, shift| *shift.person == *name))
 }
 
 fn calendar_of(app: &App, plan: &Plan, title: &str, wanted: impl Fn(&Rota, &Shift) -> bool) -> Response {
@@ -149,7 +195,7 @@ fn calendar_of(app: &App, plan: &Plan, title: &str, wanted: impl Fn(&Rota, &Shif
         let all = rota.between(now - PAST, now + FUTURE, &overrides).into_iter();
         shifts.extend(all.filter(|shift| wanted(rota, shift)).map(|shift| (rota.name.clone(), shift)));
     }
-    ([(header::CONTENT_TYPE, "text/calendar; charset=utf-8")], calendar(title, &shifts, now)).into_response()
+    ([(header::CONTENT_TYPE, "text/calendar; charset=utf-8")], calendar(title, &shifts, &plan.people.people, now)).into_response()
 }
 
 async fn overrides(State(app): State<Arc<App>>, request: Request) -> ApiResult<Overrides> {
@@ -172,8 +218,8 @@ pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideR
         return Err(nearest_of("person", &asked.person, plan.people.people.names()));
     }
     let now = app.engine.clock().wall();
-    let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone)).transpose()?.unwrap_or(now);
-    let until = instant("until", &asked.until, &rota.zone)?;
+    let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone, now)).transpose()?.unwrap_or(now);
+    let until = instant("until", &asked.until, &rota.zone, now)?;
     if until <= from || until <= now || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from` and after now, by a year at most"));
     }
@@ -216,26 +262,15 @@ fn rota<'p>(plan: &'p Plan, name: &str) -> Result<&'p Rota, ApiError> {
 }
 
 /// The times that a query names, in the order of `names`.
-fn asked(query: Option<&str>, names: &[&str], zone: &TimeZone) -> Result<Vec<Option<UnixMs>>, ApiError> {
+fn asked(query: Option<&str>, names: &[&str], zone: &TimeZone, now: UnixMs) -> Result<Vec<Option<UnixMs>>, ApiError> {
     let mut times = vec![None; names.len()];
     for (name, value) in pairs(query) {
         let Some(place) = names.iter().position(|known| *known == name) else {
             return Err(ApiError::bad(format!("unknown parameter `{name}`; known: {}", names.join(", "))));
         };
-        times[place] = Some(instant(&name, &value, zone)?);
+        times[place] = Some(instant(&name, &value, zone, now)?);
     }
     Ok(times)
-}
-
-/// A time as RFC 3339, or as a local time of a zone.
-fn instant(name: &str, text: &str, zone: &TimeZone) -> Result<UnixMs, ApiError> {
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Ok(at.into());
-    }
-    let local = text.parse::<DateTime>().ok().and_then(|local| zone.to_ambiguous_timestamp(local).compatible().ok());
-    local
-        .map(UnixMs::from)
-        .ok_or_else(|| ApiError::bad(format!("`{name}` takes a time as `2026-12-04T10:00:00Z`, or `2026-12-04 18:00` in the rota's zone")))
 }
 
 fn zone_name(rota: &Rota) -> String {

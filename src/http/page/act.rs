@@ -148,7 +148,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     // A link that was made for a group proves no name: what is typed is marked as such.
     let typed = known.is_none() && acting.person.is_none();
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
-    let Some(by) = actor(&acting, known, &name) else {
+    let Some(by) = actor(&plan, &acting, known, &name) else {
         let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
         return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
@@ -175,10 +175,10 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
 }
 
 /// Who acts: whom the configuration names, else whom the link was sent to, else who they say they are; `None` when they say nothing.
-fn actor(acting: &Acting, known: Option<PersonName>, name: &str) -> Option<Actor> {
+fn actor(plan: &Plan, acting: &Acting, known: Option<PersonName>, name: &str) -> Option<Actor> {
     let by_link = |who: &str| format!("link:{} {who}", acting.message.channel);
     let (id, name) = match (known, &acting.person) {
-        (Some(known), _) => (format!("person:{known}"), known.to_string()),
+        (Some(known), _) => (format!("person:{known}"), plan.people.people.shown(&known).to_owned()),
         (None, Some(person)) => (by_link(&person.digest()), filled(acting.language, "link_name", &person.masked(), "")),
         (None, None) if name.is_empty() => return None,
         (None, None) => (by_link(name), name.to_owned()),

@@ -35,6 +35,16 @@ async fn who_is_on_call_is_shown_overridden_and_handed_back() {
     assert_eq!(calendar.headers()["content-type"], "text/calendar; charset=utf-8");
     assert!(calendar.text().await.unwrap().contains("DTEND:20261125T100000Z"));
     assert_eq!(ann.get("/ui/oncall/rotas/none/calendar.ics").await.status(), StatusCode::NOT_FOUND);
+    // A calendar that subscribes knows its address, and nothing else.
+    let key = page.split("/api/v1/oncall/people/ann/calendar.ics?k=").nth(1).and_then(|rest| rest.get(..24)).expect("the address");
+    let read = async |path: String| app.http.get(app.url(&format!("/api/v1/oncall/{path}"))).send().await.unwrap();
+    let subscribed = read(format!("people/ann/calendar.ics?k={key}")).await;
+    assert_eq!(subscribed.status(), StatusCode::OK);
+    assert!(subscribed.text().await.unwrap().contains("DTEND:20261125T100000Z"));
+    for path in [format!("people/bob/calendar.ics?k={key}"), format!("rotas/db/calendar.ics?k={key}"), "people/ann/calendar.ics".to_owned()] {
+        assert_eq!(read(path.clone()).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(read(format!("rotas/db?k={key}")).await.status(), StatusCode::UNAUTHORIZED, "it opens nothing else");
     for (field, value) in [("rota", "none"), ("person", "eve"), ("until", "soon"), ("until", "2020-01-01T00:00")] {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, known)| (*name, if *name == field { value } else { *known })).collect();
         assert!(ann.post("/ui/oncall/overrides", &form).await.status().is_client_error(), "{field}={value}");

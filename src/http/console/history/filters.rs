@@ -21,7 +21,7 @@ pub(super) fn form(app: &App, viewer: &Viewer, asked: &Asked) -> Markup {
             @if has("label") { input.in.fl name="label" value=(plain(asked.get("label"))) spellcheck="false" aria-label=(say(language, "Label of the group", "分组标签")) placeholder="team=db" title=(say(language, "A label by which the sender groups alerts", "发送方用于分组的标签")); }
             @if has("by") {
                 input.in.fl name="by" value=(plain(asked.get("by"))) list="people" aria-label=(say(language, "Acked by", "认领人")) placeholder=(say(language, "acked by", "认领人"));
-                datalist #people { @for name in plan.people.people.names() { option value=(plain(name)) {} } }
+                datalist #people { @for name in plan.people.people.names() { option value=(plain(plan.people.people.shown(name))) {} } }
             }
             @if has("source") { input.in.fl name="source" value=(plain(asked.get("source"))) spellcheck="false" aria-label=(say(language, "Sender", "来源")) placeholder="alertmanager:prod"; }
             @if has("channel") { select.in name="channel" aria-label=(say(language, "Channel", "通道")) {

@@ -20,9 +20,10 @@ use super::layout::{Page, Place};
 use super::parts::{icon, say, shown, time};
 use super::viewer::Viewer;
 use crate::api::OverrideRequest;
+use crate::delivery::links::{CalendarOf, calendar_url};
 use crate::delivery::{Plan, Rota};
 use crate::http::App;
-use crate::http::api::oncall::{add_by, calendar_of_person, calendar_of_rota, end_by};
+use crate::http::api::oncall::{add_by, calendar_for, end_by};
 use crate::model::{Language, UnixMs};
 use crate::store::Override;
 
@@ -105,14 +106,19 @@ fn encoded(name: &str) -> String {
 
 /// Files for calendars.
 fn calendars(language: Language, plan: &Plan) -> Markup {
-    let link = |kind: &str, name: &str| html! { a.l href={ "/ui/oncall/" (kind) "/" (encoded(name)) "/calendar.ics" } download { (shown(name)) } };
+    let link = |kind: CalendarOf, name: &str| {
+        html! {
+            a.l href={ "/ui/oncall/" (kind.as_str()) "/" (encoded(name)) "/calendar.ics" } download { (shown(name)) }
+            " " a.dim.s href=(calendar_url(plan, kind, name)) { (say(language, "address to subscribe", "订阅地址")) }
+        }
+    };
     html! {
         section.sec { h2 { (say(language, "Calendars (iCal)", "日历（iCal）")) }
             ul.card.rows {
-                @for name in plan.people.rotas.keys() { li { (icon("oncall")) (link("rotas", name)) } }
-                @for name in plan.people.people.names() { li { (icon("acked")) (link("people", name)) } }
+                @for name in plan.people.rotas.keys() { li { (icon("oncall")) (link(CalendarOf::Rota, name)) } }
+                @for name in plan.people.people.names() { li { (icon("acked")) (link(CalendarOf::Person, name)) } }
             }
-            p.dim.s.mt { (say(language, "A calendar that subscribes takes the same address below ", "订阅日历请使用下列地址中的相同路径：")) code { "/api/v1/oncall" } (say(language, ", with a credential of the scope read.", "，并使用具有 read 权限的凭据。")) }
+            p.dim.s.mt { (say(language, "A calendar subscribes by its address, without a login: who has the address can read the shifts. A new server.link_key ends all of them.", "日历软件用订阅地址订阅，无需登录：持有地址的人都能查看排班。更换 server.link_key 后，所有地址失效。")) }
         }
     }
 }
@@ -178,8 +184,8 @@ pub(super) async fn end(State(app): State<Arc<App>>, Path(number): Path<String>,
 /// A file for calendars.
 pub(super) async fn calendar(State(app): State<Arc<App>>, Path((kind, name)): Path<(String, String)>, viewer: Viewer) -> Result<Response, Failure> {
     match kind.as_str() {
-        "rotas" => Ok(calendar_of_rota(&app, &viewer.caller, &name)?),
-        "people" => Ok(calendar_of_person(&app, &viewer.caller, &name)?),
+        "rotas" => Ok(calendar_for(&app, &viewer.caller, CalendarOf::Rota, &name)?),
+        "people" => Ok(calendar_for(&app, &viewer.caller, CalendarOf::Person, &name)?),
         _ => Err(Failure::missing("a calendar is of one of `rotas` or of `people`")),
     }
 }

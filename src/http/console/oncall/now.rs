@@ -25,11 +25,11 @@ pub(super) fn card(viewer: &Viewer, plan: &Plan, rota: &Rota, overrides: &[Overr
     html! {
         div.card.pad {
             p.dim { (shown(&rota.name)) " · " (rota.zone.iana_name().unwrap_or("UTC")) }
-            p.person { @match &shift { Some(shift) => { (shown(&shift.person)) } None => { (nobody(language)) } } }
+            p.person { @match &shift { Some(shift) => { (shown(plan.people.people.shown(&shift.person))) } None => { (nobody(language)) } } }
             p.dim.s {
                 @if let Some(shift) = &shift { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) (by(language, shift)) }
                 @if let Some(after) = &after {
-                    @if shift.is_some() { (say(language, ", then ", "，之后 ")) (shown(&after.person)) } @else { (shown(&after.person)) (say(language, " from ", " 自 ")) (time::day(language, &rota.zone, after.from)) }
+                    @if shift.is_some() { (say(language, ", then ", "，之后 ")) (shown(plan.people.people.shown(&after.person))) } @else { (shown(plan.people.people.shown(&after.person))) (say(language, " from ", " 自 ")) (time::day(language, &rota.zone, after.from)) }
                 }
             }
             @if let Some(person) = person {
