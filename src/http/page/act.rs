@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::words::{filled, word};
 use super::{build, html_under, language, now, render};
 use crate::delivery::press::{Deed, answer};
-use crate::delivery::{AuditAct, Intent, PersonName, Why};
+use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why};
 use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
