@@ -122,7 +122,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
 pub struct PlatformsArgs {
     /// Print the table of the book.
     #[arg(long, conflicts_with = "json")]
-    markdown: bool,
+    pub(super) markdown: bool,
 }
 
 /// Lists the platforms.

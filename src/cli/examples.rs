@@ -77,6 +77,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("oncall", &[("Who is on call now:", "watchfire oncall")]),
     ("oncall override", &[("Ben in place of those whose turn it is:", "watchfire oncall override night ben --until 2026-12-04T10:00:00Z")]),
     ("oncall overrides", &[("Who is in place of whom:", "watchfire oncall overrides")]),
+    ("oncall calendar", &[("Where a calendar subscribes to the shifts of ann:", "watchfire oncall calendar ann")]),
     ("oncall rm", &[("End one:", "watchfire oncall rm 3")]),
     ("simulate", &[("What a storm would become:", "watchfire simulate --alerts 10000 --groups 1000 --over 10s")]),
     (

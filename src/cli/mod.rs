@@ -233,6 +233,16 @@ enum Command {
 }
 
 impl Command {
+    /// Whether its own options ask for another form than JSON.
+    fn asks_otherwise(&self) -> bool {
+        match self {
+            Self::Render(args) => args.html.is_some(),
+            Self::Platforms(args) => args.markdown,
+            Self::Schema(args) => args.markdown,
+            _ => false,
+        }
+    }
+
     /// Whether there is no JSON of it: what it prints is for a terminal, a shell or a file.
     fn prints_text(&self) -> bool {
         matches!(
@@ -263,8 +273,8 @@ pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.common.settle(&matches).unwrap_or_else(|error| error.exit());
-    if cli.common.json && cli.command.as_ref().is_none_or(Command::prints_text) {
-        Cli::command().error(clap::error::ErrorKind::ArgumentConflict, "this command prints no JSON; leave out --json").exit();
+    if cli.common.json && cli.command.as_ref().is_none_or(|command| command.prints_text() || command.asks_otherwise()) {
+        Cli::command().error(clap::error::ErrorKind::ArgumentConflict, "this prints no JSON; leave out --json").exit();
     }
     crate::channel::kit::install_crypto();
     match run(cli) {

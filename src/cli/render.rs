@@ -37,7 +37,7 @@ pub struct RenderArgs {
     at: Option<Timestamp>,
     /// Write a page that looks like the platform's client.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
-    html: Option<PathBuf>,
+    pub(super) html: Option<PathBuf>,
 }
 
 /// The short texts about an incident.

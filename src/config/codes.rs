@@ -217,8 +217,8 @@ codes! {
         "It is in quotes, has white space around it, or has another shape than the vendor documents: a part of it may be missing, or it may be another credential. `watchfire check --online` asks the platform. \
          With `api_base` no shape is expected."
     UNREACHED_CHANNEL "W115" "a channel that nothing leads to"
-        "No route, fallback, team, escalation, heartbeat, mute or direct path names it. What is sent with `?to=` or by the API may still reach it: name it under `channels` of the credential that does so, \
-         or set `disabled: true` while it is not used."
+        "No route, fallback, team, escalation, heartbeat, mute or direct path names it. What is sent with `?to=` or by the API may still reach it: write `disabled: false` on it where that is meant, \
+         or `disabled: true` while it is not used. Where `legacy.prometheusalert` or `legacy.webhook_send` is set, nothing is said: they find channels by their robots' tokens."
     TWIN_CHANNELS "W116" "two channels that send the same to the same place"
         "They have one credential, the same settings, language and template, and one `to` names both, so every alert arrives there twice. Remove one of the two. Messages in two languages, \
          of two templates or to two rooms are no twins."

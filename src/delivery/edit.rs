@@ -219,6 +219,7 @@ impl EditTask {
         let notification = Notification {
             mentions: false,
             edited: true,
+            is_edit: true,
             incidents: vec![NotifiedIncident {
                 id: incident.id,
                 version: incident.version,

@@ -100,6 +100,10 @@ impl Telemetry {
         if alert.is_alarm() {
             self.metrics.self_alert(alert.name());
         }
+        if !alert.is_alarm() && self.self_alerts.capacity() < self.self_alerts.max_capacity() / 2 {
+            tracing::debug!(alert = alert.name(), "news is left out while many alarms wait");
+            return;
+        }
         if let Err(error) = self.self_alerts.try_send(alert) {
             let (mpsc::error::TrySendError::Full(alert) | mpsc::error::TrySendError::Closed(alert)) = error;
             tracing::error!(alert = alert.name(), channel = alert.channel(), "a self-alert could not be queued");

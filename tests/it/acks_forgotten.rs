@@ -21,8 +21,10 @@ impl Rooms {
     }
 
     /// Anna presses a button of the newest of so many messages that have it; what her client shows.
-    async fn press_newest(&self, label: &str, of: usize) -> String {
+    async fn press_newest(&self, app: &TestApp, label: &str, of: usize) -> String {
         until("the button", || self.with_button(label).len() == of).await;
+        // A moment after a message is on the phone it is stored.
+        app.settled().await;
         let (message, now) = (self.with_button(label)[of - 1], self.telegram.clock.now());
         let press = self.telegram.with(|telegram| telegram.press(CHAT, message, label, now).0);
         self.shown(&press).await
@@ -52,7 +54,7 @@ async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
     // It is reminded of once, unless its owner says that they are still on it.
     for reminded in 1..=2 {
         hand.jump(TWO_HOURS);
-        assert_eq!(rooms.press_newest("Still on it", reminded).await, "#1 is acked.");
+        assert_eq!(rooms.press_newest(&app, "Still on it", reminded).await, "#1 is acked.");
         let found = incident(&app).await;
         let counted = (kinds(&found, "reminded"), kinds(&found, "unacked"));
         assert_eq!((found.incident.state, counted), (IncidentState::Acked, (reminded, 0)), "{found:#?}");
@@ -66,7 +68,7 @@ async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
     let shown = page().await;
     assert!(shown.contains("仍在处理") && shown.contains("转交他人"), "{shown}");
     let before = rang(&rooms.slack);
-    assert_eq!(rooms.press_newest("Hand over", 3).await, "#1 is no longer acked.");
+    assert_eq!(rooms.press_newest(&app, "Hand over", 3).await, "#1 is no longer acked.");
     until("it rings for everybody", || rang(&rooms.slack) > before).await;
     assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
 }

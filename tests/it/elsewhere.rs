@@ -247,7 +247,6 @@ async fn lists_go_back_as_far_as_they_are_asked_to() {
     let app = TestApp::start(&routes("")).await;
     let (here, url) = (Elsewhere::new(), app.url(""));
     fire(&app).await;
-    app.settled().await;
     for list in ["queue", "events", "incidents"] {
         let named = if list == "queue" { "deliveries" } else { list };
         let count = async |bounds: &[&str]| {
@@ -276,7 +275,6 @@ async fn every_answer_is_printed_as_json() {
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{args:?}: {error}: {said}"))
     };
     fire(&app).await;
-    app.settled().await;
     let event = json(&["events", "ls"]).await["events"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(json(&["events", "show", &event]).await["deliveries"][0]["channel"], "ops");
     let replayed = json(&["events", "replay", &event, "--to", "night"]).await;

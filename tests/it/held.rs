@@ -80,7 +80,7 @@ async fn a_held_channel_says_when_it_is_tried_next_and_how_much_of_its_rate_it_u
     let (held, works) = (&channels[0], &channels[1]);
     let wait = held["next_try_at"].as_i64().unwrap() - held["suspended_since"].as_i64().unwrap();
     assert!(wait >= 4999, "the first trial is 5 s later, and shown in milliseconds: {held:#}");
-    assert_eq!((held["rate_limit"].as_str().unwrap(), held["per_minute"].as_u64()), ("20 per 1m", Some(20)));
+    assert_eq!((held["rate_limit"].as_str().unwrap(), held["per_minute"].as_u64()), ("20 per 1m, 20 per 1s", Some(20)));
     assert!((1..=20).contains(&held["sent_last_minute"].as_u64().unwrap()), "{held:#}");
     assert_eq!((works["rate_limit"].as_str().unwrap(), works["per_minute"].as_u64()), ("off", None));
     assert!(works["next_try_at"].is_null() && works["suspended"].is_null(), "{works:#}");

@@ -149,7 +149,7 @@ async fn each_accepted_body_is_one_line() {
     let answer: serde_json::Value = post().await.unwrap().json().await.unwrap();
     assert_eq!(post().await.unwrap().status(), 200);
     // What is refused is none.
-    let refused = served.http.post(format!("http://{}/webhook", served.address)).body("{").send().await.unwrap();
+    let refused = served.http.post(format!("http://{}/webhook", served.address)).body("").send().await.unwrap();
     assert!(refused.status().is_client_error());
     stop(&served.child);
     ended(&mut served.child).await;

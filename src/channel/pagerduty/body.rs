@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Labels, Page, Payload, Size};
+use crate::model::{Form, Labels, Page, Payload, Size};
 
 /// Characters of a summary (same page).
 const MAX_SUMMARY: usize = 1024;
@@ -22,7 +22,7 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
     if !page.field("text").trim().is_empty() {
         details.insert("text".into(), page.field("text").trim().into());
     }
-    let Shared { labels, annotations } = facts.payload.as_ref().map(Shared::of).unwrap_or_default();
+    let Shared { labels, annotations } = facts.payload.as_ref().filter(|_| facts.form != Form::Note).map(Shared::of).unwrap_or_default();
     for (name, values) in [("labels", labels), ("annotations", annotations)] {
         if !values.is_empty() {
             details.insert(name.into(), json!(values));

@@ -158,8 +158,14 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     let made = receivers::receivers(list.as_ref(), &by_label, &mut global, &mut notes);
     let (teams, served) = by_label::teams(&by_label, &made.of);
     let tree = top.take("route").map(|node| {
-        let mut context =
-            routes::ImportContext { channels: &made.of, by_label: &served, apart: &by_label, intervals: &interval_names, notes: &mut notes };
+        let mut context = routes::ImportContext {
+            channels: &made.of,
+            by_label: &served,
+            apart: &by_label,
+            intervals: &interval_names,
+            notes: &mut notes,
+            above: Vec::new(),
+        };
         routes::route(node, 0, None, &mut context)
     });
     let Some(tree) = tree else {

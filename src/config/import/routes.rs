@@ -25,6 +25,8 @@ pub struct ImportContext<'a> {
     pub intervals: &'a IndexMap<String, String>,
     /// What is reported.
     pub notes: &'a mut Notes,
+    /// The matchers of the routes from the first to the one that is read.
+    pub above: Vec<Matcher>,
 }
 
 /// A route, twice: for Watchfire, and what of it remains.
@@ -107,6 +109,8 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
     let (mut here_routes, mut there_routes) = (Vec::new(), Vec::new());
     let receiver = receiver.or(inherited);
     let mut any_goes_on = false;
+    let before = context.above.len();
+    context.above.extend(matchers.iter().cloned());
     let children = keys.take("routes");
     match children.map(|node| &node.kind) {
         Some(Kind::List(items)) => {
@@ -140,9 +144,10 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
             let what = format!("the rooms or addresses of receiver {name} by the label {}", by.label);
             context.notes.remark(node.span.line, what, "a route below has `continue`, or is the deepest", "write a route for each value by hand");
         } else {
-            here_routes.extend(by_label::routes(by, &matchers, context.channels, &intervals));
+            here_routes.extend(by_label::routes(by, &context.above, context.channels, &intervals));
         }
     }
+    context.above.truncate(before);
     for entry in keys.rest() {
         let what = format!("`{}` of a route", entry.key);
         context.notes.remark(entry.key_span.line, what, "routes have no such setting here", "see what it was for");

@@ -60,7 +60,9 @@ pub(super) fn elsewhere(path: &Path, key: &str) -> Option<&'static str> {
 /// What of a text looks as if a value took its place, and what to write instead.
 pub(super) fn unreplaced<'t>(text: &'t str, path: &Path) -> Option<(&'t str, &'static str)> {
     let variable = variable_in(text).map(|name| (name, "write the value, or `{ env: NAME }` in place of the whole text"));
-    let is_ours = is_routed(path) || matches!(path.steps().first(), Some(Step::Key(key)) if key == "channels");
+    // What fills a vendor's template or a preset has values of labels in it.
+    let is_filled = path.steps().iter().any(|step| matches!(step, Step::Key(key) if key == "params"));
+    let is_ours = is_routed(path) || matches!(path.steps().first(), Some(Step::Key(key)) if key == "channels" && !is_filled);
     variable.or_else(|| label_in(text).filter(|_| is_ours).map(|label| (label, BY_LABEL)))
 }
 

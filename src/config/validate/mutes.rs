@@ -35,8 +35,17 @@ pub fn mutes(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> Vec<Mu
         if let Some(name) = &block.name {
             validator.name(name, &path.key("name"), Anchor::Value, "mute");
         }
-        let name = block.called();
-        if all.iter().any(|known| known.name.as_deref() == Some(name.as_str())) {
+        let mut name = block.called();
+        let is_taken = |name: &str| all.iter().any(|known| known.name.as_deref() == Some(name));
+        if block.name.is_none() {
+            let made = name.clone();
+            for n in 2.. {
+                if !is_taken(&name) {
+                    break;
+                }
+                name = format!("{made}-{n}");
+            }
+        } else if is_taken(&name) {
             let message = format!("two mutes are called `{name}`");
             validator.report.error(codes::TAKEN_NAME, &path.key("name"), Anchor::Value, message, "give one of the two another `name`");
         }

@@ -36,7 +36,7 @@ impl Draft<'_> {
         let renderer =
             Renderer { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
         // What a message only counts is on its page. Without one the message is all that its readers have.
-        let names_all = self.plan.external_url.is_empty() && !self.channel.is_brief();
+        let names_all = self.plan.external_url.is_empty() && !self.channel.is_brief() && !self.notification.is_edit;
         let rows = if names_all || self.channel.lists_all() { entries.len() } else { lines(&entries, &self.plan.scale) };
         let named = |pages: &[(Page, Range<usize>)]| pages.iter().map(|(_, range)| range.end).max().unwrap_or(0);
         let (mut pages, mut fallbacks) = renderer.pages(rows, usize::MAX);

@@ -65,7 +65,7 @@ impl Renderer<'_> {
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
         let factor = if self.draft.is_repeat() { PLAIN_TEXT_PAGES_FACTOR } else { 1 };
         // A message that is edited is one page; what it only counts is behind its link.
-        let living = self.draft.notification.edited && !self.draft.plan.external_url.is_empty();
+        let living = self.draft.notification.is_edit || (self.draft.notification.edited && !self.draft.plan.external_url.is_empty());
         let most = if living { 1 } else { channel.content.max_pages * factor };
         let max_pages = most.min(channel.driver.max_pages());
         let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();

@@ -20,6 +20,8 @@ pub struct Notification {
     pub mentions: bool,
     /// Whether its channel keeps the card up to date by edits.
     pub edited: bool,
+    /// Whether it is such an edit: one page, which takes the first one's place.
+    pub is_edit: bool,
     /// Whether it is about several lanes: it is never edited, and nothing answers it.
     pub digest: bool,
     /// Whether something of it fires that is not among what is shown.
@@ -46,6 +48,7 @@ impl Default for Notification {
             form: Form::Card,
             mentions: true,
             edited: false,
+            is_edit: false,
             incidents: Vec::new(),
             news: HashSet::new(),
             resolved: HashSet::new(),

@@ -319,7 +319,7 @@ fn people_in_three_zones_are_called_in_their_turns_and_sleep_by_their_own_clocks
             } else {
                 wanted.push((minute(due), "voice", person.to_string()));
             }
-            wanted.push((minute(at + 4 * MINUTE), "mail", "eve".to_owned()));
+            wanted.push((minute(at + 4 * MINUTE), "mail", "room".to_owned()));
         }
         slept.push(sleepers.into_iter().collect::<Vec<_>>().join(","));
     }

@@ -38,7 +38,7 @@ impl SelfAlertRouter {
             .to
             .iter()
             .filter_map(|name| plan.channel(name))
-            .filter(|c| alert.is_alarm() || c.driver.wants_raw_payload())
+            .filter(|c| alert.is_alarm() || (c.driver.wants_raw_payload() && !c.driver.keeps_incidents()))
             .find(|c| *c.name != *alert.channel && Some(&c.outlet) != failing && !c.disabled)
             .map(|c| c.name.to_string())
     }

@@ -87,11 +87,13 @@ pub async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response
         let call = legacy::DingdingCall::parse(body)?;
         let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
-        if let Some(word) = call.at_mobiles.iter().find(|one| !one.contains(char::is_numeric)) {
+        let (mobiles, words): (Vec<String>, Vec<String>) = call.at_mobiles.into_iter().partition(|one| one.contains(char::is_numeric));
+        // With everybody pinged nobody misses it; else its caller must know who is not.
+        if let (Some(word), false) = (words.first(), call.is_at_all) {
             let word: String = word.chars().take(40).collect();
             return Err(fail(format!("atMobiles 中的 `{word}` 不是手机号，请检查")));
         }
-        let mentions = Mentions { all: call.is_at_all, mobiles: call.at_mobiles, ..Mentions::default() };
+        let mentions = Mentions { all: call.is_at_all, mobiles, ..Mentions::default() };
         let to = channel.recipients.clone();
         Ok(Call { page: page(&[("text", &call.content)], mentions, &call.content), channel, to })
     })

@@ -60,7 +60,7 @@ impl Incident {
         let firing = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.fingerprint);
         let firing: Vec<u64> = firing.filter(is_meant).collect();
         // What the sender left out nobody has seen, and nobody is on.
-        if firing.is_empty() || self.acks.left_out || !firing.iter().all(|one| self.is_acked(*one)) {
+        if firing.is_empty() || self.truncated || self.acks.left_out || !firing.iter().all(|one| self.is_acked(*one)) {
             return None;
         }
         let how = if self.state == IncidentState::Snoozed { self.state.as_str() } else { IncidentState::Acked.as_str() };
@@ -70,6 +70,7 @@ impl Incident {
 
 /// Whether a delivery ended so because somebody was on all of it: the end of that ack rings its channel, which knows nothing of the incident yet.
 pub(in crate::store) fn ended_by_ack(state: State, reason: Option<&str>) -> bool {
-    let begins = |how: IncidentState| reason.is_some_and(|why| why.starts_with(how.as_str()));
+    // Of a digest there are several.
+    let begins = |how: IncidentState| reason.is_some_and(|whys| whys.split("; ").any(|why| why.starts_with(how.as_str())));
     state == State::Skipped && (begins(IncidentState::Acked) || begins(IncidentState::Snoozed))
 }

@@ -89,7 +89,7 @@ async fn what_is_rare_is_searched_for_in_steps_and_the_page_says_how_far_back_it
     let first = browser.page("/ui/history?q=needle").await;
     assert!(first.contains(&format!("Searched back to <time datetime=\"{day}")) && first.contains("Go on searching"), "{first}");
     assert!(!first.contains("data-row"), "{first}");
-    let second = browser.page(&links(&first, "/ui/history?q=needle&cursor=").remove(0)).await;
+    let second = browser.page(&links(&first, "/ui/history?q=needle&amp;cursor=").remove(0)).await;
     assert_eq!((second.matches("data-row").count(), second.contains("Searched to the end")), (1, true), "{second}");
     let plain = browser.page("/ui/history").await;
     assert!(!plain.contains("Searched") && plain.contains(">Older<"), "what needs no search is listed by page: {plain}");

@@ -43,7 +43,8 @@ async fn a_mail_has_styles_of_its_own_in_a_frame_and_the_page_around_it_has_none
         assert_eq!(browser.get(&none).await.status(), StatusCode::NOT_FOUND, "{none}");
     }
     // The playground shows what is tried in the same way.
-    let page = browser.page("/ui/templates?channel=ops-mail&field=html&event=sample").await;
+    // Its source has styles.
+    let page = browser.get("/ui/templates?channel=ops-mail&field=html&event=sample").await.text().await.unwrap();
     assert!(page.contains("src=\"/ui/templates/mail?channel=ops%2Dmail&amp;set=default&amp;field=html&amp;event=sample\""), "{page}");
     let in_use = browser.get("/ui/templates/mail?channel=ops-mail&set=default&field=html&event=sample").await;
     assert_eq!(limits(&in_use), (StatusCode::OK, POLICY, "SAMEORIGIN"));

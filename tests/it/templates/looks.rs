@@ -139,7 +139,7 @@ async fn shipped_presets_as_they_are_posted() {
                 let page = &pages(&registry, platform, &case, language)[0].page;
                 let body = wire.driver().body(page);
                 let text = body.to_string();
-                assert!(text.contains(if case.name == "hostile" { "Evil" } else { "HighCPU" }), "{name}: {text}");
+                assert!(text.contains(if case.name == "hostile" { "Evil" } else { "HighC" }), "{name}: {text}");
                 out.push_str(&format!("=== {} {word}\n{}\n", case.name, serde_json::to_string_pretty(&body).unwrap()));
             }
         }

@@ -28,8 +28,8 @@ const STEP: usize = 500;
 const FIELDS: [&str; 6] = ["channel", "reason", "elsewhere", "q", "since", "until"];
 
 /// The letters that are left of those that are meant.
-async fn left(app: &App, viewer: &Viewer, chosen: &Chosen) -> Result<Letters, Failure> {
-    let letters = chosen.letters(app, viewer).await?;
+async fn left(app: &App, viewer: &Viewer, chosen: &Chosen, died_by: Option<UnixMs>) -> Result<Letters, Failure> {
+    let letters = chosen.letters(app, viewer, died_by).await?;
     if letters.rows.is_empty() {
         return Err(Failure::missing("none of these dead letters is left"));
     }
@@ -45,7 +45,7 @@ pub(in super::super) async fn confirm(
 ) -> Result<Response, Failure> {
     viewer.may_operate()?;
     let chosen = Chosen::of_address(&viewer, query.as_deref().unwrap_or_default(), &FIELDS)?;
-    let letters = left(&app, &viewer, &chosen).await?;
+    let letters = left(&app, &viewer, &chosen, None).await?;
     let firing = letters.firing(&app).await?;
     let (language, n) = (viewer.manner.language, letters.rows.len());
     let plan = app.engine.plan();
@@ -133,9 +133,8 @@ async fn confirmed(app: &App, form: &Form, chosen: &Chosen) -> Result<Vec<Delive
     let changed = || Failure::new(StatusCode::CONFLICT, "these are not the dead letters that were shown; look at the page again");
     let died_by = form.fields.get("at").parse().map(UnixMs);
     let died_by = died_by.map_err(|_| Failure::bad("`at` is when the newest of them died, in Unix milliseconds"))?;
-    let mut letters = left(app, &form.viewer, chosen).await?;
     // What died since is not meant.
-    letters.rows.retain(|row| row.done_at.is_some_and(|died| died <= died_by));
+    let letters = left(app, &form.viewer, chosen, Some(died_by)).await?;
     if hash(&letters.rows) != form.fields.get("letters") {
         return Err(changed());
     }

@@ -79,8 +79,8 @@ impl Chosen {
         pairs.join("&")
     }
 
-    /// The letters as they are now.
-    pub(super) async fn letters(&self, app: &App, viewer: &Viewer) -> Result<Letters, Failure> {
+    /// The letters as they are now; with a time those that had died by then.
+    pub(super) async fn letters(&self, app: &App, viewer: &Viewer, died_by: Option<UnixMs>) -> Result<Letters, Failure> {
         let channels = if self.channel.is_empty() { viewer.caller.channels.clone() } else { vec![self.channel.clone()] };
         let filter = DeliveryFilter {
             channels,
@@ -88,10 +88,14 @@ impl Chosen {
             text: Some(self.text.clone()).filter(|text| !text.is_empty()),
             before: self.span.until.map(|at| DeliveryId(at.first_id())),
             after: self.span.since.map(|at| DeliveryId(at.first_id())),
-            limit: MAX_READ + 1,
+            // Those that died since take no place of those that are meant.
+            limit: if died_by.is_some() { 2 * MAX_READ } else { MAX_READ + 1 },
             ..DeliveryFilter::default()
         };
         let mut rows = app.engine.query().list_deliveries(&filter).await?;
+        if let Some(by) = died_by {
+            rows.retain(|row| row.done_at.is_some_and(|died| died <= by));
+        }
         let more = rows.len() > MAX_READ;
         rows.truncate(MAX_READ);
         // Somebody took care of what was replayed: its new delivery says what became of it.

@@ -54,7 +54,7 @@ fn groups(rows: Vec<DeliveryRow>, elsewhere: &HashSet<DeliveryId>) -> Vec<Group>
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let chosen = Chosen::of_address(&viewer, query.as_deref().unwrap_or_default(), &FILTERS)?;
-    let Letters { rows, saved, more } = chosen.letters(&app, &viewer).await?;
+    let Letters { rows, saved, more } = chosen.letters(&app, &viewer, None).await?;
     let (total, saved_n) = (rows.len(), rows.iter().filter(|row| saved.contains(&row.id)).count());
     let missed = total - saved_n;
     let groups = groups(rows, &saved);

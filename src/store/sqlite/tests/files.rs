@@ -60,7 +60,7 @@ async fn settings_are_those_of_the_house() {
     let (store, folder) = fresh_with(|_| {});
     let db = store.files.writer().unwrap();
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 16)] {
+    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 17)] {
         assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
     }
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unusable");
-    for part in ["99", "up to 16", "newer Watchfire", "backup"] {
+    for part in ["99", "up to 17", "newer Watchfire", "backup"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
