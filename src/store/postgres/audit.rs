@@ -35,7 +35,7 @@ pub(super) async fn end(tx: &Tx, id: Uuid, state: AuditState, outcome: &str) -> 
 /// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
 pub(super) async fn list(tx: &Tx, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
-    let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or(Uuid::nil()));
+    let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or_default());
     let sql = format!(
         "SELECT {AUDIT} FROM audit WHERE id < $1 AND id >= $4
              AND ($2::text IS NULL OR by_name ILIKE $2 OR act ILIKE $2 OR object ILIKE $2 OR reason ILIKE $2 OR outcome ILIKE $2)

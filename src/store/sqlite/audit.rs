@@ -45,7 +45,7 @@ pub(super) fn end(db: &Connection, id: Uuid, state: AuditState, outcome: &str) -
 
 /// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
 pub(super) fn list(db: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
-    let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or(Uuid::nil()));
+    let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or_default());
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
     let mut select = db.prepare_cached(&format!(
         "SELECT {AUDIT} FROM audit WHERE id < ?1 AND id >= ?4 AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
