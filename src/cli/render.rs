@@ -14,7 +14,7 @@ use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::api::preview;
 use crate::ingest::{self, Inputs, Sender};
 use crate::lookalike::{self, Reader};
-use crate::model::{Event, Facts, MessageKind, Page, Status, unreadable};
+use crate::model::{Event, Facts, Page, Status, unreadable};
 use crate::template::{self, Entry, EntryStatus, IncidentView, LineKind, Now, Scene, Totals, ViewInput};
 
 /// Options of `render`.
@@ -118,22 +118,12 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
     entries.sort_by_key(|entry| (entry.status, plan.scale.of(entry.alert)));
     let totals = Totals::of(&entries, &plan.scale);
     let incident = IncidentView { number: 1842, ..IncidentView::default() };
+    let now = Now { at: now, zone: &plan.messages.time_zone };
     let scene = Scene::new(ViewInput {
-        kind: MessageKind::Single,
-        all: &entries,
         range: 0..totals.firing,
-        briefs: &[],
         totals: Totals { truncated: event.truncated, goes_on: totals.firing == 0 && event.may_fire_on(), ..totals },
-        page: 1,
-        event,
-        details_url: "",
-        notes: &[],
         incident: Some(&incident),
-        language: channel.content.language,
-        now: Now { at: now, zone: &plan.messages.time_zone },
-        scale: &plan.scale,
-        shown: &plan.messages.shown,
-        max_value: usize::MAX,
+        ..ViewInput::of(&entries, event, channel.content.language, now, &plan.scale, &plan.messages.shown)
     });
     let facts = Facts { form: kind.into(), ..template::facts(&scene) };
     Page {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::view::{Entry, EntryStatus, MessageKind, Now, Scene, Totals, ViewInput, mail_subject, topic};
+use super::view::{Entry, EntryStatus, Now, Scene, ViewInput, mail_subject, topic};
 use crate::model::{Alert, Event, Labels, Language, SenderKind, SeverityScale, Shown};
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -25,23 +25,8 @@ fn of<T>(grouped_by: &[(&str, &str)], alerts: &[(&Alert, EntryStatus)], language
     let (scale, shown) = (SeverityScale::default(), Shown::default());
     let event = Event { kind: SenderKind::Alertmanager, group_labels: labels(grouped_by), ..Event::default() };
     let all: Vec<Entry<'_>> = alerts.iter().map(|(alert, status)| Entry { alert, event: &event, status: *status }).collect();
-    ask(&Scene::new(ViewInput {
-        kind: MessageKind::Single,
-        all: &all,
-        range: 0..all.len(),
-        briefs: &[],
-        totals: Totals::of(&all, &scale),
-        page: 1,
-        event: &event,
-        details_url: "",
-        notes: &[],
-        incident: None,
-        language,
-        now: Now { at: at(0), zone: &TimeZone::UTC },
-        scale: &scale,
-        shown: &shown,
-        max_value: usize::MAX,
-    }))
+    let now = Now { at: at(0), zone: &TimeZone::UTC };
+    ask(&Scene::new(ViewInput::of(&all, &event, language, now, &scale, &shown)))
 }
 
 use EntryStatus::{Firing, Resolved};

@@ -77,23 +77,8 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     }];
     let notes = ["Long values were shortened to fit.".to_owned()];
     let (scale, shown) = (SeverityScale::default(), Shown::default());
-    let base = ViewInput {
-        kind: MessageKind::Single,
-        all: &[],
-        range: 0..usize::MAX,
-        briefs: &[],
-        totals: Totals { severity: Severity::Critical, pages: 1, ..Totals::default() },
-        page: 1,
-        event: &event,
-        details_url: "",
-        notes: &[],
-        incident: None,
-        language,
-        now: Now { at: at(0), zone: &TimeZone::UTC },
-        scale: &scale,
-        shown: &shown,
-        max_value: usize::MAX,
-    };
+    let now = Now { at: at(0), zone: &TimeZone::UTC };
+    let base = ViewInput::of(&[], &event, language, now, &scale, &shown);
     let mixed = [firing, over, passed];
     let digest = ViewInput {
         kind: MessageKind::Digest,
@@ -103,7 +88,15 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         notes: &notes,
         all: &mixed,
         range: 0..3,
-        totals: Totals { firing: 40, claimed: [1, 0, 39, 0], resolved: 3, more: 37, truncated: 2, pages: 3, ..base.totals },
+        totals: Totals {
+            firing: 40,
+            claimed: [1, 0, 39, 0],
+            resolved: 3,
+            more: 37,
+            truncated: 2,
+            pages: 3,
+            ..Totals { severity: Severity::Critical, ..Totals::default() }
+        },
         ..base.clone()
     };
     let everything = FieldUsage::everything();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::view::{Entry, EntryStatus, MessageKind, Now, Scene, Totals, View, ViewInput};
+use super::view::{Entry, EntryStatus, Now, Scene, Totals, View, ViewInput};
 use super::{FieldUsage, facts, plain};
 use crate::model::{Alert, Event, Labels, Language, MessageStatus, SenderKind, SeverityScale, Shown};
 
@@ -33,23 +33,8 @@ fn of<T>(statuses: &[EntryStatus], lines: usize, language: Language, ask: impl F
     let alerts: Vec<Alert> = statuses.iter().zip(1..).map(|(status, n)| alert(&format!("db-{n}:9100"), *status)).collect();
     let all: Vec<Entry<'_>> = alerts.iter().zip(statuses).map(|(alert, status)| Entry { alert, event: &event, status: *status }).collect();
     let totals = Totals { more: all.len() - lines, ..Totals::of(&all, &scale) };
-    ask(&Scene::new(ViewInput {
-        kind: MessageKind::Single,
-        all: &all,
-        range: 0..lines,
-        briefs: &[],
-        totals,
-        page: 1,
-        event: &event,
-        details_url: "",
-        notes: &[],
-        incident: None,
-        language,
-        now: Now { at: at(0), zone: &TimeZone::UTC },
-        scale: &scale,
-        shown: &shown,
-        max_value: usize::MAX,
-    }))
+    let now = Now { at: at(0), zone: &TimeZone::UTC };
+    ask(&Scene::new(ViewInput { range: 0..lines, totals, ..ViewInput::of(&all, &event, language, now, &scale, &shown) }))
 }
 
 fn view(statuses: &[EntryStatus], language: Language) -> Value {

@@ -10,7 +10,7 @@ use super::now::Found;
 use super::words::{self, age, filled, word};
 use crate::delivery::plan::Plan;
 use crate::model::{Event, Form, Language, Severity, Status, UnixMs};
-use crate::template::{Entry, EntryStatus, FieldUsage, GAP, Now, Scene, Totals, View, ViewInput};
+use crate::template::{Entry, EntryStatus, FieldUsage, GAP, Now, Scene, View, ViewInput};
 
 /// Alerts that have a row each before the others are folded by where they are.
 const MAX_ROWS: usize = 12;
@@ -131,23 +131,9 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
     entries.truncate(MAX_ALERTS);
     let nothing = Event::default();
     let facts = found.message.pages.first().map(|page| &page.facts);
-    let input = ViewInput {
-        kind: found.message.kind,
-        all: &entries,
-        range: 0..entries.len(),
-        briefs: &[],
-        totals: Totals::of(&entries, &plan.scale),
-        page: 1,
-        event: entries.first().map_or(&nothing, |entry| entry.event),
-        details_url: "",
-        notes: &[],
-        incident: None,
-        language,
-        now: Now { at: now, zone: &plan.messages.time_zone },
-        scale: &plan.scale,
-        shown: &plan.messages.shown,
-        max_value: usize::MAX,
-    };
+    let event = entries.first().map_or(&nothing, |entry| entry.event);
+    let read = Now { at: now, zone: &plan.messages.time_zone };
+    let input = ViewInput { kind: found.message.kind, ..ViewInput::of(&entries, event, language, read, &plan.scale, &plan.messages.shown) };
     let view = View::new(&Scene::new(input), &FieldUsage::everything());
     let mut view = view.context.data().clone();
     show_controls(&mut view);

@@ -3,7 +3,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
-use crate::template::view::{Entry, IncidentView, MessageKind, Now, Totals, ViewInput};
+use crate::template::view::{Entry, IncidentView, Now, ViewInput};
 
 const fn field(name: &'static str, escape: Escape, required: bool, single_line: bool) -> FieldSpec {
     FieldSpec { name, escape, required, single_line, template: "" }
@@ -67,23 +67,9 @@ impl Told {
     fn fields(&self, fields: &[FieldSpec], kind: LineKind, language: Language) -> BTreeMap<String, String> {
         let (scale, shown) = (SeverityScale::default(), Shown::default());
         let all: Vec<Entry<'_>> = self.alerts.iter().map(|(alert, status)| Entry { alert, event: &self.event, status: *status }).collect();
-        let input = ViewInput {
-            kind: MessageKind::Single,
-            all: &all,
-            range: 0..self.new,
-            briefs: &[],
-            totals: Totals::of(&all, &scale),
-            page: 1,
-            event: &self.event,
-            details_url: "",
-            notes: &[],
-            incident: self.incident.as_ref(),
-            language,
-            now: Now { at: at(0), zone: &TimeZone::UTC },
-            scale: &scale,
-            shown: &shown,
-            max_value: usize::MAX,
-        };
+        let now = Now { at: at(0), zone: &TimeZone::UTC };
+        let base = ViewInput::of(&all, &self.event, language, now, &scale, &shown);
+        let input = ViewInput { range: 0..self.new, incident: self.incident.as_ref(), ..base };
         line_fields(fields, &Scene::new(input), kind)
     }
 

@@ -154,6 +154,27 @@ pub struct ViewInput<'a> {
 }
 
 impl<'a> ViewInput<'a> {
+    /// A message of one page about these alerts, with nothing beside them.
+    pub fn of(all: &'a [Entry<'a>], event: &'a Event, language: Language, now: Now<'a>, scale: &'a SeverityScale, shown: &'a Shown) -> Self {
+        Self {
+            kind: MessageKind::Single,
+            all,
+            range: 0..all.len(),
+            briefs: &[],
+            totals: Totals::of(all, scale),
+            page: 1,
+            event,
+            details_url: "",
+            notes: &[],
+            incident: None,
+            language,
+            now,
+            scale,
+            shown,
+            max_value: usize::MAX,
+        }
+    }
+
     /// Alerts in detail on this page.
     pub fn entries(&self) -> &'a [Entry<'a>] {
         self.all.get(self.range.clone()).unwrap_or_default()
