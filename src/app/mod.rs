@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::kit::FileLimit;
-use crate::config::{self, LoadOptions, Loaded, StoreSettings};
+use crate::config::{self, LoadOptions, Loaded, StoreSettings, Watched};
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, PressesOf, SelfAlert, cluster, listen, maintenance, receipts, silence};
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
@@ -100,7 +100,7 @@ impl App {
             // What the socket listens on is what the validation looks at: an open address needs credentials.
             options.listen = Some(socket.local_addr().context("the passed socket has no address; pass a listening TCP socket")?.to_string());
         }
-        let loaded = load(&options)?;
+        let (loaded, files) = load(&options)?;
         for finding in &loaded.findings {
             tracing::warn!("{}", config::one_line(finding));
         }
@@ -112,10 +112,10 @@ impl App {
             }
             None => listen(loaded.server.listen).await?,
         };
-        Self::start_on(listener, loaded, options).await
+        Self::start_on(listener, (loaded, files), options).await
     }
 
-    async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
+    async fn start_on(listener: TcpListener, (mut loaded, files): (Loaded, Watched), options: AppOptions) -> Result<Self> {
         let certificates: Certificates = Arc::new(arc_swap::ArcSwapOption::new(loaded.server.tls.as_ref().and_then(|tls| tls.config.clone())));
         let address = listener.local_addr()?;
         let closed = CancellationToken::new();
@@ -150,7 +150,6 @@ impl App {
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
         let settings = HttpSettings::new(&loaded.server, loaded.inputs.clone());
         let running = running(&options, std::mem::take(&mut loaded.lines), &loaded.findings);
-        let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(EngineParts {
             store: store.clone(),
             plan: Arc::new(loaded.plan),
@@ -253,9 +252,10 @@ impl App {
     }
 }
 
-fn load(options: &AppOptions) -> Result<Loaded> {
+fn load(options: &AppOptions) -> Result<(Loaded, Watched)> {
     let load = LoadOptions { listen: options.listen.clone(), ..LoadOptions::default() };
-    config::load(&options.config, &load).map_err(|findings| anyhow!("{}", config::report(&findings)))
+    let (loaded, files) = config::load_watched(&options.config, &load, Vec::new());
+    Ok((loaded.map_err(|findings| anyhow!("{}", config::report(&findings)))?, files))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

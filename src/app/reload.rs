@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppOptions;
 use crate::channel::kit::HttpClients;
-use crate::config::{self, LoadOptions, Loaded, StoreSettings};
+use crate::config::{self, LoadOptions, Loaded, StoreSettings, Watched};
 use crate::delivery::{Engine, SelfAlert, SelfAlertKind};
 use crate::http::tls_listener::Certificates;
 use crate::http::{self, HttpSettings};
@@ -34,8 +34,8 @@ pub(super) struct Reloader {
     pub http: Arc<HttpClients>,
     /// The store in use: another one takes a restart.
     pub store: StoreSettings,
-    /// What is watched.
-    pub files: Mutex<Vec<PathBuf>>,
+    /// What is watched, as it was before it was read last.
+    pub files: Mutex<Watched>,
     pub state: OnceLock<Weak<http::App>>,
     pub address: SocketAddr,
     pub certificates: Certificates,
@@ -81,7 +81,7 @@ impl ReloadError {
 }
 
 impl Reloader {
-    fn watched(&self) -> Vec<PathBuf> {
+    fn watched(&self) -> Watched {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -117,22 +117,11 @@ impl Reloader {
     async fn read(&self) -> Result<Loaded, ReloadError> {
         let options = LoadOptions { listen: self.options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
         let path = self.options.config.clone();
-        let read = tokio::task::spawn_blocking(move || config::load_watched(&path, &options)).await;
+        let known = self.watched().paths;
+        let read = tokio::task::spawn_blocking(move || config::load_watched(&path, &options, known)).await;
         let (loaded, files) = read.map_err(|error| ReloadError::because(error.to_string()))?;
-        let mut watched = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        match loaded {
-            Ok(loaded) => {
-                *watched = files;
-                Ok(loaded)
-            }
-            Err(findings) => {
-                // What was named before and what is named now: whichever is put right brings the next try.
-                watched.extend(files);
-                watched.sort();
-                watched.dedup();
-                Err(ReloadError::by(&findings))
-            }
-        }
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        loaded.map_err(|findings| ReloadError::by(&findings))
     }
 
     async fn apply(&self, state: &http::App, mut loaded: Loaded) -> Result<(), ReloadError> {
@@ -187,9 +176,7 @@ pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
 }
 
 async fn poll(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
-    let mut files = reloader.watched();
     let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
-    let mut seen = look(files.clone()).await.ok();
     let mut tried = Instant::now();
     let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -198,30 +185,17 @@ async fn poll(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
             () = cancel.cancelled() => return true,
             _ = tick.tick() => {}
         }
-        // A reload by hand may have read other files.
-        let watched = reloader.watched();
-        if watched != files {
-            files = watched;
-            seen = look(files.clone()).await.ok();
-            continue;
-        }
         let again = reloader.again.load(Ordering::Acquire) && tried.elapsed() >= RETRY_INTERVAL;
-        let now = look(files.clone()).await.ok();
-        if now == seen && !again {
+        let watched = reloader.watched();
+        let Ok(now) = look(watched.paths.clone()).await else { continue };
+        if !watched.differs(now) && !again {
             continue;
         }
         tokio::time::sleep(DEBOUNCE).await;
-        if look(files.clone()).await.ok() != now {
+        if look(watched.paths).await.ok() != Some(now) {
             continue;
         }
         tried = Instant::now();
         let _ = reloader.clone().reload().await;
-        // What was read is at least as new as what was seen before it: a change in between is found in the next round.
-        seen = now;
-        let watched = reloader.watched();
-        if watched != files {
-            files = watched;
-            seen = look(files.clone()).await.ok();
-        }
     }
 }

@@ -13,6 +13,7 @@ use super::settings::{ServerSettings, StoreSettings};
 use super::source::{Anchor, Source};
 use super::text::file_text;
 use super::validate::{self, Validator};
+use super::watch::Watched;
 use super::{codes, defaults, folder, read, render, schema, schema_check, shown};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
@@ -77,17 +78,27 @@ impl std::fmt::Debug for Loaded {
 
 /// Loads a configuration. Errors are all findings, warnings too, sorted by place; at least one is an error.
 pub fn load(path: &FilePath, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
-    load_watched(path, options).0
+    load_watched(path, options, Vec::new()).0
 }
 
-/// The same, and every file and folder that was read or looked for, also when something is wrong: a change of any of them may put it right.
-pub fn load_watched(path: &FilePath, options: &LoadOptions) -> (Result<Loaded, Vec<Finding>>, Vec<PathBuf>) {
-    let mut files = vec![path.to_owned()];
-    let loaded = match file_text(path) {
-        Ok(text) => build(path, &text, options, &mut files),
-        Err(finding) => Err(vec![*finding]),
-    };
-    (loaded, files)
+/// The same, and every file and folder that was read or looked for, also when something is wrong: a change of any of them may put it right. `known` are
+/// those of the load before.
+pub fn load_watched(path: &FilePath, options: &LoadOptions, known: Vec<PathBuf>) -> (Result<Loaded, Vec<Finding>>, Watched) {
+    let before = known.clone();
+    Watched::while_reading(known, || {
+        let mut files = vec![path.to_owned()];
+        let loaded = match file_text(path) {
+            Ok(text) => build(path, &text, options, &mut files),
+            Err(finding) => Err(vec![*finding]),
+        };
+        if loaded.is_err() {
+            // What was named before and what is named now: whichever is put right brings the next try.
+            files.extend(before);
+            files.sort();
+            files.dedup();
+        }
+        (loaded, files)
+    })
 }
 
 /// Loads a configuration whose text is already at hand; `path` names it, and relative paths are relative to its folder.

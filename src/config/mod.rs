@@ -50,4 +50,4 @@ pub use settings::{Admission, CredentialKind, CredentialSettings, Password, Serv
 pub use shown::{line_in_file, shown_lines};
 pub use suggest::nearest;
 pub use text::file_text;
-pub use watch::fingerprint;
+pub use watch::{Watched, fingerprint};
