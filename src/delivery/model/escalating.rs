@@ -159,7 +159,7 @@ async fn no_step_began_while_acked(process: &Process) {
 /// Random lives: acks, their ends, ends of incidents, broken channels and crashes.
 #[test]
 fn an_acked_incident_starts_no_step_and_another_one_reaches_the_last() {
-    for seed in seeds(3) {
+    for seed in seeds(2) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
         let groups = ["a", "b", "c"];
@@ -230,7 +230,7 @@ fn whatever_fails_an_incident_that_nobody_acks_reaches_the_end_of_its_escalation
     /// How long after its time the last step is tried at the latest, while a process lives.
     const BOUND: Duration = Duration::from_secs(60);
     const SPARED: Duration = Duration::from_secs(5);
-    for seed in seeds(4) {
+    for seed in seeds(2) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
         // By name, by turn, and with nobody whose turn it is: the label, and when and how the last step is to come.

@@ -120,12 +120,12 @@ fn seeds(rounds: u64) -> std::ops::RangeInclusive<u64> {
 
 #[test]
 fn every_promise_is_kept_through_crashes_faults_and_clock_jumps() {
-    for seed in seeds(6) {
+    for seed in seeds(3) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
         let folder = folder.expect("a folder");
-        run(seed, 2 + seed % 4, &life::Disk::File(folder.path().to_owned()), ALONE);
+        run(seed, 2 + (seed + 3) % 4, &life::Disk::File(folder.path().to_owned()), ALONE);
     }
 }
 
@@ -134,7 +134,7 @@ fn every_promise_is_kept_on_postgresql_with_leases() {
     for seed in seeds(1) {
         let Some(place) = crate::store::Place::new() else { return };
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
-        run(seed, 2 + seed % 4, &life::Disk::Database(place), LEASED);
+        run(seed, 2 + (seed + 3) % 4, &life::Disk::Database(place), LEASED);
     }
 }
 
@@ -143,17 +143,17 @@ fn every_promise_is_kept_by_two_nodes_on_postgresql() {
     for seed in seeds(1) {
         let Some(place) = crate::store::Place::new() else { return };
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
-        run(seed, 2 + seed % 3, &life::Disk::Database(place), TWO);
+        run(seed, 2 + (seed + 2) % 3, &life::Disk::Database(place), TWO);
     }
 }
 
 #[test]
 fn every_promise_is_kept_by_two_nodes_that_lease_outlets_of_one_file() {
-    for seed in seeds(2) {
+    for seed in seeds(1) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
         let folder = folder.expect("a folder");
-        run(seed, 2 + seed % 3, &life::Disk::File(folder.path().to_owned()), TWO);
+        run(seed, 2 + (seed + 2) % 3, &life::Disk::File(folder.path().to_owned()), TWO);
     }
 }

@@ -174,6 +174,7 @@ fn a_step_by_label_is_for_the_owners_of_what_fires_when_it_is_due_and_for_the_ch
 
 /// As many incidents as a storm opens; all of their steps are due within a minute.
 #[test]
+#[ignore = "it takes half a minute: `.ci/long model`"]
 fn the_steps_of_two_thousand_incidents_start_within_two_seconds_of_their_time() {
     const INCIDENTS: usize = 2000;
     let mut scene = Scene::new();
@@ -261,6 +262,7 @@ fn in_a_night_of_a_clock_change_the_right_one_is_called() {
 
 /// Three offices with a rota each, and three people in their zones, who are in two rotas each and sleep for an hour: through the nights in which clocks change.
 #[test]
+#[ignore = "it takes half a minute: `.ci/long model`"]
 fn people_in_three_zones_are_called_in_their_turns_and_sleep_by_their_own_clocks() {
     let zone = |name: &str| TimeZone::get(name).expect("a zone");
     let (berlin, new_york, shanghai) = ("Europe/Berlin", "America/New_York", "Asia/Shanghai");

@@ -3,6 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long cluster`"]
 async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
     let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };

@@ -52,7 +52,7 @@ pub(crate) async fn up(client: &reqwest::Client, port: u16) {
 
 /// How often the process is killed.
 fn kills() -> usize {
-    std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
+    std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
 }
 
 /// Senders, each with a lane of its own.

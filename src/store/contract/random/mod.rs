@@ -53,9 +53,14 @@ fn ops() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// `WATCHFIRE_ROUNDS` histories, or as many as the gate has time for.
+fn rounds() -> u32 {
+    std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(16)
+}
+
 /// Runs random histories against stores that `open` makes.
 pub fn histories_match_the_model<K, F: Future<Output = Option<(S, K)>>>(open: fn() -> F) {
-    let config = ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: rounds(), failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     proptest!(config, |(history in proptest::collection::vec(ops(), 1..90))| {
         runtime.block_on(async {
