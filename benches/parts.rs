@@ -173,6 +173,7 @@ fn settle(bencher: Bencher, together: usize) {
                     timeline: Vec::new(),
                     outlet: None,
                     sent_in_month: None,
+                    needless: None,
                     may_wait: false,
                     now,
                 })

@@ -40,7 +40,7 @@ impl Watched {
     }
 }
 
-/// Whether a file or folder was written, replaced, created or removed since then. What is absent tells by the folder it would be in.
+/// Whether a file or folder was written, replaced, created or removed since then. For what is absent its folder answers.
 fn changed_since(path: &Path, depth: usize, since: SystemTime) -> bool {
     let Ok(meta) = std::fs::metadata(path) else {
         return path.parent().and_then(|folder| std::fs::metadata(folder).ok()).is_some_and(|folder| changed(&folder) >= since);

@@ -204,6 +204,8 @@ impl Shared {
                     tracing::warn!(outlet = %batch.fence.outlet, "discarded the outcome of an attempt: another node owns the outlet");
                     return Err(StoreError::Fenced);
                 }
+                // What was to end goes on: the outlet is read again.
+                Err(error @ StoreError::Overtaken(_)) => return Err(error),
                 Err(error @ StoreError::Invalid(_)) => {
                     self.health.store_failed(&error);
                     return Err(error);

@@ -60,7 +60,8 @@ pub trait OutletStore: Send + Sync {
     /// delivery that became final in the meantime stays as it is (only a dropped one that turns out to have been sent becomes `sent`), and a child of
     /// a dropped origin is left out.
     ///
-    /// Errors: [`StoreError::Fenced`] for an old epoch; nothing was written then (I7).
+    /// Errors: [`StoreError::Fenced`] for an old epoch (I7), [`StoreError::Overtaken`] when what it ends as needless is called for again; nothing was
+    /// written then.
     async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError>;
 
     /// Sets pause and suspension of an outlet without an attempt (probe, reload, breaker). Fenced. One transaction.

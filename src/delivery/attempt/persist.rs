@@ -50,6 +50,7 @@ impl AttemptTask {
             timeline: Vec::new(),
             outlet: None,
             sent_in_month: None,
+            needless: None,
             may_wait: false,
             now: self.shared.clock.wall(),
         }

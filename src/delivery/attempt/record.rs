@@ -84,6 +84,7 @@ impl AttemptTask {
             timeline,
             outlet: outcome.outlet.clone(),
             sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
+            needless: None,
             may_wait,
             now,
         };

@@ -182,9 +182,10 @@ impl AttemptTask {
         StepGuard { incident, step, alerts, kept, now }
     }
 
-    /// Ends a step or a call that nothing calls for any more. What is on disk of it ends, too.
+    /// Ends a step or a call that nothing calls for any more. What is on disk of it ends, too. Where something calls for it again by then, its outlet is
+    /// read again, and it is tried.
     pub(super) async fn overtaken(&self, mut message: PendingMessage, why: &str) -> AttemptResult {
-        let batch = self.ended_batch(&message, &StepEnd::skipped(why));
+        let batch = OutcomeBatch { needless: self.attempt_guard(&message), ..self.ended_batch(&message, &StepEnd::skipped(why)) };
         let recorded = self.record_outcome(self.cancelled(&mut message, batch)).await;
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }

@@ -74,6 +74,7 @@ impl Worker {
             anchors: Vec::new(),
             timeline: Vec::new(),
             outlet: None,
+            needless: None,
             may_wait: false,
             now,
         };
@@ -174,6 +175,7 @@ impl Shared {
             timeline: Vec::new(),
             outlet: None,
             sent_in_month: None,
+            needless: None,
             may_wait: false,
             now,
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Alert, AttemptId, DeliveryId, Event, EventId, IncidentId, LaneId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs,
+    Alert, AttemptId, DeliveryId, Event, EventId, IncidentId, LaneId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs, Verb,
 };
 use crate::store::*;
 
@@ -125,6 +125,28 @@ pub fn change(delivery: &AcceptedDelivery, state: State) -> DeliveryUpdate {
     DeliveryUpdate { id: delivery.id, lane: delivery.lane, state, tries: 1, due_at: T0, reason: None, leave_message: false }
 }
 
+/// Why something is overtaken.
+pub fn refused(answer: Result<(), StoreError>) -> String {
+    match answer {
+        Err(StoreError::Overtaken(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
+    Act {
+        press: PressKey { platform: "api".into(), event_id: event.into() },
+        verb,
+        until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
+        labels: Default::default(),
+        mutes: Default::default(),
+        by: Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() },
+        on: vec![ActOn { incident: on, shown: None }],
+        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },
+        now,
+    }
+}
+
 /// A settlement of nothing yet.
 pub fn settlement(fence: &Fence) -> OutcomeBatch {
     OutcomeBatch {
@@ -138,6 +160,7 @@ pub fn settlement(fence: &Fence) -> OutcomeBatch {
         timeline: Vec::new(),
         outlet: None,
         sent_in_month: None,
+        needless: None,
         may_wait: false,
         now: T0,
     }

@@ -8,6 +8,7 @@ pub mod acts;
 pub mod admin;
 pub mod anchors;
 pub mod audits;
+pub mod calls;
 pub mod fallbacks;
 pub mod fixtures;
 pub mod history;
@@ -88,12 +89,15 @@ macro_rules! store_contract {
             }
             steps {
                 an_escalation_begins_with_its_incident_and_ends_with_it, an_ack_ends_what_waits_and_its_end_begins_again,
-                what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, no_call_begins_after_an_ack, of_late_steps_only_the_latest_begins,
+                what_is_more_severe_than_the_ack_begins_again, no_step_begins_after_an_ack, of_late_steps_only_the_latest_begins,
                 a_later_step_that_reaches_nobody_now_takes_no_other_ones_place,
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
                 an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
                 a_step_is_confirmed_by_its_platform,
+            }
+            calls {
+                no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,
             }
             fallbacks {
                 what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, what_came_of_a_fallback_or_a_replay_is_followed, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,

@@ -34,20 +34,6 @@ async fn steps(store: &S, id: IncidentId) -> Vec<(u32, State)> {
     rows.into_iter().map(|row| (row.step.number, row.state)).collect()
 }
 
-fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
-    Act {
-        press: PressKey { platform: "api".into(), event_id: event.into() },
-        verb,
-        until: (verb == Verb::Snooze).then(|| now + 30 * MIN),
-        labels: Default::default(),
-        mutes: Default::default(),
-        by: Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() },
-        on: vec![ActOn { incident: on, shown: None }],
-        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },
-        now,
-    }
-}
-
 /// What the delivery ended with, and why.
 async fn end(store: &S, id: DeliveryId) -> (State, Option<String>) {
     let row = row(store, id).await;
@@ -188,14 +174,6 @@ fn step_guard(begin: &NewAttempt) -> StepGuard {
     guard.clone()
 }
 
-/// Why an attempt may not begin.
-fn refused(answer: Result<(), StoreError>) -> String {
-    match answer {
-        Err(StoreError::Overtaken(why)) => why,
-        other => panic!("{other:?}"),
-    }
-}
-
 pub async fn no_step_begins_after_an_ack(store: S) {
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true), (2, true)], &[1, 20], T0)).await;
@@ -221,41 +199,6 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     let over = NewAttempt { guard: guard(&[3]), ..begin.clone() };
     assert_eq!(refused(store.begin_attempt(fence.clone(), over).await), "over: none of its alerts fires any more");
     store.begin_attempt(fence.clone(), again).await.unwrap();
-}
-
-pub async fn no_call_begins_after_an_ack(store: S) {
-    let fence = fence(&store).await;
-    let (a, b) = (put_report(&store, report("a", &[(1, true), (2, true)]), T0).await, put_report(&store, report("b", &[(3, true)]), T0).await);
-    let (first, second) = (a.incident.unwrap(), b.incident.unwrap());
-    let message = message(&[a.id, b.id]);
-    store.store_message(fence.clone(), message.clone()).await.unwrap();
-    let about = |incident: IncidentId, alerts: Option<&[u64]>| CalledAbout { incident, alerts: alerts.map(<[u64]>::to_vec) };
-    let begin = async |about: Vec<CalledAbout>| {
-        let recipients = vec![message.cells[0].recipient.clone()];
-        let guard = Some(AttemptGuard::Call(about));
-        let new = NewAttempt { id: AttemptId::new(), message: message.id, page: 0, recipients, node: "n1".into(), begun_at: T0 + MIN, guard };
-        store.begin_attempt(fence.clone(), new).await
-    };
-    store.act(press(Verb::Ack, "1", first, T0 + MIN)).await.unwrap();
-    for alerts in [Some(&[1_u64][..]), Some(&[1, 2][..]), None] {
-        assert_eq!(refused(begin(vec![about(first, alerts)]).await), "acked by ann", "{alerts:?}");
-    }
-    // What one of several incidents is about is nobody's until it is acked, too.
-    store.act(press(Verb::Snooze, "2", second, T0 + MIN)).await.unwrap();
-    assert_eq!(refused(begin(vec![about(first, None), about(second, Some(&[3]))]).await), "acked by ann; snoozed by ann");
-    store.act(press(Verb::Close, "3", second, T0 + MIN)).await.unwrap();
-    assert_eq!(refused(begin(vec![about(second, Some(&[3]))]).await), "over: the incident is closed");
-    assert_eq!(store.get_message(message.id).await.unwrap().unwrap().attempts.len(), 0, "nothing was written");
-    // What joined since, which nobody is on.
-    put_report(&store, report("a", &[(1, true), (2, true), (4, true)]), T0 + 2 * MIN).await;
-    begin(vec![about(first, Some(&[1, 4])), about(second, Some(&[3]))]).await.unwrap();
-    // A channel that knows nothing of an incident, because somebody was on it, is rung by the end of the ack.
-    let c = put_report(&store, report("c", &[(5, true)]), T0 + 2 * MIN).await;
-    store.act(press(Verb::Ack, "4", c.incident.unwrap(), T0 + 2 * MIN)).await.unwrap();
-    let skipped = DeliveryUpdate { reason: Some("acked by ann".into()), ..change(&c, State::Skipped) };
-    store.record_outcome(OutcomeBatch { deliveries: vec![skipped], ..settlement(&fence) }).await.unwrap();
-    let rings = store.act(press(Verb::Unack, "5", c.incident.unwrap(), T0 + 3 * MIN)).await.unwrap().rings;
-    assert_eq!(rings.iter().map(|ring| (ring.lane, ring.state)).collect::<Vec<_>>(), [(c.lane, State::Waiting)]);
 }
 
 pub async fn of_late_steps_only_the_latest_begins(store: S) {

@@ -5,7 +5,7 @@ use super::tx::Tx;
 use crate::model::IncidentId;
 use crate::store::incidents::{INCIDENT, incident};
 use crate::store::rows::{step_row, steps_sql};
-use crate::store::{AttemptGuard, StepRow, StoreError};
+use crate::store::{AttemptGuard, CALLED_AGAIN, StepRow, StoreError};
 
 /// [`crate::store::OutletStore::steps`].
 pub(super) async fn of(tx: &Tx, incidents: &[IncidentId]) -> Result<Vec<StepRow>, DbError> {
@@ -27,4 +27,13 @@ pub(super) async fn check(tx: &Tx, guard: &AttemptGuard) -> Result<(), DbError> 
         AttemptGuard::Call(_) => Vec::new(),
     };
     guard.check(&incidents, &steps).map_err(|why| DbError::Refused(StoreError::Overtaken(why)))
+}
+
+/// Why the end of what is called for again is refused; `None` while its guard still refuses that it begins.
+pub(super) async fn called_again(tx: &Tx, guard: &AttemptGuard) -> Result<Option<StoreError>, DbError> {
+    match check(tx, guard).await {
+        Ok(()) => Ok(Some(StoreError::Overtaken(CALLED_AGAIN.into()))),
+        Err(DbError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -12,6 +12,7 @@ use super::anchors::{Confirmations, Versions, lock_incidents};
 use super::connect::{Db, transaction};
 use super::error::DbError;
 use super::group::Grouped;
+use super::guard;
 use super::messages::{Write, add_members, write_cells, write_messages};
 use super::outcome_parts::{LaneLocks, change_deliveries, end_attempts};
 use super::outlets::{OutletRow, write_outlets};
@@ -20,7 +21,7 @@ use super::rows::get;
 use super::timeline;
 use super::tx::Tx;
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{RecordedOutcome, StoreError};
+use crate::store::{AttemptGuard, RecordedOutcome, StoreError};
 
 impl PreparedOutcome {
     /// Ids of all that it reads or changes and others might: settlements that share one are not in the same stage.
@@ -44,13 +45,22 @@ impl Grouped for PreparedOutcome {
 
 async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, DbError> {
     // All incidents at once: they are locked before lanes, and each stage locks lanes.
-    let incidents = group.iter().flat_map(|s| s.outcome.anchors.iter().map(|update| update.incident)).collect();
+    let guarded = group.iter().flat_map(|s| s.outcome.needless.iter().flat_map(AttemptGuard::incidents));
+    let incidents = group.iter().flat_map(|s| s.outcome.anchors.iter().map(|update| update.incident)).chain(guarded).collect();
     let (epochs, versions) = join(lock_outlets(tx, group), lock_incidents(tx, incidents)).await;
     let (epochs, versions) = (epochs?, versions?);
-    let live = |s: &PreparedOutcome| epochs.get(s.outcome.fence.outlet.as_str()) == Some(&s.outcome.fence.epoch);
+    let mut refused = Vec::with_capacity(group.len());
+    for s in group {
+        let live = epochs.get(s.outcome.fence.outlet.as_str()) == Some(&s.outcome.fence.epoch);
+        refused.push(match &s.outcome.needless {
+            _ if !live => Some(StoreError::Fenced),
+            Some(guard) => guard::called_again(tx, guard).await?,
+            None => None,
+        });
+    }
     let mut stages: Vec<Vec<&PreparedOutcome>> = Vec::new();
     let mut touched: HashSet<Uuid> = HashSet::new();
-    for next in group.iter().filter(|s| live(s)) {
+    for (next, _) in group.iter().zip(&refused).filter(|(_, why)| why.is_none()) {
         let touches = next.touches();
         if stages.is_empty() || !touched.is_disjoint(&touches) {
             stages.push(Vec::new());
@@ -66,7 +76,7 @@ async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<Re
         settled.extend(settle_wave(tx, stage, &versions, ix + 1 == stages.len()).await?);
     }
     let mut settled = settled.into_iter();
-    Ok(group.iter().map(|s| if live(s) { settled.next().ok_or(StoreError::Fenced) } else { Err(StoreError::Fenced) }).collect())
+    Ok(refused.into_iter().map(|why| why.map_or_else(|| settled.next().ok_or(StoreError::Fenced), Err)).collect())
 }
 
 /// Locks the outlets' rows, in key order, and returns their epochs (I7).

@@ -6,7 +6,7 @@ use super::error::DbError;
 use super::rows::find_incident;
 use crate::model::IncidentId;
 use crate::store::rows::{step_row, steps_sql};
-use crate::store::{AttemptGuard, StepRow, StoreError};
+use crate::store::{AttemptGuard, CALLED_AGAIN, StepRow, StoreError};
 
 /// [`crate::store::OutletStore::steps`].
 pub(super) fn of(db: &Connection, incidents: &[IncidentId]) -> Result<Vec<StepRow>, DbError> {
@@ -26,4 +26,13 @@ pub(super) fn check(db: &Connection, guard: &AttemptGuard) -> Result<(), DbError
         AttemptGuard::Call(_) => Vec::new(),
     };
     guard.check(&incidents, &steps).map_err(|why| DbError::Refused(StoreError::Overtaken(why)))
+}
+
+/// Refuses the end of what is called for again. Comes before anything is written.
+pub(super) fn still_refuses(db: &Connection, guard: &AttemptGuard) -> Result<(), DbError> {
+    match check(db, guard) {
+        Ok(()) => Err(DbError::Refused(StoreError::Overtaken(CALLED_AGAIN.into()))),
+        Err(DbError::Refused(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accept::insert_delivery;
 use super::anchors;
 use super::error::DbError;
+use super::guard;
 use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
 use super::outlets::{change_outlet, count_month};
 use super::receipts::await_all;
@@ -24,6 +25,7 @@ use crate::store::{AcceptedDelivery, DeliveryUpdate, Fence, FinishedAttempt, Rec
 pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, DbError> {
     let s = &prepared.outcome;
     check_fence(db, &s.fence)?;
+    s.needless.iter().try_for_each(|guard| guard::still_refuses(db, guard))?;
     s.sent_in_month.iter().try_for_each(|sends| count_month(db, &s.fence.outlet, sends))?;
     if let Some(change) = &s.outlet {
         change_outlet(db, &s.fence.outlet, change)?;

@@ -22,6 +22,9 @@ pub struct CalledAbout {
     pub alerts: Option<Vec<u64>>,
 }
 
+/// Why an end is not written.
+pub(in crate::store) const CALLED_AGAIN: &str = "it is called for again: what answered for it ended meanwhile";
+
 impl AttemptGuard {
     /// The incidents that decide.
     pub fn incidents(&self) -> Vec<IncidentId> {

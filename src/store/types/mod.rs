@@ -63,7 +63,7 @@ pub enum StoreError {
     /// The database is damaged or of another version; the text says what to do.
     #[error("{0}")]
     Unusable(String),
-    /// What was to be begun is not called for any more; the text says why.
+    /// What was to be begun is not called for any more, or what was to be ended is called for again; the text says why.
     #[error("{0}")]
     Overtaken(String),
     /// The request itself makes no sense (an unknown id, a wrong state).

@@ -220,6 +220,9 @@ pub struct OutcomeBatch {
     pub outlet: Option<OutletUpdate>,
     /// Adds to the month's count.
     pub sent_in_month: Option<MonthlySends>,
+    /// What refuses that it is sent: the outcome is written only while it still does. Else the end of an ack that comes in between would find neither
+    /// what waits nor what was skipped, and nobody would be called.
+    pub needless: Option<AttemptGuard>,
     /// Whether it may wait a few milliseconds for others to share its commit: nothing that happens next needs it on disk.
     pub may_wait: bool,
     /// Now.
