@@ -83,4 +83,7 @@ async fn the_end_of_an_incident_ends_what_rings_on_the_phone() {
     let rows = app.until("state=sent", |rows| rows.len() == 2).await;
     assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert_eq!(cancelled(&fake), [true], "what says that it is over does not ring");
+    let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
+    let counted = "watchfire_first_notification_duration_seconds_count{platform=\"preset\",severity=\"critical\"} 1";
+    assert!(metrics.lines().any(|line| line == counted), "its first message counts, and no other: {metrics}");
 }
