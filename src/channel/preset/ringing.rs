@@ -96,7 +96,7 @@ mod tests {
         page.facts.severity = Some(Severity::Error);
         assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(None)]);
         let form = |n: usize| String::from_utf8(server.seen()[n].body.to_vec()).unwrap();
-        for part in ["priority=2", "retry=60", "expire=3600"] {
+        for part in ["priority=2", "retry=75", "expire=3600"] {
             assert!(form(0).contains(part), "{part}: {}", form(0));
         }
         assert!(form(1).contains("priority=1") && !form(1).contains("retry") && !form(1).contains("expire"), "{}", form(1));
