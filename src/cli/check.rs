@@ -134,18 +134,18 @@ pub fn platforms(common: &Common, args: &PlatformsArgs) -> ExitStatus {
             .iter()
             .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words(), "final_word": p.word.in_words() }))
             .chain(preset::shipped().into_iter().map(|(name, p)| {
-                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words() })
+                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words(), "final_word": p.word.in_words() })
             }))
             .collect();
         anstream::println!("{}", json!(rows));
     } else {
+        let word = |p: &Platform| Some(p.word.in_words()).filter(|word| !word.is_empty()).map(|word| format!("; {word}")).unwrap_or_default();
         for p in PLATFORMS {
-            let word = Some(p.word.in_words()).filter(|word| !word.is_empty()).map(|word| format!("; {word}")).unwrap_or_default();
-            anstream::println!("{:<14} {:<34} {}{word}", p.name, p.title, p.about);
+            anstream::println!("{:<14} {:<34} {}{}", p.name, p.title, p.about, word(p));
         }
         anstream::println!("\npresets, as `preset: {{ name: <name> }}`:");
         for (name, p) in preset::shipped() {
-            anstream::println!("{name:<14} {:<34} {}", p.title, p.about);
+            anstream::println!("{name:<14} {:<34} {}{}", p.title, p.about, word(p));
         }
     }
     ExitStatus::Success

@@ -230,6 +230,7 @@ impl EditTask {
                 mute: mute(incident),
                 notified: anchor.notified.clone(),
                 acked: Vec::new(),
+                fired_at: None,
                 first_notified: Some(anchor.notified_at),
             }],
             unreported,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
+use crate::model::IncidentId;
 use crate::store::{AttemptKind, DeliveryUpdate, OutcomeBatch, State};
 use crate::traces::Traces;
 
@@ -52,6 +53,7 @@ impl Telemetry {
                 tracing::error!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
+        self.report_first(platform, message, batch);
         self.report_steps(message, &batch.deliveries);
         for state in [State::Dead, State::Unknown] {
             let ended = || batch.deliveries.iter().filter(|change| change.state == state);
@@ -73,6 +75,19 @@ impl Telemetry {
                 tracing::info!(message_id = %message.id, channel = %channel.name, platform, kind, code, "a part is delivered; the others follow");
             } else {
                 tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind, code, answer, next = outcome.next.describe(), "attempt failed");
+            }
+        }
+    }
+
+    /// How long it took until a channel had its first message about an incident. Steps of escalations come late on purpose.
+    fn report_first(&self, platform: &'static str, message: &PendingMessage, batch: &OutcomeBatch) {
+        let is_sent = |incident: IncidentId| {
+            let mut members = message.members.iter().filter(|member| member.incident == Some(incident) && member.target.step.is_none());
+            members.any(|member| batch.deliveries.iter().any(|change| change.id == member.id && change.state == State::Sent))
+        };
+        for incident in message.notification.incidents.iter().filter(|incident| is_sent(incident.id)) {
+            if let Some((severity, after)) = incident.first_after(batch.now) {
+                self.metrics.first_notified(platform, severity.as_str(), after);
             }
         }
     }

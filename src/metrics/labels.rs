@@ -36,6 +36,13 @@ pub struct Platform {
     pub platform: &'static str,
 }
 
+/// First messages about incidents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FirstNotified {
+    pub platform: &'static str,
+    pub severity: &'static str,
+}
+
 /// Messages of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Rendered {

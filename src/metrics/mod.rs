@@ -25,8 +25,8 @@ pub use self::health::revision;
 use self::incidents::Incidents;
 use self::intake::Intake;
 use self::labels::{
-    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, Heartbeat, Limited, LookUps, OpenIncidents, Platform, Pressed,
-    Received, Rendered, Sender, Silences, What,
+    Alerts, Attempted, Channel, ChannelState, Delivered, Edited, EscalationSteps, FirstNotified, Heartbeat, Limited, LookUps, OpenIncidents,
+    Platform, Pressed, Received, Rendered, Sender, Silences, What,
 };
 use self::process::Process;
 use self::queues::Queues;
@@ -177,6 +177,11 @@ impl Metrics {
     /// A delivery was confirmed so long after its body had arrived.
     pub fn delivered_after(&self, platform: &'static str, took: Duration) {
         self.sending.end_to_end.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+    }
+
+    /// A channel had its first message about an incident so long after what fires in it was reported.
+    pub fn first_notified(&self, platform: &'static str, severity: &'static str, took: Duration) {
+        self.sending.first_notified.get_or_create(&FirstNotified { platform, severity }).observe(took.as_secs_f64());
     }
 
     /// Alerts were accepted, with the status `firing` or `resolved`.

@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{Attempted, Channel, Delivered, Limited, LookUps, Platform, Rendered};
+use super::labels::{Attempted, Channel, Delivered, FirstNotified, Limited, LookUps, Platform, Rendered};
 use super::register::{measured, series};
 
 /// Durations by platform.
@@ -17,6 +17,7 @@ pub struct Sending {
     pub attempts: Family<Attempted, Counter>,
     pub duration: Durations,
     pub end_to_end: Durations,
+    pub first_notified: Family<FirstNotified, Histogram, fn() -> Histogram>,
     pub template_failures: Family<Rendered, Counter>,
     pub batched: Family<Channel, Counter>,
     pub receipts: Family<Delivered, Counter>,
@@ -47,6 +48,13 @@ impl Sending {
                 registry,
                 "end_to_end_duration",
                 "Time from an alert's arrival to the platform's confirmation of its delivery",
+                Unit::Seconds,
+                Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14))),
+            ),
+            first_notified: measured(
+                registry,
+                "first_notification_duration",
+                "Time from the first report of what fires in an incident to the platform's confirmation of a channel's first message about it, by platform and severity: with mutes, without steps of escalations and channels with `living: off`",
                 Unit::Seconds,
                 Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14))),
             ),

@@ -34,6 +34,24 @@ fn the_text_is_open_metrics() {
 }
 
 #[test]
+fn how_long_it_takes_until_people_are_notified_is_measured_by_severity() {
+    let metrics = Metrics::new();
+    metrics.first_notified("slack", "critical", Duration::from_secs(1));
+    metrics.first_notified("slack", "critical", Duration::from_secs(200_000));
+    metrics.first_notified("email", "info", Duration::from_millis(10));
+    let text = metrics.write(Format::OpenMetrics);
+    let name = "watchfire_first_notification_duration_seconds";
+    for line in [
+        format!("{name}_count{{platform=\"slack\",severity=\"critical\"}} 2"),
+        format!("{name}_count{{platform=\"email\",severity=\"info\"}} 1"),
+        format!("{name}_bucket{{le=\"0.05\",platform=\"email\",severity=\"info\"}} 1"),
+        format!("{name}_bucket{{le=\"+Inf\",platform=\"slack\",severity=\"critical\"}} 2"),
+    ] {
+        assert!(text.lines().any(|has| has == line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn counters_begin_at_nothing_and_what_is_gone_stands_for_nothing() {
     let metrics = Metrics::new();
     assert!(metrics.write(Format::OpenMetrics).contains("watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0"));

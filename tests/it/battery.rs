@@ -198,7 +198,8 @@ async fn every_platform_that_answers_reports_a_thread_that_is_gone() {
         }
         answered.push(member);
     }
-    for platform in PLATFORMS.iter().filter(|platform| platform.living.reply) {
+    // A mail answers the root of its incident by its headers, whatever became of earlier ones: tests/it/mail.rs.
+    for platform in PLATFORMS.iter().filter(|platform| platform.living.reply && platform.name != "email") {
         assert!(answered.iter().any(|member| member.platform == platform.name), "no fake has a channel of `{}` that answers", platform.name);
     }
     for (name, _) in preset::shipped().into_iter().filter(|(_, platform)| platform.living.reply) {

@@ -56,6 +56,7 @@ pub fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.heartbeat("Watchdog", 0, false);
     metrics.attempted("slack", "ops", "ok");
     metrics.delivered_after("slack", std::time::Duration::from_secs(1));
+    metrics.first_notified("slack", "critical", std::time::Duration::from_secs(1));
     metrics.alerts("alertmanager", "firing", 1);
     metrics.stalled("ops", 1);
     metrics.restarted("worker", 1);

@@ -42,3 +42,24 @@ async fn a_limit_pauses_the_channel_and_kills_nothing() {
     assert_eq!((rows[0].state, rows[0].tries), (State::Sent, 1), "a limit spends no try: {rows:#?}");
     assert_eq!(four.smtp.mails().len(), 2);
 }
+
+/// What is news of an incident and its end are mails that answer its root, which was never sent; the next incident has another root.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mails_of_an_incident_answer_one_root() {
+    let four = Four::start().await;
+    let app = TestApp::start(&hasty(&four)).await;
+    for (group, status) in [("db", "firing"), ("db", "resolved"), ("web", "firing")] {
+        app.post("/webhook", &alert(group, "DiskFull", status)).await;
+        let rows = app.settled().await;
+        assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    }
+    let mails = four.smtp.mails();
+    assert_eq!(mails.len(), 6, "three for each of the two recipients");
+    let header = |place: usize, name: &str| mails[place].header(name).unwrap_or_else(|| panic!("mail {place} has no {name}")).to_owned();
+    let roots: Vec<String> = (0..6).map(|place| header(place, "References")).collect();
+    assert!(roots[..4].iter().all(|root| *root == roots[0]) && roots[4] == roots[5] && roots[4] != roots[0], "{roots:?}");
+    for (place, root) in roots.iter().enumerate() {
+        assert_eq!(header(place, "In-Reply-To"), *root);
+        assert_ne!(header(place, "Message-ID"), *root, "nobody can delete the root");
+    }
+}

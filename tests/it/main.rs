@@ -35,6 +35,7 @@ mod docs_senders;
 mod drill;
 mod durable;
 mod elsewhere;
+mod emergencies;
 mod escalations;
 mod fakes;
 mod faults;

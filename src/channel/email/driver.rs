@@ -13,7 +13,8 @@ use super::classify::{Cause, Failure, Stage};
 use super::message::{Mail, MailTemplate, Sender};
 use super::pool::{Pool, PooledSession};
 use super::smtp::Times;
-use crate::channel::{CellResult, Channel, Probe, SendContext};
+use super::types::ThreadBy;
+use crate::channel::{CellResult, Channel, Living, Platform, Probe, SendContext};
 use crate::model::{ErrorKind, Page, PlatformIds, Receipt, Recipient, Secret, SendError, scrub};
 
 /// How many recipients one connection is given before an attempt takes another: at half a second a mail they fit well into ten seconds.
@@ -189,6 +190,11 @@ impl<'a> Batch<'a> {
 
 #[async_trait]
 impl Channel for Driver {
+    fn living(&self, platform: &Platform) -> Living {
+        // Without a thread a mail answers nothing.
+        if self.sender.thread == ThreadBy::Off { Living::NEW } else { platform.living }
+    }
+
     fn response_grace(&self, direct: bool) -> Duration {
         if direct { DIRECT_RESPONSE_GRACE } else { RESPONSE_GRACE }
     }

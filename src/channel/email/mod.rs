@@ -26,7 +26,7 @@ mod tests;
 pub use config::Config;
 
 use self::types::DEFAULT_CONNECTIONS;
-use super::descriptor::{Pings, Reach};
+use super::descriptor::{Living, LivingMode, Pings, Reach};
 use super::{Attempts, OnAmbiguous, Pace, Platform};
 use crate::model::{Escape, FieldSpec, Page, Size};
 
@@ -40,7 +40,7 @@ const MAX_HTML: usize = 90_000;
 pub static DESCRIPTOR: Platform = Platform {
     name: "email",
     title: "E-mail (SMTP)",
-    about: "Text and HTML mails through any SMTP server, one per recipient, threaded per group of alerts",
+    about: "Text and HTML mails through any SMTP server, one per recipient, threaded per incident",
     docs: "https://www.rfc-editor.org/rfc/rfc5321",
     fields: &[
         FieldSpec { name: "subject", escape: Escape::None, required: true, single_line: true, template: include_str!("subject.hbs") },
@@ -55,6 +55,8 @@ pub static DESCRIPTOR: Platform = Platform {
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     on_ambiguous: OnAmbiguous::Retry,
     pings: Pings::NEEDLESS.reaching(Reach::Email),
+    // Every mail names the thread's root in its headers (message.rs): a reply needs no id of an earlier one, and that may be deleted.
+    living: Living { edit: false, reply: true, edits_counted: false, default: LivingMode::Reply },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -24,10 +24,10 @@ pub enum TlsMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadBy {
-    /// Those of one group of alerts.
+    /// Those of one incident; of a message about none, those of its group of alerts.
     #[default]
     Group,
-    /// Those of one group of alerts and one day (UTC).
+    /// The same of one day (UTC).
     Day,
     /// None: every mail is a conversation of its own.
     Off,

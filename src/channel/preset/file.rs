@@ -33,6 +33,12 @@ pub struct Preset {
     /// What is sent to answer an earlier message in its thread; without it messages are not answered.
     #[serde(default)]
     pub reply: Option<Request>,
+    /// What is sent to cancel an earlier message that still rings; without it none is cancelled. It needs `receipt`.
+    #[serde(default)]
+    pub cancel: Option<Request>,
+    /// How the service is asked whether somebody acknowledged a message that rings until then. A message without an `id` in its answer does not ring.
+    #[serde(default)]
+    pub receipt: Option<ReceiptQuery>,
     /// What the answer to a delivered message looks like, or a list of what it may look like. It names the service's own word (`json`, `has` or
     /// `text`), never the status alone, and counts under 2xx only.
     #[serde(deserialize_with = "one_or_more")]
@@ -109,7 +115,7 @@ pub enum ParameterKind {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BySeverity {
-    /// Firing, critical.
+    /// Firing, critical. An empty value (`null`) leaves out what mentions it; so do the others.
     pub critical: Value,
     /// Firing, error.
     pub error: Value,
@@ -124,7 +130,7 @@ pub struct BySeverity {
 /// The request. In every text of it `{{name}}` is replaced: a parameter, a name of `by_severity`, or one of `title`, `text`, `heading`, `markdown`,
 /// `link`, `severity`, `status`, `key` (the same for every try of a message). A text that is nothing but `{{name}}` becomes the value with its
 /// type. What mentions a value that is not there is left out. `edit` and `reply` also have `message_id` (what `id` points to in the answer to the
-/// earlier message) and `message_key` (the `key` that it was sent with).
+/// earlier message) and `message_key` (the `key` that it was sent with). `cancel` has parameters and `message_id` only.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -145,9 +151,30 @@ pub struct Request {
     /// A form body.
     #[serde(default)]
     pub form: Option<BTreeMap<String, Value>>,
-    /// Of `edit` and `reply`: what an answer looks like that says that the message is gone, too old, or not ours. A new message takes its place.
+    /// Of `edit` and `reply`: what an answer looks like that says that the message is gone, too old, or not ours. A new message takes its place. Of
+    /// `cancel`: that it rings no more.
     #[serde(default)]
     pub gone: Vec<When>,
+}
+
+/// The question what became of a message that rings until somebody acknowledges it: a `GET`. Its texts mention parameters and `message_id`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptQuery {
+    /// The address, as in `request`.
+    pub url: String,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What the answer looks like once somebody acknowledged it.
+    pub acknowledged: When,
+    /// What it looks like once the message rings no more, and nobody did.
+    pub expired: When,
+    /// How long it is asked for, in seconds: somewhat longer than a message rings.
+    pub seconds: u32,
 }
 
 /// A request's method.
@@ -261,7 +288,8 @@ pub struct Fixture {
     pub status: u16,
     /// The body.
     pub body: String,
-    /// What it means: `delivered`, the kind of its refusal, or `gone` for an answer to `edit` or `reply`.
+    /// What it means: `delivered`, the kind of its refusal, `gone` for an answer to `edit`, `reply` or `cancel`, `acknowledged` or `expired` for one to
+    /// `receipt`.
     pub means: ResponseClass,
 }
 
@@ -279,6 +307,10 @@ pub enum ResponseClass {
     Misconfigured,
     /// This message is wrong.
     Rejected,
-    /// The message that was to be edited or answered is gone.
+    /// The message that was to be edited or answered is gone, or what was to be cancelled rings no more.
     Gone,
+    /// Somebody acknowledged it.
+    Acknowledged,
+    /// Nobody acknowledged it while it rang.
+    Expired,
 }

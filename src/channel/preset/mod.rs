@@ -6,6 +6,7 @@ mod living;
 pub mod registry;
 mod request;
 mod response;
+mod ringing;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +18,17 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::{
+    Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent, kit,
+};
 use crate::model::{
     Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Severity, Size,
+    Word,
 };
 use file::{ParameterKind, Preset};
 
@@ -192,6 +197,7 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
         measure: Box::leak(Box::new(measure)),
         limit: limit(preset).leak(),
         pace: Pace { limits: pace.leak(), per_month: None, per_recipient: &[], source: preset.limits.source.clone().leak() },
+        word: ringing::word(preset),
         living: living::living(preset),
         ..DESCRIPTOR
     }));
@@ -240,6 +246,14 @@ impl Channel for Driver {
         self.edit(ids, page, cx).await
     }
 
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        self.ask(sent).await
+    }
+
+    async fn cancel(&self, sent: &Sent<'_>) -> Result<bool, SendError> {
+        self.stop(sent).await
+    }
+
     fn body(&self, page: &Page) -> Value {
         let mut values = self.values(page, None);
         values.extend(self.preset.parameters.iter().filter(|(_, parameter)| parameter.secret).map(|(name, _)| (name.clone(), "…".into())));
@@ -273,18 +287,7 @@ impl Driver {
     }
 
     fn call(&self, request: &file::Request, values: &request::Values) -> kit::Call {
-        let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
-        let url = Secret::new(request::address(&request.url, values, &verbatim).unwrap_or_default());
-        let mut call = self.http.request(request.method.into(), url.expose());
-        for secret in kit::address_secrets(&url).into_iter().skip(1).filter(|_| self.preset.parameters.values().any(|p| p.secret)) {
-            call = call.secret(&secret);
-        }
-        for (name, pattern) in &request.query {
-            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.query(name, value));
-        }
-        for (name, pattern) in &request.headers {
-            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
-        }
+        let call = self.open(request.method.into(), &request.url, (&request.query, &request.headers), values);
         match (&request.json, &request.form) {
             (Some(json), _) => call.json(&request::value(json, values).unwrap_or_default()),
             (None, Some(form)) => {
@@ -293,6 +296,23 @@ impl Driver {
             }
             (None, None) => call,
         }
+    }
+
+    /// A request without a body; `extra` are its query parameters and headers.
+    fn open(&self, method: Method, url: &str, extra: (&BTreeMap<String, String>, &BTreeMap<String, String>), values: &request::Values) -> kit::Call {
+        let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
+        let url = Secret::new(request::address(url, values, &verbatim).unwrap_or_default());
+        let mut call = self.http.request(method, url.expose());
+        for secret in kit::address_secrets(&url).into_iter().skip(1).filter(|_| self.preset.parameters.values().any(|p| p.secret)) {
+            call = call.secret(&secret);
+        }
+        for (name, pattern) in extra.0 {
+            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.query(name, value));
+        }
+        for (name, pattern) in extra.1 {
+            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
+        }
+        call
     }
 
     /// Everything that the request may mention; without a key what would hold it is left out.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use include_dir::{Dir, include_dir};
 
 use super::file::{ParameterKind, Preset, Request, ResponseClass, When};
-use super::{living, request, response};
+use super::{living, request, response, ringing};
 use crate::model::{ErrorKind, yaml};
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/presets");
@@ -95,15 +95,77 @@ fn check_request(preset: &Preset, key: &str, request: &Request) -> Vec<String> {
     if request.json.is_some() == request.form.is_some() {
         found.push(format!("`{key}` has one body: `json` or `form`"));
     }
-    let begins = request::names(&request.url).first().copied().filter(|name| request.url.starts_with(&format!("{{{{{name}}}}}")));
+    found.extend(check_address(preset, key, &request.url, &request.headers));
+    found
+}
+
+fn check_address(preset: &Preset, key: &str, url: &str, headers: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let begins = request::names(url).first().copied().filter(|name| url.starts_with(&format!("{{{{{name}}}}}")));
     let address = begins.and_then(|name| preset.parameters.get(name)).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
-    if !address && !request.url.starts_with("https://") && !request.url.starts_with("http://") {
+    if !address && !url.starts_with("https://") && !url.starts_with("http://") {
         found.push(format!("`{key}.url` begins with `https://` or with a parameter whose kind is `address`"));
     }
-    for name in request.headers.keys().filter(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err()) {
+    for name in headers.keys().filter(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err()) {
         found.push(format!("`{key}.headers.{name}` is not a header's name"));
     }
     found
+}
+
+/// How `cancel` and `receipt` find a message that rings.
+fn check_ringing(preset: &Preset) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(request) = &preset.cancel {
+        found.extend(check_names_of_sent(preset, "cancel", &living::mentioned(request)));
+        found.extend(check_address(preset, "cancel", &request.url, &request.headers));
+        if request.json.is_some() && request.form.is_some() {
+            found.push("`cancel` has one body at most: `json` or `form`".to_owned());
+        }
+        if preset.receipt.is_none() {
+            found.push("`cancel` needs `receipt`, which says until when a message rings".to_owned());
+        }
+    }
+    if let Some(receipt) = &preset.receipt {
+        found.extend(check_names_of_sent(preset, "receipt", &ringing::mentioned(receipt)));
+        found.extend(check_address(preset, "receipt", &receipt.url, &receipt.headers));
+        for (name, look) in [("acknowledged", &receipt.acknowledged), ("expired", &receipt.expired)] {
+            if is_silent(look) {
+                found.push(format!("`receipt.{name}` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)"));
+            }
+        }
+        if receipt.seconds == 0 {
+            found.push("`receipt.seconds` of 0 asks never; write how long a message rings, and a little more".to_owned());
+        }
+    }
+    if preset.cancel.is_none() && preset.receipt.is_none() {
+        return found;
+    }
+    if preset.id.is_none() {
+        found.push("`cancel` and `receipt` find a message by its id, so `id` must point to it in the answer".to_owned());
+    }
+    if living::needs_key(preset) {
+        found.push(
+            "a message has one id where it can be cancelled; in `edit` and `reply` use `{{message_id}}` in place of `{{message_key}}`".to_owned(),
+        );
+    }
+    found
+}
+
+/// The names in a request about a message that was sent, of which only the id is kept.
+fn check_names_of_sent(preset: &Preset, key: &str, mentioned: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in mentioned.iter().filter(|name| **name != "message_id" && !preset.parameters.contains_key(**name)) {
+        found.push(format!("`{{{{{name}}}}}` in `{key}` has no value there; use parameters and `{{{{message_id}}}}`"));
+    }
+    if !mentioned.contains(&"message_id") {
+        found.push(format!("`{key}` names no message; use `{{{{message_id}}}}`"));
+    }
+    found
+}
+
+/// Whether it is about the status alone.
+fn is_silent(look: &When) -> bool {
+    look.json.is_empty() && look.has.is_empty() && look.text.is_none() && look.contains.is_none()
 }
 
 /// How `edit` and `reply` find the earlier message.
@@ -138,12 +200,14 @@ fn check(preset: &Preset) -> Vec<String> {
     for (key, request) in &requests {
         found.extend(check_request(preset, key, request));
     }
-    for name in preset.parameters.keys().filter(|name| !requests.iter().any(|(_, request)| living::mentions(request, name))) {
+    let about_sent = preset.cancel.iter().flat_map(living::mentioned).chain(preset.receipt.iter().flat_map(ringing::mentioned));
+    let used: Vec<&str> = requests.iter().flat_map(|(_, request)| living::mentioned(request)).chain(about_sent).collect();
+    for name in preset.parameters.keys().filter(|name| !used.contains(&name.as_str())) {
         found.push(format!("the parameter `{name}` is used nowhere in `request`; remove it or use it"));
     }
     found.extend(check_follow_ups(preset, &requests[1..]));
-    let silent = |look: &When| look.json.is_empty() && look.has.is_empty() && look.text.is_none() && look.contains.is_none();
-    if preset.success.is_empty() || preset.success.iter().any(silent) {
+    found.extend(check_ringing(preset));
+    if preset.success.is_empty() || preset.success.iter().any(is_silent) {
         found.push("`success` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)".to_owned());
     }
     if preset.limits.characters.is_none() && preset.limits.bytes.is_none() {
@@ -167,9 +231,16 @@ fn check_fixtures(preset: &Preset) -> Vec<String> {
     let mut found = Vec::new();
     for (place, answer) in preset.fixtures.iter().enumerate() {
         let response = response::Response::new(answer.status, &answer.body);
-        let is_gone = || [&preset.edit, &preset.reply].into_iter().flatten().any(|request| request.gone.iter().any(|look| response.is(look)));
+        let is_gone =
+            || [&preset.edit, &preset.reply, &preset.cancel].into_iter().flatten().any(|request| request.gone.iter().any(|look| response.is(look)));
         let told = match response::classify(preset, &response) {
             _ if answer.means == ResponseClass::Gone && is_gone() => Some(ResponseClass::Gone),
+            _ if answer.means == ResponseClass::Acknowledged && preset.receipt.as_ref().is_some_and(|receipt| response.is(&receipt.acknowledged)) => {
+                Some(ResponseClass::Acknowledged)
+            }
+            _ if answer.means == ResponseClass::Expired && preset.receipt.as_ref().is_some_and(|receipt| response.is(&receipt.expired)) => {
+                Some(ResponseClass::Expired)
+            }
             Some(response::Meaning::Delivered | response::Meaning::Known) => Some(ResponseClass::Delivered),
             Some(response::Meaning::Refused(kind, _)) => Some(match kind {
                 ErrorKind::RateLimited { .. } => ResponseClass::RateLimited,

@@ -119,7 +119,7 @@ pub fn living(validator: &mut Validator<'_, '_>, asked: Option<LivingMode>, plat
     };
     let best = if can.reply { "`reply`, " } else { "" };
     let message = format!("this channel cannot {impossible} that it has sent");
-    let label = format!("write {best}`new` or `off`, or leave it out; docs/platforms/{}.md says what edits need", platform.name);
+    let label = format!("write {best}`new` or `off`, or leave it out; docs/platforms/{}.md says what it needs", platform.name);
     validator.report.error(codes::BAD_CHANNEL, &path.key("living"), Anchor::Value, message, label);
     can.default
 }

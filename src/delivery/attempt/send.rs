@@ -35,7 +35,7 @@ impl AttemptTask {
             traceparent: message.traces().next().unwrap_or_default().to_owned(),
             callback: links::callback_url(&self.plan, &self.channel),
             press: links::press_url(&self.plan, &self.channel),
-            // Where a message may answer another, a request is to one recipient.
+            // Where a message answers another by its ids, a request is to one recipient. A mail answers by its headers.
             reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| self.answered(message, page, to)).cloned(),
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();

@@ -1,11 +1,12 @@
 //! What a message says of incidents: what is stored with its outcome.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::model::{Form, IncidentId, PlatformIds, Recipient, Severity, UnixMs};
 use crate::store::{
-    Ack, AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentState, NotifiedAlert, SilenceState, Silenced, UnackReason,
-    incident_numbers,
+    Ack, AlertState, Anchor, AnchorUpdate, Cell, CellState, Incident, IncidentAlert, IncidentState, NotifiedAlert, SilenceState, Silenced,
+    UnackReason, incident_numbers,
 };
 use crate::template::{AnswerView, IncidentView, MuteView, SilenceView, SilenceViewState};
 
@@ -85,16 +86,19 @@ pub struct NotifiedIncident {
     pub mute: Option<MuteView>,
     /// When its channel was notified of it first; `None` when it is notified now.
     pub first_notified: Option<UnixMs>,
+    /// When the first of those that fire was reported; `None` when none does.
+    pub fired_at: Option<UnixMs>,
 }
 
 impl NotifiedIncident {
     /// Of an incident, of which this is said.
     pub fn of(incident: &Incident, said: &Said, anchors: &[Anchor], complete: bool) -> Self {
         let version = incident.version;
-        let ranks: HashMap<u64, u8> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert.rank)).collect();
+        let now_of: HashMap<u64, &IncidentAlert> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
+        let rank_of = |fingerprint: &u64| now_of.get(fingerprint).map_or(3, |alert| alert.rank);
         let one = |fingerprint: u64, rank: u8, over: bool| NotifiedAlert { fingerprint, rank, version, over };
         let fires = said.fires.iter().map(|(fingerprint, rank)| one(*fingerprint, *rank, false));
-        let ends = said.ends.iter().map(|fingerprint| one(*fingerprint, ranks.get(fingerprint).copied().unwrap_or(3), true));
+        let ends = said.ends.iter().map(|fingerprint| one(*fingerprint, rank_of(fingerprint), true));
         Self {
             id: incident.id,
             version,
@@ -106,7 +110,18 @@ impl NotifiedIncident {
             notified: fires.chain(ends).collect(),
             acked: said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(|one| seen(anchors, *one) && incident.is_acked(*one)).collect(),
             first_notified: anchors.iter().map(|anchor| anchor.notified_at).min(),
+            fired_at: said.fires.iter().filter_map(|(fingerprint, _)| now_of.get(fingerprint)).map(|alert| alert.changed_at).min(),
         }
+    }
+
+    /// How severe what fires in it is, and how long ago the first of it was reported; `None` unless its channel is notified of the incident for the first
+    /// time.
+    pub fn first_after(&self, now: UnixMs) -> Option<(Severity, Duration)> {
+        if self.first_notified.is_some() {
+            return None;
+        }
+        let rank = self.notified.iter().filter(|one| !one.over).map(|one| one.rank).min()?;
+        Some((Severity::from_rank(rank.into()), now.since(self.fired_at?)))
     }
 }
 

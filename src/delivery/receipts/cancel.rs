@@ -1,23 +1,26 @@
-//! Calls that still ring for what somebody is on by now, or for what is over: they are cancelled where the vendor can.
+//! Calls and pushes that still ring for what somebody is on by now, or for what is over: they are cancelled where the vendor can.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, write};
 use crate::channel::{FinalWord, Sent};
 use crate::delivery::core::Shared;
 use crate::delivery::plan::ChannelPlan;
-use crate::model::{IncidentId, MessageId, SendError};
+use crate::delivery::policy::MAX_PAUSE;
+use crate::model::{ErrorKind, IncidentId, MessageId, Recipient, SendError, UnixMs};
 use crate::store::{Incident, IncidentState, ReceiptChange, ReceiptRow, ReceiptState, StoreError};
 
-/// Receipts that are due within this are looked at: calls are asked about every 30 s.
+/// Receipts that are due within this are looked at: what rings is asked about every 30 s to 60 s.
 const AHEAD: Duration = Duration::from_secs(60);
-/// So many calls are remembered as tried.
+/// So much of what rang is remembered as tried.
 const MAX_TRIED: usize = 1000;
+/// After a failure that may pass the vendor is asked once more: a push rings for an hour.
+const AGAIN: Duration = Duration::from_secs(10);
 
-/// Calls whose cancellation was asked for: no vendor is asked twice.
+/// What was asked to be cancelled, and when it may be asked once more: never, where the vendor answered.
 #[derive(Debug, Default)]
-pub(super) struct Cancelled(HashSet<(MessageId, u16)>);
+pub(super) struct Cancelled(HashMap<(MessageId, u16, Recipient), Option<UnixMs>>);
 
 impl Cancelled {
     /// Cancels what rings for nothing.
@@ -27,19 +30,22 @@ impl Cancelled {
         if !plan.channels.values().any(|channel| cancels(channel)) {
             return Ok(());
         }
-        for row in shared.store.due_receipts(shared.clock.wall() + AHEAD, MAX_PER_TICK).await? {
+        let now = shared.clock.wall();
+        for row in shared.store.due_receipts(now + AHEAD, MAX_PER_TICK).await? {
             let Some(channel) = plan.channel(&row.channel).filter(|channel| cancels(channel)) else { continue };
-            let key = (row.message, row.page);
-            if self.0.contains(&key) {
+            let key = (row.message, row.page, row.recipient.clone());
+            if self.0.get(&key).is_some_and(|again| again.is_none_or(|at| now < at)) {
                 continue;
             }
             let Some(why) = needless(shared, &row).await? else { continue };
             if self.0.len() >= MAX_TRIED {
                 self.0.clear();
             }
-            self.0.insert(key);
             let to = row.recipient.masked();
-            match cancel(shared, channel, &row).await {
+            let result = cancel(shared, channel, &row).await;
+            let wait = result.as_ref().err().and_then(|error| again(error.kind));
+            self.0.insert(key, wait.map(|wait| shared.clock.wall() + wait));
+            match result {
                 Ok(true) => {
                     let change = ReceiptChange::Final {
                         state: ReceiptState::Undelivered,
@@ -48,14 +54,14 @@ impl Cancelled {
                     };
                     if write(shared, &row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
                         count(shared, &row, ReceiptState::Undelivered);
-                        tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call that still rang was cancelled");
+                        tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "what still rang was cancelled");
                     }
                 }
                 Ok(false) => {
-                    tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call was to be cancelled, and rang no more")
+                    tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "something was to be cancelled, and rang no more")
                 }
                 Err(error) => {
-                    tracing::warn!(channel = %channel.name, message_id = %row.message, to, why, %error, "a call could not be cancelled; it rings on");
+                    tracing::warn!(channel = %channel.name, message_id = %row.message, to, why, %error, "it could not be cancelled, and rings on");
                 }
             }
         }
@@ -68,6 +74,15 @@ async fn cancel(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Res
     let deadline = now.mono + QUERY_TIMEOUT;
     let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: row.sent_at.timestamp(), now: now.wall.timestamp(), deadline };
     channel.driver.cancel(&sent).await
+}
+
+/// After how long the vendor is asked once more; never, where it will not say anything else.
+fn again(kind: ErrorKind) -> Option<Duration> {
+    match kind {
+        ErrorKind::RateLimited { retry_after } => Some(retry_after.unwrap_or(AGAIN).clamp(AGAIN, MAX_PAUSE)),
+        ErrorKind::Transient | ErrorKind::Ambiguous => Some(AGAIN),
+        ErrorKind::Rejected | ErrorKind::Misconfigured => None,
+    }
 }
 
 /// Why nobody needs to hear a message any more; `None` while somebody does.
@@ -102,4 +117,18 @@ pub(super) async fn is_acked(shared: &Shared, incident: Option<IncidentId>, chan
     let Some(id) = incident else { return Ok(false) };
     let found = shared.store.incidents(&[id], channel).await?;
     Ok(found.iter().any(|(incident, _)| matches!(incident.state, IncidentState::Acked | IncidentState::Snoozed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_in_trouble_is_asked_once_more_and_one_that_refuses_is_not() {
+        let limited = |seconds: Option<u64>| again(ErrorKind::RateLimited { retry_after: seconds.map(Duration::from_secs) });
+        assert_eq!((again(ErrorKind::Transient), again(ErrorKind::Ambiguous)), (Some(AGAIN), Some(AGAIN)));
+        assert_eq!((limited(None), limited(Some(1)), limited(Some(30))), (Some(AGAIN), Some(AGAIN), Some(Duration::from_secs(30))));
+        assert_eq!(limited(Some(1_000_000)), Some(MAX_PAUSE));
+        assert_eq!((again(ErrorKind::Rejected), again(ErrorKind::Misconfigured)), (None, None));
+    }
 }

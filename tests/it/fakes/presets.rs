@@ -130,9 +130,17 @@ fn contents_and_pace_are_checked() {
     assert_eq!(refuse("rocketchat", |b| b["text"] = json!("x".repeat(5001))).value()["success"], false);
     assert_eq!(refuse("googlechat", |b| b["texts"] = json!("x")).value()["error"]["status"], "INVALID_ARGUMENT");
     let mut fake = Preset::new("pushover", "app/user");
-    for (form, status) in
-        [("message=m&priority=2", 400), ("message=m&priority=2&retry=29&expire=60", 400), ("message=", 400), ("message=m&priority=-2", 200)]
-    {
+    for (form, status) in [
+        ("message=m&priority=2", 400),
+        ("message=m&priority=2&retry=29&expire=60", 400),
+        ("message=m&priority=2&retry=30", 400),
+        ("message=m&priority=2&retry=30&expire=10801", 400),
+        ("message=m&priority=2&retry=30&expire=10800", 200),
+        ("message=m&priority=3", 400),
+        ("message=m&priority=high", 400),
+        ("message=", 400),
+        ("message=m&priority=-2", 200),
+    ] {
         let form = format!("token=app&user=user&{form}");
         assert_eq!(
             fake.answer(&Call::new("POST", "/1/messages.json").with_body("application/x-www-form-urlencoded", form.as_bytes())).status,
@@ -142,4 +150,39 @@ fn contents_and_pace_are_checked() {
     let mut chat = Preset::new("googlechat", "app/user");
     let codes: Vec<u16> = (0..4).map(|_| chat.answer(&good("googlechat", "app/user")).status).collect();
     assert_eq!(codes, [200, 200, 200, 429]);
+}
+
+#[test]
+fn pushovers_emergencies_ring_until_somebody_acknowledges_or_cancels_them() {
+    let mut fake = Preset::new("pushover", "app/user");
+    let at = |seconds: i64| Now::at_wall(1_700_000_000_000 + seconds * 1000);
+    let send = |fake: &mut Preset, more: &str| {
+        let form = format!("token=app&user=user&message=m{more}");
+        fake.answer(&Call::new("POST", "/1/messages.json").with_body("application/x-www-form-urlencoded", form.as_bytes()).at(at(0))).value()
+    };
+    assert_eq!(send(&mut fake, "&priority=1").get("receipt"), None, "only what rings has one");
+    let receipts: Vec<String> =
+        (0..3).map(|_| send(&mut fake, "&priority=2&retry=30&expire=60")["receipt"].as_str().expect("a receipt").to_owned()).collect();
+    assert!(receipts.iter().all(|receipt| receipt.len() == 30 && receipt.bytes().all(|b| b.is_ascii_alphanumeric())), "{receipts:?}");
+    let ask = |fake: &mut Preset, receipt: &str, token: &str, seconds: i64| {
+        let answer = fake.answer(&Call::new("GET", &format!("/1/receipts/{receipt}.json?token={token}")).at(at(seconds)));
+        let word = |name: &str| answer.value()[name].as_i64();
+        (answer.status, word("status"), word("acknowledged"), word("expired"))
+    };
+    assert_eq!(ask(&mut fake, &receipts[0], "app", 1), (200, Some(1), Some(0), Some(0)));
+    assert_eq!(ask(&mut fake, &receipts[0], "app", 5), (200, Some(1), Some(0), Some(0)));
+    assert_eq!(fake.emergencies.asked_too_often, 1);
+    fake.emergencies.all[0].acknowledged = true;
+    assert_eq!(ask(&mut fake, &receipts[0], "app", 10), (200, Some(1), Some(1), Some(0)));
+    let cancel = |fake: &mut Preset, receipt: &str, token: &str| {
+        let call = Call::new("POST", &format!("/1/receipts/{receipt}/cancel.json"));
+        fake.answer(&call.with_body("application/x-www-form-urlencoded", format!("token={token}").as_bytes())).status
+    };
+    assert_eq!(cancel(&mut fake, &receipts[1], "other"), 400);
+    assert_eq!(cancel(&mut fake, &receipts[1], "app"), 200);
+    assert_eq!(ask(&mut fake, &receipts[1], "app", 15), (200, Some(1), Some(0), Some(1)));
+    assert_eq!(ask(&mut fake, &receipts[2], "app", 59), (200, Some(1), Some(0), Some(0)));
+    assert_eq!(ask(&mut fake, &receipts[2], "app", 65), (200, Some(1), Some(0), Some(1)), "it rings no longer than it was told to");
+    assert_eq!((ask(&mut fake, &receipts[2], "other", 70).0, ask(&mut fake, "unknown", "app", 75).0), (400, 404));
+    assert_eq!(fake.emergencies.all.iter().map(|one| one.cancelled).collect::<Vec<_>>(), [false, true, false]);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use watchfire::store::State;
 
 use super::{Vendors, pairs, states};
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 
 const NUMBER: &str = "+8613800000001";
 
@@ -64,4 +64,25 @@ async fn a_fallback_calls_nobody_for_what_somebody_is_on() {
     let skipped = rows.iter().find(|row| row.channel == "call").unwrap();
     assert_eq!(skipped.reason.as_deref(), Some("acked by ann"));
     assert_eq!(vendors.calls(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_cancels_what_still_rings_at_everybody_who_is_called() {
+    let vendors = Vendors::start().await;
+    let (one, two) = (format!("to: [\"{NUMBER}\"]"), format!("to: [\"{NUMBER}\", \"+8613800000002\"]"));
+    let voice = "twilio_voice: { account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", ";
+    let routes =
+        vendors.routes().replace(&format!("{voice}{one}"), &format!("{voice}{two}")).replace("route: { to: [night] }", "route: { to: [call] }");
+    let app = TestApp::start(&routes).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("channel=call&state=sent", |rows| rows.len() == 1).await;
+    assert_eq!(vendors.calls(), 2);
+    let (status, answer) = app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await;
+    assert_eq!(status, 200, "{answer}");
+    let cancelled = || vendors.twilio.rec.accepted().iter().filter(|record| record.text == "canceled").count();
+    let end = tokio::time::Instant::now() + SOON;
+    while cancelled() < 2 {
+        assert!(tokio::time::Instant::now() < end, "{} of 2 are cancelled", cancelled());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

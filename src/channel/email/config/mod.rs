@@ -89,7 +89,8 @@ pub struct Config {
     /// The most connections at once. Default 4.
     #[serde(default)]
     pub connections: Option<usize>,
-    /// Which mails make one conversation: `group`, `day` or `off`. Default `group`.
+    /// Which mails make one conversation: those of an incident (`group`), those of an incident and a day (`day`), or none (`off`, where `living` cannot be
+    /// `reply`). Default `group`.
     #[serde(default)]
     pub thread: ThreadBy,
     /// Signs mails with DKIM. Default: the server does it, or nobody.

@@ -1,11 +1,10 @@
 //! The bytes of mails: headers, threads, bodies, and what cannot be smuggled into them.
 
-use super::{config, cx, page, to};
-use crate::channel::SendContext;
+use super::{Plain, config, cx, page, to};
 use crate::channel::email::address::mailbox;
 use crate::channel::email::message::{MailTemplate, Sender, with_status};
 use crate::channel::email::types::ThreadBy;
-use crate::channel::{PlatformConfig, email};
+use crate::channel::{Channel, Living, LivingMode, PlatformConfig, SendContext, email};
 use crate::model::{ErrorKind, MessageStatus, Page, Recipient, Severity, UnixMs};
 
 fn sender() -> Sender {
@@ -107,6 +106,19 @@ fn mails_of_one_group_hang_on_one_root() {
     assert!(root(ThreadBy::Day, "g", 1_764_000_000_000, "a").unwrap().ends_with("-20251124@example.com>"));
     assert_eq!(root(ThreadBy::Off, "g", 0, "a"), None);
     assert_eq!(root(ThreadBy::Group, "", 0, "a"), None, "a digest belongs to no group");
+}
+
+#[test]
+fn a_mail_answers_unless_it_has_no_thread() {
+    let living = |more: &str| {
+        let yaml = format!("server: localhost:25\ntls: none\nfrom: w@example.com\nto: [ops@example.org]\n{more}");
+        let (driver, _) = config(&yaml).driver(&Plain, false).map_err(|problems| format!("{problems:?}")).unwrap();
+        driver.living(&email::DESCRIPTOR)
+    };
+    let whole = living("");
+    assert!(whole.reply && !whole.edit && whole.default == LivingMode::Reply);
+    assert_eq!(living("thread: day"), whole);
+    assert_eq!(living("thread: 'off'"), Living::NEW);
 }
 
 #[test]

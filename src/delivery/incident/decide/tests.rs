@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::{EventId, IncidentId};
+use crate::delivery::incident::NotifiedIncident;
+use crate::model::{EventId, IncidentId, Severity};
 use crate::store::{IncidentAlert, IncidentState};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -232,4 +233,20 @@ fn each_moment_is_told_as_the_platform_can() {
     let gone = |moment| how(moment, LivingMode::Edit, can(true, true), false);
     assert_eq!((gone(loud), gone(Moment::Again), gone(Moment::Missed)), (card(true), card(true), card(false)));
     assert_eq!(gone(Moment::Over), line(Form::Over, false, false));
+}
+
+/// It is measured from the first report of what fires, and for the first message alone.
+#[test]
+fn how_long_a_channel_was_not_notified_is_known_at_its_first_message() {
+    let mut one = incident(&[(1, 2, Firing, 1), (2, 0, Firing, 2), (3, 0, Resolved, 2), (4, 0, Firing, 1)]);
+    for (alert, after) in one.alerts.iter_mut().zip([5_000, 9_000, 1_000, 2_000]) {
+        alert.changed_at = T0 + after;
+    }
+    let first = |said: Said| NotifiedIncident::of(&one, &said, &[], true).first_after(T0 + 20_000);
+    assert_eq!(first(said(&[(1, 2), (2, 0)], &[3])), Some((Severity::Critical, Duration::from_secs(15))), "the first of those in it");
+    assert_eq!(first(said(&[(2, 0)], &[])), Some((Severity::Critical, Duration::from_secs(11))), "a channel that only gets what came later");
+    assert_eq!(first(said(&[(1, 2)], &[])), Some((Severity::Warning, Duration::from_secs(15))));
+    assert_eq!(first(said(&[], &[3])), None, "nothing fires");
+    let known = NotifiedIncident { first_notified: Some(T0), ..NotifiedIncident::of(&one, &said(&[(1, 2)], &[]), &[], true) };
+    assert_eq!(known.first_after(T0 + 20_000), None, "it is no first message");
 }

@@ -26,6 +26,7 @@ pub mod phone;
 pub mod preset_posts;
 pub mod preset_samples;
 pub mod presets;
+pub mod pushover;
 pub mod rate;
 pub mod recorder;
 pub mod sample;

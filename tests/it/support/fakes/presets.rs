@@ -9,7 +9,7 @@
 //! | Bark | 200 `code` 200 | 400 `failed to get device token` |
 //! | ServerChan | 200 `code` 0 | 400 `code` 40001 |
 //! | PushPlus | 200 `code` 200 | 200 with `code` 903, 900, 600 |
-//! | Pushover | 200 `status` 1 | 400 `status` 0 with `errors`; 429 |
+//! | Pushover (`pushover.rs`) | 200 `status` 1 | 400 `status` 0 with `errors`; 429 |
 //! | Mattermost | 200 `ok` | 400 `web.incoming_webhook...`; longer than 16383 characters is split, not refused |
 //! | Rocket.Chat | 200 `success` true | 404, 400 `success` false |
 //! | Google Chat | 200 message | 400, 401 `error.status`; 429 `RESOURCE_EXHAUSTED`, 1 a second |
@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call};
+use super::pushover::{self, Emergencies};
 use super::rate::{Limiter, Pace};
 use super::server::Platform;
 use super::transcript::Transcript;
@@ -210,38 +211,10 @@ static ROWS: [Row; 9] = [
         name: "pushover",
         path: "/1/messages.json",
         credential: |_, f| format!("{}/{}", s(f, "token"), s(f, "user")),
-        denied: |_| {
-            refused(
-                400,
-                "invalid",
-                &json!({ "user": "invalid", "errors": ["user identifier is not a valid user, group, or subscribed user key"], "status": 0, "request": "024e029a6569c0224c8e3a5510657ee8" }),
-            )
-        },
-        check: |f| {
-            let wrong = |text: &str| {
-                no(
-                    400,
-                    "invalid",
-                    &json!({ "message": "cannot be blank", "errors": [text], "status": 0, "request": "024e029a6569c0224c8e3a5510657ee8" }),
-                )
-            };
-            let number = |name: &str| f.get(name).and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
-            if s(f, "message").trim().is_empty() {
-                return wrong("message cannot be blank");
-            }
-            if longer(s(f, "message"), 1024) || longer(s(f, "title"), 250) || longer(s(f, "url"), 512) || longer(s(f, "url_title"), 100) {
-                return wrong("message is too long");
-            }
-            let priority = number("priority").unwrap_or(0);
-            if !(-2..=2).contains(&priority) || (f.contains_key("priority") && number("priority").is_none()) {
-                return wrong("priority is invalid");
-            }
-            if priority == 2 && !(number("retry").is_some_and(|r| r >= 30) && number("expire").is_some_and(|e| (1..=10_800).contains(&e))) {
-                return wrong("expire and retry must be supplied with priority=2");
-            }
-            Ok(both(f, "title", "message"))
-        },
-        done: |_| Answer::json(200, &json!({ "status": 1, "request": "647d2300-702c-4b38-8b2f-d56326ae460b" })).header("x-limit-app-remaining", 7496),
+        denied: pushover::denied,
+        check: pushover::check,
+        // Its answer names a receipt: `Emergencies::taken`.
+        done: |_| Answer::text(500, ""),
         pace: Pace::Rolling { limit: 10_000, window: Duration::from_secs(2_592_000), penalty: Duration::ZERO },
         too_fast: || refused(429, 429, &json!({ "errors": ["application has exceeded the number of messages it may send"], "status": 0 })),
     },
@@ -327,6 +300,8 @@ pub struct Preset {
     pub replaces: bool,
     /// The texts that were taken, where the service refuses one that it had before (ServerChan, PushPlus).
     pub texts: Option<Vec<String>>,
+    /// What rings at Pushover.
+    pub emergencies: Emergencies,
 }
 
 impl Preset {
@@ -334,7 +309,7 @@ impl Preset {
     pub fn new(name: &str, credential: &str) -> Self {
         let row = ROWS.iter().find(|r| r.name == name).expect("a service of the table");
         let (credentials, pace) = (vec![credential.to_owned()], Limiter::new(row.pace));
-        Self { row, credentials, pace, transcript: Transcript::default(), replaces: true, texts: None }
+        Self { row, credentials, pace, transcript: Transcript::default(), replaces: true, texts: None, emergencies: Emergencies::default() }
     }
 
     /// The path to post to with this credential.
@@ -350,6 +325,9 @@ impl Platform for Preset {
 
     fn answer(&mut self, call: &Call) -> Answer {
         let row = self.row;
+        if let Some(answer) = (row.name == "pushover").then(|| self.emergencies.about(call)).flatten() {
+            return answer;
+        }
         let credential = match row.path.split_once("{}") {
             Some((before, after)) => call.path.strip_prefix(before).and_then(|p| p.strip_suffix(after)).map(str::to_owned),
             None => None,
@@ -385,7 +363,7 @@ impl Platform for Preset {
         if let Err(refusal) = super::preset_posts::keep(row.name, call, &fields, &text, self.replaces, &mut self.transcript) {
             return *refusal;
         }
-        let answer = (row.done)(&fields);
+        let answer = if row.name == "pushover" { self.emergencies.taken(call, &fields) } else { (row.done)(&fields) };
         let code = answer.status;
         answer.accepted(code, text).to([credential])
     }

@@ -1,0 +1,89 @@
+//! What rings on a phone until somebody acknowledges it: an ack here and the end of the incident end it there, and so does a thumb on the phone.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watchfire::store::{ReceiptState, State};
+
+use crate::support::app::{SOON, TestApp, alert};
+use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::{Preset, Verdict};
+
+/// A phone, and the program that sends to it.
+async fn started() -> (Fake<Preset>, TestApp) {
+    let fake = Fake::start(Preset::new("pushover", "app/user")).await;
+    let routes = format!(
+        r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+channels:
+  phone: {{ preset: {{ name: pushover, params: {{ url: "{}", token: app, user: user }} }} }}
+route: {{ to: [phone] }}
+"#,
+        fake.url()
+    );
+    (fake, TestApp::start(&routes).await)
+}
+
+async fn until(what: &str, mut check: impl FnMut() -> bool) {
+    let end = tokio::time::Instant::now() + SOON;
+    while !check() {
+        assert!(tokio::time::Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+/// Which of what rang was cancelled.
+fn cancelled(fake: &Fake<Preset>) -> Vec<bool> {
+    fake.with(|phone| phone.emergencies.all.iter().map(|one| one.cancelled).collect())
+}
+
+/// The state and the words of the receipt of the only message, once there are some.
+async fn receipt(app: &TestApp) -> (ReceiptState, String) {
+    let end = tokio::time::Instant::now() + SOON;
+    let id = app.deliveries("state=sent").await.last().expect("a delivery").id;
+    loop {
+        let cells = app.delivery(id).await.message.expect("its message").cells;
+        let receipt = cells.into_iter().next().and_then(|cell| cell.receipt).expect("a receipt");
+        if receipt.state != ReceiptState::Awaited {
+            return (receipt.state, receipt.detail.unwrap_or_default());
+        }
+        assert!(tokio::time::Instant::now() < end, "{receipt:?}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_ends_what_rings_on_the_phone() {
+    let (fake, app) = started().await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    assert_eq!(cancelled(&fake), [false], "it rings, and nobody is on it");
+    // The first request to cancel it gets no good answer: there is another one.
+    fake.faults.push_on("/cancel.json", Fault::Status(503, None));
+    let (status, answer) = app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await;
+    assert_eq!(status, 200, "{answer}");
+    until("it is cancelled", || cancelled(&fake) == [true]).await;
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "cancelled while it rang: acked by ann".into()));
+    let tried = |record: &crate::support::fakes::Record| record.call.path.ends_with("/cancel.json");
+    let tried: Vec<Verdict> = fake.rec.all().into_iter().filter(tried).map(|record| record.verdict).collect();
+    assert_eq!(tried, [Verdict::Faulted, Verdict::Served], "asked once more after trouble, and no more after its word");
+    assert_eq!(fake.with(|phone| phone.emergencies.asked_too_often), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_incident_ends_what_rings_on_the_phone() {
+    let (fake, app) = started().await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+    until("it is cancelled", || cancelled(&fake) == [true]).await;
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "cancelled while it rang: it is over".into()));
+    let rows = app.until("state=sent", |rows| rows.len() == 2).await;
+    assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert_eq!(cancelled(&fake), [true], "what says that it is over does not ring");
+    let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
+    let counted = "watchfire_first_notification_duration_seconds_count{platform=\"preset\",severity=\"critical\"} 1";
+    assert!(metrics.lines().any(|line| line == counted), "its first message counts, and no other: {metrics}");
+}
