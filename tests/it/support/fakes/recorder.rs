@@ -58,6 +58,8 @@ impl Record {
 /// When and how often a mark was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
+    /// The number of the first message that named it.
+    pub first: u64,
     /// The fake's monotonic time of the first message that named it.
     pub first_ms: u64,
     /// How many accepted messages named it, each counted once.
@@ -75,6 +77,7 @@ struct Book {
     mark: Option<String>,
     seen: HashMap<String, Seen>,
     order: Vec<String>,
+    repeated: HashSet<u64>,
 }
 
 /// The book of one fake; clones are views onto one.
@@ -170,9 +173,13 @@ impl Recorder {
                 words.retain(|word| once.insert(*word));
                 for word in words {
                     match book.seen.get_mut(word) {
-                        Some(seen) => seen.times += 1,
+                        Some(seen) => {
+                            seen.times += 1;
+                            let first = seen.first;
+                            book.repeated.insert(first);
+                        }
                         None => {
-                            book.seen.insert(word.to_owned(), Seen { first_ms: call.now.mono_ms, times: 1 });
+                            book.seen.insert(word.to_owned(), Seen { first: seq, first_ms: call.now.mono_ms, times: 1 });
                             book.order.push(word.to_owned());
                         }
                     }
@@ -245,6 +252,11 @@ impl Recorder {
     /// The marks in order of their first reading.
     pub fn seen_order(&self) -> Vec<String> {
         self.lock().order.clone()
+    }
+
+    /// How many messages named a mark that a later one names again.
+    pub fn repeated(&self) -> usize {
+        self.lock().repeated.len()
     }
 
     /// The most sends that the platform answered with success in any span of `window`.
