@@ -1,5 +1,6 @@
 //! Incidents end to end: one message that lives, what rings and what does not, on every platform; and what happens when the message is deleted.
 
+mod deaf;
 mod platforms;
 mod rooms;
 
