@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::app::alert;
+use crate::support::fakes::call::Verdict;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
@@ -60,6 +61,10 @@ const SENDERS: usize = 64;
 /// A kill counts only while so many requests and sends are in flight.
 const REQUESTS: usize = 50;
 const SENDS: usize = 1;
+/// Every other process sends so many messages before it is killed, so that what is repeated can be a small share; those between are killed as they begin.
+const LIFE: u64 = 80;
+/// What a sender waits meanwhile: what piles up must be worked off at the end.
+const CALM: Duration = Duration::from_millis(250);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_alert_is_lost_to_sigkill() {
@@ -81,12 +86,12 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let ledger: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let (in_flight, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (in_flight, over, calm) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut child = serve(folder.path(), port);
     up(&client, port).await;
     let mut senders = Vec::new();
     for lane in 0..SENDERS {
-        let (client, ledger, in_flight, over) = (client.clone(), ledger.clone(), in_flight.clone(), over.clone());
+        let (client, ledger, in_flight, over, calm) = (client.clone(), ledger.clone(), in_flight.clone(), over.clone(), calm.clone());
         senders.push(tokio::spawn(async move {
             let mut n = 0;
             while !over.load(Ordering::Relaxed) {
@@ -100,6 +105,9 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
                 match sent {
                     Ok(response) if response.status().is_success() => {
                         ledger.lock().unwrap().insert(uid);
+                        if calm.load(Ordering::Relaxed) {
+                            tokio::time::sleep(CALM).await;
+                        }
                     }
                     _ => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
@@ -109,6 +117,12 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let mut counted = 0;
     let mut spread = Spread::new();
     while counted < kills {
+        if counted % 2 == 0 {
+            calm.store(true, Ordering::Relaxed);
+            let sent = fake.rec.count(Verdict::Accepted);
+            fake.rec.wait(Duration::from_secs(60), |rec| rec.count(Verdict::Accepted) >= sent + LIFE).await;
+            calm.store(false, Ordering::Relaxed);
+        }
         tokio::time::sleep(Duration::from_millis(100 + spread.next() % 400)).await;
         for _ in 0..2000 {
             if in_flight.load(Ordering::Relaxed) >= REQUESTS && fake.rec.under_way() >= SENDS {
@@ -145,13 +159,19 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let seen = fake.rec.seen();
     let lost: Vec<_> = acknowledged.iter().filter(|uid| !seen.contains_key(*uid)).collect();
     let twice = seen.values().filter(|s| s.times > 1).count();
-    println!("kills {counted}, acknowledged {}, lost {}, in more than one message {twice}", acknowledged.len(), lost.len());
+    let (messages, repeated) = (fake.rec.count(Verdict::Accepted), fake.rec.repeated());
+    println!(
+        "kills {counted}, acknowledged {}, lost {}, in more than one message {twice}; messages {messages}, of them repeated {repeated}",
+        acknowledged.len(),
+        lost.len()
+    );
     assert!(acknowledged.len() > 20 * kills, "too little load to mean anything: {}", acknowledged.len());
     assert!(lost.is_empty(), "lost {}: {:?}", lost.len(), &lost[..lost.len().min(20)]);
     in_order(&fake.rec.seen_order());
     // At a kill one message may have left without its record; it carries at most what one read takes of a lane.
     let bound = (kills + 1) * 200;
     assert!(twice <= bound, "{twice} alerts came more than once; at most {bound} were in flight");
+    assert!(repeated as u64 * 20 <= messages, "{repeated} of {messages} messages were repeated; at most 5 % may be");
 }
 
 /// Numbers that differ from run to run.

@@ -240,6 +240,13 @@ fn pagerduty_tracks_alerts_by_dedup_key() {
     assert_eq!((sent.status, sent.value()), (202, json!({ "status": "success", "message": "Event processed", "dedup_key": "d1" })));
     assert_eq!(post(&mut fake, "/v2/enqueue", &json!({ "routing_key": key, "event_action": "resolve", "dedup_key": "d1" })).status, 202);
     assert_eq!(fake.alerts["d1"], ("resolved".to_owned(), "db-1 down".to_owned()));
+    // What is open under a key takes further triggers into its log.
+    for (action, status, opened) in
+        [("trigger", "triggered", 2), ("acknowledge", "acknowledged", 2), ("trigger", "acknowledged", 2), ("resolve", "resolved", 2)]
+    {
+        post(&mut fake, "/v2/enqueue", &event(action));
+        assert_eq!((fake.alerts["d1"].0.as_str(), fake.opened), (status, opened), "{action}");
+    }
     let with = |path: &str, value: Value| {
         let mut e = event("trigger");
         *e.pointer_mut(path).unwrap() = value;

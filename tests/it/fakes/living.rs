@@ -139,6 +139,10 @@ fn feishu_edits_shared_cards_of_the_application_for_fourteen_days() {
     let reply = |id: &str| (format!("/{id}/reply"), json!({ "msg_type": "interactive", "content": card("r", true), "reply_in_thread": true }));
     let (path, body) = reply(&shared);
     assert_eq!(call("POST", &path, body.clone(), 0)["code"], 0);
+    let text = "<at user_id=\"ou_1\"></at> db-2";
+    let pings = json!({ "msg_type": "text", "content": json!({ "text": text }).to_string(), "reply_in_thread": true });
+    assert_eq!(call("POST", &path, pings, 0)["code"], 0);
+    assert_eq!(fake.transcript.rang(), ["a", "a", text], "in a topic what mentions somebody");
     fake.transcript.delete(&shared);
     let bearer = format!("Bearer {}", token(&mut fake, 0));
     let recalled = Call::new("POST", &format!("/open-apis/im/v1/messages{path}")).with_json(&body).with_header("authorization", &bearer);

@@ -299,12 +299,10 @@ impl Feishu {
         if !uuid.is_empty() {
             self.seen.insert(uuid.to_owned(), (call.now.mono_ms, id.clone()));
         }
-        let extra = if kind == "text" {
-            "text"
-        } else if parsed["config"]["update_multi"] == true {
-            "shared"
-        } else {
-            ""
+        let extra = match kind {
+            "text" => "text",
+            _ if parsed["config"]["update_multi"] == true => "shared",
+            _ => "",
         };
         let post = Post {
             text: text.clone(),
@@ -314,7 +312,9 @@ impl Feishu {
             edits: 0,
             extra: extra.to_owned(),
         };
-        self.transcript.post(id.clone(), post, true);
+        // Who does not follow a topic hears of a reply that mentions; a reply outside a topic is a message of the chat.
+        let rings = post.parent.is_none() || !mentions(&text).is_empty();
+        self.transcript.post(id.clone(), post, rings);
         Ok(reply(&id).to(std::iter::once(receiver).chain(mentions(&text))).accepted(0, text))
     }
 }

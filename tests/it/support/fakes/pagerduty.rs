@@ -17,6 +17,8 @@ pub struct PagerDuty {
     pub keys: Vec<String>,
     /// Open and closed alerts: dedup key -> (status, summary).
     pub alerts: HashMap<String, (String, String)>,
+    /// How many alerts were opened: a trigger whose key is open is a line in that one's log, and changes no status.
+    pub opened: u32,
     /// Events per integration: 120 a minute.
     pub pace: Limiter,
 }
@@ -24,7 +26,7 @@ pub struct PagerDuty {
 impl PagerDuty {
     /// One integration.
     pub fn new(key: &str) -> Self {
-        Self { keys: vec![key.to_owned()], alerts: HashMap::new(), pace: Limiter::new(Pace::per(120, Duration::from_secs(60))) }
+        Self { keys: vec![key.to_owned()], alerts: HashMap::new(), opened: 0, pace: Limiter::new(Pace::per(120, Duration::from_secs(60))) }
     }
 }
 
@@ -63,8 +65,10 @@ impl Platform for PagerDuty {
         let given = body["dedup_key"].as_str().filter(|d| !d.is_empty());
         let dedup = given.map_or_else(|| sha256_hex(&call.body)[..32].to_owned(), str::to_owned);
         let known = self.alerts.contains_key(&dedup);
+        let open = self.alerts.get(&dedup).map(|(status, _)| status.clone()).filter(|status| status != "resolved");
+        self.opened += u32::from(action == "trigger" && open.is_none());
         let status = if action == "trigger" {
-            "triggered"
+            open.as_deref().unwrap_or("triggered")
         } else if action == "resolve" {
             "resolved"
         } else {

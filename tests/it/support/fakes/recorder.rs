@@ -58,6 +58,8 @@ impl Record {
 /// When and how often a mark was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
+    /// The number of the first message that named it.
+    pub first: u64,
     /// The fake's monotonic time of the first message that named it.
     pub first_ms: u64,
     /// How many accepted messages named it, each counted once.
@@ -75,6 +77,7 @@ struct Book {
     mark: Option<String>,
     seen: HashMap<String, Seen>,
     order: Vec<String>,
+    repeated: HashSet<u64>,
 }
 
 /// The book of one fake; clones are views onto one.
@@ -83,22 +86,42 @@ pub struct Recorder {
     book: Arc<Mutex<Book>>,
     changed: watch::Sender<u64>,
     under_way: Arc<AtomicUsize>,
+    unread: Arc<AtomicUsize>,
 }
 
 /// A request that is being handled; it counts until it is answered or its client is gone.
-pub struct UnderWay(Recorder);
+pub struct UnderWay {
+    rec: Recorder,
+    is_owed: bool,
+}
+
+impl UnderWay {
+    /// A message that was taken is owed an answer.
+    pub fn took(&mut self, answer: &Answer) {
+        self.is_owed = answer.verdict == Verdict::Accepted;
+    }
+
+    /// Its client was still there for the answer.
+    pub fn answered<T>(mut self, response: T) -> T {
+        self.is_owed = false;
+        response
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.is_owed {
+            self.rec.unread.fetch_add(1, Ordering::Relaxed);
+        }
+        self.rec.under_way.fetch_sub(1, Ordering::Relaxed);
         // Waiting tests check again.
-        self.0.changed.send_modify(|_| ());
+        self.rec.changed.send_modify(|_| ());
     }
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { book: Arc::default(), changed: watch::channel(0).0, under_way: Arc::default() }
+        Self { book: Arc::default(), changed: watch::channel(0).0, under_way: Arc::default(), unread: Arc::default() }
     }
 }
 
@@ -106,12 +129,17 @@ impl Recorder {
     /// A request begins.
     pub fn enter(&self) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self.clone())
+        UnderWay { rec: self.clone(), is_owed: false }
     }
 
     /// Requests that are being handled now.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Messages and edits that were taken, whose client left before it had read the answer. One that is answered at once counts as read.
+    pub fn unread(&self) -> usize {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Keeps counts, send times and marks only; requests are not stored (for load tests).
@@ -145,9 +173,13 @@ impl Recorder {
                 words.retain(|word| once.insert(*word));
                 for word in words {
                     match book.seen.get_mut(word) {
-                        Some(seen) => seen.times += 1,
+                        Some(seen) => {
+                            seen.times += 1;
+                            let first = seen.first;
+                            book.repeated.insert(first);
+                        }
                         None => {
-                            book.seen.insert(word.to_owned(), Seen { first_ms: call.now.mono_ms, times: 1 });
+                            book.seen.insert(word.to_owned(), Seen { first: seq, first_ms: call.now.mono_ms, times: 1 });
                             book.order.push(word.to_owned());
                         }
                     }
@@ -220,6 +252,11 @@ impl Recorder {
     /// The marks in order of their first reading.
     pub fn seen_order(&self) -> Vec<String> {
         self.lock().order.clone()
+    }
+
+    /// How many messages named a mark that a later one names again.
+    pub fn repeated(&self) -> usize {
+        self.lock().repeated.len()
     }
 
     /// The most sends that the platform answered with success in any span of `window`.

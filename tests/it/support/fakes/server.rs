@@ -181,7 +181,7 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): ConnectInfo<Conn>, req: Request) -> Response<Body> {
     let now = fake.clock.now();
-    let _under_way = fake.rec.enter();
+    let mut under_way = fake.rec.enter();
     let (parts, body) = req.into_parts();
     let kept = parts.clone();
     let body = axum::body::to_bytes(body, MAX_BODY).await;
@@ -223,10 +223,11 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
     };
     let status = if fault.as_ref().is_none_or(Fault::answers) { answer.status } else { 0 };
     fake.rec.push(&call, &answer, status, fault.as_ref().map(|f| format!("{f:?}")));
-    match fault {
+    under_way.took(&answer);
+    under_way.answered(match fault {
         Some(fault) => play(&fake, &conn, &fault, answer).await,
         None => respond(&answer),
-    }
+    })
 }
 
 pub(super) async fn play<P: Platform>(fake: &Fake<P>, conn: &Conn, fault: &Fault, mut answer: Answer) -> Response<Body> {
