@@ -21,6 +21,7 @@ mod pairs;
 mod press;
 mod receipts;
 mod receive;
+mod search;
 mod senders;
 pub mod serve;
 pub mod tls_listener;

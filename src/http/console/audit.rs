@@ -17,9 +17,10 @@ use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{badge, icon, plain, say, shown, time, timed};
 use super::viewer::Viewer;
-use super::window::{Next, Span, Window, pager};
+use super::window::pager;
 use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
+use crate::http::search::{Next, Span, Window};
 use crate::model::{Language, UnixMs};
 use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Session, StoreError};
 

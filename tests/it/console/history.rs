@@ -1,6 +1,7 @@
 //! What History finds, and what Channels says of the last minute.
 
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::{Browser, HOSTILE, ROOT, TEAM, fire, guarded, links, routes};
 use crate::support::app::{TestApp, alert};
@@ -91,6 +92,16 @@ async fn what_is_rare_is_searched_for_in_steps_and_the_page_says_how_far_back_it
     assert!(!first.contains("data-row"), "{first}");
     let second = browser.page(&links(&first, "/ui/history?q=needle&amp;cursor=").remove(0)).await;
     assert_eq!((second.matches("data-row").count(), second.contains("Searched to the end")), (1, true), "{second}");
+    // So does the API, which goes on with the cursor of an empty page.
+    let (_, first) = app.get("/api/v1/deliveries?text=needle").await;
+    let (none, next) = (first["deliveries"].as_array().unwrap(), first["next"].as_str().unwrap());
+    assert_eq!((none.len(), &first["searched_back_to"]), (0, &serde_json::json!(at + 2)), "the 50,000 newest of 50,002 were read: {first}");
+    let (_, second) = app.get(&format!("/api/v1/deliveries?text=needle&cursor={next}")).await;
+    assert_eq!((&second["deliveries"][0]["title"], &second["next"], &second["searched_back_to"]), (&"Needle".into(), &Value::Null, &Value::Null));
+    let (_, whole) = app.get(&format!("/api/v1/deliveries?text=needle&until={}", at + 9)).await;
+    assert_eq!((whole["deliveries"].as_array().unwrap().len(), &whole["next"]), (1, &Value::Null), "what is newer than its time is not read");
+    let (_, page) = app.get("/api/v1/deliveries?limit=7").await;
+    assert!(page["deliveries"].as_array().unwrap().len() == 7 && page["next"].is_string() && page["searched_back_to"].is_null(), "{page}");
     let plain = browser.page("/ui/history").await;
     assert!(!plain.contains("Searched") && plain.contains(">Older<"), "what needs no search is listed by page: {plain}");
 }

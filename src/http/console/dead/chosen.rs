@@ -8,8 +8,8 @@ use super::super::failure::Failure;
 use super::super::form::Fields;
 use super::super::parts::cut;
 use super::super::viewer::Viewer;
-use super::super::window::Span;
 use crate::http::App;
+use crate::http::search::Span;
 use crate::model::{DeliveryId, IncidentId, UnixMs, hash_hex};
 use crate::store::{DeliveryFilter, DeliveryRow, State as DeliveryState, replayed_as};
 
