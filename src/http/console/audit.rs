@@ -15,7 +15,8 @@ use super::failure::Failure;
 use super::form::{Fields, Form, go};
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{badge, icon, plain, say, shown, time, timed};
+use super::parts::filters::{bar, ends, search};
+use super::parts::{badge, icon, say, shown, time, timed};
 use super::viewer::Viewer;
 use super::window::pager;
 use crate::delivery::{AuditAct, Intent};
@@ -44,20 +45,15 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let language = manner.language;
     let query = query_of(&fields);
     let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{query}"));
-    let ends = [
-        ("since", say(language, "Since", "开始时间"), say(language, "since: 2h", "起：2h")),
-        ("until", say(language, "Until", "结束时间"), say(language, "until", "止")),
-    ];
+    let (since, until) = (fields.get("since"), fields.get("until"));
+    let behind = [since, until].into_iter().filter(|end| !end.is_empty()).count();
+    let sought = search(language, fields.get("q"), say(language, "Search", "搜索"), say(language, "Person, act, thing", "人员、操作、对象"));
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
             div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
-        form.filters role="search" method="get" action="/ui/audit" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
-            @for (name, word, example) in ends { input.in.fl name=(name) value=(plain(fields.get(name))) spellcheck="false" aria-label=(word) placeholder=(example); }
-            button.b { (say(language, "Filter", "筛选")) }
-        }
+        (bar(language, "/ui/audit", &sought, &ends(language, since, until), behind))
         div.two-col {
             div {
                 @if rows.is_empty() {

@@ -137,6 +137,12 @@ async fn a_filter_is_an_address_and_what_it_cannot_use_is_said() {
     let page = ann.page("/ui/history?view=incidents&state=acked,firing&since=1h").await;
     assert!(page.contains("name=\"state\" value=\"acked\" checked") && !page.contains("value=\"stale\" checked"), "{page}");
     assert!(page.contains("Acked, Not acked") && page.contains("href=\"/ui/history?view=incidents&amp;since=1h\""), "{page}");
+    let (before, behind) = page.split_once("Filter (2)").expect("the filters but the text are behind one button, which counts those that are set");
+    assert!(!before.contains("name=\"since\"") && behind.contains("name=\"since\" value=\"1h\""), "{page}");
+    for path in ["/ui/history", "/ui/history?view=received", "/ui/audit"] {
+        let page = ann.page(path).await;
+        assert!(page.contains("<summary class=\"b\">Filter<svg") && !page.contains("<details class=\"menu\" open"), "{path}: {page}");
+    }
     for (query, why) in [
         ("colour=red", "`colour` does not narrow this list"),
         ("view=received&q=x", "`q` does not narrow this list"),

@@ -1,5 +1,6 @@
 //! What pages are made of. A part is the same in a page, in an answer to htmx and in a live update.
 
+pub(super) mod filters;
 mod look;
 mod text;
 pub(super) mod time;
