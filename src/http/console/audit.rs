@@ -107,7 +107,7 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
         tr data-row {
             td.nw { (time::clock(manner, row.at)) }
             td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
-                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
+                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { (say(language, ", ", "，")) (shown(&row.by.from)) } } }
             td { b { (acts::name(language, &row.act)) } " " (timed(manner, &acts::object(language, &row.act, &row.on)))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
                 div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
@@ -124,7 +124,7 @@ fn logins(viewer: &Viewer, sessions: &[Session]) -> Markup {
                 @for session in sessions.iter().take(20) {
                     li {
                         b { (shown(&session.credential)) }
-                        span.dim.s { (shown(&session.from)) ", " (time::since(manner, session.seen_at)) }
+                        span.dim.s { (shown(&session.from)) (say(language, ", ", "，")) (time::since(manner, session.seen_at)) }
                         @if viewer.login == Some(session.key) { span.dim.s.end { (say(language, "this one", "当前会话")) } }
                         @else if viewer.administers {
                             form.end method="post" action="/ui/audit/sessions/end" {
@@ -149,7 +149,7 @@ async fn about(app: &App, language: Language) -> Result<Markup, Failure> {
                 dt { (say(language, "Node", "节点")) } dd { (shown(app.engine.node())) }
                 dt { (say(language, "Configuration", "配置")) } dd { (plan.hash) }
                 dt { (say(language, "Store", "存储")) } dd { (stats.bytes / (1 << 20)) " MiB" }
-                dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) ", " (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
+                dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) (say(language, ", ", "，")) (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
             } }
         }
     })

@@ -71,8 +71,8 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], all: &[OpenIncident]) -> Ma
     html! {
         div.note.acc { (icon("ask")) div { p {
             b { (say(language, "What they share: ", "共同点：")) }
-            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) ". " }
-            @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } ", " (time::since(manner, first.incident.opened_at)) "." }
+            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) (say(language, ". ", "。")) }
+            @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(NAMED) { (row(viewer, one)) } }

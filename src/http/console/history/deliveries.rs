@@ -60,7 +60,7 @@ async fn event(app: &App, viewer: &Viewer, id: EventId) -> Result<Markup, Failur
             @match found {
                 Some(row) => {
                     (say(language, "Received ", "接收于 ")) (time::clock(manner, row.received_at)) (say(language, " from ", "，来自 ")) b { (shown(&row.source)) }
-                    @if let Some(note) = &row.note { ": " (shown(note)) }
+                    @if let Some(note) = &row.note { (say(language, ": ", "：")) (shown(note)) }
                     @if !viewer.caller.is_limited() { " " a.l href={ "/ui/route?of=event&event=" (row.id) } { (say(language, "Why it went there", "路由说明")) } }
                 }
                 None => { (say(language, "There is no such event; those past `retention` are removed.", "没有该事件；超过保留期的已删除。")) }

@@ -76,7 +76,7 @@ fn chips(language: Language, asked: &Asked) -> Markup {
     let words = |name: &str| {
         let word =
             |state: &str| states.iter().find(|(known, _)| *known == state).map_or(state, |(_, look)| say(language, look.en, look.zh)).to_owned();
-        if name == "state" { asked.states().map(word).collect::<Vec<_>>().join(", ") } else { asked.get(name).to_owned() }
+        if name == "state" { asked.states().map(word).collect::<Vec<_>>().join(say(language, ", ", "、")) } else { asked.get(name).to_owned() }
     };
     html! {
         @for name in asked.view.filters().iter().copied() { @if !asked.value(name).is_empty() {

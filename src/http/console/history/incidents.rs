@@ -40,7 +40,7 @@ pub(super) async fn list(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Ma
             @for one in &rows { li data-row {
                 (mark(language, Severity::from_rank(i64::from(one.rank)))) span.dim.n { "#" (one.id) }
                 a.c1 href={ "/ui/incidents/" (one.id) } { b { (shown(&one.title)) } } (badge(language, one.state))
-                span.dim.s.end { @if let Some(at) = one.ended_at { (say(language, "lasted ", "持续 ")) (time::span(language, at - one.opened_at)) ", " } (time::clock(manner, one.opened_at)) }
+                span.dim.s.end { @if let Some(at) = one.ended_at { (say(language, "lasted ", "持续 ")) (time::span(language, at - one.opened_at)) (say(language, ", ", "，")) } (time::clock(manner, one.opened_at)) }
             } }
         }
         (pager(language, &next, asked.newest().as_deref(), |id| asked.after(id), searches, |id| html! { "#" (id) }))

@@ -57,7 +57,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let (first, rest) = known.split_at(n.min(NAMED));
     let body = html! {
         div.head { div {
-            h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) "?" } }
+            h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) (say(language, "?", "？")) } }
             @if !by.is_empty() { p { (label(by, value)) } }
         } }
         @if n == 0 { div.card.pad { p { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {

@@ -13,7 +13,7 @@ pub(in super::super) fn bar(language: Language, action: &str, search: &Markup, f
         form.filters role="search" method="get" action=(action) {
             (search)
             details.menu {
-                summary.b { (say(language, "Filter", "筛选")) @if set > 0 { " (" (set) ")" } (icon("down")) }
+                summary.b { (say(language, "Filter", "筛选")) @if set > 0 { (say(language, " (", "（")) (set) (say(language, ")", "）")) } (icon("down")) }
                 div.pop.pad.wide-pop { div.grid { (fields) button.b.p { (say(language, "Apply", "应用")) } } }
             }
         }
