@@ -121,7 +121,7 @@ async fn what_is_answered_is_what_is_described() {
         ("post", "/api/v1/incidents/1/close", "/api/v1/incidents/{id}/close", Some(json!({})), 200),
         ("post", "/api/v1/incidents/99999/ack", "/api/v1/incidents/{id}/ack", Some(json!({})), 404),
         ("get", "/api/v1/mutes", "/api/v1/mutes", None, 200),
-        ("get", "/api/v1/audit?text=ack&since=2020-01-01T00:00:00Z&limit=5", "/api/v1/audit", None, 200),
+        ("get", "/api/v1/audit?text=ack&person=ann&since=2020-01-01T00:00:00Z&limit=5", "/api/v1/audit", None, 200),
         ("get", "/api/v1/audit?since=yesterday", "/api/v1/audit", None, 400),
         ("delete", "/api/v1/mutes?matchers=team%3D%22db%22", "/api/v1/mutes", None, 200),
         ("delete", "/api/v1/mutes", "/api/v1/mutes", None, 400),

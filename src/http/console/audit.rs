@@ -62,7 +62,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.text.is_some(), |id| time::clock(manner, UnixMs::of_id(*id))))
+                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.is_searched(), |id| time::clock(manner, UnixMs::of_id(*id))))
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -97,7 +97,7 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
 
 /// The same for a page of it: a search reads so many rows at a time.
 async fn narrowed(app: &App, filter: AuditFilter, span: Span, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
-    let window = Window::of(app, Listed::Audit, filter.before, span, filter.text.is_some()).await?;
+    let window = Window::of(app, Listed::Audit, filter.before, span, filter.is_searched()).await?;
     Ok((AuditFilter { before: window.before, after: window.after, limit, ..filter }, window))
 }
 

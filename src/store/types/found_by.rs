@@ -1,6 +1,6 @@
 //! By what incidents, and what belongs to them, are found besides their own columns; and what is searched in steps.
 
-use super::{DeliveryFilter, EventFilter, IncidentFilter, State};
+use super::{AuditFilter, DeliveryFilter, EventFilter, IncidentFilter, State};
 
 impl DeliveryFilter {
     /// Whether rows are read one by one until enough of them are as asked for. What an event or a message led to, dead letters and what is open have an
@@ -27,6 +27,13 @@ impl IncidentFilter {
         let by_column = !self.states.is_empty() || !self.channels.is_empty() || self.since.is_some() || self.until.is_some();
         let by_text = self.text.is_some() || self.label.is_some() || self.acked_by.is_some() || self.max_rank.is_some();
         !is_open && (by_column || by_text)
+    }
+}
+
+impl AuditFilter {
+    /// Whether rows are read one by one until enough of them are as asked for.
+    pub fn is_searched(&self) -> bool {
+        self.text.is_some() || self.person.is_some()
     }
 }
 
