@@ -82,6 +82,7 @@ async fn what_is_answered_is_what_is_described() {
         ("get", "/api/v1/deliveries?limit=1", "/api/v1/deliveries", None, 200),
         ("get", "/api/v1/deliveries?limit=0", "/api/v1/deliveries", None, 400),
         ("get", "/api/v1/deliveries?state=lost", "/api/v1/deliveries", None, 400),
+        ("post", "/api/v1/deliveries/retry", "/api/v1/deliveries/retry", Some(json!({ "ids": [delivery, "nope"] })), 400),
         ("get", &format!("/api/v1/deliveries/{delivery}"), "/api/v1/deliveries/{id}", None, 200),
         ("get", "/api/v1/deliveries/x", "/api/v1/deliveries/{id}", None, 400),
         ("get", &format!("/api/v1/deliveries/{none}"), "/api/v1/deliveries/{id}", None, 404),

@@ -99,7 +99,7 @@ fn query(app: &App, text: Option<&str>) -> Result<(DeliveryFilter, Span), ApiErr
             "since" => span.since = Some(moment(app, &name, &value)?),
             "until" => span.until = Some(moment(app, &name, &value)?),
             "text" => filter.text = Some(value.chars().take(200).collect()),
-            "event" => filter.event = Some(value.parse().map_err(|_| bad("an event id"))?),
+            "event" => filter.event = Some(value.parse().map_err(|_| ApiError::bad(format!("`event`: {}", no_id("event", &value))))?),
             "message" => filter.message = Some(value.parse().map_err(|_| bad("a message id"))?),
             "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
@@ -244,7 +244,7 @@ fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {
 fn ids(body: &[u8]) -> Result<DeliveriesRequest, ApiError> {
     let ids: DeliveriesRequest = read(body)?;
     if ids.ids.is_empty() || ids.ids.len() > MAX_PAGE {
-        return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} delivery ids")));
+        return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} ids of deliveries; `/api/v1/deliveries` lists those that are there")));
     }
     Ok(ids)
 }
