@@ -8,6 +8,7 @@ mod body;
 mod connections;
 mod console;
 mod diff;
+mod encoding;
 mod error;
 pub mod explain;
 mod health;
