@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{more, shown, time};
 use super::remote::Remote;
-use super::table::{Table, cell, text};
+use super::table::{Cell, Table, cell, text};
 use super::{Common, ExitStatus, block_on};
 use crate::api::{Audit, AuditedAct};
 
@@ -64,7 +64,7 @@ fn table(found: &Audit) -> String {
     out
 }
 
-fn row(act: &AuditedAct) -> [super::table::Cell; 7] {
+fn row(act: &AuditedAct) -> [Cell; 7] {
     let joined = |parts: [&str; 2]| parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let who = if act.who.is_empty() { "somebody" } else { &act.who };
     let (from, why) = (joined([&act.via, &act.from]), joined([&act.reason, &act.outcome]));
