@@ -15,6 +15,10 @@ pub struct Audit {
     /// The `cursor` of the next page; null on the last one.
     #[schemars(with = "Option<String>")]
     pub next: Option<Uuid>,
+    /// How far back was searched, Unix milliseconds: a search reads 50,000 acts for one answer, and goes on with `next` whether it found some or not. Null where
+    /// nothing older is left, and for lists that need no search.
+    #[serde(default)]
+    pub searched_back_to: Option<UnixMs>,
 }
 
 /// One act of a person, or what was refused.

@@ -16,6 +16,10 @@ pub struct Deliveries {
     pub deliveries: Vec<DeliveryRow>,
     /// The `cursor` of the next page; null on the last one.
     pub next: Option<DeliveryId>,
+    /// How far back was searched, Unix milliseconds: a search reads 50,000 deliveries for one answer, and goes on with `next` whether it found some or not.
+    /// Null where nothing older is left, and for lists that need no search.
+    #[serde(default)]
+    pub searched_back_to: Option<UnixMs>,
 }
 
 /// A delivery with everything known about it.

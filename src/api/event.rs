@@ -15,6 +15,10 @@ pub struct Events {
     pub events: Vec<EventRow>,
     /// The `cursor` of the next page; null on the last one.
     pub next: Option<EventId>,
+    /// How far back was searched, Unix milliseconds: a search reads 50,000 events for one answer, and goes on with `next` whether it found some or not. Null
+    /// where nothing older is left, and for lists that need no search.
+    #[serde(default)]
+    pub searched_back_to: Option<UnixMs>,
 }
 
 /// An event with its body.

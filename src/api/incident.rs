@@ -13,6 +13,10 @@ pub struct Incidents {
     pub incidents: Vec<IncidentSummary>,
     /// The `cursor` of the next page; null on the last one.
     pub next: Option<IncidentId>,
+    /// The number down to which was searched: a search reads 50,000 incidents for one answer, and goes on with `next` whether it found some or not. Null where
+    /// nothing older is left, and for lists that need no search.
+    #[serde(default)]
+    pub searched_back_to: Option<IncidentId>,
 }
 
 /// An incident in a list.

@@ -4,6 +4,7 @@ mod audit;
 mod channel;
 mod delivery;
 mod event;
+mod identity;
 mod incident;
 mod mute;
 mod oncall;
@@ -23,6 +24,7 @@ pub use delivery::{
     RequeueResponse,
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
+pub use identity::{no_id, plural};
 pub use incident::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
     IncidentSummary, Incidents,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::identity::delivery_ids;
 use crate::model::DeliveryId;
 
 /// What is muted, for how long, and why.
@@ -58,6 +59,7 @@ pub struct ReplayRequest {
 pub struct DeliveriesRequest {
     /// Their identities.
     #[schemars(length(min = 1, max = 500))]
+    #[serde(deserialize_with = "delivery_ids")]
     pub ids: Vec<DeliveryId>,
     /// Why; needed to drop.
     #[serde(default, skip_serializing_if = "Option::is_none")]

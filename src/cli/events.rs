@@ -5,7 +5,7 @@ use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::print::{shown, time};
+use super::print::{more, shown, time};
 use super::remote::Remote;
 use super::table::{Table, cell, text};
 use super::{Common, ExitStatus, block_on};
@@ -107,7 +107,7 @@ fn table(found: &Events) -> String {
     let row = |row: &EventRow| [cell(row.id), cell(time(row.received_at)), cell(&row.source), cell(row.note.as_deref().unwrap_or_default())];
     let mut out = columns.list(found.events.iter().map(row));
     if let Some(next) = &found.next {
-        out.push_str(&format!("\nmore: --cursor {next}"));
+        out.push_str(&format!("\n{}", more(next, found.searched_back_to.map(time))));
     }
     out
 }

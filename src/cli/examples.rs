@@ -47,6 +47,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("events replay", &[("Through the routing of now:", "watchfire events replay 0198c2f0-7a10-7000-8000-000000000001")]),
     ("incidents ls", &[("What goes on and is critical:", "watchfire incidents ls --state firing --severity critical")]),
     ("incidents show", &[("Who was notified of what:", "watchfire incidents show 1842")]),
+    ("audit ls", &[("What one person did today:", "watchfire audit ls --person ann --since 1d")]),
     ("ack", &[("You are on it:", "watchfire ack 1842")]),
     ("unack", &[("Nobody is on it any more:", "watchfire unack 1842")]),
     ("snooze", &[("Until the morning:", "watchfire snooze 1842 --for 6h")]),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::print::{shown, time};
+use super::print::{more, shown, time};
 use super::remote::Remote;
 use super::table::{Table, cell, number, state, text};
 use super::{Common, ExitStatus, block_on};
@@ -86,7 +86,7 @@ fn table(found: &Incidents) -> String {
     };
     let mut out = columns.list(found.incidents.iter().map(row));
     if let Some(next) = &found.next {
-        out.push_str(&format!("\nmore: --cursor {next}"));
+        out.push_str(&format!("\n{}", more(next, found.searched_back_to.map(|number| format!("#{number}")))));
     }
     out
 }

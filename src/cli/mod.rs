@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
 
+mod audit;
 mod check;
 mod contexts;
 mod demo;
@@ -201,6 +202,9 @@ enum Command {
     Mute(mute::MuteCommand),
     /// Show who is on call, and put somebody else on call for a while.
     Oncall(oncall::OnCallArgs),
+    /// Look at what people did by hand, and at what they were refused.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// What a storm of alerts would become on each channel: messages, digests, delays. Sends nothing.
     Simulate(simulate::SimulateArgs),
     /// Why was this (not) sent: routes, target, message, attempts, what happens next.
@@ -316,6 +320,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Reload => reload::run(&common),
         Command::Mute(command) => mute::run(&common, &command),
         Command::Oncall(args) => oncall::run(&common, &args),
+        Command::Audit(command) => audit::run(&common, &command),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),

@@ -1,5 +1,7 @@
 //! What the API returns, as a person reads it.
 
+use std::fmt::Display;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -15,6 +17,12 @@ pub(super) fn shown<T: Serialize>(as_json: bool, found: &T, words: impl FnOnce(&
 /// A time as people read it.
 pub(super) fn time(at: UnixMs) -> String {
     at.timestamp().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// How a list goes on after a page, and how far back it was searched for it.
+pub(super) fn more(next: impl Display, searched_back_to: Option<String>) -> String {
+    let searched = searched_back_to.map_or_else(String::new, |to| format!("searched back to {to}; "));
+    format!("{searched}more: --cursor {next}")
 }
 
 /// What would happen to a body.

@@ -27,7 +27,7 @@ const COLUMNS: Table<6> =
 /// Look at, retry, drop and move deliveries.
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// List deliveries, newest first.
+    /// List deliveries, newest first; a search reads 50,000 of them at a time, says how far back it went, and goes on with --cursor.
     Ls(Filter),
     /// Show one delivery: event, message, every attempt with the platform's answer.
     Show {
@@ -64,10 +64,10 @@ pub struct Filter {
     /// Only these states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown.
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
-    /// Only those born at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
+    /// Only those made at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
     #[arg(long)]
     since: Option<String>,
-    /// Only those born before this, written as for --since.
+    /// Only those made before this, written as for --since.
     #[arg(long)]
     until: Option<String>,
     /// Only those that this message carried.
@@ -134,7 +134,7 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
     }
     found.deliveries.iter().try_for_each(|row| print_row(row, false))?;
     if let Some(next) = found.next {
-        writeln!(anstream::stdout(), "more: --cursor {next}")?;
+        writeln!(anstream::stdout(), "{}", print::more(next, found.searched_back_to.map(time)))?;
     }
     Ok(ExitStatus::Success)
 }
@@ -161,7 +161,7 @@ async fn follow(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitS
     loop {
         let known = std::mem::take(&mut shown);
         // What came between two looks may be more than a look holds.
-        if !is_first && found.next.is_some() && found.deliveries.iter().all(|row| !known.contains_key(&row.id)) {
+        if !is_first && found.deliveries.len() == filter.limit && found.deliveries.iter().all(|row| !known.contains_key(&row.id)) {
             anstream::eprintln!("more came than the {} that are shown; raise --limit", found.deliveries.len());
         }
         is_first = false;

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{AcceptedDelivery, HeldRow, OutcomeBatch, Override, Stats, Store, StoreError};
+use crate::store::{AcceptedDelivery, HeldRow, OpenIncidents, OutcomeBatch, Override, Stats, Store, StoreError};
 use crate::traces::Traces;
 
 use super::clock::Clock;
@@ -149,6 +149,11 @@ impl Shared {
     /// What is deferred, where counting takes long as of a few seconds ago.
     pub(super) async fn recent_held(&self) -> Result<Arc<Vec<HeldRow>>, StoreError> {
         self.telemetry.counts.held.recent_or_count(&self.clock, self.store.count_held()).await
+    }
+
+    /// How many incidents are open, where counting takes long as of a few seconds ago.
+    pub(super) async fn recent_open(&self) -> Result<Arc<OpenIncidents>, StoreError> {
+        self.telemetry.counts.open.recent_or_count(&self.clock, self.store.count_incidents()).await
     }
 
     /// Whether several nodes share the store.

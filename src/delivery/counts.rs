@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{HeldRow, Stats, StoreError};
+use crate::store::{HeldRow, OpenIncidents, Stats, StoreError};
 
 use super::clock::Clock;
 use super::lock::lock;
@@ -23,6 +23,8 @@ pub(super) struct Counts {
     pub(super) stats: Kept<Stats>,
     /// What mutes defer.
     pub(super) held: Kept<Vec<HeldRow>>,
+    /// How many incidents are open.
+    pub(super) open: Kept<OpenIncidents>,
 }
 
 struct Counted<T> {

@@ -1,5 +1,6 @@
 //! Reading bodies within bounds: of one, of all that are being read, and of those whose callers nobody knows yet.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,5 +156,10 @@ async fn reserve(app: &App, source: BodySource, steps: usize) -> Result<OwnedSem
 }
 
 fn unreadable(error: &axum::Error) -> HttpError {
-    HttpError::bad_request(format!("the body could not be read: {error}"))
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    // What inflates a body says so by these; a connection that breaks has others.
+    let is_garbled = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput);
+    let is_not_inflated = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| is_garbled(cause.kind()));
+    let help = if is_not_inflated { "; it is not compressed as its Content-Encoding says: compress it so, or leave the header out" } else { "" };
+    HttpError::bad_request(format!("the body could not be read: {error}{help}"))
 }

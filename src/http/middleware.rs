@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use super::connections::Connection;
 use super::senders::InFlight;
-use super::{App, HttpError, api, console, legacy, linger};
+use super::{App, HttpError, api, console, encoding, legacy, linger};
 
 /// Bytes of an answer from which on it is sent compressed. Below, it fits into one packet of a network of 1,500 bytes as it is.
 const WORTH_DEFLATING: u16 = 1400;
@@ -67,24 +67,18 @@ async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request) 
 /// The handler's answer.
 async fn call_inner(stack: &Middleware, mut request: Request) -> Response {
     let router = if request.headers().contains_key(header::CONTENT_ENCODING) {
-        tidy_encoding(request.headers_mut());
-        &stack.inflating
+        encoding::tidy(request.headers_mut());
+        request = match encoding::believed(request).await {
+            Ok(request) => request,
+            Err(error) => return error.into_response(),
+        };
+        if request.headers().contains_key(header::CONTENT_ENCODING) { &stack.inflating } else { &stack.plain }
     } else if request.method() == Method::GET && request.headers().contains_key(header::ACCEPT_ENCODING) {
         &stack.deflating
     } else {
         &stack.plain
     };
     router.clone().oneshot(request).await.into_response()
-}
-
-/// Names of encodings are read as RFC 9110 8.4.1 has them: in any case, and `x-gzip` is `gzip`. A sender that is refused for one drops its alerts.
-fn tidy_encoding(headers: &mut HeaderMap) {
-    let Some(Ok(named)) = headers.get(header::CONTENT_ENCODING).map(HeaderValue::to_str) else { return };
-    let name = named.trim().to_ascii_lowercase();
-    let name = if name == "x-gzip" { "gzip" } else { &name };
-    if let Ok(name) = HeaderValue::from_str(name) {
-        headers.insert(header::CONTENT_ENCODING, name);
-    }
 }
 
 /// The address without slashes at the end of its path and without empty steps in it: `//webhook/` is `/webhook`. A sender that gets 404 drops its alerts.
@@ -235,15 +229,6 @@ async fn shed_load(stack: &Middleware, mut request: Request) -> Result<Response,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_encodings_are_read_in_any_case() {
-        for (named, read) in [("GZIP", "gzip"), (" x-gzip ", "gzip"), ("Deflate", "deflate"), ("br", "br"), ("identity", "identity")] {
-            let mut headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_str(named).unwrap())]);
-            tidy_encoding(&mut headers);
-            assert_eq!(headers[header::CONTENT_ENCODING], read, "{named:?}");
-        }
-    }
 
     #[test]
     fn slashes_too_many_do_not_count() {

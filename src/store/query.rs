@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     AuditFilter, AuditRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter,
-    Listed, OpenIncident, StoreError, StoredMessage,
+    Listed, OpenIncident, OpenIncidents, StoreError, StoredMessage,
 };
 use crate::model::{DeliveryId, EventId, IncidentId, MessageId, UnixMs};
 
@@ -39,11 +39,18 @@ pub trait QueryStore: Send + Sync {
     /// The ids of the messages in a range of ids, oldest first: a second's, where the ids are UUIDv7. Read only.
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
 
-    /// A page of incidents, newest first, by filter. Read only.
+    /// A page of incidents, newest first, by filter; those that ended since a time by their end, the last first. Read only.
     async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
 
     /// Every open incident without its alerts, oldest first. Read only.
     async fn open_incidents(&self) -> Result<Vec<OpenIncident>, StoreError>;
+
+    /// How many incidents are open, and the newest of them. Reads their index only.
+    async fn count_incidents(&self) -> Result<OpenIncidents, StoreError>;
+
+    /// The open incidents in which somebody is needed most, at most so many: where nobody is on it, by severity, and the oldest first. Reads so many of each
+    /// open state, of however many. Read only.
+    async fn urgent_incidents(&self, most: usize) -> Result<Vec<OpenIncident>, StoreError>;
 
     /// One incident with its anchors, its timeline and its deliveries. Read only.
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;

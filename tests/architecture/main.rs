@@ -4,6 +4,7 @@
 //! Length, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`
 //! rewrites it as long as no module has more than before.
 
+mod chinese;
 mod cycles;
 mod exceptions;
 mod page;
@@ -86,6 +87,11 @@ fn modules_are_named_for_what_they_do() {
 #[test]
 fn nothing_is_left_unfinished() {
     check(rules::unfinished);
+}
+
+#[test]
+fn chinese_words_have_chinese_marks() {
+    check(chinese::latin_marks);
 }
 
 #[test]

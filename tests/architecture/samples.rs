@@ -1,5 +1,6 @@
 //! Samples that the rules must find.
 
+use crate::chinese::latin_marks;
 use crate::cycles::cycles;
 use crate::exceptions::Excess;
 use crate::rules::{UNFINISHED, confined, floors, names, unfinished};
@@ -36,6 +37,9 @@ fn each_rule_finds_its_samples() {
         (confined, "src/store/sqlite/tests/a.rs", "Instant::now()", &[]),
         (confined, "tests/it/support/fakes/slack.rs", "use watchfire::{model, channel};\nwatchfire::channel::x();", &[1, 2]),
         (confined, "tests/it/a.rs", "use watchfire::channel;", &[]),
+        (latin_marks, "src/http/console/a.rs", "say(l, \"None.\", \"无。\")\n(x) \". \" \"磁盘已满, 见下\"\n// 无.", &[2, 2]),
+        (latin_marks, "src/http/console/a.rs", "x.join(\", \"); (say(l, \": \", \"：\")); '\"'; \"UTC.\"", &[]),
+        (latin_marks, "src/channel/a.rs", "p { \"无.\" }", &[]),
     ];
     for (rule, path, text, lines) in samples {
         let mut found: Vec<usize> = rule(&Source::new(path, text)).into_iter().map(|(line, _)| line).collect();

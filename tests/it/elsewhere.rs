@@ -265,6 +265,32 @@ async fn lists_go_back_as_far_as_they_are_asked_to() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_by_hand_is_listed_by_person_text_and_time() {
+    let app = TestApp::start(&routes("")).await;
+    let (here, url) = (Elsewhere::new(), app.url(""));
+    fire(&app).await;
+    here.fine(&["close", "1", "--server", &url, "--token-file", "root"]).await;
+    let list = async |more: &[&str]| here.fine(&[&["audit", "ls", "--server", &url, "--token-file", "reader"], more].concat()).await;
+    let all = list(&[]).await;
+    let [head, row] = all.lines().collect::<Vec<_>>()[..] else { panic!("{all}") };
+    assert!(head.starts_with("AT ") && ["root", "close", "incident #1", "done"].iter().all(|word| row.contains(word)), "{all}");
+    let count = async |more: &[&str]| {
+        let found: Value = serde_json::from_str(&list(&[&["--json"], more].concat()).await).unwrap();
+        found["acts"].as_array().unwrap_or_else(|| panic!("{found}")).len()
+    };
+    for one in
+        [&["--person", "ROOT"][..], &["--text", "clos"], &["--since", "1h"], &["--person", "root", "--text", "#1", "--until", "2999-01-01T00:00:00Z"]]
+    {
+        assert_eq!(count(one).await, 1, "{one:?}");
+    }
+    for none in [&["--person", "roo"][..], &["--person", "reader"], &["--until", "1h"], &["--person", "root", "--text", "mute"]] {
+        assert_eq!(count(none).await, 0, "{none:?}");
+    }
+    let args = ["audit", "ls", "--since", "yesterday", "--server", &url, "--token-file", "root"];
+    here.refused(&args, &["`since` takes a time: how long ago, as `1h`", "not `yesterday`", "400"]).await;
+}
+
 /// It is the API's, whatever the command.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_printed_as_json() {

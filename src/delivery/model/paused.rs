@@ -155,6 +155,8 @@ pass_on! {
         list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
         list_incidents(filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
         open_incidents() -> Result<Vec<OpenIncident>, StoreError>;
+        count_incidents() -> Result<OpenIncidents, StoreError>;
+        urgent_incidents(most: usize) -> Result<Vec<OpenIncident>, StoreError>;
         get_incident(id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
         reach(of: Listed, before: Option<Uuid>, rows: usize) -> Result<Option<Uuid>, StoreError>;
         list_audit(filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;

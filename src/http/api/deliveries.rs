@@ -16,10 +16,13 @@ use crate::http::audit::audited;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
+use crate::http::search::{Next, Span, Window};
 use crate::http::why::{was_routed, why_sent};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{DeliveryId, Language};
-use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
+use crate::model::{DeliveryId, Language, UnixMs};
+use crate::store::{
+    Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, DeliveryRow, Listed, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage,
+};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -28,8 +31,8 @@ pub(super) fn paths() -> Paths {
     let filters = [
         Param::text("channel", "Only this channel's"),
         Param::text("state", "Only those in these states, separated by commas: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"),
-        Param::text("since", "Only those born at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
-        Param::text("until", "Only those born before this"),
+        Param::text("since", "Only those made at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
+        Param::text("until", "Only those made before this"),
         Param::text("text", "Only those whose title or reason holds this, whatever the case of ASCII letters"),
         Param::of("event", "Only those of this event", json!({ "type": "string", "format": "uuid" })),
         Param::of("message", "Only those that this message carried", json!({ "type": "string", "format": "uuid" })),
@@ -37,7 +40,12 @@ pub(super) fn paths() -> Paths {
         Param::of("limit", "At most so many; 50 unless said", limit_schema()),
     ];
     Paths::default()
-        .at("/deliveries", [read(Op::get("listDeliveries", "Deliveries, newest first", list).query(filters).gives::<Deliveries>())])
+        .at(
+            "/deliveries",
+            [read(
+                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list).query(filters).gives::<Deliveries>(),
+            )],
+        )
         .at(
             "/deliveries/retry",
             [operate(
@@ -74,8 +82,8 @@ pub(super) fn paths() -> Paths {
         )
 }
 
-fn query(app: &App, text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
-    let mut filter = DeliveryFilter { limit: PAGE, ..DeliveryFilter::default() };
+fn query(app: &App, text: Option<&str>) -> Result<(DeliveryFilter, Span), ApiError> {
+    let (mut filter, mut span) = (DeliveryFilter { limit: PAGE, ..DeliveryFilter::default() }, Span::default());
     for (name, value) in pairs(text) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}, not `{}`", value.chars().take(60).collect::<String>()));
         match name.as_str() {
@@ -88,10 +96,10 @@ fn query(app: &App, text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
                     );
                 }
             }
-            "since" => filter.since = Some(moment(app, &name, &value)?),
-            "until" => filter.until = Some(moment(app, &name, &value)?),
+            "since" => span.since = Some(moment(app, &name, &value)?),
+            "until" => span.until = Some(moment(app, &name, &value)?),
             "text" => filter.text = Some(value.chars().take(200).collect()),
-            "event" => filter.event = Some(value.parse().map_err(|_| bad("an event id"))?),
+            "event" => filter.event = Some(value.parse().map_err(|_| ApiError::bad(format!("`event`: {}", no_id("event", &value))))?),
             "message" => filter.message = Some(value.parse().map_err(|_| bad("a message id"))?),
             "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
@@ -103,19 +111,24 @@ fn query(app: &App, text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
             }
         }
     }
-    Ok(filter)
+    Ok((filter, span))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Deliveries> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    let mut filter = query(&app, text.as_deref())?;
+    let (mut filter, span) = query(&app, text.as_deref())?;
     match filter.channels.first() {
         Some(channel) => may_use(&caller, channel)?,
         None => filter.channels = caller.channels,
     }
-    let deliveries = app.engine.query().list_deliveries(&filter).await?;
-    let next = (deliveries.len() == filter.limit).then(|| deliveries.last().map(|r| r.id)).flatten();
-    Ok(Json(Deliveries { deliveries, next }))
+    let (searches, most) = (filter.is_searched(), filter.limit);
+    let window = Window::of(&app, Listed::Deliveries, filter.before.map(|id| id.0), span, searches).await?;
+    let (before, after) = (window.before.map(DeliveryId), window.after.map(DeliveryId));
+    let filter = DeliveryFilter { before, after, limit: most + 1, ..filter };
+    let mut deliveries = app.engine.query().list_deliveries(&filter).await?;
+    let next = Next::cut(&mut deliveries, most, window.stops.map(DeliveryId), |row| row.id).cursor();
+    let searched_back_to = next.filter(|_| searches).map(|id| UnixMs::of_id(id.0));
+    Ok(Json(Deliveries { deliveries, next, searched_back_to }))
 }
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<DeliveryResponse> {
@@ -231,7 +244,7 @@ fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {
 fn ids(body: &[u8]) -> Result<DeliveriesRequest, ApiError> {
     let ids: DeliveriesRequest = read(body)?;
     if ids.ids.is_empty() || ids.ids.len() > MAX_PAGE {
-        return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} delivery ids")));
+        return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} ids of deliveries; `/api/v1/deliveries` lists those that are there")));
     }
     Ok(ids)
 }

@@ -15,11 +15,12 @@ use crate::http::audit::audited;
 use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
+use crate::http::search::{Next, Span, Window};
 use crate::http::why::was_routed;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::{EventId, SenderKind};
-use crate::store::{Accepted, DeliveryRow, EventDetail, EventFilter, StoredEvent};
+use crate::model::{EventId, SenderKind, UnixMs};
+use crate::store::{Accepted, DeliveryRow, EventDetail, EventFilter, Listed, StoredEvent};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -29,7 +30,7 @@ pub(super) fn paths() -> Paths {
     Paths::default()
         .at(
             "/events",
-            [api(Op::get("listEvents", "Accepted events, newest first", list)
+            [api(Op::get("listEvents", "Accepted events, newest first; a search says how far back it went", list)
                 .query([
                     Param::text("source", "Only those of this source, as `alertmanager:prod`"),
                     Param::of("unrouted", "Only those that led to no delivery", yes()),
@@ -73,24 +74,27 @@ fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Events> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut filter = EventFilter { limit: PAGE, channels: caller.channels, ..EventFilter::default() };
-    let mut until = None;
+    let mut span = Span::default();
     for (name, value) in pairs(text.as_deref()) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         match name.as_str() {
             "source" => filter.source = Some(value),
             "unrouted" => filter.bare = flag(&name, &value)?,
-            "since" => filter.after = Some(EventId(moment(&app, &name, &value)?.first_id())),
-            "until" => until = Some(EventId(moment(&app, &name, &value)?.first_id())),
+            "since" => span.since = Some(moment(&app, &name, &value)?),
+            "until" => span.until = Some(moment(&app, &name, &value)?),
             "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, since, until, cursor, limit"))),
         }
     }
-    // Ids are ordered by time: the page before may have ended below it already.
-    filter.before = [filter.before, until].into_iter().flatten().min();
-    let events = app.engine.query().list_events(&filter).await?;
-    let next = (events.len() == filter.limit).then(|| events.last().map(|row| row.id)).flatten();
-    Ok(Json(Events { events, next }))
+    let (searches, most) = (filter.is_searched(), filter.limit);
+    let window = Window::of(&app, Listed::Events, filter.before.map(|id| id.0), span, searches).await?;
+    let (before, after) = (window.before.map(EventId), window.after.map(EventId));
+    let filter = EventFilter { before, after, limit: most + 1, ..filter };
+    let mut events = app.engine.query().list_events(&filter).await?;
+    let next = Next::cut(&mut events, most, window.stops.map(EventId), |row| row.id).cursor();
+    let searched_back_to = next.filter(|_| searches).map(|id| UnixMs::of_id(id.0));
+    Ok(Json(Events { events, next, searched_back_to }))
 }
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text): RawQuery, request: Request) -> ApiResult<EventResponse> {

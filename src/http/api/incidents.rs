@@ -20,6 +20,7 @@ use crate::delivery::{AuditAct, Intent, Plan};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
+use crate::http::search::{Next, incidents_stop};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, Severity, Verb};
 use crate::store::{
@@ -38,7 +39,7 @@ pub(super) fn paths() -> Paths {
     Paths::default()
         .at(
             "/incidents",
-            [api(Op::get("listIncidents", "Incidents, newest first", list)
+            [api(Op::get("listIncidents", "Incidents, newest first; a search says how far back it went", list)
                 .query([
                     Param::of("state", "Only those in this state", states()),
                     Param::of("severity", "Only those at least as severe", severities()),
@@ -244,9 +245,12 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
             }
         }
     }
-    let found = app.engine.query().list_incidents(&filter).await?;
-    let next = (found.len() == filter.limit).then(|| found.last().map(|incident| incident.id)).flatten();
-    Ok(Json(Incidents { incidents: found.iter().map(summary).collect(), next }))
+    let (searches, most) = (filter.is_searched(), filter.limit);
+    let stops = if searches { incidents_stop(&app, filter.before).await? } else { None };
+    let filter = IncidentFilter { after: stops, limit: most + 1, ..filter };
+    let mut found = app.engine.query().list_incidents(&filter).await?;
+    let next = Next::cut(&mut found, most, stops, |incident| incident.id).cursor();
+    Ok(Json(Incidents { incidents: found.iter().map(summary).collect(), next, searched_back_to: next.filter(|_| searches) }))
 }
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<IncidentResponse> {

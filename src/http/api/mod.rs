@@ -21,11 +21,12 @@ use serde_json::{Value, json};
 use super::audit::Blame;
 use super::openapi::Paths;
 use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
-use crate::api::Problem;
+use crate::api::{Problem, plural};
 use crate::config::nearest;
 use crate::delivery::Plan;
 use crate::model::{Event, Extra, UnixMs};
 
+pub(super) use crate::api::no_id;
 pub use channels::{preview, preview_by, preview_target};
 
 /// Entries on a page unless asked otherwise, and at most.
@@ -148,25 +149,6 @@ fn gone(what: &str, id: &str) -> ApiError {
     ApiError::missing(format!("there is no {what} {id}; those past `retention` are removed, `/api/v1/{}` lists those that are there", plural(what)))
 }
 
-/// What is said of a text that identifies nothing of this kind: how an identity looks, and what lists those that there are.
-pub(super) fn no_id(what: &str, given: &str) -> String {
-    let given: String = given.chars().take(60).collect();
-    let (known_by, command) = match what {
-        "event" => ("id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17", "events"),
-        "incident" => ("number, as 1842", "incidents"),
-        _ => ("id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17", "queue"),
-    };
-    format!("`{given}` is no {what}'s {known_by}; `watchfire {command} ls` and `/api/v1/{}` list those that are there", plural(what))
-}
-
-fn plural(what: &str) -> &'static str {
-    match what {
-        "event" => "events",
-        "incident" => "incidents",
-        _ => "deliveries",
-    }
-}
-
 /// No channel has this name; which has a similar one, or which there are.
 fn no_channel(plan: &Plan, caller: &Caller, name: &str) -> ApiError {
     let name: String = name.chars().take(60).collect();
@@ -190,7 +172,22 @@ async fn gate(app: &App, scope: Scope, request: Request) -> Result<Admitted, Api
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|e| ApiError::bad(format!("the body is not as expected: {e}")))
+    let mut text = serde_json::Deserializer::from_slice(body);
+    let found = serde_path_to_error::deserialize(&mut text).map_err(|error| {
+        let member = error.path().to_string();
+        unread(&member, &error.into_inner())
+    })?;
+    text.end().map_err(|error| unread(".", &error))?;
+    Ok(found)
+}
+
+/// The body is not what its path takes: where, which member, and why.
+fn unread(member: &str, error: &serde_json::Error) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    let why = error.to_string();
+    let why = why.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&why);
+    let of: String = if matches!(member, "." | "?") { String::new() } else { format!("`{}`: ", member.chars().take(60).collect::<String>()) };
+    ApiError::bad(format!("the body is not as expected, at line {line}, column {column}: {of}{why}"))
 }
 
 /// What a time in a query is.
@@ -209,17 +206,26 @@ fn limit_schema() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::DeliveriesRequest;
     use crate::model::Alert;
 
     #[test]
-    fn what_is_no_identity_is_answered_with_how_one_looks() {
-        let delivery = no_id("delivery", "nope");
-        let looks = "id, as 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17";
-        assert_eq!(delivery, format!("`nope` is no delivery's {looks}; `watchfire queue ls` and `/api/v1/deliveries` list those that are there"));
-        let event = no_id("event", &"é".repeat(99));
-        assert!(event.starts_with(&format!("`{}` is no event's {looks}; `watchfire events ls`", "é".repeat(60))), "{event}");
-        let incident = no_id("incident", "nope");
-        assert_eq!(incident, "`nope` is no incident's number, as 1842; `watchfire incidents ls` and `/api/v1/incidents` list those that are there");
+    fn a_body_that_cannot_be_read_says_where_and_which_member() {
+        let why = |body: &str| read::<DeliveriesRequest>(body.as_bytes()).err().map(|error| error.1).unwrap_or_default();
+        let id = "0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17";
+        assert_eq!(why(&format!(r#"{{"ids":["{id}"]}}"#)), "");
+        let said = why(&format!(r#"{{"ids":["{id}","nope"]}}"#));
+        assert!(said.starts_with("the body is not as expected, at line 1, column ") && !said.contains("UUID"), "{said}");
+        assert!(said.contains(": `ids[1]`: `nope` is no delivery's id, as 0198c5b2-") && said.ends_with("list those that are there"), "{said}");
+        let said = why(r#"{"ids":[7]}"#);
+        assert!(said.contains("`ids[0]`: invalid type: integer `7`, expected a delivery's id, as 0198c5b2-"), "{said}");
+        let said = why(&format!("{{\"ids\":[\"{id}\"],\n\"reason\":7}}"));
+        assert!(
+            said.starts_with("the body is not as expected, at line 2, column ") && said.contains(": `reason`: invalid type: integer `7`"),
+            "{said}"
+        );
+        assert!(why(r#"{"id":[]}"#).contains("unknown field `id`, expected one of `ids`, `reason`, `to`"));
+        assert!(why(&format!(r#"{{"ids":["{id}"]}} x"#)).ends_with(": trailing characters") && why("").contains("EOF while parsing"));
     }
 
     #[test]

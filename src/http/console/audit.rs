@@ -15,11 +15,13 @@ use super::failure::Failure;
 use super::form::{Fields, Form, go};
 use super::layout::{Page, Place};
 use super::manner::Manner;
-use super::parts::{badge, icon, plain, say, shown, time, timed};
+use super::parts::filters::{bar, ends, search};
+use super::parts::{badge, icon, say, shown, time, timed};
 use super::viewer::Viewer;
-use super::window::{Next, Span, Window, pager};
+use super::window::pager;
 use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
+use crate::http::search::{Next, Span, Window};
 use crate::model::{Language, UnixMs};
 use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Session, StoreError};
 
@@ -43,20 +45,15 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let language = manner.language;
     let query = query_of(&fields);
     let newest = (!fields.get("before").is_empty()).then(|| format!("/ui/audit?{query}"));
-    let ends = [
-        ("since", say(language, "Since", "开始时间"), say(language, "since: 2h", "起：2h")),
-        ("until", say(language, "Until", "结束时间"), say(language, "until", "止")),
-    ];
+    let (since, until) = (fields.get("since"), fields.get("until"));
+    let behind = [since, until].into_iter().filter(|end| !end.is_empty()).count();
+    let sought = search(language, fields.get("q"), say(language, "Search", "搜索"), say(language, "Person, act, thing", "人员、操作、对象"));
     let body = html! {
         div.head {
             div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
             div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
-        form.filters role="search" method="get" action="/ui/audit" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search", "搜索")) } input.in type="search" name="q" value=(plain(fields.get("q"))) data-search placeholder=(say(language, "Person, act, thing", "人员、操作、对象")); }
-            @for (name, word, example) in ends { input.in.fl name=(name) value=(plain(fields.get(name))) spellcheck="false" aria-label=(word) placeholder=(example); }
-            button.b { (say(language, "Filter", "筛选")) }
-        }
+        (bar(language, "/ui/audit", &sought, &ends(language, since, until), behind))
         div.two-col {
             div {
                 @if rows.is_empty() {
@@ -65,7 +62,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
                     div.card { table.t.cards.aud { thead { tr { th { (say(language, "Time", "时间")) } th { (say(language, "Who, from where", "谁，来自何处")) } th { (say(language, "What", "做了什么")) } } }
                         tbody { @for row in &rows { (entry(manner, row)) } } } }
                 }
-                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.text.is_some(), |id| time::clock(manner, UnixMs::of_id(*id))))
+                (pager(language, &next, newest.as_deref(), |id| format!("/ui/audit?before={id}{query}"), filter.is_searched(), |id| time::clock(manner, UnixMs::of_id(*id))))
             }
             aside { (logins(&viewer, &sessions)) (about(&app, language).await?) }
         }
@@ -100,7 +97,7 @@ fn filter(fields: &Fields) -> Result<AuditFilter, Failure> {
 
 /// The same for a page of it: a search reads so many rows at a time.
 async fn narrowed(app: &App, filter: AuditFilter, span: Span, limit: usize) -> Result<(AuditFilter, Window), StoreError> {
-    let window = Window::of(app, Listed::Audit, filter.before, span, filter.text.is_some()).await?;
+    let window = Window::of(app, Listed::Audit, filter.before, span, filter.is_searched()).await?;
     Ok((AuditFilter { before: window.before, after: window.after, limit, ..filter }, window))
 }
 
@@ -110,7 +107,7 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
         tr data-row {
             td.nw { (time::clock(manner, row.at)) }
             td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
-                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { ", " (shown(&row.by.from)) } } }
+                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { (say(language, ", ", "，")) (shown(&row.by.from)) } } }
             td { b { (acts::name(language, &row.act)) } " " (timed(manner, &acts::object(language, &row.act, &row.on)))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
                 div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
@@ -127,7 +124,7 @@ fn logins(viewer: &Viewer, sessions: &[Session]) -> Markup {
                 @for session in sessions.iter().take(20) {
                     li {
                         b { (shown(&session.credential)) }
-                        span.dim.s { (shown(&session.from)) ", " (time::since(manner, session.seen_at)) }
+                        span.dim.s { (shown(&session.from)) (say(language, ", ", "，")) (time::since(manner, session.seen_at)) }
                         @if viewer.login == Some(session.key) { span.dim.s.end { (say(language, "this one", "当前会话")) } }
                         @else if viewer.administers {
                             form.end method="post" action="/ui/audit/sessions/end" {
@@ -152,7 +149,7 @@ async fn about(app: &App, language: Language) -> Result<Markup, Failure> {
                 dt { (say(language, "Node", "节点")) } dd { (shown(app.engine.node())) }
                 dt { (say(language, "Configuration", "配置")) } dd { (plan.hash) }
                 dt { (say(language, "Store", "存储")) } dd { (stats.bytes / (1 << 20)) " MiB" }
-                dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) ", " (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
+                dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) (say(language, ", ", "，")) (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
             } }
         }
     })

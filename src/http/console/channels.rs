@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
-use super::parts::{Look, answer, badge_of, count, icon, say, shown, time, worded};
+use super::parts::{Look, answer, badge_of, count, icon, pace, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::{ChannelState, TestSendRequest, TestSendResponse};
@@ -54,10 +54,10 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
     let confirmed = confirmed(&app, &channels).await?;
     let body = html! {
         div.head { div { h1 { (heading) } p {
-            (count(language, channels.len() as u64, "channel", "channels", "个通道")) ". "
+            (count(language, channels.len() as u64, "channel", "channels", "个通道")) (say(language, ". ", "。"))
             @match channels.iter().filter_map(|channel| channel.oldest_born_at).min().filter(|_| waiting > 0) {
                 None => { (say(language, "Nothing waits.", "无等待。")) }
-                Some(oldest) => { (count(language, waiting, "delivery waits", "deliveries wait", "条投递等待")) (say(language, ", the oldest for ", "，最久 ")) (time::ago(&viewer.manner, oldest)) "." }
+                Some(oldest) => { (count(language, waiting, "delivery waits", "deliveries wait", "条投递等待")) (say(language, ", the oldest for ", "，最久 ")) (time::ago(&viewer.manner, oldest)) (say(language, ".", "。")) }
             }
         } } }
         @if !troubled.is_empty() { section { h2.h2 { (say(language, "Need attention", "需要关注")) } ol.list { @for (channel, trouble) in &troubled { @if let Some((look, why)) = trouble { (attention(&viewer, channel, *look, why)) } } } } }
@@ -94,9 +94,9 @@ fn rate(language: Language, plan: &Plan, channel: &ChannelState) -> Markup {
                 svg.bar.(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect.bg width="100" height="6" {} rect.fg width=(share) height="6" {} }
                 span.dim.s.n { (sent) (say(language, " of ", " / ")) (limit) (say(language, " in the last minute", "（最近一分钟）")) }
             } @else { span.dim.s.n { (sent) (say(language, " in the last minute, no limit", "（最近一分钟），不限速")) } }
-            @if planned.rate_limit.as_ref().is_some_and(|limits| limits.len() > 1) { span.dim.s { (planned.rate_limit_text()) } }
-            @let each = planned.recipient_limit_text();
-            @if !each.is_empty() { span.dim.s { (say(language, "to one recipient ", "每个接收人 ")) (each) } }
+            @if let Some(limits) = planned.rate_limit.as_ref().filter(|limits| limits.len() > 1) { span.dim.s { (pace(language, limits)) } }
+            @let each = pace(language, &planned.allowance.per_recipient);
+            @if !each.is_empty() { span.dim.s { (say(language, "to one recipient ", "每个接收人")) (each) } }
             @if let Some(limit) = channel.month_limit { span.dim.s.n { (channel.month_sent) (say(language, " of ", " / ")) (limit) (say(language, " this month", "（本月）")) } }
         }
     }
@@ -276,7 +276,7 @@ fn tested(viewer: &Viewer, name: &str, done: &TestSendResponse) -> Response {
     let sent = done.results.iter().filter(|result| result.ok).count();
     let all = sent == done.results.len() && !done.expired;
     let body = html! {
-        div.head { div { h1 { @if all { (say(language, "The platform took it", "平台已接收")) } @else { (say(language, "Not delivered", "未送达")) } } p { (shown(name)) ", " (sent) " / " (done.results.len()) } } }
+        div.head { div { h1 { @if all { (say(language, "The platform took it", "平台已接收")) } @else { (say(language, "Not delivered", "未送达")) } } p { (shown(name)) (say(language, ", ", "，")) (sent) " / " (done.results.len()) } } }
         @if done.expired { div.note.warn { (icon("clock")) p { (say(language, "No slot of the rate limit came free in time.", "限速内未等到空位。")) } } }
         ul.card.rows { @for result in &done.results { li {
             @if result.ok { (super::parts::icon_of("ok", "ok")) } @else { (super::parts::icon_of("x", "bad")) }

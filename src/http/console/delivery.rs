@@ -13,7 +13,7 @@ use super::form::{Form, go};
 use super::layout::Page as View;
 use super::mail;
 use super::manner::Manner;
-use super::parts::{Look, answer, badge, icon, icon_of, id_chip, plain, say, short_id, shown, time, timed, worded};
+use super::parts::{Look, answer, badge, icon, icon_of, id_chip, kind, plain, say, short_id, shown, time, timed, unit, worded};
 use super::tester::tree;
 use super::viewer::Viewer;
 use crate::api::DeliveriesRequest;
@@ -144,7 +144,7 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
     html! {
         (word) @if !reason.is_empty() { " " (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
         @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
-        @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } "." }
+        @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } (say(language, ".", "。")) }
         @else if nobody { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
     }
 }
@@ -164,14 +164,14 @@ fn message(manner: &Manner, plan: &Plan, found: &DeliveryDetail) -> Markup {
                     @let address = format!("/ui/deliveries/{}/mail/{}", found.row.id, number + 1);
                     div.phone { (look_alike(&lookalike::html(&message.platform, &channel.driver.body(page), &reader), Some(&address))) }
                     @let size = (channel.platform.measure)(page);
-                    dl.sizes.mt { dt { (shown(size.unit)) } dd { (meter(size.used, size.max)) span.n { (size.used) (say(language, " of ", " / ")) (size.max) } } }
+                    dl.sizes.mt { dt { (unit(language, size.unit)) } dd { (meter(size.used, size.max)) span.n { (size.used) (say(language, " of ", " / ")) (size.max) } } }
                 }
                 None => { div.card.pad { (fields(page)) } }
             }
             @if page.plain { p.dim.s { (say(language, "Sent as plain text: the template failed or was refused.", "以纯文本发送：模板出错或被拒。")) } }
         }
         @if message.pages.len() > MAX_PAGES { p.dim.s { "+" (message.pages.len() - MAX_PAGES) } }
-        p.dim.s.mt { (message.kind.as_str()) ", " (say(language, "template ", "模板 ")) (shown(&message.template)) @if message.members > 1 { ", " (message.members) (say(language, " deliveries in one message", " 条合并为一条消息")) } }
+        p.dim.s.mt { (kind(language, message.kind)) (say(language, ", ", "，")) (say(language, "template ", "模板 ")) (shown(&message.template)) @if message.members > 1 { (say(language, ", ", "，")) (message.members) (say(language, " deliveries in one message", " 条合并为一条消息")) } }
     }
 }
 
@@ -319,7 +319,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((id, act)): Path<(
         _ => return Err(Failure::missing("a delivery is retried, moved or dropped")),
     };
     let body = html! {
-        div.head { div { h1 { (title) } p { (shown(&found.row.title)) ", " (shown(&found.row.channel)) } } }
+        div.head { div { h1 { (title) } p { (shown(&found.row.title)) (say(language, ", ", "，")) (shown(&found.row.channel)) } } }
         form.conf.grid method="post" action={ (path) "/" (act) } { (inside) div.acts { button class=(if act == "drop" { "b d" } else { "b p" }) { (title) } a.b.g href=(path) { (say(language, "Cancel", "取消")) } } }
     };
     Ok(View { title: title.into(), back: Some((path, short_id(&id.to_string()))), body, ..View::default() }.of(&viewer))

@@ -37,7 +37,7 @@ pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
 pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Option<&str>) -> Response {
     let language = manner.language;
     if manner.fragment {
-        return toast(status, html! { b { (heading(language, status)) } ". " (shown(why)) });
+        return toast(status, html! { b { (heading(language, status)) } (say(language, ". ", "。")) (shown(why)) });
     }
     let title = heading(language, status).to_owned();
     let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why, form), ..Page::default() };

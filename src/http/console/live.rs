@@ -21,7 +21,7 @@ use tokio::time::{Interval, interval, sleep};
 
 use super::failure::Failure;
 use super::form::Fields;
-use super::incident::{Known, by_number, open, read, row};
+use super::incident::{Known, by_number, most_urgent, read, row};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
 use super::viewer::Viewer;
@@ -45,6 +45,8 @@ const CAUGHT_UP_MS: i64 = 15 * 60_000;
 const MAX_STREAMS: usize = 256;
 /// Updates that a slow console may be behind.
 const BEHIND: usize = 64;
+/// New incidents that are counted when a console connects; the next update counts all.
+const MAX_NEW: usize = 500;
 /// Rows of one update.
 const MAX_ROWS: usize = 150;
 
@@ -231,7 +233,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
         stream.over = true;
         stream.waiting.push_back(Event::default().event("reload").data("away"));
     } else {
-        let update = missed(&app, from, now).await?;
+        let update = missed(&app, newest, from, now).await?;
         stream.add(&update);
     }
     // nginx keeps an answer back until a buffer is full, unless it is asked not to
@@ -239,15 +241,16 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
     Ok(([("x-accel-buffering", "no")], Sse::new(stream::unfold(stream, Stream::next))).into_response())
 }
 
-/// What changed since a time.
-async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
-    let open = open(app).await?;
-    let numbers = open.numbers();
+/// What changed since a time, and the newest of what was opened after the newest incident that the page knows.
+async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
+    let opened = IncidentFilter { after: Some(IncidentId(newest.saturating_add(1))), limit: MAX_NEW, ..IncidentFilter::default() };
+    let opened = app.engine.query().list_incidents(&opened).await?;
+    let numbers = opened.iter().filter(|incident| incident.state.is_open()).map(|incident| incident.id.0).collect();
     let acted = |incident: &Incident| {
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
-    let mut changed: Vec<Incident> = open.read.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let mut changed: Vec<Incident> = most_urgent(app).await?.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);

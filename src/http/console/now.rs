@@ -9,7 +9,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::failure::Failure;
-use super::incident::{Known, leads, next_steps, open, row};
+use super::incident::{Known, leads, most_urgent, next_steps, row};
 use super::layout::{Page, Place};
 use super::live;
 use super::parts::{badge_of, count, icon, icon_of, say, shown, time, worded};
@@ -20,7 +20,7 @@ use crate::api::ChannelState;
 use crate::http::App;
 use crate::http::api::channels::states;
 use crate::model::{Language, UnixMs};
-use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState, OpenIncident};
+use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState};
 
 /// Rows of a section.
 const MAX_ROWS: usize = 50;
@@ -45,41 +45,41 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         return Ok(super::form::go(&headers, "/ui/history"));
     }
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let open = open(&app).await?;
-    let all = open.all;
-    let newest = all.last().map_or(0, |one| one.id.0);
+    let open = app.engine.open_incidents().await?;
+    let of = |state: IncidentState| open.count(|count| count.state == state);
+    let (all, newest) = (open.count(|_| true), open.newest.map_or(0, |id| id.0));
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
     let side = side(&viewer, &app, &channels, &heard);
-    if all.is_empty() && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
+    if all == 0 && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
         let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());
         return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
     }
-    let (acked, firing) = (count_of(&all, IncidentState::Acked), count_of(&all, IncidentState::Firing));
-    let heading = match (all.len(), firing) {
+    let (acked, firing) = (of(IncidentState::Acked), of(IncidentState::Firing));
+    let heading = match (all, firing) {
         (0, _) => say(language, "All quiet", "一切平静").to_owned(),
         (n, _) if n >= STORM => format!("{n} {}", say(language, "open: a storm", "个未结事件：告警风暴")),
         (_, 0) => say(language, "Nothing needs you", "无需处理").to_owned(),
         (_, 1) => say(language, "1 needs somebody", "1 个待认领").to_owned(),
         (_, n) => format!("{n} {}", say(language, "need somebody", "个待认领")),
     };
-    let detail = match all.len() {
+    let detail = match all {
         0 => say(language, "Nothing fires.", "没有告警在触发。").to_owned(),
         n => format!(
             "{n} {}{firing} {}{acked} {}{} {}",
             say(language, "open: ", "个未结："),
             say(language, "not acked, ", "个待认领，"),
             say(language, "acked, ", "个处理中，"),
-            count_of(&all, IncidentState::Snoozed),
+            of(IncidentState::Snoozed),
             say(language, "snoozed.", "个暂缓。")
         ),
     };
-    let (is_storm, is_quiet) = (all.len() >= STORM, all.is_empty());
-    let mut known = leads(&app, open.read).await?;
+    let (is_storm, is_quiet) = (all >= STORM, all == 0);
+    let mut known = leads(&app, most_urgent(&app).await?).await?;
     let main = if is_storm {
         let named = storm::named_first(&mut known);
         next_steps(&app, &mut known[..named]).await?;
-        storm::body(&viewer, &known, &all)
+        storm::body(&viewer, &known, &open)
     } else {
         next_steps(&app, &mut known).await?;
         let stale = leads(&app, ended(&app, IncidentState::Stale, 20).await?).await?;
@@ -99,10 +99,6 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
     };
     let title = say(language, "Now", "当前").to_owned();
     Ok(Page { title, at: Place::Now, body, waiting: firing, ..Page::default() }.of(&viewer))
-}
-
-fn count_of(open: &[OpenIncident], state: IncidentState) -> usize {
-    open.iter().filter(|one| one.state == state).count()
 }
 
 fn sections(viewer: &Viewer, known: Vec<Known>, stale: Vec<Known>) -> Markup {
@@ -220,8 +216,8 @@ async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &He
         div.card.quiet {
             (icon("ok")) h2 { (say(language, "Nothing needs you", "无需处理")) }
             p {
-                @if let Some((source, at)) = last { (shown(source)) (say(language, " was heard ", " 最近来信：")) (time::since(manner, *at)) ". " }
-                @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) ". " } }
+                @if let Some((source, at)) = last { (shown(source)) (say(language, " was heard ", " 最近来信：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
+                @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) (say(language, ". ", "。")) } }
                 @if ready { (say(language, "Every channel is ready.", "所有通道就绪。")) } @else { (say(language, "Not every channel is ready.", "并非所有通道就绪。")) }
             }
         }

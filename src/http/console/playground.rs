@@ -14,7 +14,7 @@ use super::delivery::look_alike;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
-use super::parts::{count, icon, icon_of, say, shown, time};
+use super::parts::{count, icon, icon_of, say, shown, time, unit};
 use super::viewer::Viewer;
 use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::App;
@@ -322,7 +322,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @if composed.pages.is_empty() { p.dim { (say(language, "Nothing would be sent.", "不会发送任何内容。")) } }
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
-            p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (size.unit) }
+            p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (unit(language, size.unit)) }
             div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader), None)) }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
@@ -341,7 +341,7 @@ fn mistakes(language: Language, findings: &[Finding], composed: &Composed) -> Ma
                         span {
                             b { (shown(&finding.message)) }
                             br; span.dim.s {
-                                @if let Some(span) = finding.place.as_ref().and_then(|place| place.span) { (say(language, "line ", "行 ")) (span.line) (say(language, ", column ", "，列 ")) (span.column) ": " }
+                                @if let Some(span) = finding.place.as_ref().and_then(|place| place.span) { (say(language, "line ", "行 ")) (span.line) (say(language, ", column ", "，列 ")) (span.column) (say(language, ": ", "：")) }
                                 (shown(&finding.label))
                                 @for note in &finding.notes { " " (shown(note)) }
                             }

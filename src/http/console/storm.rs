@@ -9,7 +9,7 @@ use super::incident::{Known, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
 use crate::model::Severity;
-use crate::store::{IncidentState, OpenIncident};
+use crate::store::{IncidentState, OpenIncidents};
 
 /// Critical ones that are named.
 const NAMED: usize = 12;
@@ -54,11 +54,11 @@ pub(super) fn named_first(known: &mut [Known]) -> usize {
     known.iter().filter(|one| is_named(one)).take(NAMED).count()
 }
 
-/// The body of the page: `known` are ordered by [`named_first`], and the most urgent of `all`.
-pub(super) fn body(viewer: &Viewer, known: &[Known], all: &[OpenIncident]) -> Markup {
+/// The body of the page: `known` are ordered by [`named_first`], and the most urgent of those that are open.
+pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let critical = all.iter().filter(|one| one.rank == 0 && one.state == IncidentState::Firing).count();
-    let left_out = all.len().saturating_sub(known.len());
+    let critical = open.count(|count| count.rank == 0 && count.state == IncidentState::Firing);
+    let left_out = open.count(|_| true).saturating_sub(known.len());
     let first = known.iter().min_by_key(|one| one.incident.opened_at);
     let by = group_label(known);
     let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
@@ -71,8 +71,8 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], all: &[OpenIncident]) -> Ma
     html! {
         div.note.acc { (icon("ask")) div { p {
             b { (say(language, "What they share: ", "共同点：")) }
-            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) ". " }
-            @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } ", " (time::since(manner, first.incident.opened_at)) "." }
+            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) (say(language, ". ", "。")) }
+            @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(NAMED) { (row(viewer, one)) } }

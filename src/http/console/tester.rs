@@ -269,8 +269,8 @@ fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &Exp
             (icon("channels")) b { (shown(&target.target.channel)) }
             span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
                 @if let Some(name) = target.target.escalation.as_deref() {
-                    ", " (say(language, "escalation ", "升级链 ")) (shown(name))
-                    @if let Some(escalation) = plan.people.escalations.get(name) { ": " (shown(&plan.people.in_words(escalation, Some(labels)))) }
+                    (say(language, ", ", "，")) (say(language, "escalation ", "升级链 ")) (shown(name))
+                    @if let Some(escalation) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(escalation, Some(labels)))) }
                 }
             }
             span.end {

@@ -1,31 +1,19 @@
-//! How far back a list goes: to a time, and where it searches, so many rows at a time, however rare what it looks for is.
+//! The span of time of a list as people write it, and the links from one page of it to the next.
 
 use std::fmt::Display;
 
 use jiff::civil::DateTime;
 use maud::{Markup, html};
-use uuid::Uuid;
 
 use super::failure::Failure;
 use super::form::Fields;
 use super::manner::Manner;
 use super::parts::{icon, say};
-use crate::http::App;
+use crate::http::search::{Next, Span};
 use crate::model::{Language, UnixMs};
-use crate::store::{Listed, StoreError};
-
-/// Rows that a step of a search reads.
-pub(super) const STEP: usize = 50_000;
 
 /// The end of the year 9999, in Unix milliseconds.
 const LATEST: i64 = 253_402_300_799_999;
-
-/// A span of time; either end may be open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) since: Option<UnixMs>,
-    pub(super) until: Option<UnixMs>,
-}
 
 impl Span {
     /// The fields `since` and `until`.
@@ -53,55 +41,6 @@ fn time(manner: &Manner, name: &str, text: &str) -> Result<Option<UnixMs>, Failu
     let text: String = text.chars().take(60).collect();
     let help = "a time as 2026-11-28T03:12:00Z or 2026-11-28T03:12, Unix milliseconds, or how long ago it is, as 2h";
     found.map(Some).ok_or_else(|| Failure::bad(format!("`{name}` takes {help}, not `{text}`")))
-}
-
-/// The ids between which rows are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    /// They are smaller than this.
-    pub(super) before: Option<Uuid>,
-    /// They are at least this.
-    pub(super) after: Option<Uuid>,
-    /// Where a search stops before it has read all of the span.
-    pub(super) stops: Option<Uuid>,
-}
-
-impl Window {
-    /// After a cursor, in a span of time, and, where rows are searched, no more than a step of them.
-    pub(super) async fn of(app: &App, of: Listed, cursor: Option<Uuid>, span: Span, searches: bool) -> Result<Self, StoreError> {
-        let before = [cursor, span.until.map(UnixMs::first_id)].into_iter().flatten().min();
-        let reach = if searches { app.engine.query().reach(of, before, STEP).await? } else { None };
-        Ok(Self::between(before, span.since.map(UnixMs::first_id), reach))
-    }
-
-    fn between(before: Option<Uuid>, since: Option<Uuid>, reach: Option<Uuid>) -> Self {
-        let stops = reach.filter(|reach| since.is_none_or(|since| *reach > since));
-        Self { before, after: stops.or(since), stops }
-    }
-}
-
-/// Where a list goes on after a page of it: a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next<I> {
-    /// After the last row of the page.
-    Older(I),
-    /// Where the search stopped.
-    Further(I),
-    /// Nowhere.
-    End,
-}
-
-impl<I> Next<I> {
-    /// Leaves a page of the rows, of which one more than `most` was asked for.
-    pub(super) fn cut<R>(rows: &mut Vec<R>, most: usize, stops: Option<I>, id: impl Fn(&R) -> I) -> Self {
-        let more = rows.len() > most;
-        rows.truncate(most);
-        match (rows.last().filter(|_| more), stops) {
-            (Some(last), _) => Self::Older(id(last)),
-            (None, Some(stops)) => Self::Further(stops),
-            (None, None) => Self::End,
-        }
-    }
 }
 
 /// The links to the newest page, when this is another, and to the next one. A search says how far back it went.
@@ -138,26 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_stops_after_a_step_unless_the_span_ends_before() {
-        let [old, middle, new] = [1, 2, 3].map(|n| UnixMs(n).first_id());
-        let of = |since, reach| Window::between(Some(new), since, reach);
-        assert_eq!(of(None, None), Window { before: Some(new), after: None, stops: None });
-        assert_eq!(of(None, Some(middle)), Window { before: Some(new), after: Some(middle), stops: Some(middle) });
-        assert_eq!(of(Some(old), Some(middle)), Window { before: Some(new), after: Some(middle), stops: Some(middle) });
-        assert_eq!(of(Some(middle), Some(old)), Window { before: Some(new), after: Some(middle), stops: None }, "all of the span was read");
-    }
-
-    #[test]
-    fn a_list_goes_on_after_its_last_row_else_where_the_search_stopped() {
-        let cut = |n: usize, stops: Option<usize>| {
-            let mut rows: Vec<usize> = (0..n).collect();
-            let next = Next::cut(&mut rows, 2, stops, |row| *row);
-            (rows.len(), next)
-        };
-        assert_eq!(cut(3, Some(9)), (2, Next::Older(1)));
-        assert_eq!(cut(2, Some(9)), (2, Next::Further(9)));
-        assert_eq!(cut(0, Some(9)), (0, Next::Further(9)));
-        assert_eq!(cut(2, None), (2, Next::End));
+    fn a_search_says_how_far_back_it_went() {
         let page = |next: Next<usize>| pager(Language::En, &next, None, |id| format!("/x?cursor={id}"), true, |id| html! { "#" (id) }).into_string();
         let further = page(Next::Further(9));
         assert!(further.contains("Searched back to #9") && further.contains("/x?cursor=9") && further.contains("Go on searching"), "{further}");

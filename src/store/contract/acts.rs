@@ -320,6 +320,32 @@ pub async fn what_is_not_known_whole_or_is_of_another_receiver_does_not_go_on_as
     assert_eq!(states, [IncidentState::Firing, IncidentState::Firing, IncidentState::Superseded]);
 }
 
+pub async fn open_ones_come_in_the_order_in_which_somebody_is_needed(store: S) {
+    assert_eq!(store.count_incidents().await.unwrap(), OpenIncidents::default());
+    assert_eq!(store.urgent_incidents(9).await.unwrap(), []);
+    let fence = fence(&store).await;
+    let acked = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
+    let put = async |key: &str, alert: u64, rank: u8, at: UnixMs| {
+        let mut said = report(key, &[(alert, true)]);
+        said.alerts[0].rank = rank;
+        put_report(&store, said, at).await.incident.unwrap()
+    };
+    let (later, earlier) = (put("b", 2, 1, T0 + 3).await, put("c", 3, 1, T0 + 2).await);
+    let severe = put("d", 4, 0, T0 + 4).await;
+    let over = put("e", 5, 0, T0 + 5).await;
+    put_report(&store, report("e", &[(5, false)]), T0 + 6).await;
+    store.act(act(Verb::Ack, "alice", "7", &[acked], T0 + MIN)).await.unwrap();
+    let urgent = async |most: usize| store.urgent_incidents(most).await.unwrap().into_iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(urgent(9).await, [severe, earlier, later, acked]);
+    assert_eq!(urgent(2).await, [severe, earlier]);
+    let mut open = store.count_incidents().await.unwrap();
+    open.counts.sort_by_key(|count| (count.state.as_str(), count.rank));
+    let count = |rank, state, count| IncidentCount { rank, state, count };
+    assert_eq!(open.counts, [count(1, IncidentState::Acked, 1), count(0, IncidentState::Firing, 1), count(1, IncidentState::Firing, 2)]);
+    assert_eq!((open.newest, open.count(|count| count.state == IncidentState::Firing)), (Some(severe), 3));
+    assert!(over > severe, "the newest that is open");
+}
+
 pub async fn of_thousands_of_open_incidents_those_that_go_on_as_others_end(store: S) {
     const STORM: u64 = 2100;
     let whole = put_report(&store, report("a", &[(1, true), (2, true)]), T0).await.incident.unwrap();

@@ -20,7 +20,7 @@ fn row(act: &str, at: UnixMs) -> AuditRow {
 }
 
 async fn list(store: &S, text: Option<&str>, before: Option<Uuid>, limit: usize) -> Vec<AuditRow> {
-    store.list_audit(&AuditFilter { text: text.map(str::to_owned), before, limit, after: None }).await.unwrap()
+    store.list_audit(&AuditFilter { text: text.map(str::to_owned), before, limit, ..AuditFilter::default() }).await.unwrap()
 }
 
 pub async fn an_act_is_recorded_before_and_after_it_is_done(store: S) {
@@ -52,6 +52,22 @@ pub async fn acts_are_listed_by_page_and_text(store: S) {
     for (text, found) in [("RETRY", 3), ("ann", 5), ("#7", 5), ("0%_s", 5), ("0_s", 0), ("nobody", 0)] {
         assert_eq!(list(&store, Some(text), None, 9).await.len(), found, "{text}");
     }
+    let by = Author { name: "root as Bob_ü".into(), via: "API".into(), from: String::new() };
+    store.record_audit(AuditRow { by, ..row("retry", T0 + 9) }).await.unwrap();
+    for (person, text, found) in [
+        ("ANN", None, 5),
+        ("an", None, 0),
+        ("bob_ü", None, 1),
+        ("root", None, 1),
+        ("root as", None, 1),
+        ("oot", None, 0),
+        ("bobxü", None, 0),
+        ("ann", Some("mute"), 2),
+        ("", None, 0),
+    ] {
+        let filter = AuditFilter { person: Some(person.into()), text: text.map(str::to_owned), limit: 9, ..AuditFilter::default() };
+        assert_eq!(store.list_audit(&filter).await.unwrap().len(), found, "{person} {text:?}");
+    }
 }
 
 pub async fn a_search_goes_no_further_back_than_asked(store: S) {
@@ -59,7 +75,7 @@ pub async fn a_search_goes_no_further_back_than_asked(store: S) {
         store.record_audit(row("retry", T0 + n)).await.unwrap();
     }
     let all = list(&store, None, None, 9).await;
-    let filter = AuditFilter { text: Some("retry".into()), before: Some(all[0].id), after: Some(all[2].id), limit: 9 };
+    let filter = AuditFilter { text: Some("retry".into()), before: Some(all[0].id), after: Some(all[2].id), limit: 9, ..AuditFilter::default() };
     assert_eq!(store.list_audit(&filter).await.unwrap(), all[1..3]);
 }
 

@@ -127,7 +127,7 @@ pub async fn every_filter_narrows(store: S) {
         (states(&[State::Sent, State::Waiting]), vec![&waits, &sent]),
         (DeliveryFilter { states: vec![State::Dead], ..channel("ops") }, vec![&dead]),
         (DeliveryFilter { states: vec![State::Dead], ..channel("dba") }, vec![]),
-        (DeliveryFilter { since: Some(T0 + 10), until: Some(T0 + 30), ..filter() }, vec![&waits, &dead]),
+        (DeliveryFilter { since: Some(T0 + 20), ..filter() }, vec![&muted, &waits]),
         (text("DISK"), vec![&waits, &sent]),
         (text("100%"), vec![&sent]),
         (text("k_s"), vec![&waits]),

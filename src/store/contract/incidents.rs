@@ -210,7 +210,7 @@ pub async fn incidents_are_listed_and_counted(store: S) {
         ("text", IncidentFilter { text: Some("ON 50%".into()), ..none() }, vec![0]),
         ("since", IncidentFilter { since: Some(T0 + 2), ..none() }, vec![3, 2]),
         ("until", IncidentFilter { until: Some(T0 + 2), ..none() }, vec![1, 0]),
-        ("ended lately", IncidentFilter { ended_since: Some(T0 + 9), ..none() }, vec![2, 0]),
+        ("ended lately", IncidentFilter { ended_since: Some(T0 + 9), ..none() }, vec![0, 2]),
         ("ended just now", IncidentFilter { ended_since: Some(T0 + 10), ..none() }, vec![0]),
         ("channel", IncidentFilter { channels: vec!["dba".into(), "ops".into()], ..none() }, vec![1]),
         ("another channel", IncidentFilter { channels: vec!["dba".into()], ..none() }, vec![]),
@@ -288,6 +288,7 @@ pub async fn open_ones_are_known_without_their_alerts_and_read_by_number(store: 
     let open = store.open_incidents().await.unwrap();
     let known: Vec<_> = open.iter().map(|one| (one.id, one.version, one.rank, one.state, one.opened_at)).collect();
     assert_eq!(known, [(first, 1, 1, IncidentState::Firing, T0), (third, 2, 1, IncidentState::Firing, T0 + 2)]);
+    assert_eq!(store.urgent_incidents(9).await.unwrap(), open);
     let ids = vec![over, third, IncidentId(third.0 + 1)];
     let found = store.list_incidents(&IncidentFilter { ids, limit: 99, ..IncidentFilter::default() }).await.unwrap();
     assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [third, over], "also what is over");

@@ -84,7 +84,7 @@ macro_rules! store_contract {
                 a_press_counts_once_while_it_is_kept, what_a_message_showed_is_acked_and_no_more, every_unack_rings, a_ring_carries_what_it_is_about,
                 something_more_severe_ends_an_ack, what_is_over_takes_no_ack_and_keeps_its_own, what_is_closed_stays_closed_until_something_new_fires,
                 the_same_alerts_in_another_incident_are_acked_with_it, what_comes_apart_ends_and_hands_its_acks_on,
-                of_thousands_of_open_incidents_those_that_go_on_as_others_end,
+                open_ones_come_in_the_order_in_which_somebody_is_needed, of_thousands_of_open_incidents_those_that_go_on_as_others_end,
                 what_is_not_known_whole_or_is_of_another_receiver_does_not_go_on_as_others,
             }
             steps {

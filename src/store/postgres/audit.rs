@@ -35,11 +35,13 @@ pub(super) async fn end(tx: &Tx, id: Uuid, state: AuditState, outcome: &str) -> 
 /// [`crate::store::QueryStore::list_audit`]: walks back by id until it has enough hits.
 pub(super) async fn list(tx: &Tx, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
+    let person = filter.person.as_deref().map(|name| anywhere(&format!(" {name} ")));
     let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or_default());
     let sql = format!(
         "SELECT {AUDIT} FROM audit WHERE id < $1 AND id >= $4
              AND ($2::text IS NULL OR by_name ILIKE $2 OR act ILIKE $2 OR object ILIKE $2 OR reason ILIKE $2 OR outcome ILIKE $2)
+             AND ($5::text IS NULL OR ' ' || by_name || ' ' ILIKE $5)
          ORDER BY id DESC LIMIT $3"
     );
-    tx.query(&sql, &[&before, &text, &limit(filter.limit), &after]).await?.iter().map(audit_row).collect()
+    tx.query(&sql, &[&before, &text, &limit(filter.limit), &after, &person]).await?.iter().map(audit_row).collect()
 }

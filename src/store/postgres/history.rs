@@ -74,9 +74,6 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
     if let Some(since) = filter.since {
         only.add("d.born_at >= ?", since);
     }
-    if let Some(until) = filter.until {
-        only.add("d.born_at < ?", until);
-    }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         only.add_text("(lower(d.title COLLATE \"C\") LIKE ? ESCAPE '\\' OR lower(d.reason COLLATE \"C\") LIKE ? ESCAPE '\\')", text);
     }

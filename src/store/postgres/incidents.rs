@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio_postgres::Row;
+
 use super::anchors;
 use super::error::DbError;
 use super::history::{ACKED_BY, Conditions, OF_GROUP, names};
@@ -11,7 +13,9 @@ use super::tx::{Param, Tx};
 use crate::model::{IncidentId, UnixMs};
 use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, lost_row, stale_row};
 use crate::store::rows::{DELIVERY, StoredRow, delivery_row};
-use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, TimelineKind, TimelineRow, acked_by};
+use crate::store::{
+    Incident, IncidentCount, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, OpenIncidents, TimelineKind, TimelineRow, acked_by,
+};
 
 /// [`crate::store::MaintenanceStore::end_stale_incidents`].
 pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: usize) -> Result<u64, DbError> {
@@ -140,7 +144,8 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
     }
     only.texts.push("true".into());
     only.values.push(Box::new(limit(filter.limit)));
-    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY i.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
+    let order = if filter.ended_since.is_some() { "i.ended_at DESC, i.id DESC" } else { "i.id DESC" };
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY {order} LIMIT ${}", only.texts.join(" AND "), only.values.len());
     let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
     tx.query(&sql, &values).await?.iter().map(|row| incident(row, 0)).collect()
 }
@@ -148,11 +153,36 @@ pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Inciden
 /// [`crate::store::QueryStore::open_incidents`].
 pub(super) async fn open_ones(tx: &Tx) -> Result<Vec<OpenIncident>, DbError> {
     let rows = tx.query("SELECT id, version, rank, state, opened_at FROM incident WHERE ended_at IS NULL ORDER BY id", &[]).await?;
-    let open = |row| {
-        let state = StoredRow::named(row, 3, IncidentState::parse, "incident's state")?;
-        Ok(OpenIncident { id: IncidentId(get(row, 0)?), version: get(row, 1)?, rank: StoredRow::count(row, 2)?, state, opened_at: get(row, 4)? })
-    };
-    rows.iter().map(open).collect()
+    rows.iter().map(open_one).collect()
+}
+
+fn open_one(row: &Row) -> Result<OpenIncident, DbError> {
+    let state = StoredRow::named(row, 3, IncidentState::parse, "incident's state")?;
+    Ok(OpenIncident { id: IncidentId(get(row, 0)?), version: get(row, 1)?, rank: StoredRow::count(row, 2)?, state, opened_at: get(row, 4)? })
+}
+
+/// [`crate::store::QueryStore::count_incidents`].
+pub(super) async fn count_open(tx: &Tx) -> Result<OpenIncidents, DbError> {
+    let rows = tx.query("SELECT rank, state, count(*), max(id) FROM incident WHERE ended_at IS NULL GROUP BY state, rank", &[]).await?;
+    let mut open = OpenIncidents::default();
+    for row in &rows {
+        let state = StoredRow::named(row, 1, IncidentState::parse, "incident's state")?;
+        open.counts.push(IncidentCount { rank: StoredRow::count(row, 0)?, state, count: StoredRow::count(row, 2)? });
+        open.newest = open.newest.max(Some(IncidentId(get(row, 3)?)));
+    }
+    Ok(open)
+}
+
+/// [`crate::store::QueryStore::urgent_incidents`].
+pub(super) async fn urgent(tx: &Tx, most: usize) -> Result<Vec<OpenIncident>, DbError> {
+    let sql = "SELECT id, version, rank, state, opened_at FROM incident WHERE ended_at IS NULL AND state = $1 ORDER BY rank, opened_at, id LIMIT $2";
+    let mut open = Vec::new();
+    for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {
+        for row in &tx.query(sql, &[&state.as_str(), &limit(most)]).await? {
+            open.push(open_one(row)?);
+        }
+    }
+    Ok(OpenIncident::most_urgent(open, most))
 }
 
 /// [`crate::store::QueryStore::get_incident`].

@@ -53,6 +53,14 @@ impl QueryStore for PostgresStore {
         answer!(self, read, |tx| incidents::open_ones(tx))
     }
 
+    async fn count_incidents(&self) -> Result<OpenIncidents, StoreError> {
+        answer!(self, read, |tx| incidents::count_open(tx))
+    }
+
+    async fn urgent_incidents(&self, most: usize) -> Result<Vec<OpenIncident>, StoreError> {
+        answer!(self, read, |tx| incidents::urgent(tx, most))
+    }
+
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
         answer!(self, read, |tx| incidents::find(tx, id))
     }

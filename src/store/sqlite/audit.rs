@@ -47,11 +47,14 @@ pub(super) fn end(db: &Connection, id: Uuid, state: AuditState, outcome: &str) -
 pub(super) fn list(db: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>, DbError> {
     let (before, after) = (filter.before.unwrap_or(Uuid::max()), filter.after.unwrap_or_default());
     let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere);
+    let person = filter.person.as_deref().map(|name| anywhere(&format!(" {name} ")));
     let mut select = db.prepare_cached(&format!(
         "SELECT {AUDIT} FROM audit WHERE id < ?1 AND id >= ?4 AND (?2 IS NULL OR by_name LIKE ?2 ESCAPE '\\' OR act LIKE ?2 ESCAPE '\\'
              OR object LIKE ?2 ESCAPE '\\' OR reason LIKE ?2 ESCAPE '\\' OR outcome LIKE ?2 ESCAPE '\\')
+             AND (?5 IS NULL OR ' ' || by_name || ' ' LIKE ?5 ESCAPE '\\')
          ORDER BY id DESC LIMIT ?3"
     ))?;
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    Ok(select.query_map(params![bytes(&before), text, limit, bytes(&after)], |row| audit_row(row))?.collect::<rusqlite::Result<_>>()?)
+    let rows = select.query_map(params![bytes(&before), text, limit, bytes(&after), person], |row| audit_row(row))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -282,6 +282,14 @@ impl QueryStore for SqliteStore {
         self.readers.read(incidents::open_ones).await
     }
 
+    async fn count_incidents(&self) -> Result<OpenIncidents, StoreError> {
+        self.readers.read(incidents::count_open).await
+    }
+
+    async fn urgent_incidents(&self, most: usize) -> Result<Vec<OpenIncident>, StoreError> {
+        self.readers.read(move |db| incidents::urgent(db, most)).await
+    }
+
     async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
         self.readers.read(move |db| incidents::get(db, id)).await
     }

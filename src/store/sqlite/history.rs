@@ -53,9 +53,6 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
     if let Some(since) = filter.since {
         bind("d.born_at >= ?", Value::Integer(since.0));
     }
-    if let Some(until) = filter.until {
-        bind("d.born_at < ?", Value::Integer(until.0));
-    }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         bind("(d.title LIKE ? ESCAPE '\\' OR d.reason LIKE ? ESCAPE '\\')", Value::Text(format!("%{escaped}%")));

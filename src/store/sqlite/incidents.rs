@@ -1,7 +1,7 @@
 //! Incidents: what events, silence and time do to them, and how they are read.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::anchors;
 use super::error::DbError;
@@ -15,7 +15,8 @@ use crate::store::incidents::{
 use crate::store::prepared::PreparedEvent;
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{
-    Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, OpenIncident, TimelineKind, TimelineRow, acked_by, write_incident_alerts,
+    Incident, IncidentCount, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, OpenIncident, OpenIncidents, TimelineKind, TimelineRow,
+    acked_by, write_incident_alerts,
 };
 
 /// The newest incident of a key: the open one, else the one that ended last.
@@ -191,7 +192,8 @@ pub(super) fn remove(db: &Connection, incident: i64, ended_before: UnixMs) -> Re
     Ok(())
 }
 
-/// [`crate::store::QueryStore::list_incidents`]: walks back by number until it has enough hits, or over those that are open.
+/// [`crate::store::QueryStore::list_incidents`]: walks back by number until it has enough hits, over those that are open, or from those that ended
+/// last.
 pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incident>, DbError> {
     let mut values: Vec<Value> = Vec::new();
     let mut conditions: Vec<String> = vec!["true".into()];
@@ -224,10 +226,10 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
     if let Some(until) = filter.until {
         bind("i.opened_at < ?", Value::Integer(until.0));
     }
-    let mut index = "";
+    let (mut index, mut order) = ("", "i.id DESC");
     if let Some(ended) = filter.ended_since {
         bind("i.ended_at IS NOT NULL AND i.ended_at >= ?", Value::Integer(ended.0));
-        index = "INDEXED BY incident_ended";
+        (index, order) = ("INDEXED BY incident_ended", "i.ended_at DESC, i.id DESC");
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -252,7 +254,7 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
             conditions.push(format!("i.state IN ({})", names.join(", ")));
         }
     }
-    let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY i.id DESC LIMIT {limit}", conditions.join(" AND "));
+    let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY {order} LIMIT {limit}", conditions.join(" AND "));
     let mut select = db.prepare_cached(&sql)?;
     Ok(select.query_map(params_from_iter(values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
 }
@@ -261,11 +263,45 @@ pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incid
 pub(super) fn open_ones(db: &Connection) -> Result<Vec<OpenIncident>, DbError> {
     let mut select =
         db.prepare_cached("SELECT id, version, rank, state, opened_at FROM incident INDEXED BY incident_open WHERE ended_at IS NULL ORDER BY id")?;
-    let rows = select.query_map([], |row| {
-        let state = row.named(3, IncidentState::parse, "incident's state")?;
-        Ok(OpenIncident { id: IncidentId(row.get(0)?), version: row.get(1)?, rank: row.get(2)?, state, opened_at: row.get(4)? })
-    })?;
+    let rows = select.query_map([], open_one)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn open_one(row: &Row<'_>) -> rusqlite::Result<OpenIncident> {
+    let state = row.named(3, IncidentState::parse, "incident's state")?;
+    Ok(OpenIncident { id: IncidentId(row.get(0)?), version: row.get(1)?, rank: row.get(2)?, state, opened_at: row.get(4)? })
+}
+
+/// Reads the index only: it has the number of each as well.
+pub(super) const COUNTS: &str =
+    "SELECT rank, state, count(*), max(id) FROM incident INDEXED BY incident_urgent WHERE ended_at IS NULL GROUP BY state, rank";
+
+/// [`crate::store::QueryStore::count_incidents`].
+pub(super) fn count_open(db: &Connection) -> Result<OpenIncidents, DbError> {
+    let mut select = db.prepare_cached(COUNTS)?;
+    let rows = select.query_map([], |row| {
+        let state = row.named(1, IncidentState::parse, "incident's state")?;
+        Ok((IncidentCount { rank: row.get(0)?, state, count: count(row, 2)? }, IncidentId(row.get(3)?)))
+    })?;
+    let (counts, newest): (Vec<_>, Vec<_>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
+    Ok(OpenIncidents { counts, newest: newest.into_iter().max() })
+}
+
+/// In the order of the index: nothing is sorted.
+pub(super) const URGENT: &str =
+    "SELECT id, version, rank, state, opened_at FROM incident INDEXED BY incident_urgent WHERE ended_at IS NULL AND state = ?1
+     ORDER BY rank, opened_at, id LIMIT ?2";
+
+/// [`crate::store::QueryStore::urgent_incidents`].
+pub(super) fn urgent(db: &Connection, most: usize) -> Result<Vec<OpenIncident>, DbError> {
+    let mut select = db.prepare_cached(URGENT)?;
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut open = Vec::new();
+    for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {
+        let rows = select.query_map(params![state.as_str(), limit], open_one)?;
+        open.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(OpenIncident::most_urgent(open, most))
 }
 
 /// [`crate::store::QueryStore::get_incident`].

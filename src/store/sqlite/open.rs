@@ -37,6 +37,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_silence_seen.sql"),
     include_str!("migrations/0016_mute_notices.sql"),
     include_str!("migrations/0017_group_labels.sql"),
+    include_str!("migrations/0018_urgent_incidents.sql"),
 ];
 /// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 4096 bytes, a
 /// third to two thirds more is written for each event; of 1024, most deliveries would not fit into a quarter of a page, beyond which a row of a table

@@ -229,7 +229,7 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     })?;
     stats.outlets = rows.collect::<rusqlite::Result<_>>()?;
     let mut incidents = db.prepare_cached(
-        "SELECT rank, state, count(*) FROM incident INDEXED BY incident_open WHERE ended_at IS NULL GROUP BY rank, state ORDER BY rank, state",
+        "SELECT rank, state, count(*) FROM incident INDEXED BY incident_urgent WHERE ended_at IS NULL GROUP BY state, rank ORDER BY rank, state",
     )?;
     let rows = incidents.query_map([], |row| {
         Ok(IncidentCount { rank: row.get(0)?, state: row.named(1, IncidentState::parse, "incident's state")?, count: count(row, 2)? })

@@ -76,6 +76,8 @@ pub struct AuditRow {
 pub struct AuditFilter {
     /// Only those whose author, act, object, reason or outcome holds this text (ASCII case ignored).
     pub text: Option<String>,
+    /// Only those whose author's name has these whole words (ASCII case ignored): `ann` is the author of `root as Ann`, too.
+    pub person: Option<String>,
     /// Only those before this one (the page before ended there).
     pub before: Option<Uuid>,
     /// Only those no older than this id: ids are UUIDv7.

@@ -1,5 +1,42 @@
 //! By what incidents, and what belongs to them, are found besides their own columns; and what is searched in steps.
 
+use super::{AuditFilter, DeliveryFilter, EventFilter, IncidentFilter, State};
+
+impl DeliveryFilter {
+    /// Whether rows are read one by one until enough of them are as asked for. What an event or a message led to, dead letters and what is open have an
+    /// index.
+    pub fn is_searched(&self) -> bool {
+        let is_open = !self.states.is_empty() && self.states.iter().all(|state| !state.is_final());
+        let is_indexed = self.event.is_some() || self.message.is_some() || self.states == [State::Dead] || is_open;
+        let by_column = !self.channels.is_empty() || !self.states.is_empty();
+        self.text.is_some() || self.label.is_some() || self.acked_by.is_some() || (by_column && !is_indexed)
+    }
+}
+
+impl EventFilter {
+    /// Whether rows are read one by one until enough of them are as asked for.
+    pub fn is_searched(&self) -> bool {
+        self.bare || self.source.is_some() || !self.channels.is_empty()
+    }
+}
+
+impl IncidentFilter {
+    /// Whether rows are read one by one until enough of them are as asked for. Those that are open have an index.
+    pub fn is_searched(&self) -> bool {
+        let is_open = !self.states.is_empty() && self.states.iter().all(|state| state.is_open());
+        let by_column = !self.states.is_empty() || !self.channels.is_empty() || self.since.is_some() || self.until.is_some();
+        let by_text = self.text.is_some() || self.label.is_some() || self.acked_by.is_some() || self.max_rank.is_some();
+        !is_open && (by_column || by_text)
+    }
+}
+
+impl AuditFilter {
+    /// Whether rows are read one by one until enough of them are as asked for.
+    pub fn is_searched(&self) -> bool {
+        self.text.is_some() || self.person.is_some()
+    }
+}
+
 /// What is listed by ids that are UUIDv7, the newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
@@ -68,6 +105,26 @@ pub(in crate::store) fn acked_by(person: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{EventId, MessageId};
+    use crate::store::IncidentState;
+
+    #[test]
+    fn what_has_an_index_is_not_searched() {
+        let of = |states: &[State]| DeliveryFilter { states: states.to_vec(), ..DeliveryFilter::default() };
+        for indexed in [of(&[]), of(&[State::Dead]), of(&[State::Waiting, State::Deferred])] {
+            assert!(!indexed.is_searched(), "{indexed:?}");
+            assert!(DeliveryFilter { text: Some("x".into()), ..indexed }.is_searched());
+        }
+        assert!(of(&[State::Dead, State::Sent]).is_searched() && of(&[State::Sent]).is_searched());
+        let channel = DeliveryFilter { channels: vec!["ops".into()], ..DeliveryFilter::default() };
+        assert!(channel.is_searched());
+        assert!(!DeliveryFilter { event: Some(EventId::new()), ..channel.clone() }.is_searched());
+        assert!(!DeliveryFilter { message: Some(MessageId::new()), ..channel }.is_searched());
+        assert!(!EventFilter::default().is_searched() && EventFilter { bare: true, ..EventFilter::default() }.is_searched());
+        let severe = IncidentFilter { max_rank: Some(0), ..IncidentFilter::default() };
+        assert!(severe.is_searched() && !IncidentFilter { states: vec![IncidentState::Firing], ..severe }.is_searched());
+        assert!(!IncidentFilter::default().is_searched());
+    }
 
     #[test]
     fn a_label_is_read_as_people_write_it_and_found_as_senders_do() {

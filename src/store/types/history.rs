@@ -27,8 +27,6 @@ pub struct DeliveryFilter {
     pub states: Vec<State>,
     /// Only those born at or after this.
     pub since: Option<UnixMs>,
-    /// Only those born before this.
-    pub until: Option<UnixMs>,
     /// Only those whose title or reason holds this text (ASCII case ignored).
     pub text: Option<String>,
     /// Only those of this event.

@@ -159,6 +159,32 @@ pub struct OpenIncident {
     pub opened_at: UnixMs,
 }
 
+impl OpenIncident {
+    /// Those in which somebody is needed most: where nobody is on it, by severity, and the oldest first.
+    pub(in crate::store) fn most_urgent(mut open: Vec<Self>, most: usize) -> Vec<Self> {
+        open.sort_by_key(|one| (one.state != IncidentState::Firing, one.rank, one.opened_at, one.id));
+        open.truncate(most);
+        open
+    }
+}
+
+/// How many incidents are open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenIncidents {
+    /// By rank and state.
+    pub counts: Vec<IncidentCount>,
+    /// The largest number of one that is open.
+    pub newest: Option<IncidentId>,
+}
+
+impl OpenIncidents {
+    /// How many are such.
+    pub fn count(&self, such: impl Fn(&IncidentCount) -> bool) -> usize {
+        let n: u64 = self.counts.iter().filter(|count| such(count)).map(|count| count.count).sum();
+        usize::try_from(n).unwrap_or(usize::MAX)
+    }
+}
+
 /// An incident with what is known about it.
 #[derive(Debug, Clone)]
 pub struct IncidentDetail {

@@ -1,6 +1,7 @@
 //! What History finds, and what Channels says of the last minute.
 
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::{Browser, HOSTILE, ROOT, TEAM, fire, guarded, links, routes};
 use crate::support::app::{TestApp, alert};
@@ -91,6 +92,16 @@ async fn what_is_rare_is_searched_for_in_steps_and_the_page_says_how_far_back_it
     assert!(!first.contains("data-row"), "{first}");
     let second = browser.page(&links(&first, "/ui/history?q=needle&amp;cursor=").remove(0)).await;
     assert_eq!((second.matches("data-row").count(), second.contains("Searched to the end")), (1, true), "{second}");
+    // So does the API, which goes on with the cursor of an empty page.
+    let (_, first) = app.get("/api/v1/deliveries?text=needle").await;
+    let (none, next) = (first["deliveries"].as_array().unwrap(), first["next"].as_str().unwrap());
+    assert_eq!((none.len(), &first["searched_back_to"]), (0, &serde_json::json!(at + 2)), "the 50,000 newest of 50,002 were read: {first}");
+    let (_, second) = app.get(&format!("/api/v1/deliveries?text=needle&cursor={next}")).await;
+    assert_eq!((&second["deliveries"][0]["title"], &second["next"], &second["searched_back_to"]), (&"Needle".into(), &Value::Null, &Value::Null));
+    let (_, whole) = app.get(&format!("/api/v1/deliveries?text=needle&until={}", at + 9)).await;
+    assert_eq!((whole["deliveries"].as_array().unwrap().len(), &whole["next"]), (1, &Value::Null), "what is newer than its time is not read");
+    let (_, page) = app.get("/api/v1/deliveries?limit=7").await;
+    assert!(page["deliveries"].as_array().unwrap().len() == 7 && page["next"].is_string() && page["searched_back_to"].is_null(), "{page}");
     let plain = browser.page("/ui/history").await;
     assert!(!plain.contains("Searched") && plain.contains(">Older<"), "what needs no search is listed by page: {plain}");
 }
@@ -126,6 +137,12 @@ async fn a_filter_is_an_address_and_what_it_cannot_use_is_said() {
     let page = ann.page("/ui/history?view=incidents&state=acked,firing&since=1h").await;
     assert!(page.contains("name=\"state\" value=\"acked\" checked") && !page.contains("value=\"stale\" checked"), "{page}");
     assert!(page.contains("Acked, Not acked") && page.contains("href=\"/ui/history?view=incidents&amp;since=1h\""), "{page}");
+    let (before, behind) = page.split_once("Filter (2)").expect("the filters but the text are behind one button, which counts those that are set");
+    assert!(!before.contains("name=\"since\"") && behind.contains("name=\"since\" value=\"1h\""), "{page}");
+    for path in ["/ui/history", "/ui/history?view=received", "/ui/audit"] {
+        let page = ann.page(path).await;
+        assert!(page.contains("<summary class=\"b\">Filter<svg") && !page.contains("<details class=\"menu\" open"), "{path}: {page}");
+    }
     for (query, why) in [
         ("colour=red", "`colour` does not narrow this list"),
         ("view=received&q=x", "`q` does not narrow this list"),

@@ -12,7 +12,7 @@ use super::super::failure::Failure;
 use super::super::form::{Form, go};
 use super::super::layout::Page;
 use super::super::manner::Manner;
-use super::super::parts::{count, say, shown, worded};
+use super::super::parts::{count, pace_of, say, shown, worded};
 use super::super::viewer::Viewer;
 use super::chosen::{Chosen, Letters, died, hash};
 use crate::api::DeliveriesRequest;
@@ -73,7 +73,7 @@ pub(in super::super) async fn confirm(
     let of = if chosen.channel.is_empty() { count(language, n as u64, "dead letter", "dead letters", "条死信") } else { n.to_string() };
     let body = html! {
         div.head { div {
-            h1 { (verb) " " (of) @if !chosen.channel.is_empty() { (say(language, " of ", "，")) (shown(&chosen.channel)) } "?" }
+            h1 { (verb) " " (of) @if !chosen.channel.is_empty() { (say(language, " of ", "，")) (shown(&chosen.channel)) } (say(language, "?", "？")) }
             @if chosen.reason.is_some() { p { (worded(&viewer.manner, &letters.example())) } }
             @if letters.more { p { (say(language, "Only the newest 5,000 that match were read. Older ones stay; come back for them.", "仅读取了最新 5000 条匹配的死信；更早的保持不变，请稍后再处理。")) } }
         } }
@@ -110,8 +110,8 @@ fn retried(manner: &Manner, plan: &Plan, letters: &Letters) -> Markup {
         p { (say(language, "For each a new delivery to the same channel is made; what waits there together may leave as one message.", "为每条新建到同一通道的投递；同时等待的可能合并为一条消息。")) }
         @for name in channels {
             @match plan.channel(name) {
-                Some(channel) => { p.dim.s { (shown(name)) ": " (say(language, "the channel’s rate limit is ", "通道限速 ")) (channel.rate_limit_text()) "." } }
-                None => { p { b { (shown(name)) ": " (say(language, "the channel is not in the configuration any more; move its letters instead.", "该通道已不在配置中，请改为转移。")) } } }
+                Some(channel) => { p.dim.s { (shown(name)) (say(language, ": ", "：")) (say(language, "the channel’s rate limit is ", "通道限速")) (pace_of(language, channel)) (say(language, ".", "。")) } }
+                None => { p { b { (shown(name)) (say(language, ": ", "：")) (say(language, "the channel is not in the configuration any more; move its letters instead.", "该通道已不在配置中，请改为转移。")) } } }
             }
         }
     }

@@ -6,10 +6,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::failure::Failure;
 use super::super::form::Fields;
+use super::super::incident::by_number;
 use super::super::parts::cut;
 use super::super::viewer::Viewer;
-use super::super::window::Span;
 use crate::http::App;
+use crate::http::search::Span;
 use crate::model::{DeliveryId, IncidentId, UnixMs, hash_hex};
 use crate::store::{DeliveryFilter, DeliveryRow, State as DeliveryState, replayed_as};
 
@@ -129,7 +130,9 @@ impl Letters {
 
     /// Those that fire still: their incidents are open, and something in them fired.
     pub(super) async fn firing(&self, app: &App) -> Result<Vec<DeliveryRow>, Failure> {
-        let open: HashSet<IncidentId> = app.engine.query().open_incidents().await?.into_iter().map(|incident| incident.id).collect();
+        let named: HashSet<IncidentId> = self.rows.iter().filter(|row| row.firing > 0).filter_map(|row| row.incident).collect();
+        let named = by_number(app, named.into_iter().collect()).await?;
+        let open: HashSet<IncidentId> = named.into_iter().filter(|incident| incident.state.is_open()).map(|incident| incident.id).collect();
         let fires = |row: &&DeliveryRow| row.firing > 0 && row.incident.is_some_and(|incident| open.contains(&incident));
         Ok(self.rows.iter().filter(fires).cloned().collect())
     }

@@ -14,7 +14,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use self::chosen::{Chosen, Letters, MAX_READ, died, example, reason_of};
 use super::failure::Failure;
 use super::layout::{Page, Place};
-use super::parts::{Look, badge_of, count, icon, icon_of, plain, say, shown, time, worded};
+use super::parts::filters::{bar, channel, ends, search};
+use super::parts::{Look, badge_of, count, icon, icon_of, say, shown, time, worded};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{DeliveryId, Language};
@@ -108,25 +109,14 @@ async fn beyond(app: &App, viewer: &Viewer, is_narrowed: bool) -> Result<String,
 /// The filters.
 fn form(app: &App, viewer: &Viewer, chosen: &Chosen) -> Markup {
     let language = viewer.manner.language;
-    let plan = app.engine.plan();
     let exact = |at: Option<crate::model::UnixMs>| at.map(|at| time::exact(&viewer.manner, at)).unwrap_or_default();
-    let fields = [
-        ("since", say(language, "Accepted since", "接收时间起"), say(language, "since: 2h", "起：2h"), exact(chosen.span.since)),
-        ("until", say(language, "Accepted until", "接收时间止"), say(language, "until", "止"), exact(chosen.span.until)),
-    ];
+    let (since, until) = (exact(chosen.span.since), exact(chosen.span.until));
+    let behind = [chosen.channel.as_str(), &since, &until].into_iter().filter(|value| !value.is_empty()).count();
+    let (word, example) = (say(language, "Search title or reason", "搜索标题或原因"), say(language, "Title or reason", "标题或原因"));
+    let fields = html! { (channel(app, viewer, &chosen.channel)) (ends(language, &since, &until)) };
     html! {
-        form.filters role="search" method="get" action="/ui/dead" {
-            label.srch { (icon("search")) span.vh { (say(language, "Search title or reason", "搜索标题或原因")) } input.in type="search" name="q" value=(plain(&chosen.text)) data-search placeholder=(say(language, "Title or reason", "标题或原因")); }
-            select.in name="channel" aria-label=(say(language, "Channel", "通道")) {
-                option value="" { (say(language, "any channel", "任意通道")) }
-                @for name in plan.channels.keys().filter(|name| viewer.caller.may_use(name)) { option selected[chosen.channel == **name] { (name) } }
-                // Letters outlive their channel.
-                @if !chosen.channel.is_empty() && plan.channel(&chosen.channel).is_none() { option selected { (shown(&chosen.channel)) } }
-            }
-            @for (name, word, example, value) in fields { input.in.fl name=(name) value=(value) spellcheck="false" aria-label=(word) placeholder=(example); }
-            button.b { (say(language, "Filter", "筛选")) }
-            @if *chosen != Chosen::default() { a.b.g href="/ui/dead" { (say(language, "All", "全部")) } }
-        }
+        (bar(language, "/ui/dead", &search(language, &chosen.text, word, example), &fields, behind))
+        @if *chosen != Chosen::default() { div.acts { a.b.g href="/ui/dead" { (say(language, "All", "全部")) } } }
     }
 }
 

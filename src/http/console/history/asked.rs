@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::super::failure::Failure;
 use super::super::form::Fields;
 use super::super::manner::Manner;
-use super::super::window::Span;
+use crate::http::search::Span;
 use crate::store::GroupLabel;
 
 /// What is listed.

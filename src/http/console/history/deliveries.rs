@@ -6,10 +6,11 @@ use super::super::delivery::line;
 use super::super::failure::Failure;
 use super::super::parts::{plain, say, shown, time};
 use super::super::viewer::Viewer;
-use super::super::window::{Next, Window, pager};
+use super::super::window::pager;
 use super::asked::Asked;
 use super::{PAGE, filters, jump};
 use crate::http::App;
+use crate::http::search::{Next, Window};
 use crate::model::{DeliveryId, EventId, UnixMs};
 use crate::store::{DeliveryFilter, Listed, State as DeliveryState};
 
@@ -26,20 +27,12 @@ fn filter(viewer: &Viewer, asked: &Asked) -> Result<DeliveryFilter, Failure> {
     Ok(DeliveryFilter { channels, states, text, event, label, acked_by, limit: PAGE + 1, ..DeliveryFilter::default() })
 }
 
-/// Whether rows are read one by one until enough of them are as asked for. What an event led to, dead letters and what is open have an index.
-fn is_searched(filter: &DeliveryFilter) -> bool {
-    let is_open = !filter.states.is_empty() && filter.states.iter().all(|state| !state.is_final());
-    let is_indexed = filter.event.is_some() || filter.states == [DeliveryState::Dead] || is_open;
-    let by_column = !filter.channels.is_empty() || !filter.states.is_empty();
-    filter.text.is_some() || filter.label.is_some() || filter.acked_by.is_some() || (by_column && !is_indexed)
-}
-
 /// The list.
 pub(super) async fn list(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Markup, Failure> {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let filter = filter(viewer, asked)?;
     let cursor = asked.cursor::<DeliveryId>("the id of a delivery")?;
-    let searches = is_searched(&filter);
+    let searches = filter.is_searched();
     let window = Window::of(app, Listed::Deliveries, cursor.map(|id| id.0), asked.span, searches).await?;
     let filter = DeliveryFilter { before: window.before.map(DeliveryId), after: window.after.map(DeliveryId), ..filter };
     let mut rows = app.engine.query().list_deliveries(&filter).await?;
@@ -67,28 +60,11 @@ async fn event(app: &App, viewer: &Viewer, id: EventId) -> Result<Markup, Failur
             @match found {
                 Some(row) => {
                     (say(language, "Received ", "接收于 ")) (time::clock(manner, row.received_at)) (say(language, " from ", "，来自 ")) b { (shown(&row.source)) }
-                    @if let Some(note) = &row.note { ": " (shown(note)) }
+                    @if let Some(note) = &row.note { (say(language, ": ", "：")) (shown(note)) }
                     @if !viewer.caller.is_limited() { " " a.l href={ "/ui/route?of=event&event=" (row.id) } { (say(language, "Why it went there", "路由说明")) } }
                 }
                 None => { (say(language, "There is no such event; those past `retention` are removed.", "没有该事件；超过保留期的已删除。")) }
             }
         } }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_an_index_is_not_searched() {
-        let of = |states: &[DeliveryState]| DeliveryFilter { states: states.to_vec(), ..DeliveryFilter::default() };
-        for indexed in [of(&[]), of(&[DeliveryState::Dead]), of(&[DeliveryState::Waiting, DeliveryState::Deferred])] {
-            assert!(!is_searched(&indexed), "{indexed:?}");
-            assert!(is_searched(&DeliveryFilter { text: Some("x".into()), ..indexed }));
-        }
-        assert!(is_searched(&of(&[DeliveryState::Dead, DeliveryState::Sent])) && is_searched(&of(&[DeliveryState::Sent])));
-        assert!(is_searched(&DeliveryFilter { channels: vec!["ops".into()], ..DeliveryFilter::default() }));
-        assert!(!is_searched(&DeliveryFilter { channels: vec!["ops".into()], event: Some(EventId::new()), ..DeliveryFilter::default() }));
-    }
 }

@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use super::super::failure::Failure;
 use super::super::parts::{say, shown, time};
 use super::super::viewer::Viewer;
-use super::super::window::{Next, Window, pager};
+use super::super::window::pager;
 use super::asked::{Asked, View};
 use super::{PAGE, filters};
 use crate::http::App;
+use crate::http::search::{Next, Window};
 use crate::model::{EventId, UnixMs};
 use crate::store::{EventFilter, Listed};
 
@@ -18,11 +19,12 @@ pub(super) async fn list(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Ma
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let bare = asked.view == View::Nowhere;
     let (source, channels): (_, Vec<String>) = (asked.text("source"), asked.text("channel").into_iter().collect());
-    let searches = bare || source.is_some() || !channels.is_empty();
     let cursor = asked.cursor::<EventId>("the id of an event")?;
+    let filter = EventFilter { source, bare, channels, limit: PAGE + 1, ..EventFilter::default() };
+    let searches = filter.is_searched();
     let window = Window::of(app, Listed::Events, cursor.map(|id| id.0), asked.span, searches).await?;
     let (before, after) = (window.before.map(EventId), window.after.map(EventId));
-    let filter = EventFilter { source, bare, channels, before, after, limit: PAGE + 1 };
+    let filter = EventFilter { before, after, ..filter };
     let mut rows = app.engine.query().list_events(&filter).await?;
     let next = Next::cut(&mut rows, PAGE, window.stops, |row| row.id.0);
     let none = if bare {

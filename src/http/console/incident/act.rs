@@ -81,7 +81,7 @@ pub(in super::super) async fn confirm_close(State(app): State<Arc<App>>, Path(id
     }
     let language = viewer.manner.language;
     let body = html! {
-        div.head { div { h1 { (say(language, "Close #", "关闭 #")) (id) "?" } p { (shown(&found.incident.title)) } } }
+        div.head { div { h1 { (say(language, "Close #", "关闭 #")) (id) (say(language, "?", "？")) } p { (shown(&found.incident.title)) } } }
         div.conf {
             p { (say(
                 language,

@@ -9,7 +9,7 @@ use axum::response::Response;
 use maud::html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Known, leads, open};
+use super::{Known, leads, most_urgent};
 use crate::http::App;
 use crate::http::api::incidents::act_on_all;
 use crate::http::console::failure::Failure;
@@ -44,7 +44,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let fields = Fields::read(query.as_deref().unwrap_or_default());
     let (by, value) = (fields.get("by"), fields.whole("value"));
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let mut known = leads(&app, open(&app).await?.read).await?;
+    let mut known = leads(&app, most_urgent(&app).await?).await?;
     known.retain(|one| is_meant(one, by, value));
     known.sort_by_key(|one| (one.incident.rank, one.incident.opened_at));
     known.truncate(MOST);
@@ -57,7 +57,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let (first, rest) = known.split_at(n.min(NAMED));
     let body = html! {
         div.head { div {
-            h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) "?" } }
+            h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) (say(language, "?", "？")) } }
             @if !by.is_empty() { p { (label(by, value)) } }
         } }
         @if n == 0 { div.card.pad { p { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {

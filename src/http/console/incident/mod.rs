@@ -17,7 +17,7 @@ use super::failure::Failure;
 use crate::delivery::mutes::ActiveMutes;
 use crate::http::App;
 use crate::model::{Alert, Event, EventId, IncidentId, Labels, Severity, UnixMs};
-use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, OpenIncident, State};
+use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, State};
 
 /// Open incidents whose alerts are read.
 const MAX_OPEN: usize = 500;
@@ -75,38 +75,10 @@ impl Known {
     }
 }
 
-/// The open incidents.
-pub(super) struct Open {
-    /// All of them, oldest first.
-    pub(super) all: Vec<OpenIncident>,
-    /// Those whose alerts were read: of very many the first by [`urgency`].
-    pub(super) read: Vec<Incident>,
-}
-
-impl Open {
-    /// The numbers of all.
-    pub(super) fn numbers(&self) -> Vec<i64> {
-        self.all.iter().map(|one| one.id.0).collect()
-    }
-}
-
-/// The order in which somebody is needed: where nobody is on it, by severity, and the oldest first.
-fn urgency(one: &OpenIncident) -> (bool, u8, UnixMs) {
-    (one.state != IncidentState::Firing, one.rank, one.opened_at)
-}
-
-/// The most urgent ones.
-fn most_urgent(all: &[OpenIncident], most: usize) -> Vec<IncidentId> {
-    let mut all = all.to_vec();
-    all.sort_by_key(urgency);
-    all.into_iter().take(most).map(|one| one.id).collect()
-}
-
-/// The open incidents.
-pub(super) async fn open(app: &App) -> Result<Open, Failure> {
-    let all = app.engine.query().open_incidents().await?;
-    let read = by_number(app, most_urgent(&all, MAX_OPEN)).await?;
-    Ok(Open { all, read })
+/// The open incidents in which somebody is needed most, the newest first.
+pub(super) async fn most_urgent(app: &App) -> Result<Vec<Incident>, Failure> {
+    let urgent = app.engine.query().urgent_incidents(MAX_OPEN).await?;
+    by_number(app, urgent.into_iter().map(|one| one.id).collect()).await
 }
 
 /// The incidents with these numbers, the newest first; what is not stored is left out.
@@ -201,20 +173,4 @@ type Bodies = HashMap<EventId, Arc<Event>>;
 async fn events(app: &App, ids: &[EventId]) -> Result<Bodies, Failure> {
     let bodies = app.engine.load_events(ids, MAX_BYTES).await?;
     Ok(bodies.events.into_iter().map(|stored| (stored.id, stored.event)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_very_many_those_are_read_that_nobody_is_on_the_most_severe_and_the_oldest_first() {
-        let one = |id: i64, rank: u8, state| OpenIncident { id: IncidentId(id), version: 1, rank, state, opened_at: UnixMs(id) };
-        let mut all = vec![one(1, 0, IncidentState::Firing), one(2, 0, IncidentState::Acked)];
-        all.extend((3..600).map(|id| one(id, 2, IncidentState::Firing)));
-        all.push(one(600, 0, IncidentState::Firing));
-        let first = most_urgent(&all, MAX_OPEN);
-        assert_eq!((first.len(), first[0], first[1], first[2]), (MAX_OPEN, IncidentId(1), IncidentId(600), IncidentId(3)));
-        assert!(!first.contains(&IncidentId(2)), "somebody is on it");
-    }
 }

@@ -94,7 +94,7 @@ fn silence(viewer: &Viewer, incident: &Incident) -> Markup {
     html! {
         p.lead {
             (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(&silence.by.name))
-            @if !silence.reason.is_empty() { ": " (shown(&silence.reason)) }
+            @if !silence.reason.is_empty() { (say(language, ": ", "：")) (shown(&silence.reason)) }
         }
     }
 }
@@ -106,7 +106,7 @@ fn mute(viewer: &Viewer, incident: &Incident) -> Option<Markup> {
     Some(html! {
         p.lead {
             (icon("mute")) " " a href="/ui/mutes" { (say(language, "Muted until ", "已静音至 ")) } (time::clock(manner, mute.until))
-            (say(language, ", by ", "，")) (shown(&mute.by)) ": " code { (shown(&mute.matchers)) }
+            (say(language, ", by ", "，")) (shown(&mute.by)) (say(language, ": ", "：")) code { (shown(&mute.matchers)) }
         }
     })
 }

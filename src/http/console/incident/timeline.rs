@@ -34,7 +34,7 @@ pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<M
         soon: false,
         class: "warn",
         icon: "in",
-        head: html! { b { (say(language, "Came in", "收到")) } ", " (shown(&found.incident.source)) },
+        head: html! { b { (say(language, "Came in", "收到")) } (say(language, ", ", "，")) (shown(&found.incident.source)) },
         text: found.incident.receiver.clone(),
         answer: String::new(),
     });
@@ -105,7 +105,7 @@ fn delivered(viewer: &Viewer, row: &DeliveryRow, attempts: &HashMap<MessageId, V
     let last = row.message.and_then(|message| attempts.get(&message)?.last());
     let head = html! {
         a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } }
-        @if soon { (say(language, " is next", "（接下来）")) } @else { ": " (say(language, look.en, look.zh)) }
+        @if soon { (say(language, " is next", "（接下来）")) } @else { (say(language, ": ", "：")) (say(language, look.en, look.zh)) }
     };
     let text = row.reason.clone().unwrap_or_default();
     let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();

@@ -155,7 +155,7 @@ fn form(language: Language, plan: &Plan) -> Markup {
         form #override.card.pad.grid.mt method="post" action="/ui/oncall/overrides" {
             h2 { (say(language, "Make an override", "新增换班")) }
             div.tools.two {
-                label.f { span { (say(language, "Rota", "排班")) " " small { (say(language, "times are in its zone", "时间按其时区")) } } select.in name="rota" required { @for rota in plan.people.rotas.values() { option value=(rota.name) { (shown(&rota.name)) " (" (zone(rota)) ")" } } } }
+                label.f { span { (say(language, "Rota", "排班")) " " small { (say(language, "times are in its zone", "时间按其时区")) } } select.in name="rota" required { @for rota in plan.people.rotas.values() { option value=(rota.name) { (shown(&rota.name)) (say(language, " (", "（")) (zone(rota)) (say(language, ")", "）")) } } } }
                 label.f { span { (say(language, "Who is on call", "由谁值班")) } select.in name="person" required { @for name in plan.people.people.names() { option { (shown(name)) } } } }
                 label.f { span { (say(language, "From", "从")) " " small { (say(language, "empty: now", "留空：现在")) } } input.in type="datetime-local" name="from"; }
                 label.f { span { (say(language, "Until", "至")) } input.in type="datetime-local" name="until" required; }

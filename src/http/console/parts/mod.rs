@@ -1,6 +1,8 @@
 //! What pages are made of. A part is the same in a page, in an answer to htmx and in a live update.
 
+pub(super) mod filters;
 mod look;
+mod pace;
 mod text;
 pub(super) mod time;
 
@@ -10,7 +12,8 @@ use super::assets::File;
 use crate::model::{Language, Severity};
 
 pub(super) use look::{Look, badge, badge_of};
-pub(super) use text::{label, link, plain, shown, timed, worded};
+pub(super) use pace::{pace, pace_of};
+pub(super) use text::{kind, label, link, plain, shown, timed, unit, worded};
 
 /// The text in the reader's language.
 pub(super) fn say<'a>(language: Language, en: &'a str, zh: &'a str) -> &'a str {

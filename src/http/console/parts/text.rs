@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::time;
+use super::{say, time};
 use crate::http::console::manner::Manner;
 use crate::http::page::build::turns;
-use crate::model::UnixMs;
+use crate::model::{Language, MessageKind, UnixMs};
 use crate::template::reason;
 
 /// A text from outside. Controls that turn the direction of text are shown, not obeyed.
@@ -57,6 +57,25 @@ fn local_times(manner: &Manner, text: &str) -> String {
     out + rest
 }
 
+/// How a message came together.
+pub(in super::super) fn kind(language: Language, kind: MessageKind) -> &'static str {
+    let zh = match kind {
+        MessageKind::Single => "单条",
+        MessageKind::Fold => "合并",
+        MessageKind::Digest => "汇总",
+    };
+    say(language, kind.as_str(), zh)
+}
+
+/// What sizes are counted in.
+pub(in super::super) fn unit(language: Language, unit: &'static str) -> &'static str {
+    match unit {
+        "bytes" => say(language, unit, "字节"),
+        "characters" => say(language, unit, "字符"),
+        _ => unit,
+    }
+}
+
 /// A label.
 pub(in super::super) fn label(name: &str, value: &str) -> Markup {
     html! { span.lab { (shown(name)) "=" b { (shown(value)) } } }
@@ -73,7 +92,6 @@ pub(in super::super) fn link(address: &str, body: Markup) -> Option<Markup> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Language;
 
     #[test]
     fn text_is_escaped_and_its_direction_is_not_turned() {
@@ -98,6 +116,12 @@ mod tests {
         assert_eq!(worded(&en, muted).into_string(), "muted until 2026-11-30 07:41:53 UTC+8; then it is sent if it still fires");
         assert_eq!(worded(&zh, muted).into_string(), "静音至 2026-11-30 07:41:53 UTC+8；届时仍触发则发送");
         assert_eq!(worded(&zh, "<b> 12:30, 2026-11-30, 1.5.").into_string(), "&lt;b&gt; 12:30, 2026-11-30, 1.5.", "no times");
+    }
+
+    #[test]
+    fn what_is_counted_in_is_said_in_the_readers_language() {
+        assert_eq!((unit(Language::Zh, "bytes"), unit(Language::Zh, "characters"), unit(Language::En, "bytes")), ("字节", "字符", "bytes"));
+        assert_eq!((kind(Language::Zh, MessageKind::Digest), kind(Language::En, MessageKind::Digest)), ("汇总", "digest"));
     }
 
     #[test]

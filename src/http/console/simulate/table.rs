@@ -68,7 +68,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
                 @let (runs, file) = (runs.unwrap_or(&none), if compared { file.unwrap_or(&none) } else { runs.unwrap_or(&none) });
                 @let shown_one = if file.platform.is_empty() { runs } else { file };
                 tr data-row {
-                    td { b { (shown(name)) } div.dim.s { (shown(&shown_one.platform)) @if shown_one.held_back > 0 { ", " (shown_one.held_back) (say(language, " muted or recorded only", " 条静音或仅记录")) } } }
+                    td { b { (shown(name)) } div.dim.s { (shown(&shown_one.platform)) @if shown_one.held_back > 0 { (say(language, ", ", "，")) (shown_one.held_back) (say(language, " muted or recorded only", " 条静音或仅记录")) } } }
                     @for (name, value) in &columns {
                         @let (before, after) = (value(runs), value(file));
                         td.r data-l=(name) { @if before == after { (after) } @else { span.dim { (before) } " " (icon("arrow")) span.vh { (say(language, " becomes ", " 变为 ")) } " " b { (after) } } }
@@ -99,6 +99,6 @@ fn elsewhere(language: Language, moved: &[(String, Moved)]) -> Markup {
 fn goals(language: Language, goals: &BTreeSet<Goal>) -> Markup {
     html! {
         @if goals.is_empty() { span.st.bad { (say(language, "nowhere", "无去向")) } }
-        @for (n, (channel, held)) in goals.iter().enumerate() { @if n > 0 { ", " } (shown(channel)) @if *held { (say(language, " (held back)", "（暂不发送）")) } }
+        @for (n, (channel, held)) in goals.iter().enumerate() { @if n > 0 { (say(language, ", ", "，")) } (shown(channel)) @if *held { (say(language, " (held back)", "（暂不发送）")) } }
     }
 }

@@ -60,7 +60,7 @@ async fn settings_are_those_of_the_house() {
     let (store, folder) = fresh_with(|_| {});
     let db = store.files.writer().unwrap();
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 17)] {
+    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 18)] {
         assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
     }
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));

@@ -59,9 +59,16 @@ fn what_was_sent_to_a_number_is_counted_from_indexes() {
 fn open_incidents_are_found_by_their_index() {
     let sql = "SELECT i.alerts FROM incident i INDEXED BY incident_open WHERE i.ended_at IS NULL AND i.state IN ('firing', 'acked') ORDER BY i.id DESC LIMIT 500";
     assert_eq!(plan(sql, 0)[0], "SCAN i USING INDEX incident_open");
-    let sql =
-        "SELECT i.alerts FROM incident i INDEXED BY incident_ended WHERE i.ended_at IS NOT NULL AND i.ended_at >= ?1 ORDER BY i.id DESC LIMIT 20";
-    assert_eq!(plan(sql, 1)[0], "SEARCH i USING INDEX incident_ended (ended_at>?)");
+    let sql = "SELECT i.alerts FROM incident i INDEXED BY incident_ended WHERE i.ended_at IS NOT NULL AND i.ended_at >= ?1 ORDER BY i.ended_at DESC, i.id DESC LIMIT 20";
+    assert_eq!(plan(sql, 1), ["SEARCH i USING INDEX incident_ended (ended_at>?)"], "nothing is sorted");
+}
+
+/// What the first page asks, of however many incidents.
+#[test]
+fn urgent_incidents_are_read_and_counted_from_their_index() {
+    assert_eq!(plan(incidents::URGENT, 2), ["SEARCH incident USING INDEX incident_urgent (state=?)"], "nothing is sorted");
+    let steps = plan(incidents::COUNTS, 0);
+    assert!(steps.len() == 1 && steps[0].starts_with("SCAN incident USING ") && steps[0].ends_with("INDEX incident_urgent"), "{steps:?}");
 }
 
 /// The statements of an event that enters a lane, and of an outcome, beside those that insert.

@@ -1,0 +1,113 @@
+//! How a body says that it is compressed, and what becomes of one that says so and is not.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::HttpError;
+
+/// How long the first piece of a body may take to arrive.
+const FIRST_PIECE: Duration = Duration::from_secs(10);
+
+/// Names of encodings are read as RFC 9110 8.4.1 has them: in any case, and `x-gzip` is `gzip`. A sender that is refused for one drops its alerts.
+pub(super) fn tidy(headers: &mut HeaderMap) {
+    let Some(Ok(named)) = headers.get(header::CONTENT_ENCODING).map(HeaderValue::to_str) else { return };
+    let name = named.trim().to_ascii_lowercase();
+    let name = if name == "x-gzip" { "gzip" } else { &name };
+    if let Ok(name) = HeaderValue::from_str(name) {
+        headers.insert(header::CONTENT_ENCODING, name);
+    }
+}
+
+/// Leaves the encoding out where a body that is called compressed begins as JSON: a proxy inflated it, or its sender compresses nothing. It is read as it is.
+pub(super) async fn believed(request: Request) -> Result<Request, HttpError> {
+    let (mut parts, mut body) = request.into_parts();
+    if !parts.headers.get(header::CONTENT_ENCODING).is_some_and(|name| name == "gzip" || name == "deflate") {
+        return Ok(Request::from_parts(parts, body));
+    }
+    let late = || HttpError::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not begin within {} s", FIRST_PIECE.as_secs()));
+    let first = tokio::time::timeout(FIRST_PIECE, body.frame()).await.map_err(|_| late())?;
+    let first = first.transpose().map_err(|error| HttpError::bad_request(format!("the body could not be read: {error}")))?;
+    if first.as_ref().and_then(Frame::data_ref).is_some_and(|piece| is_json(piece)) {
+        let encoding = parts.headers.remove(header::CONTENT_ENCODING);
+        tracing::warn!(?encoding, path = parts.uri.path(), "a body is not compressed as its Content-Encoding says; it is read as it is");
+    }
+    Ok(Request::from_parts(parts, Body::new(Rejoined { first, rest: body })))
+}
+
+/// Whether a body begins as JSON. Neither gzip (RFC 1952 2.3.1: 0x1f) nor zlib (RFC 1950 2.2: the lower half of the first byte is 8) begins so.
+fn is_json(piece: &[u8]) -> bool {
+    matches!(piece.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// A body whose first piece was read.
+struct Rejoined {
+    first: Option<Frame<Bytes>>,
+    rest: Body,
+}
+
+impl http_body::Body for Rejoined {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read = self.first.as_ref().and_then(Frame::data_ref).map_or(0, |piece| piece.len() as u64);
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + read);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + read);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_encodings_are_read_in_any_case() {
+        for (named, read) in [("GZIP", "gzip"), (" x-gzip ", "gzip"), ("Deflate", "deflate"), ("br", "br"), ("identity", "identity")] {
+            let mut headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_str(named).unwrap())]);
+            tidy(&mut headers);
+            assert_eq!(headers[header::CONTENT_ENCODING], read, "{named:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_called_compressed_and_begins_as_json_is_read_as_it_is() {
+        for (encoding, body, is_left) in [
+            ("gzip", &b" {\"alerts\":[]}"[..], false),
+            ("deflate", b"[1]", false),
+            ("gzip", b"\x1f\x8b\x08\x00", true),
+            ("deflate", b"\x78\x9c\x03\x00", true),
+            ("gzip", b"alert=disk", true),
+            ("gzip", b"", true),
+            ("br", b"{}", true),
+        ] {
+            let request = Request::builder().header(header::CONTENT_ENCODING, encoding).body(Body::from(body)).unwrap();
+            let (parts, read) = believed(request).await.ok().unwrap().into_parts();
+            assert_eq!(parts.headers.contains_key(header::CONTENT_ENCODING), is_left, "{encoding} {body:?}");
+            assert_eq!(http_body::Body::size_hint(&read).exact(), Some(body.len() as u64), "{encoding} {body:?}");
+            assert_eq!(read.collect().await.unwrap().to_bytes(), body, "nothing of it is lost");
+        }
+    }
+}
