@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, write};
+use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, logged, write};
 use crate::channel::{FinalWord, Sent};
 use crate::delivery::core::Shared;
 use crate::delivery::plan::ChannelPlan;
@@ -38,7 +38,7 @@ impl Cancelled {
                 self.0.clear();
             }
             self.0.insert(key);
-            let to = row.recipient.masked();
+            let (delivery, to) = (logged(shared, &row).await, row.recipient.masked());
             match cancel(shared, channel, &row).await {
                 Ok(true) => {
                     let change = ReceiptChange::Final {
@@ -48,14 +48,14 @@ impl Cancelled {
                     };
                     if write(shared, &row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
                         count(shared, &row, ReceiptState::Undelivered);
-                        tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call that still rang was cancelled");
+                        tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "a call that still rang was cancelled");
                     }
                 }
                 Ok(false) => {
-                    tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "a call was to be cancelled, and rang no more")
+                    tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "a call was to be cancelled, and rang no more")
                 }
                 Err(error) => {
-                    tracing::warn!(channel = %channel.name, message_id = %row.message, to, why, %error, "a call could not be cancelled; it rings on");
+                    tracing::warn!(delivery, channel = %channel.name, message_id = %row.message, to, why, %error, "a call could not be cancelled; it rings on");
                 }
             }
         }
