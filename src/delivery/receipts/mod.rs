@@ -265,7 +265,7 @@ async fn write(
 }
 
 /// The first delivery that a message carried, as a field of a line of the log; `None` where it cannot be read.
-pub(super) async fn logged(shared: &Shared, row: &ReceiptRow) -> Option<DisplayValue<DeliveryId>> {
+async fn logged(shared: &Shared, row: &ReceiptRow) -> Option<DisplayValue<DeliveryId>> {
     shared.store.sent_deliveries(row.message).await.ok()?.first().map(|carried| display(carried.delivery.id))
 }
 
