@@ -47,7 +47,7 @@ pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
         DrillCommand::Escalation { name, wait } => ("escalations", name, wait),
         DrillCommand::Press { name, channel, wait } => {
             let named = name.as_ref().or(channel.as_ref());
-            ("channels", named.context("name the channel: `watchfire test press CHANNEL`")?, wait)
+            ("channels", named.context("name the channel: `watchfire drill press CHANNEL`")?, wait)
         }
     };
     let wait = crate::model::parse_duration(wait)?;

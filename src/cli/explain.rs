@@ -31,11 +31,7 @@ pub struct ExplainArgs {
 /// Explains.
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
     let Some(id) = &args.id else { return payload(common, args) };
-    let id: uuid::Uuid = id.trim().parse().map_err(|_| {
-        anyhow::anyhow!(
-            "`{id}` is no id: ids look like 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17; `watchfire queue ls` and `watchfire events ls` list them"
-        )
-    })?;
+    let id: uuid::Uuid = id.trim().parse().map_err(|_| not_an_id(id))?;
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = explain(&remote, id, common.json).await;
@@ -43,6 +39,15 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
         anstream::print!("{}", result?);
         Ok(ExitStatus::Success)
     })?
+}
+
+/// Messages name the number of an incident: it is what a reader has at hand.
+fn not_an_id(id: &str) -> anyhow::Error {
+    let number = id.trim().trim_start_matches('#');
+    if number.parse::<u64>().is_ok() {
+        return anyhow::anyhow!("`{id}` is no id, but the number of an incident: `watchfire incidents show {number}` shows it");
+    }
+    anyhow::anyhow!("`{id}` is no id: ids look like 0198c5b2-7f6e-7c3a-9d41-5b8f0a2e6c17; `watchfire queue ls` and `watchfire events ls` list them")
 }
 
 async fn explain(remote: &Remote, id: uuid::Uuid, as_json: bool) -> Result<String> {

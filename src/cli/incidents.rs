@@ -94,8 +94,10 @@ fn table(found: &Incidents) -> String {
 fn details(found: &IncidentResponse) -> String {
     let one = &found.incident;
     let mut out = format!("#{} {} ({}): {}\n", one.number, one.state.as_str(), one.severity.as_str(), one.title);
-    out.push_str(&format!("  from {} to the receiver `{}`, group {}\n", one.source, one.receiver, found.group_key));
-    let ended = one.ended_at.map_or_else(|| format!("last heard of at {}", time(one.heard_at)), |at| format!("ended at {}", time(at)));
+    // A body of one's own program names no receiver.
+    let receiver = if one.receiver.is_empty() { String::new() } else { format!(" to the receiver `{}`", one.receiver) };
+    out.push_str(&format!("  from {}{receiver}, group {}\n", one.source, found.group_key));
+    let ended = one.ended_at.map_or_else(|| format!("last reported at {}", time(one.heard_at)), |at| format!("ended at {}", time(at)));
     let counts = [(one.firing, "firing"), (one.resolved, "resolved"), (one.unreported, "no longer reported")];
     let counts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     out.push_str(&format!("  began at {}, {ended}; {}\n", time(one.opened_at), counts.join(", ")));
@@ -173,4 +175,27 @@ fn send_act(common: &Common, verb: Verb, args: &ActArgs, (duration, until): (Opt
         anstream::println!("{}", shown(common.json, &result?, |done| done.text.clone())?);
         Ok(ExitStatus::Success)
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_without_a_receiver_names_none() {
+        let shown = |receiver: &str| {
+            let incident = serde_json::json!({
+                "number": 7, "state": "firing", "severity": "critical", "title": "DiskFull db-1", "source": "direct", "receiver": receiver, "firing": 1,
+                "resolved": 0, "unreported": 0, "opened_at": 1_796_015_000_000_i64, "heard_at": 1_796_015_060_000_i64, "ended_at": null, "acks": [],
+                "silence": null, "mute": null,
+            });
+            let found = serde_json::json!({
+                "incident": incident, "group_key": "DiskFull", "version": 1, "messages": [], "timeline": [], "deliveries": [],
+            });
+            details(&serde_json::from_value(found).unwrap())
+        };
+        let rest = "began at 2026-11-30 05:03:20Z, last reported at 2026-11-30 05:04:20Z; 1 firing";
+        assert_eq!(shown(""), format!("#7 firing (critical): DiskFull db-1\n  from direct, group DiskFull\n  {rest}"));
+        assert_eq!(shown("ops"), format!("#7 firing (critical): DiskFull db-1\n  from direct to the receiver `ops`, group DiskFull\n  {rest}"));
+    }
 }

@@ -141,7 +141,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     }
     let Some(root) = root else {
         if report.findings.is_empty() {
-            let label = "write channels and a route; the README shows a first one";
+            let label = "write channels and a route; `watchfire init` writes a first file";
             report.findings.push(Finding::error(codes::SYNTAX, "the file is empty").at(source.place(None)).label(label));
         }
         return Err(sorted(report.findings));

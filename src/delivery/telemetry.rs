@@ -40,17 +40,17 @@ impl Telemetry {
         }
         for change in batch.deliveries.iter().filter(|c| c.state.is_final()) {
             self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
-            if change.state == State::Sent
-                && let Some(member) = message.members.iter().find(|member| member.id == change.id)
-            {
+            let member = message.members.iter().find(|member| member.id == change.id);
+            if let Some(member) = member.filter(|_| change.state == State::Sent) {
                 self.metrics.delivered_after(platform, batch.now.since(member.born_at));
             }
             let reason = change.reason.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
+            let event = member.map(|member| tracing::field::display(member.event_id));
             if change.state == State::Sent {
-                tracing::info!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+                tracing::info!(delivery = %change.id, event, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
             } else {
-                tracing::error!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+                tracing::error!(delivery = %change.id, event, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
         self.report_first(platform, message, batch);
@@ -72,9 +72,9 @@ impl Telemetry {
             let code = outcome.code.as_deref().unwrap_or("");
             let kind = outcome.kind.as_str();
             if outcome.kind == AttemptKind::Ok {
-                tracing::info!(message_id = %message.id, channel = %channel.name, platform, kind, code, "a part is delivered; the others follow");
+                tracing::info!(delivery = message.delivery(), message_id = %message.id, channel = %channel.name, platform, kind, code, "a part is delivered; the others follow");
             } else {
-                tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind, code, answer, next = outcome.next.describe(), "attempt failed");
+                tracing::warn!(delivery = message.delivery(), message_id = %message.id, channel = %channel.name, platform, kind, code, answer, next = outcome.next.describe(), "attempt failed");
             }
         }
     }

@@ -70,11 +70,7 @@ pub(super) async fn receive(
     let Address { to, unknown, mentions, recipients } = address(&plan, &caller, &mut event)?;
     // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
     let to = Some(to).filter(|to| !to.is_empty());
-    if !unknown.is_empty() {
-        let by = if to.is_some() { "the others get the alert" } else { "the routing table says who gets the alert" };
-        tracing::warn!(unknown = unknown.join(","), "the address names channels that do not exist or that its sender may not use; {by}");
-        event.unknown_to.clone_from(&unknown);
-    }
+    event.unknown_to.clone_from(&unknown);
     drop(plan);
     let (kind, is_empty) = (event.kind.as_str(), event.alerts.is_empty());
     let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients));
@@ -90,6 +86,10 @@ pub(super) async fn receive(
         tracing::error!(%error, "a body could not be stored; its sender got 503");
     })?;
     drop(alone);
+    if !unknown.is_empty() {
+        let by = if to.is_some() { "the others get the alert" } else { "the routing table says who gets the alert" };
+        tracing::warn!(event = %accepted.event, unknown = unknown.join(","), "the address names channels that do not exist or that its sender may not use; {by}");
+    }
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
     if let Some(error) = unread.as_ref().filter(|_| is_empty) {
         tracing::warn!(%error, bytes, event = %accepted.event, "a body holds no alert; it is kept without a delivery, see `watchfire events ls --unrouted`");
@@ -100,7 +100,6 @@ pub(super) async fn receive(
         let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
         *unread = Some(Unread { count, at: now.into() });
     }
-    tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(AcceptedResponse::new(&accepted, unknown))
 }
 

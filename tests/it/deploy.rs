@@ -25,6 +25,27 @@ fn run(program: &str, args: &[&str], folder: &Path) {
     }
 }
 
+/// Its manual pages and completions are printed by the program itself, and the package depends on a C library.
+#[test]
+fn packages_are_refused_of_programs_that_they_cannot_be_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(file("one.c"), "#include <stdio.h>\nint main(void) { return puts(\"watchfire 0.1.0\") < 0; }\n").unwrap();
+    run("cc", &["-static", "-o", "static", "one.c"], folder.path());
+    // What an ELF header of another machine begins with, and nothing to run.
+    let mut other = b"\x7fELF\x02\x01\x01".to_vec();
+    other.resize(64, 0);
+    other[18] = 183;
+    std::fs::write(file("other"), other).unwrap();
+    run("chmod", &["+x", "other"], folder.path());
+    for (script, program, said) in [("deb/build", "static", "is static: the package"), ("release", "other", "package qemu-user-static")] {
+        let out = Command::new(deploy(script)).args([file(program), file("out")]).env("SOURCE_DATE_EPOCH", "1").output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(!out.status.success() && text.contains(said), "{script}: {text}");
+        assert!(!Path::new(&file("out")).exists(), "{script} has written something");
+    }
+}
+
 #[test]
 fn rules_and_configurations_pass_the_programs_they_are_for() {
     let folder = deploy("prometheus");

@@ -1,4 +1,4 @@
-//! The commands of docs/backup.md, run as they are written: what was accepted before the copy is there after it was restored, and what came later is not.
+//! The commands of docs/backup.md, which docs/backup.zh-CN.md repeats, run as they are written: what was accepted before the copy is there after it was restored, and what came later is not.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,11 +13,15 @@ use crate::journey::{Ended, installed, port};
 use crate::support::postgres::Postgres;
 use crate::support::skip::skip;
 
-/// The scripts of the page with a mark, in their order.
+/// The scripts of the page with a mark, in their order; in both languages they are the same.
 fn scripts(mark: &str) -> Vec<String> {
-    let page = fs::read_to_string(root().join("docs/backup.md")).unwrap();
-    let found: Vec<String> = blocks(&page).into_iter().filter(|block| block.mark == mark).map(|block| block.text).collect();
+    let of = |page: &str| -> Vec<String> {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        blocks(&text).into_iter().filter(|block| block.mark == mark).map(|block| block.text).collect()
+    };
+    let found = of("docs/backup.md");
     assert!(!found.is_empty(), "docs/backup.md has no `<!-- {mark} -->`");
+    assert_eq!(of("docs/backup.zh-CN.md"), found, "docs/backup.zh-CN.md has other scripts");
     found
 }
 

@@ -143,7 +143,47 @@ fn chinese_pages_have_the_configurations_of_the_english_ones() {
             assert!(found, "{name} lacks the configuration of {english}.md:{}:\n{}", block.line, block.text);
         }
     }
-    assert!(compared >= 12, "only {compared} configurations were compared");
+    assert!(compared >= 40, "only {compared} configurations were compared");
+}
+
+/// The levels of a page's headings, and its blocks without those of configurations: language, mark, and the first word of each line of a script.
+fn shape(page: &str) -> (Vec<usize>, Vec<(String, String, Vec<String>)>) {
+    let (mut levels, mut fenced) = (Vec::new(), false);
+    for line in page.lines() {
+        fenced ^= line.starts_with("```");
+        let level = line.len() - line.trim_start_matches('#').len();
+        levels.extend((!fenced && level > 0 && line[level..].starts_with(' ')).then_some(level));
+    }
+    let words = |block: &Block| -> Vec<String> {
+        let script = block.text.lines().filter(|_| block.language == "sh");
+        script.filter_map(|line| line.split([' ', '=']).find(|word| !word.is_empty()).map(str::to_owned)).collect()
+    };
+    let scripts = blocks(page).into_iter().filter(|block| block.language != "yaml");
+    (levels, scripts.map(|block| (block.language.clone(), block.mark.clone(), words(&block))).collect())
+}
+
+/// A section or a command that one language has and the other has not is missed here.
+#[test]
+fn chinese_pages_have_the_sections_and_commands_of_the_english_ones() {
+    let mut compared = 0;
+    for path in pages() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(english) = name.strip_suffix(".zh-CN.md") else { continue };
+        let (chinese, page) = (fs::read_to_string(&path).unwrap(), fs::read_to_string(path.with_file_name(format!("{english}.md"))).unwrap());
+        let ((levels, scripts), (wanted, commands)) = (shape(&chinese), shape(&page));
+        assert_eq!(levels, wanted, "{name} has other headings than {english}.md");
+        assert_eq!(scripts, commands, "{name} has other commands than {english}.md");
+        compared += 1;
+    }
+    assert!(compared >= 20, "only {compared} pages were compared");
+}
+
+#[test]
+fn the_shape_of_a_page_is_its_headings_and_scripts() {
+    let (levels, scripts) = shape("# a\n\n## b\n\n<!-- run -->\n```sh\n# c\nexport A=b\nx --y\n```\n\n```yaml\nd: 1\n```\n#e\n### f\n");
+    assert_eq!(levels, [1, 2, 3]);
+    let words = ["#", "export", "x"].map(str::to_owned).to_vec();
+    assert_eq!(scripts, [("sh".to_owned(), "run".to_owned(), words)]);
 }
 
 #[test]

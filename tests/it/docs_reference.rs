@@ -134,6 +134,30 @@ fn every_error_of_the_log_is_explained() {
     assert!(missing.is_empty() && gone.is_empty(), "docs/reference.md, between `<!-- log -->`: add rows for {missing:#?}, remove {gone:#?}");
 }
 
+/// The lines of the log in a source, each as the arguments of its macro.
+fn logged(text: &str) -> Vec<String> {
+    let macros = ["tracing::info!(", "tracing::warn!(", "tracing::error!("];
+    let calls = macros.iter().flat_map(|call| text.split(call).skip(1));
+    calls.filter_map(|rest| Some(rest.split_once(");")?.0.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+}
+
+/// Commands take the ids of deliveries, events and incidents. A message is none of these: a line that names only a message leads nowhere.
+#[test]
+fn every_line_about_a_message_names_a_delivery() {
+    let (mut lines, mut wrong) = (0, Vec::new());
+    for (file, text) in sources() {
+        for line in logged(&text).into_iter().filter(|line| line.contains("message_id = ")) {
+            lines += 1;
+            // The message is another node's: nobody here knows what it carries.
+            if !line.contains("delivery") && !line.contains("memory and store differ about a message") {
+                wrong.push(format!("{file}: {line}"));
+            }
+        }
+    }
+    assert!(lines > 10, "only {lines} lines were found");
+    assert!(wrong.is_empty(), "lines of the log about a message without `delivery`:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_variable_of_the_program_is_on_the_page() {
     let page = fs::read_to_string(page()).unwrap();

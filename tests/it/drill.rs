@@ -229,7 +229,9 @@ route:
     let (ok, _, err) = explain(&Value::Null).await;
     assert!(!ok && err.contains("no delivery and no event has the id"), "{err}");
     let (ok, _, err) = run(&folder, &["explain", "12"]);
-    assert!(!ok && err.contains("`12` is no id"), "{err}");
+    assert!(!ok && err.contains("`12` is no id") && err.contains("`watchfire incidents show 12`"), "{err}");
+    let (ok, _, err) = run(&folder, &["explain", "twelve"]);
+    assert!(!ok && err.contains("`watchfire events ls`"), "{err}");
     let wrong: [(&[&str], &str); 5] = [
         (&["queue", "show", "nope"], "`watchfire queue ls`"),
         (&["events", "show", "nope"], "`watchfire events ls`"),

@@ -135,7 +135,7 @@ async fn debug_is_few_lines_at_the_start_and_holds_nothing_of_alerts() {
     }
 }
 
-/// Each accepted body is one line: what came, from where, and to how many it goes.
+/// Each accepted body is one line: what came, from where, and to how many it goes. The line of its delivery names the same event.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_accepted_body_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
@@ -148,6 +148,11 @@ async fn each_accepted_body_is_one_line() {
     let post = || served.http.post(format!("http://{}/webhook?source=eu", served.address)).json(&body).send();
     let answer: serde_json::Value = post().await.unwrap().json().await.unwrap();
     assert_eq!(post().await.unwrap().status(), 200);
+    let end = Instant::now() + SOON;
+    while !std::fs::read_to_string(&log).unwrap().contains("\"delivered\"") {
+        assert!(Instant::now() < end, "it was not delivered");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
     // What is refused is none.
     let refused = served.http.post(format!("http://{}/webhook", served.address)).body("").send().await.unwrap();
     assert!(refused.status().is_client_error());
@@ -161,6 +166,9 @@ async fn each_accepted_body_is_one_line() {
         assert_eq!((&line["level"], &line["event"], &line["source"]), (&"INFO".into(), &answer["event"], &"alertmanager:eu".into()), "{line}");
         assert_eq!((&line["alerts"], &line["deliveries"], &line["duplicate"]), (&2.into(), &1.into(), &duplicate.into()), "{line}");
     }
+    let delivered: Vec<_> = lines.iter().filter(|line| line["message"] == "delivered").collect();
+    assert_eq!(delivered.len(), 1, "{text}");
+    assert_eq!((&delivered[0]["event"], &delivered[0]["delivery"]), (&answer["event"], &answer["deliveries"][0]["id"]), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

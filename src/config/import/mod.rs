@@ -207,7 +207,7 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 /// Reports what nothing asked for.
 fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
     if let Some(templates) = top.take("templates").filter(|node| !matches!(&node.kind, crate::model::yaml::Kind::List(items) if items.is_empty())) {
-        let todo = "the built-in templates are used; your own are Handlebars files in the folder that `templates:` names, see the README";
+        let todo = "the built-in templates are used; your own are Handlebars files in the folder that `templates:` names, see docs/templates.md";
         notes.remark(templates.span.line, "`templates`", "Go templates are not carried", todo);
     }
     for entry in global.rest() {

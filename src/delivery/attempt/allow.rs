@@ -70,7 +70,7 @@ impl AttemptTask {
             for cell in message.cells.iter_mut().filter(|cell| cell.state == CellState::Open) {
                 cell.due_at = cell.due_at.max(soonest).min(now + MAX_BACKOFF);
             }
-            tracing::warn!(channel = %self.channel.name, message_id = %message.id, until = %soonest, "a limit holds a message back");
+            tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, message_id = %message.id, until = %soonest, "a limit holds a message back");
             return Ok(Allowed::Later);
         }
         let limited: Vec<Recipient> = limited.into_iter().map(|(to, _)| to).collect();
@@ -125,7 +125,7 @@ impl AttemptTask {
     fn withhold(&self, message: &mut PendingMessage, from: &[Recipient], why: Withheld) {
         for to in from {
             self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, why.limit());
-            tracing::warn!(channel = %self.channel.name, message_id = %message.id, %to, why = why.code(), "a limit keeps a message from somebody");
+            tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, message_id = %message.id, %to, why = why.code(), "a limit keeps a message from somebody");
         }
         for cell in message.cells.iter_mut().filter(|cell| cell.state == CellState::Open && from.contains(&cell.recipient)) {
             (cell.state, cell.code) = (CellState::Dead, Some(why.code().to_owned()));
@@ -179,7 +179,7 @@ impl AttemptTask {
         for _ in &message.cells {
             self.shared.telemetry.metrics.limited(self.channel.platform.name, &self.channel.name, Withheld::Recipient.limit());
         }
-        tracing::warn!(channel = %self.channel.name, why, "a limit holds a message back");
+        tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, why, "a limit holds a message back");
         if let Some(member) = message.members.first().filter(|member| member.target.step.is_some()) {
             let end = self.waits_for_room(member, &why, due_at).await?;
             return Ok(self.not_sent_now(message, end, Vec::new()).await);

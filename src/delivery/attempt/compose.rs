@@ -74,7 +74,7 @@ impl AttemptTask {
         drop(permit);
         for error in &composed.fallbacks {
             self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
-            tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
+            tracing::error!(delivery = message.delivery(), channel = %self.channel.name, %error, "a template failed; the built-in text was used");
         }
         message.phase = Phase::composed(composed.pages);
         message.template = composed.template;
@@ -104,11 +104,11 @@ impl AttemptTask {
         message.generation += 1;
         // A large body was dropped: if it cannot be read again, the message shows the delivery's title.
         let permit = self.load_events(&mut message, false).await.unwrap_or_else(|error| {
-            tracing::warn!(message_id = %message.id, %error, "could not read an event again; the message shows the titles of its deliveries");
+            tracing::warn!(delivery = message.delivery(), message_id = %message.id, %error, "could not read an event again; the message shows the titles of its deliveries");
             None
         });
         if let Err(error) = self.renew_step(&mut message, self.shared.clock.wall()).await {
-            tracing::warn!(message_id = %message.id, %error, "could not read again what fires; the message shows what it knew");
+            tracing::warn!(delivery = message.delivery(), message_id = %message.id, %error, "could not read again what fires; the message shows what it knew");
         }
         let composed = self.compose_aside(&mut message).await;
         message.drop_large_events();

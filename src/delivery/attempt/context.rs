@@ -21,7 +21,7 @@ impl AttemptTask {
             (context.mentions, context.missed) = (Some(reached.mentions), reached.missed);
         }
         context.mentions = self.reminding(message, context.mentions).await;
-        let unknown = |error: StoreError| tracing::warn!(%error, message_id = %message.id, "could not read what was sent before; the message says what may be news");
+        let unknown = |error: StoreError| tracing::warn!(%error, delivery = message.delivery(), message_id = %message.id, "could not read what was sent before; the message says what may be news");
         let mut lanes: Vec<LaneId> = message.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
         lanes.dedup();
         for lane in lanes.into_iter().take(MAX_PAST_LANES) {

@@ -41,7 +41,7 @@ impl AttemptTask {
         }
         let reached = self.reached(asked, None, self.shared.clock.wall()).await;
         for missed in &reached.missed {
-            tracing::warn!(channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
+            tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
             if matches!(missed, Missed::NobodyOnCall(_) | Missed::NobodyNext(_)) {
                 self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
             }

@@ -87,8 +87,7 @@ impl AttemptTask {
         let begun = counted.iter().map(|one| one.starts).max().unwrap_or(0);
         started.set(counted);
         if begun > MAX_CRASHES {
-            let delivery = message.members.first().map(|member| member.id.to_string());
-            tracing::error!(channel = %self.channel.name, begun, delivery, "the process crashed several times at this message; it is sent abridged");
+            tracing::error!(channel = %self.channel.name, begun, delivery = message.delivery(), "the process crashed several times at this message; it is sent abridged");
             message.wording.abridged = true;
         }
         Ok(message.wording.abridged)

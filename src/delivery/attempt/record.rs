@@ -173,14 +173,14 @@ impl AttemptTask {
             }
             Next::RetryUnmentioned => {
                 let code = outcome.code.clone().unwrap_or_default();
-                tracing::warn!(channel = %self.channel.name, code, "the platform refused the mentions; the message is sent without them");
+                tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, code, "the platform refused the mentions; the message is sent without them");
                 let mentioned = message.pages().iter().flat_map(|page| &page.facts.mentions.users);
                 self.forget_refused(mentioned.map(|id| Recipient::new(id.as_str())));
                 message.wording.unmentioned = Some(code);
                 self.recompose(message).await
             }
             Next::RetryAsCard => {
-                tracing::warn!(channel = %self.channel.name, "the message to answer is gone; a new one is sent");
+                tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, "the message to answer is gone; a new one is sent");
                 let received = message.cells.iter().filter(|cell| cell.state == CellState::Ok).map(|cell| cell.recipient.clone());
                 message.notification.lines_of = received.collect();
                 message.notification.form = Form::Card;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::field::{DisplayValue, display};
 
 use crate::delivery::clock::Now;
 use crate::model::{DeliveryId, LaneId, MessageId, Page, PlatformIds, Recipient, UnixMs};
@@ -105,6 +106,11 @@ impl MessageLanes {
 }
 
 impl PendingMessage {
+    /// The first delivery that it carries, as a field of a line of the log: `watchfire explain` takes deliveries, not messages.
+    pub fn delivery(&self) -> Option<DisplayValue<DeliveryId>> {
+        self.members.first().map(|member| display(member.id))
+    }
+
     /// A message to be composed from what was taken of lanes.
     pub fn from_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<TakenLane>, now: Now) -> Self {
         let members = lanes.iter_mut().flat_map(|taken| std::mem::take(&mut taken.members)).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, write};
+use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, logged, write};
 use crate::channel::{FinalWord, Sent};
 use crate::delivery::core::Shared;
 use crate::delivery::plan::ChannelPlan;
@@ -41,7 +41,7 @@ impl Cancelled {
             if self.0.len() >= MAX_TRIED {
                 self.0.clear();
             }
-            let to = row.recipient.masked();
+            let (delivery, to) = (logged(shared, &row).await, row.recipient.masked());
             let result = cancel(shared, channel, &row).await;
             let wait = result.as_ref().err().and_then(|error| again(error.kind));
             self.0.insert(key, wait.map(|wait| shared.clock.wall() + wait));
@@ -54,14 +54,14 @@ impl Cancelled {
                     };
                     if write(shared, &row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
                         count(shared, &row, ReceiptState::Undelivered);
-                        tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "what still rang was cancelled");
+                        tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "what still rang was cancelled");
                     }
                 }
                 Ok(false) => {
-                    tracing::info!(channel = %channel.name, message_id = %row.message, to, why, "something was to be cancelled, and rang no more")
+                    tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "something was to be cancelled, and rang no more")
                 }
                 Err(error) => {
-                    tracing::warn!(channel = %channel.name, message_id = %row.message, to, why, %error, "it could not be cancelled, and rings on");
+                    tracing::warn!(delivery, channel = %channel.name, message_id = %row.message, to, why, %error, "it could not be cancelled, and rings on");
                 }
             }
         }

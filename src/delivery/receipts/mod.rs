@@ -13,9 +13,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
+use tracing::field::{DisplayValue, display};
 
 use crate::channel::{Ask, Called, FinalWord, Sent, kit};
-use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
+use crate::model::{DeliveryId, ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, State, StoreError};
 
 use self::cancel::Cancelled;
@@ -100,7 +101,8 @@ async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPla
             Ok(Some(word)) => conclude(shared, plan, channel, row, &word).await?,
             Ok(None) => later(shared, row, next_query(ask, row, now), "the vendor did not say").await?,
             Err(error) => {
-                tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "could not query the vendor for the final status");
+                let delivery = logged(shared, row).await;
+                tracing::warn!(delivery, channel = %channel.name, message_id = %row.message, %error, "could not query the vendor for the final status");
                 let wait = match error.kind {
                     ErrorKind::RateLimited { retry_after: Some(wait) } => wait.min(MAX_PAUSE),
                     _ => Duration::ZERO,
@@ -147,7 +149,8 @@ async fn later(shared: &Shared, row: &ReceiptRow, due: UnixMs, why: &str) -> Res
     let news = ReceiptChange::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
     if write(shared, row, news, Vec::new(), now).await?.is_some() {
         count(shared, row, ReceiptState::Unheard);
-        tracing::warn!(channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the vendor reported no final status");
+        let delivery = logged(shared, row).await;
+        tracing::warn!(delivery, channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the vendor reported no final status");
     }
     Ok(())
 }
@@ -168,11 +171,11 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
     let news = ReceiptChange::Final { state, code: Some(word.code.clone()), detail: detail.clone() };
     let Some(made) = write(shared, row, news, children, now).await? else { return Ok(()) };
     count(shared, row, state);
-    let (to, code) = (row.recipient.masked(), word.code.as_str());
+    let (delivery, to, code) = (logged(shared, row).await, row.recipient.masked(), word.code.as_str());
     if word.reached {
-        tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
+        tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
     } else {
-        tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
+        tracing::error!(delivery, channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
         shared.telemetry.raise(SelfAlert::not_delivered(&channel.name, State::Sent, 1, &format!("sent, but not received: {detail}")));
     }
     shared.notify_new(&made);
@@ -259,6 +262,11 @@ async fn write(
     now: UnixMs,
 ) -> Result<Option<Vec<crate::store::AcceptedDelivery>>, StoreError> {
     shared.store.update_receipt(ReceiptUpdate { message: row.message, page: row.page, recipient: row.recipient.clone(), news, children, now }).await
+}
+
+/// The first delivery that a message carried, as a field of a line of the log; `None` where it cannot be read.
+async fn logged(shared: &Shared, row: &ReceiptRow) -> Option<DisplayValue<DeliveryId>> {
+    shared.store.sent_deliveries(row.message).await.ok()?.first().map(|carried| display(carried.delivery.id))
 }
 
 fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {

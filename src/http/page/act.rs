@@ -21,7 +21,7 @@ use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
-use crate::model::{Language, Recipient, Verb};
+use crate::model::{IncidentId, Language, Recipient, Verb};
 use crate::store::{ActOn, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
 use crate::template::reason;
 
@@ -89,14 +89,15 @@ fn wrong(app: &App, from: &str) -> HttpError {
 }
 
 /// A press that changes nothing: counted and logged.
-fn count_refused(app: &App, from: &str, why: &str) {
+fn count_refused(app: &App, incident: Option<IncidentId>, from: &str, why: &str) {
     app.engine.metrics().pressed("link", "", "refused");
-    tracing::warn!(from, why, "a press by link was refused");
+    let incident = incident.map(tracing::field::display);
+    tracing::warn!(incident, from, why, "a press by link was refused");
 }
 
 /// The same of a link of ours, with a row of the audit.
 async fn refused(app: &App, acting: &Acting, from: &str, why: &str) {
-    count_refused(app, from, why);
+    count_refused(app, acting.incidents.first().map(|incident| incident.id), from, why);
     let name = acting.person.as_ref().map_or_else(|| "somebody".to_owned(), Recipient::masked);
     let by = Author { name, via: "link".into(), from: from.to_owned() };
     let intent = Intent { by, act: AuditAct::Press, on: format!("channel {}", acting.message.channel), reason: String::new() };
@@ -122,7 +123,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     let from = address(&app, &parts);
     // A form of another site cannot know the code; what a browser says of its origin is checked as well.
     if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
-        count_refused(&app, &from, "a form of another site");
+        count_refused(&app, None, &from, "a form of another site");
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
     }
     let held = body::read(&app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
@@ -132,7 +133,8 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
     // Each form has a number of its own: without a limit one link could change an incident without end.
     if !app.engine.admits_press(&format!("link {code} {from}")) {
         app.engine.metrics().pressed("link", "", "limited");
-        tracing::warn!(from, channel = acting.message.channel, "a link is pressed too often; the press is not taken");
+        let incident = acting.incidents.first().map(|incident| tracing::field::display(incident.id));
+        tracing::warn!(incident, from, channel = acting.message.channel, "a link is pressed too often; the press is not taken");
         let told = page(&app, acting, &parts.headers, word(language, "act_limited"), None).await?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, RETRY_AFTER)], told).into_response());
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::syntax::{cut_off, explain};
+use super::syntax::{cut_off, explain, left_open};
 use super::{Document, Entry, Fault, Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Resolved, Scalar, Style, SyntaxError, resolve};
 use crate::model::Span;
 
@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> Document {
                 let line = error.marker().line().max(1);
                 let shown = builder.lines.get(line - 1).copied().unwrap_or("");
                 let (mut span, mut explained) = (Span { line, column: error.marker().col() + 1, width: 1 }, explain(error.info(), shown));
-                if let Some((at, why)) = cut_off(&builder.lines, line) {
+                if let Some((at, why)) = cut_off(&builder.lines, line).or_else(|| left_open(&builder.lines, line)) {
                     (span, explained) = (at, why);
                 }
                 let (message, label) = explained;

@@ -56,40 +56,82 @@ pub fn explain(info: &str, line: &str) -> (String, String) {
 /// The cause on a line above the parser's complaint at `line`, from 1: a `#` without quotes within `{ ... }` or `[ ... ]`, which makes a comment of the
 /// rest of its line. What is lost may be a secret, so it is not quoted.
 pub fn cut_off(lines: &[&str], line: usize) -> Option<(Span, (String, String))> {
-    let says_something = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let above = lines.iter().take(line - 1).rposition(says_something);
-    let suspects = [Some(line - 1), above].into_iter().flatten();
+    let suspects = [Some(line - 1), says_something_above(lines, line)].into_iter().flatten();
     suspects.filter_map(|at| Some((at, comment_in_flow(lines.get(at)?)?))).next().map(|(at, (column, open, width))| {
         let message = format!("YAML takes what begins with this `#` for a comment, so the `{open}` before it is never closed");
         (Span { line: at + 1, column: column + 1, width }, (message, "quote the value: \"#...\"".to_owned()))
     })
 }
 
+/// The cause on the line above the parser's complaint at `line`, from 1: a bracket that is left open, although the next key begins there or the text ends.
+/// A line that ends with a comma or a bracket goes on, and a `}` or `]` closes what several lines hold.
+pub fn left_open(lines: &[&str], line: usize) -> Option<(Span, (String, String))> {
+    let above = says_something_above(lines, line)?;
+    let opener = *lines.get(above)?;
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let goes_on = opener.trim_end().ends_with([',', '{', '[']);
+    let ends = lines.get(line - 1).is_none_or(|next| indent(next) <= indent(opener) && !next.trim_start().starts_with(['}', ']']));
+    let (column, open) = open_brackets(&structure(opener)?).pop().filter(|_| ends && !goes_on)?;
+    let span = Span { line: above + 1, column: column + 1, width: 1 };
+    Some((span, (format!("this `{open}` is never closed"), format!("close it with `{}`", closing(open)))))
+}
+
+/// The line before `line` (from 1) that is no comment and not empty, from 0.
+fn says_something_above(lines: &[&str], line: usize) -> Option<usize> {
+    lines.iter().take(line - 1).rposition(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+}
+
 /// A `#` that YAML takes for a comment while a bracket of its line is open, and that was not meant as one: no blank follows it, and brackets end the
 /// line. Its column from 0, the bracket, and how many characters are lost.
 fn comment_in_flow(line: &str) -> Option<(usize, char, usize)> {
-    let (mut open, mut quote, mut last, mut after_blank) = (Vec::new(), None, ' ', true);
+    let found = structure(line)?;
+    let (column, at, _) = *found.last().filter(|(_, _, c)| *c == '#')?;
+    let lost = line[at..].trim_end();
+    let meant = !lost[1..].starts_with(char::is_whitespace) && lost.ends_with(['}', ']']);
+    open_brackets(&found).pop().filter(|_| meant).map(|(_, bracket)| (column, bracket, lost.chars().count()))
+}
+
+/// The brackets of a line outside its quotes, and the `#` that makes a comment of the rest: column from 0, place in the text, character. `None` when a
+/// quote goes on in the next line.
+fn structure(line: &str) -> Option<Vec<(usize, usize, char)>> {
+    let (mut out, mut quote, mut last, mut after_blank) = (Vec::new(), None, ' ', true);
     for (column, (at, c)) in line.char_indices().enumerate() {
-        match quote {
-            Some(end) if c == end => quote = None,
-            Some(_) => {}
-            // Elsewhere a quote is a character like any other.
-            None if matches!(c, '"' | '\'') && " {[,:-".contains(last) => quote = Some(c),
-            None if matches!(c, '{' | '[') => open.push(c),
-            None if matches!(c, '}' | ']') => drop(open.pop()),
-            None if c == '#' && after_blank => {
-                let lost = line[at..].trim_end();
-                let meant = !lost[1..].starts_with(char::is_whitespace) && lost.ends_with(['}', ']']);
-                return open.last().filter(|_| meant).map(|bracket| (column, *bracket, lost.chars().count()));
+        // Elsewhere a quote or an opening bracket is a character like any other.
+        let value_begins = " {[,:-".contains(last);
+        match (quote, c) {
+            (Some(end), _) => quote = Some(end).filter(|end| *end != c),
+            (None, '"' | '\'') if value_begins => quote = Some(c),
+            (None, '{' | '[') if value_begins => out.push((column, at, c)),
+            (None, '}' | ']') => out.push((column, at, c)),
+            (None, '#') if after_blank => {
+                out.push((column, at, c));
+                return Some(out);
             }
-            None => {}
+            (None, _) => {}
         }
         after_blank = c.is_whitespace();
         if !after_blank {
             last = c;
         }
     }
-    None
+    quote.is_none().then_some(out)
+}
+
+/// The brackets that are still open at the end of a line, the innermost last: column from 0, character.
+fn open_brackets(found: &[(usize, usize, char)]) -> Vec<(usize, char)> {
+    let mut open: Vec<(usize, char)> = Vec::new();
+    for (column, _, c) in found {
+        match c {
+            '{' | '[' => open.push((*column, *c)),
+            '}' | ']' => drop(open.pop_if(|(_, bracket)| closing(*bracket) == *c)),
+            _ => {}
+        }
+    }
+    open
+}
+
+fn closing(bracket: char) -> char {
+    if bracket == '{' { '}' } else { ']' }
 }
 
 #[cfg(test)]
@@ -107,6 +149,32 @@ mod tests {
         assert_eq!(found("a: { to: [ #ops ] }\nb: 1", 2), Some((1, 12, 8, false)));
         for sound in ["a: { b: \"x #y }\", c: '#z }' }", "a: { b: 1, # of c }", "a: it's #ops }", "a: { b: 1 } #ops }", "a: { b: 1, #c"] {
             assert_eq!(found(&format!("{sound}\nb: 1"), 2), None, "{sound}");
+        }
+    }
+
+    #[test]
+    fn a_bracket_that_is_left_open_is_found_above_the_complaint() {
+        let found = |text: &str, line| {
+            let lines: Vec<&str> = text.lines().collect();
+            left_open(&lines, line).map(|(span, (message, advice))| (span.line, span.column, message, advice))
+        };
+        let this = |line, column, open: char, close: char| {
+            Some((line, column, format!("this `{open}` is never closed"), format!("close it with `{close}`")))
+        };
+        assert_eq!(found("a: {log: {}\n\n# more\nroute: {}", 4), this(1, 4, '{', '}'));
+        assert_eq!(found("r:\n  to: [a\n  routes:\n", 3), this(2, 7, '[', ']'));
+        assert_eq!(found("a: { b: [1, \"]\" }\n", 2), this(1, 9, '[', ']'));
+        assert_eq!(found("a: { b: [1, \"]\"\n", 2), this(1, 9, '[', ']'), "the text ends");
+        for (sound, line) in [
+            ("a: {\n  b: c: d }", 2),
+            ("a: [x,\ny: z]", 2),
+            ("a: { b: 1\n}x", 2),
+            ("a: { b: 1\n  c: 2 }", 2),
+            ("a: { b: \"open }\nb: 1", 2),
+            ("a: http://x/{y\nb: c: d", 2),
+            ("a: 1 # {\nb: c: d", 2),
+        ] {
+            assert_eq!(found(sound, line), None, "{sound}");
         }
     }
 }
