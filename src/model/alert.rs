@@ -157,6 +157,8 @@ pub enum Note {
     Recipients,
     /// The address that it was posted to names a template that does not exist here.
     Template,
+    /// It has more members without a field of their own than are kept ([`Event::extra`], [`Alert::extra`]).
+    Extra,
 }
 
 impl Note {
@@ -188,6 +190,8 @@ impl Note {
                 "The address that it was sent to names a template that does not exist here; the channel's own is used".into()
             }
             (Note::Template, Language::Zh) => "发送地址中的模板（tpl）不存在，已使用通道自己的模板".into(),
+            (Note::Extra, Language::En) => "The sender's body has more fields of its own than Watchfire keeps; the others are left out".into(),
+            (Note::Extra, Language::Zh) => "发送方的附加字段超过保留上限，超出部分未保留".into(),
         }
     }
 }
