@@ -380,5 +380,7 @@ fn a_value_without_a_channel_goes_to_the_nearest_receiver_that_notifies_somebody
     // Nothing above it notifies anybody.
     let imported = of(&text.replace("receiver: ops", "receiver: rooms"));
     assert_eq!(sent_to(&imported, &[("env", "flat"), ("team", "web")]), ["rooms"], "{}", imported.routes);
+    assert_eq!(sent_to(&imported, &[("team", "db"), ("severity", "page"), ("env", "lab")]), ["mails-db"], "{}", imported.routes);
+    assert!(imported.routes.contains("to: [dba]") && !imported.routes.contains("to: [mails]"), "{}", imported.routes);
     assert_eq!(imported.silent, ["rooms", "mails"]);
 }
