@@ -25,7 +25,7 @@ async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     reads(&four.slack, SOON, "ops-ding cannot deliver").await;
     app.app.reload().await.unwrap();
-    // Its end is told as well.
+    // And its end.
     reads(&four.slack, SOON, "ops-ding delivers again").await;
     four.ding_refuses(2, 430_102, "unsafe text");
     app.post("/webhook", &alert("web", "Refused", "firing")).await;
