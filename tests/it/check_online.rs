@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::fakes::people::People;
 use crate::support::fakes::slack::Room;
-use crate::support::fakes::{DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Slack, Telegram, Wecom};
+use crate::support::fakes::{DingtalkApp, DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Slack, Telegram, Wecom};
 
 /// What it prints about one channel.
 async fn check(block: &str, more: &str) -> (bool, String) {
@@ -144,6 +144,21 @@ async fn who_is_mentioned_by_name_must_be_found() {
     let block = format!("wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: a, api_base: \"{}\" }}", wecom.url());
     looks_up(&wecom, &block, |wecom| &mut wecom.people, "let the application see the members").await;
     assert_eq!((sent(&slack), sent(&feishu), sent(&ding)), (0, 0, 0), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_dingtalk_calls_by_mobile_number_must_be_found() {
+    let ding = Fake::start(DingtalkApp::new("ding-key", "ding-secret", "dingbot", &[("13800000001", "u1")])).await;
+    let to = |whom: &str| {
+        let app = "app_key: ding-key, app_secret: ding-secret, robot_code: dingbot";
+        format!("dingtalk_call: {{ {app}, to: [\"{whom}\"], api_base: \"{}\" }}", ding.url())
+    };
+    fine(&to("13800000001")).await;
+    ding.with(|ding| ding.permitted = false);
+    lacks(&to("+8613800000001"), "qyapi_get_member_by_mobile").await;
+    fine(&to("user:u1")).await;
+    ding.with(|ding| (ding.permitted, ding.ip_trusted) = (true, false));
+    lacks(&to("13800000001"), "this server's address is not on the application's list").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
