@@ -16,6 +16,7 @@ use super::escalation;
 use super::incident::reports;
 use super::intake::Intake;
 use super::lanes::is_large;
+use super::plan::Plan;
 
 /// How long a shared store may take to commit an event.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,18 +32,19 @@ impl Engine {
 
     /// The same, with mentions of its own.
     pub(super) async fn accept_mentioning(&self, event: Event, to: Option<&[String]>, mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
-        self.accept_addressed(event, to, mentions, BTreeMap::new()).await
+        self.accept_addressed(event, to, mentions, BTreeMap::new(), None).await
     }
 
-    /// The same, on some of these channels to recipients in place of the channel's own.
+    /// The same, on some of these channels to recipients in place of the channel's own, and rendered by a set of templates where the platform has it.
     pub async fn accept_addressed(
         &self,
         event: Event,
         to: Option<&[String]>,
         mentions: Option<Mentions>,
         recipients: BTreeMap<String, Vec<Recipient>>,
+        template: Option<String>,
     ) -> Result<Accepted, StoreError> {
-        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), recipients, ..Extras::default() };
+        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), recipients, template, ..Extras::default() };
         self.accept_traced(event, to, extras).await
     }
 
@@ -112,14 +114,7 @@ impl Engine {
             None => routed,
         };
         let Routed { mut deliveries, mut steps, incidents, dedup, note } = routed;
-        if let Some(mentions) = &extras.mentions {
-            deliveries.iter_mut().for_each(|delivery| mention(delivery, mentions));
-        }
-        for delivery in &mut deliveries {
-            if let Some(recipients) = extras.recipients.get(&delivery.channel) {
-                address(delivery, recipients);
-            }
-        }
+        extras.change(&mut deliveries, &plan);
         if let Some(name) = &extras.escalation {
             steps = escalation::begin_by_hand(&event, name, &plan, now);
         }
@@ -216,10 +211,30 @@ struct Extras {
     mentions: Option<Mentions>,
     /// By channel, to whom they go in place of the channel's recipients.
     recipients: BTreeMap<String, Vec<Recipient>>,
+    /// The set of templates that renders it, on platforms that have it.
+    template: Option<String>,
     /// The escalation that begins with it.
     escalation: Option<String>,
     /// The event that it sends again.
     replay_of: Option<EventId>,
+}
+
+impl Extras {
+    /// Has its deliveries be as it says.
+    fn change(&self, deliveries: &mut [NewDelivery], plan: &Plan) {
+        for delivery in deliveries {
+            if let Some(mentions) = &self.mentions {
+                mention(delivery, mentions);
+            }
+            if let Some(recipients) = self.recipients.get(&delivery.channel) {
+                address(delivery, recipients);
+            }
+            let has = |set: &&String| plan.channel(&delivery.channel).is_some_and(|channel| plan.templates.has_set(channel.platform.name, set));
+            if let Some(set) = self.template.as_ref().filter(has) {
+                delivery.target.template.clone_from(set);
+            }
+        }
+    }
 }
 
 /// Has a delivery ping these; its audience has a lane of its own.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
-use crate::model::{MessageId, Secret, UnixMs};
-use crate::store::DeliveryDetail;
+use crate::model::{MessageId, Page, Recipient, Secret, UnixMs};
+use crate::store::{Cell, DeliveryDetail, StoredMessage};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
 const WRAP: u64 = 1 << 27;
@@ -20,6 +20,8 @@ const CLOCK_SKEW: u64 = 86_400;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Digits of a code: 62^14 is more than 2^83.
 const CODE_LENGTH: usize = 14;
+/// Recipients of a message who have an act link of their own: six bits of its code say which of them it is.
+const MAX_PERSONAL: usize = 64;
 
 /// The read-only page of a message on this server; empty without `external_url`. Short enough for an SMS.
 pub fn message_url(plan: &Plan, message: MessageId) -> String {
@@ -43,6 +45,63 @@ pub fn act_code(key: &Secret, message: MessageId) -> String {
     code(key, b"act on ", message)
 }
 
+/// Whether what a platform delivers is for one person: a mail, a text message, a call. A room is many people.
+fn is_personal(platform: &str) -> bool {
+    platform == "email" || platform.ends_with("_sms") || platform.ends_with("_voice")
+}
+
+/// The recipients of a message, each once, in an order that does not depend on how they are stored.
+fn readers(cells: &[Cell]) -> Vec<&Recipient> {
+    let mut all: Vec<&Recipient> = cells.iter().map(|cell| &cell.recipient).collect();
+    all.sort_by_cached_key(|one| one.digest());
+    all.dedup();
+    all
+}
+
+/// The page of a message as one of several recipients gets it, in a request that is for nobody else: its act link is theirs, so that an ack by it has their
+/// name. It is as long as the one that was measured. `None`: the page is the same for all.
+pub fn personal_page(key: &Secret, platform: &str, message: (MessageId, &[Cell]), page: &Page, to: &[Recipient]) -> Option<Page> {
+    let ((id, cells), [to]) = (message, to) else { return None };
+    let shared = format!("/a/{}", act_code(key, id));
+    if !is_personal(platform) || !page.fields.values().any(|text| text.contains(&shared)) {
+        return None;
+    }
+    let all = readers(cells);
+    let place = all.iter().position(|reader| *reader == to).filter(|_| all.len() > 1)?;
+    let own = format!("/a/{}", personal_code(key, id, place)?);
+    let mut page = page.clone();
+    page.fields.values_mut().for_each(|text| *text = text.replace(&shared, &own));
+    Some(page)
+}
+
+/// Whom a message's act link was sent to, where that is one person.
+pub fn reader(key: &Secret, message: &StoredMessage, code: &str) -> Option<Recipient> {
+    let all = readers(&message.cells);
+    match (place_of(key, message.id, code), all.as_slice()) {
+        (Some(place), all) => all.get(place).map(|reader| (*reader).clone()),
+        (None, [only]) if is_personal(&message.platform) => Some((*only).clone()),
+        (None, _) => None,
+    }
+}
+
+/// Whether a code is one by which readers of a message act.
+pub fn acts_on(key: &Secret, message: MessageId, code: &str) -> bool {
+    bool::from(act_code(key, message).as_bytes().ct_eq(code.as_bytes())) || place_of(key, message, code).is_some()
+}
+
+/// The code of one of the recipients. 50 bits are its signature, which is 1,700 years of guesses of one message's codes at 10,000 a second.
+fn personal_code(key: &Secret, message: MessageId, place: usize) -> Option<String> {
+    let place = u8::try_from(place).ok().filter(|place| usize::from(*place) < MAX_PERSONAL)?;
+    let mac = digest(key, &[b"act for ", message.0.as_bytes(), &[place]])?;
+    Some(written(message, u128::from(place) << 50 | signature(&mac) >> 6))
+}
+
+/// Which of the recipients a code is for.
+fn place_of(key: &Secret, message: MessageId, code: &str) -> Option<usize> {
+    let place = usize::try_from(value_of(code)? >> 50 & 63).ok()?;
+    personal_code(key, message, place).filter(|own| bool::from(own.as_bytes().ct_eq(code.as_bytes()))).map(|_| place)
+}
+
 /// Takes out of what is stored of a delivery what lets a reader act: the message's links lead to its read-only page, its buttons do nothing.
 pub fn without_acts(plan: &Plan, of: &mut DeliveryDetail) {
     if let Some(message) = &mut of.message {
@@ -51,7 +110,7 @@ pub fn without_acts(plan: &Plan, of: &mut DeliveryDetail) {
         // Both codes are letters and digits: what holds one in its place is still the same JSON.
         let pages = serde_json::to_string(&message.pages).ok().and_then(|pages| serde_json::from_str(&replace(&pages)).ok());
         message.pages = pages.unwrap_or_default();
-        message.attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = replace(answer));
+        message.attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(&replace(answer)));
     }
     // Of messages before this one.
     of.earlier.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(answer));
@@ -84,9 +143,17 @@ pub fn message_code(key: &Secret, message: MessageId) -> String {
 }
 
 fn code(key: &Secret, what: &[u8], message: MessageId) -> String {
-    let Some(mac) = digest(key, &[what, message.0.as_bytes()]) else { return String::new() };
-    let signature = mac[..7].iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
-    let mut left = u128::from(formed_second(message) % WRAP) << 56 | signature;
+    digest(key, &[what, message.0.as_bytes()]).map_or_else(String::new, |mac| written(message, signature(&mac)))
+}
+
+/// The first 56 bits.
+fn signature(mac: &[u8; 32]) -> u128 {
+    mac[..7].iter().fold(0, |all, byte| all << 8 | u128::from(*byte))
+}
+
+/// A code: when the message was formed, and 56 bits.
+fn written(message: MessageId, bits: u128) -> String {
+    let mut left = u128::from(formed_second(message) % WRAP) << 56 | bits;
     let mut code = [b'0'; CODE_LENGTH];
     for digit in code.iter_mut().rev() {
         *digit = DIGITS[(left % 62) as usize];
@@ -95,14 +162,16 @@ fn code(key: &Secret, what: &[u8], message: MessageId) -> String {
     code.iter().map(|digit| char::from(*digit)).collect()
 }
 
+/// What a code says; `None` for what is no code.
+fn value_of(code: &str) -> Option<u128> {
+    let digit = |digit: u8| DIGITS.iter().position(|known| *known == digit);
+    let digits = Some(code).filter(|code| code.len() == CODE_LENGTH)?.bytes();
+    digits.map(digit).try_fold(0u128, |value, digit| Some(value * 62 + digit? as u128))
+}
+
 /// The ids among which a code's message is: the first of the second that the code names, and the first of the next. `None` for what is no code.
 pub fn messages_of_code(code: &str, now: UnixMs) -> Option<Range<MessageId>> {
-    if code.len() != CODE_LENGTH {
-        return None;
-    }
-    let digit = |digit: u8| DIGITS.iter().position(|known| *known == digit);
-    let value = code.bytes().try_fold(0u128, |value, byte| Some(value * 62 + digit(byte)? as u128))?;
-    let second = u64::try_from(value >> 56).ok().filter(|second| *second < WRAP)?;
+    let second = u64::try_from(value_of(code)? >> 56).ok().filter(|second| *second < WRAP)?;
     let newest = u64::try_from(now.0 / 1000).unwrap_or(0) + CLOCK_SKEW;
     let second = newest.checked_sub((newest.wrapping_sub(second)) % WRAP)?;
     let first = |second: u64| MessageId(Uuid::from_u128(u128::from(second * 1000) << 80));
@@ -198,6 +267,8 @@ fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PlatformIds;
+    use crate::store::CellState;
 
     fn of(second: u64) -> MessageId {
         MessageId(Uuid::from_u128(u128::from(second * 1000 + 7) << 80 | 0x7abc_8def))
@@ -228,6 +299,47 @@ mod tests {
         let code = act_code(&Secret::new("key"), of(1_795_413_785));
         let text = format!("https://w.example.com/a/{code}, /a/{code}/x /a/b /a/ /m/{code} é");
         assert_eq!(masked(&text), format!("https://w.example.com/a/***, /a/***/x /a/b /a/ /m/{code} é"));
+    }
+
+    #[test]
+    fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
+        let (key, message) = (Secret::new("key"), of(1_795_413_785));
+        let cell = |to: &str| Cell {
+            page: 0,
+            recipient: Recipient::new(to),
+            state: CellState::Open,
+            tries: 0,
+            unanswered: 0,
+            due_at: UnixMs(0),
+            ids: PlatformIds::default(),
+            code: None,
+        };
+        let (cells, to) = ([cell("+2"), cell("+1"), cell("+2")], |to: &str| [Recipient::new(to)]);
+        let shared = act_code(&key, message);
+        let page = Page { fields: [("text".to_owned(), format!("ack: https://w/a/{shared} {shared}"))].into(), ..Page::default() };
+        let own = |platform: &str, cells: &[Cell], to: &[Recipient]| personal_page(&key, platform, (message, cells), &page, to);
+        let code = |to: &[Recipient]| own("twilio_sms", &cells, to).unwrap().fields["text"][17..31].to_owned();
+        let (one, two) = (code(&to("+1")), code(&to("+2")));
+        assert!(one != two && one != shared && two != shared, "{one} {two}");
+        let mut places = [&one, &two].map(|code| place_of(&key, message, code));
+        places.sort_unstable();
+        assert_eq!(places, [Some(0), Some(1)]);
+        assert!([&one, &two, &shared].iter().all(|code| code.len() == 14 && acts_on(&key, message, code)));
+        let (other, later) = (Secret::new("other"), of(1_795_413_786));
+        assert!(!acts_on(&other, message, &one) && !acts_on(&key, later, &one) && place_of(&key, message, &shared).is_none());
+        let now = UnixMs(1_795_413_785_000);
+        assert_eq!(messages_of_code(&one, now), messages_of_code(&shared, now), "it is found like the other one");
+        assert_eq!(personal_code(&key, message, MAX_PERSONAL), None);
+        // One page for a room, for two recipients at once, for the only one, and for somebody who is no recipient.
+        let both = [Recipient::new("+1"), Recipient::new("+2")];
+        for (platform, cells, to) in [
+            ("slack", &cells[..], &to("+1")[..]),
+            ("email", &cells[..], &both[..]),
+            ("twilio_sms", &cells[..1], &to("+2")[..]),
+            ("twilio_sms", &cells[..], &to("+3")[..]),
+        ] {
+            assert!(own(platform, cells, to).is_none(), "{platform} {to:?}");
+        }
     }
 
     #[test]

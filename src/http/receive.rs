@@ -36,6 +36,8 @@ pub(super) struct Address {
     pub(super) mentions: Option<Mentions>,
     /// By channel, to whom they go in place of the channel's recipients.
     pub(super) recipients: BTreeMap<String, Vec<Recipient>>,
+    /// The set of templates that renders it, on platforms that have it; `None`: what routes and channels say.
+    pub(super) template: Option<String>,
 }
 
 /// Admits, reads, and stores. `address` says where it goes, and may still change the event.
@@ -67,13 +69,13 @@ pub(super) async fn receive(
     let plan = app.engine.plan();
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
     event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
-    let Address { to, unknown, mentions, recipients } = address(&plan, &caller, &mut event)?;
+    let Address { to, unknown, mentions, recipients, template } = address(&plan, &caller, &mut event)?;
     // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
     let to = Some(to).filter(|to| !to.is_empty());
     event.unknown_to.clone_from(&unknown);
     drop(plan);
     let (kind, is_empty) = (event.kind.as_str(), event.alerts.is_empty());
-    let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients));
+    let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients, template));
     // Its first step queues it for the store.
     let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
     drop(arriving);

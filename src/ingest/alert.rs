@@ -190,6 +190,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                 }
                 _ => {
                     skip(&mut map)?;
+                    trail.leave_out();
                     continue;
                 }
             };

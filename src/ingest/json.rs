@@ -30,6 +30,7 @@ pub(super) struct Trail {
     problem: RefCell<Option<String>>,
     entries: Cell<usize>,
     extra: Cell<usize>,
+    left_out: Cell<bool>,
 }
 
 /// Bytes that are kept of a body's members that have no field of their own, as they were written.
@@ -65,10 +66,24 @@ impl Trail {
     /// Keeps a member that has no field of its own, while there is room for such.
     pub(super) fn keep(&self, extra: &mut Extra, name: &str, raw: &str) {
         let bytes = self.extra.get() + name.len() + raw.len();
-        if !is_null(raw) && bytes <= MAX_EXTRA {
-            self.extra.set(bytes);
-            extra.insert(name.to_owned(), Trees::default().tree(raw));
+        if is_null(raw) {
+            return;
         }
+        if bytes > MAX_EXTRA {
+            return self.leave_out();
+        }
+        self.extra.set(bytes);
+        extra.insert(name.to_owned(), Trees::default().tree(raw));
+    }
+
+    /// Remembers that such a member was not kept.
+    pub(super) fn leave_out(&self) {
+        self.left_out.set(true);
+    }
+
+    /// Whether one was not kept.
+    pub(super) fn left_out(&self) -> bool {
+        self.left_out.get()
     }
 
     fn explain(&self, source: &Source<'_>, part: &str, prefix: &str, error: &serde_json::Error) -> IngestError {

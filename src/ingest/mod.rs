@@ -39,7 +39,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use crate::model::{Event, SenderKind};
+use crate::model::{Event, Note, SenderKind};
 use alert::{AlertSeed, AlertsSeed};
 use body::{Body, BodySeed};
 use error::{Source, echo, echo_up_to};
@@ -153,25 +153,34 @@ fn native(sender: &Sender, source: &Source<'_>, received_at: Timestamp) -> Resul
         }
         let sure = list.labelled > 0;
         let org_id = list.org_id;
-        return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
+        return Ok(Native { parsed: noted(Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, &trail), sure });
     }
     let body = read(source, source.text, "", &trail, BodySeed { trail: &trail })?;
     if body.list.readable > 0 {
         let sure = body.list.labelled > 0;
-        return Ok(Native { parsed: event::from_body(event::kind(sender, &body), body, received_at), sure });
+        return Ok(Native { parsed: noted(event::from_body(event::kind(sender, &body), body, received_at), &trail), sure });
     }
     if grafana_legacy::is_legacy(sender, &body) {
-        return Ok(Native { parsed: grafana_legacy::event(source, body)?, sure: true });
+        return Ok(Native { parsed: noted(grafana_legacy::event(source, body)?, &trail), sure: true });
     }
     if !body.has_alerts && body.own_labels.is_some_and(|labels| kind_of(labels) == "an object") {
         let trail = Trail::default();
         if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
             let org_id = item.org_id;
             let list = alert::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
-            return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
+            return Ok(Native {
+                parsed: noted(Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, &trail),
+                sure: false,
+            });
         }
     }
     Err(nothing_in(source, &body))
+}
+
+/// With a note where members that have no field of their own were not kept.
+fn noted(mut parsed: Parsed, trail: &Trail) -> Parsed {
+    parsed.event.notes.extend(trail.left_out().then_some(Note::Extra));
+    parsed
 }
 
 fn no_alert(source: &Source<'_>, path: &str, message: String) -> IngestError {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use watchfire::api::{IncidentResponse, Incidents};
-use watchfire::delivery::Clock;
 use watchfire::store::{IncidentState, State};
 
 use crate::support::app::{SOON, TestApp};
@@ -144,9 +143,7 @@ pub fn act_link(rooms: &Rooms) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ack_from_a_button_is_shown_everywhere_and_ends_when_something_worse_joins() {
     let rooms = Rooms::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
     let press = rooms.press("Ack").await;
     assert_eq!(rooms.shown(&press).await, "#1 is acked.");
@@ -239,9 +236,7 @@ async fn a_link_shows_when_it_is_fetched_and_acts_when_its_form_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snooze_ends_aloud_and_a_press_that_cannot_be_stored_says_so() {
     let rooms = Rooms::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
     // Somebody else writes to the store and does not stop.
     let file = app.folder.path().join("watchfire.db");
@@ -307,10 +302,8 @@ async fn an_ack_survives_a_restart_and_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_ack_mentions_its_owner_and_a_person_presses_only_so_often() {
     let rooms = Rooms::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
     let people = "people: { anna: { telegram: \"4711\", slack: U0ANNA } }\n";
-    let app = TestApp::start_with(&format!("{people}{}", rooms.routes()), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&format!("{people}{}", rooms.routes())).await;
     report(&app, &group(&[disk("firing")])).await;
     let press = rooms.press("Ack").await;
     rooms.shown(&press).await;

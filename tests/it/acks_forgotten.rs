@@ -1,7 +1,6 @@
 //! Acks that are forgotten, and what their owners do about it by a thumb.
 
 use serde_json::json;
-use watchfire::delivery::Clock;
 use watchfire::store::IncidentState;
 
 use crate::acks::{CHAT, Rooms, act_link, disk, group, incident, kinds, rang, report, until};
@@ -35,9 +34,7 @@ impl Rooms {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
     let rooms = Rooms::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
     assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "Bob" })).await.0, 200);
     let before = (rang(&rooms.slack), rang(&rooms.telegram), rooms.ding.rec.accepted().len());
@@ -77,9 +74,7 @@ async fn an_ack_is_taken_over_kept_and_handed_over_by_a_button() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reminder_mentions_its_owner_by_the_id_with_which_they_pressed() {
     let rooms = Rooms::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&rooms.routes(), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
     let press = rooms.press("Ack").await;
     assert_eq!(rooms.shown(&press).await, "#1 is acked.");

@@ -16,6 +16,11 @@ struct Links {
 
 impl Links {
     async fn start() -> Self {
+        Self::start_to("\"+15005550001\"").await
+    }
+
+    /// The same with text messages to these.
+    async fn start_to(to: &str) -> Self {
         let ding = Fake::start(DingtalkRobot::default().robot("ding-token", Robot::signed("SEC0123456789"))).await;
         let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
         let routes = format!(
@@ -24,9 +29,10 @@ server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com" }
 store: sqlite:watchfire.db
 channels:
   ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{}" }} }}
-  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"], api_base: "{}" }} }}
+  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: [{to}], api_base: "{}" }} }}
 people:
   ann: {{ mobile: "+15005550001" }}
+  bob: {{ mobile: "+15005550002" }}
 route: {{ to: [ding, sms] }}
 "#,
             ding.url(),
@@ -46,7 +52,11 @@ route: {{ to: [ding, sms] }}
 
     /// The same of ann's text message.
     fn of_ann(&self) -> String {
-        path(&self.twilio.rec.accepted().last().expect("a text message").text)
+        self.of("+15005550001")
+    }
+
+    fn of(&self, number: &str) -> String {
+        path(&self.twilio.rec.accepted().iter().find(|sent| sent.to == [number.to_owned()]).expect("a text message").text)
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
@@ -135,4 +145,21 @@ async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
     let found = links.incident().await;
     assert_eq!(found.incident.state, IncidentState::Closed);
     assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link)")), "{found:#?}");
+}
+
+/// Text messages of one alert to several people: each has a link of its own, so that an ack says whose it is without a login.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_numbers_gets_a_link_of_its_own() {
+    let links = Links::start_to("\"+15005550001\", \"+15005550002\", \"+15005550003\"").await;
+    let [anns, bobs, thirds] = ["+15005550001", "+15005550002", "+15005550003"].map(|number| links.of(number));
+    assert!(anns != bobs && bobs != thirds && anns.len() == bobs.len(), "{anns} {bobs} {thirds}");
+    let (_, page) = links.get(&bobs).await;
+    assert!(page.contains("0002") && !page.contains("name=\"name\""), "it asks for no name: {page}");
+    assert_eq!(links.post(&bobs, "verb=ack&nonce=b1&name=Eve".into()).await.0, 200);
+    assert_eq!(links.incident().await.incident.acks[0].by, "bob", "whose link it is, and not what is typed");
+    assert_eq!(links.post(&anns, "verb=ack&nonce=a1".into()).await.0, 200);
+    assert_eq!(links.incident().await.incident.acks[0].by, "ann");
+    // Whom the configuration does not know is named by the number, and may not close it.
+    let (status, page) = links.post(&thirds, "verb=close&nonce=c1".into()).await;
+    assert_eq!((status, links.incident().await.incident.state.is_open()), (400, true), "{page}");
 }

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use watchfire::api::Incidents;
 use watchfire::store::State;
 
-use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::app::{Four, SOON, TestApp, alert, reads};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::webhook::Webhook;
 
+/// A heartbeat that is sent every ten seconds is missing within this time.
+const MISSING: Duration = Duration::from_secs(30);
 const ALL: &str = "to: [ops-mail, ops-slack, ops-ding, ops-wecom]";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,17 +21,15 @@ async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so
     let four = Four::start().await;
     let routes = four.routes().replace(ALL, "to: [ops-ding]").replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
     let app = TestApp::start(&routes).await;
-    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
+    four.ding_refuses(1, 300_005, "token is not exist");
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
-    let told = |what: &'static str| four.slack.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(what)));
-    assert!(told("ops-ding cannot deliver").await, "{:?}", four.slack.rec.accepted());
+    reads(&four.slack, SOON, "ops-ding cannot deliver").await;
     app.app.reload().await.unwrap();
-    assert!(told("ops-ding delivers again").await, "its end is told as well");
-    for _ in 0..2 {
-        four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
-    }
+    // And its end.
+    reads(&four.slack, SOON, "ops-ding delivers again").await;
+    four.ding_refuses(2, 430_102, "unsafe text");
     app.post("/webhook", &alert("web", "Refused", "firing")).await;
-    assert!(told("dead on channel ops-ding").await, "{:?}", four.slack.rec.accepted());
+    reads(&four.slack, SOON, "dead on channel ops-ding").await;
     let by_ding = four.ding.rec.accepted();
     assert!(by_ding.iter().all(|m| !m.text.contains("cannot deliver")), "never through the channel that fails: {by_ding:?}");
 }
@@ -53,16 +53,14 @@ async fn a_webhook_gets_delivery_events_with_the_alarms() {
             hook.rec.accepted().iter().map(|m| m.json()).find(of_kind).unwrap()["extra"]["event"].clone()
         }
     };
-    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
+    four.ding_refuses(1, 300_005, "token is not exist");
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     let suspended = event("suspended").await;
     assert!(suspended["channel"] == "ops-ding" && suspended["reason"].as_str().is_some_and(|why| why.contains("300005")), "{suspended}");
     app.app.reload().await.unwrap();
     let resumed = event("resumed").await;
     assert!(resumed["channel"] == "ops-ding" && resumed["reason"].is_null(), "{resumed}");
-    for _ in 0..2 {
-        four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
-    }
+    four.ding_refuses(2, 430_102, "unsafe text");
     app.post("/webhook", &alert("web", "Refused", "firing")).await;
     let dead = event("dead").await;
     let row = app.deliveries("").await.into_iter().find(|row| row.channel == "ops-ding" && row.state == State::Dead).unwrap();
@@ -120,8 +118,7 @@ async fn an_outcome_that_stays_unknown_ends_so_and_is_told_through_another_chann
     let four = Four::start().await;
     four.slack.unpaced();
     let routes = four.routes().replace(ALL, "to: [ops-slack]").replace("time_zone:", "self_monitoring: { to: [ops-slack, ops-ding] }\ntime_zone:");
-    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().into());
-    let mut app = TestApp::start_with(&routes, |options| options.clock = clock.clone()).await;
+    let (mut app, clock) = TestApp::start_timed(&routes).await;
     four.slack.faults.always(Fault::CloseAfter);
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     let mut tries = 1;
@@ -146,8 +143,7 @@ async fn an_outcome_that_stays_unknown_ends_so_and_is_told_through_another_chann
     assert_eq!(row.state, State::Unknown, "{row:#?}");
     assert!(row.reason.as_deref().is_some_and(|why| why.contains("it was sent 4 times")), "{row:#?}");
     assert_eq!(four.slack.rec.accepted().len(), 4, "no storm of copies");
-    let told = "Nobody knows whether 1 on channel ops-slack arrived";
-    assert!(four.ding.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(told))).await, "{:?}", four.ding.rec.accepted());
+    reads(&four.ding, SOON, "Nobody knows whether 1 on channel ops-slack arrived").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,13 +156,12 @@ async fn a_month_that_is_nearly_used_is_told_before_the_platform_refuses_everyth
         .replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
     assert!(routes.contains("per_month: 5"), "{routes}");
     let app = TestApp::start(&routes).await;
-    let told = "Channel ops-ding has sent 4 of its 5 messages of this month";
     for n in 0..4 {
         assert_eq!(four.slack.rec.accepted().len(), 0, "not before the fourth: {n}");
         app.post("/webhook", &alert(&format!("db{n}"), "HostDown", "firing")).await;
         app.settled().await;
     }
-    assert!(four.slack.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(told))).await, "{:?}", four.slack.rec.accepted());
+    reads(&four.slack, SOON, "Channel ops-ding has sent 4 of its 5 messages of this month").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,15 +171,13 @@ async fn what_waits_too_long_is_copied_to_the_fallback_and_the_original_goes_on(
         .routes()
         .replace(ALL, "to: [ops-ding]")
         .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], fallback_after: 1m, dingtalk");
-    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&routes, |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&routes).await;
     four.ding.down();
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(four.slack.rec.accepted().len(), 0);
     hand.jump(120_000);
-    assert!(four.slack.rec.wait(SOON, |r| r.accepted().iter().any(|m| m.text.contains("HostDown"))).await);
+    reads(&four.slack, SOON, "HostDown").await;
     four.ding.up().await.unwrap();
     assert!(four.ding.rec.wait(SOON * 2, |r| r.accepted().len() == 1).await, "the original goes on");
 }
@@ -253,8 +246,7 @@ async fn an_alertmanager_that_goes_silent_is_told_and_so_is_its_return() {
     let app = TestApp::start(&routes).await;
     let (code, answer) = app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
     assert_eq!(code, 200, "{answer}");
-    let told = |what: &'static str| four.slack.rec.wait(Duration::from_secs(30), move |r| r.accepted().iter().any(|m| m.text.contains(what)));
-    assert!(told("Heartbeat Watchdog is missing").await, "{:?}", four.slack.rec.accepted());
+    reads(&four.slack, MISSING, "Heartbeat Watchdog is missing").await;
     let shown = "watchfire_heartbeat_missing{heartbeat=\"Watchdog\"} 1";
     let end = Instant::now() + SOON;
     while !app.get("/metrics").await.1.as_str().is_some_and(|page| page.contains(shown)) {
@@ -262,7 +254,7 @@ async fn an_alertmanager_that_goes_silent_is_told_and_so_is_its_return() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
-    assert!(told("Heartbeat Watchdog is back").await, "{:?}", four.slack.rec.accepted());
+    reads(&four.slack, SOON, "Heartbeat Watchdog is back").await;
     let posts = four.slack.rec.accepted().iter().filter(|record| record.call.path.ends_with("chat.postMessage")).count();
     assert_eq!(posts, 2, "each is told once; the first message is edited");
     assert_eq!(four.ding.rec.accepted().len(), 0, "a sign of life is not sent as an alert");
@@ -278,12 +270,8 @@ async fn a_missing_heartbeat_is_said_in_the_language_of_each_channel() {
     let app = TestApp::start(&routes).await;
     let (code, answer) = app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
     assert_eq!(code, 200, "{answer}");
-    let long = Duration::from_secs(30);
-    let ding = four.ding.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("心跳 Watchdog 中断"))).await;
-    assert!(ding, "{:?}", four.ding.rec.accepted());
-    let slack = four.slack.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("Heartbeat Watchdog is missing"))).await;
-    assert!(slack, "{:?}", four.slack.rec.accepted());
-    let wecom = four.wecom.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("Heartbeat Watchdog is missing"))).await;
-    assert!(wecom, "{:?}", four.wecom.rec.accepted());
+    reads(&four.ding, MISSING, "心跳 Watchdog 中断").await;
+    reads(&four.slack, MISSING, "Heartbeat Watchdog is missing").await;
+    reads(&four.wecom, MISSING, "Heartbeat Watchdog is missing").await;
     assert_eq!((four.ding.rec.accepted().len(), four.slack.rec.accepted().len(), four.wecom.rec.accepted().len()), (1, 1, 1), "each is told once");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use watchfire::api::EventResponse;
-use watchfire::model::Note;
+use watchfire::model::{Note, SenderKind};
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::recorder::Record;
@@ -42,8 +42,7 @@ async fn targets_of_the_dingtalk_bridge_are_channels() {
     // One that nobody bound: the routing table, and a note. The bridge answered 404, and Alertmanager dropped the alert.
     assert_eq!(call(&app, "/dingtalk/nobody/send", &alert("c", "Three", "firing")).await, (200, "OK".into()));
     assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-slack", "ops-wecom"]);
-    let (_, events) = app.get("/api/v1/events?limit=1").await;
-    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    let event = newest(&app).await;
     assert_eq!(event.event.unknown_to, ["dingtalk/nobody"]);
 }
 
@@ -66,8 +65,7 @@ async fn prometheusalert_finds_robots_by_their_tokens_and_pings() {
     let mut body = alert("d", "Four", "firing");
     body["alerts"][0]["labels"] = json!({ "alertname": "Four", "level": "4" });
     assert_eq!(call(&app, "/prometheusalert?type=workwechat", &body).await.0, 200);
-    let (_, events) = app.get("/api/v1/events?limit=1").await;
-    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    let event = newest(&app).await;
     assert_eq!(event.event.alerts[0].label("severity"), "critical");
 }
 
@@ -83,6 +81,54 @@ async fn the_adapters_query_names_a_type_or_a_token() {
     assert_eq!(call(&app, "/webhook/send?channel_type=feishu&token=unknown", &alert("c", "Three", "firing")).await.0, 204);
     assert_eq!(channels(&app).await, ["ops-ding", "ops-slack", "ops-wecom"]);
     assert_eq!(reached(&four.wecom.rec.accepted()), ["lisi"], "`to_user` as the adapter took it");
+}
+
+/// The newest event of an app.
+async fn newest(app: &TestApp) -> EventResponse {
+    let (_, events) = app.get("/api/v1/events?limit=1").await;
+    app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheusalerts_templates_name_the_sender_and_a_set_here_or_are_noted() {
+    let four = Four::start().await;
+    four.ding.unpaced();
+    let more = "  auth: none\n  prometheusalert: { dd: ops-ding }\ntemplates: templates\n";
+    let app = TestApp::start_with(&format!("{}{more}", four.routes()), |options| {
+        let set = options.config.parent().unwrap().join("templates/dingtalk");
+        std::fs::create_dir_all(&set).unwrap();
+        std::fs::write(set.join("short.text.hbs"), "short form: {{preview}}").unwrap();
+    })
+    .await;
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let post = async |query: &str, kind: &str, body: Vec<u8>| {
+        let url = app.url(&format!("/prometheusalert?type=dd&{query}"));
+        let response = app.http.post(url).header("content-type", kind).body(body).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{query}");
+        app.settled().await;
+        let shown = four.ding.rec.accepted().last().expect("the robot gets it").text.clone();
+        (newest(&app).await.event, shown)
+    };
+    let json = "application/json";
+    // What is named after its sender is read as that sender's, with nothing to note.
+    let (event, shown) = post("tpl=grafana-dd&split=false", json, std::fs::read(data.join("bodies/grafana-legacy.json")).unwrap()).await;
+    assert_eq!((event.kind, &event.notes[..], event.alerts[0].name()), (SenderKind::GrafanaLegacy, &[][..], "Panel Title alert"), "{shown}");
+    let (event, shown) = post("tpl=zabbix-dd", json, std::fs::read(data.join("inputs/zabbix-5.0-problem.json")).unwrap()).await;
+    assert_eq!((event.receiver.as_str(), &event.notes[..]), ("zabbix", &[][..]), "{shown}");
+    assert!(shown.contains("Disk space is low") && shown.contains("db-1"), "{shown}");
+    let form = std::fs::read(data.join("inputs/aliyun-2023-alert.form")).unwrap();
+    let (event, shown) = post("from=aliyun&tpl=aliyun", "application/x-www-form-urlencoded", form).await;
+    assert_eq!((event.receiver.as_str(), &event.notes[..]), ("aliyun", &[][..]), "{shown}");
+    // Of its own templates the channel's takes the place.
+    let body = |group: &str| serde_json::to_vec(&alert(group, "DiskFull", "firing")).unwrap();
+    let (event, shown) = post("tpl=prometheus-dd&split=true", json, body("a")).await;
+    assert!(event.notes.is_empty() && shown.contains("DiskFull is wrong") && !shown.contains("short form"), "{shown}");
+    // A set of that name is used; what is neither is noted, and nothing is refused.
+    let (event, shown) = post("tpl=short", json, body("b")).await;
+    assert!(event.notes.is_empty() && shown.contains("short form: "), "{shown}");
+    let (event, shown) = post("tpl=dba-night", json, body("c")).await;
+    assert_eq!(event.notes, [Note::Template]);
+    assert!(shown.contains("DiskFull is wrong") && shown.contains("names a template that does not exist here"), "{shown}");
 }
 
 /// A channel that sends text messages.
@@ -127,8 +173,7 @@ async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_n
     app.settled().await;
     let shown = four.ding.rec.accepted().last().expect("the room gets it").text.clone();
     assert!(shown.contains("names recipients whom its channels do not take"), "{shown}");
-    let (_, events) = app.get("/api/v1/events?limit=1").await;
-    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    let event = newest(&app).await;
     assert_eq!(event.event.notes, [Note::Recipients]);
     assert_eq!(twilio.rec.accepted().len(), 3, "nobody else was reached");
     // What is no address is left out, and the message says so.
@@ -137,8 +182,7 @@ async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_n
     assert!(rows.iter().all(|row| row.state == watchfire::store::State::Sent), "{rows:#?}");
     let sent = twilio.rec.accepted();
     assert_eq!((sent.len(), sent[3].to.as_slice()), (4, ["+8613800000001".to_owned()].as_slice()), "the channel's own");
-    let (_, events) = app.get("/api/v1/events?limit=1").await;
-    let event: EventResponse = app.read(&format!("/api/v1/events/{}", events["events"][0]["id"].as_str().unwrap())).await;
+    let event = newest(&app).await;
     assert_eq!(event.event.notes, [Note::Recipients]);
 }
 

@@ -4,7 +4,9 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::fakes::{DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Telegram, Wecom};
+use crate::support::fakes::people::People;
+use crate::support::fakes::slack::Room;
+use crate::support::fakes::{DingtalkApp, DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Slack, Telegram, Wecom};
 
 /// What it prints about one channel.
 async fn check(block: &str, more: &str) -> (bool, String) {
@@ -24,7 +26,11 @@ async fn fine(block: &str) {
 }
 
 async fn lacks(block: &str, words: &str) {
-    let (fine, said) = check(block, "").await;
+    lacks_with(block, "", words).await;
+}
+
+async fn lacks_with(block: &str, more: &str, words: &str) {
+    let (fine, said) = check(block, more).await;
     assert!(!fine && said.contains("E062") && said.contains(words), "{words}: {said}");
 }
 
@@ -99,6 +105,74 @@ async fn wecom_says_whether_the_application_is_the_secrets_and_enabled() {
     lacks(&of(1_000_002), "is disabled").await;
     wecom.with(|wecom| (wecom.disabled, wecom.ip_trusted) = (false, false));
     lacks(&of(1_000_002), "60020").await;
+}
+
+const ANN: &str = "people: { ann: { email: ann@example.com, mobile: \"+8613800000000\" } }\n";
+
+/// A channel whose messages mention somebody whose id is looked up; what it lacks for that; and that nobody is looked up for messages that name nobody.
+async fn looks_up<P: Platform>(fake: &Fake<P>, block: &str, people: impl Fn(&mut P) -> &mut People, lacking: &str) {
+    let asked = || fake.with(|platform| std::mem::take(&mut people(platform).asked).len());
+    let named = format!("{block}, mentions: {{ people: [ann] }}");
+    let (fine, said) = check(&named, ANN).await;
+    assert!(fine, "whom it does not know is no matter of rights: {said}");
+    assert_eq!(asked(), 1);
+    fake.with(|platform| people(platform).forbidden = true);
+    lacks_with(&named, ANN, lacking).await;
+    asked();
+    let (fine, said) = check(block, ANN).await;
+    assert!(fine && asked() == 0, "nobody is named: {said}");
+    fake.with(|platform| {
+        let known = people(platform);
+        (known.forbidden, known.blocked) = (false, true);
+    });
+    let (fine, said) = check(&named, ANN).await;
+    assert!(fine, "too many questions are no matter of rights: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_mentioned_by_name_must_be_found() {
+    let slack = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open)).await;
+    let block = format!("slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}", slack.url());
+    looks_up(&slack, &block, |slack| &mut slack.people, "users:read.email").await;
+    let feishu = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    let block = format!("feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: \"{}\" }}", feishu.url());
+    looks_up(&feishu, &block, |feishu| &mut feishu.people, "contact:user.id:readonly").await;
+    let ding = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    let block = format!("dingtalk_card: {{ app_key: key, app_secret: S3CRET, robot_code: bot, to: [\"cidOPS==\"], api_base: \"{}\" }}", ding.url());
+    looks_up(&ding, &block, |ding| &mut ding.people, "qyapi_get_member_by_mobile").await;
+    let wecom = Fake::start(Wecom::new("corp-id", 1_000_002, "wecom-secret")).await;
+    let block = format!("wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: a, api_base: \"{}\" }}", wecom.url());
+    looks_up(&wecom, &block, |wecom| &mut wecom.people, "let the application see the members").await;
+    assert_eq!((sent(&slack), sent(&feishu), sent(&ding)), (0, 0, 0), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_dingtalk_calls_by_mobile_number_must_be_found() {
+    let ding = Fake::start(DingtalkApp::new("ding-key", "ding-secret", "dingbot", &[("13800000001", "u1")])).await;
+    let to = |whom: &str| {
+        let app = "app_key: ding-key, app_secret: ding-secret, robot_code: dingbot";
+        format!("dingtalk_call: {{ {app}, to: [\"{whom}\"], api_base: \"{}\" }}", ding.url())
+    };
+    fine(&to("13800000001")).await;
+    ding.with(|ding| ding.permitted = false);
+    lacks(&to("+8613800000001"), "qyapi_get_member_by_mobile").await;
+    fine(&to("user:u1")).await;
+    ding.with(|ding| (ding.permitted, ding.ip_trusted) = (true, false));
+    lacks(&to("13800000001"), "this server's address is not on the application's list").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dingtalk_is_asked_for_the_connection_of_presses() {
+    let ding = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    let of = |more: &str| {
+        let app = "app_key: key, app_secret: S3CRET, robot_code: bot, to: [\"cidOPS==\"]";
+        format!("dingtalk_card: {{ {app}{more}, api_base: \"{}\" }}", ding.url())
+    };
+    let pressed = of(", buttons: true, corp_id: dingCORP");
+    fine(&pressed).await;
+    ding.with(|ding| ding.stream.denied = true);
+    lacks(&pressed, "lacks a permission").await;
+    fine(&of("")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,8 +101,7 @@ async fn passing_trouble_is_retried_and_refusals_end_as_dead_letters_with_the_pl
     let app = TestApp::start(&four.routes()).await;
     four.slack.faults.push(Fault::Status(502, None));
     four.slack.faults.push(Fault::Status(429, Some(1)));
-    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
-    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
+    four.ding_refuses(2, 430_102, "unsafe text");
     app.post("/webhook?to=ops-slack,ops-ding", &alert("db", "HostDown", "firing")).await;
     let rows = app.settled().await;
     let row = |name: &str| rows.iter().find(|r| r.channel == name).unwrap().clone();
@@ -136,7 +135,7 @@ async fn what_waits_survives_a_restart_and_a_held_channel_goes_on_after_a_reload
     let four = Four::start().await;
     let app = TestApp::start(&four.routes()).await;
     four.slack.down();
-    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
+    four.ding_refuses(1, 300_005, "token is not exist");
     app.post("/webhook?to=ops-slack,ops-ding", &alert("db", "HostDown", "firing")).await;
     let held = wait_held(&app).await;
     assert!(held.contains("300005"), "{held}");
@@ -169,9 +168,7 @@ async fn a_dead_delivery_falls_back_and_its_resolved_follows() {
         .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], dingtalk")
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
     let app = TestApp::start(&routes).await;
-    for _ in 0..2 {
-        four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
-    }
+    four.ding_refuses(2, 430_102, "unsafe text");
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     app.settled().await;
     assert_eq!((four.ding.rec.accepted().len(), four.slack.rec.accepted().len()), (0, 1));

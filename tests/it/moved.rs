@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use watchfire::delivery::Clock;
 use watchfire::store::State;
 
 use crate::support::app::{SOON, TestApp, alert};
@@ -88,9 +87,7 @@ async fn a_channel_that_moves_away_does_not_hold_up_those_that_share_its_credent
         let route = "route: { to: [stays], routes: [{ matchers: 'alertname=\"DiskFull\"', to: [ops] }] }";
         stays.replace("route: { to: [stays] }", &format!("{one}{route}"))
     };
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let app = TestApp::start_with(&both("/a"), |options| options.clock = clock).await;
+    let (app, hand) = TestApp::start_timed(&both("/a")).await;
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
     asked(&fake, "/a").await;
     // The attempt at the old address fails while nobody has the channel there any more, and its next try is due.

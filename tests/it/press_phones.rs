@@ -19,20 +19,15 @@ const OUTSIDE: &str = "https://watchfire.example.com";
 struct Phones {
     twilio: Fake<Twilio>,
     app: TestApp,
+    /// Sets the clock forward.
+    hand: Clock,
 }
 
 impl Phones {
     async fn start() -> Self {
-        let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
-        Self { app: TestApp::start(&Self::routes(&twilio)).await, twilio }
-    }
-
-    fn routes(twilio: &Fake<Twilio>) -> String {
-        let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", api_base: \"{}\"", twilio.url());
-        format!(
-            r#"
-server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
-store: sqlite:watchfire.db
+        Self::with(|account| {
+            format!(
+                r#"
 channels:
   night-call: {{ twilio_voice: {{ {account}, to: ["+15005550001"] }} }}
   night-sms: {{ twilio_sms: {{ {account}, to: ["+15005550002"] }} }}
@@ -40,7 +35,41 @@ people:
   ann: {{ mobile: "+15005550001" }}
 route: {{ to: [night-call, night-sms] }}
 "#
-        )
+            )
+        })
+        .await
+    }
+
+    /// With these channels and routes, of this account.
+    async fn with(routes: impl FnOnce(&str) -> String) -> Self {
+        let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
+        let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", api_base: \"{}\"", twilio.url());
+        let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"{OUTSIDE}\" }}\nstore: sqlite:watchfire.db\n");
+        let (app, hand) = TestApp::start_timed(&format!("{server}{}", routes(&account))).await;
+        Self { twilio, app, hand }
+    }
+
+    /// The escalation `db`: `first` for ann after a second, `call` for bob after an hour.
+    async fn escalating(first: &str) -> Self {
+        Self::with(|account| {
+            format!(
+                r#"
+channels:
+  terminal: {{ log: {{}} }}
+  night-sms: {{ twilio_sms: {{ {account}, to: ["+15005550009"] }} }}
+  call: {{ twilio_voice: {{ {account}, to: ["+15005550009"] }} }}
+people:
+  ann: {{ mobile: "+15005550001" }}
+  bob: {{ mobile: "+15005550002" }}
+escalations:
+  db:
+    - {{ after: 1s, to: [{first}], people: [ann] }}
+    - {{ after: 1h, to: [call], people: [bob] }}
+route: {{ to: [terminal], escalation: db }}
+"#
+            )
+        })
+        .await
     }
 
     /// As Twilio posts it; the status, and what is said or written.
@@ -128,10 +157,7 @@ async fn a_key_in_the_call_and_an_answer_to_the_text_message_ack_what_they_were_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_said_is_said_again_an_hour_later_in_vain() {
     const HOUR: i64 = 3_600_000;
-    let clock = Clock::runtime(jiff::Timestamp::now().into());
-    let hand = clock.clone();
-    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
-    let phones = Phones { app: TestApp::start_with(&Phones::routes(&twilio), |options| options.clock = clock).await, twilio };
+    let phones = Phones::start().await;
     phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     phones.app.settled().await;
     let address = format!("{OUTSIDE}/press/night-sms");
@@ -144,7 +170,7 @@ async fn what_was_said_is_said_again_an_hour_later_in_vain() {
     }
     assert_eq!(phones.incident().await.incident.state, IncidentState::Acked, "by the key");
     assert_eq!(phones.app.post("/api/v1/incidents/1/unack", &serde_json::json!({})).await.0, 200);
-    hand.jump(HOUR);
+    phones.hand.jump(HOUR);
     for posted in [&ack, &unack, &nothing, &key] {
         phones.post(posted).await;
         assert_eq!(phones.incident().await.incident.state, IncidentState::Firing, "{posted:?}");
@@ -222,26 +248,7 @@ route: {{ to: [aliyun, tencent] }}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nine_in_the_call_calls_the_next_one() {
-    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
-    let routes = format!(
-        r#"
-server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
-store: sqlite:watchfire.db
-channels:
-  terminal: {{ log: {{}} }}
-  call: {{ twilio_voice: {{ account_sid: AC1, auth_token: {TOKEN}, from: "+15005550006", to: ["+15005550001"], api_base: "{}" }} }}
-people:
-  ann: {{ mobile: "+15005550001" }}
-  bob: {{ mobile: "+15005550002" }}
-escalations:
-  db:
-    - {{ after: 1s, to: [call], people: [ann] }}
-    - {{ after: 1h, to: [call], people: [bob] }}
-route: {{ to: [terminal], escalation: db }}
-"#,
-        twilio.url()
-    );
-    let phones = Phones { app: TestApp::start(&routes).await, twilio };
+    let phones = Phones::escalating("call").await;
     phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     let called = |n: usize| move |rows: &[DeliveryRow]| rows.iter().filter(|row| row.channel == "call" && row.state == State::Sent).count() == n;
     phones.app.until("", called(1)).await;
@@ -264,27 +271,7 @@ route: {{ to: [terminal], escalation: db }}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn next_in_a_text_message_calls_the_next_one() {
-    let twilio = Fake::start(Twilio::new("AC1", TOKEN, "+15005550006")).await;
-    let account = format!("account_sid: AC1, auth_token: {TOKEN}, from: \"+15005550006\", to: [\"+15005550009\"], api_base: \"{}\"", twilio.url());
-    let routes = format!(
-        r#"
-server: {{ listen: "127.0.0.1:0", external_url: "{OUTSIDE}" }}
-store: sqlite:watchfire.db
-channels:
-  terminal: {{ log: {{}} }}
-  night-sms: {{ twilio_sms: {{ {account} }} }}
-  call: {{ twilio_voice: {{ {account} }} }}
-people:
-  ann: {{ mobile: "+15005550001" }}
-  bob: {{ mobile: "+15005550002" }}
-escalations:
-  db:
-    - {{ after: 1s, to: [night-sms], people: [ann] }}
-    - {{ after: 1h, to: [call], people: [bob] }}
-route: {{ to: [terminal], escalation: db }}
-"#
-    );
-    let phones = Phones { app: TestApp::start(&routes).await, twilio };
+    let phones = Phones::escalating("night-sms").await;
     phones.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     let sent = |channel: &'static str| move |rows: &[DeliveryRow]| rows.iter().any(|row| row.channel == channel && row.state == State::Sent);
     phones.app.until("", sent("night-sms")).await;

@@ -138,6 +138,7 @@ impl PlatformConfig for Config {
             app: App::new(cx, http, &self.app_key, secret, self.api_base.as_deref()),
             robot: self.robot_code.trim().to_owned(),
             remind: self.remind,
+            mobile: self.to.iter().filter(|to| !to.starts_with(USER)).find_map(|to| phone::e164(to)).map(|number| phone::dialled(&number)),
             users: Mutex::default(),
         };
         Ok(Built {
@@ -155,6 +156,8 @@ struct Driver {
     app: App,
     robot: String,
     remind: Remind,
+    /// The first of its recipients who is found by a mobile number.
+    mobile: Option<String>,
     /// User ids by mobile, and since when.
     users: Mutex<HashMap<String, (String, Instant)>>,
 }
@@ -207,6 +210,15 @@ impl Channel for Driver {
 
     async fn probe(&self) -> Probe {
         self.app.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
+    }
+
+    /// DingTalk lists no permissions: one of those who are found by their mobile numbers is looked up.
+    async fn may_deliver(&self) -> Result<(), SendError> {
+        let Some(mobile) = &self.mobile else { return Ok(()) };
+        match self.app.user(mobile, kit::probe_deadline(), Timestamp::UNIX_EPOCH).await {
+            Err(error) if error.kind == ErrorKind::Misconfigured => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -212,16 +212,22 @@ impl Channel for Driver {
     }
 
     /// DingTalk lists no permissions: a card that cannot exist is edited, and the refusal says whether cards may be. It is a call of the month's quota.
+    /// With buttons a ticket for a connection of Stream mode is asked for, and not used.
     async fn may_deliver(&self) -> Result<(), SendError> {
         let app = &self.member.app;
         let edit = body::edit(&Page::default(), "watchfire-check");
         let url = app.url(CARDS);
         let call = |token: &Secret| dingtalk_app::with_token(app.http.request(Method::PUT, url.as_str()).json(&edit).idempotent(), token);
         let reply = app.call(call, dingtalk_app::is_token_trouble, kit::probe_deadline(), Timestamp::UNIX_EPOCH).await?;
-        match answer::edit(&reply, reply.date().unwrap_or_default()) {
-            Err(error) if matches!(error.kind, ErrorKind::Misconfigured | ErrorKind::RateLimited { .. } | ErrorKind::Transient) => Err(error),
-            _ => Ok(()),
+        if let Err(error) = answer::edit(&reply, reply.date().unwrap_or_default())
+            && matches!(error.kind, ErrorKind::Misconfigured | ErrorKind::RateLimited { .. } | ErrorKind::Transient)
+        {
+            return Err(error);
         }
+        if self.stream.is_some() {
+            press::ticket(app, kit::probe_deadline()).await?;
+        }
+        Ok(())
     }
 }
 

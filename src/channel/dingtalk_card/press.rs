@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::body;
 use crate::channel::dingtalk_app::{self, App};
@@ -33,7 +35,7 @@ pub(super) struct Member {
 /// Where the socket is.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Ticket {
+pub(super) struct Ticket {
     endpoint: String,
     ticket: String,
 }
@@ -77,29 +79,35 @@ enum Does {
     Press(String, Press),
 }
 
+/// Asks for a ticket; with the server's time.
+pub(super) async fn ticket(app: &App, deadline: Instant) -> Result<(Ticket, Timestamp), SendError> {
+    let ask = json!({
+        "clientId": app.key,
+        "clientSecret": app.secret.expose(),
+        "subscriptions": [{ "type": "CALLBACK", "topic": TOPIC }],
+        "ua": concat!("watchfire/", env!("CARGO_PKG_VERSION")),
+    });
+    let call = app.http.post(app.url("/v1.0/gateway/connections/open")).body("application/json", ask.to_string()).idempotent();
+    let reply = call.header("accept", "application/json").send(deadline).await?;
+    let now = reply.date().unwrap_or_default();
+    let opened: Ticket = kit::parse(&reply, now)?;
+    if !reply.is_success() {
+        return Err(dingtalk_app::refusal(&[], &reply.json().unwrap_or_default(), &reply, now));
+    }
+    if opened.endpoint.is_empty() || opened.ticket.is_empty() {
+        return Err(kit::unclear(&reply));
+    }
+    if app.base.starts_with("https://") && !opened.endpoint.starts_with("wss://") {
+        return Err(SendError::new(ErrorKind::Transient, "the endpoint of the stream is not encrypted").code("endpoint"));
+    }
+    Ok((opened, now))
+}
+
 impl Stream {
     /// A new socket: a ticket opens one.
     async fn open(&self, app: &App) -> Result<Socket, SendError> {
-        let ask = json!({
-            "clientId": app.key,
-            "clientSecret": app.secret.expose(),
-            "subscriptions": [{ "type": "CALLBACK", "topic": TOPIC }],
-            "ua": concat!("watchfire/", env!("CARGO_PKG_VERSION")),
-        });
         let deadline = kit::within(OPENED_WITHIN);
-        let call = app.http.post(app.url("/v1.0/gateway/connections/open")).body("application/json", ask.to_string()).idempotent();
-        let reply = call.header("accept", "application/json").send(deadline).await?;
-        let now = reply.date().unwrap_or_default();
-        let opened: Ticket = kit::parse(&reply, now)?;
-        if !reply.is_success() {
-            return Err(dingtalk_app::refusal(&[], &reply.json().unwrap_or_default(), &reply, now));
-        }
-        if opened.endpoint.is_empty() || opened.ticket.is_empty() {
-            return Err(kit::unclear(&reply));
-        }
-        if app.base.starts_with("https://") && !opened.endpoint.starts_with("wss://") {
-            return Err(SendError::new(ErrorKind::Transient, "the endpoint of the stream is not encrypted").code("endpoint"));
-        }
+        let (opened, now) = ticket(app, deadline).await?;
         app.http.websocket(opened.endpoint).query_secret("ticket", &Secret::new(opened.ticket)).upgrade(deadline).await?.socket(now)
     }
 

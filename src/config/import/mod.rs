@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use super::codes;
 use crate::model::yaml::{Node, parse};
 use crate::model::{Finding, Place};
-use reader::{Keys, Notes};
+use reader::{Keys, Notes, scalar};
 use text::Yaml;
 
 pub use text::quoted;
@@ -155,7 +155,10 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     let lists: Vec<&Node> = [top.take("time_intervals"), top.take("mute_time_intervals")].into_iter().flatten().collect();
     let (intervals, interval_names) = routes::time_intervals(&lists, &mut notes);
     let (list, by_label) = by_label::expanded(top.take("receivers"), top.peek("route"));
-    let made = receivers::receivers(list.as_ref(), &by_label, &mut global, &mut notes);
+    let mut made = receivers::receivers(list.as_ref(), &by_label, &mut global, &mut notes);
+    let first = top.peek("route").and_then(|route| route.get("receiver")).and_then(scalar);
+    let moved = made.drop_printing(first, &by_label, &mut notes);
+    let silent = made.printing();
     let (teams, served) = by_label::teams(&by_label, &made.of);
     let tree = top.take("route").map(|node| {
         let mut context = routes::ImportContext {
@@ -165,6 +168,9 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
             intervals: &interval_names,
             notes: &mut notes,
             above: Vec::new(),
+            moved: &moved,
+            silent: &silent,
+            notifies: Vec::new(),
         };
         routes::route(node, 0, None, &mut context)
     });
@@ -183,12 +189,6 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     }
     notes.remarks.sort_by_key(|remark| remark.line);
     notes.variables.sort_by(|a, b| (a.line, &a.name).cmp(&(b.line, &b.name)));
-    let silent = match &made.channels {
-        Yaml::Map(entries) => {
-            entries.iter().filter(|entry| entry.comment.iter().any(|line| line.starts_with("was "))).map(|entry| entry.key.clone()).collect()
-        }
-        _ => Vec::new(),
-    };
     Ok(Imported {
         silent,
         routes: routes_yaml(file, endpoint, Blocks { channels: made.channels, teams, route: tree.here, intervals, ..Blocks::default() }, &notes),

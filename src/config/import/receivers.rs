@@ -23,6 +23,56 @@ pub struct Channels {
     pub of: IndexMap<String, Vec<String>>,
 }
 
+/// How the comment above a channel begins that only prints, because what it was is not carried.
+const WAS: &str = "was ";
+
+impl Channels {
+    /// Those that only print, because what they were is not carried.
+    pub fn printing(&self) -> Vec<String> {
+        let Yaml::Map(entries) = &self.channels else { return Vec::new() };
+        entries.iter().filter(|entry| entry.comment.iter().any(|line| line.starts_with(WAS))).map(|entry| entry.key.clone()).collect()
+    }
+
+    /// Drops the channels that only print of the receivers that a label takes apart: values without a channel go to the receiver of the nearest route above
+    /// that notifies somebody. There is one for all of them where the first route's does, else nothing is dropped. The receivers of which channels were
+    /// dropped.
+    pub fn drop_printing(&mut self, first: Option<&str>, by_label: &IndexMap<String, ByLabel>, notes: &mut Notes) -> BTreeSet<String> {
+        let printing = self.printing();
+        let notifies = |channels: &Vec<String>| channels.iter().any(|channel| !printing.contains(channel));
+        if !first.and_then(|first| self.of.get(first)).is_some_and(notifies) {
+            return BTreeSet::new();
+        }
+        let mut receivers = BTreeSet::new();
+        for (receiver, channels) in self.of.iter_mut().filter(|(receiver, _)| by_label.contains_key(*receiver)) {
+            let dropped: Vec<String> = channels.extract_if(.., |channel| printing.contains(channel)).collect();
+            if dropped.is_empty() {
+                continue;
+            }
+            if let Yaml::Map(entries) = &mut self.channels {
+                entries.retain(|entry| !dropped.contains(&entry.key));
+            }
+            let printed: Vec<String> = dropped.iter().map(|channel| printed_by(channel)).collect();
+            notes.remarks.retain(|remark| !printed.iter().any(|text| remark.todo.starts_with(text)));
+            let apart = taken_apart(receiver);
+            for remark in notes.remarks.iter_mut().filter(|remark| remark.what.starts_with(&apart)) {
+                remark.why.push_str("; all others go where the route above sends");
+            }
+            receivers.insert(receiver.clone());
+        }
+        receivers
+    }
+}
+
+/// How the remark about a channel that only prints says so.
+fn printed_by(channel: &str) -> String {
+    format!("its alerts are printed by the channel {channel} until then: ")
+}
+
+/// How the remark about a receiver begins that a label takes apart.
+fn taken_apart(receiver: &str) -> String {
+    format!("receiver {receiver} sends to a room or address that is made of the label ")
+}
+
 /// Reads `receivers:`.
 pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel>, global: &mut Keys<'n>, notes: &mut Notes) -> Channels {
     let mut made = Channels { channels: Yaml::map::<&str>([]), of: IndexMap::new() };
@@ -51,7 +101,7 @@ pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel
             let todo = format!(
                 "list the others: a channel for each, `teams: {{ VALUE: {{ to: [CHANNEL] }} }}`, and `to: {{ label: {label}, default: .. }}` on its routes"
             );
-            notes.remark(item.span.line, format!("receiver {name} sends to a room or address that is made of the label {label}"), why, todo);
+            notes.remark(item.span.line, format!("{}{label}", taken_apart(name)), why, todo);
         }
         made.of.insert(name.to_owned(), names);
     }
@@ -172,8 +222,8 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
     };
     // What a configuration that is not carried would have needed is not needed.
     notes.back_to(mark);
-    let comment = vec![format!("was {what} (line {line}): {}", failed.why)];
-    notes.remark(line, what, failed.why, format!("its alerts are printed by the channel {name} until then: {}", failed.todo));
+    let comment = vec![format!("{WAS}{what} (line {line}): {}", failed.why)];
+    notes.remark(line, what, failed.why, format!("{}{}", printed_by(name), failed.todo));
     (finish(Yaml::map::<&str>([]), "log", Vec::new()), comment)
 }
 

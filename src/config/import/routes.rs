@@ -1,6 +1,8 @@
 //! The routing tree and the time intervals. Watchfire's semantics are Alertmanager's, so a route stays a route; what a route says about grouping stays
 //! behind, in a tree of its own for the Alertmanager that remains. Knows no platform.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use super::by_label::{self, ByLabel};
@@ -27,6 +29,27 @@ pub struct ImportContext<'a> {
     pub notes: &'a mut Notes,
     /// The matchers of the routes from the first to the one that is read.
     pub above: Vec<Matcher>,
+    /// Receivers whose channels that only print were dropped: their values without a channel go to the nearest receiver above that notifies somebody.
+    pub moved: &'a BTreeSet<String>,
+    /// Channels that only print.
+    pub silent: &'a [String],
+    /// The channels of that receiver, for the route that is read.
+    pub notifies: Vec<String>,
+}
+
+impl ImportContext<'_> {
+    /// Where a receiver's alerts go, as far as no label chooses; `None`: there is no such receiver.
+    fn channels_of(&self, receiver: &str) -> Option<Vec<String>> {
+        let mut channels = self.channels.get(receiver)?.clone();
+        let prints = |channel: &String| self.silent.contains(channel);
+        let prints_some = self.apart.contains_key(receiver) && channels.iter().any(prints);
+        if (self.moved.contains(receiver) || prints_some) && !self.notifies.is_empty() {
+            channels.retain(|channel| !prints(channel));
+            let above: Vec<String> = self.notifies.iter().filter(|channel| !channels.contains(channel)).cloned().collect();
+            channels.extend(above);
+        }
+        Some(channels)
+    }
 }
 
 /// A route, twice: for Watchfire, and what of it remains.
@@ -62,10 +85,14 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
         there.push("matchers", Yaml::texts(texts.clone()));
         here.push("matchers", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
     }
+    let before_it = context.notifies.clone();
     if let Some(receiver) = receiver {
-        match context.channels.get(receiver) {
+        match context.channels_of(receiver) {
             Some(channels) => {
-                let default = Yaml::texts(channels.clone());
+                if channels.iter().any(|channel| !context.silent.contains(channel)) {
+                    context.notifies.clone_from(&channels);
+                }
+                let default = Yaml::texts(channels);
                 let to = match context.by_label.get(receiver) {
                     Some(label) => Yaml::map([("label", Yaml::text(label)), ("default", default)]),
                     None => default,
@@ -148,6 +175,7 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
         }
     }
     context.above.truncate(before);
+    context.notifies = before_it;
     for entry in keys.rest() {
         let what = format!("`{}` of a route", entry.key);
         context.notes.remark(entry.key_span.line, what, "routes have no such setting here", "see what it was for");

@@ -42,6 +42,8 @@ impl AttemptTask {
         let Some(page) = message.pages().get(usize::from(page)) else {
             return fail(ErrorKind::Rejected, "the stored message lacks this page".into());
         };
+        let own = links::personal_page(&self.plan.link_key, self.channel.platform.name, (message.id, message.cells.as_slice()), page, to);
+        let page = own.as_ref().unwrap_or(page);
         let started = clock.instant();
         // The driver has the deadline too; the second more lets it say at which stage it gave up.
         let end = deadline + self.channel.driver.response_grace(cx.direct) + Duration::from_secs(1);

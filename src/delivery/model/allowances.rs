@@ -1,10 +1,10 @@
-//! What a number and an account get at most, in injected time.
+//! What a number, an account and a channel get at most, in injected time.
 
 use std::time::Duration;
 
 use crate::channel::Limit;
 use crate::delivery::{AllowancePlan, testing};
-use crate::model::{ErrorKind, Event, Recipient, Status, Verb};
+use crate::model::{ErrorKind, Event, IncidentId, Recipient, Status, Verb};
 use crate::store::{DeliveryFilter, DeliveryRow, QueryStore as _, ReceiptStore as _, State};
 
 use super::plan::BEGIN;
@@ -25,10 +25,11 @@ fn limited(fallback: &[&str]) -> Scene {
 }
 
 /// Something to call about, in a group of its own.
-async fn call(process: &Process, group: &str, names: &[&str], severity: &str) {
+async fn call(process: &Process, group: &str, names: &[&str], severity: &str) -> IncidentId {
     let alerts = names.iter().map(|name| testing::alert(name, severity, Status::Firing)).collect();
     let event = Event { group_key: group.into(), ..testing::event(alerts) };
-    process.engine.accept(event, Some(&["voice".into()])).await.expect("it is accepted");
+    let accepted = process.engine.accept(event, Some(&["voice".into()])).await.expect("it is accepted");
+    accepted.deliveries[0].incident.expect("it belongs to an incident")
 }
 
 /// Channels that were reached in each minute; a call goes to two numbers, a mail to three addresses.
@@ -232,4 +233,43 @@ fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fa
         }
     });
     assert_eq!(reached(&scene).len(), 7);
+}
+
+/// Four incidents at once, two calls a minute, and everything acked after the second call: the other two waited for their minute, and are never begun.
+#[test]
+fn calls_that_wait_for_the_rate_limit_are_not_begun_for_what_was_acked_meanwhile() {
+    let acked = |acks: bool| {
+        let mut scene = Scene::new();
+        scene.per_minute = Some(2);
+        scene.live(async |process| {
+            let mut incidents = Vec::new();
+            for name in ["Disk", "Load", "Swap", "Net"] {
+                incidents.push(call(process, name, &[name], "critical").await);
+            }
+            tokio::time::sleep(MINUTE / 2).await;
+            let now = rows(process, "voice").await;
+            let of = |state: State| now.iter().filter(|row| row.state == state).count();
+            assert_eq!((of(State::Sent), of(State::Waiting)), (2, 2), "{now:#?}");
+            if acks {
+                for incident in incidents {
+                    process.press(Verb::Ack, incident, Duration::ZERO).await;
+                }
+            }
+            tokio::time::sleep(30 * MINUTE).await;
+            let mut ended = Vec::new();
+            for row in rows(process, "voice").await {
+                let message = match row.message {
+                    Some(id) => process.store.get_message(id).await.expect("the store"),
+                    None => None,
+                };
+                ended.push((row.state, row.reason.unwrap_or_default(), message.map_or(0, |message| message.attempts.len())));
+            }
+            ended.sort_by_key(|(_, why, _): &(State, String, usize)| why.clone());
+            ended
+        })
+    };
+    let sent = (State::Sent, String::new(), 1);
+    let skipped = (State::Skipped, "acked by ann".to_owned(), 0);
+    assert_eq!(acked(true), [sent.clone(), sent.clone(), skipped.clone(), skipped], "calls three and four have no attempt");
+    assert_eq!(acked(false), [sent.clone(), sent.clone(), sent.clone(), sent], "they wait for nothing but their minute");
 }

@@ -68,6 +68,10 @@ impl Channel for Line {
         vec![(0, Ok(Receipt { ids, code: "ok".into(), answer: String::new() }))]
     }
 
+    fn calls(&self) -> bool {
+        self.1 == "voice"
+    }
+
     async fn update(&self, ids: &PlatformIds, _: &Page, _: &Recipient, _: &SendContext) -> Result<Receipt, SendError> {
         Ok(Receipt { ids: ids.clone(), code: "ok".into(), answer: String::new() })
     }

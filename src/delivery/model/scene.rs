@@ -8,7 +8,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::LivingMode;
+use crate::channel::{Limit, LivingMode};
 use crate::delivery::press::Deed;
 use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
 use crate::delivery::{AllowancePlan, Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
@@ -39,6 +39,8 @@ pub struct Scene {
     pub hours: Vec<(&'static str, Quiet)>,
     /// What `voice` and its recipients get at most, and its fallback.
     pub phone: Option<(AllowancePlan, Vec<String>)>,
+    /// How many calls `voice` makes in a minute, where it is not as many as its platform allows.
+    pub per_minute: Option<u32>,
     /// A channel with `disabled: true`.
     pub disabled: Option<&'static str>,
 }
@@ -103,6 +105,7 @@ impl Scene {
             offices: Vec::new(),
             hours: Vec::new(),
             phone: None,
+            per_minute: None,
             disabled: None,
         }
     }
@@ -136,6 +139,10 @@ impl Scene {
             let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
             (voice.platform, voice.allowance, voice.fallback) = (&PHONE, allowance.clone(), fallback.clone());
             (voice.rate_limit, voice.recipients) = (None, ["ann", "bob"].map(Recipient::new).to_vec());
+        }
+        if let Some(count) = self.per_minute {
+            let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
+            voice.rate_limit = Some(vec![Limit { count, window: Duration::from_secs(60) }]);
         }
         let db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
         let web = EscalationPlan { steps: vec![step(2, "mail", "carol")] };

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use subtle::ConstantTimeEq;
 
 use crate::channel::registry::Who;
 use crate::channel::{Press, PressAnswer, Presser, Presses};
@@ -206,8 +205,7 @@ impl Shared {
         let plan = self.plan.load_full();
         let Some(among) = links::messages_of_code(code, self.clock.wall()) else { return Ok(None) };
         let found = self.store.list_message_ids(among).await?;
-        let is_meant = |id: &MessageId| bool::from(links::act_code(&plan.link_key, *id).as_bytes().ct_eq(code.as_bytes()));
-        Ok(found.into_iter().find(is_meant))
+        Ok(found.into_iter().find(|id| links::acts_on(&plan.link_key, *id, code)))
     }
 
     /// The message of a button; a new one may be on its way to the disk.

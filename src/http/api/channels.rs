@@ -195,7 +195,7 @@ pub(in crate::http) async fn probe_channel(app: &App, caller: &Caller, name: &st
         let plan = app.engine.plan();
         let channel = plan.channel(name).cloned().ok_or_else(|| no_channel(&plan, caller, name))?;
         let outlet = channel.outlet.clone();
-        let said = ask_channel(channel).await;
+        let said = ask_channel(&plan, channel).await;
         if !matches!(said.answer, Answer::Refused(_)) {
             app.engine.try_now(&outlet);
         }

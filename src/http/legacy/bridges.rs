@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 
+use super::prometheusalert::{is_known, levels, sender};
 use crate::api::AcceptedResponse;
 use crate::channel::Reach;
 use crate::channel::kit::phone;
@@ -20,7 +21,7 @@ use crate::http::pairs::pairs;
 use crate::http::receive::{Address, Call, receive};
 use crate::http::{App, Caller, HttpError, Scope};
 use crate::ingest::{Sender, WebhookBody};
-use crate::model::{Event, Mentions, Note, OutletKey, Recipient, SeverityScale};
+use crate::model::{Event, Mentions, Note, OutletKey, Recipient};
 
 /// What PrometheusAlert answers when DingTalk has taken a message.
 const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
@@ -37,6 +38,9 @@ pub(super) fn paths() -> Paths {
     ];
     let alert = [
         Param::text("type", "The type of channel"),
+        Param::text("tpl", "A template of PrometheusAlert, in place of which the channel's own is used; or a set of templates here"),
+        Param::text("from", "`aliyun`: the body is Alibaba CloudMonitor's"),
+        Param::text("split", "Taken without effect: alerts of one body go where each of them belongs, and share a message there"),
         Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
         Param::text("rr", "`true`: one of the robots"),
         Param::text("phone", "Mobile numbers, separated by commas: recipients of a channel that sends text messages or calls"),
@@ -56,7 +60,7 @@ pub(super) fn paths() -> Paths {
 
 /// `POST /dingtalk/{target}/send`.
 async fn dingtalk(State(app): State<Arc<App>>, Path(target): Path<String>, request: Request) -> Result<&'static str, HttpError> {
-    take(&app, request, |plan, _| {
+    take(&app, Sender::Auto, request, |plan, _| {
         let bound = plan.legacy.dingtalk.get(&target);
         Named { bound: bound.cloned(), name: format!("dingtalk/{target}"), ..Named::default() }
     })
@@ -67,7 +71,8 @@ async fn dingtalk(State(app): State<Arc<App>>, Path(target): Path<String>, reque
 /// `POST /prometheusalert?type=..`.
 async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<&'static str>, HttpError> {
     let query = Query::of(query.as_deref());
-    take(&app, request, |plan, event| {
+    let tpl = query.get("tpl");
+    take(&app, sender(tpl, query.get("from")), request, |plan, event| {
         levels(event, &plan.scale);
         let kind = query.get("type");
         let url = match kind {
@@ -90,6 +95,7 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
             robots: query.get(url).split(',').filter(|url| !url.trim().is_empty()).map(|url| robot_at(kind, url.trim())).collect(),
             one_of: query.get("rr") == "true",
             at: query.get("at"),
+            template: template(plan, tpl, event),
         }
     })
     .await?;
@@ -99,7 +105,7 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
 /// `POST /webhook/send?channel_type=..`.
 async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<StatusCode, HttpError> {
     let query = Query::of(query.as_deref());
-    take(&app, request, |plan, _| {
+    take(&app, Sender::Auto, request, |plan, _| {
         let (kind, token) = (query.get("channel_type"), query.get("token"));
         let robot = match kind {
             "dingtalk" => OutletKey::new("dingtalk", token),
@@ -122,8 +128,29 @@ async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, re
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn take<'q>(app: &App, request: Request, named: impl FnOnce(&Plan, &mut Event) -> Named<'q>) -> Result<AcceptedResponse, HttpError> {
-    let call = Call { scope: Scope::Legacy, sender: Sender::Auto, source: None };
+/// The set of templates here that has this name. Where there is none, and it is none of PrometheusAlert's own, the event notes that.
+fn template(plan: &Plan, tpl: &str, event: &mut Event) -> Option<String> {
+    if plan.channels.values().any(|channel| plan.templates.has_set(channel.platform.name, tpl)) {
+        return Some(tpl.to_owned());
+    }
+    if !is_known(tpl) {
+        let tpl: String = tpl.chars().filter(|c| !c.is_control()).take(100).collect();
+        tracing::warn!(
+            tpl,
+            "the address names a template that does not exist here: the channels' own are used; add a set of that name to `templates`"
+        );
+        event.notes.push(Note::Template);
+    }
+    None
+}
+
+async fn take<'q>(
+    app: &App,
+    sender: Sender,
+    request: Request,
+    named: impl FnOnce(&Plan, &mut Event) -> Named<'q>,
+) -> Result<AcceptedResponse, HttpError> {
+    let call = Call { scope: Scope::Legacy, sender, source: None };
     receive(app, call, request, |plan, caller, event| {
         let (address, left) = named(plan, event).address(plan, caller);
         if !left.is_empty() {
@@ -156,6 +183,8 @@ struct Named<'q> {
     at: &'q str,
     /// To whom it goes, on channels that write to people.
     people: Vec<People>,
+    /// The set of templates that renders it, on platforms that have it.
+    template: Option<String>,
 }
 
 /// Whom a parameter names.
@@ -196,7 +225,7 @@ impl Named<'_> {
         to.retain(|name| seen.insert(name.clone()));
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
         let (recipients, left) = taken(plan, &to, self.people);
-        (Address { to, unknown, mentions: mentions(self.at), recipients }, left)
+        (Address { to, unknown, mentions: mentions(self.at), recipients, template: self.template }, left)
     }
 }
 
@@ -293,24 +322,9 @@ fn mentions(at: &str) -> Option<Mentions> {
     Some(mentions).filter(|mentions| !mentions.is_empty())
 }
 
-/// PrometheusAlert's levels, the label `level` from 0 to 4, as severities of alerts that have none.
-fn levels(event: &mut Event, scale: &SeverityScale) {
-    for alert in event.alerts.iter_mut().filter(|alert| !alert.labels.contains_key(&scale.label)) {
-        let severity = match alert.label("level") {
-            "0" => "info",
-            "1" => "warning",
-            "2" => "error",
-            "3" | "4" => "critical",
-            _ => continue,
-        };
-        alert.labels.insert(scale.label.clone(), severity.to_owned());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Alert;
 
     #[test]
     fn robots_are_known_by_their_tokens() {
@@ -350,19 +364,5 @@ mod tests {
         assert_eq!(list(&format!("{long},13800000000,1380\u{1}0")), (vec![Recipient::new("13800000000")], true), "what is no address is left out");
         assert_eq!(list(&long), (Vec::new(), true));
         assert_eq!(list("13800000000, 13800000000"), (vec![Recipient::new("13800000000")], false));
-    }
-
-    #[test]
-    fn levels_become_severities() {
-        let scale = SeverityScale::new("severity", &["critical".into(), "info".into()], &[]);
-        let alert =
-            |labels: &[(&str, &str)]| Alert { labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(), ..Alert::default() };
-        let mut event = Event {
-            alerts: vec![alert(&[("level", "4")]), alert(&[("level", "4"), ("severity", "info")]), alert(&[("level", "x")])],
-            ..Event::default()
-        };
-        levels(&mut event, &scale);
-        let severities: Vec<&str> = event.alerts.iter().map(|alert| alert.label("severity")).collect();
-        assert_eq!(severities, ["critical", "info", ""]);
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod bridges;
 mod parts;
 mod paths;
+mod prometheusalert;
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::words::{filled, word};
 use super::{build, html_under, language, now, render};
 use crate::delivery::press::{Deed, answer};
-use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why};
+use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why, links};
 use crate::http::admission::peer;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
@@ -64,11 +64,7 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &s
     let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
     let on = app.engine.shown_in(&message, version).await?;
     let incidents = app.engine.incidents_in(&on, &message.channel).await?;
-    // A room is many people; a mail, a text message and a call are for one.
-    let personal = message.platform == "email" || message.platform.ends_with("_sms") || message.platform.ends_with("_voice");
-    let mut recipients: Vec<Recipient> = message.cells.iter().map(|cell| cell.recipient.clone()).collect();
-    recipients.dedup();
-    let person = if let ([only], true) = (recipients.as_slice(), personal) { Some(only.clone()) } else { None };
+    let person = links::reader(&app.engine.plan().link_key, &message, code);
     let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
     let may_also = |verb: Verb| may.is_ok() && app.engine.may_act_by_link(&message.channel, verb, person.as_ref()).is_ok();
     let silences = may_also(Verb::Silence) && incidents.iter().any(|incident| app.engine.can_silence(incident));

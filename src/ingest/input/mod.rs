@@ -27,7 +27,7 @@ use super::time;
 use super::unread::described;
 use super::value::Trees;
 use super::{Parsed, SenderKind, fingerprint};
-use crate::model::{Alert, Labels, Status, hash_hex};
+use crate::model::{Alert, Labels, Note, Status, hash_hex};
 use block::{varies, walks};
 
 /// Words of a status that mean resolved, unless the input has its own.
@@ -200,6 +200,7 @@ impl Input {
         let mut event = event::from_alerts(SenderKind::Generic, reading.list, received_at);
         event.receiver.clone_from(&self.name);
         event.apart = !self.identity.is_empty();
+        event.notes.extend((!keeps).then_some(Note::Extra));
         if let Value::Object(members) = rest {
             event.extra = members;
         }

@@ -161,7 +161,7 @@ fn a_small_body_cannot_become_large() {
     let event = event(&inputs, &format!(r#"{{"long": "{}", "e": [{entries}]}}"#, "x".repeat(1 << 20)));
     assert!((30..40).contains(&event.alerts.len()), "{}", event.alerts.len());
     assert_eq!(event.truncated, 500 - event.alerts.len() as u64, "the others are counted");
-    assert!(event.extra.is_empty(), "a large body is not kept twice");
+    assert!(event.extra.is_empty() && event.notes == [Note::Extra], "a large body is not kept twice, and the event says so");
 }
 
 #[test]

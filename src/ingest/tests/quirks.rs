@@ -51,7 +51,28 @@ fn what_has_no_field_of_its_own_is_kept() {
     assert_eq!(event.alerts[0].rule_uid, "u");
     assert_eq!(serde_json::to_value(&event.alerts[0].extra).unwrap(), serde_json::json!({ "enrichments": { "x": [{ "y": 2 }] } }));
     let large = format!(r#"{{"version":"1","big":"{}","small":1,"alerts":[{{"labels":{{"alertname":"A"}}}}]}}"#, "x".repeat(70_000));
-    assert_eq!(read(&large).unwrap().event.extra.keys().collect::<Vec<_>>(), ["small"], "at most 64 KiB");
+    let cut = read(&large).unwrap().event;
+    assert_eq!(cut.extra.keys().collect::<Vec<_>>(), ["small"], "at most 64 KiB");
+    assert_eq!((&event.notes[..], &cut.notes[..]), (&[][..], &[Note::Extra][..]), "what is left out is noted");
+}
+
+#[test]
+fn what_of_an_alert_is_not_kept_is_noted_whatever_it_came_in() {
+    let big = format!(r#""big":"{}""#, "x".repeat(70_000));
+    let many: Vec<String> = (0..40).map(|n| format!(r#""m{n}":{n}"#)).collect();
+    let labels = r#""labels":{"alertname":"A"}"#;
+    for more in [big, many.join(",")] {
+        for body in [format!(r#"{{"alerts":[{{{labels},{more}}}]}}"#), format!("[{{{labels},{more}}}]"), format!("{{{labels},{more}}}")] {
+            let event = read(&body).unwrap().event;
+            assert_eq!((event.alerts[0].name(), &event.notes[..]), ("A", &[Note::Extra][..]), "{}", &body[..60]);
+        }
+    }
+    let legacy = format!(r#"{{"ruleName":"R","ruleId":1,"state":"alerting","evalMatches":[],"big":"{}"}}"#, "x".repeat(70_000));
+    let event = read(&legacy).unwrap().event;
+    assert_eq!((event.kind, &event.notes[..]), (SenderKind::GrafanaLegacy, &[Note::Extra][..]));
+    // Long labels and annotations have a place of their own: nothing of them is left out.
+    let long = format!(r#"{{{labels},"annotations":{{"summary":"{}"}}}}"#, "x".repeat(70_000));
+    assert!(read(&long).unwrap().event.notes.is_empty());
 }
 
 #[test]

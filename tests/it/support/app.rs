@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use watchfire::api::{Deliveries, DeliveryResponse};
 use watchfire::app::{App, AppOptions};
+use watchfire::delivery::Clock;
 use watchfire::model::DeliveryId;
 use watchfire::store::DeliveryRow;
 
 use super::fakes::dingtalk::{DingtalkRobot, Robot};
-use super::fakes::server::Fake;
+use super::fakes::fault::Fault;
+use super::fakes::server::{Fake, Platform};
 use super::fakes::slack::{Room, Slack};
 use super::fakes::smtp::{Security, Smtp, SmtpOptions};
 use super::fakes::wecom::Wecom;
@@ -54,6 +56,14 @@ impl Four {
             ding = self.ding.url(),
             wecom = self.wecom.url(),
         )
+    }
+
+    /// The DingTalk robot refuses so many requests with this code and these words.
+    pub fn ding_refuses(&self, times: usize, code: u32, words: &str) {
+        for _ in 0..times {
+            let body = json!({ "errcode": code, "errmsg": words }).to_string();
+            self.ding.faults.push(Fault::Reply(200, "application/json".into(), body));
+        }
     }
 
     /// A whole routes.yaml: everything to all four, the direct paths bound.
@@ -102,6 +112,13 @@ impl TestApp {
         change(&mut options);
         let app = App::start(options).await.unwrap_or_else(|e| panic!("{e:#}"));
         Self { app, folder, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// The same with a clock that the test sets forward.
+    pub async fn start_timed(routes: &str) -> (Self, Clock) {
+        let clock = Clock::runtime(jiff::Timestamp::now().into());
+        let app = Self::start_with(routes, |options| options.clock = clock.clone()).await;
+        (app, clock)
     }
 
     /// Stops and starts again over the same store.
@@ -171,6 +188,12 @@ impl TestApp {
     pub async fn settled(&self) -> Vec<DeliveryRow> {
         self.until("", |rows| rows.iter().all(|row| row.state.is_final())).await
     }
+}
+
+/// Waits until people read this on a platform.
+pub async fn reads(fake: &Fake<impl Platform>, within: Duration, words: &str) {
+    let is_read = fake.rec.wait(within, |rec| rec.accepted().iter().any(|record| record.text.contains(words))).await;
+    assert!(is_read, "nobody reads {words:?}: {:?}", fake.rec.accepted());
 }
 
 async fn open(config: PathBuf) -> App {

@@ -40,6 +40,8 @@ pub struct DingtalkApp {
     pub paid_left: Option<u64>,
     /// Whether the caller's address is in the application's list; otherwise 60020.
     pub ip_trusted: bool,
+    /// Whether the application may look people up by their mobile numbers; otherwise 60011.
+    pub permitted: bool,
     /// The token desk of both generations.
     pub tokens: Tokens,
     /// DINGs per robot.
@@ -62,6 +64,7 @@ impl DingtalkApp {
             unreachable: HashMap::new(),
             paid_left: None,
             ip_trusted: true,
+            permitted: true,
             tokens: Tokens::new("dt-"),
             pace: Limiter::new(Pace::per(6000, Duration::from_secs(60))),
             next: VecDeque::new(),
@@ -144,6 +147,9 @@ impl DingtalkApp {
         }
         if !self.ip_trusted {
             return Err(old_error(60020, "访问ip不在白名单之中").into());
+        }
+        if !self.permitted {
+            return Err(old_error(60011, "没有调用该接口的权限").into());
         }
         let body = call.object().ok_or_else(|| old_error(400_002, "无效的参数"))?;
         let mobile = body["mobile"].as_str().ok_or_else(|| old_error(400_002, "无效的参数"))?;

@@ -28,6 +28,8 @@ pub struct Stream {
     pub faults: Vec<String>,
     /// Answers to presses, by the id of their message, in order.
     pub answers: Vec<(String, Value)>,
+    /// Whether the application may not have one.
+    pub denied: bool,
     tickets: HashMap<String, u64>,
     lines: Vec<Line>,
     waiting: Vec<(String, Sent)>,
@@ -52,6 +54,10 @@ impl Stream {
         let body = call.object().unwrap_or_default();
         if body["clientId"] != app.0.as_str() || body["clientSecret"] != app.1.as_str() {
             return Err(refuse(401, "authFailed", "鉴权失败").refused("authFailed").into());
+        }
+        if self.denied {
+            let code = "Forbidden.AccessDenied.AccessTokenPermissionDenied";
+            return Err(refuse(403, code, "应用尚未开通所需的权限").refused(code).into());
         }
         let topics: Vec<&str> = body["subscriptions"]
             .as_array()
