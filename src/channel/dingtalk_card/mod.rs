@@ -49,7 +49,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  10,000 for those from before 2025-11-19; edits count",
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("dingtalk")),
-    living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
+    living: Living { edit: true, reply: false, edits_counted: true, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -51,6 +51,8 @@ impl Worker {
                 break;
             }
             let Some(dirty) = self.edits.found.pop() else { break };
+            // One message to several is edited for all of them.
+            self.edits.found.retain(|other| !dirty.anchor.is_one_message(&other.anchor));
             self.edits.posting = posts;
             if counts {
                 self.rate.begin(now, &counted);
