@@ -75,7 +75,7 @@ impl EditTask {
             result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
             return result;
         }
-        if self.keeps_its_edit(&anchor, &incident) {
+        if keeps_its_edit(&self.channel, &anchor, &incident) {
             result.fenced = self.record(&anchor, EditChange::Kept(incident.version), self.now()).await;
             return result;
         }
@@ -142,16 +142,6 @@ impl EditTask {
     /// Whether an edit uses up the only one that its message has.
     fn spends(&self) -> bool {
         self.channel.driver.living(self.channel.platform).spends.is_some()
-    }
-
-    /// Whether the message has one edit at most, and it is not time for it.
-    fn keeps_its_edit(&self, anchor: &Anchor, incident: &Incident) -> bool {
-        let living = self.channel.driver.living(self.channel.platform);
-        // What is gone is posted again.
-        if living.spends.is_none() || anchor.ids.is_empty() {
-            return false;
-        }
-        !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, self.channel.platform.brand())
     }
 
     fn gone(&self, anchor: &Anchor, incident: &Incident, error: &SendError, now: UnixMs) -> EditChange {
@@ -318,6 +308,16 @@ impl EditTask {
             Err(_) => Err(SendError::new(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(self.channel.timeout)))),
         }
     }
+}
+
+/// Whether a message can be edited once at most, and it is not time for that: nothing is sent.
+pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Incident) -> bool {
+    let living = channel.driver.living(channel.platform);
+    // What is gone is posted again.
+    if living.spends.is_none() || anchor.ids.is_empty() {
+        return false;
+    }
+    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, channel.platform.brand())
 }
 
 /// How long to wait after an edit that failed, after those that failed before it.
