@@ -15,7 +15,10 @@ use crate::support::wire::Wire;
 
 /// Why a connection was lost.
 fn lost(end: ListenEnd) -> SendError {
-    if let ListenEnd::Lost(error) = end { error } else { panic!("{end:?}") }
+    match end {
+        ListenEnd::Lost(error) => error,
+        other => panic!("{other:?}"),
+    }
 }
 
 const VALUE: &str = "ack.0W1x2y3z4A5b6C.3";
