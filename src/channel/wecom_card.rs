@@ -59,8 +59,10 @@ struct Button {
 }
 
 /// The card of a page that has buttons, under this id, which the application may use once. The whole message is on the page that the card opens.
+/// A short text beside a card has buttons, too.
 pub(super) fn card(page: &Page, task_id: &str) -> Option<Card> {
-    if page.plain || page.facts.incident.buttons.is_empty() {
+    let as_text = page.plain && !page.facts.form.is_line();
+    if as_text || page.facts.incident.buttons.is_empty() {
         return None;
     }
     let opened = page.facts.links.iter().find(|link| link.kind == LinkKind::Details);
@@ -82,7 +84,7 @@ fn of(page: &Page, card_type: &'static str, opened: Option<&Link>) -> Card {
     Card {
         card_type,
         main_title: title(page.facts.title.trim()),
-        sub_title_text: text(page.field("notice")),
+        sub_title_text: text(if page.field("notice").is_empty() { page.field("text") } else { page.field("notice") }),
         jump_list: others.map(jump).collect(),
         card_action: opened.map(|link| Action { r#type: 1, url: link.url.clone() }),
         task_id: String::new(),

@@ -234,18 +234,20 @@ async fn the_one_edit_of_a_card_is_kept_for_the_end() {
     let fake = wecom().await;
     let app = app(&fake).await;
     report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let id = card(&fake).0;
+    let card = || fake.with(|wecom| wecom.cards.cards[&id].clone());
     // What is less severe would be an edit elsewhere; here it is a message.
     report(&app, &group("db", &[("Db1Burns", "critical", "firing"), ("Db2Burns", "warning", "firing")])).await;
     report(&app, &group("db", &[("Db1Burns", "critical", "resolved"), ("Db2Burns", "warning", "firing")])).await;
     shown(&app, 1).await;
-    let before = card(&fake).1;
+    let before = card();
     assert_eq!((before.changes, before.buttons.is_empty()), (0, false), "nothing of it was worth the edit");
     let sent = texts(&fake);
     assert!(sent.len() == 2 && sent[1].contains("Db2Burns"), "{sent:?}");
     report(&app, &group("db", &[("Db2Burns", "warning", "resolved")])).await;
-    until(|| card(&fake).1.changes == 1).await;
+    until(|| card().changes == 1).await;
     let found = shown(&app, 1).await;
-    let over = card(&fake).1;
+    let over = card();
     assert!(over.buttons.is_empty() && over.text.to_lowercase().contains("resolved") && over.text != before.text, "{over:?}");
     assert_eq!((found.incident.state, texts(&fake).len()), (IncidentState::Resolved, 2), "the end is the edit");
     // Both members received one message, which was changed once for both of them.

@@ -34,7 +34,7 @@ mod tests {
     use crate::channel::Living;
     use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, rich};
     use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-    use crate::model::{Button, Recipient, Verb};
+    use crate::model::{Button, Form, Recipient, Verb};
 
     const KEYS: &str = "callback_token: tok, encoding_aes_key: jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C";
     const OK: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
@@ -85,6 +85,25 @@ mod tests {
         assert_eq!((&pressable["card_type"], &pressable["button_list"][0]["key"]), (&"button_interaction".into(), &"unack.abc.2".into()));
         let sent = seen[3].json();
         assert_eq!((&sent["button"]["replace_name"], sent.get("template_card")), (&"🟢 Resolved · DiskFull".into(), None));
+    }
+
+    #[tokio::test]
+    async fn a_short_text_beside_a_card_has_buttons_and_plain_text_has_none() {
+        let taken = || Answer::from(r#"{"errcode":0,"errmsg":"ok","msgid":"m-2","response_code":"rc-2"}"#);
+        let server = ScriptedServer::start([token(), taken(), Answer::from(OK), Answer::from(OK)]).await;
+        let channel = build::<Config>(&config(KEYS), &server.base).unwrap().channel;
+        let mut page = rich(&[("text", "🔴 Critical · DiskFull: db-2\n2 critical firing #7")]);
+        (page.plain, page.facts.form) = (true, Form::News);
+        page.facts.incident.buttons = vec![Button { verb: Verb::Ack, label: "Ack".into(), value: "ack.abc.2".into() }];
+        let ended = Page { facts: crate::model::Facts { form: Form::Over, incident: Default::default(), ..page.facts.clone() }, ..page.clone() };
+        let text = Page { facts: crate::model::Facts { form: Form::Card, ..page.facts.clone() }, ..page.clone() };
+        for page in [&page, &ended, &text] {
+            channel.send(page, &[Recipient::new("lisi")], &context()).await;
+        }
+        let sent: Vec<Value> = server.seen()[1..].iter().map(|seen| seen.json()).collect();
+        assert_eq!(sent.iter().map(|sent| sent["msgtype"].as_str().unwrap()).collect::<Vec<_>>(), ["template_card", "text", "text"]);
+        assert_eq!(sent[0]["template_card"]["sub_title_text"], "🔴 Critical · DiskFull: db-2\n2 critical firing #7");
+        assert_eq!(sent[0]["template_card"]["button_list"][0]["key"], "ack.abc.2");
     }
 
     #[tokio::test]
