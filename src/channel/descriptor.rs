@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FieldSpec, Mentions, Page, Size};
+use crate::model::{FieldSpec, Mentions, Page, PlatformIds, Size};
 
 /// At most `count` sends in any rolling `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +189,8 @@ pub struct Living {
     pub reply: bool,
     /// Whether edits count against the pace of messages; else they have a limit of their own.
     pub edits_counted: bool,
+    /// The id that an edit uses up, where a message can be changed once and only with this id. That edit is kept for who is on it, or for its end.
+    pub spends: Option<&'static str>,
     /// What a channel does by default.
     pub default: LivingMode,
 }
@@ -209,14 +211,20 @@ pub enum LivingMode {
 
 impl Living {
     /// Messages can be neither edited nor answered.
-    pub const NEW: Living = Living { edit: false, reply: false, edits_counted: false, default: LivingMode::New };
+    pub const NEW: Living = Living { edit: false, reply: false, edits_counted: false, spends: None, default: LivingMode::New };
     /// The same, and every notification is a message: the receiver keeps incidents itself, or wants each notification.
     pub const OFF: Living = Living { default: LivingMode::Off, ..Living::NEW };
+
+    /// Whether a message with these ids can still be changed, where messages can.
+    pub fn may_change(&self, ids: &PlatformIds) -> bool {
+        self.spends.is_none_or(|name| ids.get(name).is_some())
+    }
 
     /// In words, for the table of platforms; empty where messages can be neither edited nor answered.
     pub const fn in_words(self) -> &'static str {
         match (self.edit, self.reply) {
             (true, true) => "edit, reply",
+            (true, false) if self.spends.is_some() => "one edit",
             (true, false) => "edit",
             (false, true) => "reply",
             (false, false) => "",
@@ -274,6 +282,11 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// The name in a few words, as the way by which somebody acted: `WeCom`.
+    pub fn brand(&self) -> &'static str {
+        self.title.split([' ', '(']).next().unwrap_or(self.title)
+    }
+
     /// Whether its vendor counts what each recipient gets: SMS and calls.
     pub fn counts_recipients(&self) -> bool {
         !self.pace.per_recipient.is_empty()

@@ -103,7 +103,7 @@ pub trait Channel: Send + Sync {
 
     /// Edits the message with these ids, so that it shows `page`; only called where [`Channel::living`] has edits, or [`Channel::keeps_incidents`]. One attempt, as `send`. It may be repeated
     /// without harm: an edit that changes nothing is a success, and a lost answer is `Transient`. [`SendError::gone`]: the message is gone, too old, or
-    /// not ours; the caller posts a new one. The receipt has the ids of the message.
+    /// not ours; the caller posts a new one. The receipt has the ids of the message. Where [`Living::spends`] names one of them, a success uses it up.
     async fn update(&self, ids: &PlatformIds, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
         let _ = (ids, page, to, cx);
         Err(SendError::new(ErrorKind::Rejected, "this channel cannot edit a message; `living: new` posts what is news as new messages"))

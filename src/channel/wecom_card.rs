@@ -27,6 +27,7 @@ pub(super) struct Card {
     card_action: Option<Action>,
     #[serde(skip_serializing_if = "String::is_empty")]
     task_id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     button_list: Vec<Button>,
 }
 
@@ -58,22 +59,35 @@ struct Button {
 }
 
 /// The card of a page that has buttons, under this id, which the application may use once. The whole message is on the page that the card opens.
+/// A short text beside a card has buttons, too.
 pub(super) fn card(page: &Page, task_id: &str) -> Option<Card> {
-    if page.plain || page.facts.incident.buttons.is_empty() {
+    let as_text = page.plain && !page.facts.form.is_line();
+    if as_text || page.facts.incident.buttons.is_empty() {
         return None;
     }
+    let opened = page.facts.links.iter().find(|link| link.kind == LinkKind::Details);
+    Some(Card { task_id: task_id.to_owned(), ..of(page, "button_interaction", opened) })
+}
+
+/// What a card becomes that is changed by a right to it, which names the card in place of its id: without buttons it is a text that opens something.
+/// `None`: there is nothing to open.
+pub(super) fn changed(page: &Page) -> Option<Card> {
     let links = &page.facts.links;
-    let opened = links.iter().find(|link| link.kind == LinkKind::Details);
-    let others = links.iter().filter(|link| link.kind != LinkKind::Details).take(MAX_LINKS);
+    let opened = links.iter().find(|link| link.kind == LinkKind::Details).or(links.first());
+    card(page, "").or_else(|| opened.filter(|_| !page.plain).map(|opened| of(page, "text_notice", Some(opened))))
+}
+
+fn of(page: &Page, card_type: &'static str, opened: Option<&Link>) -> Card {
+    let others = page.facts.links.iter().filter(|link| link.kind != LinkKind::Details).take(MAX_LINKS);
     let jump = |link: &Link| Jump { r#type: 1, title: cut_units(&link.label, MAX_LINK_LABEL), url: link.url.clone() };
     let buttons = page.facts.incident.buttons.iter().enumerate();
-    Some(Card {
-        card_type: "button_interaction",
+    Card {
+        card_type,
         main_title: title(page.facts.title.trim()),
-        sub_title_text: text(page.field("notice")),
+        sub_title_text: text(if page.field("notice").is_empty() { page.field("text") } else { page.field("notice") }),
         jump_list: others.map(jump).collect(),
         card_action: opened.map(|link| Action { r#type: 1, url: link.url.clone() }),
-        task_id: task_id.to_owned(),
+        task_id: String::new(),
         button_list: buttons
             .map(|(place, button)| Button {
                 text: cut_units(&button.label, MAX_LABEL),
@@ -81,7 +95,7 @@ pub(super) fn card(page: &Page, task_id: &str) -> Option<Card> {
                 key: button.value.clone(),
             })
             .collect(),
-    })
+    }
 }
 
 /// A headline over the title and the line below it.

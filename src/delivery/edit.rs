@@ -23,7 +23,7 @@ use super::attempt::holds_lease;
 use super::compose::{Draft, Wording};
 use super::core::Shared;
 use super::heavy::LARGE_BODY;
-use super::incident::{Notification, NotifiedIncident, answer, mute, silence};
+use super::incident::{Notification, NotifiedIncident, answer, deserves_its_edit, is_over, mute, silence};
 use super::notified::MessageContext;
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
@@ -75,6 +75,10 @@ impl EditTask {
             result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
             return result;
         }
+        if keeps_its_edit(&self.channel, &anchor, &incident) {
+            result.fenced = self.record(&anchor, EditChange::Kept(incident.version), self.now()).await;
+            return result;
+        }
         let page = match self.page(&anchor, &incident).await {
             Ok(Some(page)) => page,
             Ok(None) => {
@@ -95,8 +99,9 @@ impl EditTask {
         let now = self.now();
         let change = match sent {
             Ok(receipt) if anchor.ids.is_empty() => EditChange::Posted { shown: incident.version, ids: receipt.ids },
+            Ok(_) if self.spends() => EditChange::Last(incident.version),
             Ok(_) => EditChange::Shown(incident.version),
-            Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(&anchor, &error, now),
+            Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(&anchor, &incident, &error, now),
             // It may be there: the next news brings one that is known.
             Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
                 EditChange::GivenUp(format!("posted again, perhaps: {error}"))
@@ -114,7 +119,7 @@ impl EditTask {
             }
         };
         self.shared.telemetry.metrics.edited(match &change {
-            EditChange::Shown(_) => "shown",
+            EditChange::Shown(_) | EditChange::Last(_) | EditChange::Kept(_) => "shown",
             EditChange::Posted { .. } => "posted",
             EditChange::Gone { .. } => "gone",
             EditChange::Failed => "failed",
@@ -134,15 +139,22 @@ impl EditTask {
         self.shared.clock.wall()
     }
 
-    fn gone(&self, anchor: &Anchor, error: &SendError, now: UnixMs) -> EditChange {
+    /// Whether an edit uses up the only one that its message has.
+    fn spends(&self) -> bool {
+        self.channel.driver.living(self.channel.platform).spends.is_some()
+    }
+
+    fn gone(&self, anchor: &Anchor, incident: &Incident, error: &SendError, now: UnixMs) -> EditChange {
         let recent = now.since(anchor.reposted_at) < HOUR;
-        let repost = self.channel.follows_incidents() && (!recent || anchor.reposts < MAX_REPOSTS);
+        // Where a message has one edit, nothing but its end is worth another message.
+        let is_worth = !self.spends() || is_over(anchor, incident);
+        let repost = is_worth && self.channel.follows_incidents() && (!recent || anchor.reposts < MAX_REPOSTS);
         tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, repost, "the message of an incident is gone");
         EditChange::Gone { repost, why: error.to_string() }
     }
 
     async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
-        let accepted = matches!(change, EditChange::Shown(_) | EditChange::Posted { .. });
+        let accepted = matches!(change, EditChange::Shown(_) | EditChange::Last(_) | EditChange::Posted { .. });
         let counts = accepted && self.channel.allowance.per_month.is_some();
         let outcome = EditOutcome {
             incident: anchor.incident,
@@ -297,6 +309,16 @@ impl EditTask {
             Err(_) => Err(SendError::new(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(self.channel.timeout)))),
         }
     }
+}
+
+/// Whether a message can be edited once at most, and it is not time for that: nothing is sent.
+pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Incident) -> bool {
+    let living = channel.driver.living(channel.platform);
+    // What is gone is posted again.
+    if living.spends.is_none() || anchor.ids.is_empty() {
+        return false;
+    }
+    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, channel.platform.brand())
 }
 
 /// How long to wait after an edit that failed, after those that failed before it.

@@ -168,6 +168,8 @@ async fn every_platform_that_edits_reports_what_became_of_an_edit() {
     let is_walked = |name: &str| edited.iter().any(|member| member.platform == name || member.channel == name);
     let presets = preset::shipped();
     let able = PLATFORMS.iter().map(|platform| (platform.name.to_owned(), *platform)).chain(presets).filter(|(_, platform)| platform.living.edit);
+    // What can be changed once has tests of its own.
+    let able = able.filter(|(_, platform)| platform.living.spends.is_none());
     for (name, _) in able {
         assert!(is_walked(&name), "no fake has a channel of `{name}` that edits");
     }

@@ -89,6 +89,19 @@ async fn who_is_pinged_and_what_is_not_delivered_is_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_template_of_ones_own_is_used_once_it_is_published() {
+    let clients = HttpClients::default();
+    let (fake, ..) = dingtalk(&clients, BUTTONS).await;
+    let own = channel(&clients, &fake, &format!("to: ['cidOPS=='], template_id: 0a1b-2c3d.schema, {BUTTONS}"));
+    let error = own.send(&own.page("db-2 burns")).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Misconfigured && error.summary.contains("`template_id`"), "{error}");
+    fake.with(|dingtalk| dingtalk.templates.insert("0a1b-2c3d.schema".into()));
+    let ids = own.send(&own.with_button("db-2 burns", "On it", VALUE)).await.unwrap().ids;
+    own.update(&ids, &own.with_button("db-2 and db-3 burn", "Take over", VALUE)).await.unwrap();
+    assert!(text(&fake, &ids).contains("db-3") && text(&fake, &ids).contains("[Take over]"), "{}", text(&fake, &ids));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_press_arrives_once_and_its_answer_is_on_the_card_until_the_next_edit() {
     let clients = HttpClients::default();
     let (fake, wire, ids) = dingtalk(&clients, BUTTONS).await;

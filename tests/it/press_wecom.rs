@@ -1,14 +1,17 @@
 //! Presses of WeCom's buttons against a faithful fake: posted, signed and encrypted, up to three times; what is not believed; and what becomes of the card.
 
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use watchfire::api::Incidents;
+use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::channel::{Callback, PressAnswer, PressCall};
+use watchfire::model::{ErrorKind, Link, LinkKind, Page};
 use watchfire::store::IncidentState;
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::wecom_cards::{Card, Receiver};
-use crate::support::fakes::{Fake, Wecom};
+use crate::support::fakes::{Fake, Fault, Wecom};
 use crate::support::presses::until;
 use crate::support::wire::Wire;
 
@@ -136,15 +139,172 @@ async fn a_message_is_not_lost_for_its_buttons() {
     assert!(fake.with(|wecom| wecom.cards.cards.is_empty()));
 }
 
+/// The same about something that is over, with a page to open.
+fn over(wire: &Wire) -> Page {
+    let mut page = wire.resolved("db-1 is fine");
+    page.facts.title = "db-1 is fine".into();
+    page.facts.links = vec![Link { kind: LinkKind::Details, label: "Details".into(), url: "https://watchfire.example.com/m/1".into() }];
+    page
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_is_changed_once_without_a_press_and_once_more_for_each() {
+    let fake = wecom().await;
+    let wire = Wire::new("ops", &channel(&fake));
+    let ids = wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap().ids;
+    let (query, body) = seal(&press(&fake, "zhangsan"));
+    let _ = called(&wire, &query, &body, &PressAnswer { text: "It is acked".into(), done: true });
+    until(|| card(&fake).1.replaced.contains_key("*")).await;
+    // The press had a right of its own: that of the message is there still.
+    assert_eq!(wire.update(&ids, &over(&wire)).await.unwrap().ids, ids);
+    let shown = card(&fake).1;
+    assert!(shown.text.contains("db-1 is fine") && shown.buttons.is_empty() && shown.replaced.is_empty(), "{shown:?}");
+    let error = wire.update(&ids, &over(&wire)).await.unwrap_err();
+    assert!(error.gone && error.kind == ErrorKind::Rejected, "{error:?}");
+    assert_eq!(card(&fake).1.changes, 2);
+    // A lost answer leaves open whether the right is used; trouble before it leaves it.
+    fake.with(|wecom| wecom.cards.cards.clear());
+    let ids = wire.send(&wire.with_button("db-2 burns", "On it", VALUE)).await.unwrap().ids;
+    for (fault, kind) in [(Fault::Status(503, None), ErrorKind::Transient), (Fault::CloseAfter, ErrorKind::Transient)] {
+        fake.faults.push_on("update_template_card", fault);
+        let error = wire.update(&ids, &over(&wire)).await.unwrap_err();
+        assert_eq!((error.kind, error.gone), (kind, false), "{error:?}");
+    }
+    assert_eq!(card(&fake).1.changes, 1, "its answer was lost");
+    assert!(wire.update(&ids, &over(&wire)).await.is_err_and(|error| error.gone));
+    // Three days later it is too old.
+    fake.with(|wecom| wecom.cards.cards.clear());
+    let ids = wire.send(&wire.with_button("db-3 burns", "On it", VALUE)).await.unwrap().ids;
+    fake.clock.advance(Duration::from_secs(72 * 3600 + 1));
+    assert!(wire.update(&ids, &over(&wire)).await.is_err_and(|error| error.gone));
+    assert!(card(&fake).1.text.contains("db-3 burns"));
+}
+
+async fn app(fake: &Fake<Wecom>) -> TestApp {
+    TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  ops: {{ {} }}\nroute: {{ to: [ops] }}\n",
+        channel(fake)
+    ))
+    .await
+}
+
+/// A group of alerts with their names and severities, each firing or over.
+fn group(group: &str, alerts: &[(&str, &str, &str)]) -> Value {
+    let mut body = alert(group, "", "firing");
+    let of = |(name, severity, status): &(&str, &str, &str)| {
+        let mut one = alert(group, name, status)["alerts"][0].clone();
+        one["labels"]["severity"] = (*severity).into();
+        one
+    };
+    body["commonLabels"] = serde_json::json!({});
+    body["alerts"] = alerts.iter().map(of).collect();
+    if alerts.iter().all(|(.., status)| *status == "resolved") {
+        body["status"] = "resolved".into();
+    }
+    body
+}
+
+async fn report(app: &TestApp, body: &Value) {
+    let (status, answer) = app.post("/webhook", body).await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+}
+
+/// What went out as messages of their own.
+fn texts(fake: &Fake<Wecom>) -> Vec<String> {
+    fake.rec.accepted().into_iter().map(|sent| sent.text).collect()
+}
+
+/// Waits until no message of an incident is behind what the incident is.
+async fn shown(app: &TestApp, number: i64) -> IncidentResponse {
+    let end = tokio::time::Instant::now() + SOON;
+    loop {
+        let found: IncidentResponse = app.read(&format!("/api/v1/incidents/{number}")).await;
+        if found.messages.iter().all(|message| !message.edited || message.shown >= found.version) {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < end, "a message is behind: {found:#?}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_edit_of_a_card_is_kept_for_the_end() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let id = card(&fake).0;
+    let card = || fake.with(|wecom| wecom.cards.cards[&id].clone());
+    // What is less severe would be an edit elsewhere; here it is a message.
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing"), ("Db2Burns", "warning", "firing")])).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "resolved"), ("Db2Burns", "warning", "firing")])).await;
+    shown(&app, 1).await;
+    let before = card();
+    assert_eq!((before.changes, before.buttons.is_empty()), (0, false), "nothing of it was worth the edit");
+    let sent = texts(&fake);
+    assert!(sent.len() == 2 && sent[1].contains("Db2Burns"), "{sent:?}");
+    report(&app, &group("db", &[("Db2Burns", "warning", "resolved")])).await;
+    until(|| card().changes == 1).await;
+    let found = shown(&app, 1).await;
+    let over = card();
+    assert!(over.buttons.is_empty() && over.text.to_lowercase().contains("resolved") && over.text != before.text, "{over:?}");
+    assert_eq!((found.incident.state, texts(&fake).len()), (IncidentState::Resolved, 2), "the end is the edit");
+    // Both members received one message, which was changed once for both of them.
+    assert_eq!(found.messages.len(), 2);
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_from_elsewhere_uses_the_edit_up_and_the_end_is_a_message() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let (status, answer) = app.post("/api/v1/incidents/1/ack", &serde_json::json!({ "by": "Bob" })).await;
+    assert_eq!(status, 200, "{answer}");
+    until(|| card(&fake).1.changes == 1).await;
+    let acked = card(&fake).1;
+    assert!(acked.text.contains("Bob") && acked.buttons.len() >= 2, "{acked:?}");
+    shown(&app, 1).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "resolved")])).await;
+    let sent = texts(&fake);
+    assert_eq!((sent.len(), card(&fake).1.changes), (2, 1), "{sent:?}");
+    assert!(sent[1].contains("#1"), "{sent:?}");
+    // The next incident has a card, and an edit, of its own. A press shows the ack by the right that it brought.
+    fake.with(|wecom| wecom.cards.cards.clear());
+    report(&app, &group("web", &[("Web1Burns", "critical", "firing")])).await;
+    let (query, body) = seal(&press(&fake, "zhangsan"));
+    let posted = app.http.post(app.url(&format!("/press/ops?{query}"))).body(body).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 200);
+    until(|| card(&fake).1.replaced.contains_key("*")).await;
+    shown(&app, 2).await;
+    assert_eq!(card(&fake).1.changes, 1, "the press changed it");
+    report(&app, &group("web", &[("Web1Burns", "critical", "resolved")])).await;
+    until(|| card(&fake).1.changes == 2).await;
+    assert!(card(&fake).1.replaced.is_empty() && texts(&fake).len() == 3, "{:?}", texts(&fake));
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_no_card_shows_is_a_message() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    // The right is too old by now.
+    fake.clock.advance(Duration::from_secs(72 * 3600 + 1));
+    report(&app, &group("db", &[("Db1Burns", "critical", "resolved")])).await;
+    until(|| texts(&fake).len() >= 3).await;
+    shown(&app, 1).await;
+    let sent = texts(&fake);
+    assert!(sent.len() == 3 && sent[1..].iter().all(|text| text.contains("Db1Burns")), "each of the two members got one: {sent:?}");
+    assert_eq!(card(&fake).1.changes, 0);
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_address_is_confirmed_and_a_press_acks_the_incident() {
     let fake = wecom().await;
-    let app = TestApp::start(&format!(
-        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
-         channels:\n  ops: {{ {} }}\nroute: {{ to: [ops] }}\n",
-        channel(&fake)
-    ))
-    .await;
+    let app = app(&fake).await;
     let client = reqwest::Client::new();
     let (query, plain) = receiver().check(CORP, jiff::Timestamp::now().as_second());
     let checked = client.get(app.url(&format!("/press/ops?{query}"))).send().await.unwrap();
@@ -164,5 +324,5 @@ async fn the_address_is_confirmed_and_a_press_acks_the_incident() {
     let found: Incidents = app.read("/api/v1/incidents").await;
     assert_eq!(found.incidents[0].state, IncidentState::Acked, "{found:?}");
     until(|| card(&fake).1.replaced.get("*").is_some_and(|text| text.contains("zhangsan"))).await;
-    app.app.stop(std::time::Duration::from_secs(2)).await;
+    app.app.stop(Duration::from_secs(2)).await;
 }

@@ -5,13 +5,21 @@ use std::time::Duration;
 use watchfire::api::Incidents;
 use watchfire::channel::ListenEnd;
 use watchfire::channel::kit::HttpClients;
-use watchfire::model::ErrorKind;
+use watchfire::model::{ErrorKind, SendError};
 use watchfire::store::IncidentState;
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::{Fake, WecomBot};
 use crate::support::presses::{Listening, Taken, listener, until};
 use crate::support::wire::Wire;
+
+/// Why a connection was lost.
+fn lost(end: ListenEnd) -> SendError {
+    match end {
+        ListenEnd::Lost(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
 
 const VALUE: &str = "ack.0W1x2y3z4A5b6C.3";
 
@@ -115,6 +123,83 @@ async fn another_client_takes_the_place_and_an_end_is_an_end() {
     let third = Listening::connected(listener(wire.driver()), &presses).await;
     fake.with(|robot| robot.connected()[0].close(1001, "going away"));
     assert!(matches!(third.end().await, ListenEnd::Closed));
+}
+
+/// Time passes as it is needed.
+async fn given_up(listening: Listening) -> (SendError, u64) {
+    let begun = tokio::time::Instant::now();
+    tokio::time::pause();
+    let error = lost(listening.end().await);
+    let after = begun.elapsed().as_secs();
+    tokio::time::resume();
+    (error, after)
+}
+
+#[tokio::test]
+async fn a_connection_that_stalls_is_given_up_in_time_and_the_next_one_works() {
+    let (clients, fake) = (HttpClients::default(), robot().await);
+    let wire = channel(&clients, &fake, "to: [wrOPS], buttons: true");
+    let presses = Taken::new();
+    // Two pings go unanswered, half a minute apart.
+    fake.with(|robot| robot.deaf = true);
+    let listening = Listening::connected(listener(wire.driver()), &presses).await;
+    let (error, after) = given_up(listening).await;
+    assert!(error.code.as_deref() == Some("silent") && (75..=95).contains(&after), "{error} after {after} s");
+    until(|| fake.with(|robot| robot.pings == 2)).await;
+    fake.with(|robot| robot.deaf = false);
+    // Half open: nothing is read or written any more.
+    let listening = Listening::connected(listener(wire.driver()), &presses).await;
+    fake.with(|robot| robot.connected()[0].fall_silent());
+    tokio::task::yield_now().await;
+    let (error, after) = given_up(listening).await;
+    assert!(error.code.as_deref() == Some("silent") && (75..=95).contains(&after), "{error} after {after} s");
+    // Opened, and the robot's id and secret are not answered.
+    fake.with(|robot| robot.mute = true);
+    let listening = Listening::start(listener(wire.driver()), &presses);
+    until(|| fake.with(|robot| robot.subscriptions == 3)).await;
+    let connected = listening.is_connected();
+    let (error, after) = given_up(listening).await;
+    assert!(!connected && error.kind == ErrorKind::Transient && error.code.as_deref() == Some("no answer"), "{error}");
+    assert!(after <= 15, "{after} s");
+    fake.with(|robot| robot.mute = false);
+    let listening = Listening::connected(listener(wire.driver()), &presses).await;
+    wire.send(&wire.with_button("db-1 burns", "On it", VALUE)).await.unwrap();
+    let id = card(&fake);
+    fake.with(|robot| robot.press(&id, "On it", "zhangsan", true));
+    assert_eq!(presses.wait(1).await[0].value, VALUE);
+    assert!(listening.is_connected() && faults(&fake).is_empty(), "{:?}", faults(&fake));
+    listening.drop_it().await;
+}
+
+/// What follows such an end, a pause of five minutes and one alarm, is the same for every platform.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_robot_that_is_refused_is_asked_once_and_says_why() {
+    let fake = robot().await;
+    let wrong = |more: &str| yaml(&fake, more).replace("bot-secret", "b0t-secret");
+    let wire = Wire::beside(&HttpClients::default(), "ops", &wrong("to: [wrOPS], buttons: true"));
+    let error = lost(Listening::start(listener(wire.driver()), &Taken::new()).end().await);
+    assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Misconfigured, Some("40001")), "{error}");
+    assert!(!error.to_string().contains("b0t-secret"), "{error}");
+    assert!(fake.with(|robot| robot.subscriptions == 1 && robot.connected().is_empty()));
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  ops: {{ {} }}\nroute: {{ to: [ops] }}\n",
+        wrong("to: [wrOPS], buttons: true")
+    ))
+    .await;
+    let end = tokio::time::Instant::now() + SOON;
+    let said = loop {
+        let said = app.get("/-/ready").await.1;
+        let said = said.as_str().unwrap_or_default().to_owned();
+        if said.contains("the robot is not known by this id and secret") {
+            break said;
+        }
+        assert!(tokio::time::Instant::now() < end, "{said}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    };
+    assert!(said.starts_with("ready\n") && said.contains("presses of buttons of channel ops do not arrive"), "{said}");
+    assert_eq!(fake.with(|robot| robot.subscriptions), 2, "it is asked once, and not again so soon");
+    app.app.stop(Duration::from_secs(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

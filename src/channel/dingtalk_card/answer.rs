@@ -29,7 +29,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (
         &["param.cardTemplateIdEmpty", "param.cardTemplateNotExist", "param.cardTemplateIdNotExist", "param.templateNotExist"],
         ErrorKind::Misconfigured,
-        "DingTalk's own template of cards is not known there",
+        "the template of cards is not known there, or not published; check `template_id`",
     ),
     (&["param.userIdNotExist", "param.userIdEmpty"], ErrorKind::Rejected, "the person is not known, or not in the application's visible range"),
     (

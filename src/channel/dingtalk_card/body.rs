@@ -20,6 +20,8 @@ const END: char = '_';
 /// What a channel's cards have in common.
 pub(super) struct Look<'a> {
     pub robot: &'a str,
+    /// The id of the template.
+    pub template: &'a str,
     /// Whether somebody listens for presses.
     pub listens: bool,
 }
@@ -31,6 +33,12 @@ pub(super) enum Space<'a> {
     Group(&'a str),
     /// A person, by user id.
     Person(&'a str),
+}
+
+/// Whether this may be the id of a template, as the card platform shows them.
+pub(super) fn is_template_id(text: &str) -> bool {
+    let name = text.strip_suffix(".schema").unwrap_or_default();
+    !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
 }
 
 /// The place that a recipient names.
@@ -50,7 +58,7 @@ pub(super) fn id(key: &str, to: &str) -> String {
 /// `createAndDeliver`.
 pub(super) fn card(page: &Page, to: &str, id: &str, look: &Look<'_>) -> Value {
     let mut card = json!({
-        "cardTemplateId": TEMPLATE,
+        "cardTemplateId": look.template,
         "outTrackId": id,
         "cardData": { "cardParamMap": variables(page) },
         "userIdType": 1,

@@ -49,7 +49,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  10,000 for those from before 2025-11-19; edits count",
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("dingtalk")),
-    living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
+    living: Living { edit: true, reply: false, edits_counted: true, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -77,6 +77,10 @@ pub struct Config {
     /// The organisation's CorpId. Needed with `buttons`: presses of other organisations' people are refused.
     #[serde(default)]
     pub corp_id: Option<String>,
+    /// Id of a template of your own (`....schema`), which the card platform shows once it is published; it needs the variables of DingTalk's own template.
+    /// Default `1366a1eb-bc54-4859-ac88-517c56a9acb1.schema`, which every application may use.
+    #[serde(default)]
+    pub template_id: Option<String>,
     /// Calls a month that the organisation may make. Default 5000, the standard edition's; 10000 for organisations from before 2025-11-19.
     #[serde(default)]
     pub per_month: Option<u32>,
@@ -113,6 +117,10 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("dingtalk_card.corp_id", "without it nobody knows whose presses count", help));
         }
         problems.extend(self.corp_id.as_ref().and_then(|id| kit::check_text("dingtalk_card.corp_id", id, "write it, or remove the key")));
+        if self.template_id.as_ref().is_some_and(|id| !body::is_template_id(id.trim())) {
+            let help = "copy it from the card platform, such as `1366a1eb-bc54-4859-ac88-517c56a9acb1.schema`, or remove the key";
+            problems.push(Problem::new("dingtalk_card.template_id", "it is no id of a template", help));
+        }
         problems.extend(kit::check_quota("dingtalk_card.per_month", self.per_month));
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk_card.api_base", base)));
         problems
@@ -148,7 +156,8 @@ impl PlatformConfig for Config {
         });
         let credential = [member.app.base.as_str(), &member.app.key, member.app.secret.expose()];
         let directory = cx.http.directory("dingtalk", &credential, UNKNOWN);
-        let driver = Driver { directory, member, stream, robot: self.robot_code.trim().to_owned() };
+        let template = self.template_id.as_deref().unwrap_or(body::TEMPLATE).trim().to_owned();
+        let driver = Driver { directory, member, stream, robot: self.robot_code.trim().to_owned(), template };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
@@ -158,6 +167,7 @@ struct Driver {
     member: Arc<press::Member>,
     stream: Option<Arc<Stream>>,
     robot: String,
+    template: String,
 }
 
 #[async_trait]
@@ -233,7 +243,7 @@ impl Channel for Driver {
 
 impl Driver {
     fn card(&self, page: &Page, to: &str, id: &str) -> Value {
-        body::card(page, to, id, &body::Look { robot: &self.robot, listens: self.stream.is_some() })
+        body::card(page, to, id, &body::Look { robot: &self.robot, template: &self.template, listens: self.stream.is_some() })
     }
 
     /// Creates a card and delivers it. Its id is ours, so that a repeat delivers no second one.

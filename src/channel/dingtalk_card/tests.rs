@@ -53,6 +53,25 @@ async fn a_card_goes_to_groups_and_people_and_is_edited_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_template_of_ones_own_has_the_same_variables() {
+    let id = body::id(&context().idempotency_key, "cidOPS==");
+    let server = ScriptedServer::start([Scripted::from(TOKEN), delivered(&id), Scripted::from(TOKEN), delivered(&id)]).await;
+    let page = pressable(rich(&[("title", "[FIRING:2] Disk"), ("text", "**Disk** on db-1\n")]));
+    let own = CONFIG.replace("buttons:", "template_id: ' 0a1b2c3d-0000-4859-ac88-517c56a9acb1.schema ', buttons:");
+    for config in [CONFIG, own.as_str()] {
+        build::<Config>(config, &server.base).unwrap().channel.send(&page, &group(), &context()).await;
+    }
+    let sent = [1, 3].map(|place: usize| server.seen()[place].json());
+    assert_eq!(sent[0]["cardTemplateId"], "1366a1eb-bc54-4859-ac88-517c56a9acb1.schema");
+    assert_eq!(sent[1]["cardTemplateId"], "0a1b2c3d-0000-4859-ac88-517c56a9acb1.schema");
+    assert_eq!(sent[0]["cardData"], sent[1]["cardData"]);
+    // The page about this platform lists them.
+    let mut names: Vec<&String> = sent[1]["cardData"]["cardParamMap"].as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["markdown", "sys_full_json_obj", "tips", "title"]);
+}
+
+#[tokio::test]
 async fn answers_mean_what_dingtalk_says() {
     let no = |status: u16, code: &str| Scripted::new(status, format!(r#"{{"requestid":"R","code":"{code}","message":"no T0KEN"}}"#).into_bytes());
     let rows = [
@@ -155,6 +174,11 @@ fn mistakes_are_found() {
     assert_eq!(check(&format!("{{ {good}, to: [] }}")), ["dingtalk_card.to"]);
     assert_eq!(check(&format!("{{ {good}, to: [anna, 'user:', cid] }}")), ["dingtalk_card.to[0]", "dingtalk_card.to[1]", "dingtalk_card.to[2]"]);
     assert_eq!(check(&format!("{{ {good}, to: [cidX], buttons: true }}")), ["dingtalk_card.corp_id"]);
+    for (id, is_one) in [("0a1b2c3d-ac88.schema", true), ("0a1b2c3d-ac88", false), (".schema", false), ("''", false), ("'a b.schema'", false)] {
+        let found = check(&format!("{{ {good}, to: [cidX], template_id: {id} }}"));
+        assert_eq!(found.is_empty(), is_one, "{id}: {found:?}");
+        assert!(found.iter().all(|path| path == "dingtalk_card.template_id"), "{found:?}");
+    }
     assert_eq!(check(&format!("{{ {good}, to: [cidX], mentions: {{ mobiles: ['13800000000'] }} }}")), ["dingtalk_card.mentions"]);
 }
 

@@ -42,7 +42,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside).reaching(Reach::Mention("discord")),
     // A webhook cannot answer a message.
-    living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
+    living: Living { edit: true, reply: false, edits_counted: true, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

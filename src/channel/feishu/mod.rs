@@ -60,7 +60,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("feishu")),
     // Edits are limited by message (5 a second): <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
-    living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
+    living: Living { edit: true, reply: true, edits_counted: false, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -21,7 +21,7 @@ pub(super) fn living(preset: &Preset) -> Living {
         (None, Some(_)) => LivingMode::Reply,
         (None, None) => LivingMode::New,
     };
-    Living { edit: preset.edit.is_some(), reply: preset.reply.is_some(), edits_counted: true, default }
+    Living { edit: preset.edit.is_some(), reply: preset.reply.is_some(), edits_counted: true, spends: None, default }
 }
 
 /// The names that a request mentions.

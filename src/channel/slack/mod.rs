@@ -52,7 +52,7 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside).reaching(Reach::Mention("slack")),
     // `chat.update` has a limit of its own (tier 3): <https://docs.slack.dev/reference/methods/chat.update>
-    living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
+    living: Living { edit: true, reply: true, edits_counted: false, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -44,7 +44,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  chat, short bursts of more",
     },
     pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named).reaching(Reach::Mention("telegram")),
-    living: Living { edit: true, reply: true, edits_counted: true, default: LivingMode::Edit },
+    living: Living { edit: true, reply: true, edits_counted: true, spends: None, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

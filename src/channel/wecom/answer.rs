@@ -9,13 +9,16 @@ use serde::Deserialize;
 use super::recipient::{PARTY, TAG};
 use crate::channel::CellResult;
 use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, limit_by_words, parse, weigh};
-use crate::model::{ErrorKind, PlatformIds, Recipient, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
 const BLOCK_DURATION: Duration = Duration::from_secs(60);
 
 /// Nobody is looked up for this long after a refusal for too many questions: the interface may be blocked for a day.
 const LOOK_UP_PAUSE: Duration = Duration::from_secs(3600);
+
+/// The name of the right to change a card: good for one change, within 72 hours. <https://developer.work.weixin.qq.com/document/path/94888>
+pub(super) const CODE: &str = "response_code";
 
 #[derive(Deserialize)]
 struct Answer {
@@ -78,8 +81,7 @@ pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<
         ("invalidparty", &answer.invalidparty, "no such department, or outside of what the application may see"),
         ("invalidtag", &answer.invalidtag, "no such tag, or outside of what the application may see"),
     ];
-    let mut results =
-        all(to, Ok(reply.receipt("0", PlatformIds::one("msgid", answer.msgid.clone()).and("response_code", answer.response_code.clone()))));
+    let mut results = all(to, Ok(reply.receipt("0", PlatformIds::one("msgid", answer.msgid.clone()).and(CODE, answer.response_code.clone()))));
     for (place, result) in &mut results {
         let name = to[*place].expose();
         let refused = lists.iter().find(|(list, names, _)| names.as_deref().is_some_and(|names| holds(names, name, list)));
@@ -88,6 +90,11 @@ pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<
         }
     }
     Ok(results)
+}
+
+/// The answer to a change of a card.
+pub(super) fn of_change(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    of(reply, &[], now).map(|_| reply.receipt("0", PlatformIds::default()))
 }
 
 /// Whether a `|`-joined list of the answer holds a recipient. WeCom returns user ids in lower case. A direct call may have several users in one.

@@ -6,6 +6,7 @@ mod app;
 mod body;
 mod callback;
 mod config;
+mod living;
 mod press_card;
 mod recipient;
 #[cfg(test)]
@@ -25,10 +26,10 @@ use self::body::Cards;
 use self::callback::{Callbacks, Pressed};
 use super::descriptor::{Pings, Reach};
 use super::{
-    Attempts, Callback, CellResult, Channel, Counted, Directory, Limit, Pace, Platform, PressAnswer, PressCall, PressReply, PressWay, Probe,
-    SendContext, kit,
+    Attempts, Callback, CellResult, Channel, Counted, Directory, Limit, Living, LivingMode, Pace, Platform, PressAnswer, PressCall, PressReply,
+    PressWay, Probe, SendContext, kit,
 };
-use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, SendError, hash_hex};
+use crate::model::{ErrorKind, Escape, FieldSpec, Page, PlatformIds, Receipt, Recipient, SendError, hash_hex};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -51,11 +52,14 @@ pub static DESCRIPTOR: Platform = Platform {
     },
     attempts: Attempts { concurrency: 2, batch: config::MAX_USERS },
     pings: Pings::NAMED.reaching(Reach::Id("wecom")),
+    // Whether changes count as messages is not documented; what is more than the limit is dropped in silence.
+    living: Living { edit: true, reply: false, edits_counted: true, spends: Some(answer::CODE), default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
 
 const SEND: &str = "/cgi-bin/message/send";
+const UPDATE: &str = "/cgi-bin/message/update_template_card";
 
 /// Whom WeCom does not know is not asked for again today: too many of such questions block the interface for a day.
 const UNKNOWN: Duration = Duration::from_secs(86_400);
@@ -74,6 +78,15 @@ impl Channel for Driver {
             Ok(results) => results,
             Err(error) => kit::all(to, Err(error)),
         }
+    }
+
+    /// Without an address for presses no message is a card that can be changed.
+    fn living(&self, platform: &Platform) -> Living {
+        if self.callbacks.is_some() { platform.living } else { Living::NEW }
+    }
+
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
     }
 
     fn directory(&self) -> Option<&Directory> {
@@ -138,7 +151,7 @@ impl Channel for Driver {
 
 /// Changes a card. What WeCom says to it changes nothing: what was pressed is done.
 async fn change(app: &App, body: &Value) {
-    let reply = app.post("/cgi-bin/message/update_template_card", body, kit::within(Duration::from_secs(10))).await;
+    let reply = app.post(UPDATE, body, kit::within(Duration::from_secs(10))).await;
     let refusal = match reply {
         Ok(reply) => answer::of(&reply, &[], reply.date().unwrap_or_default()).err(),
         Err(error) => Some(error),

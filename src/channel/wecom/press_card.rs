@@ -1,4 +1,4 @@
-//! What is left of a card's buttons after a press. Pure. <https://developer.work.weixin.qq.com/document/path/94888>
+//! What takes the place of a card's buttons, after a press or in the end. Pure. <https://developer.work.weixin.qq.com/document/path/94888>
 
 use serde_json::{Value, json};
 

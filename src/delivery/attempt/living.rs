@@ -70,12 +70,14 @@ impl AttemptTask {
                 message.notification.reminds.extend(reminded(incident, &notified));
             }
             // Each recipient has a message that can be answered, and that is edited where others are.
-            let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || anchor.edited);
+            let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
             let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
             let how = how(moment, mode, can, recipients.iter().all(lives));
             if how == How::Silent {
                 let shows = |recipient: &Recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient);
-                silent.insert(lane, self.silent_reason(incident, moment, recipients.iter().all(shows)));
+                // The only edit is kept for the end, whose readers see then what came and went.
+                let kept = can.spends.is_some() && !matches!(moment, Moment::Over | Moment::Missed);
+                silent.insert(lane, self.silent_reason(incident, moment, !kept && recipients.iter().all(shows)));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::delivery::edit::{EditResult, EditTask, LONGEST_WAIT};
+use crate::delivery::edit::{EditResult, EditTask, LONGEST_WAIT, keeps_its_edit};
 use crate::delivery::plan::ChannelPlan;
 use crate::model::UnixMs;
 use crate::store::{DirtyAnchor, StoreError};
@@ -39,7 +39,8 @@ impl Worker {
                 self.edits.found.pop();
                 continue;
             };
-            let counts = next.anchor.ids.is_empty() || channel.driver.living(channel.platform).edits_counted;
+            let sends = !keeps_its_edit(&channel, &next.anchor, &next.incident);
+            let counts = sends && (next.anchor.ids.is_empty() || channel.driver.living(channel.platform).edits_counted);
             let counted = channel.driver.counted(std::slice::from_ref(&next.anchor.recipient));
             let slot = self.rate.slot(now, &counted);
             if counts && slot > now {
@@ -51,6 +52,8 @@ impl Worker {
                 break;
             }
             let Some(dirty) = self.edits.found.pop() else { break };
+            // One message to several is edited for all of them.
+            self.edits.found.retain(|other| !dirty.anchor.is_one_message(&other.anchor));
             self.edits.posting = posts;
             if counts {
                 self.rate.begin(now, &counted);

@@ -289,7 +289,6 @@ impl PlatformPresses {
                     .await;
             }
         };
-        let title = channel.platform.title;
         let by = Actor {
             // A person whom the configuration names is the same on each platform.
             id: known.as_ref().map_or_else(|| format!("{}:{}", self.platform, press.by.id), |name| format!("person:{name}")),
@@ -298,7 +297,7 @@ impl PlatformPresses {
                 None if press.by.name.trim().is_empty() => press.by.id.clone(),
                 None => press.by.name.clone(),
             },
-            via: title.split([' ', '(']).next().unwrap_or(title).to_owned(),
+            via: channel.platform.brand().to_owned(),
         };
         let press = PressKey { platform: self.platform.to_owned(), event_id: press.event_id };
         let author = Author { name: by.name.clone(), via: by.via.clone(), from: String::new() };

@@ -1,7 +1,7 @@
 //! Contract of anchors: what a message and an edit change of them (I12), and which are dirty (I14).
 
 use super::fixtures::*;
-use crate::model::{IncidentId, OutletKey, PlatformIds, UnixMs};
+use crate::model::{IncidentId, OutletKey, PlatformIds, Recipient, UnixMs};
 use crate::store::*;
 
 /// Opens an incident by the alert of its key: 1 for `a`, 2 for `b`.
@@ -168,6 +168,34 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     assert_eq!(dirty(&store, T0).await, [], "it is not tried any more");
     confirm(&store, &fence, vec![anchored(id, 2)], T0 + 3).await;
     assert!(anchor(&store, id).await.edited, "until the next message is the anchor");
+}
+
+pub async fn one_message_to_several_is_edited_for_all_of_them(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let to = |name: &str| AnchorUpdate { recipient: Recipient::new(name), shown: Some(0), ..anchored(id, 1) };
+    let another = AnchorUpdate { ids: Some(PlatformIds::one("ts", "v2".to_owned())), ..to("elsewhere") };
+    let elsewhere = AnchorUpdate { channel: "dba".into(), ..to("bob") };
+    confirm(&store, &fence, vec![to("room"), to("ann"), another, elsewhere], T0).await;
+    let behind = async || {
+        let anchors = super::fixtures::incident(&store, id).await.anchors;
+        let dirty = anchors.iter().filter(|anchor| anchor.is_dirty(1));
+        dirty.map(|anchor| (anchor.channel.clone(), anchor.recipient.expose().to_owned())).collect::<Vec<_>>()
+    };
+    let rest = [("dba", "bob"), ("ops", "elsewhere")].map(|(channel, to)| (channel.to_owned(), to.to_owned()));
+    assert_eq!(behind().await.len(), 4);
+    store.record_edit(fence.clone(), of_now(&store, edit(id, EditChange::Shown(1), T0)).await).await.unwrap();
+    assert_eq!(behind().await, rest);
+    // What is gone is gone for all of them, and the timeline says so once.
+    let gone = EditChange::Gone { repost: true, why: "deleted".into() };
+    store.record_edit(fence.clone(), of_now(&store, edit(id, gone, T0)).await).await.unwrap();
+    assert_eq!(behind().await.len(), 4);
+    // Each of them gets a message of its own then.
+    let posted = EditChange::Posted { shown: 1, ids: PlatformIds::one("ts", "v9".to_owned()) };
+    store.record_edit(fence, of_now(&store, edit(id, posted, T0)).await).await.unwrap();
+    assert_eq!(behind().await.len(), 3);
+    let rows = super::fixtures::incident(&store, id).await.timeline;
+    assert_eq!(rows.iter().filter(|row| row.text == "deleted").count(), 1);
 }
 
 pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {

@@ -122,15 +122,25 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
         count_month(tx, &fence.outlet, sends).await?;
     }
     check_fence(tx, fence).await?;
-    let key = [(outcome.incident, outcome.channel.as_str(), &outcome.recipient)];
-    let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([outcome.incident])), lock_anchors(tx, &key)).await;
+    let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([outcome.incident])), lock_channel(tx, outcome)).await;
     let (versions, anchors) = (versions?, anchors?);
-    let (Some(version), Some(before)) = (versions.get(&outcome.incident), anchors.into_values().next()) else { return Ok(()) };
-    let (after, row) = before.after_edit(outcome);
-    let rows: Vec<_> = row.iter().map(|row| (outcome.incident, row)).collect();
-    let anchors = [(after, *version)];
-    let (written, added) = join(write(tx, &anchors), timeline::add(tx, &rows)).await;
+    let Some(version) = versions.get(&outcome.incident) else { return Ok(()) };
+    let mut said = None;
+    let mut after = Vec::new();
+    for before in anchors.into_iter().filter(|anchor| outcome.is_about(anchor)) {
+        let (anchor, row) = before.after_edit(outcome);
+        after.push((anchor, *version));
+        said = said.or(row);
+    }
+    let rows: Vec<_> = said.iter().map(|row| (outcome.incident, row)).collect();
+    let (written, added) = join(write(tx, &after), timeline::add(tx, &rows)).await;
     written.and(added)
+}
+
+/// Locks the anchors of an edit's incident on its channel. All is sent when this is first polled.
+async fn lock_channel(tx: &Tx, outcome: &EditOutcome) -> Result<Vec<Anchor>, DbError> {
+    let sql = format!("SELECT {ANCHOR} FROM anchor a WHERE a.incident = $1 AND a.channel = $2 ORDER BY a.recipient FOR UPDATE");
+    tx.query(&sql, &[&outcome.incident.0, &outcome.channel]).await?.iter().map(anchor).collect()
 }
 
 /// The anchors of an incident, by channel and recipient.

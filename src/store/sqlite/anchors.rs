@@ -34,10 +34,13 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
     check_fence(db, fence)?;
     outcome.sent_in_month.iter().try_for_each(|sends| count_month(db, &fence.outlet, sends))?;
     let Some(version) = version(db, outcome.incident)? else { return Ok(()) };
-    let Some(before) = find(db, outcome.incident, &outcome.channel, &outcome.recipient)? else { return Ok(()) };
-    let (anchor, row) = before.after_edit(outcome);
-    write(db, &anchor, version)?;
-    row.iter().try_for_each(|row| timeline::add(db, outcome.incident, row))
+    let mut said = None;
+    for before in all(db, outcome.incident)?.into_iter().filter(|anchor| outcome.is_about(anchor)) {
+        let (anchor, row) = before.after_edit(outcome);
+        write(db, &anchor, version)?;
+        said = said.or(row);
+    }
+    said.iter().try_for_each(|row| timeline::add(db, outcome.incident, row))
 }
 
 fn version(db: &Connection, incident: IncidentId) -> Result<Option<i64>, DbError> {

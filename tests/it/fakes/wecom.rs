@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::fakes::wecom::has_unicode_escape;
+use crate::support::fakes::wecom_cards::Receiver;
 use crate::support::fakes::{Answer, Call, Now, Pace, Platform, TokenState, Verdict, Wecom};
 
 fn corp() -> Wecom {
@@ -177,4 +178,52 @@ fn recall_and_look_up() {
     assert_eq!(post("message/recall", &json!({ "msgid": id })), 0);
     assert_ne!(post("message/recall", &json!({ "msgid": id })), 0);
     assert_eq!((post("user/getuserid", &json!({ "mobile": "13800000000" })), post("user/getuserid", &json!({ "mobile": "1" }))), (0, 46004));
+}
+
+#[test]
+fn a_right_to_change_a_card_is_good_once_and_for_three_days() {
+    const LIFE: u64 = 72 * 3600 * 1000;
+    let mut fake = corp().unpaced();
+    let card = |task: &str| {
+        json!({
+            "card_type": "button_interaction", "main_title": { "title": "db-1 burns" }, "task_id": task,
+            "button_list": [{ "text": "On it", "style": 1, "key": "ack.x" }],
+        })
+    };
+    let message = |card: Value| json!({ "touser": "lisi", "msgtype": "template_card", "agentid": 1_000_002, "template_card": card });
+    assert_eq!(code(&send(&mut fake, &message(card("t-1")))), 43012, "it has no address for presses");
+    fake.cards.receiver = Some(Receiver { token: "QDG6eK".into(), key: "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C".into() });
+    let sent = |fake: &mut Wecom, card: Value| send(fake, &message(card)).value();
+    let first = sent(&mut fake, card("t-1"))["response_code"].clone();
+    assert!(first.is_string());
+    assert_eq!(sent(&mut fake, card("t-1"))["errcode"], 42014, "a task_id is used once");
+    assert_eq!(sent(&mut fake, card(""))["errcode"], 40058);
+    let notice = json!({ "card_type": "text_notice", "main_title": { "title": "over" }, "card_action": { "type": 1, "url": "https://w/m/1" } });
+    assert!(sent(&mut fake, notice.clone()).get("response_code").is_none(), "there is nothing to press on it");
+    let second = sent(&mut fake, card("t-2"))["response_code"].clone();
+    // One that outlives the rights.
+    fake.tokens.revoke_all(&TokenState::Invalid);
+    fake.tokens.lifetime = Duration::from_millis(2 * LIFE);
+    let target = format!("/cgi-bin/message/update_template_card?access_token={}", fake.tokens.issue("1000002", 0).0);
+    let update =
+        |fake: &mut Wecom, ms: u64, body: Value| code(&fake.answer(&Call::new("POST", &target).with_json(&body).at(Now { mono_ms: ms, wall_ms: 0 })));
+    let whole = |right: &Value, card: Value| json!({ "atall": 1, "agentid": 1_000_002, "response_code": right, "template_card": card });
+    let no_link = json!({ "card_type": "text_notice", "main_title": { "title": "over" } });
+    for (body, refusal) in [
+        (whole(&"rc-0".into(), notice.clone()), 42016),
+        (whole(&first, no_link), 40058),
+        (json!({ "agentid": 1_000_002, "response_code": first, "template_card": notice }), 40058),
+        (json!({ "atall": 1, "agentid": 1_000_003, "response_code": first, "template_card": notice }), 42015),
+        (json!({ "atall": 1, "agentid": 1_000_002, "response_code": first, "button": { "replace_name": "" } }), 42018),
+        (json!({ "atall": 1, "agentid": 1_000_002, "response_code": first, "button": { "replace_name": "x" }, "template_card": notice }), 40058),
+    ] {
+        assert_eq!(update(&mut fake, 0, body.clone()), refusal, "{body}");
+    }
+    assert_eq!(update(&mut fake, 0, whole(&first, notice.clone())), 0);
+    assert_eq!(update(&mut fake, 0, whole(&first, notice.clone())), 42016, "once");
+    let shown = &fake.cards.cards["t-1"];
+    assert_eq!((shown.text.as_str(), shown.buttons.len(), shown.changes), ("over", 0, 1));
+    assert_eq!(update(&mut fake, LIFE + 1, whole(&second, notice.clone())), 42016, "too old");
+    assert_eq!(update(&mut fake, LIFE, whole(&second, card(""))), 0);
+    assert_eq!(fake.cards.cards["t-2"].buttons.len(), 1, "it can be pressed on");
 }

@@ -185,8 +185,29 @@ pub fn how(moment: Moment, mode: LivingMode, can: Living, anchored: bool) -> How
         LivingMode::Reply => How::Card { mentions, reply: anchored },
         LivingMode::New | LivingMode::Off => How::Card { mentions, reply: false },
         LivingMode::Edit if can.reply => How::Line { form, reply: true, mentions },
+        // The only edit is kept for who is on it, or for its end.
+        LivingMode::Edit if can.spends.is_some() && form == Form::News => How::Line { form, reply: false, mentions },
         // What needs nobody at once is what the edit shows.
         LivingMode::Edit if mentions => How::Line { form, reply: false, mentions },
         LivingMode::Edit => How::Silent,
     }
+}
+
+/// Whether all that the readers of a message were notified of is over, or its incident is not open any more.
+pub fn is_over(anchor: &Anchor, incident: &Incident) -> bool {
+    let fires_on =
+        |one: &NotifiedAlert| incident.alerts.iter().any(|alert| alert.fingerprint == one.fingerprint && alert.state != AlertState::Resolved);
+    !incident.state.is_open() || !anchor.notified.iter().any(fires_on)
+}
+
+/// Whether a message shows what its only edit is kept for: it is over, or somebody is on all of it that fires. Who acted by `brand`, the platform's own
+/// way, pressed a button of its message, which shows that already.
+pub fn deserves_its_edit(anchor: &Anchor, incident: &Incident, brand: &str) -> bool {
+    if is_over(anchor, incident) {
+        return true;
+    }
+    let known: HashSet<u64> = anchor.notified.iter().map(|one| one.fingerprint).collect();
+    let fires = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing && known.contains(&alert.fingerprint));
+    let acks: Option<Vec<_>> = fires.map(|alert| incident.acks.of(alert.fingerprint)).collect();
+    acks.is_some_and(|acks| acks.iter().any(|ack| ack.by.via != brand))
 }

@@ -197,7 +197,8 @@ fn what_a_channel_knows_decides_what_is_news() {
 
 #[test]
 fn each_moment_is_told_as_the_platform_can() {
-    let can = |edit, reply| Living { edit, reply, edits_counted: false, default: LivingMode::New };
+    let can = |edit, reply| Living { edit, reply, ..Living::NEW };
+    let once = Living { spends: Some("code"), ..can(true, false) };
     let line = |form, reply, mentions| How::Line { form, reply, mentions };
     let card = |mentions| How::Card { mentions, reply: false };
     let answer = |mentions| How::Card { mentions, reply: true };
@@ -220,6 +221,19 @@ fn each_moment_is_told_as_the_platform_can() {
             LivingMode::Edit,
             can(true, false),
             [card(true), line(Form::News, false, true), How::Silent, line(Form::Again, false, true), How::Silent, How::Silent, How::Silent],
+        ),
+        (
+            LivingMode::Edit,
+            once,
+            [
+                card(true),
+                line(Form::News, false, true),
+                line(Form::News, false, false),
+                line(Form::Again, false, true),
+                How::Silent,
+                How::Silent,
+                How::Silent,
+            ],
         ),
         (LivingMode::Reply, can(false, true), [card(true), answer(true), answer(false), answer(true), answer(false), answer(false), How::Silent]),
         (LivingMode::New, can(false, false), [card(true), card(true), card(false), card(true), card(false), card(false), How::Silent]),
@@ -249,4 +263,58 @@ fn how_long_a_channel_was_not_notified_is_known_at_its_first_message() {
     assert_eq!(first(said(&[], &[3])), None, "nothing fires");
     let known = NotifiedIncident { first_notified: Some(T0), ..NotifiedIncident::of(&one, &said(&[(1, 2)], &[]), &[], true) };
     assert_eq!(known.first_after(T0 + 20_000), None, "it is no first message");
+}
+
+/// A message that can be changed once is changed for who is on it, or for its end.
+#[test]
+fn the_only_edit_is_kept_for_who_is_on_it_or_for_the_end() {
+    let one = |fingerprint, over| NotifiedAlert { fingerprint, rank: 2, version: 1, over };
+    let anchor = Anchor {
+        incident: IncidentId(1842),
+        channel: "ops".into(),
+        recipient: Recipient::new("room"),
+        message: crate::model::MessageId::new(),
+        ids: crate::model::PlatformIds::one("code", "rc".to_owned()),
+        notified: vec![one(1, false), one(2, false)],
+        notified_at: T0,
+        rang: Rang::default(),
+        shown: 1,
+        edited: true,
+        next_edit_at: UnixMs::EPOCH,
+        edits: 0,
+        failures: 0,
+        reposts: 0,
+        reposted_at: UnixMs::EPOCH,
+    };
+    let ack = |via: &str, alerts: &[u64]| crate::store::Ack {
+        by: crate::store::Actor { id: "person:anna".into(), name: "Anna".into(), via: via.into() },
+        at: T0,
+        until: None,
+        remind_at: None,
+        reminded_in: 0,
+        expires_at: None,
+        rank: 2,
+        alerts: alerts.to_vec(),
+    };
+    // Another team's alert is among them: nothing of it is in this message.
+    let of = |first, second, acks: Vec<crate::store::Ack>| {
+        let mut incident = incident(&[(1, 2, first, 1), (2, 2, second, 1), (3, 0, Firing, 1)]);
+        incident.acks.list = acks;
+        incident
+    };
+    for (why, incident, wanted) in [
+        ("it goes on", of(Firing, Firing, vec![]), false),
+        ("a part of it is over", of(Firing, Resolved, vec![]), false),
+        ("it is not reported any more", of(Resolved, Unreported, vec![]), false),
+        ("it is over", of(Resolved, Resolved, vec![]), true),
+        ("somebody is on a part", of(Firing, Firing, vec![ack("Telegram", &[1])]), false),
+        ("somebody is on all of it", of(Firing, Firing, vec![ack("Telegram", &[1, 2])]), true),
+        ("somebody is on all that fires", of(Firing, Resolved, vec![ack("link", &[1])]), true),
+        ("the press showed it", of(Firing, Firing, vec![ack("WeCom", &[1, 2])]), false),
+        ("the press showed a part of it", of(Firing, Firing, vec![ack("WeCom", &[1]), ack("API", &[2])]), true),
+        ("nobody knows", Incident { state: IncidentState::Stale, ..of(Firing, Firing, vec![]) }, true),
+    ] {
+        assert_eq!(deserves_its_edit(&anchor, &incident, "WeCom"), wanted, "{why}");
+    }
+    assert!(is_over(&anchor, &of(Resolved, Resolved, vec![])) && !is_over(&anchor, &of(Firing, Resolved, vec![ack("API", &[1])])));
 }

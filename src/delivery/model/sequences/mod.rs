@@ -14,6 +14,7 @@ mod acks;
 mod changes;
 mod gone;
 mod news;
+mod once;
 mod over;
 mod room;
 mod stage;

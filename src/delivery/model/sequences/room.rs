@@ -31,6 +31,10 @@ pub struct Rooms {
     /// How many messages each channel got.
     counts: BTreeMap<&'static str, u64>,
     pub mood: Mood,
+    /// Whether a message can be edited once.
+    pub once: bool,
+    /// What was edited.
+    edited: BTreeSet<(&'static str, u64)>,
     /// What happened since the last step of the sequence.
     pub log: Vec<String>,
     /// Names of alerts that the sequence knows.
@@ -128,6 +132,9 @@ impl Channel for Line {
         let id = id_of(ids);
         if !rooms.posts.contains(&(*channel, id)) {
             return Err(SendError::new(ErrorKind::Rejected, "deleted").gone());
+        }
+        if !rooms.edited.insert((*channel, id)) && rooms.once {
+            return Err(SendError::new(ErrorKind::Rejected, "it was edited before").gone());
         }
         let line = format!("{channel} edits {id}, {}", rooms.gist(page));
         rooms.log.push(line);

@@ -21,7 +21,7 @@ use crate::store::{ActOn, Actor, Author, DeliveryFilter, IncidentFilter, PressKe
 use super::super::life::Disk;
 use super::super::paused::Paused;
 use super::super::plan::BEGIN;
-use super::super::platform::LIVING;
+use super::super::platform::{LIVING, ONCE};
 use super::super::{Dice, World};
 use super::room::{Line, Mood, Rooms, short};
 
@@ -48,6 +48,8 @@ pub struct Stage {
 #[derive(Debug, Clone, Copy)]
 struct Setup {
     living: LivingMode,
+    /// Whether messages can be edited once, and not answered.
+    once: bool,
     /// Whether `chat` has its second name.
     renamed: bool,
     /// Whether `free` is in it.
@@ -71,7 +73,7 @@ pub fn play(script: &str) {
         rooms: Arc::default(),
         folder: tempfile::Builder::new().prefix("wf-sequence").tempdir_in(folder).expect("a folder"),
         now: BEGIN,
-        setup: Setup { living: LivingMode::Edit, renamed: false, has_free: true, per_month: None, calls_after: None },
+        setup: Setup { living: LivingMode::Edit, once: false, renamed: false, has_free: true, per_month: None, calls_after: None },
         starts: BTreeMap::new(),
         states: BTreeMap::new(),
         lost: BTreeSet::new(),
@@ -157,9 +159,10 @@ impl Stage {
         world.shape.lock().unwrap().renamed = self.setup.renamed;
         let mut plan = world.plan(false, if self.setup.renamed { "b" } else { "a" });
         let chat = if self.setup.renamed { "talk" } else { "chat" };
+        let platform = if self.setup.once { &ONCE } else { &LIVING };
         for (name, room, living) in [(chat, "chat", self.setup.living), ("free", "free", LivingMode::Edit)] {
             let channel = plan.channels.get_mut(name).and_then(Arc::get_mut).expect("a channel that nobody else has");
-            (channel.driver, channel.platform, channel.rate_limit) = (Arc::new(Line(self.rooms.clone(), room)), &LIVING, None);
+            (channel.driver, channel.platform, channel.rate_limit) = (Arc::new(Line(self.rooms.clone(), room)), platform, None);
             channel.content.living = living;
             channel.content.mentions = Mentions { users: vec!["team".into()], ..Mentions::default() };
         }
@@ -235,6 +238,10 @@ impl Stage {
                     .into_iter()
                     .find(|mode| format!("{mode:?}").eq_ignore_ascii_case(rest[0]))
                     .expect("a mode");
+                self.reload(process).await;
+            }
+            "once" => {
+                (self.setup.once, self.rooms.lock().unwrap().once) = (true, true);
                 self.reload(process).await;
             }
             "rename" => {

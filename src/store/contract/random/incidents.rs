@@ -26,7 +26,7 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         6 => (0..3u8, alerts(), any::<bool>(), state()).prop_map(|(key, alerts, whole, state)| Op::Report { key, alerts, whole, state }),
         4 => (index(), 0..2usize, 0..2i64, proptest::bool::weighted(0.8), proptest::bool::weighted(0.8))
             .prop_map(|(incident, channel, behind, anchor, edited)| Op::Confirm { incident, channel, behind, anchor, edited }),
-        3 => (index(), 0..2usize, 0..6u8, 0..2i64).prop_map(|(incident, channel, change, behind)| Op::Edit { incident, channel, change, behind }),
+        3 => (index(), 0..2usize, 0..8u8, 0..2i64).prop_map(|(incident, channel, change, behind)| Op::Edit { incident, channel, change, behind }),
         1 => (0..8i64).prop_map(|age| Op::EndStale { age: age * 1000 }),
         1 => (0..8i64).prop_map(|age| Op::GiveUp { age: age * 1000 }),
     ]
@@ -59,6 +59,8 @@ impl Run {
                     2 => EditChange::Gone { repost: behind == 0, why: "gone".into() },
                     3 => EditChange::Posted { shown, ids: PlatformIds::one("ts", "again".to_owned()) },
                     4 => EditChange::Failed,
+                    5 => EditChange::Last(shown),
+                    6 => EditChange::Kept(shown),
                     _ => EditChange::GivenUp("too old".into()),
                 };
                 let AnchorUpdate { recipient, .. } = anchored(id, 1);

@@ -66,6 +66,12 @@ pub fn merge_notified(before: &[NotifiedAlert], now: &[NotifiedAlert]) -> Vec<No
     all.split_off(first)
 }
 
+/// Whether alerts are over in what was notified `now` that were not `before`.
+fn ends_more(before: &[NotifiedAlert], now: &[NotifiedAlert]) -> bool {
+    let over: HashSet<u64> = before.iter().filter(|one| one.over).map(|one| one.fingerprint).collect();
+    now.iter().any(|one| one.over && !over.contains(&one.fingerprint))
+}
+
 /// A sound that an incident made on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rang {
@@ -116,6 +122,11 @@ impl Anchor {
         self.edited && self.shown < version
     }
 
+    /// Whether both are of one message, which went to several recipients.
+    pub fn is_one_message(&self, other: &Self) -> bool {
+        (self.incident, &self.channel, &self.ids) == (other.incident, &other.channel, &other.ids) && !self.ids.is_empty()
+    }
+
     /// How often it was posted again within the last hour.
     pub fn recent_reposts(&self, now: UnixMs) -> u32 {
         if now - self.reposted_at < REPOSTS_WITHIN_MS { self.reposts } else { 0 }
@@ -147,6 +158,10 @@ impl Anchor {
         if ids.is_none() && notified.iter().any(|one| !anchor.notified.contains(one)) {
             anchor.shown = 0;
         }
+        // Its end was left to an edit that was there a moment ago: it is posted again.
+        if update.ids.is_none() && update.edited && !anchor.edited && ends_more(&anchor.notified, &notified) {
+            (anchor.ids, anchor.edited) = (PlatformIds::default(), true);
+        }
         anchor.notified = notified;
         if let Some(version) = update.rang {
             anchor.rang = Rang { at: now, version: version.max(anchor.rang.version) };
@@ -177,6 +192,23 @@ impl Anchor {
                 }
                 self.edits = self.edits.saturating_add(1);
                 self.failures = 0;
+                None
+            }
+            EditChange::Last(version) => {
+                self.edits = self.edits.saturating_add(1);
+                self.failures = 0;
+                if ends_more(&outcome.notified, &self.notified) {
+                    // An end was left to an edit meanwhile, and there is none any more: it is posted again.
+                    (self.ids, self.shown) = (PlatformIds::default(), 0);
+                } else {
+                    (self.shown, self.edited) = (self.shown.max(*version), false);
+                }
+                None
+            }
+            EditChange::Kept(version) => {
+                if outcome.notified == self.notified {
+                    self.shown = self.shown.max(*version);
+                }
                 None
             }
             EditChange::Gone { repost, why } => {
@@ -245,7 +277,7 @@ pub struct EditOutcome {
     pub ids: PlatformIds,
     /// What its readers knew of when it was read.
     pub notified: Vec<NotifiedAlert>,
-    /// What happened.
+    /// What happened to it, for all whom it went to.
     pub change: EditChange,
     /// Not before this is it edited again.
     pub next_edit_at: UnixMs,
@@ -255,11 +287,23 @@ pub struct EditOutcome {
     pub now: UnixMs,
 }
 
+impl EditOutcome {
+    /// Whether this anchor is of the message that was edited: one message may have gone to several recipients.
+    pub(in crate::store) fn is_about(&self, anchor: &Anchor) -> bool {
+        let same = anchor.recipient == self.recipient || (!self.ids.is_empty() && anchor.ids == self.ids);
+        anchor.channel == self.channel && same
+    }
+}
+
 /// What happened to an anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditChange {
     /// The message shows this version.
     Shown(i64),
+    /// The same, and it cannot be edited any more: what is news next is another message.
+    Last(i64),
+    /// Nothing was sent: the message can be edited once, and nothing up to this version is what that is kept for.
+    Kept(i64),
     /// The message is gone, too old or not ours: its ids are forgotten. With `repost`, the anchor stays one that is edited, and is posted again.
     Gone {
         /// Whether it is posted again at once; else with the next news.

@@ -115,6 +115,34 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     assert_eq!((ended.is_dirty(9), &ended.ids, row.map(|row| row.text)), (false, &id("2"), Some("too old".into())));
 }
 
+/// A message that takes one edit is edited for what that is kept for; what is news then is another message.
+#[test]
+fn the_only_edit_of_a_message_is_its_last() {
+    let anchor = Anchor::confirmed(None, &update(Some(id("1"))), T0);
+    let (kept, row) = edited(anchor, EditChange::Kept(4), T0);
+    assert_eq!((kept.shown, kept.edits, kept.edited, row), (4, 0, true, None), "nothing was sent");
+    assert!(!kept.is_dirty(4) && kept.is_dirty(5));
+    let (last, row) = edited(kept.clone(), EditChange::Last(5), T0);
+    assert_eq!((last.shown, last.edits, last.edited, &last.ids, row), (5, 1, false, &id("1"), None));
+    assert!(!last.is_dirty(9));
+    let next = Anchor::confirmed(Some(last.clone()), &AnchorUpdate { shown: Some(9), ..update(Some(id("2"))) }, T0);
+    assert_eq!((&next.ids, next.edited), (&id("2"), true), "what is news is the next anchor");
+    // The end was left to the edit that was in flight, or had just been made: whichever of them is stored first, it is posted again.
+    let over = NotifiedAlert { over: true, ..notified(1, 6) };
+    let end = AnchorUpdate { notified: vec![over], shown: None, rang: None, ..update(None) };
+    let AnchorUpdate { incident, channel, recipient, .. } = update(None);
+    let (ids, known, change) = (kept.ids.clone(), kept.notified.clone(), EditChange::Last(5));
+    let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
+    let end_first = Anchor::confirmed(Some(kept), &end, T0).after_edit(&edit).0;
+    let edit_first = Anchor::confirmed(Some(last.clone()), &end, T0);
+    for lost in [end_first, edit_first] {
+        assert_eq!((lost.ids.is_empty(), lost.edited, lost.shown, lost.is_dirty(6)), (true, true, 0, true));
+    }
+    // A repeat is no end.
+    let repeat = AnchorUpdate { notified: vec![notified(1, 6)], ..end };
+    assert!(!Anchor::confirmed(Some(last), &repeat, T0).is_dirty(9));
+}
+
 proptest! {
     #[test]
     fn notifications_survive_the_store(all in proptest::collection::vec((any::<u64>(), any::<u8>(), any::<i64>()), 0..9)) {

@@ -19,7 +19,7 @@ use super::socket::{Heard, Line};
 use super::token::{TokenState, Tokens};
 use super::transcript::{Post, Transcript};
 
-/// DingTalk's own template of markdown and buttons, and its variables.
+/// DingTalk's own template of markdown and buttons, and its variables, which others here have, too.
 const TEMPLATE: (&str, [&str; 5]) = ("1366a1eb-bc54-4859-ac88-517c56a9acb1.schema", ["title", "logo", "markdown", "tips", "sys_full_json_obj"]);
 /// Bytes of a variable's value, and of its name.
 const MAX_VALUE: usize = 1024;
@@ -44,6 +44,8 @@ pub struct DingtalkCard {
     pub app: (String, String),
     /// The organisation.
     pub corp_id: String,
+    /// The templates that it may use, by their ids.
+    pub templates: HashSet<String>,
     /// Its robots.
     pub robots: HashSet<String>,
     /// Groups that the robot is in, and people in the application's visible range.
@@ -117,6 +119,7 @@ impl DingtalkCard {
         Self {
             app: (app.0.to_owned(), app.1.to_owned()),
             corp_id: "dingcorp1".to_owned(),
+            templates: HashSet::from([TEMPLATE.0.to_owned()]),
             robots: HashSet::from([robot.to_owned()]),
             spaces: groups.chain(people).collect(),
             calls_left: None,
@@ -209,7 +212,9 @@ impl DingtalkCard {
         let id = text("outTrackId").ok_or_else(|| error(400, "param.outTrackIdEmpty", "outTrackId is empty"))?;
         match text("cardTemplateId") {
             None => return Err(error(400, "param.cardTemplateIdEmpty", "cardTemplateId is empty")),
-            Some(template) if template != TEMPLATE.0 => return Err(error(400, "param.cardTemplateNotExist", "the template does not exist")),
+            Some(template) if !self.templates.contains(template) => {
+                return Err(error(400, "param.cardTemplateNotExist", "the template does not exist"));
+            }
             Some(_) => {}
         }
         let params = self.params(&body["cardData"])?;

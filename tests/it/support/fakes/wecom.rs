@@ -279,10 +279,15 @@ impl Wecom {
     }
 
     fn update_card(&mut self, call: &Call) -> Judged {
-        let (_, body) = self.admitted(call)?;
+        let (agent, body) = self.admitted(call)?;
+        match body.get("agentid").map(Value::as_i64) {
+            None => return Err(refusal(call, 41011, "agentid missing").into()),
+            Some(Some(of)) if of == agent => {}
+            Some(_) => return Err(refusal(call, 42015, "the card is another application's").into()),
+        }
         match self.cards.update(&body, call.now) {
             Ok(()) => Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok" }))),
-            Err((code, text)) => Err(refusal(call, code, text).into()),
+            Err((code, text)) => Err(refusal(call, code, &text).into()),
         }
     }
 }

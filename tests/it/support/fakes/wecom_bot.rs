@@ -53,8 +53,12 @@ pub struct WecomBot {
     pub faults: Vec<String>,
     /// Pings that came.
     pub pings: u32,
-    /// Whether pings are answered.
+    /// Whether pings are left without an answer.
     pub deaf: bool,
+    /// Subscriptions that came.
+    pub subscriptions: u32,
+    /// Whether they are left without an answer.
+    pub mute: bool,
     /// Messages by chat: 30 a minute.
     pub pace: Limiter,
     lines: Vec<Open>,
@@ -74,6 +78,8 @@ impl WecomBot {
             faults: Vec::new(),
             pings: 0,
             deaf: false,
+            subscriptions: 0,
+            mute: false,
             pace: Limiter::new(Pace::per(30, Duration::from_secs(60))),
             lines: Vec::new(),
             meeting: HashMap::new(),
@@ -252,6 +258,11 @@ impl Platform for WecomBot {
         let Some(place) = self.lines.iter().position(|open| open.line.id == line) else { return };
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return self.faults.push(format!("no JSON: {text}")) };
         let is_message = frame["cmd"] == "aibot_send_msg";
+        let subscribes = frame["cmd"] == "aibot_subscribe";
+        self.subscriptions += u32::from(subscribes);
+        if subscribes && self.mute {
+            return;
+        }
         let fault = if is_message { self.lines[place].fault.take() } else { None };
         let mut answer = json!({ "headers": { "req_id": frame["headers"]["req_id"] }, "errcode": 0, "errmsg": "ok" });
         if let Some(Fault::Reply(_, _, body)) = &fault {

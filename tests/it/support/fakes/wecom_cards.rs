@@ -33,7 +33,14 @@ pub struct Card {
     pub buttons: Vec<(String, String)>,
     /// What took the buttons' place, by member; `*` for everybody.
     pub replaced: HashMap<String, String>,
+    /// Its title, the line below it and its text, as everybody reads them.
+    pub text: String,
+    /// How often it was changed.
+    pub changes: u32,
 }
+
+/// A refusal: its code and why.
+type Refused = (i64, String);
 
 /// The cards of an application.
 #[derive(Debug, Default)]
@@ -48,30 +55,16 @@ pub struct Cards {
 }
 
 impl Cards {
-    /// Takes a card of a message, and returns the first right to change it.
-    pub(super) fn take(&mut self, card: &Value, now: Now) -> Result<Option<String>, (i64, String)> {
-        let bad = |what: &str| (40058, format!("template_card.{what} invalid. invalid Request Parameter"));
+    /// Takes a card of a message, and returns the first right to change it: only a card with something to press has one.
+    pub(super) fn take(&mut self, card: &Value, now: Now) -> Result<Option<String>, Refused> {
         if card["card_type"] != "button_interaction" {
             return Ok(None);
         }
         if self.receiver.is_none() {
             return Err((43012, "the application has no receive url".into()));
         }
-        let buttons = card["button_list"].as_array().filter(|list| (1..=6).contains(&list.len())).ok_or_else(|| bad("button_list"))?;
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let mut read = Vec::new();
-        for button in buttons {
-            let key = text(&button["key"]).filter(|key| key.len() <= 1024).ok_or_else(|| bad("button_list.key"))?;
-            read.push((text(&button["text"]).ok_or_else(|| bad("button_list.text"))?, key));
-        }
-        if text(&card["main_title"]["title"]).is_none() && text(&card["sub_title_text"]).is_none() {
-            return Err(bad("main_title"));
-        }
-        for jump in card["jump_list"].as_array().into_iter().flatten() {
-            if jump["type"] == 1 && !jump["url"].as_str().is_some_and(|url| url.contains("://")) {
-                return Err(bad("jump_list.url"));
-            }
-        }
+        let buttons = read_buttons(card)?;
+        check_text_and_links(card)?;
         let id = text(&card["task_id"]).filter(|id| id.len() <= 128).ok_or_else(|| bad("task_id"))?;
         if !id.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'@')) {
             return Err(bad("task_id"));
@@ -79,7 +72,7 @@ impl Cards {
         if !self.used.insert(id.clone()) {
             return Err((42014, "the task_id is used".into()));
         }
-        self.cards.insert(id.clone(), Card { buttons: read, replaced: HashMap::new() });
+        self.cards.insert(id.clone(), Card { buttons, text: texts(card), ..Card::default() });
         Ok(Some(self.code(&id, now)))
     }
 
@@ -90,22 +83,33 @@ impl Cards {
         code
     }
 
-    /// Changes a card by a right to it, which is then used up.
-    pub(super) fn update(&mut self, body: &Value, now: Now) -> Result<(), (i64, &'static str)> {
-        let code = body["response_code"].as_str().unwrap_or_default();
-        let (task, at) = self.codes.remove(code).ok_or((42016, "the response_code is used or unknown"))?;
-        if now.mono_ms - at > CODE_LIFE_MS {
-            return Err((42016, "the response_code is expired"));
+    /// Changes a card by a right to it, which is then used up. The vendor's pages leave the code of a right that is used or too old open.
+    pub(super) fn update(&mut self, body: &Value, now: Now) -> Result<(), Refused> {
+        if self.receiver.is_none() {
+            return Err((43012, "the application has no receive url".into()));
         }
-        let name = body["button"]["replace_name"].as_str().filter(|name| !name.is_empty()).ok_or((42018, "button.replace_name is empty"))?;
+        let code = body["response_code"].as_str().unwrap_or_default();
+        let (task, at) = self.codes.get(code).cloned().ok_or((42016, "the response_code is used or unknown".to_owned()))?;
+        if now.mono_ms - at > CODE_LIFE_MS {
+            return Err((42016, "the response_code is expired".into()));
+        }
         let who: Vec<String> = match (&body["userids"], &body["atall"]) {
             (Value::Array(users), Value::Null) => users.iter().filter_map(|user| user.as_str().map(str::to_owned)).collect(),
             (Value::Null, Value::Number(all)) if all.as_i64() == Some(1) => vec!["*".to_owned()],
-            _ => return Err((40058, "one of userids and atall")),
+            _ => return Err((40058, "one of userids and atall".into())),
         };
-        if let Some(card) = self.cards.get_mut(&task) {
-            card.replaced.extend(who.into_iter().map(|user| (user, name.to_owned())));
+        let (buttons, shown) = match (&body["button"], &body["template_card"]) {
+            (button, Value::Null) => (None, text(&button["replace_name"]).ok_or((42018, "button.replace_name is empty".to_owned()))?),
+            (Value::Null, card) => (Some(read_change(card)?), texts(card)),
+            _ => return Err((40058, "one of button and template_card".into())),
+        };
+        self.codes.remove(code);
+        let Some(card) = self.cards.get_mut(&task) else { return Ok(()) };
+        match buttons {
+            Some(buttons) if who == ["*"] => (card.buttons, card.text, card.replaced) = (buttons, shown, HashMap::new()),
+            _ => card.replaced.extend(who.into_iter().map(|user| (user, shown.clone()))),
         }
+        card.changes += 1;
         Ok(())
     }
 
@@ -120,6 +124,54 @@ impl Cards {
              <TaskId><![CDATA[{task_id}]]></TaskId>\n<CardType><![CDATA[button_interaction]]></CardType>\n\
              <ResponseCode><![CDATA[{code}]]></ResponseCode>\n<AgentID>{agent}</AgentID>\n<SelectedItems></SelectedItems></xml>"
         )
+    }
+}
+
+fn bad(what: &str) -> Refused {
+    (40058, format!("template_card.{what} invalid. invalid Request Parameter"))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// What people read of a card.
+fn texts(card: &Value) -> String {
+    let parts = [&card["main_title"]["title"], &card["main_title"]["desc"], &card["sub_title_text"]];
+    parts.into_iter().filter_map(text).collect::<Vec<_>>().join("\n")
+}
+
+fn read_buttons(card: &Value) -> Result<Vec<(String, String)>, Refused> {
+    let buttons = card["button_list"].as_array().filter(|list| (1..=6).contains(&list.len())).ok_or_else(|| bad("button_list"))?;
+    let mut read = Vec::new();
+    for button in buttons {
+        let key = text(&button["key"]).filter(|key| key.len() <= 1024).ok_or_else(|| bad("button_list.key"))?;
+        read.push((text(&button["text"]).ok_or_else(|| bad("button_list.text"))?, key));
+    }
+    Ok(read)
+}
+
+fn check_text_and_links(card: &Value) -> Result<(), Refused> {
+    if text(&card["main_title"]["title"]).is_none() && text(&card["sub_title_text"]).is_none() {
+        return Err(bad("main_title"));
+    }
+    let opens = |link: &Value| link["url"].as_str().is_some_and(|url| url.contains("://"));
+    if card["jump_list"].as_array().into_iter().flatten().any(|jump| jump["type"] == 1 && !opens(jump)) {
+        return Err(bad("jump_list.url"));
+    }
+    if card["card_type"] != "button_interaction" && !(card["card_action"]["type"] == 1 && opens(&card["card_action"])) {
+        return Err(bad("card_action"));
+    }
+    Ok(())
+}
+
+/// What a card becomes may be of another type. The right to the change names the card.
+fn read_change(card: &Value) -> Result<Vec<(String, String)>, Refused> {
+    check_text_and_links(card)?;
+    match card["card_type"].as_str() {
+        Some("button_interaction") => read_buttons(card),
+        Some("text_notice" | "news_notice") if card["button_list"].is_null() => Ok(Vec::new()),
+        _ => Err(bad("card_type")),
     }
 }
 
