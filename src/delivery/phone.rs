@@ -114,7 +114,7 @@ impl PlatformPresses {
             mutes: BTreeMap::new(),
             by: Actor { id: format!("{}:{}", self.platform, by.id), name: by.name, via: String::new() },
             on: Vec::new(),
-            rules: AckRules { remind_after: 0, expires_after: 0 },
+            rules: AckRules { remind_after: 0, expires_after: 0, repeat: 0 },
             now: self.shared.clock.wall(),
         };
         self.shared.store.act(act).await.map(|_| ())

@@ -125,7 +125,8 @@ impl Shared {
     async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
         let (plan, now) = (self.plan.load_full(), self.clock.wall());
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        let rules = AckRules { remind_after: ms(plan.incidents.remind_after), expires_after: ms(plan.incidents.ack_expires) };
+        let times = plan.incidents;
+        let rules = AckRules { remind_after: ms(times.remind_after), expires_after: ms(times.ack_expires), repeat: ms(times.repeat) };
         let until =
             matches!(deed.verb, Verb::Snooze | Verb::Silence | Verb::Mute).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
