@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::delivery::Clock;
-use watchfire::store::{IncidentState, State};
+use watchfire::store::{AttemptKind, IncidentState, State};
 
 use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
@@ -171,6 +171,16 @@ route: {{ to: [slack, telegram, feishu, discord, ding, pager] }}
     for kind in ["opened", "notified", "not_sent", "edited", "resolved"] {
         assert!(found.timeline.iter().any(|step| step.kind == kind), "{kind}: {:#?}", found.timeline);
     }
+    // Each edit is a line, at its own time, with the version that it showed.
+    for message in found.messages.iter().filter(|message| message.edits > 0) {
+        let lines: Vec<_> = found.timeline.iter().filter(|step| step.kind == "edited" && step.channel == message.channel).collect();
+        assert_eq!(lines.len(), message.edits as usize, "{}: {lines:#?}", message.channel);
+        assert_eq!(lines.last().map(|step| step.text.as_str()), Some(format!("edited to version {}", message.shown).as_str()));
+        assert!(lines.iter().all(|step| step.at >= message.notified_at), "{lines:#?}");
+    }
+    let sent: Vec<_> = found.attempts.iter().filter(|one| found.messages.iter().any(|message| message.message == one.message)).collect();
+    assert!(sent.len() >= found.messages.len() && sent.iter().all(|one| one.attempt.kind == Some(AttemptKind::Ok)), "{:#?}", found.attempts);
+    assert!(found.attempts.is_sorted_by_key(|one| one.attempt.begun_at), "{:#?}", found.attempts);
 }
 
 /// The deletion that makes Alertmanager's own notifier deaf for the group: the next news is a new message, and so is everything after it.

@@ -154,7 +154,8 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     let (failed, row, is_dirty) = record(EditChange::Failed).await;
     assert_eq!((failed.failures, failed.next_edit_at, row, is_dirty), (1, T0 + 5001, None, true));
     let (shown, row, is_dirty) = record(EditChange::Shown(1)).await;
-    assert_eq!((shown.shown, shown.edits, shown.failures, row, is_dirty), (1, 1, 0, None, false));
+    assert_eq!((shown.shown, shown.edits, shown.failures, is_dirty), (1, 1, 0, false));
+    assert_eq!(row, Some((TimelineKind::Edited, "ops".into(), "edited to version 1".into())));
     let (gone, row, is_dirty) = record(EditChange::Gone { repost: true, why: "message_not_found".into() }).await;
     assert_eq!((gone.ids.is_empty(), gone.edited, is_dirty), (true, true, true));
     assert_eq!(row, Some((TimelineKind::Reposted, "ops".into(), "message_not_found".into())));
@@ -168,6 +169,29 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     assert_eq!(dirty(&store, T0).await, [], "it is not tried any more");
     confirm(&store, &fence, vec![anchored(id, 2)], T0 + 3).await;
     assert!(anchor(&store, id).await.edited, "until the next message is the anchor");
+}
+
+pub async fn of_very_many_edits_the_timeline_has_one_line(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let elsewhere = AnchorUpdate { channel: "dba".into(), ..anchored(id, 1) };
+    confirm(&store, &fence, vec![anchored(id, 1), elsewhere], T0).await;
+    let shown = async |channel: &str, version: i64| {
+        let one = EditOutcome { channel: channel.into(), ..edit(id, EditChange::Shown(version), T0 + version) };
+        store.record_edit(fence.clone(), of_now(&store, one).await).await.unwrap();
+    };
+    for version in 1..=53 {
+        shown("ops", version).await;
+        if version == 51 {
+            shown("dba", version).await;
+        }
+    }
+    let rows = super::fixtures::incident(&store, id).await.timeline;
+    let of = |channel: &str| rows.iter().filter(|row| row.channel == channel).map(|row| (row.at - T0, row.text.clone())).collect::<Vec<_>>();
+    let line = |version: i64, rest: &str| (version, format!("edited to version {version}{rest}"));
+    let (ops, dba) = (of("ops"), of("dba"));
+    assert_eq!((ops.len(), &ops[48], &ops[49]), (50, &line(49, ""), &line(53, ", the last of 4 edits")));
+    assert_eq!(dba, [line(51, "")], "each channel has lines of its own");
 }
 
 pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {

@@ -127,6 +127,9 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
     let (versions, anchors) = (versions?, anchors?);
     let (Some(version), Some(before)) = (versions.get(&outcome.incident), anchors.into_values().next()) else { return Ok(()) };
     let (after, row) = before.after_edit(outcome);
+    if let Some(row) = row.as_ref().filter(|row| after.shares_edit_line(row)) {
+        timeline::remove_last(tx, outcome.incident, row).await?;
+    }
     let rows: Vec<_> = row.iter().map(|row| (outcome.incident, row)).collect();
     let anchors = [(after, *version)];
     let (written, added) = join(write(tx, &anchors), timeline::add(tx, &rows)).await;

@@ -37,7 +37,11 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
     let Some(before) = find(db, outcome.incident, &outcome.channel, &outcome.recipient)? else { return Ok(()) };
     let (anchor, row) = before.after_edit(outcome);
     write(db, &anchor, version)?;
-    row.iter().try_for_each(|row| timeline::add(db, outcome.incident, row))
+    let Some(row) = row else { return Ok(()) };
+    if anchor.shares_edit_line(&row) {
+        timeline::remove_last(db, outcome.incident, &row)?;
+    }
+    timeline::add(db, outcome.incident, &row)
 }
 
 fn version(db: &Connection, incident: IncidentId) -> Result<Option<i64>, DbError> {

@@ -11,6 +11,8 @@ use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 
 /// Reposts are counted for so long, in milliseconds.
 const REPOSTS_WITHIN_MS: i64 = 3_600_000;
+/// Edits of a message that have lines of their own in the timeline; all later ones share the last line.
+const MAX_EDIT_LINES: u32 = 50;
 
 /// An alert that a channel was notified of: the incident's version as of which, and its rank then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +163,11 @@ impl Anchor {
         anchor
     }
 
+    /// Whether its newest edit takes the place of the one before in the timeline.
+    pub(in crate::store) fn shares_edit_line(&self, row: &TimelineRow) -> bool {
+        row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES
+    }
+
     /// The anchor after an edit, and what the timeline of its incident says of it.
     pub(in crate::store) fn after_edit(mut self, outcome: &EditOutcome) -> (Self, Option<TimelineRow>) {
         let row = |kind, text: String| Some(TimelineRow { at: outcome.now, kind, channel: outcome.channel.clone(), text });
@@ -177,7 +184,11 @@ impl Anchor {
                 }
                 self.edits = self.edits.saturating_add(1);
                 self.failures = 0;
-                None
+                let shared = match self.edits.checked_sub(MAX_EDIT_LINES) {
+                    None | Some(0) => String::new(),
+                    Some(more) => format!(", the last of {} edits", more.saturating_add(1)),
+                };
+                row(TimelineKind::Edited, format!("edited to version {version}{shared}"))
             }
             EditChange::Gone { repost, why } => {
                 self.ids = PlatformIds::default();

@@ -93,7 +93,14 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     let (failed, row) = edited(anchor, EditChange::Failed, T0);
     assert_eq!((failed.failures, failed.shown, failed.next_edit_at, row), (1, 2, T0 + 5000, None));
     let (shown, row) = edited(failed, EditChange::Shown(4), T0);
-    assert_eq!((shown.failures, shown.shown, shown.edits, row), (0, 4, 1, None));
+    assert_eq!((shown.failures, shown.shown, shown.edits), (0, 4, 1));
+    let line = |row: Option<TimelineRow>| row.map(|row| (row.kind, row.channel, row.text));
+    let said = |text: &str| Some((TimelineKind::Edited, "ops".to_owned(), text.to_owned()));
+    assert_eq!(line(row), said("edited to version 4"));
+    for (before, text, shares) in [(49, "edited to version 9", false), (50, "edited to version 9, the last of 2 edits", true)] {
+        let (last, row) = edited(Anchor { edits: before, ..shown.clone() }, EditChange::Shown(9), T0);
+        assert_eq!((last.shares_edit_line(row.as_ref().unwrap()), line(row)), (shares, said(text)), "after {before}");
+    }
     let (older, _) = edited(shown.clone(), EditChange::Shown(3), T0);
     assert_eq!(older.shown, 4, "an answer that comes late shows nothing older");
     let gone = EditChange::Gone { repost: true, why: "message_not_found".into() };
