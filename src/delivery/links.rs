@@ -115,6 +115,11 @@ pub fn is_new(code: &str, now: UnixMs) -> bool {
     messages_of_code(code, now).is_some_and(|among| formed_second(among.start) + 60 >= second)
 }
 
+/// When a code's message was formed, to the second.
+pub fn formed_at(code: &str, now: UnixMs) -> Option<UnixMs> {
+    messages_of_code(code, now).map(|among| UnixMs((formed_second(among.start) * 1000).cast_signed()))
+}
+
 /// When a message's id was made: the first 48 bits of a UUIDv7 are milliseconds since 1970 (<https://www.rfc-editor.org/rfc/rfc9562#section-5.7>).
 fn formed_second(message: MessageId) -> u64 {
     (message.0.as_u128() >> 80) as u64 / 1000

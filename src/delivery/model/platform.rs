@@ -45,8 +45,11 @@ pub static PHONE: Platform = Platform {
 pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
 
 /// A room whose messages can be edited and answered.
-pub static LIVING: Platform =
-    Platform { living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit }, ..card(OnAmbiguous::Retry, &[], 1, 1) };
+pub static LIVING: Platform = Platform {
+    title: "Room",
+    living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
+    ..card(OnAmbiguous::Retry, &[], 1, 1)
+};
 
 /// A lease, and the longest send that began before its end.
 const CROSSING: Duration = Duration::from_secs(30);

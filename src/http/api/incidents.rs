@@ -344,7 +344,7 @@ fn message(anchor: Anchor) -> IncidentMessage {
         recipient: anchor.recipient.masked(),
         channel: anchor.channel,
         message: anchor.message,
-        platform_ids: anchor.ids,
+        platform_ids: anchor.ids.all().into_iter().next().unwrap_or_default(),
         notified_at: anchor.notified_at,
         rang_at: anchor.rang.at,
         edited: anchor.edited,

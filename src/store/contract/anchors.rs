@@ -171,6 +171,30 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     assert!(anchor(&store, id).await.edited, "until the next message is the anchor");
 }
 
+pub async fn a_copy_of_a_message_is_kept_with_its_anchor(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let update = anchored(id, 1);
+    confirm(&store, &fence, vec![update.clone()], T0).await;
+    let (before, copy) = (anchor(&store, id).await, PlatformIds::one("ts", "copy".to_owned()));
+    let keep =
+        async |incident: IncidentId, channel: &str, ids: &PlatformIds| store.keep_copy(incident, channel, &update.recipient, ids).await.unwrap();
+    assert!(!keep(id, "ops", &before.ids).await, "it is the message itself");
+    assert!(!keep(id, "dba", &copy).await && !keep(IncidentId(id.0 + 9), "ops", &copy).await, "there is no anchor");
+    assert_eq!(dirty(&store, T0).await, []);
+    assert!(keep(id, "ops", &copy).await);
+    assert!(!keep(id, "ops", &copy).await, "once");
+    let kept = anchor(&store, id).await;
+    assert_eq!((kept.ids.all(), kept.shown), (vec![before.ids.clone(), copy.clone()], 0));
+    assert_eq!(Anchor { ids: before.ids.clone(), shown: before.shown, ..kept }, before);
+    assert_eq!(dirty(&store, T0).await, [id]);
+    store.record_edit(fence.clone(), of_now(&store, edit(id, EditChange::Shown(1), T0)).await).await.unwrap();
+    assert_eq!(dirty(&store, T0).await, []);
+    let gone = EditChange::Gone { repost: true, why: "message_not_found".into() };
+    store.record_edit(fence.clone(), of_now(&store, edit(id, gone, T0)).await).await.unwrap();
+    assert_eq!((anchor(&store, id).await.ids, dirty(&store, T0).await), (copy, vec![id]), "the copy takes its place");
+}
+
 pub async fn of_very_many_edits_the_timeline_has_one_line(store: S) {
     let fence = fence(&store).await;
     let id = opened(&store, "a", 1).await;

@@ -13,7 +13,7 @@ use super::outlets::count_month;
 use super::rows::{Columns, get, limit};
 use super::timeline;
 use super::tx::Tx;
-use crate::model::{IncidentId, Recipient, UnixMs};
+use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
@@ -134,6 +134,17 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
     let anchors = [(after, *version)];
     let (written, added) = join(write(tx, &anchors), timeline::add(tx, &rows)).await;
     written.and(added)
+}
+
+/// [`crate::store::OperatorStore::keep_copy`].
+pub(super) async fn keep_copy(tx: &Tx, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, DbError> {
+    let key = [(incident, channel, recipient)];
+    let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([incident])), lock_anchors(tx, &key)).await;
+    let (versions, anchors) = (versions?, anchors?);
+    let anchor = anchors.into_values().next().and_then(|anchor| anchor.with_copy(copy));
+    let (Some(version), Some(anchor)) = (versions.get(&incident), anchor) else { return Ok(false) };
+    write(tx, &[(anchor, *version)]).await?;
+    Ok(true)
 }
 
 /// The anchors of an incident, by channel and recipient.

@@ -9,7 +9,7 @@ use super::messages::check_fence;
 use super::outlets::count_month;
 use super::rows::{bytes, find_incident};
 use super::timeline;
-use crate::model::{IncidentId, Recipient, UnixMs};
+use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
 
@@ -42,6 +42,14 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
         timeline::remove_last(db, outcome.incident, &row)?;
     }
     timeline::add(db, outcome.incident, &row)
+}
+
+/// [`crate::store::OperatorStore::keep_copy`].
+pub(super) fn keep_copy(db: &Connection, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, DbError> {
+    let Some(version) = version(db, incident)? else { return Ok(false) };
+    let Some(anchor) = find(db, incident, channel, recipient)?.and_then(|anchor| anchor.with_copy(copy)) else { return Ok(false) };
+    write(db, &anchor, version)?;
+    Ok(true)
 }
 
 fn version(db: &Connection, incident: IncidentId) -> Result<Option<i64>, DbError> {

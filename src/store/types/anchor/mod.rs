@@ -88,7 +88,7 @@ pub struct Anchor {
     pub recipient: Recipient,
     /// The message, for links: the one that is the anchor, or the first that named the incident where none is.
     pub message: MessageId,
-    /// By what the platform finds the message again; empty where only a digest named the incident, or the message is gone.
+    /// By what the platform finds the message again, and its copies ([`PlatformIds::all`]); empty where only a digest named the incident, or the message is gone.
     pub ids: PlatformIds,
     /// What its readers were notified of.
     pub notified: Vec<NotifiedAlert>,
@@ -163,6 +163,17 @@ impl Anchor {
         anchor
     }
 
+    /// The anchor with a copy of its message that somebody found: the platform accepted it, and its answer was lost (M14). It is edited from now on, too.
+    /// `None` where it is known, and where messages are not edited.
+    pub(in crate::store) fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
+        let ids = self.ids.with_copy(copy);
+        if ids == self.ids || !(self.edited || self.ids.is_empty()) {
+            return None;
+        }
+        (self.ids, self.edited, self.shown, self.failures) = (ids, true, 0, 0);
+        Some(self)
+    }
+
     /// Whether its newest edit takes the place of the one before in the timeline.
     pub(in crate::store) fn shares_edit_line(&self, row: &TimelineRow) -> bool {
         row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES
@@ -191,8 +202,12 @@ impl Anchor {
                 row(TimelineKind::Edited, format!("edited to version {version}{shared}"))
             }
             EditChange::Gone { repost, why } => {
-                self.ids = PlatformIds::default();
+                self.ids = self.ids.without_own();
                 self.shown = 0;
+                // A copy is there still.
+                if !self.ids.is_empty() {
+                    return (self, None);
+                }
                 self.edited = *repost;
                 row(if *repost { TimelineKind::Reposted } else { TimelineKind::GivenUp }, why.clone())
             }

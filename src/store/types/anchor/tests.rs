@@ -122,6 +122,26 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     assert_eq!((ended.is_dirty(9), &ended.ids, row.map(|row| row.text)), (false, &id("2"), Some("too old".into())));
 }
 
+#[test]
+fn a_copy_that_is_found_is_edited_with_its_message() {
+    let anchor = Anchor::confirmed(None, &update(Some(id("1"))), T0);
+    assert_eq!(anchor.clone().with_copy(&id("1")), None, "it is the message itself");
+    let both = anchor.clone().with_copy(&id("2")).unwrap();
+    assert_eq!((both.ids.all(), both.shown, both.is_dirty(2)), (vec![id("1"), id("2")], 0, true));
+    assert_eq!(both.clone().with_copy(&id("2")), None);
+    assert_eq!(Anchor { edited: false, ..anchor.clone() }.with_copy(&id("2")), None, "nothing would edit it");
+    // One that is gone leaves the other in its place; after that there is none.
+    let gone = || EditChange::Gone { repost: true, why: "message_not_found".into() };
+    let (left, row) = edited(both.clone(), gone(), T0);
+    assert_eq!((&left.ids, left.is_dirty(2), row), (&id("2"), true, None));
+    let (none, row) = edited(left, gone(), T0);
+    assert_eq!((none.ids.is_empty(), none.edited, row.map(|row| row.kind)), (true, true, Some(TimelineKind::Reposted)));
+    // What was posted again, perhaps, and is pressed: it lives on.
+    let (lost, _) = edited(none, EditChange::GivenUp("posted again, perhaps".into()), T0);
+    let found = lost.with_copy(&id("3")).unwrap();
+    assert_eq!((&found.ids, found.edited, found.is_dirty(2)), (&id("3"), true, true));
+}
+
 proptest! {
     #[test]
     fn notifications_survive_the_store(all in proptest::collection::vec((any::<u64>(), any::<u8>(), any::<i64>()), 0..9)) {
