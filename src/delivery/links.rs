@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
 use crate::model::{MessageId, Secret, UnixMs};
-use crate::store::DeliveryDetail;
+use crate::store::{AttemptRow, DeliveryDetail};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
 const WRAP: u64 = 1 << 27;
@@ -51,10 +51,16 @@ pub fn without_acts(plan: &Plan, of: &mut DeliveryDetail) {
         // Both codes are letters and digits: what holds one in its place is still the same JSON.
         let pages = serde_json::to_string(&message.pages).ok().and_then(|pages| serde_json::from_str(&replace(&pages)).ok());
         message.pages = pages.unwrap_or_default();
-        message.attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = replace(answer));
+        attempts_without_acts(plan, id, &mut message.attempts);
     }
     // Of messages before this one.
     of.earlier.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(answer));
+}
+
+/// The same of a message's attempts, whose answers may quote it.
+pub fn attempts_without_acts(plan: &Plan, message: MessageId, attempts: &mut [AttemptRow]) {
+    let answers = attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut());
+    answers.for_each(|answer| *answer = read_only(&plan.link_key, message, answer));
 }
 
 /// A text of a message with the link to its read-only page in place of the one by which its reader acts, also where a button carries only its code.

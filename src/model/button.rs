@@ -128,7 +128,7 @@ mod tests {
             let plain = ButtonValue { minutes: 0, ..of };
             assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain.clone()));
             // Without the number it is a button still.
-            let huge = ButtonValue { version: i64::MAX, incident: i64::MAX, ..plain };
+            let huge = ButtonValue { version: i64::MAX, minutes: u32::MAX, incident: i64::MAX, ..plain };
             assert_eq!(ButtonValue::decode(&huge.encode()), Some(ButtonValue { incident: 0, ..huge }));
         }
         for none in [

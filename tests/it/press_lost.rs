@@ -65,7 +65,7 @@ async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
     let mut child = serve(folder.path(), port);
     up(&client, port).await;
     until("it was sent once more", || posted(&fake) == 2).await;
-    // A slow machine looks for a new message for longer than a client waits; a person presses again then.
+    // On a slow machine the store may take longer than a client waits: the answer says to press again.
     let mut answer = String::new();
     for _ in 0..5 {
         let now = fake.clock.now();

@@ -17,7 +17,7 @@ use crate::api::{
 };
 use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
-use crate::delivery::{AuditAct, Intent};
+use crate::delivery::{AuditAct, Intent, links};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -259,12 +259,13 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     for_all(&caller, WHAT)?;
     let number = number(&id)?;
     let found = app.engine.query().get_incident(number).await?.ok_or_else(|| gone("incident", &number.0.to_string()))?;
-    let attempts = attempts(&app, &found).await?;
+    let attempts = attempts(&app, &caller, &found).await?;
     Ok(Json(response(found, attempts)))
 }
 
-/// The attempts of an incident's messages, by message: of those that are anchors first, then of the newest.
-pub(in crate::http) async fn attempts(app: &App, found: &IncidentDetail) -> Result<HashMap<MessageId, Vec<AttemptRow>>, StoreError> {
+/// The attempts of an incident's messages, by message: of those that are anchors first, then of the newest. Who may only read finds no way to act in them.
+pub(in crate::http) async fn attempts(app: &App, caller: &Caller, found: &IncidentDetail) -> Result<HashMap<MessageId, Vec<AttemptRow>>, StoreError> {
+    let (plan, may_act) = (app.engine.plan(), caller.may_everywhere(Scope::Operate));
     let mut newest: Vec<MessageId> = found.deliveries.iter().filter_map(|row| row.message).collect();
     newest.sort_unstable_by(|a, b| b.cmp(a));
     let mut ids: Vec<MessageId> = Vec::new();
@@ -275,7 +276,10 @@ pub(in crate::http) async fn attempts(app: &App, found: &IncidentDetail) -> Resu
     }
     let mut attempts = HashMap::new();
     for id in ids {
-        if let Some(message) = app.engine.query().get_message(id).await? {
+        if let Some(mut message) = app.engine.query().get_message(id).await? {
+            if !may_act {
+                links::attempts_without_acts(&plan, id, &mut message.attempts);
+            }
             attempts.insert(id, message.attempts);
         }
     }

@@ -35,7 +35,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
     ids.dedup();
     ids.truncate(MAX_EVENTS);
     let bodies = events(&app, &ids).await?;
-    let attempts = attempts(&app, &found).await?;
+    let attempts = attempts(&app, &viewer.caller, &found).await?;
     let all = alerts::of(&found.incident, &bodies);
     let shared = alerts::shared(&all, &app.engine.plan().messages.shown);
     let (manner, language) = (&viewer.manner, viewer.manner.language);
