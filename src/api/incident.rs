@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{IncidentId, MessageId, PlatformIds, Severity, UnixMs};
-use crate::store::{DeliveryRow, IncidentState, SilenceState};
+use crate::store::{AttemptRow, DeliveryRow, IncidentState, SilenceState};
 
 /// A page of incidents, newest first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +140,19 @@ pub struct IncidentResponse {
     pub timeline: Vec<IncidentStep>,
     /// Its deliveries, oldest first; of very many the newest.
     pub deliveries: Vec<DeliveryRow>,
+    /// The attempts to send those of `messages` and the newest others, 30 messages in all, oldest first; of very many the newest 200.
+    #[serde(default)]
+    pub attempts: Vec<IncidentAttempt>,
+}
+
+/// An attempt to send a message of an incident.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentAttempt {
+    /// The message, as in `messages` and `deliveries`.
+    pub message: MessageId,
+    /// When it began and ended, and how.
+    #[serde(flatten)]
+    pub attempt: AttemptRow,
 }
 
 /// Where an incident's message is on a channel, and what its readers know.

@@ -26,8 +26,8 @@ pub use delivery::{
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
 pub use identity::{no_id, plural};
 pub use incident::{
-    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
-    IncidentSummary, Incidents,
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentAttempt, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence,
+    IncidentStep, IncidentSummary, Incidents,
 };
 pub use mute::{Held, Mute, MuteResponse, MuteState, Mutes};
 pub use oncall::{CalendarAddress, Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};

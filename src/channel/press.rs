@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use tokio::sync::watch;
 
-use crate::model::{Recipient, SendError, UnixMs, Verb};
+use crate::model::{PlatformIds, Recipient, SendError, UnixMs, Verb};
 
 /// A pressed button, as its platform reported it and proved that it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Press {
     pub event_id: String,
     /// The button's value ([`ButtonValue`](crate::model::ButtonValue)), or a command in the same words.
     pub value: String,
+    /// The message that it is part of, as the platform names it, by the same ids as in a receipt; none where it does not say.
+    pub message: PlatformIds,
     /// Who pressed it.
     pub by: Presser,
 }

@@ -271,6 +271,24 @@ impl EditTask {
         Ok(page)
     }
 
+    /// Edits a message, then its copies. A copy that is gone or refuses it is left as it is: it must not keep the message from being edited.
+    async fn update(&self, anchor: &Anchor, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        let driver = &self.channel.driver;
+        let mut all = anchor.ids.all().into_iter();
+        let own = all.next().unwrap_or_default();
+        let receipt = driver.update(&own, page, &anchor.recipient, cx).await?;
+        for copy in all {
+            match driver.update(&copy, page, &anchor.recipient, cx).await {
+                Err(error) if !error.gone && error.kind != ErrorKind::Rejected => return Err(error),
+                Err(error) => {
+                    tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, "a copy of a message could not be edited")
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(receipt)
+    }
+
     async fn send(&self, anchor: &Anchor, page: Page) -> Result<Receipt, SendError> {
         let now = self.shared.clock.now();
         let deadline = now.mono + self.channel.timeout;
@@ -296,7 +314,7 @@ impl EditTask {
                 let missing = || SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient");
                 driver.send(&page, to, &cx).await.into_iter().next().map_or_else(|| Err(missing()), |(_, result)| result)
             } else {
-                driver.update(&anchor.ids, &page, &anchor.recipient, &cx).await
+                self.update(anchor, &page, &cx).await
             }
         };
         let sending = AssertUnwindSafe(sending).catch_unwind();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
 use crate::model::{MessageId, Page, Recipient, Secret, UnixMs};
-use crate::store::{Cell, DeliveryDetail, StoredMessage};
+use crate::store::{AttemptRow, Cell, DeliveryDetail, StoredMessage};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
 const WRAP: u64 = 1 << 27;
@@ -110,10 +110,16 @@ pub fn without_acts(plan: &Plan, of: &mut DeliveryDetail) {
         // Both codes are letters and digits: what holds one in its place is still the same JSON.
         let pages = serde_json::to_string(&message.pages).ok().and_then(|pages| serde_json::from_str(&replace(&pages)).ok());
         message.pages = pages.unwrap_or_default();
-        message.attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(&replace(answer)));
+        attempts_without_acts(plan, id, &mut message.attempts);
     }
     // Of messages before this one.
     of.earlier.iter_mut().filter_map(|attempt| attempt.answer.as_mut()).for_each(|answer| *answer = masked(answer));
+}
+
+/// The same of a message's attempts, whose answers may quote it.
+pub fn attempts_without_acts(plan: &Plan, message: MessageId, attempts: &mut [AttemptRow]) {
+    let answers = attempts.iter_mut().filter_map(|attempt| attempt.answer.as_mut());
+    answers.for_each(|answer| *answer = masked(&read_only(&plan.link_key, message, answer)));
 }
 
 /// A text of a message with the link to its read-only page in place of the one by which its reader acts, also where a button carries only its code.
@@ -182,6 +188,11 @@ pub fn messages_of_code(code: &str, now: UnixMs) -> Option<Range<MessageId>> {
 pub fn is_new(code: &str, now: UnixMs) -> bool {
     let second = u64::try_from(now.0 / 1000).unwrap_or(0);
     messages_of_code(code, now).is_some_and(|among| formed_second(among.start) + 60 >= second)
+}
+
+/// When a code's message was formed, to the second.
+pub fn formed_at(code: &str, now: UnixMs) -> Option<UnixMs> {
+    messages_of_code(code, now).map(|among| UnixMs((formed_second(among.start) * 1000).cast_signed()))
 }
 
 /// When a message's id was made: the first 48 bits of a UUIDv7 are milliseconds since 1970 (<https://www.rfc-editor.org/rfc/rfc9562#section-5.7>).

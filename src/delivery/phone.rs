@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, Recipient, Verb, hash_hex};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, Verb, hash_hex};
 use crate::store::{AckRules, Act, ActOn, Actor, AlertState, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
@@ -34,7 +34,7 @@ impl Engine {
             return presses.refused(&by, "no such message", "").map(|_| ());
         };
         let on = self.shared.shown_in(&message, 0).await?;
-        let press = Press { event_id: format!("{}.{key}", call.platform_id), value: String::new(), by };
+        let press = Press { event_id: format!("{}.{key}", call.platform_id), value: String::new(), message: PlatformIds::default(), by };
         presses.act(channel, verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
@@ -60,7 +60,7 @@ impl Engine {
             let why = if too_late { "too late: the incident that has this key now began after it" } else { "no open incident has this key" };
             return presses.refused(&kept.by, why, "").map(|_| ());
         }
-        let press = Press { event_id: kept.event_id, value: String::new(), by: kept.by };
+        let press = Press { event_id: kept.event_id, value: String::new(), message: PlatformIds::default(), by: kept.by };
         presses.act(channel, kept.verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
@@ -114,7 +114,7 @@ impl PlatformPresses {
             mutes: BTreeMap::new(),
             by: Actor { id: format!("{}:{}", self.platform, by.id), name: by.name, via: String::new() },
             on: Vec::new(),
-            rules: AckRules { remind_after: 0, expires_after: 0 },
+            rules: AckRules { remind_after: 0, expires_after: 0, repeat: 0 },
             now: self.shared.clock.wall(),
         };
         self.shared.store.act(act).await.map(|_| ())
@@ -137,7 +137,11 @@ impl PlatformPresses {
             on.retain(|on| incident.is_none_or(|number| on.incident == IncidentId(number)));
             match on.as_slice() {
                 [] => {}
-                [_] => return self.act(&channel, verb, Duration::ZERO, Press { event_id, value: String::new(), by }, on).await,
+                [_] => {
+                    return self
+                        .act(&channel, verb, Duration::ZERO, Press { event_id, value: String::new(), message: PlatformIds::default(), by }, on)
+                        .await;
+                }
                 several => {
                     let names: Vec<String> = several.iter().take(3).map(|on| format!("#{}", on.incident)).collect();
                     let (names, first) = (names.join(", "), several[0].incident);

@@ -77,13 +77,21 @@ pub struct ButtonValue {
     pub version: i64,
     /// For how long, in minutes; 0 where the verb needs no time.
     pub minutes: u32,
+    /// The number of the message's only incident: by it a message is known that is not stored, because a crash cut off its answer. 0 where it has several.
+    pub incident: i64,
 }
 
 impl ButtonValue {
-    /// As a button carries it: `ack.0W1x2y3z4A5b6C.17` or `snooze.0W1x2y3z4A5b6C.17.120`.
+    /// As a button carries it: `ack.0W1x2y3z4A5b6C.17`, `snooze.0W1x2y3z4A5b6C.17.120`, and `ack.0W1x2y3z4A5b6C.17.0.1842` with an incident, where there is
+    /// room for its number.
     pub fn encode(&self) -> String {
         let value = format!("{}.{}.{}", self.verb.as_str(), self.code, self.version);
-        if self.minutes == 0 { value } else { format!("{value}.{}", self.minutes) }
+        let with_incident = format!("{value}.{}.{}", self.minutes, self.incident);
+        match self.minutes {
+            _ if self.incident > 0 && with_incident.len() <= MAX_BUTTON_VALUE => with_incident,
+            0 => value,
+            minutes => format!("{value}.{minutes}"),
+        }
     }
 
     /// The same back; `None` for what no button of ours carries.
@@ -96,7 +104,8 @@ impl ButtonValue {
         let code = parts.next().filter(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphanumeric()))?.to_owned();
         let version = parts.next()?.parse().ok().filter(|version| *version >= 0)?;
         let minutes = parts.next().map_or(Some(0), |minutes| minutes.parse().ok())?;
-        parts.next().is_none().then_some(Self { verb, code, version, minutes })
+        let incident = parts.next().map_or(Some(0), |incident| incident.parse().ok()).filter(|incident| *incident >= 0)?;
+        parts.next().is_none().then_some(Self { verb, code, version, minutes, incident })
     }
 }
 
@@ -108,13 +117,35 @@ mod tests {
     fn a_value_is_read_as_it_was_written_and_fits_every_platform() {
         for verb in Verb::ALL {
             assert_eq!(Verb::parse(verb.as_str()), Some(verb));
-            let value = ButtonValue { verb, code: "z".repeat(14), version: i64::MAX, minutes: u32::MAX };
+            let value = ButtonValue { verb, code: "z".repeat(14), version: i64::MAX, minutes: u32::MAX, incident: 0 };
             assert!(value.encode().len() <= MAX_BUTTON_VALUE);
             assert_eq!(ButtonValue::decode(&value.encode()), Some(value.clone()));
             let plain = ButtonValue { minutes: 0, ..value };
             assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain));
+            let of = ButtonValue { verb, code: "z".repeat(14), version: 999_999, minutes: 43_200, incident: 999_999_999 };
+            assert!(of.encode().len() <= MAX_BUTTON_VALUE);
+            assert_eq!(ButtonValue::decode(&of.encode()), Some(of.clone()));
+            let plain = ButtonValue { minutes: 0, ..of };
+            assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain.clone()));
+            // Without the number it is a button still.
+            let huge = ButtonValue { version: i64::MAX, minutes: u32::MAX, incident: i64::MAX, ..plain };
+            assert_eq!(ButtonValue::decode(&huge.encode()), Some(ButtonValue { incident: 0, ..huge }));
         }
-        for none in ["", "ack", "ack.", "ack..1", "ack.abc", "ack.abc.-1", "ack.abc.x", "ack.abc.1.", "ack.abc.1.2.3", "nack.abc.1", "ack.a-b.1"] {
+        for none in [
+            "",
+            "ack",
+            "ack.",
+            "ack..1",
+            "ack.abc",
+            "ack.abc.-1",
+            "ack.abc.x",
+            "ack.abc.1.",
+            "ack.abc.1.2.3.4",
+            "ack.abc.1.2.x",
+            "ack.abc.1.2.-3",
+            "nack.abc.1",
+            "ack.a-b.1",
+        ] {
             assert_eq!(ButtonValue::decode(none), None, "{none}");
         }
         assert_eq!(ButtonValue::decode(&format!("ack.{}.1", "a".repeat(99))), None);

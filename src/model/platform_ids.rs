@@ -12,6 +12,10 @@ pub struct PlatformIds(BTreeMap<String, String>);
 
 /// The name of an id that was stored before ids had names.
 const UNNAMED: &str = "id";
+/// The name under which the ids of further copies of a message are kept, as JSON.
+const COPIES: &str = "copies";
+/// Copies of a message that are known: the platform accepted it so often, and the answers were lost.
+const MAX_COPIES: usize = 3;
 
 impl PlatformIds {
     /// One id; none when there is no value.
@@ -40,6 +44,41 @@ impl PlatformIds {
     /// The id of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The ids of each copy of the message, its own first.
+    pub fn all(&self) -> Vec<Self> {
+        let mut own = self.clone();
+        let copies: Vec<Self> = own.0.remove(COPIES).and_then(|copies| serde_json::from_str(&copies).ok()).unwrap_or_default();
+        std::iter::once(own).chain(copies).filter(|ids| !ids.is_empty()).collect()
+    }
+
+    fn of_all(all: Vec<Self>) -> Self {
+        let mut all = all.into_iter();
+        let own = all.next().unwrap_or_default();
+        let copies: Vec<Self> = all.take(MAX_COPIES).collect();
+        let copies = (!copies.is_empty()).then(|| serde_json::json!(copies).to_string());
+        own.and(COPIES, copies)
+    }
+
+    /// With those of one more copy; they are its own where there were none. Of more than three copies the first three are kept.
+    pub fn with_copy(&self, copy: &Self) -> Self {
+        let mut all = self.all();
+        if !all.contains(copy) {
+            all.push(copy.clone());
+        }
+        Self::of_all(all)
+    }
+
+    /// Without its own, which are gone: those of its first copy take their place.
+    pub fn without_own(&self) -> Self {
+        Self::of_all(self.all().into_iter().skip(1).collect())
+    }
+
+    /// Whether both are in one room, as far as the platform says in which a message is: they share an id.
+    pub fn shares_room(&self, other: &Self) -> bool {
+        let is_beside = |one: &Self| one.0.keys().eq(other.0.keys()) && one.0.iter().any(|(name, value)| other.0.get(name) == Some(value));
+        self.all().iter().any(is_beside)
     }
 
     /// As a store keeps them: a JSON object; `None` when there are none.
@@ -73,5 +112,21 @@ mod tests {
             assert_eq!(PlatformIds::from_stored(text), PlatformIds::one("id", text.to_owned()), "{text}");
         }
         assert_eq!(PlatformIds::one("id", String::new()).to_stored(), None);
+    }
+
+    #[test]
+    fn the_copies_of_a_message_are_kept_with_it() {
+        let id = |ts: &str| PlatformIds::one("channel", "C1".to_owned()).and("ts", ts.to_owned());
+        let one = id("1.0");
+        assert_eq!((one.all(), PlatformIds::default().all()), (vec![id("1.0")], Vec::new()));
+        assert_eq!((PlatformIds::default().with_copy(&one), one.with_copy(&one)), (one.clone(), one.clone()));
+        let two = one.with_copy(&id("2.0"));
+        assert_eq!((two.all(), two.get("ts")), (vec![id("1.0"), id("2.0")], Some("1.0")));
+        assert_eq!(PlatformIds::from_stored(&two.to_stored().unwrap()), two);
+        assert_eq!((two.without_own(), one.without_own()), (id("2.0"), PlatformIds::default()));
+        let many = (2..9).fold(one.clone(), |ids, n| ids.with_copy(&id(&format!("{n}.0"))));
+        assert_eq!(many.all(), ["1.0", "2.0", "3.0", "4.0"].map(id));
+        assert!(one.shares_room(&id("7.0")) && two.shares_room(&id("7.0")) && !one.shares_room(&PlatformIds::one("ts", "1.0".to_owned())));
+        assert!(!one.shares_room(&PlatformIds::one("channel", "C2".to_owned()).and("ts", "7.0".to_owned())));
     }
 }

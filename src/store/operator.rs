@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{AcceptedDelivery, Act, Acted, AuditRow, AuditState, MoveTo, Mute, StoreError};
-use crate::model::{DeliveryId, UnixMs};
+use crate::model::{DeliveryId, IncidentId, PlatformIds, Recipient, UnixMs};
 
 /// Used by the API and the CLI, through the engine, which notifies the workers.
 #[async_trait]
@@ -22,6 +22,10 @@ pub trait OperatorStore: Send + Sync {
     /// Does what somebody asks for about incidents. The same press twice does nothing the second time, and has the results of the first. The same alerts in
     /// other open incidents of the sender are acked, snoozed and unacked with them. One transaction.
     async fn act(&self, act: Act) -> Result<Acted, StoreError>;
+
+    /// Keeps the ids of a copy of an anchor's message: the anchor is dirty then, and its edits bring the copy up to date, too. Returns whether it was not known;
+    /// of an anchor that is not edited, and of one that is gone, nothing changes. One transaction.
+    async fn keep_copy(&self, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, StoreError>;
 
     /// The mutes by hand, by their matchers. Read only.
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError>;

@@ -75,6 +75,7 @@ mod press_app;
 mod press_drill;
 mod press_feishu;
 mod press_forged;
+mod press_lost;
 mod press_pagerduty;
 mod press_phones;
 mod press_sdk;

@@ -249,4 +249,7 @@ async fn who_may_not_act_sees_no_link_and_no_address_by_which_anybody_can() {
         assert!(delivery.contains("watchfire.example.com/m/") && !delivery.contains("/a/"), "{delivery}");
         assert!(!channels.contains("/receipts/"), "{channels}");
     }
+    let (status, incident) = ask(&app, READS, "GET", "/api/v1/incidents/1", &json!({})).await;
+    let (incident, attempt) = (incident.to_string(), &incident["attempts"][0]);
+    assert!(status == 200 && attempt["kind"] == "ok" && !incident.contains("/a/"), "{incident}");
 }

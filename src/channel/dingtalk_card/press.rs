@@ -13,7 +13,7 @@ use super::body;
 use crate::channel::dingtalk_app::{self, App};
 use crate::channel::kit::{self, Frame, Socket};
 use crate::channel::{ListenContext, ListenEnd, Listener, Press, PressAnswer, Presser};
-use crate::model::{ErrorKind, Secret, SendError};
+use crate::model::{ErrorKind, PlatformIds, Secret, SendError};
 
 /// What presses are subscribed to as.
 const TOPIC: &str = "/v1.0/card/instances/callback";
@@ -155,7 +155,7 @@ impl Stream {
         let foreign = !self.members.any(|member| member.corp_id == pressed.corp_id);
         // Its name is in the organisation's directory only.
         let by = Presser { id: pressed.user_id, name: String::new(), foreign };
-        (!id.is_empty()).then(|| Press { event_id: id.to_owned(), value, by })
+        (!id.is_empty()).then(|| Press { event_id: id.to_owned(), value, message: PlatformIds::default(), by })
     }
 }
 

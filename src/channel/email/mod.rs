@@ -56,7 +56,7 @@ pub static DESCRIPTOR: Platform = Platform {
     on_ambiguous: OnAmbiguous::Retry,
     pings: Pings::NEEDLESS.reaching(Reach::Email),
     // Every mail names the thread's root in its headers (message.rs): a reply needs no id of an earlier one, and that may be deleted.
-    living: Living { edit: false, reply: true, edits_counted: false, default: LivingMode::Reply, spends: false },
+    living: Living { edit: false, reply: true, edits_counted: false, spends: None, default: LivingMode::Reply },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

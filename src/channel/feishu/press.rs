@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::kit;
 use crate::channel::{Callback, Press, PressAnswer, PressCall, PressReply, Presser};
-use crate::model::Secret;
+use crate::model::{PlatformIds, Secret};
 
 /// The key of a button's value, which is an object.
 pub(super) const VALUE: &str = "press";
@@ -47,6 +47,7 @@ struct Header {
 struct Pressed {
     operator: Operator,
     action: Action,
+    context: Context,
 }
 
 #[derive(Default, Deserialize)]
@@ -54,6 +55,13 @@ struct Pressed {
 struct Operator {
     tenant_key: String,
     open_id: String,
+}
+
+/// Where the card is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Context {
+    open_message_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,7 +72,7 @@ struct Action {
 
 /// The press that an event is; `None` for any other event.
 pub(super) fn press(event: Value) -> Option<Press> {
-    let Event { header, event: Pressed { operator, action } } = serde_json::from_value(event).ok()?;
+    let Event { header, event: Pressed { operator, action, context } } = serde_json::from_value(event).ok()?;
     let value = action.value[VALUE].as_str()?;
     if header.event_type != PRESSED || header.event_id.is_empty() || operator.open_id.is_empty() {
         return None;
@@ -72,7 +80,8 @@ pub(super) fn press(event: Value) -> Option<Press> {
     // In a group that is open to other organisations their members see the buttons, too. No name comes with a press.
     let foreign = header.tenant_key.is_empty() || header.tenant_key != operator.tenant_key;
     let by = Presser { id: operator.open_id, name: String::new(), foreign };
-    Some(Press { event_id: header.event_id.chars().take(200).collect(), value: value.to_owned(), by })
+    let message = PlatformIds::one("message_id", context.open_message_id);
+    Some(Press { event_id: header.event_id.chars().take(200).collect(), value: value.to_owned(), message, by })
 }
 
 /// What the person who pressed is shown for some seconds; the card is edited as any message.
@@ -231,13 +240,16 @@ mod tests {
             let mut event = json!({
                 "schema": "2.0",
                 "header": { "event_id": "e1", "token": "t", "event_type": "card.action.trigger", "tenant_key": "k1", "app_id": "cli_1" },
-                "event": { "operator": { "tenant_key": "k1", "open_id": "ou_1" }, "action": { "value": { "press": "ack.x.1" }, "tag": "button" } },
+                "event": { "operator": { "tenant_key": "k1", "open_id": "ou_1" }, "action": { "value": { "press": "ack.x.1" }, "tag": "button" },
+                    "context": { "open_message_id": "om_1", "open_chat_id": "oc_1" } },
             });
             change(&mut event);
             press(event)
         };
         let by = Presser { id: "ou_1".into(), name: String::new(), foreign: false };
-        assert_eq!(event(|_| ()), Some(Press { event_id: "e1".into(), value: "ack.x.1".into(), by }));
+        let message = PlatformIds::one("message_id", "om_1".to_owned());
+        assert_eq!(event(|_| ()), Some(Press { event_id: "e1".into(), value: "ack.x.1".into(), message, by }));
+        assert!(event(|e| e["event"]["context"] = json!({})).unwrap().message.is_empty());
         assert!(event(|e| e["event"]["operator"]["tenant_key"] = json!("k2")).unwrap().by.foreign);
         assert!(event(|e| e["header"]["tenant_key"] = json!(null)).is_none());
         assert!(event(|e| e["header"]["event_type"] = json!("im.message.receive_v1")).is_none());

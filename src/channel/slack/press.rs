@@ -12,7 +12,7 @@ use sha2::Sha256;
 use super::body::{ACTION, entities};
 use super::{is_of_slack, kit};
 use crate::channel::{Callback, Press, PressAnswer, PressCall, PressReply, Presser};
-use crate::model::Secret;
+use crate::model::{PlatformIds, Secret};
 
 /// A signature that is older proves nothing: <https://docs.slack.dev/authentication/verifying-requests-from-slack>
 const MAX_AGE: Duration = Duration::from_secs(300);
@@ -31,7 +31,17 @@ pub(super) struct Payload {
     trigger_id: String,
     response_url: Option<String>,
     #[serde(default)]
+    container: Container,
+    #[serde(default)]
     actions: Vec<Action>,
+}
+
+/// Where the button is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    channel_id: Option<String>,
+    message_ts: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,7 +81,11 @@ impl Payload {
         let foreign = self.team.is_none_or(|team| self.user.team_id.as_ref() != Some(&team.id));
         let name = if self.user.name.is_empty() { self.user.username } else { self.user.name };
         let by = Presser { id: self.user.id, name, foreign };
-        Some((Press { event_id: event_id.chars().take(200).collect(), value: action.value, by }, self.response_url.map(Secret::new)))
+        let message = match (self.container.channel_id, self.container.message_ts) {
+            (Some(channel), Some(ts)) => PlatformIds::one("channel", channel).and("ts", ts),
+            _ => PlatformIds::default(),
+        };
+        Some((Press { event_id: event_id.chars().take(200).collect(), value: action.value, message, by }, self.response_url.map(Secret::new)))
     }
 }
 
@@ -191,6 +205,7 @@ mod tests {
             let mut payload = json!({
                 "type": "block_actions", "team": { "id": "T1" }, "user": { "id": "U1", "username": "ann", "name": "Ann", "team_id": "T1" },
                 "trigger_id": "t", "response_url": "https://hooks.slack.com/actions/x",
+                "container": { "type": "message", "message_ts": "1.5", "channel_id": "C1", "is_ephemeral": false },
                 "actions": [{ "action_id": "press-0", "value": "ack.x.1" }],
             });
             change(&mut payload);
@@ -199,6 +214,8 @@ mod tests {
         let (press, url) = payload(|_| ()).unwrap();
         assert_eq!((press.event_id.as_str(), press.value.as_str()), ("e1", "ack.x.1"));
         assert_eq!(press.by, Presser { id: "U1".into(), name: "Ann".into(), foreign: false });
+        assert_eq!(press.message, PlatformIds::one("channel", "C1".to_owned()).and("ts", "1.5".to_owned()), "as in a receipt");
+        assert!(payload(|p| p["container"] = json!({ "type": "view" })).unwrap().0.message.is_empty());
         assert_eq!(url.unwrap().expose(), "https://hooks.slack.com/actions/x");
         assert!(payload(|p| p["user"]["team_id"] = json!("T2")).unwrap().0.by.foreign);
         assert!(payload(|p| p["team"] = json!(null)).unwrap().0.by.foreign, "an installation in a whole organisation does not say which workspace");

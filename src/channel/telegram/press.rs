@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use crate::channel::{Callback, ListenContext, ListenEnd, Listener, Press, PressAnswer, PressCall, PressReply, Presser, kit};
-use crate::model::{ErrorKind, Secret, SendError};
+use crate::model::{ErrorKind, PlatformIds, Secret, SendError};
 
 /// How long Telegram holds a question that nothing answers yet; its servers hold none longer (`LONG_POLL_MAX_DELAY` in
 /// <https://github.com/tdlib/telegram-bot-api/blob/master/telegram-bot-api/Client.h>).
@@ -91,6 +91,7 @@ impl User {
 #[derive(Deserialize)]
 struct Message {
     chat: Chat,
+    message_id: i64,
 }
 
 #[derive(Deserialize)]
@@ -131,11 +132,12 @@ impl Bot {
     /// The press that an update is, and what its answer names; `None` for anything else.
     fn press(&self, update: Update, bot: &str) -> Option<(Press, String)> {
         let query = update.callback_query?;
-        let chat = query.message?.chat;
+        let Message { chat, message_id } = query.message?;
+        let message = PlatformIds::one("chat_id", chat.id.to_string()).and("message_id", message_id.to_string());
         let foreign = !self.rooms.any(|room| room.is(&chat));
         let by = Presser { id: query.from.id.to_string(), name: query.from.name(), foreign };
         // Each bot counts its own updates.
-        Some((Press { event_id: format!("{bot}.{}", update.update_id), value: query.data?, by }, query.id))
+        Some((Press { event_id: format!("{bot}.{}", update.update_id), value: query.data?, message, by }, query.id))
     }
 
     /// One question. The number of the next update confirms those before it, which are not returned again.

@@ -11,7 +11,7 @@ use sha1::Sha1;
 use super::Line;
 use crate::channel::kit::{self, phone};
 use crate::channel::{Callback, Command, Press, PressAnswer, PressCall, PressReply, PressWay, Presser};
-use crate::model::{ButtonValue, Language, Page, Recipient, Verb};
+use crate::model::{ButtonValue, Language, Page, PlatformIds, Recipient, Verb};
 
 /// Characters of what is spoken (our own, as for the whole call): what a person woken up by a call can follow.
 pub(super) const MAX_TEXT: usize = 300;
@@ -69,7 +69,7 @@ impl Line {
         // Any other key repeats the text.
         let Some(verb) = phone::verb_of_key(key) else { return Ok(PressCall::Again(value)) };
         let value = ButtonValue::decode(&value).map_or(value, |value| ButtonValue { verb, ..value }.encode());
-        Ok(PressCall::Press(Press { event_id: format!("{sid}.{key}"), value, by }))
+        Ok(PressCall::Press(Press { event_id: format!("{sid}.{key}"), value, message: PlatformIds::default(), by }))
     }
 
     /// A text message to our number.

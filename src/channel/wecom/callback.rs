@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sha1::{Digest, Sha1};
 
 use crate::channel::{Callback, Press, PressCall, PressReply, Presser, kit};
-use crate::model::Secret;
+use crate::model::{PlatformIds, Secret};
 
 /// Our own, as no window is documented: what is signed longer ago, or for later, is a replay. WeCom repeats within seconds.
 const WINDOW: Duration = Duration::from_secs(600);
@@ -75,7 +75,7 @@ impl Callbacks {
         let event_id = format!("{at}.{task}.{value}.{from}");
         // Its name is in the company's directory only.
         let by = Presser { id: from.to_owned(), name: String::new(), foreign: false };
-        let press = Press { event_id, value: value.to_owned(), by };
+        let press = Press { event_id, value: value.to_owned(), message: PlatformIds::default(), by };
         Ok(Some(Pressed { press, response_code: text("ResponseCode").to_owned() }))
     }
 

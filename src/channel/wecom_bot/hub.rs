@@ -19,7 +19,7 @@ use super::connection::{Connection, MISSED_PINGS, OPENED_WITHIN, next_ping};
 use super::robot::{Incoming, Robot, request_id, unanswered};
 use crate::channel::kit;
 use crate::channel::{ListenContext, ListenEnd, Listener, Press, PressAnswer, Presser, Probe};
-use crate::model::{ErrorKind, SendError};
+use crate::model::{ErrorKind, PlatformIds, SendError};
 
 /// Messages that wait for the connection.
 const MAX_ORDERS: usize = 64;
@@ -192,7 +192,7 @@ fn meaning(body: Value) -> Meaning {
             // Its name is in the company's directory only.
             let foreign = event.from.corpid.is_some_and(|id| !id.is_empty());
             let by = Presser { id: event.from.userid, name: String::new(), foreign };
-            Meaning::Press(card.task_id, Press { event_id: event.msgid, value: card.event_key, by })
+            Meaning::Press(card.task_id, Press { event_id: event.msgid, value: card.event_key, message: PlatformIds::default(), by })
         }
         _ => Meaning::Nothing,
     }

@@ -136,18 +136,21 @@ impl AttemptTask {
     /// Why nothing is sent; `edited` is whether its messages are kept up to date.
     fn silent_reason(&self, incident: &Incident, moment: Moment, edited: bool) -> String {
         let id = incident.id;
+        // The end of an ack rang lately, and this is the next one.
+        let held = incident.acks.unacked.as_ref().and_then(|unacked| unacked.held_until).filter(|_| incident.state.is_open());
+        let later = held.map(|until| format!("; it rings at {until} if nobody is on it by then")).unwrap_or_default();
         if moment == Moment::Doubted {
             return format!("its end was reported moments ago as #{id}: it rings if it still fires a minute after that");
         }
         if edited && self.mailbox.saves() {
-            return format!("state only: #{id} is not edited while what is left of the month's messages is kept for what rings");
+            return format!("state only: #{id} is not edited while what is left of the month's messages is kept for what rings{later}");
         }
         if edited {
-            return format!("state only: shown by editing #{id}");
+            return format!("state only: shown by editing #{id}{later}");
         }
         let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
         let acked = if names.is_empty() { String::new() } else { format!(", and acked by {}", names.join(", ")) };
-        format!("nothing new: notified as #{id}{acked}")
+        format!("nothing new: notified as #{id}{acked}{later}")
     }
 
     /// Takes out the members of lanes that have nothing to ring.

@@ -20,7 +20,7 @@ use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, Mes
 use crate::delivery::self_alert::{SelfAlert, SelfAlertKind};
 use crate::delivery::steps::PeoplePlan;
 use crate::metrics::{Format, Metrics};
-use crate::model::{ErrorKind, Language, OutletKey, Page, Recipient, Secret, SendError, SeverityScale, Shown, UnixMs};
+use crate::model::{ErrorKind, Language, OutletKey, Page, PlatformIds, Recipient, Secret, SendError, SeverityScale, Shown, UnixMs};
 use crate::route::{Destinations, RouteSpec, Tree};
 use crate::store::{SqliteOptions, SqliteStore};
 use crate::template::TemplateRegistry;
@@ -254,7 +254,12 @@ async fn channels_of_one_credential_share_a_connection_and_reloads_keep_what_sta
     after(2).await;
     assert_eq!((one.opened(), two.opened()), (1, 1));
     assert_eq!(running.series().len(), 3);
-    let press = |id: &str| Press { event_id: id.into(), value: "ack".into(), by: Presser { id: "U1".into(), name: "Ann".into(), foreign: false } };
+    let press = |id: &str| Press {
+        event_id: id.into(),
+        value: "ack".into(),
+        message: PlatformIds::default(),
+        by: Presser { id: "U1".into(), name: "Ann".into(), foreign: false },
+    };
     let presses = one.presses.lock().unwrap().clone().unwrap();
     assert_eq!(presses.press(press("1")).await.text, "ack on a");
 

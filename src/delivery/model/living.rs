@@ -226,7 +226,7 @@ impl Story {
 
     /// Once all is quiet, each end of an ack has rung in the room, unless somebody is on all of it again.
     async fn has_rung(&self, engine: &Engine, store: &Paused, clock: &Clock) {
-        // Every snooze and every ack ends in this time.
+        // Every snooze and every ack ends in this time, and so does what was held because an earlier end had rung.
         for _ in 0..20 {
             tokio::time::sleep(Duration::from_secs(60)).await;
             wake(engine, store, clock).await;
@@ -298,6 +298,7 @@ impl Story {
         let channel = plan.channels.get_mut(CHANNEL).and_then(Arc::get_mut).expect("a channel that nobody else has");
         (channel.driver, channel.platform, channel.content.living) = (Arc::new(self.bot.clone()), &LIVING, LivingMode::Edit);
         (plan.incidents.remind_after, plan.incidents.ack_expires) = (Duration::from_secs(90), Duration::from_secs(240));
+        plan.incidents.repeat = Duration::from_secs(600);
         // One page each: what a card does not name is behind its link.
         plan.external_url = "https://w.example.com".into();
         let (engine, _alarms) = Engine::new(EngineParts {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, PlatformIds, Recipient, UnixMs};
 use crate::store::*;
 
 pub struct Paused {
@@ -165,6 +165,7 @@ pass_on! {
         requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
         drop_deliveries(ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
         act(act: Act) -> Result<Acted, StoreError>;
+        keep_copy(incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, StoreError>;
         list_mutes() -> Result<Vec<Mute>, StoreError>;
         set_mute(mute: Mute, now: UnixMs) -> Result<(), StoreError>;
         record_audit(row: AuditRow) -> Result<(), StoreError>;

@@ -46,6 +46,7 @@ pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
 
 /// A room whose messages can be edited and answered.
 pub static LIVING: Platform = Platform {
+    title: "Room",
     living: Living { edit: true, reply: true, edits_counted: false, spends: None, default: LivingMode::Edit },
     ..card(OnAmbiguous::Retry, &[], 1, 1)
 };

@@ -4,6 +4,7 @@
 //! of the incident's messages, and whatever must ring rings by deliveries that the same transaction makes.
 
 mod answer;
+mod copies;
 pub(super) mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +125,8 @@ impl Shared {
     async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
         let (plan, now) = (self.plan.load_full(), self.clock.wall());
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        let rules = AckRules { remind_after: ms(plan.incidents.remind_after), expires_after: ms(plan.incidents.ack_expires) };
+        let times = plan.incidents;
+        let rules = AckRules { remind_after: ms(times.remind_after), expires_after: ms(times.ack_expires), repeat: ms(times.repeat) };
         let until =
             matches!(deed.verb, Verb::Snooze | Verb::Silence | Verb::Mute).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
@@ -255,12 +257,19 @@ impl PlatformPresses {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。")).await;
         };
         let unknown = gone(language);
-        let Some(message) = self.shared.pressed_message(&value.code).await? else { return refused("no such message", unknown).await };
+        let span = Duration::from_secs(u64::from(value.minutes) * 60);
+        let Some(message) = self.shared.pressed_message(&value.code).await? else {
+            return match self.shared.lost_message(self.platform, &value, &press).await? {
+                Some((channel, on)) => self.act(&channel, value.verb, span, press, vec![on]).await,
+                None => refused("no such message", unknown).await,
+            };
+        };
         let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
         let on = self.shared.shown_in(&message, value.version).await?;
-        self.act(&channel, value.verb, Duration::from_secs(u64::from(value.minutes) * 60), press, on).await
+        self.shared.keep_pressed(&channel, &message, &on, &press).await?;
+        self.act(&channel, value.verb, span, press, on).await
     }
 
     /// Does what somebody may do about what a message of this channel shows.

@@ -1,5 +1,6 @@
 //! Incidents: list, and look at one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +12,29 @@ use serde_json::json;
 use super::times::instant;
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, moment, nearest_of, no_id, read};
 use crate::api::{
-    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence, IncidentStep,
-    IncidentSummary, Incidents,
+    ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentAttempt, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence,
+    IncidentStep, IncidentSummary, Incidents,
 };
 use crate::delivery::escalation::DrillError;
 use crate::delivery::press::{Deed, LONGEST_SNOOZE, answer};
-use crate::delivery::{AuditAct, Intent, Plan};
+use crate::delivery::{AuditAct, Intent, links};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
 use crate::http::search::{Next, incidents_stop};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::{IncidentId, Language, Severity, Verb};
+use crate::model::{IncidentId, Language, MessageId, Severity, Verb};
 use crate::store::{
-    ActOn, ActResult, Actor, AlertState, Anchor, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, Muted, PressKey,
-    Silenced,
+    ActOn, ActResult, Actor, AlertState, Anchor, AttemptRow, Author, DeliveryRow, Incident, IncidentDetail, IncidentFilter, IncidentState, Muted,
+    PressKey, Silenced, StoreError,
 };
 
 /// An incident shows alerts of all channels: it is for credentials that may see all of them.
 const WHAT: &str = "what all channels share, as incidents are,";
+/// Messages whose attempts are read.
+const MAX_MESSAGES: usize = 30;
+/// Attempts that are answered.
+const MAX_ATTEMPTS: usize = 200;
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -53,7 +58,7 @@ pub(super) fn paths() -> Paths {
         )
         .at(
             "/incidents/{id}",
-            [api(Op::get("showIncident", "An incident with its messages, its timeline and its deliveries", show)
+            [api(Op::get("showIncident", "An incident with its messages, its timeline, its deliveries and their attempts", show)
                 .gives::<IncidentResponse>()
                 .refuses(&[404]))],
         )
@@ -258,7 +263,31 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     for_all(&caller, WHAT)?;
     let number = number(&id)?;
     let found = app.engine.query().get_incident(number).await?.ok_or_else(|| gone("incident", &number.0.to_string()))?;
-    Ok(Json(response(found, &app.engine.plan())))
+    let attempts = attempts(&app, &caller, &found).await?;
+    Ok(Json(response(found, attempts)))
+}
+
+/// The attempts of an incident's messages, by message: of those that are anchors first, then of the newest. Who may only read finds no way to act in them.
+pub(in crate::http) async fn attempts(app: &App, caller: &Caller, found: &IncidentDetail) -> Result<HashMap<MessageId, Vec<AttemptRow>>, StoreError> {
+    let (plan, may_act) = (app.engine.plan(), caller.may_everywhere(Scope::Operate));
+    let mut newest: Vec<MessageId> = found.deliveries.iter().filter_map(|row| row.message).collect();
+    newest.sort_unstable_by(|a, b| b.cmp(a));
+    let mut ids: Vec<MessageId> = Vec::new();
+    for id in found.anchors.iter().map(|anchor| anchor.message).chain(newest) {
+        if ids.len() < MAX_MESSAGES && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let mut attempts = HashMap::new();
+    for id in ids {
+        if let Some(mut message) = app.engine.query().get_message(id).await? {
+            if !may_act {
+                links::attempts_without_acts(&plan, id, &mut message.attempts);
+            }
+            attempts.insert(id, message.attempts);
+        }
+    }
+    Ok(attempts)
 }
 
 fn summary(incident: &Incident) -> IncidentSummary {
@@ -295,8 +324,8 @@ fn silence_of(silence: &Silenced) -> IncidentSilence {
     IncidentSilence { by: by.name.clone(), via: by.via.clone(), until: *until, state: *state, reason: reason.clone() }
 }
 
-fn response(found: IncidentDetail, plan: &Plan) -> IncidentResponse {
-    let timeline = timeline(&found, plan);
+fn response(found: IncidentDetail, attempts: HashMap<MessageId, Vec<AttemptRow>>) -> IncidentResponse {
+    let timeline = timeline(&found);
     let IncidentDetail { incident, anchors, deliveries, .. } = found;
     IncidentResponse {
         incident: summary(&incident),
@@ -305,7 +334,17 @@ fn response(found: IncidentDetail, plan: &Plan) -> IncidentResponse {
         messages: anchors.into_iter().map(message).collect(),
         timeline,
         deliveries,
+        attempts: newest(attempts),
     }
+}
+
+/// The newest attempts of all messages, oldest first.
+fn newest(attempts: HashMap<MessageId, Vec<AttemptRow>>) -> Vec<IncidentAttempt> {
+    let of = |(message, attempts): (MessageId, Vec<AttemptRow>)| attempts.into_iter().map(move |attempt| IncidentAttempt { message, attempt });
+    let mut all: Vec<IncidentAttempt> = attempts.into_iter().flat_map(of).collect();
+    all.sort_by_key(|one| (one.attempt.begun_at, one.attempt.id));
+    let first = all.len().saturating_sub(MAX_ATTEMPTS);
+    all.split_off(first)
 }
 
 fn message(anchor: Anchor) -> IncidentMessage {
@@ -313,7 +352,7 @@ fn message(anchor: Anchor) -> IncidentMessage {
         recipient: anchor.recipient.masked(),
         channel: anchor.channel,
         message: anchor.message,
-        platform_ids: anchor.ids,
+        platform_ids: anchor.ids.all().into_iter().next().unwrap_or_default(),
         notified_at: anchor.notified_at,
         rang_at: anchor.rang.at,
         edited: anchor.edited,
@@ -322,8 +361,8 @@ fn message(anchor: Anchor) -> IncidentMessage {
     }
 }
 
-/// What happened, oldest first: what is stored as such, and what deliveries and anchors say.
-fn timeline(found: &IncidentDetail, plan: &Plan) -> Vec<IncidentStep> {
+/// What happened, oldest first: what is stored as such, and what deliveries say.
+fn timeline(found: &IncidentDetail) -> Vec<IncidentStep> {
     let step = |at, kind: &str, channel: &str, text: String| IncidentStep { at, kind: kind.to_owned(), channel: channel.to_owned(), text };
     let mut steps = vec![step(found.incident.opened_at, "opened", "", found.incident.title.clone())];
     steps.extend(found.timeline.iter().map(|row| step(row.at, row.kind.as_str(), &row.channel, row.text.clone())));
@@ -334,12 +373,6 @@ fn timeline(found: &IncidentDetail, plan: &Plan) -> Vec<IncidentStep> {
             state => ("not_sent", reason(row, state.as_str())),
         };
         steps.push(step(at, kind, &row.channel, text));
-    }
-    for anchor in found.anchors.iter().filter(|anchor| anchor.edits > 0) {
-        let times = if anchor.edits == 1 { "once".to_owned() } else { format!("{} times", anchor.edits) };
-        let interval = plan.channel(&anchor.channel).map(|channel| channel.driver.edit_interval()).unwrap_or_default();
-        let at = (anchor.next_edit_at - interval).max(anchor.notified_at);
-        steps.push(step(at, "edited", &anchor.channel, format!("edited {times} so far, up to version {}", anchor.shown)));
     }
     steps.sort_by_key(|step| step.at);
     steps

@@ -6,7 +6,7 @@ use super::fixtures::*;
 use crate::model::{DeliveryId, IncidentId, UnixMs, Verb};
 use crate::store::*;
 
-const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN };
+const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN, repeat: 60 * MIN };
 
 fn act(verb: Verb, name: &str, event: &str, on: &[IncidentId], now: UnixMs) -> Act {
     Act {
@@ -176,6 +176,12 @@ pub async fn every_unack_rings(store: S) {
     assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, ActResult::Unacked)][..], 1));
     let none = store.act(act(Verb::Unack, "carol", "6", &[id], T0 + 653 * MIN)).await.unwrap();
     assert_eq!((&none.results[..], none.rings.len()), (&[(id, ActResult::NotAcked)][..], 0));
+    // An end had rung two minutes before: this one rings later, if nobody is on it by then.
+    assert_eq!(incident(&store, id).await.incident.wake_at(), Some(T0 + 710 * MIN));
+    assert!(store.wake_incidents(T0 + 710 * MIN - 1, 9).await.unwrap().rings.is_empty());
+    let held = store.wake_incidents(T0 + 710 * MIN, 9).await.unwrap().rings;
+    assert_eq!((held.len(), row(&store, held[0].id).await.reason.as_deref()), (1, Some("unacked by carol, and nobody is on it since")));
+    assert_eq!(incident(&store, id).await.incident.wake_at(), None, "once");
     use TimelineKind::{Acked, Reminded, Snoozed, Unacked};
     assert_eq!(kinds(&store, id).await, [Snoozed, Unacked, Acked, Reminded, Acked, Reminded, Unacked, Acked, Unacked]);
 }

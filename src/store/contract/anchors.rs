@@ -154,7 +154,8 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     let (failed, row, is_dirty) = record(EditChange::Failed).await;
     assert_eq!((failed.failures, failed.next_edit_at, row, is_dirty), (1, T0 + 5001, None, true));
     let (shown, row, is_dirty) = record(EditChange::Shown(1)).await;
-    assert_eq!((shown.shown, shown.edits, shown.failures, row, is_dirty), (1, 1, 0, None, false));
+    assert_eq!((shown.shown, shown.edits, shown.failures, is_dirty), (1, 1, 0, false));
+    assert_eq!(row, Some((TimelineKind::Edited, "ops".into(), "edited to version 1".into())));
     let (gone, row, is_dirty) = record(EditChange::Gone { repost: true, why: "message_not_found".into() }).await;
     assert_eq!((gone.ids.is_empty(), gone.edited, is_dirty), (true, true, true));
     assert_eq!(row, Some((TimelineKind::Reposted, "ops".into(), "message_not_found".into())));
@@ -196,6 +197,53 @@ pub async fn one_message_to_several_is_edited_for_all_of_them(store: S) {
     assert_eq!(behind().await.len(), 3);
     let rows = super::fixtures::incident(&store, id).await.timeline;
     assert_eq!(rows.iter().filter(|row| row.text == "deleted").count(), 1);
+}
+
+pub async fn a_copy_of_a_message_is_kept_with_its_anchor(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let update = anchored(id, 1);
+    confirm(&store, &fence, vec![update.clone()], T0).await;
+    let (before, copy) = (anchor(&store, id).await, PlatformIds::one("ts", "copy".to_owned()));
+    let keep =
+        async |incident: IncidentId, channel: &str, ids: &PlatformIds| store.keep_copy(incident, channel, &update.recipient, ids).await.unwrap();
+    assert!(!keep(id, "ops", &before.ids).await, "it is the message itself");
+    assert!(!keep(id, "dba", &copy).await && !keep(IncidentId(id.0 + 9), "ops", &copy).await, "there is no anchor");
+    assert_eq!(dirty(&store, T0).await, []);
+    assert!(keep(id, "ops", &copy).await);
+    assert!(!keep(id, "ops", &copy).await, "once");
+    let kept = anchor(&store, id).await;
+    assert_eq!((kept.ids.all(), kept.shown), (vec![before.ids.clone(), copy.clone()], 0));
+    assert_eq!(Anchor { ids: before.ids.clone(), shown: before.shown, ..kept }, before);
+    assert_eq!(dirty(&store, T0).await, [id]);
+    store.record_edit(fence.clone(), of_now(&store, edit(id, EditChange::Shown(1), T0)).await).await.unwrap();
+    assert_eq!(dirty(&store, T0).await, []);
+    let gone = EditChange::Gone { repost: true, why: "message_not_found".into() };
+    store.record_edit(fence.clone(), of_now(&store, edit(id, gone, T0)).await).await.unwrap();
+    assert_eq!((anchor(&store, id).await.ids, dirty(&store, T0).await), (copy, vec![id]), "the copy takes its place");
+}
+
+pub async fn of_very_many_edits_the_timeline_has_one_line(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let elsewhere = AnchorUpdate { channel: "dba".into(), ..anchored(id, 1) };
+    confirm(&store, &fence, vec![anchored(id, 1), elsewhere], T0).await;
+    let shown = async |channel: &str, version: i64| {
+        let one = EditOutcome { channel: channel.into(), ..edit(id, EditChange::Shown(version), T0 + version) };
+        store.record_edit(fence.clone(), of_now(&store, one).await).await.unwrap();
+    };
+    for version in 1..=53 {
+        shown("ops", version).await;
+        if version == 51 {
+            shown("dba", version).await;
+        }
+    }
+    let rows = super::fixtures::incident(&store, id).await.timeline;
+    let of = |channel: &str| rows.iter().filter(|row| row.channel == channel).map(|row| (row.at - T0, row.text.clone())).collect::<Vec<_>>();
+    let line = |version: i64, rest: &str| (version, format!("edited to version {version}{rest}"));
+    let (ops, dba) = (of("ops"), of("dba"));
+    assert_eq!((ops.len(), &ops[48], &ops[49]), (50, &line(49, ""), &line(53, ", the last of 4 edits")));
+    assert_eq!(dba, [line(51, "")], "each channel has lines of its own");
 }
 
 pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {

@@ -142,7 +142,7 @@ pub fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
         mutes: Default::default(),
         by: Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() },
         on: vec![ActOn { incident: on, shown: None }],
-        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },
+        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN, repeat: 60 * MIN },
         now,
     }
 }

@@ -75,7 +75,8 @@ macro_rules! store_contract {
             anchors {
                 what_was_notified_commits_with_the_outcome, every_edited_anchor_is_dirty_or_shows_its_incident,
                 the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last, an_edit_is_recorded_by_the_owner_of_the_outlet,
-                one_message_to_several_is_edited_for_all_of_them,
+                one_message_to_several_is_edited_for_all_of_them, a_copy_of_a_message_is_kept_with_its_anchor,
+                of_very_many_edits_the_timeline_has_one_line,
                 edits_of_what_ended_long_ago_are_given_up, of_an_edit_that_nothing_makes_the_timeline_says_so_once,
                 an_edit_counts_in_the_month_of_its_outlet,
                 anchors_follow_a_renamed_channel,

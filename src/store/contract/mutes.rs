@@ -194,7 +194,7 @@ fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
         mutes: [(on, disk(now + 120 * MIN, "ann"))].into(),
         by: Actor { id: "person:ann".into(), name: "ann".into(), via: "Slack".into() },
         on: vec![ActOn { incident: on, shown: None }],
-        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN },
+        rules: AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN, repeat: 60 * MIN },
         now,
     }
 }

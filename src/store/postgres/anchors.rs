@@ -13,7 +13,7 @@ use super::outlets::count_month;
 use super::rows::{Columns, get, limit};
 use super::timeline;
 use super::tx::Tx;
-use crate::model::{IncidentId, Recipient, UnixMs};
+use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
@@ -125,12 +125,20 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
     let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([outcome.incident])), lock_channel(tx, outcome)).await;
     let (versions, anchors) = (versions?, anchors?);
     let Some(version) = versions.get(&outcome.incident) else { return Ok(()) };
-    let mut said = None;
+    let mut said: Option<TimelineRow> = None;
+    let mut shares = false;
     let mut after = Vec::new();
     for before in anchors.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
+        // They are one message: the timeline has one line of it.
+        if said.is_none() {
+            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            said = row;
+        }
         after.push((anchor, *version));
-        said = said.or(row);
+    }
+    if let Some(row) = said.as_ref().filter(|_| shares) {
+        timeline::remove_last(tx, outcome.incident, row).await?;
     }
     let rows: Vec<_> = said.iter().map(|row| (outcome.incident, row)).collect();
     let (written, added) = join(write(tx, &after), timeline::add(tx, &rows)).await;
@@ -141,6 +149,17 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
 async fn lock_channel(tx: &Tx, outcome: &EditOutcome) -> Result<Vec<Anchor>, DbError> {
     let sql = format!("SELECT {ANCHOR} FROM anchor a WHERE a.incident = $1 AND a.channel = $2 ORDER BY a.recipient FOR UPDATE");
     tx.query(&sql, &[&outcome.incident.0, &outcome.channel]).await?.iter().map(anchor).collect()
+}
+
+/// [`crate::store::OperatorStore::keep_copy`].
+pub(super) async fn keep_copy(tx: &Tx, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, DbError> {
+    let key = [(incident, channel, recipient)];
+    let (versions, anchors) = join(lock_incidents(tx, BTreeSet::from([incident])), lock_anchors(tx, &key)).await;
+    let (versions, anchors) = (versions?, anchors?);
+    let anchor = anchors.into_values().next().and_then(|anchor| anchor.with_copy(copy));
+    let (Some(version), Some(anchor)) = (versions.get(&incident), anchor) else { return Ok(false) };
+    write(tx, &[(anchor, *version)]).await?;
+    Ok(true)
 }
 
 /// The anchors of an incident, by channel and recipient.

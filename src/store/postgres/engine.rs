@@ -11,7 +11,7 @@ use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule, prepare
 use super::connect::transaction;
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, Recipient, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, PlatformIds, Recipient, UnixMs};
 
 /// One transaction of the store, with the caller's error type.
 macro_rules! answer {
@@ -309,6 +309,10 @@ impl OperatorStore for PostgresStore {
 
     async fn act(&self, act: Act) -> Result<Acted, StoreError> {
         answer!(self, write, |tx| acts::act(tx, &act)).inspect(|acted| self.hints.add(&acted.rings))
+    }
+
+    async fn keep_copy(&self, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, StoreError> {
+        answer!(self, write, |tx| anchors::keep_copy(tx, incident, channel, recipient, copy))
     }
 
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {

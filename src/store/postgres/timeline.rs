@@ -23,6 +23,13 @@ pub(super) async fn add(tx: &Tx, rows: &[(IncidentId, &TimelineRow)]) -> Result<
         .await
 }
 
+/// Removes the newest line of this one's kind and channel, which this one takes the place of.
+pub(super) async fn remove_last(tx: &Tx, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
+    let sql = "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = $1 AND kind = $2 AND channel = $3 ORDER BY id DESC LIMIT 1)";
+    tx.execute(sql, &[&incident.0, &row.kind.as_str(), &row.channel.as_str()]).await?;
+    Ok(())
+}
+
 /// The lines of an incident, oldest first; of very many the newest.
 pub(super) async fn of(tx: &Tx, incident: IncidentId) -> Result<Vec<TimelineRow>, DbError> {
     let sql = format!("SELECT {TIMELINE} FROM timeline WHERE incident = $1 ORDER BY id DESC LIMIT $2");

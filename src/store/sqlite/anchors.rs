@@ -9,7 +9,7 @@ use super::messages::check_fence;
 use super::outlets::count_month;
 use super::rows::{bytes, find_incident};
 use super::timeline;
-use crate::model::{IncidentId, Recipient, UnixMs};
+use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
 
@@ -34,13 +34,30 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
     check_fence(db, fence)?;
     outcome.sent_in_month.iter().try_for_each(|sends| count_month(db, &fence.outlet, sends))?;
     let Some(version) = version(db, outcome.incident)? else { return Ok(()) };
-    let mut said = None;
+    let mut said: Option<TimelineRow> = None;
+    let mut shares = false;
     for before in all(db, outcome.incident)?.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
+        // They are one message: the timeline has one line of it.
+        if said.is_none() {
+            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            said = row;
+        }
         write(db, &anchor, version)?;
-        said = said.or(row);
     }
-    said.iter().try_for_each(|row| timeline::add(db, outcome.incident, row))
+    let Some(row) = said else { return Ok(()) };
+    if shares {
+        timeline::remove_last(db, outcome.incident, &row)?;
+    }
+    timeline::add(db, outcome.incident, &row)
+}
+
+/// [`crate::store::OperatorStore::keep_copy`].
+pub(super) fn keep_copy(db: &Connection, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, DbError> {
+    let Some(version) = version(db, incident)? else { return Ok(false) };
+    let Some(anchor) = find(db, incident, channel, recipient)?.and_then(|anchor| anchor.with_copy(copy)) else { return Ok(false) };
+    write(db, &anchor, version)?;
+    Ok(true)
 }
 
 fn version(db: &Connection, incident: IncidentId) -> Result<Option<i64>, DbError> {

@@ -12,7 +12,7 @@ use super::super::audits::{bounded, shortened};
 use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, PlatformIds, Recipient, UnixMs};
 
 #[async_trait]
 impl IntakeStore for SqliteStore {
@@ -318,6 +318,11 @@ impl OperatorStore for SqliteStore {
 
     async fn act(&self, act: Act) -> Result<Acted, StoreError> {
         self.write(2048, move |db| acts::act(db, &act)).await
+    }
+
+    async fn keep_copy(&self, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, StoreError> {
+        let (channel, recipient, copy) = (channel.to_owned(), recipient.clone(), copy.clone());
+        self.write(512, move |db| anchors::keep_copy(db, incident, &channel, &recipient, &copy)).await
     }
 
     async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {

@@ -1,6 +1,6 @@
 //! The timelines of incidents: what happened to each, line by line.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::error::DbError;
 use super::rows::insert;
@@ -18,6 +18,15 @@ pub(super) const ACKED_BY: &str =
 /// Adds a line.
 pub(super) fn add(db: &Connection, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
     insert!(db, "timeline", { incident: incident.0, at: row.at, kind: row.kind.as_str(), channel: row.channel, text: row.text })?;
+    Ok(())
+}
+
+/// Removes the newest line of this one's kind and channel, which this one takes the place of.
+pub(super) fn remove_last(db: &Connection, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
+    db.prepare_cached(
+        "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = ?1 AND kind = ?2 AND channel = ?3 ORDER BY id DESC LIMIT 1)",
+    )?
+    .execute(params![incident.0, row.kind.as_str(), row.channel])?;
     Ok(())
 }
 

@@ -265,7 +265,7 @@ impl Incident {
         if about.is_empty() {
             return None;
         }
-        self.acks.unacked = Some(Unacked { at: now, version: self.version + 1, why });
+        self.acks.unacked = Some(Unacked::new(now, self.version + 1, why));
         Some(about)
     }
 }

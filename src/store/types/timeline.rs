@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Anchor, DeliveryRow, GroupLabel, Incident, IncidentState};
 use crate::model::{IncidentId, UnixMs};
 
-/// What is stored in the timeline of an incident by itself; the rest of it is read from deliveries and anchors.
+/// What is stored in the timeline of an incident by itself; the rest of it is read from deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimelineKind {
@@ -19,6 +19,8 @@ pub enum TimelineKind {
     Regrouped,
     /// Its sender groups its alerts in another way now; they go on as other incidents.
     Superseded,
+    /// A message was edited.
+    Edited,
     /// A message was gone, too old or not ours, and its state was posted again.
     Reposted,
     /// A message is not kept up to date any more.
@@ -49,12 +51,13 @@ pub enum TimelineKind {
 
 impl TimelineKind {
     /// All kinds.
-    pub const ALL: [TimelineKind; 18] = [
+    pub const ALL: [TimelineKind; 19] = [
         TimelineKind::Reopened,
         TimelineKind::Resolved,
         TimelineKind::Stale,
         TimelineKind::Regrouped,
         TimelineKind::Superseded,
+        TimelineKind::Edited,
         TimelineKind::Reposted,
         TimelineKind::GivenUp,
         TimelineKind::Lost,
@@ -78,6 +81,7 @@ impl TimelineKind {
             TimelineKind::Stale => "stale",
             TimelineKind::Regrouped => "regrouped",
             TimelineKind::Superseded => "superseded",
+            TimelineKind::Edited => "edited",
             TimelineKind::Reposted => "reposted",
             TimelineKind::GivenUp => "given_up",
             TimelineKind::Lost => "lost",

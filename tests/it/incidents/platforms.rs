@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use watchfire::api::IncidentResponse;
 use watchfire::delivery::Clock;
-use watchfire::store::IncidentState;
+use watchfire::store::{AttemptKind, IncidentState};
 
 use super::rooms::{Heard, Rooms};
 use super::{disk, down, group, incident, report, timed};
@@ -114,6 +114,16 @@ async fn one_incident_is_one_message_that_rings_for_news_only() {
     for kind in ["opened", "notified", "not_sent", "edited", "resolved"] {
         assert!(found.timeline.iter().any(|step| step.kind == kind), "{kind}: {:#?}", found.timeline);
     }
+    // Each edit is a line, at its own time, with the version that it showed.
+    for message in found.messages.iter().filter(|message| message.edits > 0) {
+        let lines: Vec<_> = found.timeline.iter().filter(|step| step.kind == "edited" && step.channel == message.channel).collect();
+        assert_eq!(lines.len(), message.edits as usize, "{}: {lines:#?}", message.channel);
+        assert_eq!(lines.last().map(|step| step.text.as_str()), Some(format!("edited to version {}", message.shown).as_str()));
+        assert!(lines.iter().all(|step| step.at >= message.notified_at), "{lines:#?}");
+    }
+    let sent: Vec<_> = found.attempts.iter().filter(|one| found.messages.iter().any(|message| message.message == one.message)).collect();
+    assert!(sent.len() >= found.messages.len() && sent.iter().all(|one| one.attempt.kind == Some(AttemptKind::Ok)), "{:#?}", found.attempts);
+    assert!(found.attempts.is_sorted_by_key(|one| one.attempt.begun_at), "{:#?}", found.attempts);
     app.app.stop(Duration::from_secs(5)).await;
 }
 

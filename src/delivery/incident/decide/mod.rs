@@ -105,9 +105,10 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     }
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
-    // The ack ended, or its owner is reminded: that rings once.
-    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > notified.rang.version);
-    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > notified.rang.version);
+    // The ack ended, or its owner is reminded: that rings once, and ends by hand once in a time.
+    let rang_in = notified.rang.version;
+    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > rang_in && !unacked.is_held(rang_in, now));
+    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > rang_in);
     let again = unacked || now.since(notified.rang.at) >= repeat;
     let news = news(said, incident, notified);
     let is_sure = |one: &u64| !(news.contains(one) && notified.doubts(*one, incident, now));

@@ -59,10 +59,19 @@ use AlertState::{Firing, Resolved, Unreported};
 fn the_end_of_an_ack_rings_until_a_message_rang_that_knew_of_it() {
     let mut one = incident(&[(1, 2, Firing, 1)]);
     let why = crate::store::UnackReason::By { name: "anna".into() };
-    one.acks.unacked = Some(crate::store::Unacked { at: T0, version: 3, why });
+    one.acks.unacked = Some(crate::store::Unacked::new(T0, 3, why));
     let known = |version| Known { rang: Rang { at: T0 + 50_000, version }, ..notified(&[(1, 2, 1, false)]) };
     let moment = |one: &Incident, version| decide(&said(&[(1, 2)], &[]), one, &known(version), Duration::from_secs(3600), T0 + 60_000);
     assert_eq!((moment(&one, 2), moment(&one, 3)), (Moment::Again, Moment::Nothing));
+    // Another one an hour after at the earliest: on a channel that rang for the first.
+    let held = crate::store::Unacked { rang_in: 2, held_until: Some(T0 + 60_001), ..one.acks.unacked.clone().unwrap() };
+    let again = |unacked: crate::store::Unacked, version| {
+        let mut one = one.clone();
+        one.acks.unacked = Some(unacked);
+        moment(&one, version)
+    };
+    assert_eq!((again(held.clone(), 2), again(held.clone(), 1)), (Moment::Nothing, Moment::Again));
+    assert_eq!(again(crate::store::Unacked { held_until: Some(T0 + 60_000), ..held }, 2), Moment::Again, "it is over");
     one.acks.left_out = true;
     let late = decide(&said(&[(1, 2)], &[]), &one, &known(3), Duration::from_secs(3600), T0 + 9_000_000);
     assert_eq!(late, Moment::Again, "what the sender leaves out goes on ringing");
@@ -96,7 +105,7 @@ fn beside_what_twins_disagree_about_all_else_is_said() {
     assert_eq!(moment(&one, said(&[(1, 2), (2, 2)], &[]), Duration::from_secs(1)), Moment::Again, "a repeat of the other");
     assert_eq!(moment(&one, said(&[(1, 2)], &[]), Duration::from_secs(1)), Moment::Doubted, "it is no repeat by itself");
     let why = crate::store::UnackReason::SnoozeEnded { name: "anna".into() };
-    one.acks.unacked = Some(crate::store::Unacked { at: T0, version: 3, why });
+    one.acks.unacked = Some(crate::store::Unacked::new(T0, 3, why));
     assert_eq!(moment(&one, said(&[(1, 2), (2, 2)], &[]), HOUR), Moment::Again, "the snooze of the other ended");
     assert_eq!((known.doubts(1, &one, T0), known.doubts(2, &one, T0), known.doubts(1, &one, T0 + 60_000)), (true, false, false));
 }

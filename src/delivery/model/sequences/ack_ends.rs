@@ -21,6 +21,101 @@ sequence!(
 );
 
 sequence!(
+    acks_and_unacks_by_turns_ring_once_in_a_while,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        ack
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
+            > #1 acked, ann on it
+        unack
+            > unack for #1: unacked
+            > chat again 2 in 1 rings, firing: disk | 🟡 Still firing, 2 min: disk · warning #1 · unacked by ann
+            > chat edits 1, firing: disk | #1 · unacked by ann
+            > #1 firing
+        ack by=bob
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by bob (API), 03:03 UTC
+            > #1 acked, bob on it
+        unack by=bob
+            > unack for #1: unacked
+            > chat edits 1, firing: disk | #1 · unacked by bob
+            > #1 firing
+        wait 3
+            > chat again 3 in 1 rings, firing: disk | 🟡 Still firing, 7 min: disk · warning #1 · unacked by bob
+            > chat edits 1, firing: disk | #1 · unacked by bob
+    "
+);
+
+sequence!(
+    an_unack_that_is_held_rings_for_nothing_once_somebody_is_on_it,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        ack
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
+            > #1 acked, ann on it
+        unack
+            > unack for #1: unacked
+            > chat again 2 in 1 rings, firing: disk | 🟡 Still firing, 2 min: disk · warning #1 · unacked by ann
+            > chat edits 1, firing: disk | #1 · unacked by ann
+            > #1 firing
+        ack
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:03 UTC
+            > #1 acked, ann on it
+        unack
+            > unack for #1: unacked
+            > chat edits 1, firing: disk | #1 · unacked by ann
+            > #1 firing
+        ack by=bob
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by bob (API), 03:05 UTC
+            > #1 acked, bob on it
+        wait 3
+        unack by=bob
+            > unack for #1: unacked
+            > chat again 3 in 1 rings, firing: disk | 🟡 Still firing, 9 min: disk · warning #1 · unacked by bob
+            > chat edits 1, firing: disk | #1 · unacked by bob
+            > #1 firing
+    "
+);
+
+sequence!(
+    an_unack_that_is_held_rings_after_a_crash,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        ack
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
+            > #1 acked, ann on it
+        unack
+            > unack for #1: unacked
+            > chat again 2 in 1 rings, firing: disk | 🟡 Still firing, 2 min: disk · warning #1 · unacked by ann
+            > chat edits 1, firing: disk | #1 · unacked by ann
+            > #1 firing
+        ack
+            > ack for #1: acked 1
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:03 UTC
+            > #1 acked, ann on it
+        unack
+            > unack for #1: unacked
+            > chat edits 1, firing: disk | #1 · unacked by ann
+            > #1 firing
+        crash
+        wait 3
+            > chat again 3 in 1 rings, firing: disk | 🟡 Still firing, 7 min: disk · warning #1 · unacked by ann
+            > chat edits 1, firing: disk | #1 · unacked by ann
+    "
+);
+
+sequence!(
     an_unack_of_what_nobody_is_on_changes_nothing,
     "
         report disk

@@ -195,6 +195,73 @@ sequence!(
 );
 
 sequence!(
+    a_press_on_a_message_whose_answer_was_lost_adopts_it,
+    "
+        buttons
+        room loses-answer
+        report disk
+            > chat message 1 rings, firing: disk
+            > chat message 2 rings, firing: disk
+            > #1 firing
+        press 1
+            > a press in message 1 for #1 is acked.
+            > chat edits 2, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 1, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 acked, ann on it
+        report -disk
+            > chat over 3 in 2 quiet, resolved: disk | ✅ Resolved: disk #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 2, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 1, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 resolved, ann on it
+    "
+);
+
+sequence!(
+    a_press_on_a_message_whose_answer_a_crash_cut_off_adopts_it,
+    "
+        buttons
+        room never-answers
+        report disk &2
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        crash
+            > chat message 2 rings, firing: disk
+        press 1
+            > a press in message 1 for #1 is acked.
+            > chat edits 2, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 1, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 acked, ann on it
+        report -disk
+            > chat over 3 in 2 quiet, resolved: disk | ✅ Resolved: disk #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 2, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 1, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 resolved, ann on it
+    "
+);
+
+sequence!(
+    a_copy_that_is_deleted_keeps_nothing_from_being_edited,
+    "
+        buttons
+        room loses-answer
+        report disk
+            > chat message 1 rings, firing: disk
+            > chat message 2 rings, firing: disk
+            > #1 firing
+        press 1
+            > a press in message 1 for #1 is acked.
+            > chat edits 2, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 1, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 acked, ann on it
+        delete 1 &
+        report -disk
+            > chat over 3 in 2 quiet, resolved: disk | ✅ Resolved: disk #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 2, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 resolved, ann on it
+    "
+);
+
+sequence!(
     a_crash_before_the_edit_is_made_up_for,
     "
         report disk web

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use crate::channel::{CellResult, Channel, SendContext};
+use crate::channel::{CellResult, Channel, Press, PressWay, Presser, SendContext};
+use crate::delivery::Engine;
 use crate::model::{ErrorKind, Form, MessageStatus, Page, PlatformIds, Receipt, Recipient, SendError};
 
 /// What a room does with the next requests.
@@ -21,6 +22,8 @@ pub enum Mood {
     EditsRefused,
     /// The next message arrives, and its answer is lost.
     LosesAnswer,
+    /// The next message arrives, and its answer never comes.
+    NeverAnswers,
 }
 
 /// All rooms of a sequence.
@@ -35,6 +38,10 @@ pub struct Rooms {
     pub once: bool,
     /// What was edited.
     edited: BTreeSet<(&'static str, u64)>,
+    /// Whether messages have buttons.
+    pub has_buttons: bool,
+    /// What the first button of each message says when it is pressed: by channel and number.
+    values: BTreeMap<(&'static str, u64), String>,
     /// What happened since the last step of the sequence.
     pub log: Vec<String>,
     /// Names of alerts that the sequence knows.
@@ -72,11 +79,32 @@ impl Rooms {
 /// The line of a channel to its room.
 pub struct Line(pub Arc<Mutex<Rooms>>, pub &'static str);
 
+fn ids_of(channel: &str, id: u64) -> PlatformIds {
+    PlatformIds::one("id", id.to_string()).and("room", channel.to_owned())
+}
+
 fn id_of(ids: &PlatformIds) -> u64 {
     ids.get("id").and_then(|id| id.parse().ok()).expect("an id of this platform")
 }
 
 impl Line {
+    fn ends_without_answer(&self) -> bool {
+        let mut rooms = self.0.lock().unwrap();
+        let ends = rooms.mood == Mood::NeverAnswers;
+        if ends {
+            rooms.mood = Mood::Works;
+        }
+        ends
+    }
+
+    /// Somebody sees the buttons of a message.
+    fn show(&self, rooms: &mut Rooms, id: u64, page: &Page) {
+        match page.facts.incident.buttons.first() {
+            Some(button) => rooms.values.insert((self.1, id), button.value.clone()),
+            None => rooms.values.remove(&(self.1, id)),
+        };
+    }
+
     fn post(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         let Line(rooms, channel) = self;
         let mut rooms = rooms.lock().unwrap();
@@ -101,11 +129,12 @@ impl Line {
         let line = format!("{channel} {form} {id}{answers} {sound}, {}", rooms.gist(page));
         rooms.log.push(line);
         rooms.posts.insert((*channel, id));
+        self.show(&mut rooms, id, page);
         if rooms.mood == Mood::LosesAnswer {
             rooms.mood = Mood::Works;
             return Err(SendError::new(ErrorKind::Ambiguous, "the connection was closed before the answer"));
         }
-        Ok(Receipt { ids: PlatformIds::one("id", id.to_string()), code: "ok".into(), answer: String::new() })
+        Ok(Receipt { ids: ids_of(channel, id), code: "ok".into(), answer: String::new() })
     }
 }
 
@@ -115,8 +144,16 @@ impl Channel for Line {
         crate::channel::kit::shown(&page.fields)
     }
 
+    fn press_way(&self) -> Option<PressWay> {
+        self.0.lock().unwrap().has_buttons.then_some(PressWay::Callback)
+    }
+
     async fn send(&self, page: &Page, _: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        vec![(0, self.post(page, cx))]
+        let posted = self.post(page, cx);
+        if self.ends_without_answer() {
+            std::future::pending::<()>().await;
+        }
+        vec![(0, posted)]
     }
 
     async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, _: &SendContext) -> Result<Receipt, SendError> {
@@ -127,7 +164,7 @@ impl Channel for Line {
             Mood::Down => return Err(SendError::new(ErrorKind::Transient, "HTTP 502")),
             Mood::EditsTooFast => return Err(SendError::new(too_fast, "too fast")),
             Mood::EditsRefused => return Err(SendError::new(ErrorKind::Rejected, "the text is not allowed")),
-            Mood::Works | Mood::LosesAnswer => {}
+            Mood::Works | Mood::LosesAnswer | Mood::NeverAnswers => {}
         }
         let id = id_of(ids);
         if !rooms.posts.contains(&(*channel, id)) {
@@ -138,8 +175,19 @@ impl Channel for Line {
         }
         let line = format!("{channel} edits {id}, {}", rooms.gist(page));
         rooms.log.push(line);
+        self.show(&mut rooms, id, page);
         Ok(Receipt { ids: ids.clone(), code: "ok".into(), answer: String::new() })
     }
+}
+
+/// Ann presses the first button of a message of `chat`; returns what she is shown.
+pub async fn press(engine: &Engine, rooms: &Mutex<Rooms>, message: u64, event: u64) -> String {
+    let value = rooms.lock().unwrap().values.get(&("chat", message)).expect("a message with a button").clone();
+    let by = Presser { id: "U1".into(), name: "ann".into(), foreign: false };
+    let press = Press { event_id: event.to_string(), value, message: ids_of("chat", message), by };
+    let plan = engine.plan();
+    let answer = engine.presses(plan.channel("chat").expect("the channel")).press(press).await;
+    format!("a press in message {message} for {}", answer.text)
 }
 
 /// What an act did, in few words.

@@ -23,7 +23,7 @@ use super::super::paused::Paused;
 use super::super::plan::BEGIN;
 use super::super::platform::{LIVING, ONCE};
 use super::super::{Dice, World};
-use super::room::{Line, Mood, Rooms, short};
+use super::room::{Line, Mood, Rooms, press, short};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// More lines than these are counted.
@@ -232,7 +232,17 @@ impl Stage {
                 let on = option("on").map_or(1, |number| number.parse().expect("a number"));
                 self.press(process, verb, IncidentId(on), option("by").unwrap_or("ann"), option("seen")).await;
             }
-            "delete" => self.rooms.lock().unwrap().posts.clear(),
+            "buttons" => self.rooms.lock().unwrap().has_buttons = true,
+            "press" => {
+                self.presses += 1;
+                let said = press(&process.engine, &self.rooms, rest[0].parse().expect("a number"), self.presses).await;
+                self.rooms.lock().unwrap().log.push(said);
+            }
+            // All messages, or the one of that number in `chat`.
+            "delete" => match rest.first() {
+                Some(number) => _ = self.rooms.lock().unwrap().posts.remove(&("chat", number.parse().expect("a number"))),
+                None => self.rooms.lock().unwrap().posts.clear(),
+            },
             "mode" => {
                 self.setup.living = [LivingMode::Edit, LivingMode::Reply, LivingMode::New, LivingMode::Off]
                     .into_iter()
@@ -267,6 +277,7 @@ impl Stage {
                     ("edits-too-fast", Mood::EditsTooFast),
                     ("edits-refused", Mood::EditsRefused),
                     ("loses-answer", Mood::LosesAnswer),
+                    ("never-answers", Mood::NeverAnswers),
                 ];
                 self.rooms.lock().unwrap().mood = moods.into_iter().find(|(name, _)| *name == rest[0]).expect("a mood").1;
                 // Retries and their jitter take some minutes.

@@ -1,6 +1,6 @@
 //! The page of an incident: what it is, who knows, what comes next.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -11,17 +11,17 @@ use super::forms::{Way, escalates, menu, snoozes};
 use super::row::{first, muted, who};
 use super::{Known, alerts, events, read, timeline};
 use crate::http::App;
+use crate::http::api::incidents::attempts;
 use crate::http::api::no_id;
 use crate::http::console::failure::Failure;
 use crate::http::console::layout::Page;
 use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
 use crate::http::console::viewer::Viewer;
-use crate::model::{EventId, IncidentId, MessageId, UnixMs};
-use crate::store::{AttemptRow, DeliveryRow, Incident, IncidentDetail, SilenceState, State as DeliveryState};
+use crate::model::{EventId, IncidentId, UnixMs};
+use crate::store::{DeliveryRow, Incident, IncidentDetail, SilenceState, State as DeliveryState};
 
-/// Events whose bodies are read, and messages whose attempts are shown.
+/// Events whose bodies are read.
 const MAX_EVENTS: usize = 50;
-const MAX_MESSAGES: usize = 20;
 
 /// The page.
 pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>, viewer: Viewer) -> Result<Response, Failure> {
@@ -35,7 +35,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
     ids.dedup();
     ids.truncate(MAX_EVENTS);
     let bodies = events(&app, &ids).await?;
-    let attempts = attempts(&app, &found).await?;
+    let attempts = attempts(&app, &viewer.caller, &found).await?;
     let all = alerts::of(&found.incident, &bodies);
     let shared = alerts::shared(&all, &app.engine.plan().messages.shown);
     let (manner, language) = (&viewer.manner, viewer.manner.language);
@@ -62,20 +62,6 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
     let title = format!("#{id} {}", crate::http::console::parts::plain(&found.incident.title));
     let back = Some(("/ui".to_owned(), say(language, "Now", "当前").to_owned()));
     Ok(Page { title, back, body, sheet: acts, ..Page::default() }.of(&viewer))
-}
-
-/// The attempts of its newest messages.
-async fn attempts(app: &App, found: &IncidentDetail) -> Result<HashMap<MessageId, Vec<AttemptRow>>, Failure> {
-    let mut ids: Vec<MessageId> = found.deliveries.iter().rev().filter_map(|row| row.message).collect();
-    ids.sort_unstable_by(|a, b| b.cmp(a));
-    ids.dedup();
-    let mut attempts = HashMap::new();
-    for id in ids.into_iter().take(MAX_MESSAGES) {
-        if let Some(message) = app.engine.query().get_message(id).await? {
-            attempts.insert(id, message.attempts);
-        }
-    }
-    Ok(attempts)
 }
 
 /// What is known of its silence.

@@ -69,6 +69,7 @@ fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
         TimelineKind::Stale => ("", "stale", "Not heard of any more", "久无消息"),
         TimelineKind::Regrouped => ("", "swap", "Grouped in another way", "分组方式改变"),
         TimelineKind::Superseded => ("", "swap", "Goes on as another", "转为其他事件"),
+        TimelineKind::Edited => ("", "chat", "Edited", "已更新"),
         TimelineKind::Reposted => ("warn", "chat", "Posted again", "重新发布"),
         TimelineKind::GivenUp => ("warn", "x", "Not kept up to date any more", "不再更新"),
         TimelineKind::Lost => ("warn", "x", "Channel is gone", "通道已不存在"),

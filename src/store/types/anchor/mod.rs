@@ -11,6 +11,8 @@ use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 
 /// Reposts are counted for so long, in milliseconds.
 const REPOSTS_WITHIN_MS: i64 = 3_600_000;
+/// Edits of a message that have lines of their own in the timeline; all later ones share the last line.
+const MAX_EDIT_LINES: u32 = 50;
 
 /// An alert that a channel was notified of: the incident's version as of which, and its rank then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ pub struct Anchor {
     pub recipient: Recipient,
     /// The message, for links: the one that is the anchor, or the first that named the incident where none is.
     pub message: MessageId,
-    /// By what the platform finds the message again; empty where only a digest named the incident, or the message is gone.
+    /// By what the platform finds the message again, and its copies ([`PlatformIds::all`]); empty where only a digest named the incident, or the message is gone.
     pub ids: PlatformIds,
     /// What its readers were notified of.
     pub notified: Vec<NotifiedAlert>,
@@ -176,6 +178,31 @@ impl Anchor {
         anchor
     }
 
+    /// The anchor with a copy of its message that somebody found: the platform accepted it, and its answer was lost (M14). It is edited from now on, too.
+    /// `None` where it is known, and where messages are not edited.
+    pub(in crate::store) fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
+        let ids = self.ids.with_copy(copy);
+        if ids == self.ids || !(self.edited || self.ids.is_empty()) {
+            return None;
+        }
+        (self.ids, self.edited, self.shown, self.failures) = (ids, true, 0, 0);
+        Some(self)
+    }
+
+    /// Whether its newest edit takes the place of the one before in the timeline.
+    pub(in crate::store) fn shares_edit_line(&self, row: &TimelineRow) -> bool {
+        row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES
+    }
+
+    /// What the timeline says of its newest edit.
+    fn edit_line(&self, version: i64) -> String {
+        let shared = match self.edits.checked_sub(MAX_EDIT_LINES) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(", the last of {} edits", more.saturating_add(1)),
+        };
+        format!("edited to version {version}{shared}")
+    }
+
     /// The anchor after an edit, and what the timeline of its incident says of it.
     pub(in crate::store) fn after_edit(mut self, outcome: &EditOutcome) -> (Self, Option<TimelineRow>) {
         let row = |kind, text: String| Some(TimelineRow { at: outcome.now, kind, channel: outcome.channel.clone(), text });
@@ -192,7 +219,7 @@ impl Anchor {
                 }
                 self.edits = self.edits.saturating_add(1);
                 self.failures = 0;
-                None
+                row(TimelineKind::Edited, self.edit_line(*version))
             }
             EditChange::Last(version) => {
                 self.edits = self.edits.saturating_add(1);
@@ -203,7 +230,7 @@ impl Anchor {
                 } else {
                     (self.shown, self.edited) = (self.shown.max(*version), false);
                 }
-                None
+                row(TimelineKind::Edited, self.edit_line(*version))
             }
             EditChange::Kept(version) => {
                 if outcome.notified == self.notified {
@@ -212,8 +239,12 @@ impl Anchor {
                 None
             }
             EditChange::Gone { repost, why } => {
-                self.ids = PlatformIds::default();
+                self.ids = self.ids.without_own();
                 self.shown = 0;
+                // A copy is there still.
+                if !self.ids.is_empty() {
+                    return (self, None);
+                }
                 self.edited = *repost;
                 row(if *repost { TimelineKind::Reposted } else { TimelineKind::GivenUp }, why.clone())
             }

@@ -93,7 +93,14 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     let (failed, row) = edited(anchor, EditChange::Failed, T0);
     assert_eq!((failed.failures, failed.shown, failed.next_edit_at, row), (1, 2, T0 + 5000, None));
     let (shown, row) = edited(failed, EditChange::Shown(4), T0);
-    assert_eq!((shown.failures, shown.shown, shown.edits, row), (0, 4, 1, None));
+    assert_eq!((shown.failures, shown.shown, shown.edits), (0, 4, 1));
+    let line = |row: Option<TimelineRow>| row.map(|row| (row.kind, row.channel, row.text));
+    let said = |text: &str| Some((TimelineKind::Edited, "ops".to_owned(), text.to_owned()));
+    assert_eq!(line(row), said("edited to version 4"));
+    for (before, text, shares) in [(49, "edited to version 9", false), (50, "edited to version 9, the last of 2 edits", true)] {
+        let (last, row) = edited(Anchor { edits: before, ..shown.clone() }, EditChange::Shown(9), T0);
+        assert_eq!((last.shares_edit_line(row.as_ref().unwrap()), line(row)), (shares, said(text)), "after {before}");
+    }
     let (older, _) = edited(shown.clone(), EditChange::Shown(3), T0);
     assert_eq!(older.shown, 4, "an answer that comes late shows nothing older");
     let gone = EditChange::Gone { repost: true, why: "message_not_found".into() };
@@ -123,7 +130,8 @@ fn the_only_edit_of_a_message_is_its_last() {
     assert_eq!((kept.shown, kept.edits, kept.edited, row), (4, 0, true, None), "nothing was sent");
     assert!(!kept.is_dirty(4) && kept.is_dirty(5));
     let (last, row) = edited(kept.clone(), EditChange::Last(5), T0);
-    assert_eq!((last.shown, last.edits, last.edited, &last.ids, row), (5, 1, false, &id("1"), None));
+    assert_eq!((last.shown, last.edits, last.edited, &last.ids), (5, 1, false, &id("1")));
+    assert_eq!(row.map(|row| (row.kind, row.text)), Some((TimelineKind::Edited, "edited to version 5".into())));
     assert!(!last.is_dirty(9));
     let next = Anchor::confirmed(Some(last.clone()), &AnchorUpdate { shown: Some(9), ..update(Some(id("2"))) }, T0);
     assert_eq!((&next.ids, next.edited), (&id("2"), true), "what is news is the next anchor");
@@ -141,6 +149,26 @@ fn the_only_edit_of_a_message_is_its_last() {
     // A repeat is no end.
     let repeat = AnchorUpdate { notified: vec![notified(1, 6)], ..end };
     assert!(!Anchor::confirmed(Some(last), &repeat, T0).is_dirty(9));
+}
+
+#[test]
+fn a_copy_that_is_found_is_edited_with_its_message() {
+    let anchor = Anchor::confirmed(None, &update(Some(id("1"))), T0);
+    assert_eq!(anchor.clone().with_copy(&id("1")), None, "it is the message itself");
+    let both = anchor.clone().with_copy(&id("2")).unwrap();
+    assert_eq!((both.ids.all(), both.shown, both.is_dirty(2)), (vec![id("1"), id("2")], 0, true));
+    assert_eq!(both.clone().with_copy(&id("2")), None);
+    assert_eq!(Anchor { edited: false, ..anchor.clone() }.with_copy(&id("2")), None, "nothing would edit it");
+    // One that is gone leaves the other in its place; after that there is none.
+    let gone = || EditChange::Gone { repost: true, why: "message_not_found".into() };
+    let (left, row) = edited(both.clone(), gone(), T0);
+    assert_eq!((&left.ids, left.is_dirty(2), row), (&id("2"), true, None));
+    let (none, row) = edited(left, gone(), T0);
+    assert_eq!((none.ids.is_empty(), none.edited, row.map(|row| row.kind)), (true, true, Some(TimelineKind::Reposted)));
+    // What was posted again, perhaps, and is pressed: it lives on.
+    let (lost, _) = edited(none, EditChange::GivenUp("posted again, perhaps".into()), T0);
+    let found = lost.with_copy(&id("3")).unwrap();
+    assert_eq!((&found.ids, found.edited, found.is_dirty(2)), (&id("3"), true, true));
 }
 
 proptest! {

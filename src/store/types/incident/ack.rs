@@ -135,13 +135,15 @@ impl Acks {
     }
 }
 
-/// When acks are forgotten.
+/// When acks are forgotten, and how often their ends ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AckRules {
     /// People are reminded of an ack after this, in milliseconds.
     pub remind_after: i64,
     /// An ack without a sign of life ends after this, in milliseconds.
     pub expires_after: i64,
+    /// Ends of acks by hand ring once in this time, in milliseconds.
+    pub repeat: i64,
 }
 
 /// What an act or a time changed of an incident.
@@ -179,7 +181,7 @@ impl Incident {
         open.map(|one| self.acks.doubted_until(one, now)).collect::<Option<Vec<UnixMs>>>()?.into_iter().min()
     }
 
-    /// When its next ack or its mute ends, people are reminded of an ack, or what twins disagreed about is to ring; `None` when it is over.
+    /// When its next ack or its mute ends, people are reminded of an ack, or what twins disagreed about or was held is to ring; `None` when it is over.
     pub fn wake_at(&self) -> Option<UnixMs> {
         if !self.state.is_open() {
             return None;
@@ -187,7 +189,8 @@ impl Incident {
         let open = self.open_alerts(None);
         let acks = self.acks.list.iter().filter(|ack| ack.holds_any(&open)).filter_map(Ack::wake_at);
         let mute = self.acks.mute.iter().map(|mute| mute.until);
-        acks.chain(self.acks.doubted.iter().map(|(_, at)| *at)).chain(mute).min()
+        let held = self.acks.unacked.iter().filter_map(|unacked| unacked.held_until);
+        acks.chain(self.acks.doubted.iter().map(|(_, at)| *at)).chain(mute).chain(held).min()
     }
 
     /// Its alerts that are not over, among these.
@@ -242,7 +245,7 @@ impl Incident {
         let is_worse = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
         let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
         self.acks.list.clear();
-        self.acks.unacked = Some(Unacked { at: now, version: self.version, why: UnackReason::Worse { was: acked, is: worst } });
+        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
     }
 
     /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
@@ -273,7 +276,8 @@ impl Incident {
                 }
                 let why = by("unacked".into());
                 let by = UnackReason::By { name: act.by.name.clone() };
-                self.acks.unacked = Some(Unacked { at: now, version: self.version + 1, why: by });
+                let unacked = Unacked::new(now, self.version + 1, by);
+                self.acks.unacked = Some(unacked.after(self.acks.unacked.as_ref(), act.rules.repeat));
                 (ActResult::Unacked, answered(TimelineKind::Unacked, why.clone(), Some(Ring { why, about: meant })))
             }
             Verb::Close => {
@@ -360,11 +364,15 @@ impl Incident {
                 return true;
             };
             row(TimelineKind::Unacked, why.text(), &ack.alerts);
-            ended = Some(Unacked { at: now, version, why });
+            ended = Some(Unacked::new(now, version, why));
             false
         });
         if ended.is_some() {
             self.acks.unacked = ended;
+        }
+        if let Some((why, about)) = self.end_hold(now) {
+            ring.why = why;
+            ring.about.extend(about);
         }
         let due: Vec<u64> = self.acks.doubted.iter().filter(|(_, at)| *at <= now).map(|(doubted, _)| *doubted).collect();
         self.acks.doubted.retain(|(_, at)| *at > now);
@@ -384,5 +392,6 @@ impl Incident {
         if self.ended_at.is_none() {
             self.state = self.open_state();
         }
+        self.drop_hold();
     }
 }

@@ -110,16 +110,20 @@ fn twins_disagree_about_what_fires_only() {
 
 /// Somebody acks these alerts.
 fn acked(incident: &Incident, alerts: &[u64], now: UnixMs) -> Incident {
+    pressed(incident, Verb::Ack, alerts, now)
+}
+
+fn pressed(incident: &Incident, verb: Verb, alerts: &[u64], now: UnixMs) -> Incident {
     let mut incident = incident.clone();
     let act = Act {
         press: PressKey { platform: "api".into(), event_id: "1".into() },
-        verb: Verb::Ack,
+        verb,
         until: None,
         labels: Default::default(),
         mutes: Default::default(),
         by: Actor { id: "a".into(), name: "anna".into(), via: "API".into() },
         on: Vec::new(),
-        rules: AckRules { remind_after: 60 * MIN, expires_after: 120 * MIN },
+        rules: AckRules { remind_after: 60 * MIN, expires_after: 120 * MIN, repeat: 60 * MIN },
         now,
     };
     incident.act(&act, Some(&alerts.iter().copied().collect()));
@@ -152,6 +156,44 @@ fn an_ack_is_of_one_outage() {
         let again = applied(&ended, &report(&[since(1, 9), alert(2, true)]), T0 + 9000 * MIN);
         assert_eq!((again.state, again.acks.list.len()), (IncidentState::Firing, 0), "{state:?}");
     }
+}
+
+/// Acks and their ends by turns, an hour apart at least where they ring.
+#[test]
+fn an_unack_soon_after_another_is_held() {
+    let turn = |incident: &Incident, minute: i64| {
+        let at = T0 + minute * MIN;
+        pressed(&acked(incident, &[1], at - MIN), Verb::Unack, &[1], at)
+    };
+    let times = |incident: &Incident| {
+        let unacked = incident.acks.unacked.as_ref().unwrap();
+        (unacked.rang_in, (unacked.rang_at - T0) / MIN, unacked.held_until.map(|until| (until - T0) / MIN))
+    };
+    let first = turn(&opened(&report(&[alert(1, true), alert(2, true)])), 10);
+    assert_eq!((times(&first), first.wake_at()), ((3, 10, None), None), "it rings at once");
+    let second = turn(&first, 20);
+    assert_eq!((times(&second), second.wake_at()), ((3, 10, Some(70)), Some(T0 + 70 * MIN)));
+    let third = turn(&second, 30);
+    assert_eq!(times(&third), (3, 10, Some(70)), "until the same time, however often");
+    let unacked = third.acks.unacked.as_ref().unwrap();
+    assert_eq!([2, 3].map(|rang_in| unacked.is_held(rang_in, T0 + 69 * MIN)), [false, true], "a channel that did not ring at first does now");
+    assert_eq!([9, 70].map(|minute| unacked.is_held(3, T0 + minute * MIN)), [false, false], "the clock was set back; the time is over");
+    // Nobody is on it: it rings, and the next one within an hour of that is held again.
+    let mut woken = third.clone();
+    assert_eq!(woken.wake(T0 + 70 * MIN - 1), None);
+    let rings = woken.wake(T0 + 70 * MIN).and_then(|answered| answered.rings).unwrap();
+    assert_eq!((rings.why.as_str(), rings.about), ("unacked by anna, and nobody is on it since", [1, 2].into()));
+    assert_eq!((times(&woken), woken.wake_at()), ((7, 70, None), None));
+    assert_eq!(times(&turn(&woken, 129)), (7, 70, Some(130)));
+    assert_eq!(times(&turn(&woken, 130)), (10, 130, None));
+    // Somebody is on all of it: nothing is owed, and an hour after what rang the next one rings at once.
+    let taken = acked(&third, &[1, 2], T0 + 40 * MIN);
+    assert_eq!((times(&taken), taken.wake_at()), ((3, 10, None), Some(T0 + 100 * MIN)), "only its reminder is to come");
+    assert_eq!(times(&turn(&taken, 69)), (3, 10, Some(70)));
+    assert_eq!(times(&turn(&taken, 70)), (9, 70, None));
+    // What its sender ended while it was held rings for nothing.
+    let mut over = applied(&third, &report(&[alert(1, false), alert(2, false)]), T0 + 50 * MIN);
+    assert_eq!((over.wake_at(), over.wake(T0 + 70 * MIN)), (None, None));
 }
 
 #[test]

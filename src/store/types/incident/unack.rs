@@ -1,9 +1,11 @@
-//! Why an ack ended while its alerts went on.
+//! Why an ack ended while its alerts went on, and when that rings.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{AlertState, Incident, IncidentState};
 use crate::model::{Severity, UnixMs, format_duration};
 
 /// When the last ack ended, and why, in words.
@@ -16,6 +18,62 @@ pub struct Unacked {
     pub version: i64,
     /// Why.
     pub why: UnackReason,
+    /// The version of the incident as of which the end of an ack rang last: its own, unless it is held.
+    #[serde(default)]
+    pub rang_in: i64,
+    /// When that was.
+    #[serde(default)]
+    pub rang_at: UnixMs,
+    /// When it rings if nobody is on it by then, where an earlier one rang shortly before; `None`: it rings at once, or it rang.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<UnixMs>,
+}
+
+impl Unacked {
+    /// An end that rings at once.
+    pub fn new(at: UnixMs, version: i64, why: UnackReason) -> Self {
+        Self { at, version, why, rang_in: version, rang_at: at, held_until: None }
+    }
+
+    /// The same, held where the one `before` it rang less than `repeat` milliseconds ago: an ack and its end by turns do not ring each time (M8).
+    pub(super) fn after(self, before: Option<&Self>, repeat: i64) -> Self {
+        match before {
+            Some(&Self { rang_in, rang_at, .. }) if (0..repeat).contains(&(self.at - rang_at)) => {
+                Self { rang_in, rang_at, held_until: Some(rang_at + repeat), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether it does not ring yet on a channel that rang last as of this version: one that did not ring for the end before it owes that.
+    pub fn is_held(&self, rang_in: i64, now: UnixMs) -> bool {
+        // A time before the one that rang is of a clock that was set back since.
+        rang_in >= self.rang_in && self.held_until.is_some_and(|until| (self.rang_at..until).contains(&now))
+    }
+}
+
+impl Incident {
+    /// Ends the hold of an end whose time to ring has come: returns why it rings, and the alerts that nobody is on.
+    pub(super) fn end_hold(&mut self, now: UnixMs) -> Option<(String, HashSet<u64>)> {
+        let firing = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.fingerprint);
+        let about: HashSet<u64> = firing.filter(|fingerprint| !self.is_acked(*fingerprint)).collect();
+        let unacked = self.acks.unacked.as_mut().filter(|unacked| unacked.held_until.is_some_and(|until| until <= now))?;
+        unacked.held_until = None;
+        if about.is_empty() {
+            return None;
+        }
+        (unacked.rang_in, unacked.rang_at) = (unacked.version, now);
+        Some((format!("{}, and nobody is on it since", unacked.why.text()), about))
+    }
+
+    /// Drops the hold once somebody is on all of it, or it is over: nothing is left to ring about.
+    pub(super) fn drop_hold(&mut self) {
+        if self.state != IncidentState::Firing
+            && let Some(unacked) = &mut self.acks.unacked
+        {
+            unacked.held_until = None;
+        }
+    }
 }
 
 /// Why an ack ended while its alerts went on.

@@ -1,0 +1,88 @@
+//! Presses on messages whose answer was lost: the platform accepted them, they were sent once more, and nobody knew their ids until somebody pressed a button.
+
+use std::time::Duration;
+
+use watchfire::store::IncidentState;
+
+use crate::acks::{CHAT, Rooms, disk, group, incident, kinds, report, until};
+use crate::crash::{free_port, serve, up};
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::{Fake, Fault, Telegram};
+
+/// Whether each message shows it, but for replies.
+fn all_show(fake: &Fake<Telegram>, said: &str) -> bool {
+    fake.with(|telegram| telegram.transcript.all().filter(|(_, post)| post.parent.is_none()).all(|(_, post)| post.text.contains(said)))
+}
+
+fn has_buttons(fake: &Fake<Telegram>) -> bool {
+    fake.with(|telegram| telegram.transcript.all().any(|(_, post)| post.extra.contains("callback_data")))
+}
+
+fn posted(fake: &Fake<Telegram>) -> u64 {
+    fake.with(|telegram| telegram.transcript.posted())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_adopts_a_message_whose_answer_was_lost() {
+    let rooms = Rooms::start().await;
+    rooms.telegram.faults.push_on("sendMessage", Fault::CloseAfter);
+    let app = TestApp::start(&rooms.routes()).await;
+    report(&app, &group(&[disk("firing")])).await;
+    assert_eq!(posted(&rooms.telegram), 2, "it was sent once more");
+    let press = rooms.press("Ack").await;
+    assert_eq!(rooms.shown(&press).await, "#1 is acked.");
+    until("both messages show who is on it", || all_show(&rooms.telegram, "acked by Anna Meier")).await;
+    report(&app, &group(&[disk("resolved")])).await;
+    until("both messages are green", || all_show(&rooms.telegram, "✅") && !has_buttons(&rooms.telegram)).await;
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, kinds(&found, "acked"), found.messages.len()), (IncidentState::Resolved, 1, 3), "{found:#?}");
+    assert!(app.deliveries("state=dead").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
+    watchfire::channel::kit::install_crypto();
+    let fake = Fake::start(Telegram::new("1:token", &["-1001"])).await;
+    fake.unpaced();
+    fake.faults.push_on("sendMessage", Fault::HangAfter);
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
+        fake.url()
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let send = async |status: &str| {
+        let answer = client.post(format!("http://127.0.0.1:{port}/webhook")).json(&alert("web", "DiskFull", status)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    };
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    send("firing").await;
+    until("the message is there", || posted(&fake) == 1).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    until("it was sent once more", || posted(&fake) == 2).await;
+    // On a slow machine the store may take longer than a client waits: the answer says to press again.
+    let mut answer = String::new();
+    for _ in 0..5 {
+        let now = fake.clock.now();
+        let press = fake.with(|telegram| {
+            let id = telegram.transcript.all().next().expect("a message").0.rsplit('/').next().unwrap().parse().unwrap();
+            telegram.press(CHAT, id, "Ack", now).0
+        });
+        until("the press is answered", || fake.with(|telegram| telegram.updates.shown.contains_key(&press))).await;
+        answer = fake.with(|telegram| telegram.updates.shown[&press].text.clone());
+        if answer.contains("acked") {
+            break;
+        }
+    }
+    assert_eq!(answer, "#1 is acked.");
+    until("both messages show who is on it", || all_show(&fake, "acked by Anna Meier")).await;
+    send("resolved").await;
+    until("both messages are green", || all_show(&fake, "✅") && !has_buttons(&fake)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
