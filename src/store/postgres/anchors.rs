@@ -16,7 +16,7 @@ use super::tx::Tx;
 use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
+use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, TimelineRow, write_notified};
 
 /// Incident, channel and recipient.
 type Key = (IncidentId, String, Recipient);

@@ -11,7 +11,7 @@ use super::rows::{bytes, find_incident};
 use super::timeline;
 use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
-use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
+use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, TimelineRow, write_notified};
 
 /// The incident changed: its edited anchors show less than it is.
 pub(super) fn mark_dirty(db: &Connection, incident: IncidentId) -> Result<(), DbError> {

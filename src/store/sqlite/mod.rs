@@ -24,6 +24,7 @@ mod mute;
 mod notices;
 mod oncall;
 mod open;
+mod operator;
 mod outcome;
 mod outlets;
 mod purge;
