@@ -167,6 +167,9 @@ const WRONG: &str = r##"JSON.stringify([
         || e.matches('iframe:not([sandbox=""]), form:not([action^="/ui"]):not([method=dialog])')
     ).map(e => e.outerHTML.slice(0, 200)),
     ...(document.documentElement.scrollWidth > document.documentElement.clientWidth ? ['it scrolls sideways'] : []),
+    ...[...document.querySelectorAll('.phone *')].filter(e =>
+        e.getBoundingClientRect().right > e.closest('.phone').getBoundingClientRect().right + 1
+    ).map(e => 'cut off: ' + e.outerHTML.slice(0, 200)),
 ])"##;
 
 /// Opens pages on screens of these widths, and fails when one shows more than a text of what was received.
