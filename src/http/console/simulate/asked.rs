@@ -72,9 +72,9 @@ impl Asked {
     pub(super) fn form(&self, viewer: &Viewer) -> Markup {
         let language = viewer.manner.language;
         let tabs = [
-            ("", "/ui/simulate", say(language, "What was received", "已收到的告警")),
-            ("event", "/ui/simulate?of=event", say(language, "A stored event", "已存事件")),
-            ("storm", "/ui/simulate?of=storm", say(language, "A storm", "告警风暴")),
+            ("", "/ui/simulate", say(language, "Received", "已收到的告警")),
+            ("event", "/ui/simulate?of=event", say(language, "Stored event", "已存事件")),
+            ("storm", "/ui/simulate?of=storm", say(language, "Storm", "告警风暴")),
         ];
         let or = |name: &str, other: &'static str| if self.fields.has(name) { plain(self.fields.get(name)) } else { other.to_owned() };
         let number = |name: &'static str, word: &str, other: &'static str| html! { label.f { span { (word) } input.in name=(name) value=(or(name, other)) inputmode="numeric" required; } };
