@@ -197,6 +197,8 @@ impl Night {
         let ended = [(HOSTILE, "ours"), ("Lost", "theirs"), ("Gone", "theirs"), ("Quiet", "theirs")];
         self.alertmanager.post(&Value::from_iter(ended.map(|(name, group)| reported(name, group, false)))).await;
         self.browser.until("[...document.querySelectorAll('li.inc')].filter(e => e.innerText.includes('Resolved')).length == 4").await;
+        self.heading("All quiet").await;
+        self.browser.until("document.title == 'Now · Watchfire'").await;
         self.slack_shows("Resolved after ").await;
         self.open("/ui").await;
         self.heading("All quiet").await;
