@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Reader;
 use super::blocks::{blocks, plain};
 use super::card::{Block, Line, Message, Span, Style};
-use super::chat::MARKDOWN;
+use super::inline::Dialect;
 
 /// What the title is called, by the first of these that is there.
 const TITLES: &[&str] = &["title", "subject", "payload.summary", "topic"];
@@ -14,7 +14,8 @@ const MAX_FACT: usize = 80;
 /// Values that are shown at most; more are counted.
 const MAX_VALUES: usize = 60;
 
-pub(super) fn read(body: &Value, reader: &Reader) -> Message {
+/// `dialect` is that of its long texts.
+pub(super) fn read(body: &Value, dialect: &Dialect, reader: &Reader) -> Message {
     let mut values = Vec::new();
     collect(body, String::new(), &mut values);
     let mut out = Message::default();
@@ -32,7 +33,7 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
             let style = Style { link: Some(value.clone()), ..Style::default() };
             facts.push((name, vec![Span { text: value, style }]));
         } else if value.contains('\n') || value.chars().count() > MAX_FACT || matches!(name.as_str(), "text" | "message" | "content" | "body") {
-            out.blocks.extend(blocks(&value, &MARKDOWN, reader));
+            out.blocks.extend(blocks(&value, dialect, reader));
         } else {
             facts.push((name, plain(&value)));
         }

@@ -32,6 +32,7 @@ use serde_json::Value;
 
 use card::Message;
 pub use html::{STYLE, document};
+use inline::Dialect;
 
 /// Whose client it is: clients show times in their reader's zone, and how long ago they are.
 #[derive(Debug, Clone)]
@@ -107,7 +108,9 @@ fn read(platform: &str, body: &Value, reader: &Reader) -> Message {
             phone::read(body, reader)
         }
         "zulip" => chat::zulip(body, reader),
-        _ => generic::read(body, reader),
+        // In their texts nothing has a meaning.
+        "log" | "webhook" | "pagerduty" => generic::read(body, &Dialect::PLAIN, reader),
+        _ => generic::read(body, &chat::MARKDOWN, reader),
     }
 }
 

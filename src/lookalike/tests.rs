@@ -64,6 +64,16 @@ fn bodies(text: &str) -> Vec<(&'static str, Value)> {
     PLATFORMS.iter().map(body).collect()
 }
 
+#[test]
+fn a_matcher_reads_as_it_was_written_where_nothing_is_markup() {
+    let body = json!({ "text": "alertname=~Kube.*|Node.*, job=a_b_c" });
+    for platform in ["log", "webhook", "pagerduty"] {
+        let shown = html(platform, &body, &reader());
+        assert!(shown.contains("alertname=~Kube.*|Node.*, job=a_b_c"), "{platform}: {shown}");
+    }
+    assert!(html("mattermost", &body, &reader()).contains("<em>|Node.</em>"));
+}
+
 /// Every tag of a page is one that [`html`](super::html) writes, with its own attributes.
 fn sound(html: &str) {
     const TAGS: &[&str] = &[

@@ -2,6 +2,7 @@
 
 use crate::model::{Facts, Form, IncidentFacts, Mentions, MessageStatus};
 
+use super::escape::clean;
 use super::view::{EntryStatus, Scene, claims_severity, image_of, message_links, preview, shorten};
 use super::words;
 
@@ -13,7 +14,7 @@ pub fn facts(input: &Scene<'_>) -> Facts {
     let max = MAX_PAIR.min(input.max_value);
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut pair = |key: &'static str, value: &str| {
-        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let value = clean(value).split_whitespace().collect::<Vec<_>>().join(" ");
         if !value.is_empty() {
             pairs.push((words::own(input.language, key).to_owned(), shorten(&value, max).into_owned()));
         }
@@ -42,8 +43,8 @@ pub fn facts(input: &Scene<'_>) -> Facts {
             EntryStatus::CameAndWent | EntryStatus::Resolved => MessageStatus::Resolved,
         },
         severity: claims_severity(input).then_some(input.totals.severity),
-        title: input.headline().to_owned(),
-        preview: preview(input),
+        title: clean(input.headline()).into_owned(),
+        preview: clean(&preview(input)).into_owned(),
         image: image_of(input),
         pairs,
         links: message_links(input),

@@ -52,8 +52,12 @@ impl Alertmanager {
             let labels = json!({ "alertname": "DiskFull", "severity": "critical", "instance": host });
             json!({ "labels": labels, "startsAt": now - Duration::from_secs(60), "endsAt": ends })
         };
-        let body = json!([one("db-1"), one("db-2")]);
-        let answer = reqwest::Client::new().post(format!("{}/api/v2/alerts", self.url)).json(&body).send().await.unwrap();
+        self.post(&json!([one("db-1"), one("db-2")])).await;
+    }
+
+    /// Reports alerts, as Prometheus does.
+    pub(crate) async fn post(&self, alerts: &Value) {
+        let answer = reqwest::Client::new().post(format!("{}/api/v2/alerts", self.url)).json(alerts).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 

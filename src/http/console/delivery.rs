@@ -26,9 +26,9 @@ use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_t
 use crate::http::why::{was_routed, why_sent};
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
-use crate::model::{Alert, DeliveryId, Page, UnixMs};
+use crate::model::{Alert, DeliveryId, ErrorKind, Language, Page, UnixMs};
 use crate::route::Explanation;
-use crate::store::{AttemptRow, DeliveryDetail, State as DeliveryState, replayed_as};
+use crate::store::{AttemptKind, AttemptRow, DeliveryDetail, State as DeliveryState, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
@@ -200,6 +200,22 @@ fn meter(used: usize, max: usize) -> Markup {
     html! { svg class=(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect.bg width="100" height="6" {} rect.fg width=(share) height="6" {} } }
 }
 
+/// How an attempt ended: the word of the API; in Chinese what it means.
+fn ended_as(language: Language, kind: Option<AttemptKind>) -> &'static str {
+    let Some(kind) = kind else { return say(language, "in flight", "进行中") };
+    let zh = match kind {
+        AttemptKind::Ok => "成功",
+        AttemptKind::Partial => "部分成功",
+        AttemptKind::Unknown => "结果未知",
+        AttemptKind::Failed(ErrorKind::Transient) => "暂时失败",
+        AttemptKind::Failed(ErrorKind::RateLimited { .. }) => "被限速",
+        AttemptKind::Failed(ErrorKind::Ambiguous) => "结果不明",
+        AttemptKind::Failed(ErrorKind::Rejected) => "被拒收",
+        AttemptKind::Failed(ErrorKind::Misconfigured) => "配置有误",
+    };
+    say(language, kind.as_str(), zh)
+}
+
 fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
     let language = manner.language;
     let mut all: Vec<&AttemptRow> = found.earlier.iter().chain(found.message.iter().flat_map(|message| &message.attempts)).collect();
@@ -207,11 +223,11 @@ fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
     html! {
         section.sec { h2 { (say(language, "Attempts", "尝试")) " " span.dim { (all.len()) } }
             @if all.is_empty() { p.dim { (say(language, "None yet.", "尚无。")) } } @else { ol.tl.card { @for attempt in all.into_iter().take(50) {
-                @let kind = attempt.kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default();
-                @let (class, name) = match kind.as_str() { "ok" => ("ok", "ok"), "" => ("warn", "clock"), "unknown" | "partial" => ("warn", "ask"), _ => ("crit", "x") };
+                @let (class, name) = match attempt.kind { None => ("warn", "clock"), Some(AttemptKind::Ok) => ("ok", "ok"), Some(AttemptKind::Unknown | AttemptKind::Partial) => ("warn", "ask"), Some(AttemptKind::Failed(_)) => ("crit", "x") };
+                @let (word, code) = (ended_as(language, attempt.kind), attempt.code.as_deref().unwrap_or_default());
                 li { span.d.(class) { (icon(name)) } div {
-                    div.h { div { b { @if kind.is_empty() { (say(language, "in flight", "进行中")) } @else { (shown(&kind)) } } @if let Some(code) = &attempt.code { " " (shown(code)) } } (time::clock(manner, attempt.begun_at)) }
-                    p.x { (say(language, "page ", "第 ")) (attempt.page + 1) @if let Some(ended) = attempt.ended_at { " · " (ended - attempt.begun_at) " ms" } }
+                    div.h { div { b { (word) } @if !code.is_empty() && code != "ok" { " " (shown(code)) } } (time::clock(manner, attempt.begun_at)) }
+                    p.x { (say(language, "page ", "第 ")) (attempt.page + 1) (say(language, "", " 页")) @if let Some(ended) = attempt.ended_at { " · " (ended - attempt.begun_at) " ms" } }
                     (answer(language, attempt.answer.as_deref().unwrap_or_default()))
                 } }
             } } }
@@ -259,7 +275,7 @@ fn routed(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
             @let routes = way.steps.len().min(MAX_ROUTES);
             ul.tree { (tree(language, way, &way.steps[..routes])) }
             @if way.steps.len() > routes { p.dim.s { "+" (way.steps.len() - routes) (say(language, " routes", " 条路由")) } }
-            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels).lines()) { p.dim.s { (shown(line)) } }
+            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels).lines()) { p.dim.s { (worded(&viewer.manner, line)) } }
         }
         @if ways.len() > MAX_WAYS { p.dim.s { "+" (ways.len() - MAX_WAYS) (say(language, " other ways", " 种其他路径")) } }
     }

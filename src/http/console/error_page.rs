@@ -59,7 +59,7 @@ fn body(language: Language, status: StatusCode, title: &str, why: &str, form: Op
             @if form.is_some() && status.is_client_error() {
                 p { (say(language, "Nothing was done. The browser’s own Back keeps what was typed.", "未执行任何操作。使用浏览器的后退可保留已填内容。")) }
             } @else if status == StatusCode::NOT_FOUND {
-                p { (say(language, "It may have been removed after its retention.", "可能已超过保留期而被清除。")) }
+                p { (say(language, "The address may be wrong, or what it showed was removed after its retention.", "地址可能有误，或内容已超过保留期而被清除。")) }
             }
             pre.code.mt { (shown(why)) }
             div.acts.mt {

@@ -1,4 +1,5 @@
-//! Live updates by server-sent events: rows of incidents that changed, and how many are new. Nothing is added, removed or moved by them.
+//! Live updates by server-sent events: rows of incidents that changed, how many are new, and the head of the page. Nothing is added, removed or moved by
+//! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
 //! at what changed. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
@@ -57,6 +58,8 @@ struct Update {
     changed: Arc<Vec<Known>>,
     /// The numbers of the open incidents.
     open: Arc<Vec<i64>>,
+    /// What the page says of all that are open, where they were counted.
+    head: Option<super::headline::Headline>,
 }
 
 /// What the consoles of this node share.
@@ -144,7 +147,12 @@ async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<O
     let (ids, shown) = differences(before, &now, MAX_ROWS);
     let changed = read(app, by_number(app, ids).await?).await?;
     *before = shown;
-    Ok(Some(Update { at, changed: Arc::new(changed), open: Arc::new(open.iter().map(|one| one.id.0).collect()) }))
+    Ok(Some(Update {
+        at,
+        changed: Arc::new(changed),
+        open: Arc::new(open.iter().map(|one| one.id.0).collect()),
+        head: Some(super::headline::Headline::of(&open)),
+    }))
 }
 
 /// A console's stream.
@@ -170,6 +178,9 @@ impl Stream {
             self.waiting.push_back(Event::default().event("row").id(&id).data(row(&self.viewer, known).into_string()));
         }
         let new = update.open.iter().filter(|number| **number > self.newest).count();
+        if let Some(head) = update.head {
+            self.waiting.push_back(Event::default().event("head").id(&id).data(head.lines(self.viewer.manner.language)));
+        }
         if new != self.new {
             self.new = new;
             self.waiting.push_back(Event::default().event("new").id(&id).data(new.to_string()));
@@ -254,7 +265,7 @@ async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Upd
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
-    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers) })
+    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers), head: None })
 }
 
 /// Whether the page is live, how to pause it, and how many rows wait. Its place is always there.

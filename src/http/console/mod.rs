@@ -14,6 +14,7 @@ mod error_page;
 mod failure;
 mod first_run;
 mod form;
+mod headline;
 mod history;
 mod incident;
 mod layout;

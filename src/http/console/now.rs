@@ -15,7 +15,7 @@ use super::live;
 use super::parts::{badge_of, count, icon, icon_of, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
-use super::{first_run, oncall, storm};
+use super::{first_run, headline, oncall, storm};
 use crate::api::ChannelState;
 use crate::http::App;
 use crate::http::api::channels::states;
@@ -24,8 +24,6 @@ use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState};
 
 /// Rows of a section.
 const MAX_ROWS: usize = 50;
-/// From so many open incidents on it is a storm.
-const STORM: usize = 30;
 /// Events among which each sender's last one is looked for.
 const EVENTS: usize = 200;
 /// Held channels that are named above the list on a phone.
@@ -55,26 +53,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());
         return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
     }
-    let (acked, firing) = (of(IncidentState::Acked), of(IncidentState::Firing));
-    let heading = match (all, firing) {
-        (0, _) => say(language, "All quiet", "一切平静").to_owned(),
-        (n, _) if n >= STORM => format!("{n} {}", say(language, "open: a storm", "个未结事件：告警风暴")),
-        (_, 0) => say(language, "Nothing needs you", "无需处理").to_owned(),
-        (_, 1) => say(language, "1 needs somebody", "1 个待认领").to_owned(),
-        (_, n) => format!("{n} {}", say(language, "need somebody", "个待认领")),
-    };
-    let detail = match all {
-        0 => say(language, "Nothing fires.", "没有告警在触发。").to_owned(),
-        n => format!(
-            "{n} {}{firing} {}{acked} {}{} {}",
-            say(language, "open: ", "个未结："),
-            say(language, "not acked, ", "个待认领，"),
-            say(language, "acked, ", "个处理中，"),
-            of(IncidentState::Snoozed),
-            say(language, "snoozed.", "个暂缓。")
-        ),
-    };
-    let (is_storm, is_quiet) = (all >= STORM, all == 0);
+    let (acked, snoozed) = (of(IncidentState::Acked), of(IncidentState::Snoozed));
+    let head = headline::Headline { open: all, firing: of(IncidentState::Firing), acked, snoozed };
+    let (firing, is_storm, is_quiet) = (head.firing, head.open >= headline::STORM, head.open == 0);
     let mut known = leads(&app, most_urgent(&app).await?).await?;
     let main = if is_storm {
         let named = storm::named_first(&mut known);
@@ -90,7 +71,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
     let body = html! {
         div.head {
             div {
-                h1 { (heading) } p { (detail) }
+                h1 data-head { (head.heading(language)) } p data-head { (head.detail(language)) }
                 @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭据。")) } }
             }
             (live::indicator(manner, newest))

@@ -18,7 +18,7 @@ use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
 use crate::delivery::Plan;
-use crate::delivery::mutes::Mutes;
+use crate::delivery::mutes::{ActiveMutes, Mutes};
 use crate::http::App;
 use crate::http::api::channels::states;
 use crate::http::api::no_id;
@@ -210,13 +210,8 @@ async fn event(app: &App, id: &str) -> Result<Arc<Event>, Failure> {
     let id = id.parse().map_err(|_| Failure::bad(no_id("event", id)))?;
     // It may be large: one in memory at a time.
     let _alone = app.engine.heavy().large_body().await;
-    let detail = app
-        .engine
-        .query()
-        .get_event(id)
-        .await?
-        .ok_or_else(|| Failure::missing(format!("there is no event {id}; it may have been removed after its retention")))?;
-    Ok(detail.event.event)
+    let event = app.engine.query().get_event(id).await?.map(|found| found.event.event);
+    event.ok_or_else(|| Failure::missing(format!("there is no event {id}; it may have been removed after its retention")))
 }
 
 async fn parsed(app: &App, body: &str, now: Timestamp) -> Result<Event, Failure> {
@@ -246,12 +241,13 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
         return html! { div.note.acc { (icon("ok")) p { (shown(absorbed_text(heartbeat).trim_end())) } } };
     }
     let explanation = plan.tree.explain(labels, at);
+    let active = mutes.at(explanation.at.into());
     html! {
         h2.h2 { (say(language, "Goes to", "发往")) }
         @if explanation.targets.is_empty() { p.card.pad { (say(language, "Nowhere.", "哪里都不去。")) } } @else {
-            ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, channels, target, labels)) } }
+            ul.card.rows { @for target in &explanation.targets { (goes_to(viewer, plan, (channels, &active), target, labels)) } }
         }
-        @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn { (icon("mute")) p { (worded(&viewer.manner, line)) } } }
+        @for line in mutes_text(mutes, &explanation, labels).lines() { div.note.warn.mt { (icon("mute")) p { (worded(&viewer.manner, line)) } } }
         @for also in &explanation.also {
             p.dim.s.mt { (shown(&also.target.channel)) " " (say(language, "is asked for by", "还被以下路由选中：")) " " (shown(&also.route_name)) " " (say(language, "too; it is sent there once.", "，只发送一次。")) }
         }
@@ -261,7 +257,13 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
     }
 }
 
-fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &ExplainedTarget, labels: &Labels) -> Markup {
+fn goes_to(
+    viewer: &Viewer,
+    plan: &Plan,
+    (channels, mutes): (&[ChannelState], &ActiveMutes<'_>),
+    target: &ExplainedTarget,
+    labels: &Labels,
+) -> Markup {
     let language = viewer.manner.language;
     let state = channels.iter().find(|channel| *channel.name == *target.target.channel);
     html! {
@@ -278,6 +280,8 @@ fn goes_to(viewer: &Viewer, plan: &Plan, channels: &[ChannelState], target: &Exp
                     @let until = muted.until.map(|until| time::whole(&viewer.manner, until.into()));
                     @let word = if muted.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") };
                     (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}: {}{}", muted.by, until.map(|until| format!(", {until}")).unwrap_or_default())))
+                } @else if let Some(active) = mutes.of_alert(&target.target.channel, labels) {
+                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, if active.mute.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") }))
                 } @else if let Some((look, why)) = state.and_then(|channel| trouble(channel, viewer.manner.now.into(), language)) {
                     (badge_of(look, &format!("{}: {why}", say(language, look.en, look.zh))))
                 } @else { span.dim.s { (say(language, "at once", "立即")) } }

@@ -39,6 +39,8 @@ async fn what_died_is_explained_retried_moved_and_dropped() {
     };
     until("state=dead", 2).await;
     until("state=sent", 1).await;
+    let saved = ann.page("/ui/incidents/2").await;
+    assert!(saved.contains(">in place of saved<"), "{saved}");
     let dead = ann.page("/ui/dead").await;
     assert!(dead.contains("2 dead letters") && dead.contains("Reached nobody") && dead.contains("Another channel has it"), "{dead}");
     for path in links(&dead, "/ui/deliveries/").into_iter().chain([

@@ -2,23 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{HOSTILE, fire, gateway, routes};
+use super::every_page::{self, DRAWN};
+use super::{HOSTILE, fire, routes};
 use crate::support::app::{TestApp, alert};
 use crate::support::chromium::Chromium;
 use crate::support::skip::skip;
-
-const ROTAS: &str = "mutes: [{ name: nightly, matchers: 'team=\"db\"', until: 2099-01-01T00:00:00Z, reason: backups, owner: ann }]\npeople:\n  ann: { mobile: \"+4915112345678\" }\n  bob: { email: bob@example.com }\nrotas:\n  db: { handoff: \"monday 10:00\", start: 2026-11-02, people: [ann, bob] }\n  day: { handoff: \"12:00\", rotation: daily, start: 2026-11-02, people: [bob, ann] }\nescalations: { night: [{ after: 2h, to: theirs }] }\n";
-
-/// A channel of every client that is drawn; nothing is sent to them.
-const CLIENTS: &str = "slack: { slack: { token: xoxb-1234567890, channel: C1 } }, \
-    telegram: { telegram: { token: '123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678', chat: -1001 } }, \
-    discord: { discord: { webhook: 'https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnopqrstuvwxyz' } }, \
-    teams: { teams: { webhook: 'https://prod-1.westeurope.logic.azure.com/workflows/a/triggers/manual/paths/invoke?api-version=2016-06-01&sp=x&sv=1.0&sig=a' } }, \
-    feishu: { feishu: { token: 0a1b2c3d-1111-2222-3333-444455556666 } }, dingtalk: { dingtalk: { access_token: 0123456789abcdef0123456789abcdef } }, \
-    wecom: { wecom_robot: { key: 0a1b2c3d-1111-2222-3333-444455556666 } }, \
-    mail: { email: { server: 'localhost:25', tls: none, from: a@example.com, to: [ops@example.com] } }, ";
-
-const DRAWN: [&str; 8] = ["slack", "telegram", "discord", "teams", "feishu", "dingtalk", "wecom", "mail"];
 
 /// What is wrong with the page that is open.
 async fn faults(browser: &mut Chromium, axe: &str) -> Vec<String> {
@@ -40,13 +28,7 @@ async fn no_page_has_a_serious_fault() {
     let axe = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| panic!("{}: {error}; run `.ci/long console`", axe.display()));
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
-    let (url, _accepts) = gateway().await;
-    let hook = format!("theirs: {{ webhook: {{ url: '{url}', allow_networks: [127.0.0.1] }} }}");
-    let yaml = routes("")
-        .replace("ours: { log: {} }", &format!("{CLIENTS}ours: {{ log: {{}} }}"))
-        .replace("theirs: { log: {} }", &hook)
-        .replace("route: { to: [ours],", "route: { to: [ours], escalation: night,");
-    let app = TestApp::start(&format!("{yaml}{ROTAS}")).await;
+    let app = every_page::start("ours").await;
     browser.size(1440, 900).await;
     let mut wrong: Vec<String> = Vec::new();
     let mut look = async |browser: &mut Chromium, path: &str, how: &str| {
@@ -61,41 +43,11 @@ async fn no_page_has_a_serious_fault() {
         body["alerts"][0]["labels"]["severity"] = ["critical", "warning", "info"][n].into();
         fire(&app, None, &body).await;
     }
-    let acked = app.http.post(app.url("/api/v1/incidents/2/ack")).json(&json!({ "by": "ann" })).send().await.unwrap();
-    assert_eq!(acked.status(), 200);
     app.until("state=dead", |rows| rows.len() == 1).await;
     let dead = app.http.get(app.url("/api/v1/deliveries?state=dead")).send().await.unwrap().json::<Value>().await.unwrap();
     let delivery = format!("/ui/deliveries/{}", dead["deliveries"][0]["id"].as_str().unwrap());
-    let form = [("rota", "db"), ("person", "bob"), ("from", ""), ("until", "2099-01-01T00:00"), ("reason", "x")];
-    let _ = app.http.post(app.url("/ui/oncall/overrides")).header("sec-fetch-site", "same-origin").form(&form).send().await.unwrap();
-    let config = app.folder.path().join("routes.yaml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("to: [ours], escalation", "to: [nowhere], escalation")).unwrap();
-    let mut pages = vec![
-        "/ui",
-        "/ui/incidents/1",
-        "/ui/incidents/2",
-        "/ui/incidents/1/confirm/close",
-        "/ui/ack",
-        "/ui/history",
-        "/ui/history?q=a&label=group%3Dours&by=ann",
-        "/ui/history?view=incidents",
-        "/ui/history?view=received",
-        "/ui/history?view=nowhere",
-        "/ui/dead",
-        "/ui/dead/confirm/retry",
-        "/ui/channels",
-        "/ui/channels/ours/confirm/mute",
-        "/ui/mutes",
-        "/ui/oncall",
-        "/ui/route?labels=alertname%3DX+group%3Dtheirs",
-        "/ui/templates",
-        "/ui/simulate?hours=24",
-        "/ui/simulate?of=storm&alerts=100&groups=10&over=30s",
-        "/ui/config",
-        "/ui/audit",
-        "/ui/nothing",
-    ];
+    every_page::use_it(&app).await;
+    let mut pages = every_page::FIXED.to_vec();
     pages.push(&delivery);
     let drawn = DRAWN.map(|name| format!("/ui/templates?channel={name}"));
     pages.extend(drawn.iter().map(String::as_str));

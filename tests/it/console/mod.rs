@@ -5,7 +5,10 @@ mod axe;
 mod behind_nginx;
 mod config;
 mod dead;
+mod every_page;
 mod history;
+mod hostile;
+mod hostile_bodies;
 mod logins;
 mod mail;
 mod many;
@@ -344,6 +347,7 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
     fire(&app, None, &alert("b", "Second", "firing")).await;
     until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
+    until(&["event: head", "data: 1 needs somebody", "data: 2 open: 1 not acked, 1 acked, 0 snoozed."]).await;
     let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
     assert!(late.contains("event: reload"), "{late}");
 }

@@ -46,6 +46,7 @@ async fn mutes_are_listed_made_and_ended_by_who_may() {
     assert_eq!(ann.post("/ui/mutes/end", &silent[..1]).await.status(), StatusCode::SEE_OTHER);
     let tested = ann.page("/ui/route?labels=alertname%3DDown%0Ateam%3Ddb&of=labels").await;
     assert!(tested.contains("held back by the mute nightly until 2099-01-01 00:00:00 UTC"), "{tested}");
+    assert!(tested.contains("deferred</span>") && !tested.contains(">at once<"), "{tested}");
     // The first page says why nobody is notified, and counts no years down.
     let mut body = alert("ours", "Upgrade", "firing");
     body["alerts"][0]["labels"]["team"] = "db".into();

@@ -72,8 +72,7 @@ async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
             "/ui/audit",
         ] {
             browser.open(&app.url(path)).await;
-            let sideways = browser.eval("document.documentElement.scrollWidth - innerWidth").await;
-            assert!(sideways.as_i64().unwrap() <= 0, "{path} at {width}: {sideways} px");
+            assert_eq!(browser.sideways().await, 0, "{path} at {width} px");
         }
     }
 }

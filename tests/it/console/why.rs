@@ -37,7 +37,9 @@ async fn a_delivery_says_in_one_sentence_why_it_was_sent() {
     let link = super::links(&page, "/ui/templates?").remove(0);
     assert!(reader.page(&link).await.contains("Template playground"));
     let zh = reader.http.get(app.url(&path)).headers(reader.headers()).header("accept-language", "zh-CN").send().await.unwrap();
-    assert!(zh.text().await.unwrap().contains("发送原因：#1 首次通知到该通道：1 条告警正在触发；由路由 `route.routes[0]` 发到这里"));
+    let zh = zh.text().await.unwrap();
+    assert!(zh.contains("发送原因：#1 首次通知到该通道：1 条告警正在触发；由路由 `route.routes[0]` 发到这里"), "{zh}");
+    assert!(zh.contains("<b>成功</b>") && zh.contains("第 1 页") && !zh.contains("<b>ok</b>"), "{zh}");
     // Somebody is on it when it is reported once more.
     assert_eq!(app.http.post(app.url("/api/v1/incidents/1/ack")).bearer_auth(ROOT).send().await.unwrap().status(), 200);
     let mut more = alert("theirs", "Down", "firing");

@@ -125,6 +125,20 @@ impl Chromium {
         }
     }
 
+    /// How many pixels the page is wider than the window. `innerWidth` would not say it: on a phone it grows with the page.
+    pub async fn sideways(&mut self) -> i64 {
+        let beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        self.eval(beyond).await.as_i64().unwrap()
+    }
+
+    /// Writes into a field, as somebody who types does.
+    pub async fn write(&mut self, selector: &str, text: &str) {
+        let (field, text) = (json!(selector), json!(text));
+        self.until(&format!("document.querySelector({field}) != null")).await;
+        let typed = "e.dispatchEvent(new Event('input', { bubbles: true }))";
+        self.eval(&format!("(e => {{ e.value = {text}; {typed}; }})(document.querySelector({field}))")).await;
+    }
+
     /// Presses what a selector finds.
     pub async fn press(&mut self, selector: &str) {
         self.until(&format!("document.querySelector({}) != null", json!(selector))).await;

@@ -68,6 +68,23 @@ fn default_templates() {
     }
 }
 
+/// Headings and notifications are no fields of templates, and are shown as they are.
+#[test]
+fn what_a_locked_phone_shows_turns_no_text() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let turned =
+        alert(&[("alertname", "Disk\u{202E}lluF"), ("instance", "db\u{2066}-1"), ("severity", "critical")], &[("summary", "97%\u{202D} full")]);
+    let case = Case::new("turned", vec![turned], vec![EntryStatus::Firing]);
+    for platform in PLATFORMS {
+        let facts = pages(&registry, platform, &case, Language::En).remove(0).page.facts;
+        assert!(facts.title.contains("DisklluF") && facts.preview.ends_with("97% full"), "{}: {facts:?}", platform.name);
+        let pairs = facts.pairs.iter().map(|(_, value)| value);
+        for text in pairs.chain([&facts.title, &facts.preview]) {
+            assert!(!text.contains(['\u{202E}', '\u{202D}', '\u{2066}']), "{}: {text:?}", platform.name);
+        }
+    }
+}
+
 /// What platforms make of groups, long texts and other senders' alerts: one file a platform. What is read of HTML is in `looks.rs`.
 #[test]
 fn forms_of_messages() {

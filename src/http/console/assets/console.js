@@ -60,12 +60,18 @@
       Object.keys(held).forEach(function (id) { var el = doc.getElementById(id); if (el && !busy(el)) put(el, held[id]); });
       if (source && heard && Date.now() - heard > 30000) state(false, live.dataset.lost);
     }, 500);
+    // Heading, the line below it, and how many the title counts.
+    function head(text) {
+      var lines = text.split('\n'), places = doc.querySelectorAll('[data-head]'); if (places.length !== 2) return;
+      places[0].textContent = lines[0]; places[1].textContent = lines[1];
+      doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
+    }
     function more_by(n) { more.hidden = !n; more.textContent = n + live.dataset.new; }
     function open() {
       if (source || paused || doc.hidden) return;
       source = new EventSource(last ? live.dataset.live.replace(/from=\d+/, 'from=' + last) : live.dataset.live);
       function on(name, f) { source.addEventListener(name, function (e) { if (e.lastEventId) last = e.lastEventId; heard = Date.now(); state(true, live.dataset.on); f(e.data); }); }
-      on('row', take); on('beat', function () {}); on('new', function (n) { more_by(+n); });
+      on('row', take); on('beat', function () {}); on('new', function (n) { more_by(+n); }); on('head', head);
       on('reload', function () { shut(); state(false, live.dataset.lost); more.hidden = false; more.textContent = '\u21bb'; });
       source.onopen = function () { heard = Date.now(); state(true, live.dataset.on); };
       source.onerror = function () { state(false, live.dataset.lost); };

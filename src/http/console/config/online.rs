@@ -74,7 +74,7 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
                     Answer::Accepted(_) => (icon_of("ok", "ok")),
                 }
                 b { (shown(&one.name)) } span.dim.s { (one.platform) }
-                span { @match &one.answer {
+                p { @match &one.answer {
                     Answer::Refused(why) => (worded(&viewer.manner, why)),
                     Answer::Unasked => { (say(language, "Only a message shows it: ", "只能用消息检查：")) a.l href={ "/ui/channels/" (utf8_percent_encode(&one.name, NON_ALPHANUMERIC)) "/confirm/test" } { (say(language, "test…", "测试…")) } },
                     Answer::Accepted(None) => (say(language, "accepted", "已接受")),

@@ -28,7 +28,7 @@ struct Line {
 pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let mut lines: Vec<Line> = found.timeline.iter().map(|row| told(viewer, row)).collect();
-    lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, row, attempts)));
+    lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, found, row, attempts)));
     lines.push(Line {
         at: found.incident.opened_at,
         soon: false,
@@ -88,7 +88,7 @@ fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
     Line { at: row.at, soon: false, class, icon, head, text: row.text.clone(), answer: String::new() }
 }
 
-fn delivered(viewer: &Viewer, row: &DeliveryRow, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Option<Line> {
+fn delivered(viewer: &Viewer, found: &IncidentDetail, row: &DeliveryRow, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Option<Line> {
     let language = viewer.manner.language;
     let soon = !row.state.is_final();
     // What only waits its turn is nothing to wait for.
@@ -108,7 +108,9 @@ fn delivered(viewer: &Viewer, row: &DeliveryRow, attempts: &HashMap<MessageId, V
         a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } }
         @if soon { (say(language, " is next", "（接下来）")) } @else { (say(language, ": ", "：")) (say(language, look.en, look.zh)) }
     };
-    let text = row.reason.clone().unwrap_or_default();
+    let origin = row.fallback_of.and_then(|id| found.deliveries.iter().find(|one| one.id == id));
+    let instead = || origin.map(|origin| format!("{}{}", say(language, "in place of ", "代替 "), origin.channel));
+    let text = row.reason.clone().or_else(instead).unwrap_or_default();
     let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
     Some(Line { at, soon, class: if soon { "soon" } else { class }, icon: look.icon, head, text, answer })
 }

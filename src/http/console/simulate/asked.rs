@@ -72,9 +72,9 @@ impl Asked {
     pub(super) fn form(&self, viewer: &Viewer) -> Markup {
         let language = viewer.manner.language;
         let tabs = [
-            ("", "/ui/simulate", say(language, "What was received", "已收到的告警")),
-            ("event", "/ui/simulate?of=event", say(language, "A stored event", "已存事件")),
-            ("storm", "/ui/simulate?of=storm", say(language, "A storm", "告警风暴")),
+            ("", "/ui/simulate", say(language, "Received", "已收到的告警")),
+            ("event", "/ui/simulate?of=event", say(language, "Stored event", "已存事件")),
+            ("storm", "/ui/simulate?of=storm", say(language, "Storm", "告警风暴")),
         ];
         let or = |name: &str, other: &'static str| if self.fields.has(name) { plain(self.fields.get(name)) } else { other.to_owned() };
         let number = |name: &'static str, word: &str, other: &'static str| html! { label.f { span { (word) } input.in name=(name) value=(or(name, other)) inputmode="numeric" required; } };
@@ -87,8 +87,8 @@ impl Asked {
                         "event" => label.f { span { (say(language, "The event’s id", "事件 ID")) } input.in name="event" value=(or("event", "")) spellcheck="false" required; },
                         "storm" => {
                             (number("alerts", say(language, "Alerts", "告警数"), "1000"))
-                            (number("groups", say(language, "in groups", "分为组数"), "100"))
-                            label.f { span { (say(language, "over", "历时")) } input.in name="over" value=(or("over", "30s")) required; }
+                            (number("groups", say(language, "In groups", "分为组数"), "100"))
+                            label.f { span { (say(language, "Over", "历时")) } input.in name="over" value=(or("over", "30s")) required; }
                             label.f { span { (say(language, "Labels of each", "每条的标签")) } input.in name="labels" value=(or("labels", "")) placeholder="team=db env=prod"; }
                         }
                         _ => label.f { span { (say(language, "The last hours", "最近几小时")) } select.in name="hours" { @for hours in ["1", "6", "24", "72", "168"] { option selected[or("hours", "24") == hours] { (hours) } } } },
