@@ -110,7 +110,7 @@ sequence!(
             > #1 firing
         crash
         wait 3
-            > chat again 3 in 1 rings, firing: disk | 🟡 Still firing, 7 min: disk · warning #1 · unacked by ann
+            > chat again 3 in 1 rings, firing: disk | 🟡 Still firing, 7m 1s: disk · warning #1 · unacked by ann
             > chat edits 1, firing: disk | #1 · unacked by ann
     "
 );

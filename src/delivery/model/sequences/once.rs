@@ -95,7 +95,7 @@ sequence!(
             > ack for #1: acked 1
             > #1 acked, ann on it
         report -disk
-            > chat over 2 quiet, resolved: disk | ✅ Resolved: disk #1, first notified 03:01 UTC · acked by ann (API), 03:02 UTC
+            > chat over 2 quiet, resolved: disk | ✅ Resolved: disk #1, first notified 03:01 UTC · acked by ann (API), 03:03 UTC
             > #1 resolved, ann on it
     "
 );

@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unusable");
-    for part in ["99", "up to 17", "newer Watchfire", "backup"] {
+    for part in ["99", "up to 18", "newer Watchfire", "backup"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
