@@ -150,7 +150,7 @@ pub struct IncidentResponse {
 pub struct IncidentAttempt {
     /// The message, as in `messages` and `deliveries`.
     pub message: MessageId,
-    /// When it began and ended, and how.
+    /// When it began and ended, and how; the platform's answer is with the delivery (`GET /api/v1/deliveries/{id}`).
     #[serde(flatten)]
     pub attempt: AttemptRow,
 }

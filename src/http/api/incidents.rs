@@ -340,7 +340,11 @@ fn response(found: IncidentDetail, attempts: HashMap<MessageId, Vec<AttemptRow>>
 
 /// The newest attempts of all messages, oldest first.
 fn newest(attempts: HashMap<MessageId, Vec<AttemptRow>>) -> Vec<IncidentAttempt> {
-    let of = |(message, attempts): (MessageId, Vec<AttemptRow>)| attempts.into_iter().map(move |attempt| IncidentAttempt { message, attempt });
+    // Answers name people's numbers and addresses: they are with the delivery.
+    let without = |attempt: AttemptRow| AttemptRow { answer: None, ..attempt };
+    let of = |(message, attempts): (MessageId, Vec<AttemptRow>)| {
+        attempts.into_iter().map(move |attempt| IncidentAttempt { message, attempt: without(attempt) })
+    };
     let mut all: Vec<IncidentAttempt> = attempts.into_iter().flat_map(of).collect();
     all.sort_by_key(|one| (one.attempt.begun_at, one.attempt.id));
     let first = all.len().saturating_sub(MAX_ATTEMPTS);
