@@ -258,18 +258,29 @@ impl PlatformPresses {
         };
         let unknown = gone(language);
         let span = Duration::from_secs(u64::from(value.minutes) * 60);
+        // Buttons of earlier versions prove nothing; the code of a known message does.
+        if !value.mac.is_empty() && !links::proves_incident(&plan.link_key, &value) {
+            return refused("a button that this installation did not make", unknown).await;
+        }
         let Some(message) = self.shared.pressed_message(&value.code).await? else {
-            return match self.shared.lost_message(self.platform, &value, &press).await? {
-                Some((channel, on)) => self.act(&channel, value.verb, span, press, vec![on]).await,
-                None => refused("no such message", unknown).await,
+            let Some(lost) = self.shared.lost_message(self.platform, &value, &press).await? else {
+                return refused("no such message", unknown).await;
             };
+            let answer = self.act(&lost.channel, value.verb, span, press.clone(), vec![lost.on]).await?;
+            if let Some(anchor) = lost.anchor {
+                self.shared.tracker.spawn(self.shared.clone().keep_lost(lost.channel, anchor, press));
+            }
+            return Ok(answer);
         };
         let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
         let on = self.shared.shown_in(&message, value.version).await?;
-        self.shared.keep_pressed(&channel, &message, &on, &press).await?;
-        self.act(&channel, value.verb, span, press, on).await
+        let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
+        let answer = self.act(&channel, value.verb, span, press.clone(), on).await?;
+        // What was done is stored: nobody waits for this.
+        self.shared.tracker.spawn(self.shared.clone().keep_pressed(channel, message, only, press));
+        Ok(answer)
     }
 
     /// Does what somebody may do about what a message of this channel shows.

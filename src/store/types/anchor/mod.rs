@@ -180,7 +180,7 @@ impl Anchor {
 
     /// The anchor with a copy of its message that somebody found: the platform accepted it, and its answer was lost (M14). It is edited from now on, too.
     /// `None` where it is known, and where messages are not edited.
-    pub(in crate::store) fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
+    pub fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
         let ids = self.ids.with_copy(copy);
         if ids == self.ids || !(self.edited || self.ids.is_empty()) {
             return None;
