@@ -1,5 +1,7 @@
 //! Buttons of a message: what a person can do about its incident, and how a pressed button says so.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The longest value of a button: Telegram's `callback_data`, in bytes (<https://core.telegram.org/bots/api#inlinekeyboardbutton>).
@@ -86,6 +88,11 @@ pub struct ButtonValue {
 impl ButtonValue {
     /// The length of `mac`.
     pub const MAC: usize = 8;
+
+    /// For how long.
+    pub fn span(&self) -> Duration {
+        Duration::from_secs(u64::from(self.minutes) * 60)
+    }
 
     /// As a button carries it: `ack.0W1x2y3z4A5b6C.17`, `snooze.0W1x2y3z4A5b6C.17.120`, and `ack.0W1x2y3z4A5b6C.17.0.1842.a1B2c3D4` with an incident, where
     /// there is room for it.

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::channel::Press;
+use super::PlatformPresses;
+use crate::channel::{Press, PressAnswer};
 use crate::delivery::core::Shared;
 use crate::delivery::links;
 use crate::delivery::plan::ChannelPlan;
@@ -15,30 +16,60 @@ use crate::store::{ActOn, Anchor, ShownIn, StoreError, StoredMessage};
 const CLOCK_SKEW_MS: i64 = 10_000;
 
 /// What a press is about whose message is not stored.
-pub(super) struct LostMessage {
-    pub channel: Arc<ChannelPlan>,
-    pub on: ActOn,
+struct LostMessage {
+    channel: Arc<ChannelPlan>,
+    on: ActOn,
     /// Beside which the message is edited from now on; `None`: it is not.
-    pub anchor: Option<Anchor>,
+    anchor: Option<Anchor>,
+}
+
+impl PlatformPresses {
+    /// Does what a press says about what a message shows.
+    pub(super) async fn act_on_message(
+        &self,
+        channel: Arc<ChannelPlan>,
+        message: StoredMessage,
+        value: &ButtonValue,
+        press: Press,
+    ) -> Result<PressAnswer, StoreError> {
+        let on = self.shared.shown_in(&message, value.version).await?;
+        let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
+        let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), on).await?;
+        let shared = self.shared.clone();
+        self.show_after(async move { shared.keep_pressed(&channel, &message, only, &press).await });
+        Ok(answer)
+    }
+
+    /// The same where the message is not stored; `None`: nothing is known of it.
+    pub(super) async fn act_on_lost(&self, value: &ButtonValue, press: &Press) -> Result<Option<PressAnswer>, StoreError> {
+        let Some(LostMessage { channel, on, anchor }) = self.shared.lost_message(self.platform, value, press).await? else { return Ok(None) };
+        let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), vec![on]).await?;
+        let (shared, pressed) = (self.shared.clone(), press.message.clone());
+        self.show_after(async move {
+            match anchor {
+                Some(anchor) => shared.keep_copy(&channel, &anchor, &pressed).await,
+                None => Ok(()),
+            }
+        });
+        Ok(Some(answer))
+    }
+
+    /// Begins the edits that show what was done, once the pressed message is kept, which is edited with them. What was done is stored: its answer does not
+    /// wait for this, nor fail with it.
+    fn show_after(&self, keeping: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move {
+            if let Err(error) = keeping.await {
+                tracing::warn!(%error, "a pressed message, whose answer may have been lost, could not be kept; its next press tries again");
+            }
+            shared.outlets.edit_soon();
+        });
+    }
 }
 
 impl Shared {
-    /// Keeps a pressed message beside the anchor of its incident, where the same message is known under other ids, or under none. The press was answered:
-    /// when this fails, the next press tries again.
-    pub(super) async fn keep_pressed(self: Arc<Self>, channel: Arc<ChannelPlan>, message: StoredMessage, incident: Option<IncidentId>, press: Press) {
-        if let Err(error) = self.find_and_keep(&channel, &message, incident, &press).await {
-            log_failure(&channel, &error);
-        }
-    }
-
-    /// The same for a message that is not stored.
-    pub(super) async fn keep_lost(self: Arc<Self>, channel: Arc<ChannelPlan>, anchor: Anchor, press: Press) {
-        if let Err(error) = self.keep_copy(&channel, &anchor, &press.message).await {
-            log_failure(&channel, &error);
-        }
-    }
-
-    async fn find_and_keep(
+    /// Keeps a pressed message beside the anchor of its incident, where the same message is known under other ids, or under none.
+    async fn keep_pressed(
         &self,
         channel: &ChannelPlan,
         message: &StoredMessage,
@@ -65,7 +96,7 @@ impl Shared {
 
     /// What a press is about whose message is not stored, because a crash cut off its answer: the incident that its button names and proves, as far as that is
     /// shown in the same room. Who presses there can do the same in the message that took its place.
-    pub(super) async fn lost_message(&self, platform: &str, value: &ButtonValue, press: &Press) -> Result<Option<LostMessage>, StoreError> {
+    async fn lost_message(&self, platform: &str, value: &ButtonValue, press: &Press) -> Result<Option<LostMessage>, StoreError> {
         let proved = links::proves_incident(&self.plan.load().link_key, value);
         let Some(formed_at) = links::formed_at(&value.code, self.clock.wall()).filter(|_| proved) else { return Ok(None) };
         let Some(detail) = self.store.get_incident(IncidentId(value.incident)).await? else { return Ok(None) };
@@ -91,7 +122,6 @@ impl Shared {
         if self.store.keep_copy(anchor.incident, &anchor.channel, &anchor.recipient, pressed).await? {
             let (incident, channel) = (anchor.incident, &channel.name);
             tracing::info!(%incident, %channel, "a pressed message, whose answer had been lost, is edited from now on");
-            self.outlets.edit_soon();
         }
         Ok(())
     }
@@ -103,8 +133,4 @@ fn known_ids(anchor: &Anchor, message: &StoredMessage) -> PlatformIds {
         return anchor.ids.clone();
     }
     message.cells.iter().find(|cell| cell.recipient == anchor.recipient).map(|cell| cell.ids.clone()).unwrap_or_default()
-}
-
-fn log_failure(channel: &ChannelPlan, error: &StoreError) {
-    tracing::warn!(channel = %channel.name, %error, "a pressed message, whose answer had been lost, is not edited; its next press tries again");
 }
