@@ -209,6 +209,18 @@ pub async fn a_copy_of_a_message_is_kept_with_its_anchor(store: S) {
         async |incident: IncidentId, channel: &str, ids: &PlatformIds| store.keep_copy(incident, channel, &update.recipient, ids).await.unwrap();
     assert!(!keep(id, "ops", &before.ids).await, "it is the message itself");
     assert!(!keep(id, "dba", &copy).await && !keep(IncidentId(id.0 + 9), "ops", &copy).await, "there is no anchor");
+    // Of a message that another incident, or another channel of this one, already has.
+    let other = opened(&store, "b", 1).await;
+    let named = |ts: &str| PlatformIds::one("ts", ts.to_owned());
+    let of_other = AnchorUpdate { ids: Some(named("other").with_copy(&named("its copy"))), ..anchored(other, 1) };
+    let of_dba = AnchorUpdate { channel: "dba".into(), ids: Some(named("dba")), ..anchored(id, 1) };
+    confirm(&store, &fence, vec![of_other, of_dba], T0).await;
+    for known in ["other", "its copy", "dba"] {
+        assert!(!keep(id, "ops", &named(known)).await, "{known}");
+    }
+    let anchor = async |store: &S, id: IncidentId| {
+        super::fixtures::incident(store, id).await.anchors.into_iter().find(|anchor| anchor.channel == "ops").unwrap()
+    };
     assert_eq!(dirty(&store, T0).await, []);
     assert!(keep(id, "ops", &copy).await);
     assert!(!keep(id, "ops", &copy).await, "once");
