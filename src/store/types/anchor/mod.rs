@@ -11,6 +11,8 @@ use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 
 /// Reposts are counted for so long, in milliseconds.
 const REPOSTS_WITHIN_MS: i64 = 3_600_000;
+/// What the timeline says of a message that was posted again.
+const POSTED_AGAIN: &str = "posted again as it is now";
 /// Edits of a message that have lines of their own in the timeline; all later ones share the last line.
 const MAX_EDIT_LINES: u32 = 50;
 
@@ -203,12 +205,27 @@ impl Anchor {
         format!("edited to version {version}{shared}")
     }
 
+    fn count_repost(&mut self, now: UnixMs) {
+        match self.recent_reposts(now) {
+            0 => (self.reposts, self.reposted_at) = (1, now),
+            earlier => self.reposts = earlier.saturating_add(1),
+        }
+    }
+
     /// The anchor after an edit, and what the timeline of its incident says of it.
     pub(in crate::store) fn after_edit(mut self, outcome: &EditOutcome) -> (Self, Option<TimelineRow>) {
         let row = |kind, text: String| Some(TimelineRow { at: outcome.now, kind, channel: outcome.channel.clone(), text });
         // Another message took its place meanwhile: nothing is known of that one.
         if outcome.ids != self.ids {
-            return (self, None);
+            return match &outcome.change {
+                // What was posted again meanwhile is there, too: the next edit brings both up to date.
+                EditChange::Posted { ids, .. } if outcome.ids.is_empty() && !ids.is_empty() => {
+                    (self.ids, self.shown) = (self.ids.with_copy(ids), 0);
+                    self.count_repost(outcome.now);
+                    (self, row(TimelineKind::Reposted, POSTED_AGAIN.into()))
+                }
+                _ => (self, None),
+            };
         }
         self.next_edit_at = outcome.next_edit_at;
         let row = match &outcome.change {
@@ -252,11 +269,8 @@ impl Anchor {
                 self.ids.clone_from(ids);
                 self.shown = *shown;
                 self.failures = 0;
-                match self.recent_reposts(outcome.now) {
-                    0 => (self.reposts, self.reposted_at) = (1, outcome.now),
-                    earlier => self.reposts = earlier.saturating_add(1),
-                }
-                row(TimelineKind::Reposted, "posted again as it is now".into())
+                self.count_repost(outcome.now);
+                row(TimelineKind::Reposted, POSTED_AGAIN.into())
             }
             EditChange::Failed => {
                 self.failures = self.failures.saturating_add(1);

@@ -165,6 +165,13 @@ fn a_copy_that_is_found_is_edited_with_its_message() {
     assert_eq!((&left.ids, left.is_dirty(2), row), (&id("2"), true, None));
     let (none, row) = edited(left, gone(), T0);
     assert_eq!((none.ids.is_empty(), none.edited, row.map(|row| row.kind)), (true, true, Some(TimelineKind::Reposted)));
+    // One that was posted again while the copy was found is not forgotten.
+    let AnchorUpdate { incident, channel, recipient, .. } = update(None);
+    let (ids, known, change) = (PlatformIds::default(), none.notified.clone(), EditChange::Posted { shown: 2, ids: id("4") });
+    let repost = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
+    let (three, row) = none.clone().with_copy(&id("3")).unwrap().after_edit(&repost);
+    assert_eq!((three.ids.all(), three.shown, three.is_dirty(2), three.reposts), (vec![id("3"), id("4")], 0, true, 1));
+    assert_eq!(row.map(|row| (row.kind, row.text)), Some((TimelineKind::Reposted, "posted again as it is now".into())));
     // What was posted again, perhaps, and is pressed: it lives on.
     let (lost, _) = edited(none, EditChange::GivenUp("posted again, perhaps".into()), T0);
     let found = lost.with_copy(&id("3")).unwrap();
