@@ -341,7 +341,7 @@ pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Inciden
 
 /// Whether the edit of a copy may succeed later.
 fn passes(error: &SendError) -> bool {
-    !error.gone && matches!(error.kind, ErrorKind::Transient | ErrorKind::RateLimited { .. })
+    matches!(error.kind, ErrorKind::Transient | ErrorKind::RateLimited { .. })
 }
 
 /// How long to wait after an edit that failed, after those that failed before it.

@@ -126,19 +126,19 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
     let (versions, anchors) = (versions?, anchors?);
     let Some(version) = versions.get(&outcome.incident) else { return Ok(()) };
     let mut said: Option<TimelineRow> = None;
-    let mut shares = false;
+    let mut replaced: Option<String> = None;
     let mut after = Vec::new();
     for before in anchors.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
         // They are one message: the timeline has one line of it.
         if said.is_none() {
-            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            replaced = row.as_ref().and_then(|row| anchor.replaced_edit_line(row));
             said = row;
         }
         after.push((anchor, *version));
     }
-    if let Some(row) = said.as_ref().filter(|_| shares) {
-        timeline::remove_last(tx, outcome.incident, row).await?;
+    if let (Some(row), Some(end)) = (&said, &replaced) {
+        timeline::remove_last(tx, outcome.incident, row, end).await?;
     }
     let rows: Vec<_> = said.iter().map(|row| (outcome.incident, row)).collect();
     let (written, added) = join(write(tx, &after), timeline::add(tx, &rows)).await;

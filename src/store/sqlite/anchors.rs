@@ -35,19 +35,19 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
     outcome.sent_in_month.iter().try_for_each(|sends| count_month(db, &fence.outlet, sends))?;
     let Some(version) = version(db, outcome.incident)? else { return Ok(()) };
     let mut said: Option<TimelineRow> = None;
-    let mut shares = false;
+    let mut replaced: Option<String> = None;
     for before in all(db, outcome.incident)?.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
         // They are one message: the timeline has one line of it.
         if said.is_none() {
-            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            replaced = row.as_ref().and_then(|row| anchor.replaced_edit_line(row));
             said = row;
         }
         write(db, &anchor, version)?;
     }
     let Some(row) = said else { return Ok(()) };
-    if shares {
-        timeline::remove_last(db, outcome.incident, &row)?;
+    if let Some(end) = replaced {
+        timeline::remove_last(db, outcome.incident, &row, &end)?;
     }
     timeline::add(db, outcome.incident, &row)
 }

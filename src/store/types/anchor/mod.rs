@@ -13,8 +13,8 @@ use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 const REPOSTS_WITHIN_MS: i64 = 3_600_000;
 /// What the timeline says of a message that was posted again.
 const POSTED_AGAIN: &str = "posted again as it is now";
-/// Edits of a message that have lines of their own in the timeline; all later ones share the last line.
-const MAX_EDIT_LINES: u32 = 50;
+/// Lines of a message's edits in the timeline; all later edits share the last one.
+const MAX_EDIT_LINES: u32 = 10;
 
 /// An alert that a channel was notified of: the incident's version as of which, and its rank then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,11 @@ pub fn merge_notified(before: &[NotifiedAlert], now: &[NotifiedAlert]) -> Vec<No
     all.append(&mut added);
     let first = all.len().saturating_sub(MAX_INCIDENT_ALERTS);
     all.split_off(first)
+}
+
+/// How the line ends that the edits of a message share.
+fn shared_line_end(edits: u32) -> String {
+    format!(", the last of {edits} edits")
 }
 
 /// Whether alerts are over in what was notified `now` that were not `before`.
@@ -191,18 +196,15 @@ impl Anchor {
         Some(self)
     }
 
-    /// Whether its newest edit takes the place of the one before in the timeline.
-    pub(in crate::store) fn shares_edit_line(&self, row: &TimelineRow) -> bool {
-        row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES
+    /// How the line ends whose place its newest edit takes in the timeline. The count tells it from the lines of the channel's other messages.
+    pub(in crate::store) fn replaced_edit_line(&self, row: &TimelineRow) -> Option<String> {
+        (row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES).then(|| shared_line_end(self.edits - 1))
     }
 
     /// What the timeline says of its newest edit.
     fn edit_line(&self, version: i64) -> String {
-        let shared = match self.edits.checked_sub(MAX_EDIT_LINES) {
-            None | Some(0) => String::new(),
-            Some(more) => format!(", the last of {} edits", more.saturating_add(1)),
-        };
-        format!("edited to version {version}{shared}")
+        let end = if self.edits < MAX_EDIT_LINES { String::new() } else { shared_line_end(self.edits) };
+        format!("edited to version {version}{end}")
     }
 
     fn count_repost(&mut self, now: UnixMs) {

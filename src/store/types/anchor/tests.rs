@@ -97,9 +97,13 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     let line = |row: Option<TimelineRow>| row.map(|row| (row.kind, row.channel, row.text));
     let said = |text: &str| Some((TimelineKind::Edited, "ops".to_owned(), text.to_owned()));
     assert_eq!(line(row), said("edited to version 4"));
-    for (before, text, shares) in [(49, "edited to version 9", false), (50, "edited to version 9, the last of 2 edits", true)] {
+    for (before, text, replaced) in [
+        (8, "edited to version 9", None),
+        (9, "edited to version 9, the last of 10 edits", None),
+        (10, "edited to version 9, the last of 11 edits", Some(", the last of 10 edits")),
+    ] {
         let (last, row) = edited(Anchor { edits: before, ..shown.clone() }, EditChange::Shown(9), T0);
-        assert_eq!((last.shares_edit_line(row.as_ref().unwrap()), line(row)), (shares, said(text)), "after {before}");
+        assert_eq!((last.replaced_edit_line(row.as_ref().unwrap()).as_deref(), line(row)), (replaced, said(text)), "after {before}");
     }
     let (older, _) = edited(shown.clone(), EditChange::Shown(3), T0);
     assert_eq!(older.shown, 4, "an answer that comes late shows nothing older");
