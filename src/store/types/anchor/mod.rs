@@ -196,7 +196,7 @@ impl Anchor {
         Some(self)
     }
 
-    /// How the line ends whose place its newest edit takes in the timeline. The count tells it from the lines of the channel's other messages.
+    /// How the line ends that its newest edit replaces in the timeline. By the count it differs from lines of the channel's other messages.
     pub(in crate::store) fn replaced_edit_line(&self, row: &TimelineRow) -> Option<String> {
         (row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES).then(|| shared_line_end(self.edits - 1))
     }
