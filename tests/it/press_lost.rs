@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use watchfire::delivery::links::{act_code, button_mac};
+use watchfire::model::{ButtonValue, IncidentId, MessageId, Secret, Verb};
 use watchfire::store::IncidentState;
 
 use crate::acks::{CHAT, Rooms, disk, group, incident, kinds, report, until};
@@ -90,12 +92,13 @@ async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
 }
 
 const SECRET: &str = "a-secret-of-the-webhook";
+const KEY: &str = "link-key-of-the-test-0123456789";
 
 /// A channel whose presses are posted, with one message: the value of its button.
 async fn posted_to(fake: &Fake<Telegram>) -> (TestApp, String) {
     fake.unpaced();
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
         fake.url()
     );
     let app = TestApp::start(&routes).await;
@@ -149,4 +152,21 @@ async fn a_press_under_a_message_of_another_chat_has_that_message_never_edited()
     report(&app, &group(&[disk("resolved")])).await;
     until("the message is green", || text("-1001/1").contains('✅')).await;
     assert_eq!(text("-1002/1"), "lunch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_from_before_a_restore_acts_on_no_incident_that_has_its_number_since() {
+    let fake = Fake::start(Telegram::new("1:token", &["-1001"])).await;
+    let (app, _) = posted_to(&fake).await;
+    let (key, now) = (Secret::new(KEY), u128::try_from(jiff::Timestamp::now().as_millisecond()).unwrap());
+    let value = |formed_at: u128| {
+        let code = act_code(&key, MessageId(uuid::Uuid::from_u128(formed_at << 80 | 0x7abc_8def)));
+        let mac = button_mac(&key, &code, IncidentId(1));
+        ButtonValue { verb: Verb::Ack, code, version: 1, minutes: 0, incident: 1, mac }.encode()
+    };
+    let answer = press_with(&app, 1, (CHAT, 99), &value(now - 3_600_000)).await;
+    assert!(answer.contains("This message is no longer stored"), "{answer}");
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
+    let answer = press_with(&app, 2, (CHAT, 99), &value(now)).await;
+    assert!(answer.contains("#1 is acked."), "{answer}");
 }
