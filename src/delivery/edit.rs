@@ -271,7 +271,7 @@ impl EditTask {
         Ok(page)
     }
 
-    /// Edits a message, then its copies. A copy that is gone or refuses it is left as it is: it must not keep the message from being edited.
+    /// Edits a message, then its copies. A copy that fails for good is left as it is: it must not keep the message from being edited.
     async fn update(&self, anchor: &Anchor, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         let driver = &self.channel.driver;
         let mut all = anchor.ids.all().into_iter();
@@ -279,7 +279,7 @@ impl EditTask {
         let receipt = driver.update(&own, page, &anchor.recipient, cx).await?;
         for copy in all {
             match driver.update(&copy, page, &anchor.recipient, cx).await {
-                Err(error) if !error.gone && error.kind != ErrorKind::Rejected => return Err(error),
+                Err(error) if passes(&error) => return Err(error),
                 Err(error) => {
                     tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, "a copy of a message could not be edited")
                 }
@@ -339,6 +339,11 @@ pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Inciden
     !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, channel.platform.brand())
 }
 
+/// Whether the edit of a copy may succeed later.
+fn passes(error: &SendError) -> bool {
+    matches!(error.kind, ErrorKind::Transient | ErrorKind::RateLimited { .. })
+}
+
 /// How long to wait after an edit that failed, after those that failed before it.
 fn backoff(anchor: &Anchor) -> Duration {
     FIRST_WAIT.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT)
@@ -366,5 +371,19 @@ fn member(event: StoredEvent, places: &mut BTreeMap<EventId, Vec<u32>>, anchor: 
         fallback: Fallback::default(),
         incident: Some(anchor.incident),
         event: Some(event.event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_passing_failure_of_a_copy_is_tried_again() {
+        let limited = ErrorKind::RateLimited { retry_after: None };
+        let all = [ErrorKind::Transient, limited, ErrorKind::Ambiguous, ErrorKind::Rejected, ErrorKind::Misconfigured];
+        let tried = all.map(|kind| passes(&SendError::new(kind, "no")));
+        assert_eq!(tried, [true, true, false, false, false]);
+        assert!(!passes(&SendError::new(ErrorKind::Transient, "deleted").gone()));
     }
 }

@@ -1,5 +1,7 @@
 //! Buttons of a message: what a person can do about its incident, and how a pressed button says so.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The longest value of a button: Telegram's `callback_data`, in bytes (<https://core.telegram.org/bots/api#inlinekeyboardbutton>).
@@ -79,14 +81,25 @@ pub struct ButtonValue {
     pub minutes: u32,
     /// The number of the message's only incident: by it a message is known that is not stored, because a crash cut off its answer. 0 where it has several.
     pub incident: i64,
+    /// What proves code and incident, [`ButtonValue::MAC`] letters and digits; empty without an incident, and in messages that earlier versions sent.
+    pub mac: String,
 }
 
 impl ButtonValue {
-    /// As a button carries it: `ack.0W1x2y3z4A5b6C.17`, `snooze.0W1x2y3z4A5b6C.17.120`, and `ack.0W1x2y3z4A5b6C.17.0.1842` with an incident, where there is
-    /// room for its number.
+    /// The length of `mac`.
+    pub const MAC: usize = 8;
+
+    /// For how long.
+    pub fn span(&self) -> Duration {
+        Duration::from_secs(u64::from(self.minutes) * 60)
+    }
+
+    /// As a button carries it: `ack.0W1x2y3z4A5b6C.17`, `snooze.0W1x2y3z4A5b6C.17.120`, and `ack.0W1x2y3z4A5b6C.17.0.1842.a1B2c3D4` with an incident, where
+    /// there is room for it.
     pub fn encode(&self) -> String {
         let value = format!("{}.{}.{}", self.verb.as_str(), self.code, self.version);
-        let with_incident = format!("{value}.{}.{}", self.minutes, self.incident);
+        let mac = if self.mac.is_empty() { String::new() } else { format!(".{}", self.mac) };
+        let with_incident = format!("{value}.{}.{}{mac}", self.minutes, self.incident);
         match self.minutes {
             _ if self.incident > 0 && with_incident.len() <= MAX_BUTTON_VALUE => with_incident,
             0 => value,
@@ -105,7 +118,9 @@ impl ButtonValue {
         let version = parts.next()?.parse().ok().filter(|version| *version >= 0)?;
         let minutes = parts.next().map_or(Some(0), |minutes| minutes.parse().ok())?;
         let incident = parts.next().map_or(Some(0), |incident| incident.parse().ok()).filter(|incident| *incident >= 0)?;
-        parts.next().is_none().then_some(Self { verb, code, version, minutes, incident })
+        let is_mac = |mac: &&str| incident > 0 && mac.len() == Self::MAC && mac.bytes().all(|b| b.is_ascii_alphanumeric());
+        let mac = parts.next().map_or(Some(""), |mac| Some(mac).filter(is_mac))?.to_owned();
+        parts.next().is_none().then_some(Self { verb, code, version, minutes, incident, mac })
     }
 }
 
@@ -117,19 +132,22 @@ mod tests {
     fn a_value_is_read_as_it_was_written_and_fits_every_platform() {
         for verb in Verb::ALL {
             assert_eq!(Verb::parse(verb.as_str()), Some(verb));
-            let value = ButtonValue { verb, code: "z".repeat(14), version: i64::MAX, minutes: u32::MAX, incident: 0 };
+            let value = ButtonValue { verb, code: "z".repeat(14), version: i64::MAX, minutes: u32::MAX, incident: 0, mac: String::new() };
             assert!(value.encode().len() <= MAX_BUTTON_VALUE);
             assert_eq!(ButtonValue::decode(&value.encode()), Some(value.clone()));
             let plain = ButtonValue { minutes: 0, ..value };
             assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain));
-            let of = ButtonValue { verb, code: "z".repeat(14), version: 999_999, minutes: 43_200, incident: 999_999_999 };
+            let mac = "z".repeat(ButtonValue::MAC);
+            let of = ButtonValue { verb, code: "z".repeat(14), version: 999_999, minutes: 43_200, incident: 999_999_999, mac };
             assert!(of.encode().len() <= MAX_BUTTON_VALUE);
             assert_eq!(ButtonValue::decode(&of.encode()), Some(of.clone()));
             let plain = ButtonValue { minutes: 0, ..of };
             assert_eq!(ButtonValue::decode(&plain.encode()), Some(plain.clone()));
+            let earlier = ButtonValue { mac: String::new(), ..plain.clone() };
+            assert_eq!(ButtonValue::decode(&earlier.encode()), Some(earlier));
             // Without the number it is a button still.
             let huge = ButtonValue { version: i64::MAX, minutes: u32::MAX, incident: i64::MAX, ..plain };
-            assert_eq!(ButtonValue::decode(&huge.encode()), Some(ButtonValue { incident: 0, ..huge }));
+            assert_eq!(ButtonValue::decode(&huge.encode()), Some(ButtonValue { incident: 0, mac: String::new(), ..huge }));
         }
         for none in [
             "",
@@ -141,6 +159,10 @@ mod tests {
             "ack.abc.x",
             "ack.abc.1.",
             "ack.abc.1.2.3.4",
+            "ack.abc.1.2.3.",
+            "ack.abc.1.2.0.a1B2c3D4",
+            "ack.abc.1.2.3.a1B2c-D4",
+            "ack.abc.1.2.3.a1B2c3D4.5",
             "ack.abc.1.2.x",
             "ack.abc.1.2.-3",
             "nack.abc.1",

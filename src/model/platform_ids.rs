@@ -14,6 +14,8 @@ pub struct PlatformIds(BTreeMap<String, String>);
 const UNNAMED: &str = "id";
 /// The name under which the ids of further copies of a message are kept, as JSON.
 const COPIES: &str = "copies";
+/// The names under which platforms say in which room a message is: Slack, Telegram, Discord. Other ids may count per room.
+const ROOMS: [&str; 3] = ["channel", "chat_id", "channel_id"];
 /// Copies of a message that are known: the platform accepted it so often, and the answers were lost.
 const MAX_COPIES: usize = 3;
 
@@ -75,10 +77,14 @@ impl PlatformIds {
         Self::of_all(self.all().into_iter().skip(1).collect())
     }
 
-    /// Whether both are in one room, as far as the platform says in which a message is: they share an id.
+    /// The room in which the message is, where its platform names one.
+    pub fn room(&self) -> Option<&str> {
+        ROOMS.iter().find_map(|name| self.get(name))
+    }
+
+    /// Whether both name the same room.
     pub fn shares_room(&self, other: &Self) -> bool {
-        let is_beside = |one: &Self| one.0.keys().eq(other.0.keys()) && one.0.iter().any(|(name, value)| other.0.get(name) == Some(value));
-        self.all().iter().any(is_beside)
+        self.room().is_some() && self.room() == other.room()
     }
 
     /// As a store keeps them: a JSON object; `None` when there are none.
@@ -126,7 +132,19 @@ mod tests {
         assert_eq!((two.without_own(), one.without_own()), (id("2.0"), PlatformIds::default()));
         let many = (2..9).fold(one.clone(), |ids, n| ids.with_copy(&id(&format!("{n}.0"))));
         assert_eq!(many.all(), ["1.0", "2.0", "3.0", "4.0"].map(id));
-        assert!(one.shares_room(&id("7.0")) && two.shares_room(&id("7.0")) && !one.shares_room(&PlatformIds::one("ts", "1.0".to_owned())));
-        assert!(!one.shares_room(&PlatformIds::one("channel", "C2".to_owned()).and("ts", "7.0".to_owned())));
+    }
+
+    #[test]
+    fn a_room_is_shared_by_its_own_name_only() {
+        let slack = |channel: &str, ts: &str| PlatformIds::one("channel", channel.to_owned()).and("ts", ts.to_owned());
+        let telegram = |chat: &str, id: &str| PlatformIds::one("chat_id", chat.to_owned()).and("message_id", id.to_owned());
+        let feishu = |id: &str| PlatformIds::one("message_id", id.to_owned());
+        assert!(
+            slack("C1", "1.0").shares_room(&slack("C1", "7.0")) && slack("C1", "1.0").with_copy(&slack("C1", "2.0")).shares_room(&slack("C1", "7.0"))
+        );
+        assert!(telegram("-1001", "57").shares_room(&telegram("-1001", "58")));
+        // Telegram counts messages by chat: the same number in another chat is another message.
+        assert!(!telegram("-1001", "57").shares_room(&telegram("-1002", "57")) && !slack("C1", "1.0").shares_room(&slack("C2", "1.0")));
+        assert!(!feishu("om_1").shares_room(&feishu("om_1")) && !telegram("-1001", "57").shares_room(&feishu("57")), "no room is named");
     }
 }

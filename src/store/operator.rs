@@ -23,8 +23,9 @@ pub trait OperatorStore: Send + Sync {
     /// other open incidents of the sender are acked, snoozed and unacked with them. One transaction.
     async fn act(&self, act: Act) -> Result<Acted, StoreError>;
 
-    /// Keeps the ids of a copy of an anchor's message: the anchor is dirty then, and its edits bring the copy up to date, too. Returns whether it was not known;
-    /// of an anchor that is not edited, and of one that is gone, nothing changes. One transaction.
+    /// Keeps the ids of a copy of an anchor's message: the anchor is dirty then, and its edits bring the copy up to date, too. Returns whether it was not known,
+    /// neither there nor as a message of 500 incidents before and after: a changed client may name any message. Of an anchor that is not edited, and of one that
+    /// is gone, nothing changes. One transaction.
     async fn keep_copy(&self, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, StoreError>;
 
     /// The mutes by hand, by their matchers. Read only.

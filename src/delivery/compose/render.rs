@@ -179,11 +179,13 @@ impl Renderer<'_> {
             return Vec::new();
         }
         let code = links::act_code(&self.draft.plan.link_key, self.draft.message);
-        let incident = notification.single().map_or(0, |incident| incident.id.0);
+        let incident = notification.single().map(|incident| incident.id);
+        let mac = incident.map(|incident| links::button_mac(&self.draft.plan.link_key, &code, incident)).unwrap_or_default();
+        let incident = incident.map_or(0, |incident| incident.0);
         let button = |verb: Verb, key: &'static str, minutes: u32| Button {
             verb,
             label: template::word(self.draft.language(), key).unwrap_or(key).to_owned(),
-            value: ButtonValue { verb, code: code.clone(), version, minutes, incident }.encode(),
+            value: ButtonValue { verb, code: code.clone(), version, minutes, incident, mac: mac.clone() }.encode(),
         };
         let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
         // A reminder asks its owner: an ack of theirs prolongs it, and without it everybody is rung.

@@ -4,58 +4,119 @@
 
 use std::sync::Arc;
 
-use crate::channel::Press;
+use super::PlatformPresses;
+use crate::channel::{Press, PressAnswer};
 use crate::delivery::core::Shared;
 use crate::delivery::links;
 use crate::delivery::plan::ChannelPlan;
 use crate::model::{ButtonValue, IncidentId, PlatformIds};
-use crate::store::{ActOn, Anchor, IncidentFilter, ShownIn, StoreError, StoredMessage};
+use crate::store::{ActOn, Anchor, ShownIn, StoreError, StoredMessage};
 
-/// Other incidents of a channel whose messages are compared with a pressed one, the newest first.
-const MAX_OTHERS: usize = 500;
+/// A message may have been formed by a clock that is this much behind, in milliseconds; its code names the second.
+const CLOCK_SKEW_MS: i64 = 10_000;
+
+/// What a press is about whose message is not stored.
+struct LostMessage {
+    channel: Arc<ChannelPlan>,
+    on: ActOn,
+    /// Beside which the message is edited from now on; `None`: it is not.
+    anchor: Option<Anchor>,
+}
+
+impl PlatformPresses {
+    /// Does what a press says about what a message shows.
+    pub(super) async fn act_on_message(
+        &self,
+        channel: Arc<ChannelPlan>,
+        message: StoredMessage,
+        value: &ButtonValue,
+        press: Press,
+    ) -> Result<PressAnswer, StoreError> {
+        let on = self.shared.shown_in(&message, value.version).await?;
+        let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
+        let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), on).await?;
+        let shared = self.shared.clone();
+        self.show_after(async move { shared.keep_pressed(&channel, &message, only, &press).await });
+        Ok(answer)
+    }
+
+    /// The same where the message is not stored; `None`: nothing is known of it.
+    pub(super) async fn act_on_lost(&self, value: &ButtonValue, press: &Press) -> Result<Option<PressAnswer>, StoreError> {
+        let Some(LostMessage { channel, on, anchor }) = self.shared.lost_message(self.platform, value, press).await? else { return Ok(None) };
+        let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), vec![on]).await?;
+        let (shared, pressed) = (self.shared.clone(), press.message.clone());
+        self.show_after(async move {
+            match anchor {
+                Some(anchor) => shared.keep_copy(&channel, &anchor, &pressed).await,
+                None => Ok(()),
+            }
+        });
+        Ok(Some(answer))
+    }
+
+    /// Begins the edits that show what was done, once the pressed message is kept, which is edited with them. What was done is stored: its answer does not
+    /// wait for this, nor fail with it.
+    fn show_after(&self, keeping: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move {
+            if let Err(error) = keeping.await {
+                tracing::warn!(%error, "a pressed message, whose answer may have been lost, could not be kept; its next press tries again");
+            }
+            shared.outlets.edit_soon();
+        });
+    }
+}
 
 impl Shared {
     /// Keeps a pressed message beside the anchor of its incident, where the same message is known under other ids, or under none.
-    pub(super) async fn keep_pressed(&self, channel: &ChannelPlan, message: &StoredMessage, on: &[ActOn], press: &Press) -> Result<(), StoreError> {
+    async fn keep_pressed(
+        &self,
+        channel: &ChannelPlan,
+        message: &StoredMessage,
+        incident: Option<IncidentId>,
+        press: &Press,
+    ) -> Result<(), StoreError> {
         // A digest is never edited. Which of several pages was pressed, nobody knows.
-        let ([only], [_], pressed) = (on, message.pages.as_slice(), &press.message) else { return Ok(()) };
-        if pressed.is_empty() || message.cells.iter().any(|cell| cell.ids == *pressed) {
+        let (Some(incident), [_], pressed) = (incident, message.pages.as_slice(), &press.message) else { return Ok(()) };
+        if press.by.foreign || !channel.can_edit() || pressed.is_empty() || message.cells.iter().any(|cell| cell.ids == *pressed) {
             return Ok(());
         }
-        let found = self.store.incidents(&[only.incident], &channel.name).await?;
+        let found = self.store.incidents(&[incident], &channel.name).await?;
         let anchors: Vec<Anchor> = found.into_iter().flat_map(|(_, anchors)| anchors).filter(|anchor| anchor.message == message.id).collect();
-        let beside = anchors.iter().find(|anchor| anchor.ids.shares_room(pressed));
-        match (beside, anchors.as_slice()) {
-            (Some(anchor), _) | (None, [anchor]) => self.keep_copy(channel, anchor, press).await,
-            (None, _) => Ok(()),
+        // Where a platform names no room, the only anchor is meant.
+        let is_beside = |anchor: &&Anchor| {
+            let known = known_ids(anchor, message);
+            known.shares_room(pressed) || (anchors.len() == 1 && known.room().is_none() && pressed.room().is_none())
+        };
+        match anchors.iter().find(is_beside) {
+            Some(anchor) => self.keep_copy(channel, anchor, pressed).await,
+            None => Ok(()),
         }
     }
 
-    /// What a press is about whose message is not stored, because a crash cut off its answer: the incident that its button names, as far as that is shown in the
-    /// same room. Who presses there can do the same in the message that took its place.
-    pub(super) async fn lost_message(
-        &self,
-        platform: &str,
-        value: &ButtonValue,
-        press: &Press,
-    ) -> Result<Option<(Arc<ChannelPlan>, ActOn)>, StoreError> {
-        let Some(formed_at) = links::formed_at(&value.code, self.clock.wall()).filter(|_| value.incident > 0) else { return Ok(None) };
+    /// What a press is about whose message is not stored, because a crash cut off its answer: the incident that its button names and proves, as far as that is
+    /// shown in the same room. Who presses there can do the same in the message that took its place.
+    async fn lost_message(&self, platform: &str, value: &ButtonValue, press: &Press) -> Result<Option<LostMessage>, StoreError> {
+        let proved = links::proves_incident(&self.plan.load().link_key, value);
+        let Some(formed_at) = links::formed_at(&value.code, self.clock.wall()).filter(|_| proved) else { return Ok(None) };
         let Some(detail) = self.store.get_incident(IncidentId(value.incident)).await? else { return Ok(None) };
-        for anchor in detail.anchors.iter().filter(|anchor| anchor.ids.shares_room(&press.message)) {
+        // After a restore, other incidents have the numbers of lost ones.
+        if detail.incident.opened_at > formed_at + CLOCK_SKEW_MS {
+            return Ok(None);
+        }
+        for anchor in detail.anchors.into_iter().filter(|anchor| anchor.ids.shares_room(&press.message)) {
             let Some(channel) = self.current_channel(&anchor.channel).filter(|channel| channel.platform.name == platform) else { continue };
-            // What came after the first message was none that is edited.
-            if formed_at <= anchor.notified_at {
-                self.keep_copy(&channel, anchor, press).await?;
-            }
             let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at });
-            return Ok(Some((channel, ActOn { incident: anchor.incident, shown })));
+            let on = ActOn { incident: anchor.incident, shown };
+            // What came after the first message was none that is edited.
+            let is_kept = formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit();
+            return Ok(Some(LostMessage { channel, on, anchor: is_kept.then_some(anchor) }));
         }
         Ok(None)
     }
 
-    async fn keep_copy(&self, channel: &ChannelPlan, anchor: &Anchor, press: &Press) -> Result<(), StoreError> {
-        let pressed = &press.message;
-        if press.by.foreign || !channel.can_edit() || anchor.ids.all().contains(pressed) || self.is_of_another(channel, anchor, pressed).await? {
+    async fn keep_copy(&self, channel: &ChannelPlan, anchor: &Anchor, pressed: &PlatformIds) -> Result<(), StoreError> {
+        if anchor.clone().with_copy(pressed).is_none() {
             return Ok(());
         }
         if self.store.keep_copy(anchor.incident, &anchor.channel, &anchor.recipient, pressed).await? {
@@ -64,14 +125,12 @@ impl Shared {
         }
         Ok(())
     }
+}
 
-    /// Whether a message is known as that of another incident. A changed client of Telegram may press any message with the value of another one's button
-    /// (<https://core.telegram.org/bots/api#callbackquery>).
-    async fn is_of_another(&self, channel: &ChannelPlan, anchor: &Anchor, pressed: &PlatformIds) -> Result<bool, StoreError> {
-        let channels = vec![anchor.channel.clone(), channel.name.to_string()];
-        let newest = self.store.list_incidents(&IncidentFilter { channels, limit: MAX_OTHERS, ..IncidentFilter::default() }).await?;
-        let others: Vec<IncidentId> = newest.iter().map(|incident| incident.id).filter(|id| *id != anchor.incident).collect();
-        let found = self.store.incidents(&others, &anchor.channel).await?;
-        Ok(found.iter().flat_map(|(_, anchors)| anchors).any(|other| other.ids.all().contains(pressed)))
+/// The ids of an anchor; of one whose message is gone, those that the message had first.
+fn known_ids(anchor: &Anchor, message: &StoredMessage) -> PlatformIds {
+    if !anchor.ids.is_empty() {
+        return anchor.ids.clone();
     }
+    message.cells.iter().find(|cell| cell.recipient == anchor.recipient).map(|cell| cell.ids.clone()).unwrap_or_default()
 }

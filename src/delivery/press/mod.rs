@@ -66,7 +66,9 @@ impl Engine {
     /// # Errors
     /// The store cannot be written: nothing was done.
     pub async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
-        self.shared.act(deed, on).await
+        let acted = self.shared.act(deed, on).await?;
+        self.shared.outlets.edit_soon();
+        Ok(acted)
     }
 
     /// The message of an act link, when the link is one.
@@ -150,7 +152,6 @@ impl Shared {
         match &acted {
             Ok(acted) => {
                 self.notify_new(&acted.rings);
-                self.outlets.edit_soon();
                 self.report_changed_steps(&acted.ended_steps);
                 for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
                     if let ActResult::Acked { taken_from, after, .. } = result
@@ -257,19 +258,20 @@ impl PlatformPresses {
             return refused("not a button of ours", say("This button is not known.", "无法识别该按钮。")).await;
         };
         let unknown = gone(language);
-        let span = Duration::from_secs(u64::from(value.minutes) * 60);
+        // Buttons of earlier versions prove nothing; the code of a known message does.
+        if !value.mac.is_empty() && !links::proves_incident(&plan.link_key, &value) {
+            return refused("a button that this installation did not make", unknown).await;
+        }
         let Some(message) = self.shared.pressed_message(&value.code).await? else {
-            return match self.shared.lost_message(self.platform, &value, &press).await? {
-                Some((channel, on)) => self.act(&channel, value.verb, span, press, vec![on]).await,
+            return match self.act_on_lost(&value, &press).await? {
+                Some(answer) => Ok(answer),
                 None => refused("no such message", unknown).await,
             };
         };
         let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
-        let on = self.shared.shown_in(&message, value.version).await?;
-        self.shared.keep_pressed(&channel, &message, &on, &press).await?;
-        self.act(&channel, value.verb, span, press, on).await
+        self.act_on_message(channel, message, &value, press).await
     }
 
     /// Does what somebody may do about what a message of this channel shows.
@@ -281,6 +283,13 @@ impl PlatformPresses {
         press: Press,
         on: Vec<ActOn>,
     ) -> Result<PressAnswer, StoreError> {
+        let answer = self.act_unshown(channel, verb, span, press, on).await?;
+        self.shared.outlets.edit_soon();
+        Ok(answer)
+    }
+
+    /// The same; its caller begins the edits that show it.
+    async fn act_unshown(&self, channel: &ChannelPlan, verb: Verb, span: Duration, press: Press, on: Vec<ActOn>) -> Result<PressAnswer, StoreError> {
         let plan = self.shared.plan.load_full();
         let language = self.language(&plan);
         let say = |en: &'static str, zh: &'static str| if language == Language::Zh { zh } else { en };

@@ -14,7 +14,7 @@ use super::rows::{Columns, get, limit};
 use super::timeline;
 use super::tx::Tx;
 use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
-use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
+use crate::store::incidents::{ANCHOR, INCIDENT, MAX_NEIGHBOURS, anchor, anchor_at, incident};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, TimelineRow, write_notified};
 
@@ -126,19 +126,19 @@ pub(super) async fn record_edit(tx: &Tx, fence: &Fence, outcome: &EditOutcome) -
     let (versions, anchors) = (versions?, anchors?);
     let Some(version) = versions.get(&outcome.incident) else { return Ok(()) };
     let mut said: Option<TimelineRow> = None;
-    let mut shares = false;
+    let mut replaced: Option<String> = None;
     let mut after = Vec::new();
     for before in anchors.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
         // They are one message: the timeline has one line of it.
         if said.is_none() {
-            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            replaced = row.as_ref().and_then(|row| anchor.replaced_edit_line(row));
             said = row;
         }
         after.push((anchor, *version));
     }
-    if let Some(row) = said.as_ref().filter(|_| shares) {
-        timeline::remove_last(tx, outcome.incident, row).await?;
+    if let (Some(row), Some(end)) = (&said, &replaced) {
+        timeline::remove_last(tx, outcome.incident, row, end).await?;
     }
     let rows: Vec<_> = said.iter().map(|row| (outcome.incident, row)).collect();
     let (written, added) = join(write(tx, &after), timeline::add(tx, &rows)).await;
@@ -158,8 +158,24 @@ pub(super) async fn keep_copy(tx: &Tx, incident: IncidentId, channel: &str, reci
     let (versions, anchors) = (versions?, anchors?);
     let anchor = anchors.into_values().next().and_then(|anchor| anchor.with_copy(copy));
     let (Some(version), Some(anchor)) = (versions.get(&incident), anchor) else { return Ok(false) };
+    if is_known(tx, incident, copy).await? {
+        return Ok(false);
+    }
     write(tx, &[(anchor, *version)]).await?;
     Ok(true)
+}
+
+/// Whether a message is already that of an anchor of an incident about as old. The range of the primary key bounds what is read.
+async fn is_known(tx: &Tx, near: IncidentId, message: &PlatformIds) -> Result<bool, DbError> {
+    let sql = "SELECT ids FROM anchor WHERE incident BETWEEN $1 AND $2 AND ids IS NOT NULL";
+    let rows = tx.query(sql, &[&near.0.saturating_sub(MAX_NEIGHBOURS), &near.0.saturating_add(MAX_NEIGHBOURS)]).await?;
+    for row in &rows {
+        let ids: String = get(row, 0)?;
+        if PlatformIds::from_stored(&ids).all().contains(message) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The anchors of an incident, by channel and recipient.

@@ -27,7 +27,8 @@ pub(super) const MIGRATIONS: &[(&str, i64)] = &[
     // Older programs read neither superseded incidents nor the notes of replays and of what no input read.
     (include_str!("migrations/0014_mute_notices.sql"), 14),
     (include_str!("migrations/0015_group_labels.sql"), 14),
-    (include_str!("migrations/0016_urgent_incidents.sql"), 14),
+    // Older programs read neither the timeline's lines of edits nor buttons that name their incident.
+    (include_str!("migrations/0016_urgent_incidents.sql"), 16),
 ];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

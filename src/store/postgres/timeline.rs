@@ -23,10 +23,12 @@ pub(super) async fn add(tx: &Tx, rows: &[(IncidentId, &TimelineRow)]) -> Result<
         .await
 }
 
-/// Removes the newest line of this one's kind and channel, which this one takes the place of.
-pub(super) async fn remove_last(tx: &Tx, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
-    let sql = "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = $1 AND kind = $2 AND channel = $3 ORDER BY id DESC LIMIT 1)";
-    tx.execute(sql, &[&incident.0, &row.kind.as_str(), &row.channel.as_str()]).await?;
+/// Removes the newest line of this one's kind and channel that ends so, which this one takes the place of.
+pub(super) async fn remove_last(tx: &Tx, incident: IncidentId, row: &TimelineRow, end: &str) -> Result<(), DbError> {
+    let sql =
+        "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = $1 AND kind = $2 AND channel = $3 AND right(text, length($4)) = $4
+             ORDER BY id DESC LIMIT 1)";
+    tx.execute(sql, &[&incident.0, &row.kind.as_str(), &row.channel.as_str(), &end]).await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::outlets::count_month;
 use super::rows::{bytes, find_incident};
 use super::timeline;
 use crate::model::{IncidentId, PlatformIds, Recipient, UnixMs};
-use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
+use crate::store::incidents::{ANCHOR, INCIDENT, MAX_NEIGHBOURS, anchor, anchor_at, incident};
 use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, TimelineRow, write_notified};
 
 /// The incident changed: its edited anchors show less than it is.
@@ -35,19 +35,19 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
     outcome.sent_in_month.iter().try_for_each(|sends| count_month(db, &fence.outlet, sends))?;
     let Some(version) = version(db, outcome.incident)? else { return Ok(()) };
     let mut said: Option<TimelineRow> = None;
-    let mut shares = false;
+    let mut replaced: Option<String> = None;
     for before in all(db, outcome.incident)?.into_iter().filter(|anchor| outcome.is_about(anchor)) {
         let (anchor, row) = before.after_edit(outcome);
         // They are one message: the timeline has one line of it.
         if said.is_none() {
-            shares = row.as_ref().is_some_and(|row| anchor.shares_edit_line(row));
+            replaced = row.as_ref().and_then(|row| anchor.replaced_edit_line(row));
             said = row;
         }
         write(db, &anchor, version)?;
     }
     let Some(row) = said else { return Ok(()) };
-    if shares {
-        timeline::remove_last(db, outcome.incident, &row)?;
+    if let Some(end) = replaced {
+        timeline::remove_last(db, outcome.incident, &row, &end)?;
     }
     timeline::add(db, outcome.incident, &row)
 }
@@ -56,8 +56,24 @@ pub(super) fn record_edit(db: &Connection, fence: &Fence, outcome: &EditOutcome)
 pub(super) fn keep_copy(db: &Connection, incident: IncidentId, channel: &str, recipient: &Recipient, copy: &PlatformIds) -> Result<bool, DbError> {
     let Some(version) = version(db, incident)? else { return Ok(false) };
     let Some(anchor) = find(db, incident, channel, recipient)?.and_then(|anchor| anchor.with_copy(copy)) else { return Ok(false) };
+    if is_known(db, incident, copy)? {
+        return Ok(false);
+    }
     write(db, &anchor, version)?;
     Ok(true)
+}
+
+/// Whether a message is already that of an anchor of an incident about as old. The range of the primary key bounds what is read.
+fn is_known(db: &Connection, near: IncidentId, message: &PlatformIds) -> Result<bool, DbError> {
+    let mut select = db.prepare_cached("SELECT ids FROM anchor WHERE incident BETWEEN ?1 AND ?2 AND ids IS NOT NULL")?;
+    let mut rows = select.query([near.0.saturating_sub(MAX_NEIGHBOURS), near.0.saturating_add(MAX_NEIGHBOURS)])?;
+    while let Some(row) = rows.next()? {
+        let ids: String = row.get(0)?;
+        if PlatformIds::from_stored(&ids).all().contains(message) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn version(db: &Connection, incident: IncidentId) -> Result<Option<i64>, DbError> {

@@ -21,12 +21,13 @@ pub(super) fn add(db: &Connection, incident: IncidentId, row: &TimelineRow) -> R
     Ok(())
 }
 
-/// Removes the newest line of this one's kind and channel, which this one takes the place of.
-pub(super) fn remove_last(db: &Connection, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
+/// Removes the newest line of this one's kind and channel that ends so, which this one takes the place of.
+pub(super) fn remove_last(db: &Connection, incident: IncidentId, row: &TimelineRow, end: &str) -> Result<(), DbError> {
     db.prepare_cached(
-        "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = ?1 AND kind = ?2 AND channel = ?3 ORDER BY id DESC LIMIT 1)",
+        "DELETE FROM timeline WHERE id = (SELECT id FROM timeline WHERE incident = ?1 AND kind = ?2 AND channel = ?3 AND substr(text, -length(?4)) = ?4
+             ORDER BY id DESC LIMIT 1)",
     )?
-    .execute(params![incident.0, row.kind.as_str(), row.channel])?;
+    .execute(params![incident.0, row.kind.as_str(), row.channel, end])?;
     Ok(())
 }
 

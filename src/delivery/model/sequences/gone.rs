@@ -262,6 +262,27 @@ sequence!(
 );
 
 sequence!(
+    a_press_counts_although_its_message_cannot_be_kept,
+    "
+        buttons
+        room loses-answer
+        report disk
+            > chat message 1 rings, firing: disk
+            > chat message 2 rings, firing: disk
+            > #1 firing
+        busy keep_copy after=0 &
+        press 1
+            > a press in message 1 for #1 is acked.
+            > chat edits 2, firing: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 acked, ann on it
+        report -disk
+            > chat over 3 in 2 quiet, resolved: disk | ✅ Resolved: disk #1 · acked by ann (Room), 03:03 UTC
+            > chat edits 2, resolved: disk | #1 · acked by ann (Room), 03:03 UTC
+            > #1 resolved, ann on it
+    "
+);
+
+sequence!(
     a_crash_before_the_edit_is_made_up_for,
     "
         report disk web

@@ -80,7 +80,7 @@ impl Rooms {
 pub struct Line(pub Arc<Mutex<Rooms>>, pub &'static str);
 
 fn ids_of(channel: &str, id: u64) -> PlatformIds {
-    PlatformIds::one("id", id.to_string()).and("room", channel.to_owned())
+    PlatformIds::one("id", id.to_string()).and("channel", channel.to_owned())
 }
 
 fn id_of(ids: &PlatformIds) -> u64 {

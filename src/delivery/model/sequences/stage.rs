@@ -225,7 +225,7 @@ impl Stage {
             }
             "rest" => {}
             "clock" => process.clock.jump(rest[0].parse::<i64>().expect("minutes") * 60_000),
-            "busy" => process.store.make_busy(rest[0], 1, 3),
+            "busy" => process.store.make_busy(rest[0], option("after").map_or(1, |calls| calls.parse().expect("calls")), 3),
             "why" => self.why(process).await,
             "wait" => return tokio::time::sleep(MINUTE * rest[0].parse::<u32>().expect("minutes")).await,
             "ack" | "unack" | "snooze" | "close" => {

@@ -11,8 +11,10 @@ use crate::model::{IncidentId, MessageId, PlatformIds, Recipient, UnixMs};
 
 /// Reposts are counted for so long, in milliseconds.
 const REPOSTS_WITHIN_MS: i64 = 3_600_000;
-/// Edits of a message that have lines of their own in the timeline; all later ones share the last line.
-const MAX_EDIT_LINES: u32 = 50;
+/// What the timeline says of a message that was posted again.
+const POSTED_AGAIN: &str = "posted again as it is now";
+/// Lines of a message's edits in the timeline; all later edits share the last one.
+const MAX_EDIT_LINES: u32 = 10;
 
 /// An alert that a channel was notified of: the incident's version as of which, and its rank then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,11 @@ pub fn merge_notified(before: &[NotifiedAlert], now: &[NotifiedAlert]) -> Vec<No
     all.append(&mut added);
     let first = all.len().saturating_sub(MAX_INCIDENT_ALERTS);
     all.split_off(first)
+}
+
+/// How the line ends that the edits of a message share.
+fn shared_line_end(edits: u32) -> String {
+    format!(", the last of {edits} edits")
 }
 
 /// Whether alerts are over in what was notified `now` that were not `before`.
@@ -180,7 +187,7 @@ impl Anchor {
 
     /// The anchor with a copy of its message that somebody found: the platform accepted it, and its answer was lost (M14). It is edited from now on, too.
     /// `None` where it is known, and where messages are not edited.
-    pub(in crate::store) fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
+    pub fn with_copy(mut self, copy: &PlatformIds) -> Option<Self> {
         let ids = self.ids.with_copy(copy);
         if ids == self.ids || !(self.edited || self.ids.is_empty()) {
             return None;
@@ -189,18 +196,22 @@ impl Anchor {
         Some(self)
     }
 
-    /// Whether its newest edit takes the place of the one before in the timeline.
-    pub(in crate::store) fn shares_edit_line(&self, row: &TimelineRow) -> bool {
-        row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES
+    /// How the line ends that its newest edit replaces in the timeline. By the count it differs from lines of the channel's other messages.
+    pub(in crate::store) fn replaced_edit_line(&self, row: &TimelineRow) -> Option<String> {
+        (row.kind == TimelineKind::Edited && self.edits > MAX_EDIT_LINES).then(|| shared_line_end(self.edits - 1))
     }
 
     /// What the timeline says of its newest edit.
     fn edit_line(&self, version: i64) -> String {
-        let shared = match self.edits.checked_sub(MAX_EDIT_LINES) {
-            None | Some(0) => String::new(),
-            Some(more) => format!(", the last of {} edits", more.saturating_add(1)),
-        };
-        format!("edited to version {version}{shared}")
+        let end = if self.edits < MAX_EDIT_LINES { String::new() } else { shared_line_end(self.edits) };
+        format!("edited to version {version}{end}")
+    }
+
+    fn count_repost(&mut self, now: UnixMs) {
+        match self.recent_reposts(now) {
+            0 => (self.reposts, self.reposted_at) = (1, now),
+            earlier => self.reposts = earlier.saturating_add(1),
+        }
     }
 
     /// The anchor after an edit, and what the timeline of its incident says of it.
@@ -208,7 +219,15 @@ impl Anchor {
         let row = |kind, text: String| Some(TimelineRow { at: outcome.now, kind, channel: outcome.channel.clone(), text });
         // Another message took its place meanwhile: nothing is known of that one.
         if outcome.ids != self.ids {
-            return (self, None);
+            return match &outcome.change {
+                // What was posted again meanwhile is there, too: the next edit brings both up to date.
+                EditChange::Posted { ids, .. } if outcome.ids.is_empty() && !ids.is_empty() => {
+                    (self.ids, self.shown) = (self.ids.with_copy(ids), 0);
+                    self.count_repost(outcome.now);
+                    (self, row(TimelineKind::Reposted, POSTED_AGAIN.into()))
+                }
+                _ => (self, None),
+            };
         }
         self.next_edit_at = outcome.next_edit_at;
         let row = match &outcome.change {
@@ -252,11 +271,8 @@ impl Anchor {
                 self.ids.clone_from(ids);
                 self.shown = *shown;
                 self.failures = 0;
-                match self.recent_reposts(outcome.now) {
-                    0 => (self.reposts, self.reposted_at) = (1, outcome.now),
-                    earlier => self.reposts = earlier.saturating_add(1),
-                }
-                row(TimelineKind::Reposted, "posted again as it is now".into())
+                self.count_repost(outcome.now);
+                row(TimelineKind::Reposted, POSTED_AGAIN.into())
             }
             EditChange::Failed => {
                 self.failures = self.failures.saturating_add(1);

@@ -97,9 +97,13 @@ fn an_edit_changes_what_is_shown_and_a_lost_message_is_posted_again() {
     let line = |row: Option<TimelineRow>| row.map(|row| (row.kind, row.channel, row.text));
     let said = |text: &str| Some((TimelineKind::Edited, "ops".to_owned(), text.to_owned()));
     assert_eq!(line(row), said("edited to version 4"));
-    for (before, text, shares) in [(49, "edited to version 9", false), (50, "edited to version 9, the last of 2 edits", true)] {
+    for (before, text, replaced) in [
+        (8, "edited to version 9", None),
+        (9, "edited to version 9, the last of 10 edits", None),
+        (10, "edited to version 9, the last of 11 edits", Some(", the last of 10 edits")),
+    ] {
         let (last, row) = edited(Anchor { edits: before, ..shown.clone() }, EditChange::Shown(9), T0);
-        assert_eq!((last.shares_edit_line(row.as_ref().unwrap()), line(row)), (shares, said(text)), "after {before}");
+        assert_eq!((last.replaced_edit_line(row.as_ref().unwrap()).as_deref(), line(row)), (replaced, said(text)), "after {before}");
     }
     let (older, _) = edited(shown.clone(), EditChange::Shown(3), T0);
     assert_eq!(older.shown, 4, "an answer that comes late shows nothing older");
@@ -165,6 +169,13 @@ fn a_copy_that_is_found_is_edited_with_its_message() {
     assert_eq!((&left.ids, left.is_dirty(2), row), (&id("2"), true, None));
     let (none, row) = edited(left, gone(), T0);
     assert_eq!((none.ids.is_empty(), none.edited, row.map(|row| row.kind)), (true, true, Some(TimelineKind::Reposted)));
+    // One that was posted again while the copy was found is not forgotten.
+    let AnchorUpdate { incident, channel, recipient, .. } = update(None);
+    let (ids, known, change) = (PlatformIds::default(), none.notified.clone(), EditChange::Posted { shown: 2, ids: id("4") });
+    let repost = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
+    let (three, row) = none.clone().with_copy(&id("3")).unwrap().after_edit(&repost);
+    assert_eq!((three.ids.all(), three.shown, three.is_dirty(2), three.reposts), (vec![id("3"), id("4")], 0, true, 1));
+    assert_eq!(row.map(|row| (row.kind, row.text)), Some((TimelineKind::Reposted, "posted again as it is now".into())));
     // What was posted again, perhaps, and is pressed: it lives on.
     let (lost, _) = edited(none, EditChange::GivenUp("posted again, perhaps".into()), T0);
     let found = lost.with_copy(&id("3")).unwrap();

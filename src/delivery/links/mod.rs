@@ -1,5 +1,8 @@
 //! Signed links to this server's own page of a message, and to where platforms report.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,7 +13,7 @@ use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
-use crate::model::{MessageId, Page, Recipient, Secret, UnixMs};
+use crate::model::{ButtonValue, IncidentId, MessageId, Page, Recipient, Secret, UnixMs};
 use crate::store::{AttemptRow, Cell, DeliveryDetail, StoredMessage};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
@@ -175,6 +178,25 @@ fn value_of(code: &str) -> Option<u128> {
     digits.map(digit).try_fold(0u128, |value, digit| Some(value * 62 + digit? as u128))
 }
 
+/// What proves the number of an incident beside a message's code in a button: 47 bits of HMAC-SHA256 in [`ButtonValue::MAC`] letters and digits. Every guess is
+/// a press, of which a person has one in five seconds.
+pub fn button_mac(key: &Secret, code: &str, incident: IncidentId) -> String {
+    let Some(mac) = digest(key, &[b"incident of ", code.as_bytes(), &incident.0.to_be_bytes()]) else { return String::new() };
+    let mut left = mac[..8].iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+    let mut text = String::with_capacity(ButtonValue::MAC);
+    for _ in 0..ButtonValue::MAC {
+        text.push(char::from(DIGITS[(left % 62) as usize]));
+        left /= 62;
+    }
+    text
+}
+
+/// Whether this installation made a button for a message about that incident.
+pub fn proves_incident(key: &Secret, value: &ButtonValue) -> bool {
+    let own = button_mac(key, &value.code, IncidentId(value.incident));
+    !key.is_empty() && value.incident > 0 && bool::from(own.as_bytes().ct_eq(value.mac.as_bytes()))
+}
+
 /// The ids among which a code's message is: the first of the second that the code names, and the first of the next. `None` for what is no code.
 pub fn messages_of_code(code: &str, now: UnixMs) -> Option<Range<MessageId>> {
     let second = u64::try_from(value_of(code)? >> 56).ok().filter(|second| *second < WRAP)?;
@@ -273,114 +295,4 @@ fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).ok()?;
     parts.iter().for_each(|part| mac.update(part));
     Some(mac.finalize().into_bytes().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::PlatformIds;
-    use crate::store::CellState;
-
-    fn of(second: u64) -> MessageId {
-        MessageId(Uuid::from_u128(u128::from(second * 1000 + 7) << 80 | 0x7abc_8def))
-    }
-
-    #[test]
-    fn a_code_leads_to_the_second_of_its_message_for_four_years() {
-        let (key, now) = (Secret::new("key"), 1_795_413_785);
-        for age in [0, 1, 3600, 86_400 * 365 * 4] {
-            let message = of(now - age);
-            let code = message_code(&key, message);
-            assert!(code.len() == 14 && code.bytes().all(|b| b.is_ascii_alphanumeric()), "{code}");
-            let found = messages_of_code(&code, UnixMs(now as i64 * 1000)).unwrap();
-            assert!(found.contains(&message), "{age}: {found:?}");
-            assert_eq!(is_new(&code, UnixMs(now as i64 * 1000)), age < 60, "{age}");
-            assert!(!found.contains(&of(now - age - 1)) && !found.contains(&of(now - age + 1)));
-        }
-        // A clock that is ahead.
-        assert!(messages_of_code(&message_code(&key, of(now + 3600)), UnixMs(now as i64 * 1000)).unwrap().contains(&of(now + 3600)));
-    }
-
-    #[test]
-    fn codes_of_act_links_are_replaced_or_masked_and_nothing_else_is() {
-        let (key, message) = (Secret::new("key"), of(1_795_413_785));
-        let (act, read) = (act_code(&key, message), message_code(&key, message));
-        let text = format!("https://w.example.com/a/{act} ack.{act}.3 /a/{read} é");
-        assert_eq!(read_only(&key, message, &text), format!("https://w.example.com/m/{read} ack.{read}.3 /a/{read} é"));
-        let code = act_code(&Secret::new("key"), of(1_795_413_785));
-        let text = format!("https://w.example.com/a/{code}, /a/{code}/x /a/b /a/ /m/{code} é");
-        assert_eq!(masked(&text), format!("https://w.example.com/a/***, /a/***/x /a/b /a/ /m/{code} é"));
-    }
-
-    #[test]
-    fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
-        let (key, message) = (Secret::new("key"), of(1_795_413_785));
-        let cell = |to: &str| Cell {
-            page: 0,
-            recipient: Recipient::new(to),
-            state: CellState::Open,
-            tries: 0,
-            unanswered: 0,
-            due_at: UnixMs(0),
-            ids: PlatformIds::default(),
-            code: None,
-        };
-        let (cells, to) = ([cell("+2"), cell("+1"), cell("+2")], |to: &str| [Recipient::new(to)]);
-        let shared = act_code(&key, message);
-        let page = Page { fields: [("text".to_owned(), format!("ack: https://w/a/{shared} {shared}"))].into(), ..Page::default() };
-        let own = |platform: &str, cells: &[Cell], to: &[Recipient]| personal_page(&key, platform, (message, cells), &page, to);
-        let code = |to: &[Recipient]| own("twilio_sms", &cells, to).unwrap().fields["text"][17..31].to_owned();
-        let (one, two) = (code(&to("+1")), code(&to("+2")));
-        assert!(one != two && one != shared && two != shared, "{one} {two}");
-        let mut places = [&one, &two].map(|code| place_of(&key, message, code));
-        places.sort_unstable();
-        assert_eq!(places, [Some(0), Some(1)]);
-        assert!([&one, &two, &shared].iter().all(|code| code.len() == 14 && acts_on(&key, message, code)));
-        let (other, later) = (Secret::new("other"), of(1_795_413_786));
-        assert!(!acts_on(&other, message, &one) && !acts_on(&key, later, &one) && place_of(&key, message, &shared).is_none());
-        let now = UnixMs(1_795_413_785_000);
-        assert_eq!(messages_of_code(&one, now), messages_of_code(&shared, now), "it is found like the other one");
-        assert_eq!(personal_code(&key, message, MAX_PERSONAL), None);
-        // One page for a room, for two recipients at once, for the only one, and for somebody who is no recipient.
-        let both = [Recipient::new("+1"), Recipient::new("+2")];
-        for (platform, cells, to) in [
-            ("slack", &cells[..], &to("+1")[..]),
-            ("email", &cells[..], &both[..]),
-            ("twilio_sms", &cells[..1], &to("+2")[..]),
-            ("twilio_sms", &cells[..], &to("+3")[..]),
-        ] {
-            assert!(own(platform, cells, to).is_none(), "{platform} {to:?}");
-        }
-    }
-
-    #[test]
-    fn the_address_of_a_calendar_opens_that_one_only() {
-        let (key, other) = (Secret::new("key"), Secret::new("other"));
-        let own = calendar_key(&key, CalendarOf::Person, "ann");
-        assert!(own.len() == 24 && opens_calendar(&key, CalendarOf::Person, "ann", &own), "{own}");
-        let none = Secret::new("");
-        let of_none = calendar_key(&none, CalendarOf::Person, "ann");
-        for (key, of, name, given) in [
-            (&key, CalendarOf::Rota, "ann", own.as_str()),
-            (&key, CalendarOf::Person, "bob", own.as_str()),
-            (&other, CalendarOf::Person, "ann", own.as_str()),
-            (&key, CalendarOf::Person, "ann", ""),
-            (&key, CalendarOf::Person, "ann", &own[..23]),
-            (&none, CalendarOf::Person, "ann", of_none.as_str()),
-        ] {
-            assert!(!opens_calendar(key, of, name, given), "{of:?} {name} {given}");
-        }
-    }
-
-    #[test]
-    fn codes_differ_by_message_and_key_and_what_is_none_leads_nowhere() {
-        let (key, other) = (Secret::new("key"), Secret::new("other"));
-        let (one, two) = (of(1_795_413_785), MessageId(Uuid::from_u128(of(1_795_413_785).0.as_u128() + 1)));
-        assert_ne!(message_code(&key, one), message_code(&key, two), "of the same second");
-        assert_ne!(message_code(&key, one), message_code(&other, one));
-        let now = UnixMs(1_795_413_785_000);
-        for none in ["", "0", "zzzzzzzzzzzzzz", "00000000000-00", "0000000000000é", "0123456789abcde", "0197a220b7-5cdd"] {
-            assert_eq!(messages_of_code(none, now), None, "{none}");
-        }
-    }
 }
