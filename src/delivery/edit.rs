@@ -336,7 +336,7 @@ pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Inciden
     if living.spends.is_none() || anchor.ids.is_empty() {
         return false;
     }
-    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, channel.platform.brand())
+    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident)
 }
 
 /// How long to wait after an edit that failed, after those that failed before it.

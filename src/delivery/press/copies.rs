@@ -47,7 +47,7 @@ impl Shared {
             if formed_at <= anchor.notified_at {
                 self.keep_copy(&channel, anchor, press).await?;
             }
-            let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at });
+            let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
             return Ok(Some((channel, ActOn { incident: anchor.incident, shown })));
         }
         Ok(None)

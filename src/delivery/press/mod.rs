@@ -233,7 +233,7 @@ impl Shared {
         let version = if incidents.len() == 1 { version } else { 0 };
         // What its readers know moves with the channel's name, the message does not.
         let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
-        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at });
+        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None });
         Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
     }
 }
@@ -267,7 +267,8 @@ impl PlatformPresses {
         let Some(channel) = self.shared.current_channel(&message.channel).filter(|channel| channel.platform.name == self.platform) else {
             return refused("a message of another platform's channel", unknown).await;
         };
-        let on = self.shared.shown_in(&message, value.version).await?;
+        let mut on = self.shared.shown_in(&message, value.version).await?;
+        on.iter_mut().filter_map(|on| on.shown.as_mut()).for_each(|shown| shown.pressed = Some(message.id));
         self.shared.keep_pressed(&channel, &message, &on, &press).await?;
         self.act(&channel, value.verb, span, press, on).await
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{AckRules, Actor};
-use crate::model::{IncidentId, Labels, UnixMs, Verb};
+use crate::model::{IncidentId, Labels, MessageId, UnixMs, Verb};
 use crate::store::{AcceptedDelivery, ChangedStep, Mute, SilenceState};
 
 /// What somebody does about incidents.
@@ -58,6 +58,15 @@ pub struct ShownIn {
     pub version: i64,
     /// When it was formed.
     pub formed_at: UnixMs,
+    /// The message, where a button of it was pressed; `None` for a link, and where it is not known.
+    pub pressed: Option<MessageId>,
+}
+
+impl Act {
+    /// The message of this incident whose button was pressed; none of one that is found by its alerts.
+    pub(super) fn pressed(&self, incident: IncidentId) -> Option<MessageId> {
+        self.on.iter().find(|on| on.incident == incident)?.shown.as_ref()?.pressed
+    }
 }
 
 /// What an act did to one incident.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertState, Incident, IncidentState};
+use super::{AlertState, Incident, IncidentAlert, IncidentState};
 use crate::model::{Severity, UnixMs, format_duration};
 
 /// When the last ack ended, and why, in words.
@@ -53,6 +53,17 @@ impl Unacked {
 }
 
 impl Incident {
+    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
+    /// acked.
+    pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
+        let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
+        let is_new = |alert: &IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
+        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
+        let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
+        self.acks.list.clear();
+        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
+    }
+
     /// Ends the hold of an end whose time to ring has come: returns why it rings, and the alerts that nobody is on.
     pub(super) fn end_hold(&mut self, now: UnixMs) -> Option<(String, HashSet<u64>)> {
         let firing = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.fingerprint);
