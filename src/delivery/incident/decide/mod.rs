@@ -201,6 +201,12 @@ pub fn is_over(anchor: &Anchor, incident: &Incident) -> bool {
     !incident.state.is_open() || !anchor.notified.iter().any(fires_on)
 }
 
+/// The alerts that the readers of a message were notified of, and that it shows to be over.
+pub fn ended(anchor: &Anchor, incident: &Incident) -> Vec<u64> {
+    let over: HashSet<u64> = incident.alerts.iter().filter(|alert| alert.state == AlertState::Resolved).map(|alert| alert.fingerprint).collect();
+    anchor.notified.iter().map(|one| one.fingerprint).filter(|one| over.contains(one)).collect()
+}
+
 /// Whether a message shows what its only edit is kept for: it is over, or somebody is on all of it that fires. Where that was by a button of this very
 /// message, it shows that already.
 pub fn deserves_its_edit(anchor: &Anchor, incident: &Incident) -> bool {
