@@ -7,7 +7,7 @@ use serde_json::Value;
 use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::channel::{Callback, PressAnswer, PressCall};
 use watchfire::model::{ErrorKind, Link, LinkKind, Page};
-use watchfire::store::IncidentState;
+use watchfire::store::{IncidentState, State};
 
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::wecom_cards::{Card, Receiver};
@@ -333,6 +333,22 @@ async fn a_press_in_a_short_card_is_shown_in_the_one_beside_it() {
     report(&app, &group("db", &[("Db1Burns", "critical", "firing"), ("Db2Burns", "warning", "firing")])).await;
     let short = changes(&fake).into_iter().map(|(id, ..)| id).find(|id| *id != first).expect("a short card");
     pressed_in_one_of_two(&fake, &app, &short).await;
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_a_mute_held_and_the_edit_showed_is_no_message() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let mute = serde_json::json!({ "matchers": ["alertname=\"Db1Burns\""], "for": "1h", "reason": "disk swap" });
+    assert_eq!(app.post("/api/v1/mutes", &mute).await.0, 200);
+    app.post("/webhook", &group("db", &[("Db1Burns", "critical", "resolved")])).await;
+    until(|| card(&fake).1.changes == 1).await;
+    shown(&app, 1).await;
+    app.http.delete(app.url("/api/v1/mutes?matchers=alertname%3D%22Db1Burns%22")).send().await.unwrap().error_for_status().unwrap();
+    let states: Vec<State> = app.settled().await.into_iter().filter(|row| row.incident.is_some()).map(|row| row.state).collect();
+    assert_eq!(states, [State::Skipped, State::Sent], "newest first: the end rings nobody, its readers see it");
     app.app.stop(Duration::from_secs(2)).await;
 }
 
