@@ -175,7 +175,12 @@ pub async fn every_unack_rings(store: S) {
     assert_eq!(store.wake_incidents(T0 + 650 * MIN, 9).await.unwrap().rings.len(), 1);
     store.act(act(Verb::Ack, "bob", "4", &[id], T0 + 651 * MIN)).await.unwrap();
     let undone = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
-    assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, ActResult::Unacked)][..], 1));
+    let later = ActResult::UnackedQuietly { rings_at: T0 + 710 * MIN };
+    assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, later)][..], 1));
+    let said = incident(&store, id).await.timeline.last().map(|row| row.text.clone());
+    assert_eq!(said, Some(format!("unacked by carol (Telegram); it rings at {} if nobody is on it by then", T0 + 710 * MIN)));
+    let again = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
+    assert_eq!((again.repeated, &again.results), (true, &undone.results), "and is stored so");
     let none = store.act(act(Verb::Unack, "carol", "6", &[id], T0 + 653 * MIN)).await.unwrap();
     assert_eq!((&none.results[..], none.rings.len()), (&[(id, ActResult::NotAcked)][..], 0));
     // An end had rung two minutes before: this one rings later, if nobody is on it by then.

@@ -260,7 +260,7 @@ impl Incident {
         let answered = |kind, text, rings| {
             Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings, silence: None, mute: None })
         };
-        let (result, answered) = match act.verb {
+        let (mut result, mut answered) = match act.verb {
             Verb::Ack | Verb::Snooze => return self.ack(act, &meant),
             Verb::Unack => {
                 if self.acks.release(&meant).is_empty() {
@@ -286,6 +286,10 @@ impl Incident {
         };
         self.version += 1;
         self.answer_state();
+        if let (Verb::Unack, Some((rings_at, later)), Some(answered)) = (act.verb, self.rings_later(), &mut answered) {
+            answered.rows.iter_mut().for_each(|row| row.text.push_str(&later));
+            result = ActResult::UnackedQuietly { rings_at };
+        }
         (result, answered)
     }
 

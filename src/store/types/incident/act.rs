@@ -91,8 +91,13 @@ pub enum ActResult {
         /// Since when.
         since: UnixMs,
     },
-    /// Nobody is on it any more.
+    /// Nobody is on it any more, and it rings.
     Unacked,
+    /// Nobody is on it any more. The end of an ack rang shortly before: nobody is rung yet.
+    UnackedQuietly {
+        /// When it rings if nobody is on it by then.
+        rings_at: UnixMs,
+    },
     /// Nobody was on it.
     NotAcked,
     /// It is closed.
@@ -120,6 +125,11 @@ pub enum ActResult {
     },
     /// Its silence ends.
     Unsilenced,
+    /// The same, and nobody is rung yet.
+    UnsilencedQuietly {
+        /// When it rings if nobody is on it by then.
+        rings_at: UnixMs,
+    },
     /// It has no silence that was asked for here.
     NotSilenced,
     /// Its sender cannot be asked to be silent.

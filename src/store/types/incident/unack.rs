@@ -36,7 +36,7 @@ impl Unacked {
     }
 
     /// The same, held where the one `before` it rang less than `repeat` milliseconds ago: an ack and its end by turns do not ring each time (M8).
-    pub(super) fn after(self, before: Option<&Self>, repeat: i64) -> Self {
+    pub(in crate::store::types) fn after(self, before: Option<&Self>, repeat: i64) -> Self {
         match before {
             Some(&Self { rang_in, rang_at, .. }) if (0..repeat).contains(&(self.at - rang_at)) => {
                 Self { rang_in, rang_at, held_until: Some(rang_at + repeat), ..self }
@@ -75,6 +75,12 @@ impl Incident {
         }
         (unacked.rang_in, unacked.rang_at) = (unacked.version, now);
         Some((format!("{}, and nobody is on it since", unacked.why.text()), about))
+    }
+
+    /// When the end of an ack by hand rings, and what the timeline says of that, where it does not ring at once.
+    pub(in crate::store::types) fn rings_later(&self) -> Option<(UnixMs, String)> {
+        let rings_at = self.acks.unacked.as_ref()?.held_until?;
+        Some((rings_at, format!("; it rings at {rings_at} if nobody is on it by then")))
     }
 
     /// Drops the hold once somebody is on all of it, or it is over: nothing is left to ring about.
