@@ -23,7 +23,7 @@ use super::attempt::holds_lease;
 use super::compose::{Draft, Wording};
 use super::core::Shared;
 use super::heavy::LARGE_BODY;
-use super::incident::{Notification, NotifiedIncident, answer, deserves_its_edit, is_over, mute, silence};
+use super::incident::{Notification, NotifiedIncident, answer, deserves_its_edit, ended, is_over, mute, silence};
 use super::notified::MessageContext;
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
@@ -99,7 +99,7 @@ impl EditTask {
         let now = self.now();
         let change = match sent {
             Ok(receipt) if anchor.ids.is_empty() => EditChange::Posted { shown: incident.version, ids: receipt.ids },
-            Ok(_) if self.spends() => EditChange::Last(incident.version),
+            Ok(_) if self.spends() => EditChange::Last { shown: incident.version, over: ended(&anchor, &incident) },
             Ok(_) => EditChange::Shown(incident.version),
             Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(&anchor, &incident, &error, now),
             // It may be there: the next news brings one that is known.
@@ -119,7 +119,7 @@ impl EditTask {
             }
         };
         self.shared.telemetry.metrics.edited(match &change {
-            EditChange::Shown(_) | EditChange::Last(_) | EditChange::Kept(_) => "shown",
+            EditChange::Shown(_) | EditChange::Last { .. } | EditChange::Kept(_) => "shown",
             EditChange::Posted { .. } => "posted",
             EditChange::Gone { .. } => "gone",
             EditChange::Failed => "failed",
@@ -154,7 +154,7 @@ impl EditTask {
     }
 
     async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
-        let accepted = matches!(change, EditChange::Shown(_) | EditChange::Last(_) | EditChange::Posted { .. });
+        let accepted = matches!(change, EditChange::Shown(_) | EditChange::Last { .. } | EditChange::Posted { .. });
         let counts = accepted && self.channel.allowance.per_month.is_some();
         let outcome = EditOutcome {
             incident: anchor.incident,
@@ -336,7 +336,7 @@ pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Inciden
     if living.spends.is_none() || anchor.ids.is_empty() {
         return false;
     }
-    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident, channel.platform.brand())
+    !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident)
 }
 
 /// Whether the edit of a copy may succeed later.

@@ -62,7 +62,7 @@ pub(super) fn spreads(verb: Verb) -> bool {
 
 /// Whether an incident that was found by its alerts is worth a word.
 pub(super) fn is_told(result: &ActResult) -> bool {
-    matches!(result, ActResult::Acked { .. } | ActResult::Unacked)
+    matches!(result, ActResult::Acked { .. } | ActResult::Unacked | ActResult::UnackedQuietly { .. })
 }
 
 /// The events that reported last what a ring is about, each with the places of those alerts in it.
@@ -240,5 +240,19 @@ impl<'a> Acting<'a> {
         if let Some(answered) = answered {
             self.changed.push((incident, answered));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_press_did_survives_the_store_and_what_older_versions_stored_stays_readable() {
+        let stored = r#"[[7,"unacked"],[8,"unsilenced"]]"#;
+        assert_eq!(read_outcome(stored), [(IncidentId(7), ActResult::Unacked), (IncidentId(8), ActResult::Unsilenced)]);
+        let rings_at = UnixMs(1_764_000_000_000);
+        let now = [(IncidentId(7), ActResult::UnackedQuietly { rings_at }), (IncidentId(8), ActResult::UnsilencedQuietly { rings_at })];
+        assert_eq!(read_outcome(&write_outcome(&now)), now);
     }
 }

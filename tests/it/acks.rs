@@ -292,6 +292,10 @@ async fn an_ack_survives_a_restart_and_counts_once() {
     for refused in [json!({ "until": "nine" }), json!({ "until": then, "for": "2h" }), json!({ "until": "2020-01-01T00:00:00Z" })] {
         assert_eq!(app.post("/api/v1/incidents/1/snooze", &refused).await.0, 400, "{refused}");
     }
+    // The end of an ack rang a moment ago.
+    let (status, answer) = app.post("/api/v1/incidents/1/unack", &json!({})).await;
+    let text = answer["text"].as_str().unwrap_or_default();
+    assert!(status == 200 && text.starts_with("#1 is no longer acked; it rings at ") && text.ends_with(" if nobody is on it by then."), "{answer}");
     let (status, answer) = app.post("/api/v1/incidents/1/close", &json!({ "by": "Bob" })).await;
     assert_eq!((status, answer["text"].as_str()), (200, Some("#1 is closed.")), "{answer}");
     let found = incident(&app).await;
@@ -364,4 +368,8 @@ async fn buttons_and_links_of_a_channel_that_was_renamed_still_act() {
     let acted = app.http.post(app.url(&link)).body("verb=unack&nonce=n1&name=Bob").send().await.unwrap();
     assert_eq!(acted.status(), 200, "{}", acted.text().await.unwrap());
     assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
+    // The next one does not ring yet: the answer says when.
+    app.http.post(app.url(&link)).body("verb=ack&nonce=n2&name=Bob").send().await.unwrap();
+    let again = app.http.post(app.url(&link)).body("verb=unack&nonce=n3&name=Bob").send().await.unwrap().text().await.unwrap();
+    assert!(again.contains("#1 已取消认领，暂不提醒；若届时仍无人认领，将于 "), "{again}");
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::channel::{Callback, PressAnswer, PressCall};
 use watchfire::model::{ErrorKind, Link, LinkKind, Page};
-use watchfire::store::IncidentState;
+use watchfire::store::{IncidentState, State};
 
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::wecom_cards::{Card, Receiver};
@@ -41,9 +41,16 @@ fn card(fake: &Fake<Wecom>) -> (String, Card) {
 
 /// A press of its first button: the event, before it is encrypted.
 fn press(fake: &Fake<Wecom>, user: &str) -> String {
-    let (task, card) = card(fake);
+    press_in(fake, &card(fake).0, user)
+}
+
+/// The same of one of several cards.
+fn press_in(fake: &Fake<Wecom>, task: &str, user: &str) -> String {
     let now = fake.clock.now();
-    fake.with(|wecom| wecom.cards.press(&task, &card.buttons[0].0, user, CORP, AGENT, now))
+    fake.with(|wecom| {
+        let button = wecom.cards.cards[task].buttons[0].0.clone();
+        wecom.cards.press(task, &button, user, CORP, AGENT, now)
+    })
 }
 
 /// What the channel makes of a call, and its answer.
@@ -181,10 +188,16 @@ async fn a_card_is_changed_once_without_a_press_and_once_more_for_each() {
 }
 
 async fn app(fake: &Fake<Wecom>) -> TestApp {
+    app_with(fake, &["ops"]).await
+}
+
+/// Channels of these names, each of the same application.
+async fn app_with(fake: &Fake<Wecom>, names: &[&str]) -> TestApp {
+    let channels: String = names.iter().map(|name| format!("  {name}: {{ {} }}\n", channel(fake))).collect();
     TestApp::start(&format!(
         "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
-         channels:\n  ops: {{ {} }}\nroute: {{ to: [ops] }}\n",
-        channel(fake)
+         channels:\n{channels}route: {{ to: [{}] }}\n",
+        names.join(", ")
     ))
     .await
 }
@@ -282,6 +295,60 @@ async fn an_ack_from_elsewhere_uses_the_edit_up_and_the_end_is_a_message() {
     report(&app, &group("web", &[("Web1Burns", "critical", "resolved")])).await;
     until(|| card(&fake).1.changes == 2).await;
     assert!(card(&fake).1.replaced.is_empty() && texts(&fake).len() == 3, "{:?}", texts(&fake));
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+/// Of each card: how often it was changed, and whether by a press in it.
+fn changes(fake: &Fake<Wecom>) -> Vec<(String, u32, bool)> {
+    fake.with(|wecom| wecom.cards.cards.iter().map(|(id, card)| (id.clone(), card.changes, !card.replaced.is_empty())).collect())
+}
+
+/// Presses one card, and waits until each shows it: that one by the press, the other by its edit.
+async fn pressed_in_one_of_two(fake: &Fake<Wecom>, app: &TestApp, task: &str) {
+    assert!(changes(fake).len() == 2 && changes(fake).iter().all(|(_, changes, _)| *changes == 0), "{:?}", changes(fake));
+    let (query, body) = seal(&press_in(fake, task, "zhangsan"));
+    let posted = app.http.post(app.url(&format!("/press/ops?{query}"))).body(body).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 200);
+    until(|| changes(fake).iter().all(|(id, changes, by_press)| *changes == 1 && *by_press == (id == task))).await;
+    shown(app, 1).await;
+    assert!(changes(fake).iter().all(|(_, changes, _)| *changes == 1), "once each: {:?}", changes(fake));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_on_one_channel_is_shown_in_the_card_of_another() {
+    let fake = wecom().await;
+    let app = app_with(&fake, &["ops", "dba"]).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let task = card(&fake).0;
+    pressed_in_one_of_two(&fake, &app, &task).await;
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_in_a_short_card_is_shown_in_the_one_beside_it() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let first = card(&fake).0;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing"), ("Db2Burns", "warning", "firing")])).await;
+    let short = changes(&fake).into_iter().map(|(id, ..)| id).find(|id| *id != first).expect("a short card");
+    pressed_in_one_of_two(&fake, &app, &short).await;
+    app.app.stop(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_a_mute_held_and_the_edit_showed_is_no_message() {
+    let fake = wecom().await;
+    let app = app(&fake).await;
+    report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
+    let mute = serde_json::json!({ "matchers": ["alertname=\"Db1Burns\""], "for": "1h", "reason": "disk swap" });
+    assert_eq!(app.post("/api/v1/mutes", &mute).await.0, 200);
+    app.post("/webhook", &group("db", &[("Db1Burns", "critical", "resolved")])).await;
+    until(|| card(&fake).1.changes == 1).await;
+    shown(&app, 1).await;
+    app.http.delete(app.url("/api/v1/mutes?matchers=alertname%3D%22Db1Burns%22")).send().await.unwrap().error_for_status().unwrap();
+    let states: Vec<State> = app.settled().await.into_iter().filter(|row| row.incident.is_some()).map(|row| row.state).collect();
+    assert_eq!(states, [State::Skipped, State::Sent], "newest first: the end rings nobody, its readers see it");
     app.app.stop(Duration::from_secs(2)).await;
 }
 

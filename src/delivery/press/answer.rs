@@ -19,7 +19,8 @@ pub(super) fn is_done(result: &ActResult) -> bool {
     match result {
         ActResult::Silenced { state, .. } => *state != SilenceState::Failed,
         ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Unacked | ActResult::Closed | ActResult::HandedOn { .. } => true,
-        ActResult::Unsilenced | ActResult::Muted { .. } | ActResult::Unmuted => true,
+        ActResult::UnackedQuietly { .. } | ActResult::Unsilenced | ActResult::UnsilencedQuietly { .. } => true,
+        ActResult::Muted { .. } | ActResult::Unmuted => true,
         _ => false,
     }
 }
@@ -51,6 +52,10 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         return PressAnswer { text: text.into(), done: false };
     }
     let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
+    let later = |at: UnixMs| match zh {
+        true => format!("，暂不提醒；若届时仍无人认领，将于 {} 再次提醒", clock(at)),
+        false => format!("; it rings at {} if nobody is on it by then", clock(at)),
+    };
     let one = |(id, result): &(IncidentId, ActResult)| match result {
         ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),
         ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
@@ -71,6 +76,8 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::Already { since } => format!("#{id} is already yours since {}", clock(*since)),
         ActResult::Unacked if zh => format!("#{id} 已取消认领"),
         ActResult::Unacked => format!("#{id} is no longer acked"),
+        ActResult::UnackedQuietly { rings_at } if zh => format!("#{id} 已取消认领{}", later(*rings_at)),
+        ActResult::UnackedQuietly { rings_at } => format!("#{id} is no longer acked{}", later(*rings_at)),
         ActResult::NotAcked if zh => format!("#{id} 无人认领"),
         ActResult::NotAcked => format!("#{id} was not acked"),
         ActResult::Closed if zh => format!("#{id} 已关闭"),
@@ -95,6 +102,8 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         }
         ActResult::Unsilenced if zh => format!("#{id} 的静默已结束"),
         ActResult::Unsilenced => format!("the silence of #{id} ends"),
+        ActResult::UnsilencedQuietly { rings_at } if zh => format!("#{id} 的静默已结束{}", later(*rings_at)),
+        ActResult::UnsilencedQuietly { rings_at } => format!("the silence of #{id} ends{}", later(*rings_at)),
         ActResult::NotSilenced if zh => format!("#{id} 没有由此处设置的静默"),
         ActResult::NotSilenced => format!("#{id} has no silence that was asked for here"),
         ActResult::CannotSilence { why } => format!("#{id} {}", cannot_silence(why, zh)),

@@ -32,7 +32,8 @@ impl PlatformPresses {
         value: &ButtonValue,
         press: Press,
     ) -> Result<PressAnswer, StoreError> {
-        let on = self.shared.shown_in(&message, value.version).await?;
+        let mut on = self.shared.shown_in(&message, value.version).await?;
+        on.iter_mut().filter_map(|on| on.shown.as_mut()).for_each(|shown| shown.pressed = Some(message.id));
         let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
         let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), on).await?;
         let shared = self.shared.clone();
@@ -106,7 +107,7 @@ impl Shared {
         }
         for anchor in detail.anchors.into_iter().filter(|anchor| anchor.ids.shares_room(&press.message)) {
             let Some(channel) = self.current_channel(&anchor.channel).filter(|channel| channel.platform.name == platform) else { continue };
-            let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at });
+            let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
             let on = ActOn { incident: anchor.incident, shown };
             // What came after the first message was none that is edited.
             let is_kept = formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit();

@@ -234,7 +234,7 @@ impl Shared {
         let version = if incidents.len() == 1 { version } else { 0 };
         // What its readers know moves with the channel's name, the message does not.
         let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
-        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at });
+        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None });
         Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
     }
 }

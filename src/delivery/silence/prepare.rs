@@ -80,7 +80,8 @@ impl Shared {
 
     /// Waits a moment for the answers to what was asked for, and puts them into the results.
     pub(in crate::delivery) async fn settle_silences(&self, acted: &mut Acted) {
-        let is_silence = |result: &ActResult| matches!(result, ActResult::Silenced { .. } | ActResult::Unsilenced);
+        let is_silence =
+            |result: &ActResult| matches!(result, ActResult::Silenced { .. } | ActResult::Unsilenced | ActResult::UnsilencedQuietly { .. });
         let asked: Vec<IncidentId> = acted.results.iter().filter(|(_, result)| is_silence(result)).map(|(id, _)| *id).collect();
         if acted.repeated || asked.is_empty() {
             return;

@@ -71,10 +71,13 @@ pub(super) fn paths() -> Paths {
                 .refuses(&[404, 409])],
         )
         .at("/incidents/{id}/ack", [does("ackIncident", "Says that somebody is on it: it rings no more for what fires now", ack)])
-        .at("/incidents/{id}/unack", [does("unackIncident", "Says that nobody is on it any more: it rings", unack)])
+        .at("/incidents/{id}/unack", [does("unackIncident", "Says that nobody is on it any more: it rings, at once or when the answer says", unack)])
         .at("/incidents/{id}/snooze", [does("snoozeIncident", "Acks it until a time; then it rings again", snooze)])
         .at("/incidents/{id}/silence", [does("silenceIncident", "Snoozes it, and has its Alertmanager be silent about it until then", silence)])
-        .at("/incidents/{id}/unsilence", [does("unsilenceIncident", "Ends its silence and the snooze with which it began: it rings", unsilence)])
+        .at(
+            "/incidents/{id}/unsilence",
+            [does("unsilenceIncident", "Ends its silence and the snooze with which it began: it rings, at once or when the answer says", unsilence)],
+        )
         .at("/incidents/{id}/escalate", [does("escalateIncident", "Hands it on: the next step of its escalation comes at once", escalate)])
         .at("/incidents/{id}/close", [does("closeIncident", "Ends it here, whatever its sender says; what fires afterwards opens it again", close)])
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fixtures::*;
-use crate::model::{DeliveryId, IncidentId, UnixMs, Verb};
+use crate::model::{DeliveryId, IncidentId, MessageId, UnixMs, Verb};
 use crate::store::*;
 
 const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN, repeat: 60 * MIN };
@@ -135,14 +135,16 @@ pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {
     let id = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
     // A second alert was reported, but the message that somebody looks at shows the first version.
     put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 1).await;
-    let shown = |version| ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version, formed_at: T0 }) };
+    let message = Some(MessageId::new());
+    let shown = |version| ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version, formed_at: T0, pressed: message }) };
     let press = Act { on: vec![shown(1)], ..act(Verb::Ack, "alice", "1", &[], T0 + 2) };
     let acted = store.act(press).await.unwrap();
     let [(_, ActResult::Acked { alerts: 1, left: 1, .. })] = acted.results.as_slice() else { panic!("{acted:?}") };
     let now = incident(&store, id).await.incident;
     assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
+    assert_eq!(now.acks.list[0].pressed, message, "its card shows who is on it");
     // Of another channel, which was notified of nothing, nothing was shown.
-    let elsewhere = ActOn { incident: id, shown: Some(ShownIn { channel: "dba".into(), version: 9, formed_at: T0 + 9 }) };
+    let elsewhere = ActOn { incident: id, shown: Some(ShownIn { channel: "dba".into(), version: 9, formed_at: T0 + 9, pressed: None }) };
     let acted = store.act(Act { on: vec![elsewhere], ..act(Verb::Ack, "alice", "2", &[], T0 + 3) }).await.unwrap();
     assert_eq!(acted.results, [(id, ActResult::Over { since: None })]);
 }
@@ -173,7 +175,12 @@ pub async fn every_unack_rings(store: S) {
     assert_eq!(store.wake_incidents(T0 + 650 * MIN, 9).await.unwrap().rings.len(), 1);
     store.act(act(Verb::Ack, "bob", "4", &[id], T0 + 651 * MIN)).await.unwrap();
     let undone = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
-    assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, ActResult::Unacked)][..], 1));
+    let later = ActResult::UnackedQuietly { rings_at: T0 + 710 * MIN };
+    assert_eq!((&undone.results[..], undone.rings.len()), (&[(id, later)][..], 1));
+    let said = incident(&store, id).await.timeline.last().map(|row| row.text.clone());
+    assert_eq!(said, Some(format!("unacked by carol (Telegram); it rings at {} if nobody is on it by then", T0 + 710 * MIN)));
+    let again = store.act(act(Verb::Unack, "carol", "5", &[id], T0 + 652 * MIN)).await.unwrap();
+    assert_eq!((again.repeated, &again.results), (true, &undone.results), "and is stored so");
     let none = store.act(act(Verb::Unack, "carol", "6", &[id], T0 + 653 * MIN)).await.unwrap();
     assert_eq!((&none.results[..], none.rings.len()), (&[(id, ActResult::NotAcked)][..], 0));
     // An end had rung two minutes before: this one rings later, if nobody is on it by then.
@@ -274,10 +281,15 @@ pub async fn the_same_alerts_in_another_incident_are_acked_with_it(store: S) {
     let one = notified(&store, &fence, "a", &[(1, true)]).await.incident.unwrap();
     let other = put_report(&store, IncidentReport { receiver: "other".into(), ..report("b", &[(1, true), (2, true)]) }, T0).await.incident.unwrap();
     let elsewhere = put_report(&store, IncidentReport { source: "alertmanager:b".into(), ..report("c", &[(1, true)]) }, T0).await.incident.unwrap();
-    let acted = store.act(act(Verb::Ack, "alice", "1", &[one], T0)).await.unwrap();
+    let pressed = Some(MessageId::new());
+    let shown = Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed });
+    let press = Act { on: vec![ActOn { incident: one, shown }], ..act(Verb::Ack, "alice", "1", &[], T0) };
+    let acted = store.act(press).await.unwrap();
     assert_eq!(acted.results.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [one, other]);
     let now = incident(&store, other).await.incident;
     assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
+    let own = incident(&store, one).await.incident;
+    assert_eq!((own.acks.list[0].pressed, now.acks.list[0].pressed), (pressed, None), "no card of the other one was pressed");
     assert_eq!(incident(&store, elsewhere).await.incident.state, IncidentState::Firing, "of another sender");
 }
 

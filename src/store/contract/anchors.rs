@@ -168,7 +168,11 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     put_report(&store, report("a", &[(1, true)]), T0 + 2).await;
     assert_eq!(dirty(&store, T0).await, [], "it is not tried any more");
     confirm(&store, &fence, vec![anchored(id, 2)], T0 + 3).await;
-    assert!(anchor(&store, id).await.edited, "until the next message is the anchor");
+    let next = anchor(&store, id).await;
+    assert!(next.edited && !next.notified.is_empty(), "until the next message is the anchor");
+    let over = next.notified.iter().map(|one| one.fingerprint).collect();
+    let (last, _, is_dirty) = record(EditChange::Last { shown: 2, over }).await;
+    assert!(!last.edited && !is_dirty && last.notified.iter().all(|one| one.over), "its readers know of the end: {last:?}");
 }
 
 pub async fn one_message_to_several_is_edited_for_all_of_them(store: S) {

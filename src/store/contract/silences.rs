@@ -132,6 +132,16 @@ pub async fn what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again(st
     store.record_silence(said(&third, SilenceState::Ended, T0 + 4)).await.unwrap();
     let none = store.act(act(Verb::Unsilence, "4", id, T0 + 5)).await.unwrap();
     assert_eq!(none.results, [(id, ActResult::NotSilenced)]);
+    // An end rang a moment ago: the next one, by hand, rings an hour after it.
+    let rang_at = incident(&store, id).await.incident.acks.unacked.unwrap().rang_at;
+    store.act(act(Verb::Silence, "5", id, T0 + 6)).await.unwrap();
+    let rings_at = rang_at + 60 * MIN;
+    let held = store.act(act(Verb::Unsilence, "6", id, T0 + 7)).await.unwrap();
+    assert_eq!(held.results, [(id, ActResult::UnsilencedQuietly { rings_at })]);
+    let said = format!("the silence was ended by ann (Slack); it rings at {rings_at} if nobody is on it by then");
+    assert_eq!(shown(&store, id).await, (IncidentState::Firing, Some(SilenceState::Ending), said));
+    assert!(store.wake_incidents(rings_at - 1, 9).await.unwrap().rings.is_empty());
+    assert_eq!(store.wake_incidents(rings_at, 9).await.unwrap().rings.len(), 1, "nobody is on it");
 }
 
 pub async fn a_silence_leaves_with_its_incident(store: S) {

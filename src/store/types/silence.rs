@@ -203,13 +203,21 @@ impl Incident {
             return (ActResult::NotSilenced, None);
         };
         let text = format!("the silence was ended by {} ({})", act.by.name, act.by.via);
-        let rows = vec![TimelineRow { at: act.now, kind: TimelineKind::Unsilenced, channel: String::new(), text: text.clone() }];
-        let about = self.end_snooze_of(&before, UnackReason::By { name: act.by.name.clone() }, act.now);
+        let mut rows = vec![TimelineRow { at: act.now, kind: TimelineKind::Unsilenced, channel: String::new(), text: text.clone() }];
+        let by = UnackReason::By { name: act.by.name.clone() };
+        // Ends by hand by turns do not ring each time, whatever they end.
+        let unacked = Unacked::new(act.now, self.version + 1, by).after(self.acks.unacked.as_ref(), act.rules.repeat);
+        let about = self.end_snooze_of(&before, unacked);
         self.acks.silence = Some(Silenced { state: SilenceState::Ending, reason: String::new(), ..before });
         self.version += 1;
         self.answer_state();
+        let mut result = ActResult::Unsilenced;
+        if let Some((rings_at, later)) = self.rings_later().filter(|_| about.is_some()) {
+            rows.iter_mut().for_each(|row| row.text.push_str(&later));
+            result = ActResult::UnsilencedQuietly { rings_at };
+        }
         let rings = about.map(|about| Ring { why: text, about });
-        (ActResult::Unsilenced, Some(Answered { rows, rings, silence: Some(SilenceWish::Loud), mute: None }))
+        (result, Some(Answered { rows, rings, silence: Some(SilenceWish::Loud), mute: None }))
     }
 
     /// Shows what became of its silence. `None` when it is what was shown.
@@ -240,7 +248,7 @@ impl Incident {
             SilenceState::Failed => Some(UnackReason::NotSilenced { name: name.clone(), reason: after.reason.clone() }),
             _ => None,
         };
-        let about = why.and_then(|why| self.end_snooze_of(&after, why, now));
+        let about = why.and_then(|why| self.end_snooze_of(&after, Unacked::new(now, self.version + 1, why)));
         if after.state == SilenceState::Active {
             self.acks.list.iter_mut().filter(|ack| after.began(ack)).for_each(|ack| ack.until = Some(after.until));
         }
@@ -252,7 +260,7 @@ impl Incident {
     }
 
     /// Ends the snooze with which a silence began, where it goes on; returns the alerts that are nobody's any more.
-    fn end_snooze_of(&mut self, silence: &Silenced, why: UnackReason, now: UnixMs) -> Option<HashSet<u64>> {
+    fn end_snooze_of(&mut self, silence: &Silenced, unacked: Unacked) -> Option<HashSet<u64>> {
         let open = if self.state.is_open() { self.open_alerts(None) } else { HashSet::new() };
         let mut about = HashSet::new();
         self.acks.list.retain(|ack| {
@@ -265,7 +273,7 @@ impl Incident {
         if about.is_empty() {
             return None;
         }
-        self.acks.unacked = Some(Unacked::new(now, self.version + 1, why));
+        self.acks.unacked = Some(unacked);
         Some(about)
     }
 }

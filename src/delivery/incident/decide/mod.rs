@@ -201,14 +201,20 @@ pub fn is_over(anchor: &Anchor, incident: &Incident) -> bool {
     !incident.state.is_open() || !anchor.notified.iter().any(fires_on)
 }
 
-/// Whether a message shows what its only edit is kept for: it is over, or somebody is on all of it that fires. Who acted by `brand`, the platform's own
-/// way, pressed a button of its message, which shows that already.
-pub fn deserves_its_edit(anchor: &Anchor, incident: &Incident, brand: &str) -> bool {
+/// The alerts that the readers of a message were notified of, and that it shows to be over.
+pub fn ended(anchor: &Anchor, incident: &Incident) -> Vec<u64> {
+    let over: HashSet<u64> = incident.alerts.iter().filter(|alert| alert.state == AlertState::Resolved).map(|alert| alert.fingerprint).collect();
+    anchor.notified.iter().map(|one| one.fingerprint).filter(|one| over.contains(one)).collect()
+}
+
+/// Whether a message shows what its only edit is kept for: it is over, or somebody is on all of it that fires. Where that was by a button of this very
+/// message, it shows that already.
+pub fn deserves_its_edit(anchor: &Anchor, incident: &Incident) -> bool {
     if is_over(anchor, incident) {
         return true;
     }
     let known: HashSet<u64> = anchor.notified.iter().map(|one| one.fingerprint).collect();
     let fires = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing && known.contains(&alert.fingerprint));
     let acks: Option<Vec<_>> = fires.map(|alert| incident.acks.of(alert.fingerprint)).collect();
-    acks.is_some_and(|acks| acks.iter().any(|ack| ack.by.via != brand))
+    acks.is_some_and(|acks| acks.iter().any(|ack| ack.pressed != Some(anchor.message)))
 }

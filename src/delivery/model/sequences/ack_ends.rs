@@ -40,7 +40,7 @@ sequence!(
             > chat edits 1, firing: disk | #1 · acked by bob (API), 03:03 UTC
             > #1 acked, bob on it
         unack by=bob
-            > unack for #1: unacked
+            > unack for #1: unacked, it rings later
             > chat edits 1, firing: disk | #1 · unacked by bob
             > #1 firing
         wait 3
@@ -69,7 +69,7 @@ sequence!(
             > chat edits 1, firing: disk | #1 · acked by ann (API), 03:03 UTC
             > #1 acked, ann on it
         unack
-            > unack for #1: unacked
+            > unack for #1: unacked, it rings later
             > chat edits 1, firing: disk | #1 · unacked by ann
             > #1 firing
         ack by=bob
@@ -105,7 +105,7 @@ sequence!(
             > chat edits 1, firing: disk | #1 · acked by ann (API), 03:03 UTC
             > #1 acked, ann on it
         unack
-            > unack for #1: unacked
+            > unack for #1: unacked, it rings later
             > chat edits 1, firing: disk | #1 · unacked by ann
             > #1 firing
         crash

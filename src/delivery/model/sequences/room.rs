@@ -201,6 +201,7 @@ pub fn short(result: &crate::store::ActResult) -> String {
         }
         Already { .. } => "already".into(),
         Unacked => "unacked".into(),
+        UnackedQuietly { .. } => "unacked, it rings later".into(),
         NotAcked => "nobody is on it".into(),
         Closed => "closed".into(),
         Over { .. } => "it is over".into(),

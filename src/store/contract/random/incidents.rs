@@ -59,7 +59,7 @@ impl Run {
                     2 => EditChange::Gone { repost: behind == 0, why: "gone".into() },
                     3 => EditChange::Posted { shown, ids: PlatformIds::one("ts", "again".to_owned()) },
                     4 => EditChange::Failed,
-                    5 => EditChange::Last(shown),
+                    5 => EditChange::Last { shown, over: if behind == 0 { vec![1] } else { Vec::new() } },
                     6 => EditChange::Kept(shown),
                     _ => EditChange::GivenUp("too old".into()),
                 };

@@ -240,16 +240,23 @@ impl Anchor {
                 self.failures = 0;
                 row(TimelineKind::Edited, self.edit_line(*version))
             }
-            EditChange::Last(version) => {
+            EditChange::Last { shown, over } => {
                 self.edits = self.edits.saturating_add(1);
                 self.failures = 0;
-                if ends_more(&outcome.notified, &self.notified) {
+                let over: HashSet<u64> = over.iter().copied().collect();
+                let known: Vec<NotifiedAlert> =
+                    outcome.notified.iter().map(|one| NotifiedAlert { over: one.over || over.contains(&one.fingerprint), ..*one }).collect();
+                if ends_more(&known, &self.notified) {
                     // An end was left to an edit meanwhile, and there is none any more: it is posted again.
                     (self.ids, self.shown) = (PlatformIds::default(), 0);
                 } else {
-                    (self.shown, self.edited) = (self.shown.max(*version), false);
+                    (self.shown, self.edited) = (self.shown.max(*shown), false);
                 }
-                row(TimelineKind::Edited, self.edit_line(*version))
+                // The delivery of an end that it shows may come later, as after a mute: its readers know. What was notified meanwhile is newer.
+                let known: HashMap<u64, i64> = known.iter().map(|one| (one.fingerprint, one.version)).collect();
+                let is_known = |one: &&mut NotifiedAlert| over.contains(&one.fingerprint) && known.get(&one.fingerprint) == Some(&one.version);
+                self.notified.iter_mut().filter(is_known).for_each(|one| one.over = true);
+                row(TimelineKind::Edited, self.edit_line(*shown))
             }
             EditChange::Kept(version) => {
                 if outcome.notified == self.notified {
@@ -348,7 +355,12 @@ pub enum EditChange {
     /// The message shows this version.
     Shown(i64),
     /// The same, and it cannot be edited any more: what is news next is another message.
-    Last(i64),
+    Last {
+        /// The version.
+        shown: i64,
+        /// The alerts that it shows to be over, by their fingerprints: their ends need no message.
+        over: Vec<u64>,
+    },
     /// Nothing was sent: the message can be edited once, and nothing up to this version is what that is kept for.
     Kept(i64),
     /// The message is gone, too old or not ours: its ids are forgotten. With `repost`, the anchor stays one that is edited, and is posted again.

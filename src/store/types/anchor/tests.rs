@@ -133,7 +133,7 @@ fn the_only_edit_of_a_message_is_its_last() {
     let (kept, row) = edited(anchor, EditChange::Kept(4), T0);
     assert_eq!((kept.shown, kept.edits, kept.edited, row), (4, 0, true, None), "nothing was sent");
     assert!(!kept.is_dirty(4) && kept.is_dirty(5));
-    let (last, row) = edited(kept.clone(), EditChange::Last(5), T0);
+    let (last, row) = edited(kept.clone(), EditChange::Last { shown: 5, over: Vec::new() }, T0);
     assert_eq!((last.shown, last.edits, last.edited, &last.ids), (5, 1, false, &id("1")));
     assert_eq!(row.map(|row| (row.kind, row.text)), Some((TimelineKind::Edited, "edited to version 5".into())));
     assert!(!last.is_dirty(9));
@@ -143,7 +143,7 @@ fn the_only_edit_of_a_message_is_its_last() {
     let over = NotifiedAlert { over: true, ..notified(1, 6) };
     let end = AnchorUpdate { notified: vec![over], shown: None, rang: None, ..update(None) };
     let AnchorUpdate { incident, channel, recipient, .. } = update(None);
-    let (ids, known, change) = (kept.ids.clone(), kept.notified.clone(), EditChange::Last(5));
+    let (ids, known, change) = (kept.ids.clone(), kept.notified.clone(), EditChange::Last { shown: 5, over: Vec::new() });
     let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
     let end_first = Anchor::confirmed(Some(kept), &end, T0).after_edit(&edit).0;
     let edit_first = Anchor::confirmed(Some(last.clone()), &end, T0);
@@ -153,6 +153,26 @@ fn the_only_edit_of_a_message_is_its_last() {
     // A repeat is no end.
     let repeat = AnchorUpdate { notified: vec![notified(1, 6)], ..end };
     assert!(!Anchor::confirmed(Some(last), &repeat, T0).is_dirty(9));
+}
+
+/// The delivery of an end may come after the edit that shows it, as after a mute: its readers know of it.
+#[test]
+fn what_the_only_edit_shows_to_be_over_is_known_to_be() {
+    let two = AnchorUpdate { notified: vec![notified(1, 2), notified(2, 2)], ..update(Some(id("1"))) };
+    let anchor = Anchor::confirmed(None, &two, T0);
+    let over = |anchor: &Anchor| anchor.notified.iter().map(|one| (one.fingerprint, one.over)).collect::<Vec<_>>();
+    let last = || EditChange::Last { shown: 5, over: vec![1] };
+    assert_eq!(over(&edited(anchor.clone(), last(), T0).0), [(1, true), (2, false)]);
+    // What fires again, and was notified while the edit was in flight, is not over.
+    let AnchorUpdate { incident, channel, recipient, .. } = update(None);
+    let (ids, known, change) = (anchor.ids.clone(), anchor.notified.clone(), last());
+    let edit = EditOutcome { incident, channel, recipient, ids, notified: known, change, next_edit_at: T0, sent_in_month: None, now: T0 };
+    let line = |over| AnchorUpdate { notified: vec![NotifiedAlert { over, ..notified(1, 6) }], shown: None, rang: None, ..update(None) };
+    let again = Anchor::confirmed(Some(anchor.clone()), &line(false), T0).after_edit(&edit).0;
+    assert_eq!(over(&again), [(2, false), (1, false)]);
+    // An end that was left to the edit meanwhile, and that it shows, needs no other message.
+    let ended = Anchor::confirmed(Some(anchor), &line(true), T0).after_edit(&edit).0;
+    assert_eq!((over(&ended), ended.edited, &ended.ids), (vec![(2, false), (1, true)], false, &id("1")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, ActResult, AlertState, Incident, IncidentReport, IncidentState, TWIN_DISAGREEMENT_MS, UnackReason, Unacked};
-use crate::model::{IncidentId, UnixMs, Verb, format_duration};
+use crate::model::{IncidentId, MessageId, UnixMs, Verb, format_duration};
 use crate::store::{Mute, Muted, SilenceWish, Silenced, TimelineKind, TimelineRow};
 
 /// Somebody who acts on an incident.
@@ -43,6 +43,9 @@ pub struct Ack {
     pub rank: u8,
     /// The alerts, by their fingerprints.
     pub alerts: Vec<u64>,
+    /// The message whose button was pressed; `None` where it came another way, and where the alerts were acked in another incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressed: Option<MessageId>,
 }
 
 impl Ack {
@@ -237,17 +240,6 @@ impl Incident {
         rose
     }
 
-    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
-    /// acked.
-    pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
-        let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
-        let is_new = |alert: &super::IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
-        let is_worse = |alert: &&super::IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
-        let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
-        self.acks.list.clear();
-        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
-    }
-
     /// Does what somebody asks for; `only` are the alerts that are meant, `None` all. Nothing changes when there is nothing to do.
     pub(in crate::store) fn act(&mut self, act: &Act, only: Option<&HashSet<u64>>) -> (ActResult, Option<Answered>) {
         let now = act.now;
@@ -268,7 +260,7 @@ impl Incident {
         let answered = |kind, text, rings| {
             Some(Answered { rows: vec![TimelineRow { at: now, kind, channel: String::new(), text }], rings, silence: None, mute: None })
         };
-        let (result, answered) = match act.verb {
+        let (mut result, mut answered) = match act.verb {
             Verb::Ack | Verb::Snooze => return self.ack(act, &meant),
             Verb::Unack => {
                 if self.acks.release(&meant).is_empty() {
@@ -294,6 +286,10 @@ impl Incident {
         };
         self.version += 1;
         self.answer_state();
+        if let (Verb::Unack, Some((rings_at, later)), Some(answered)) = (act.verb, self.rings_later(), &mut answered) {
+            answered.rows.iter_mut().for_each(|row| row.text.push_str(&later));
+            result = ActResult::UnackedQuietly { rings_at };
+        }
         (result, answered)
     }
 
@@ -313,7 +309,8 @@ impl Incident {
             None => (Some(now + act.rules.remind_after), Some(now + act.rules.expires_after)),
             Some(_) => (None, None),
         };
-        self.acks.list.push(Ack { by: act.by.clone(), at: since, until, remind_at, reminded_in: 0, expires_at, rank, alerts });
+        let pressed = act.pressed(self.id);
+        self.acks.list.push(Ack { by: act.by.clone(), at: since, until, remind_at, reminded_in: 0, expires_at, rank, alerts, pressed });
         self.version += 1;
         self.answer_state();
         let left = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing && !self.is_acked(alert.fingerprint)).count();

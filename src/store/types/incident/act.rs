@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{AckRules, Actor};
-use crate::model::{IncidentId, Labels, UnixMs, Verb};
+use crate::model::{IncidentId, Labels, MessageId, UnixMs, Verb};
 use crate::store::{AcceptedDelivery, ChangedStep, Mute, SilenceState};
 
 /// What somebody does about incidents.
@@ -58,6 +58,15 @@ pub struct ShownIn {
     pub version: i64,
     /// When it was formed.
     pub formed_at: UnixMs,
+    /// The message, where a button of it was pressed; `None` for a link, and where it is not known.
+    pub pressed: Option<MessageId>,
+}
+
+impl Act {
+    /// The message of this incident whose button was pressed; none of one that is found by its alerts.
+    pub(super) fn pressed(&self, incident: IncidentId) -> Option<MessageId> {
+        self.on.iter().find(|on| on.incident == incident)?.shown.as_ref()?.pressed
+    }
 }
 
 /// What an act did to one incident.
@@ -82,8 +91,13 @@ pub enum ActResult {
         /// Since when.
         since: UnixMs,
     },
-    /// Nobody is on it any more.
+    /// Nobody is on it any more, and it rings.
     Unacked,
+    /// Nobody is on it any more. The end of an ack rang shortly before: nobody is rung yet.
+    UnackedQuietly {
+        /// When it rings if nobody is on it by then.
+        rings_at: UnixMs,
+    },
     /// Nobody was on it.
     NotAcked,
     /// It is closed.
@@ -111,6 +125,11 @@ pub enum ActResult {
     },
     /// Its silence ends.
     Unsilenced,
+    /// The same, and nobody is rung yet.
+    UnsilencedQuietly {
+        /// When it rings if nobody is on it by then.
+        rings_at: UnixMs,
+    },
     /// It has no silence that was asked for here.
     NotSilenced,
     /// Its sender cannot be asked to be silent.

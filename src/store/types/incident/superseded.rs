@@ -269,6 +269,7 @@ mod tests {
             expires_at: Some(T0 + 900),
             rank: 1,
             alerts: alerts.to_vec(),
+            pressed: None,
         };
         whole.acks.list = vec![ack(&by, &[1, 3])];
         let changed = superseded(&[whole.clone(), disk.clone(), web.clone()], T0 + 30);

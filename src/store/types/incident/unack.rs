@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertState, Incident, IncidentState};
+use super::{AlertState, Incident, IncidentAlert, IncidentState};
 use crate::model::{Severity, UnixMs, format_duration};
 
 /// When the last ack ended, and why, in words.
@@ -36,7 +36,7 @@ impl Unacked {
     }
 
     /// The same, held where the one `before` it rang less than `repeat` milliseconds ago: an ack and its end by turns do not ring each time (M8).
-    pub(super) fn after(self, before: Option<&Self>, repeat: i64) -> Self {
+    pub(in crate::store::types) fn after(self, before: Option<&Self>, repeat: i64) -> Self {
         match before {
             Some(&Self { rang_in, rang_at, .. }) if (0..repeat).contains(&(self.at - rang_at)) => {
                 Self { rang_in, rang_at, held_until: Some(rang_at + repeat), ..self }
@@ -53,6 +53,17 @@ impl Unacked {
 }
 
 impl Incident {
+    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
+    /// acked.
+    pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
+        let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
+        let is_new = |alert: &IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
+        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
+        let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
+        self.acks.list.clear();
+        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
+    }
+
     /// Ends the hold of an end whose time to ring has come: returns why it rings, and the alerts that nobody is on.
     pub(super) fn end_hold(&mut self, now: UnixMs) -> Option<(String, HashSet<u64>)> {
         let firing = self.alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.fingerprint);
@@ -64,6 +75,12 @@ impl Incident {
         }
         (unacked.rang_in, unacked.rang_at) = (unacked.version, now);
         Some((format!("{}, and nobody is on it since", unacked.why.text()), about))
+    }
+
+    /// When the end of an ack by hand rings, and what the timeline says of that, where it does not ring at once.
+    pub(in crate::store::types) fn rings_later(&self) -> Option<(UnixMs, String)> {
+        let rings_at = self.acks.unacked.as_ref()?.held_until?;
+        Some((rings_at, format!("; it rings at {rings_at} if nobody is on it by then")))
     }
 
     /// Drops the hold once somebody is on all of it, or it is over: nothing is left to ring about.
