@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use watchfire::delivery::Clock;
 use watchfire::store::{ReceiptState, State};
 
 use crate::support::app::{SOON, TestApp, alert};
@@ -10,20 +11,33 @@ use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::{Preset, Verdict};
 
-/// A phone, and the program that sends to it.
-async fn started() -> (Fake<Preset>, TestApp) {
-    let fake = Fake::start(Preset::new("pushover", "app/user")).await;
-    let routes = format!(
+/// Everything to a phone; `more` are further keys of its channel.
+fn routes(fake: &Fake<Preset>, more: &str) -> String {
+    format!(
         r#"
 server: {{ listen: "127.0.0.1:0" }}
 store: sqlite:watchfire.db
 channels:
-  phone: {{ preset: {{ name: pushover, params: {{ url: "{}", token: app, user: user }} }} }}
+  phone: {{ preset: {{ name: pushover, params: {{ url: "{}", token: app, user: user }} }}{more} }}
+  terminal: {{ log: {{}} }}
 route: {{ to: [phone] }}
 "#,
         fake.url()
-    );
-    (fake, TestApp::start(&routes).await)
+    )
+}
+
+/// A phone, and the program that sends to it.
+async fn started() -> (Fake<Preset>, TestApp) {
+    let fake = Fake::start(Preset::new("pushover", "app/user")).await;
+    let app = TestApp::start(&routes(&fake, "")).await;
+    (fake, app)
+}
+
+/// The same with a clock that the test sets forward.
+async fn timed(more: &str) -> (Fake<Preset>, TestApp, Clock) {
+    let fake = Fake::start(Preset::new("pushover", "app/user")).await;
+    let (app, clock) = TestApp::start_timed(&routes(&fake, more)).await;
+    (fake, app, clock)
 }
 
 async fn until(what: &str, mut check: impl FnMut() -> bool) {
@@ -86,4 +100,47 @@ async fn the_end_of_an_incident_ends_what_rings_on_the_phone() {
     let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
     let counted = "watchfire_first_notification_duration_seconds_count{platform=\"preset\",severity=\"critical\"} 1";
     assert!(metrics.lines().any(|line| line == counted), "its first message counts, and no other: {metrics}");
+}
+
+/// One more alert of the group `db`.
+fn joined(mut body: Value, n: usize, severity: &str, summary: &str) -> Value {
+    let mut more = body["alerts"][0].clone();
+    more["labels"]["instance"] = json!(format!("db-{n}"));
+    more["labels"]["severity"] = json!(severity);
+    more["annotations"]["summary"] = json!(summary);
+    more["fingerprint"] = json!(watchfire::model::hash_hex(&["db", &n.to_string()]));
+    body["alerts"].as_array_mut().expect("a list").push(more);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_rings_once() {
+    let (fake, app) = started().await;
+    let long = "the disk of the primary is full and writes are refused".repeat(3);
+    let body = (0..40).fold(alert("db", "HostDown", "firing"), |body, n| joined(body, n, "critical", &long));
+    app.post("/webhook", &body).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    assert_eq!((cancelled(&fake), fake.rec.accepted().len()), (vec![false], 1), "one emergency, and nothing beside it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_less_severe_does_not_ring_beside_what_rings() {
+    let (fake, app) = started().await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    app.post("/webhook", &joined(alert("db", "HostDown", "firing"), 1, "warning", "it is slow")).await;
+    app.until("state=sent", |rows| rows.len() == 2).await;
+    assert_eq!((cancelled(&fake), fake.rec.accepted().len()), (vec![false], 2), "the second message is no emergency");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reminder_of_an_ack_does_not_ring_until_it_is_acknowledged() {
+    let (fake, app, clock) = timed("").await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
+    until("it is cancelled", || cancelled(&fake) == [true]).await;
+    clock.jump(2 * 3_600_000 + 1000);
+    app.until("state=sent", |rows| rows.len() == 2).await;
+    assert_eq!((cancelled(&fake), fake.rec.accepted().len()), (vec![true], 2), "two messages, and no second emergency");
 }
