@@ -11,12 +11,13 @@ use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::{Preset, Verdict};
 
-/// Everything to a phone; `more` are further keys of its channel.
+/// Everything to a phone; `more` are further keys of its channel. Alarms go to a terminal.
 fn routes(fake: &Fake<Preset>, more: &str) -> String {
     format!(
         r#"
 server: {{ listen: "127.0.0.1:0" }}
 store: sqlite:watchfire.db
+self_monitoring: {{ to: [terminal] }}
 channels:
   phone: {{ preset: {{ name: pushover, params: {{ url: "{}", token: app, user: user }} }}{more} }}
   terminal: {{ log: {{}} }}
@@ -31,6 +32,17 @@ async fn started() -> (Fake<Preset>, TestApp) {
     let fake = Fake::start(Preset::new("pushover", "app/user")).await;
     let app = TestApp::start(&routes(&fake, "")).await;
     (fake, app)
+}
+
+/// Sets both clocks forward.
+fn pass(fake: &Fake<Preset>, clock: &Clock, seconds: u32) {
+    clock.jump(i64::from(seconds) * 1000);
+    fake.clock.advance(Duration::from_secs(seconds.into()));
+}
+
+/// How often it was asked for what became of a message.
+fn asked(fake: &Fake<Preset>) -> usize {
+    fake.rec.all().iter().filter(|record| record.call.method == "GET").count()
 }
 
 /// The same with a clock that the test sets forward.
@@ -56,7 +68,7 @@ fn cancelled(fake: &Fake<Preset>) -> Vec<bool> {
 /// The state and the words of the receipt of the only message, once there are some.
 async fn receipt(app: &TestApp) -> (ReceiptState, String) {
     let end = tokio::time::Instant::now() + SOON;
-    let id = app.deliveries("state=sent").await.last().expect("a delivery").id;
+    let id = app.deliveries("channel=phone&state=sent").await.last().expect("a delivery").id;
     loop {
         let cells = app.delivery(id).await.message.expect("its message").cells;
         let receipt = cells.into_iter().next().and_then(|cell| cell.receipt).expect("a receipt");
@@ -83,7 +95,6 @@ async fn an_ack_ends_what_rings_on_the_phone() {
     let tried = |record: &crate::support::fakes::Record| record.call.path.ends_with("/cancel.json");
     let tried: Vec<Verdict> = fake.rec.all().into_iter().filter(tried).map(|record| record.verdict).collect();
     assert_eq!(tried, [Verdict::Faulted, Verdict::Served], "asked once more after trouble, and no more after its word");
-    assert_eq!(fake.with(|phone| phone.emergencies.asked_too_often), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +151,86 @@ async fn the_reminder_of_an_ack_does_not_ring_until_it_is_acknowledged() {
     app.until("state=sent", |rows| rows.len() == 1).await;
     assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
     until("it is cancelled", || cancelled(&fake) == [true]).await;
-    clock.jump(2 * 3_600_000 + 1000);
-    app.until("state=sent", |rows| rows.len() == 2).await;
+    pass(&fake, &clock, 2 * 3600 + 60);
+    app.until("channel=phone&state=sent", |rows| rows.len() == 2).await;
     assert_eq!((cancelled(&fake), fake.rec.accepted().len()), (vec![true], 2), "two messages, and no second emergency");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thumb_on_the_phone_is_learnt_and_is_not_asked_for_too_often() {
+    let (fake, app, clock) = timed("").await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    pass(&fake, &clock, 31);
+    until("it is asked for", || asked(&fake) == 1).await;
+    fake.with(|phone| phone.emergencies.all[0].acknowledged = true);
+    pass(&fake, &clock, 31);
+    assert_eq!(receipt(&app).await, (ReceiptState::Delivered, "somebody acknowledged it".into()));
+    assert_eq!((asked(&fake), cancelled(&fake)), (2, vec![false]), "nothing is left to cancel");
+    assert_eq!(fake.with(|phone| phone.emergencies.asked_too_often), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_acknowledges_falls_back() {
+    let (fake, app, clock) = timed(", fallback: [terminal]").await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let sent = app.until("state=sent", |rows| rows.len() == 1).await[0].id;
+    pass(&fake, &clock, 3601);
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "nobody acknowledged it while it rang".into()));
+    let rows = app.until("channel=terminal", |rows| rows.iter().any(|row| row.fallback_of == Some(sent) && row.state == State::Sent)).await;
+    assert!(rows.len() <= 2, "the fallback, and the alarm: {rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_ends_what_rings_though_the_vendor_asked_for_a_pause() {
+    let (fake, app, clock) = timed("").await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    let id = fake.with(|phone| phone.emergencies.all[0].receipt.clone());
+    fake.faults.push_on(&format!("/1/receipts/{id}.json"), Fault::Status(429, Some(600)));
+    pass(&fake, &clock, 31);
+    until("the question is refused", || asked(&fake) == 1).await;
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
+    until("it is cancelled", || cancelled(&fake) == [true]).await;
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "cancelled while it rang: acked by ann".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_whose_answer_was_lost_makes_no_alarm() {
+    let (fake, app, clock) = timed(", fallback: [terminal]").await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("state=sent", |rows| rows.len() == 1).await;
+    fake.faults.push_on("/cancel.json", Fault::CloseAfter);
+    fake.faults.push_on("/cancel.json", Fault::Status(503, None));
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
+    until("it is cancelled", || cancelled(&fake) == [true]).await;
+    pass(&fake, &clock, 31);
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "nobody acknowledged it while it rang; acked by ann".into()));
+    app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+    app.until("channel=phone&state=sent", |rows| rows.len() == 2).await;
+    let rows = app.deliveries("channel=terminal").await;
+    assert!(rows.is_empty(), "no alarm and no fallback: {rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_hangs_keeps_no_other_phone_ringing() {
+    let (dead, fake) = (Fake::start(Preset::new("pushover", "app/user")).await, Fake::start(Preset::new("pushover", "app/user")).await);
+    let second = format!("channels:\n  dead: {{ preset: {{ name: pushover, params: {{ url: \"{}\", token: app, user: user }} }} }}\n", dead.url());
+    let routes = routes(&fake, "").replace("channels:\n", &second);
+    let branch = "route: { to: [phone], routes: [{ matchers: 'group=~\"dead.*\"', to: [dead] }] }";
+    let app = TestApp::start(&routes.replace("route: { to: [phone] }", branch)).await;
+    // What the vendor in trouble rings for is due first.
+    for (place, group) in ["dead-1", "dead-2", "dead-3", "db"].into_iter().enumerate() {
+        app.post("/webhook", &alert(group, "HostDown", "firing")).await;
+        app.until("state=sent", |rows| rows.len() == place + 1).await;
+    }
+    assert_eq!((cancelled(&dead).len(), cancelled(&fake).len()), (3, 1));
+    for _ in 0..3 {
+        dead.faults.push_on("/cancel.json", Fault::Hang);
+    }
+    for id in 1..=4 {
+        assert_eq!(app.post(&format!("/api/v1/incidents/{id}/ack"), &json!({ "by": "ann" })).await.0, 200);
+    }
+    until("the other phone rings no more", || cancelled(&fake) == [true]).await;
+    assert_eq!(cancelled(&dead), [false, false, false]);
 }

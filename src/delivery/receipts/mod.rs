@@ -286,6 +286,7 @@ fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::clock::Clock;
     use crate::model::{MessageId, Recipient};
 
     fn row(sent_at: UnixMs, until: UnixMs) -> ReceiptRow {
@@ -318,6 +319,15 @@ mod tests {
             assert!(!about(Some(other), Some("1")), "{other}");
         }
         assert!(about(Some("00000000"), None) && !about(Some("00000001"), None), "how it ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_that_panics_or_is_late_failed_for_now() {
+        let deadline = Clock::runtime(UnixMs(0)).instant() + Duration::from_secs(1);
+        let kind = |result: Result<bool, SendError>| result.map_err(|error| error.kind);
+        assert_eq!(kind(guarded("x", deadline, async { Ok(true) }).await), Ok(true));
+        assert_eq!(kind(guarded("x", deadline, async { panic!("of a driver") }).await), Err(ErrorKind::Transient));
+        assert_eq!(kind(guarded("x", deadline, std::future::pending()).await), Err(ErrorKind::Transient));
     }
 
     #[test]
