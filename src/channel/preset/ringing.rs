@@ -157,6 +157,8 @@ mod tests {
         assert!(told("  query: { token: \"{{token}}\" }", "  query: { token: \"{{key}}\" }").contains("`{{key}}` in `receipt`"));
         assert!(told("id: /receipt\n", "").contains("so `id` must point to it in the answer"));
         assert!(told("seconds: 3900", "seconds: 0").contains("`receipt.seconds`"));
+        assert!(told("seconds: 3900", "seconds: 86401").contains("`receipt.seconds` is at most 86400"));
+        registry::read(&text.replace("seconds: 3900", "seconds: 86400")).unwrap();
         assert!(
             told("acknowledged: { json: { /acknowledged: 1 } }", "acknowledged: { status: 200 }")
                 .contains("`receipt.acknowledged` names only a status")

@@ -321,12 +321,16 @@ mod tests {
         assert!(about(Some("00000000"), None) && !about(Some("00000001"), None), "how it ended");
     }
 
+    async fn panicking() -> Result<bool, SendError> {
+        panic!("of a driver")
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_driver_that_panics_or_is_late_failed_for_now() {
         let deadline = Clock::runtime(UnixMs(0)).instant() + Duration::from_secs(1);
         let kind = |result: Result<bool, SendError>| result.map_err(|error| error.kind);
         assert_eq!(kind(guarded("x", deadline, async { Ok(true) }).await), Ok(true));
-        assert_eq!(kind(guarded("x", deadline, async { panic!("of a driver") }).await), Err(ErrorKind::Transient));
+        assert_eq!(kind(guarded("x", deadline, panicking()).await), Err(ErrorKind::Transient));
         assert_eq!(kind(guarded("x", deadline, std::future::pending()).await), Err(ErrorKind::Transient));
     }
 
