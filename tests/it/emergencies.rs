@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use watchfire::api::ReceiptDetail;
 use watchfire::delivery::Clock;
 use watchfire::store::{ReceiptState, State};
 
@@ -65,19 +66,25 @@ fn cancelled(fake: &Fake<Preset>) -> Vec<bool> {
     fake.with(|phone| phone.emergencies.all.iter().map(|one| one.cancelled).collect())
 }
 
-/// The state and the words of the receipt of the only message, once there are some.
-async fn receipt(app: &TestApp) -> (ReceiptState, String) {
+/// The receipt of the first message, once it is as wanted.
+async fn receipt_when(app: &TestApp, wanted: impl Fn(&ReceiptDetail) -> bool) -> ReceiptDetail {
     let end = tokio::time::Instant::now() + SOON;
     let id = app.deliveries("channel=phone&state=sent").await.last().expect("a delivery").id;
     loop {
         let cells = app.delivery(id).await.message.expect("its message").cells;
         let receipt = cells.into_iter().next().and_then(|cell| cell.receipt).expect("a receipt");
-        if receipt.state != ReceiptState::Awaited {
-            return (receipt.state, receipt.detail.unwrap_or_default());
+        if wanted(&receipt) {
+            return receipt;
         }
         assert!(tokio::time::Instant::now() < end, "{receipt:?}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
+}
+
+/// Its state and its words, once there are some.
+async fn receipt(app: &TestApp) -> (ReceiptState, String) {
+    let receipt = receipt_when(app, |receipt| receipt.state != ReceiptState::Awaited).await;
+    (receipt.state, receipt.detail.unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,12 +164,27 @@ async fn the_reminder_of_an_ack_does_not_ring_until_it_is_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waited_until_somebody_was_on_it_does_not_ring() {
+    let (fake, app) = started().await;
+    let mute = json!({ "matchers": ["channel=\"phone\"", "group=\"db\""], "for": "1h", "reason": "an exercise" });
+    let (status, answer) = app.post("/api/v1/mutes", &mute).await;
+    assert_eq!(status, 200, "{answer}");
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("channel=phone", |rows| rows.iter().any(|row| row.state == State::Deferred)).await;
+    assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
+    let ended = app.http.delete(app.url("/api/v1/mutes?matchers=channel%3D%22phone%22&matchers=group%3D%22db%22")).send().await.unwrap();
+    assert_eq!(ended.status(), 200);
+    app.until("channel=phone&state=sent", |rows| rows.len() == 1).await;
+    assert_eq!((cancelled(&fake), fake.rec.accepted().len()), (Vec::<bool>::new(), 1), "it is sent, and is no emergency");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thumb_on_the_phone_is_learnt_and_is_not_asked_for_too_often() {
     let (fake, app, clock) = timed("").await;
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     app.until("state=sent", |rows| rows.len() == 1).await;
     pass(&fake, &clock, 31);
-    until("it is asked for", || asked(&fake) == 1).await;
+    receipt_when(&app, |receipt| receipt.asked == 1).await;
     fake.with(|phone| phone.emergencies.all[0].acknowledged = true);
     pass(&fake, &clock, 31);
     assert_eq!(receipt(&app).await, (ReceiptState::Delivered, "somebody acknowledged it".into()));
@@ -189,7 +211,7 @@ async fn an_ack_ends_what_rings_though_the_vendor_asked_for_a_pause() {
     let id = fake.with(|phone| phone.emergencies.all[0].receipt.clone());
     fake.faults.push_on(&format!("/1/receipts/{id}.json"), Fault::Status(429, Some(600)));
     pass(&fake, &clock, 31);
-    until("the question is refused", || asked(&fake) == 1).await;
+    receipt_when(&app, |receipt| receipt.asked == 1).await;
     assert_eq!(app.post("/api/v1/incidents/1/ack", &json!({ "by": "ann" })).await.0, 200);
     until("it is cancelled", || cancelled(&fake) == [true]).await;
     assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "cancelled while it rang: acked by ann".into()));
