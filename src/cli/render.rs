@@ -132,6 +132,7 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         number: 1,
         total: 1,
         plain: true,
+        quiet: false,
         coverage: Vec::new(),
         missed: Vec::new(),
     }

@@ -282,7 +282,8 @@ impl ChannelPlan {
 
     /// Whether a message is a few words: a text message or a call.
     pub fn is_brief(&self) -> bool {
-        self.driver.max_pages() == 1 && !self.driver.keeps_incidents()
+        let is_plain = self.platform.fields.iter().all(|field| field.escape == Escape::None);
+        self.driver.max_pages() == 1 && !self.driver.keeps_incidents() && is_plain
     }
 
     /// Whether the pages of a message after its first one answer it.

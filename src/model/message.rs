@@ -235,6 +235,9 @@ pub struct Page {
     /// Whether the fields are plain text (direct calls, the built-in fallback): drivers then send their plain kind, escaped as it needs.
     #[serde(default)]
     pub plain: bool,
+    /// Whether nobody has to act on it at once: it mentions nobody, or somebody is on all of it that fires. It does not ring until somebody acknowledges it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
     /// The alerts it covers.
     #[serde(default)]
     pub coverage: Vec<Coverage>,

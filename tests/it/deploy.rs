@@ -44,6 +44,11 @@ fn packages_are_refused_of_programs_that_they_cannot_be_made_of() {
         assert!(!out.status.success() && text.contains(said), "{script}: {text}");
         assert!(!Path::new(&file("out")).exists(), "{script} has written something");
     }
+    // Another machine's program is one reason of many.
+    run("chmod", &["-x", "other"], folder.path());
+    let out = Command::new(deploy("release")).args([file("other"), file("out")]).env("SOURCE_DATE_EPOCH", "1").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && text.contains("cannot be run: Permission denied") && !text.contains("qemu"), "{text}");
 }
 
 #[test]

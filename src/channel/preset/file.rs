@@ -173,7 +173,7 @@ pub struct ReceiptQuery {
     pub acknowledged: When,
     /// What it looks like once the message rings no more, and nobody did.
     pub expired: When,
-    /// How long it is asked for, in seconds: somewhat longer than a message rings.
+    /// How long it is asked for, in seconds: somewhat longer than a message rings, at most a day.
     pub seconds: u32,
 }
 

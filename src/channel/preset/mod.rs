@@ -254,6 +254,11 @@ impl Channel for Driver {
         self.stop(sent).await
     }
 
+    fn max_pages(&self) -> usize {
+        // Each page would ring until somebody acknowledges it.
+        if self.preset.receipt.is_some() { 1 } else { usize::MAX }
+    }
+
     fn body(&self, page: &Page) -> Value {
         let mut values = self.values(page, None);
         values.extend(self.preset.parameters.iter().filter(|(_, parameter)| parameter.secret).map(|(name, _)| (name.clone(), "…".into())));
@@ -343,8 +348,8 @@ impl Driver {
             let value = match (facts.status, facts.rank()) {
                 (MessageStatus::Resolved, _) => &table.resolved,
                 (MessageStatus::Unreported, _) => &table.info,
-                (_, Severity::Critical) => &table.critical,
-                (_, Severity::Error) => &table.error,
+                (_, Severity::Critical) if !page.quiet => &table.critical,
+                (_, Severity::Critical | Severity::Error) => &table.error,
                 (_, Severity::Warning) => &table.warning,
                 (_, Severity::Info) => &table.info,
             };

@@ -14,6 +14,9 @@ static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/prese
 /// The largest preset file, in bytes.
 const MAX_FILE: usize = 64 * 1024;
 
+/// The longest that a message may ring, in seconds: one that nobody acknowledges by then falls back a day late.
+const MAX_RINGING: u32 = 86_400;
+
 /// Names that every request may mention.
 pub const MESSAGE_PARAMETERS: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
 
@@ -135,6 +138,9 @@ fn check_ringing(preset: &Preset) -> Vec<String> {
         }
         if receipt.seconds == 0 {
             found.push("`receipt.seconds` of 0 asks never; write how long a message rings, and a little more".to_owned());
+        }
+        if receipt.seconds > MAX_RINGING {
+            found.push(format!("`receipt.seconds` is at most {MAX_RINGING}, a day; write how long a message rings, and a little more"));
         }
     }
     if preset.cancel.is_none() && preset.receipt.is_none() {

@@ -88,18 +88,25 @@ mod tests {
     #[tokio::test]
     async fn what_is_critical_rings_until_it_is_acknowledged_and_nothing_else_does() {
         let rings = format!(r#"{{"status":1,"request":"r1","receipt":"{RECEIPT}"}}"#);
-        let server = ScriptedServer::start([Answer::from(rings.as_str()), Answer::from(r#"{"status":1,"request":"r2"}"#)]).await;
+        let silent = || Answer::from(r#"{"status":1,"request":"r2"}"#);
+        let server = ScriptedServer::start([Answer::from(rings.as_str()), silent(), silent()]).await;
         let built = build::<Config>(PUSHOVER, &server.base).unwrap();
         let mut page = page(&[("text", "db-1 burns")]);
         page.facts.severity = Some(Severity::Critical);
         assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(Some(format!("receipt {RECEIPT}")))]);
         page.facts.severity = Some(Severity::Error);
         assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(None)]);
+        (page.facts.severity, page.quiet) = (Some(Severity::Critical), true);
+        assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(None)]);
         let form = |n: usize| String::from_utf8(server.seen()[n].body.to_vec()).unwrap();
         for part in ["priority=2", "retry=75", "expire=3600"] {
             assert!(form(0).contains(part), "{part}: {}", form(0));
         }
-        assert!(form(1).contains("priority=1") && !form(1).contains("retry") && !form(1).contains("expire"), "{}", form(1));
+        for n in [1, 2] {
+            assert!(form(n).contains("priority=1") && !form(n).contains("retry") && !form(n).contains("expire"), "{}", form(n));
+        }
+        assert_eq!(built.channel.max_pages(), 1, "each page would ring");
+        assert_eq!(build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops } }", &server.base).unwrap().channel.max_pages(), usize::MAX);
     }
 
     #[tokio::test]
@@ -150,6 +157,8 @@ mod tests {
         assert!(told("  query: { token: \"{{token}}\" }", "  query: { token: \"{{key}}\" }").contains("`{{key}}` in `receipt`"));
         assert!(told("id: /receipt\n", "").contains("so `id` must point to it in the answer"));
         assert!(told("seconds: 3900", "seconds: 0").contains("`receipt.seconds`"));
+        assert!(told("seconds: 3900", "seconds: 86401").contains("`receipt.seconds` is at most 86400"));
+        registry::read(&text.replace("seconds: 3900", "seconds: 86400")).unwrap();
         assert!(
             told("acknowledged: { json: { /acknowledged: 1 } }", "acknowledged: { status: 200 }")
                 .contains("`receipt.acknowledged` names only a status")

@@ -51,6 +51,6 @@ impl Draft<'_> {
         let fields = [("text".to_owned(), first.facts.title.clone())].into();
         let facts = Facts { mentions: beside, pairs: Vec::new(), links: Vec::new(), payload: None, ..first.facts.clone() };
         let number = first.total + 1;
-        Some(Page { fields, facts, number, total: number, plain: true, coverage: Vec::new(), missed: Vec::new() })
+        Some(Page { fields, facts, number, total: number, plain: true, quiet: first.quiet, coverage: Vec::new(), missed: Vec::new() })
     }
 }

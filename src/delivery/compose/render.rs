@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::channel::PressWay;
 use crate::channel::descriptor::Ping;
 use crate::channel::registry::Who;
+use crate::delivery::incident::NotifiedIncident;
 use crate::delivery::links;
 use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
@@ -103,13 +104,21 @@ impl Renderer<'_> {
                 facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64, &facts.incident);
             }
             let (number, total) = (part.page as u16, part.pages as u16);
-            Ok(Page { fields, facts, number, total, plain: plain || note, coverage: Vec::new(), missed: missed.clone() })
+            Ok(Page { fields, facts, number, total, plain: plain || note, quiet: self.is_quiet(), coverage: Vec::new(), missed: missed.clone() })
         })
     }
 
     /// Whether it pings anybody.
     fn pings(&self, firing: bool) -> bool {
         firing && self.draft.notification.mentions && self.draft.wording.unmentioned.is_none()
+    }
+
+    /// Whether nobody has to act on it at once.
+    pub(super) fn is_quiet(&self) -> bool {
+        let notification = self.draft.notification;
+        let acked = |incident: &&NotifiedIncident| matches!(incident.state, IncidentState::Acked | IncidentState::Snoozed);
+        let acked: Vec<_> = notification.incidents.iter().filter(acked).map(|incident| Some(incident.id)).collect();
+        !notification.mentions || (!acked.is_empty() && self.draft.members.iter().all(|member| acked.contains(&member.incident)))
     }
 
     /// Whom it pings.

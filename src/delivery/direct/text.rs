@@ -14,6 +14,7 @@ pub fn text_page(channel: &ChannelPlan, text: &str) -> (Event, Page) {
         number: 1,
         total: 1,
         plain: true,
+        quiet: false,
         coverage: Vec::new(),
         missed: Vec::new(),
     };

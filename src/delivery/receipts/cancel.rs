@@ -1,17 +1,20 @@
 //! Calls and pushes that still ring for what somebody is on by now, or for what is over: they are cancelled where the vendor can.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MAX_PER_TICK, QUERY_TIMEOUT, count, logged, write};
+use futures_util::future::join_all;
+
+use super::{MAX_PER_OUTLET, MAX_PER_TICK, QUERY_TIMEOUT, count, guarded, logged, write};
 use crate::channel::{FinalWord, Sent};
 use crate::delivery::core::Shared;
 use crate::delivery::plan::ChannelPlan;
 use crate::delivery::policy::MAX_PAUSE;
-use crate::model::{ErrorKind, IncidentId, MessageId, Recipient, SendError, UnixMs};
+use crate::model::{ErrorKind, IncidentId, MessageId, OutletKey, Recipient, SendError, UnixMs};
 use crate::store::{Incident, IncidentState, ReceiptChange, ReceiptRow, ReceiptState, StoreError};
 
-/// Receipts that are due within this are looked at: what rings is asked about every 30 s to 60 s.
+/// Receipts that are due within this, and the longest pause that a vendor may ask for, are looked at: what rings is asked about every 30 s to 60 s.
 const AHEAD: Duration = Duration::from_secs(60);
 /// So much of what rang is remembered as tried.
 const MAX_TRIED: usize = 1000;
@@ -20,60 +23,93 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// What was asked to be cancelled, and when it may be asked once more: never, where the vendor answered.
 #[derive(Debug, Default)]
-pub(super) struct Cancelled(HashMap<(MessageId, u16, Recipient), Option<UnixMs>>);
+pub(super) struct Cancelled(HashMap<Key, Option<UnixMs>>);
 
 impl Cancelled {
     /// Cancels what rings for nothing.
     pub(super) async fn tick(&mut self, shared: &Shared) -> Result<(), StoreError> {
         let plan = shared.plan.load_full();
-        let cancels = |channel: &ChannelPlan| matches!(channel.platform.word, FinalWord::Later(later) if later.cancels);
         if !plan.channels.values().any(|channel| cancels(channel)) {
             return Ok(());
         }
         let now = shared.clock.wall();
-        for row in shared.store.due_receipts(now + AHEAD, MAX_PER_TICK).await? {
-            let Some(channel) = plan.channel(&row.channel).filter(|channel| cancels(channel)) else { continue };
-            let key = (row.message, row.page, row.recipient.clone());
-            if self.0.get(&key).is_some_and(|again| again.is_none_or(|at| now < at)) {
-                continue;
+        let mut by_outlet: BTreeMap<OutletKey, Vec<(Arc<ChannelPlan>, ReceiptRow)>> = BTreeMap::new();
+        // The due time of what the vendor did not want to be asked about has moved by its pause.
+        for row in shared.store.due_receipts(now + MAX_PAUSE + AHEAD, MAX_PER_TICK).await? {
+            let waits = self.0.get(&key(&row)).is_some_and(|again| again.is_none_or(|at| now < at));
+            let channel = plan.channel(&row.channel).filter(|channel| !waits && cancels(channel));
+            if let Some(channel) = channel {
+                by_outlet.entry(channel.outlet.clone()).or_default().push((channel.clone(), row));
             }
-            let Some(why) = needless(shared, &row).await? else { continue };
-            if self.0.len() >= MAX_TRIED {
+        }
+        for tried in join_all(by_outlet.into_values().map(|rows| of_one_account(shared, rows))).await {
+            let tried = tried?;
+            if self.0.len() + tried.len() > MAX_TRIED {
                 self.0.clear();
             }
-            let (delivery, to) = (logged(shared, &row).await, row.recipient.masked());
-            let result = cancel(shared, channel, &row).await;
-            let wait = result.as_ref().err().and_then(|error| again(error.kind));
-            self.0.insert(key, wait.map(|wait| shared.clock.wall() + wait));
-            match result {
-                Ok(true) => {
-                    let change = ReceiptChange::Final {
-                        state: ReceiptState::Undelivered,
-                        code: Some("canceled".into()),
-                        detail: format!("cancelled while it rang: {why}"),
-                    };
-                    if write(shared, &row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
-                        count(shared, &row, ReceiptState::Undelivered);
-                        tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "what still rang was cancelled");
-                    }
-                }
-                Ok(false) => {
-                    tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "something was to be cancelled, and rang no more")
-                }
-                Err(error) => {
-                    tracing::warn!(delivery, channel = %channel.name, message_id = %row.message, to, why, %error, "it could not be cancelled, and rings on");
-                }
-            }
+            self.0.extend(tried);
         }
         Ok(())
     }
+}
+
+/// Whether what it sends can be cancelled while it rings.
+pub(super) fn cancels(channel: &ChannelPlan) -> bool {
+    matches!(channel.platform.word, FinalWord::Later(later) if later.cancels)
+}
+
+type Key = (MessageId, u16, Recipient);
+
+fn key(row: &ReceiptRow) -> Key {
+    (row.message, row.page, row.recipient.clone())
+}
+
+/// Cancels what one account of a vendor rings for nothing, one after the other; what was tried is returned. After a failure that may pass the rest waits
+/// for the next round: a vendor that is down delays no other one.
+async fn of_one_account(shared: &Shared, rows: Vec<(Arc<ChannelPlan>, ReceiptRow)>) -> Result<Vec<(Key, Option<UnixMs>)>, StoreError> {
+    let mut tried = Vec::new();
+    for (channel, row) in &rows {
+        let Some(why) = needless(shared, row).await? else { continue };
+        let result = cancel(shared, channel, row).await;
+        let wait = result.as_ref().err().and_then(|error| again(error.kind));
+        tried.push((key(row), wait.map(|wait| shared.clock.wall() + wait)));
+        record(shared, channel, row, &why, result).await?;
+        if wait.is_some() || tried.len() == MAX_PER_OUTLET {
+            break;
+        }
+    }
+    Ok(tried)
+}
+
+async fn record(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow, why: &str, result: Result<bool, SendError>) -> Result<(), StoreError> {
+    let (delivery, to) = (logged(shared, row).await, row.recipient.masked());
+    match result {
+        Ok(true) => {
+            let change = ReceiptChange::Final {
+                state: ReceiptState::Undelivered,
+                code: Some("canceled".into()),
+                detail: format!("cancelled while it rang: {why}"),
+            };
+            if write(shared, row, change, Vec::new(), shared.clock.wall()).await?.is_some() {
+                count(shared, row, ReceiptState::Undelivered);
+                tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "what still rang was cancelled");
+            }
+        }
+        Ok(false) => {
+            tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, why, "something was to be cancelled, and rang no more")
+        }
+        Err(error) => {
+            tracing::warn!(delivery, channel = %channel.name, message_id = %row.message, to, why, %error, "it could not be cancelled, and rings on");
+        }
+    }
+    Ok(())
 }
 
 async fn cancel(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<bool, SendError> {
     let now = shared.clock.now();
     let deadline = now.mono + QUERY_TIMEOUT;
     let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: row.sent_at.timestamp(), now: now.wall.timestamp(), deadline };
-    channel.driver.cancel(&sent).await
+    guarded(channel.platform.name, deadline, channel.driver.cancel(&sent)).await
 }
 
 /// After how long the vendor is asked once more; never, where it will not say anything else.
@@ -86,7 +122,7 @@ fn again(kind: ErrorKind) -> Option<Duration> {
 }
 
 /// Why nobody needs to hear a message any more; `None` while somebody does.
-async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option<String>, StoreError> {
+pub(super) async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option<String>, StoreError> {
     let carried = shared.store.sent_deliveries(row.message).await?;
     let mut ids: Vec<IncidentId> = Vec::new();
     for one in &carried {

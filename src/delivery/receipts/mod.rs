@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::field::{DisplayValue, display};
 
@@ -128,12 +129,14 @@ async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Resu
     let now = shared.clock.now();
     let deadline = now.mono + QUERY_TIMEOUT;
     let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: row.sent_at.timestamp(), now: now.wall.timestamp(), deadline };
-    let asking = AssertUnwindSafe(channel.driver.receipt(&sent)).catch_unwind();
-    match tokio::time::timeout_at(deadline + Duration::from_secs(1), asking).await {
+    guarded(channel.platform.name, deadline, channel.driver.receipt(&sent)).await
+}
+
+/// What a driver answers by its deadline; one that panics or is late may succeed another time.
+async fn guarded<T>(platform: &str, deadline: Instant, asking: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+    match tokio::time::timeout_at(deadline + Duration::from_secs(1), AssertUnwindSafe(asking).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => {
-            Err(SendError::new(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", channel.platform.name)))
-        }
+        Ok(Err(_)) => Err(SendError::new(ErrorKind::Transient, format!("the {platform} driver failed unexpectedly; please report it"))),
         Err(_) => Err(SendError::new(ErrorKind::Transient, format!("no answer within {}", format_duration(QUERY_TIMEOUT)))),
     }
 }
@@ -156,12 +159,16 @@ async fn later(shared: &Shared, row: &ReceiptRow, due: UnixMs, why: &str) -> Res
 }
 
 /// Records a final status. One that did not reach its person makes the fallback of every delivery that the message carried, unless its alert is resolved
-/// or too old.
+/// or too old. What somebody is on, or what is over, needs nobody: no alarm is made of it.
 async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &ReceiptRow, word: &Word) -> Result<(), StoreError> {
     let now = shared.clock.wall();
     let state = if word.reached { ReceiptState::Delivered } else { ReceiptState::Undelivered };
     let (mut children, mut detail) = (Vec::new(), word.detail.clone());
-    if !word.reached {
+    // What rang may have been cancelled, though the answer was lost.
+    let needless = if word.reached || !cancel::cancels(channel) { None } else { cancel::needless(shared, row).await? };
+    if let Some(why) = &needless {
+        detail = format!("{detail}; {why}");
+    } else if !word.reached {
         let (made, instead) = fallbacks(shared, plan, channel, row, word, now).await?;
         children = made;
         if let Some(instead) = instead {
@@ -174,6 +181,8 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
     let (delivery, to, code) = (logged(shared, row).await, row.recipient.masked(), word.code.as_str());
     if word.reached {
         tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
+    } else if needless.is_some() {
+        tracing::info!(delivery, channel = %channel.name, message_id = %row.message, to, code, detail, "nobody was reached, and nobody had to be any more");
     } else {
         tracing::error!(delivery, channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
         shared.telemetry.raise(SelfAlert::not_delivered(&channel.name, State::Sent, 1, &format!("sent, but not received: {detail}")));
@@ -277,6 +286,7 @@ fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::clock::Clock;
     use crate::model::{MessageId, Recipient};
 
     fn row(sent_at: UnixMs, until: UnixMs) -> ReceiptRow {
@@ -309,6 +319,19 @@ mod tests {
             assert!(!about(Some(other), Some("1")), "{other}");
         }
         assert!(about(Some("00000000"), None) && !about(Some("00000001"), None), "how it ended");
+    }
+
+    async fn panicking() -> Result<bool, SendError> {
+        panic!("of a driver")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_that_panics_or_is_late_failed_for_now() {
+        let deadline = Clock::runtime(UnixMs(0)).instant() + Duration::from_secs(1);
+        let kind = |result: Result<bool, SendError>| result.map_err(|error| error.kind);
+        assert_eq!(kind(guarded("x", deadline, async { Ok(true) }).await), Ok(true));
+        assert_eq!(kind(guarded("x", deadline, panicking()).await), Err(ErrorKind::Transient));
+        assert_eq!(kind(guarded("x", deadline, std::future::pending()).await), Err(ErrorKind::Transient));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub fn page(fields: &[(&str, &str)], mentions: Mentions, title: &str) -> Page {
         number: 1,
         total: 1,
         plain: true,
+        quiet: false,
         coverage: Vec::new(),
         missed: Vec::new(),
     }
