@@ -384,3 +384,31 @@ fn a_value_without_a_channel_goes_to_the_nearest_receiver_that_notifies_somebody
     assert!(imported.routes.contains("to: [dba]") && !imported.routes.contains("to: [mails]"), "{}", imported.routes);
     assert_eq!(imported.silent, ["rooms", "mails"]);
 }
+
+/// Only what the label made goes to the receiver above: what is not carried for another reason stays, with its remark.
+#[test]
+fn a_pager_beside_the_rooms_of_a_label_is_not_dropped_with_them() {
+    let text = r##"
+global: { slack_app_token: xoxb-hunter2-slack }
+route:
+  receiver: ops
+  routes:
+    - receiver: rooms
+      matchers: ['severity="page"']
+      routes: [{ matchers: ['team="db"'] }]
+receivers:
+  - name: ops
+    slack_configs: [{ channel: '#ops' }]
+  - name: rooms
+    slack_configs: [{ channel: '#a-{{ .CommonLabels.team }}' }]
+    opsgenie_configs: [{ api_key: x }]
+"##;
+    let imported = alertmanager("am.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
+    load(&imported);
+    assert_eq!(imported.channels["rooms"], ["rooms-opsgenie"], "{}", imported.routes);
+    assert_eq!(imported.silent, ["rooms-opsgenie", "rooms-db-opsgenie"], "{}", imported.routes);
+    assert_eq!(sent_to(&imported, &[("severity", "page"), ("team", "web")]), ["rooms-opsgenie", "ops"], "{}", imported.routes);
+    assert_eq!(sent_to(&imported, &[("severity", "page"), ("team", "db")]), ["rooms-db-slack", "rooms-db-opsgenie"], "{}", imported.routes);
+    assert!(told(&imported).contains("its alerts are printed by the channel rooms-opsgenie until then"), "{}", told(&imported));
+    assert!(!told(&imported).contains("rooms-slack"), "{}", told(&imported));
+}
