@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::model::{Labels, Mentions, Recipient, Severity, UnixMs, format_duration};
+use crate::model::{Labels, Language, Mentions, Recipient, Severity, UnixMs, format_duration};
 use crate::route::{Destinations, TimeInterval};
 use crate::store::Override;
 
@@ -92,11 +92,15 @@ impl StepCondition {
         Ok(())
     }
 
-    fn in_words(&self) -> String {
-        let names = |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|interval| interval.name()).collect::<Vec<_>>().join(" or ");
-        let severity = self.severity.map(|severity| format!(" if at least {}", severity.as_str()));
-        let mute = (!self.mute.is_empty()).then(|| format!(" outside {}", names(&self.mute)));
-        let active = (!self.active.is_empty()).then(|| format!(" in {}", names(&self.active)));
+    fn in_words(&self, language: Language) -> String {
+        let zh = language == Language::Zh;
+        let or = if zh { "、" } else { " or " };
+        let names = |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|interval| interval.name()).collect::<Vec<_>>().join(or);
+        let said = |en: String, chinese: String| if zh { chinese } else { en };
+        let severity = self.severity.map(Severity::as_str).map(|least| said(format!(" if at least {least}"), format!("，仅 {least} 及以上")));
+        let (mute, active) = (names(&self.mute), names(&self.active));
+        let mute = (!mute.is_empty()).then(|| said(format!(" outside {mute}"), format!("，时段 {mute} 除外")));
+        let active = (!active.is_empty()).then(|| said(format!(" in {active}"), format!("，仅在时段 {active} 内")));
         [severity, active, mute].into_iter().flatten().collect()
     }
 }
@@ -130,13 +134,18 @@ impl StepPlan {
 
 impl StepPeople {
     /// In words, none for the channels' own recipients: `ann, bob`, `who is on call in db`.
-    fn in_words(&self) -> Option<String> {
+    fn in_words(&self, language: Language) -> Option<String> {
+        let zh = language == Language::Zh;
+        let said = |en: String, chinese: String| if zh { chinese } else { en };
         match self {
             StepPeople::Named(names) if names.is_empty() => None,
-            StepPeople::Named(names) => Some(names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ")),
-            StepPeople::OnCall(rota) => Some(format!("who is on call in {rota}")),
-            StepPeople::Next(rota) => Some(format!("who is next in {rota}")),
-            StepPeople::Owner { label, default } => Some(format!("whom the label {label} names, or else {}", default.in_words().unwrap_or_default())),
+            StepPeople::Named(names) => Some(names.iter().map(|name| &**name).collect::<Vec<_>>().join(if zh { "、" } else { ", " })),
+            StepPeople::OnCall(rota) => Some(said(format!("who is on call in {rota}"), format!("{rota} 的值班人"))),
+            StepPeople::Next(rota) => Some(said(format!("who is next in {rota}"), format!("{rota} 的下一位"))),
+            StepPeople::Owner { label, default } => {
+                let default = default.in_words(language).unwrap_or_default();
+                Some(said(format!("whom the label {label} names, or else {default}"), format!("标签 {label} 所写的人，否则 {default}")))
+            }
         }
     }
 
@@ -181,7 +190,8 @@ pub struct StepTarget {
 impl PeoplePlan {
     /// The steps of an escalation in words: `after 5m oncall-sms to ann, after 10m oncall-call to ann, bob`. With the labels of an alert, what they decide is
     /// decided.
-    pub fn in_words(&self, escalation: &EscalationPlan, labels: Option<&Labels>) -> String {
+    pub fn in_words(&self, escalation: &EscalationPlan, labels: Option<&Labels>, language: Language) -> String {
+        let zh = language == Language::Zh;
         let step = |step: &StepPlan| {
             let targets: Vec<&StepTarget> = match labels {
                 Some(labels) => step.targets_of(std::iter::once(labels)).collect(),
@@ -193,12 +203,22 @@ impl PeoplePlan {
             };
             let channels: Vec<&str> = targets.into_iter().map(|target| target.channel.as_str()).collect();
             let by_label = step.to.by_label.as_ref().filter(|_| labels.is_none());
-            let by_label = by_label.map_or_else(String::new, |by| format!("the channels of the team that the label {} names, or else ", by.label));
-            let owner = labels.and_then(|labels| self.owner_in_words(&step.people, labels));
-            let to = owner.or_else(|| step.people.in_words()).map_or_else(String::new, |people| format!(" to {people}"));
-            format!("after {} {by_label}{}{to}{}", format_duration(step.after), channels.join(" and "), step.when.in_words())
+            let by_label = by_label.map_or_else(String::new, |by| match zh {
+                true => format!("标签 {} 所写团队的通道，否则 ", by.label),
+                false => format!("the channels of the team that the label {} names, or else ", by.label),
+            });
+            let owner = labels.and_then(|labels| self.owner_in_words(&step.people, labels, language));
+            let people = owner.or_else(|| step.people.in_words(language));
+            let (after, when) = (format_duration(step.after), step.when.in_words(language));
+            if zh {
+                let to = people.map_or_else(String::new, |people| format!("，通知 {people}"));
+                format!("{after} 后发往 {by_label}{}{to}{when}", channels.join("、"))
+            } else {
+                let to = people.map_or_else(String::new, |people| format!(" to {people}"));
+                format!("after {after} {by_label}{}{to}{when}", channels.join(" and "))
+            }
         };
-        escalation.steps.iter().map(step).collect::<Vec<_>>().join(", ")
+        escalation.steps.iter().map(step).collect::<Vec<_>>().join(if zh { "；" } else { ", " })
     }
 
     /// Whether a step, of which the most severe alert has this rank, would reach somebody now, as far as its conditions, quiet hours and rotas go.
@@ -221,10 +241,14 @@ impl PeoplePlan {
     }
 
     /// Whom a step is for of an alert with these labels, where a label decides it.
-    fn owner_in_words(&self, people: &StepPeople, labels: &Labels) -> Option<String> {
+    fn owner_in_words(&self, people: &StepPeople, labels: &Labels, language: Language) -> Option<String> {
         let StepPeople::Owner { label, default } = people else { return None };
         let owner = labels.get(label).filter(|value| self.people.get(value).is_some() || self.teams.contains_key(value.as_str()));
-        Some(owner.map_or_else(|| default.in_words().unwrap_or_default(), |owner| format!("{owner} (the label {label})")))
+        Some(match (owner, language) {
+            (Some(owner), Language::En) => format!("{owner} (the label {label})"),
+            (Some(owner), Language::Zh) => format!("{owner}（标签 {label}）"),
+            (None, _) => default.in_words(language).unwrap_or_default(),
+        })
     }
 }
 
@@ -252,16 +276,20 @@ mod tests {
         let person = Person { name: "ann".into(), full_name: None, language: None, email: None, mobile: None, ids: Default::default(), quiet: None };
         let plan = PeoplePlan { people: [person].into_iter().collect(), ..PeoplePlan::default() };
         let escalation = EscalationPlan { steps: vec![step] };
-        for (labels, words) in [
-            (Some(&db), "after 5m all and db-sms to ann (the label owner)"),
-            (Some(&none), "after 5m sms and all to who is on call in night"),
+        for (labels, words, zh) in [
+            (Some(&db), "after 5m all and db-sms to ann (the label owner)", "5m 后发往 all、db-sms，通知 ann（标签 owner）"),
+            (Some(&none), "after 5m sms and all to who is on call in night", "5m 后发往 sms、all，通知 night 的值班人"),
             (
                 None,
                 "after 5m the channels of the team that the label team names, or else sms and all to whom the label owner names, or else who is on call in night",
+                "5m 后发往 标签 team 所写团队的通道，否则 sms、all，通知 标签 owner 所写的人，否则 night 的值班人",
             ),
         ] {
-            assert_eq!(plan.in_words(&escalation, labels), words);
+            assert_eq!(plan.in_words(&escalation, labels, Language::En), words);
+            assert_eq!(plan.in_words(&escalation, labels, Language::Zh), zh);
         }
+        let when = StepCondition { severity: Some(Severity::Critical), ..StepCondition::default() };
+        assert_eq!([Language::En, Language::Zh].map(|language| when.in_words(language)), [" if at least critical", "，仅 critical 及以上"]);
         let later = escalation.steps[0].people.later().expect("it is found when the step is sent");
         assert_eq!((later.label.as_deref(), later.oncall.as_deref(), later.people.len()), (Some("owner"), Some("night"), 0));
         assert!(escalation.steps[0].people.is_on_call("night") && !escalation.steps[0].people.is_on_call("day"));

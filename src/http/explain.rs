@@ -105,7 +105,11 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels)
         }
     }
     let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
-    steps.map(|(name, escalation)| format!("escalation {name}, unless somebody acks: {}\n", plan.people.in_words(escalation, Some(labels)))).collect()
+    steps
+        .map(|(name, escalation)| {
+            format!("escalation {name}, unless somebody acks: {}\n", plan.people.in_words(escalation, Some(labels), Language::En))
+        })
+        .collect()
 }
 
 /// What labels of the alert decide: the channels, and whom they mention.

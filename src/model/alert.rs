@@ -155,7 +155,7 @@ pub enum Note {
     NoInput,
     /// The address that it was posted to names recipients who are left out: none of its channels takes them, they are too many, or they are no addresses.
     Recipients,
-    /// The address that it was posted to names a template that does not exist here.
+    /// The address that it was posted to names a template that none of its channels has.
     Template,
     /// It has more members without a field of their own than are kept ([`Event::extra`], [`Alert::extra`]).
     Extra,
@@ -187,9 +187,9 @@ impl Note {
                 "发送地址中的部分收件人未采用（与通道类型不符、超过 50 个或不是有效地址）；没有可用收件人时，发给通道自己的收件人".into()
             }
             (Note::Template, Language::En) => {
-                "The address that it was sent to names a template that does not exist here; the channel's own is used".into()
+                "The address that it was sent to names a template that its channels do not have; their own are used".into()
             }
-            (Note::Template, Language::Zh) => "发送地址中的模板（tpl）不存在，已使用通道自己的模板".into(),
+            (Note::Template, Language::Zh) => "发送地址中的模板（tpl）在目标通道的平台上不存在，已使用通道自己的模板".into(),
             (Note::Extra, Language::En) => "The sender's body has more fields of its own than Watchfire keeps; the others are left out".into(),
             (Note::Extra, Language::Zh) => "发送方的附加字段超过保留上限，超出部分未保留".into(),
         }

@@ -1,11 +1,15 @@
 //! The page of an act link: who guesses or presses without end is held back, and what each may do.
 
 use watchfire::api::IncidentResponse;
-use watchfire::store::IncidentState;
+use watchfire::delivery::links::{act_code, personal_page};
+use watchfire::model::{Page, PlatformIds, Recipient, Secret, UnixMs};
+use watchfire::store::{Cell, CellState, IncidentState};
 
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::{Fake, Twilio};
+
+const KEY: &str = "link-key-of-the-test-0123456789";
 
 /// A room, and a text message to ann.
 struct Links {
@@ -25,7 +29,7 @@ impl Links {
         let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
         let routes = format!(
             r#"
-server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com" }}
+server: {{ listen: "127.0.0.1:0", external_url: "http://watchfire.example.com", link_key: {KEY} }}
 store: sqlite:watchfire.db
 channels:
   ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{}" }} }}
@@ -162,4 +166,36 @@ async fn each_of_several_numbers_gets_a_link_of_its_own() {
     // Whom the configuration does not know is named by the number, and may not close it.
     let (status, page) = links.post(&thirds, "verb=close&nonce=c1".into()).await;
     assert_eq!((status, links.incident().await.incident.state.is_open()), (400, true), "{page}");
+}
+
+/// The code of one of several recipients acts on no message that went to a room or to one person only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_with_which_a_message_was_not_sent_opens_nothing() {
+    let links = Links::start().await;
+    let (key, to) = (Secret::new(KEY), ["+15005550001", "+15005550002"].map(Recipient::new));
+    let cell = |recipient: &Recipient| Cell {
+        page: 0,
+        recipient: recipient.clone(),
+        state: CellState::Ok,
+        tries: 1,
+        unanswered: 0,
+        due_at: UnixMs(0),
+        ids: PlatformIds::default(),
+        code: None,
+    };
+    let cells: Vec<Cell> = to.iter().map(cell).collect();
+    for row in links.app.settled().await {
+        let id = row.message.expect("it was sent");
+        let shared = format!("/a/{}", act_code(&key, id));
+        assert_eq!(links.get(&shared).await.0, 200, "{}", row.channel);
+        let page = Page { fields: [("text".to_owned(), shared)].into(), ..Page::default() };
+        for one in &to {
+            let own = personal_page(&key, "twilio_sms", (id, &cells), &page, std::slice::from_ref(one)).expect("a link of its own");
+            let own = &own.fields["text"];
+            assert_eq!(links.get(own).await.0, 404, "{} {own}", row.channel);
+            assert_eq!(links.post(own, "verb=ack&nonce=e1&name=Eve".into()).await.0, 404);
+        }
+    }
+    assert_eq!(links.counted("not_believed").await, 8);
+    assert!(links.incident().await.incident.acks.is_empty());
 }

@@ -98,6 +98,9 @@ async fn prometheusalerts_templates_name_the_sender_and_a_set_here_or_are_noted(
         let set = options.config.parent().unwrap().join("templates/dingtalk");
         std::fs::create_dir_all(&set).unwrap();
         std::fs::write(set.join("short.text.hbs"), "short form: {{preview}}").unwrap();
+        let other = set.with_file_name("slack");
+        std::fs::create_dir_all(&other).unwrap();
+        std::fs::write(other.join("long.text.hbs"), "long form: {{preview}}").unwrap();
     })
     .await;
     let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -128,7 +131,10 @@ async fn prometheusalerts_templates_name_the_sender_and_a_set_here_or_are_noted(
     assert!(event.notes.is_empty() && shown.contains("short form: "), "{shown}");
     let (event, shown) = post("tpl=dba-night", json, body("c")).await;
     assert_eq!(event.notes, [Note::Template]);
-    assert!(shown.contains("DiskFull is wrong") && shown.contains("names a template that does not exist here"), "{shown}");
+    assert!(shown.contains("DiskFull is wrong") && shown.contains("names a template that its channels do not have"), "{shown}");
+    // A set that only another platform has.
+    let (event, shown) = post("tpl=long", json, body("d")).await;
+    assert!(event.notes == [Note::Template] && !shown.contains("long form"), "{shown}");
 }
 
 /// A channel that sends text messages.

@@ -146,23 +146,40 @@ fn chinese_pages_have_the_configurations_of_the_english_ones() {
     assert!(compared >= 40, "only {compared} configurations were compared");
 }
 
-/// The levels of a page's headings, and its blocks without those of configurations: language, mark, and the first word of each line of a script.
-fn shape(page: &str) -> (Vec<usize>, Vec<(String, String, Vec<String>)>) {
-    let (mut levels, mut fenced) = (Vec::new(), false);
+/// What is below a heading, the top of the page being one of level 0: its level, its rows of tables, and its items of lists.
+type Section = (usize, usize, usize);
+
+/// A page's sections, of generated tables only the heading, and its blocks without those of configurations: language, mark, and the first word of each
+/// line of a script.
+fn shape(page: &str) -> (Vec<Section>, Vec<(String, String, Vec<String>)>) {
+    let (mut sections, mut fenced, mut generated): (Vec<Section>, bool, bool) = (vec![(0, 0, 0)], false, false);
     for line in page.lines() {
         fenced ^= line.starts_with("```");
         let level = line.len() - line.trim_start_matches('#').len();
-        levels.extend((!fenced && level > 0 && line[level..].starts_with(' ')).then_some(level));
+        if fenced {
+            continue;
+        }
+        if level > 0 && line[level..].starts_with(' ') {
+            generated = false;
+            sections.push((level, 0, 0));
+        }
+        generated |= line == "<!-- keys -->";
+        let text = line.trim_start();
+        let is_item = text.starts_with("- ") || text.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ");
+        if let Some((_, rows, items)) = sections.last_mut().filter(|_| !generated) {
+            *rows += usize::from(text.starts_with('|'));
+            *items += usize::from(is_item);
+        }
     }
     let words = |block: &Block| -> Vec<String> {
         let script = block.text.lines().filter(|_| block.language == "sh");
         script.filter_map(|line| line.split([' ', '=']).find(|word| !word.is_empty()).map(str::to_owned)).collect()
     };
     let scripts = blocks(page).into_iter().filter(|block| block.language != "yaml");
-    (levels, scripts.map(|block| (block.language.clone(), block.mark.clone(), words(&block))).collect())
+    (sections, scripts.map(|block| (block.language.clone(), block.mark.clone(), words(&block))).collect())
 }
 
-/// A section or a command that one language has and the other has not is missed here.
+/// A section, a row of a table, an item of a list or a command that one language has and the other has not is missed here.
 #[test]
 fn chinese_pages_have_the_sections_and_commands_of_the_english_ones() {
     let mut compared = 0;
@@ -170,8 +187,8 @@ fn chinese_pages_have_the_sections_and_commands_of_the_english_ones() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let Some(english) = name.strip_suffix(".zh-CN.md") else { continue };
         let (chinese, page) = (fs::read_to_string(&path).unwrap(), fs::read_to_string(path.with_file_name(format!("{english}.md"))).unwrap());
-        let ((levels, scripts), (wanted, commands)) = (shape(&chinese), shape(&page));
-        assert_eq!(levels, wanted, "{name} has other headings than {english}.md");
+        let ((sections, scripts), (wanted, commands)) = (shape(&chinese), shape(&page));
+        assert_eq!(sections, wanted, "{name} has other headings, rows or items than {english}.md");
         assert_eq!(scripts, commands, "{name} has other commands than {english}.md");
         compared += 1;
     }
@@ -179,10 +196,12 @@ fn chinese_pages_have_the_sections_and_commands_of_the_english_ones() {
 }
 
 #[test]
-fn the_shape_of_a_page_is_its_headings_and_scripts() {
-    let (levels, scripts) = shape("# a\n\n## b\n\n<!-- run -->\n```sh\n# c\nexport A=b\nx --y\n```\n\n```yaml\nd: 1\n```\n#e\n### f\n");
-    assert_eq!(levels, [1, 2, 3]);
-    let words = ["#", "export", "x"].map(str::to_owned).to_vec();
+fn the_shape_of_a_page_is_its_headings_rows_items_and_scripts() {
+    let page = "- o\n# a\n\n| x |\n|---|\n| y |\n## b\n1. p\n   - q\n\n<!-- run -->\n```sh\n# c\nexport A=b\nx --y\n- z\n```\n\n```yaml\nd: 1\n```\n#e\n### f\n\
+                <!-- keys -->\n| k |\n## g\n- r\n";
+    let (sections, scripts) = shape(page);
+    assert_eq!(sections, [(0, 0, 1), (1, 3, 0), (2, 0, 2), (3, 0, 0), (2, 0, 1)]);
+    let words = ["#", "export", "x", "-"].map(str::to_owned).to_vec();
     assert_eq!(scripts, [("sh".to_owned(), "run".to_owned(), words)]);
 }
 

@@ -10,11 +10,11 @@ use watchfire::config::import::{Endpoint, Imported, alertmanager};
 use watchfire::config::{LoadOptions, Loaded, from_text, report};
 use watchfire::model::Labels;
 
-const FOLDER: &str = "tests/data/import";
+pub(crate) const FOLDER: &str = "tests/data/import";
 /// Files with golden outputs; `drivers` depends on which platforms the build has.
 const GOLDEN: [&str; 6] = ["teams", "intervals", "utf8", "platforms", "webhooks", "labels"];
 
-fn here() -> Endpoint {
+pub(crate) fn here() -> Endpoint {
     Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()
 }
 
@@ -24,14 +24,14 @@ fn import(name: &str) -> Imported {
     alertmanager(&file, &text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)))
 }
 
-fn load(imported: &Imported) -> Loaded {
+pub(crate) fn load(imported: &Imported) -> Loaded {
     let loaded = from_text(Path::new("routes.yaml"), &imported.routes, &LoadOptions::without_secrets());
     let loaded = loaded.unwrap_or_else(|findings| panic!("{}\n{}", imported.routes, report(&findings)));
     assert_eq!(report(&loaded.findings), "", "{}", imported.routes);
     loaded
 }
 
-fn told(imported: &Imported) -> String {
+pub(crate) fn told(imported: &Imported) -> String {
     let mut out = String::new();
     for variable in &imported.variables {
         out.push_str(&format!("{}: {} ({})\n", variable.name, variable.holds, variable.line));
@@ -305,82 +305,4 @@ receivers: [{ name: a, email_configs: [{ to: ops@example.com }] }]
     let imported = alertmanager("a.yml", text, &here()).unwrap();
     assert!(imported.routes.contains("auth: cram-md5") && imported.routes.contains("username: w"), "{}", imported.routes);
     assert!(!imported.routes.contains("hunter2"));
-}
-
-/// The channels to which an imported tree sends an alert.
-fn sent_to(imported: &Imported, labels: &[(&str, &str)]) -> Vec<String> {
-    let loaded = from_text(Path::new("routes.yaml"), &imported.routes, &LoadOptions::without_secrets());
-    let plan = loaded.unwrap_or_else(|findings| panic!("{}\n{}", imported.routes, report(&findings))).plan;
-    let labels: Labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let mut nodes = Vec::new();
-    plan.tree.select(&labels, &mut nodes);
-    nodes.iter().flat_map(|node| plan.tree.nodes()[*node].to.of(&labels)).map(ToString::to_string).collect()
-}
-
-#[test]
-fn every_receiver_whose_address_is_made_of_a_label_is_used_by_routes() {
-    let text = r##"
-global: { slack_app_token: xoxb-hunter2-slack, smtp_smarthost: 'localhost:25', smtp_from: a@example.org }
-route:
-  receiver: ops
-  routes:
-    - { receiver: rooms, matchers: ['severity="page"'], continue: true }
-    - receiver: mails
-      matchers: ['team=~"db|web"']
-      mute_time_intervals: [night]
-      routes:
-        - { receiver: ops, matchers: ['env="test"'] }
-        - { matchers: ['env="lab"'] }
-    - { receiver: mails, matchers: ['team="infra"'] }
-time_intervals:
-  - { name: night, time_intervals: [{ times: [{ start_time: '00:00', end_time: '06:00' }] }] }
-receivers:
-  - name: ops
-    slack_configs: [{ channel: '#ops' }]
-  - name: rooms
-    slack_configs: [{ channel: '#alerts-{{ .CommonLabels.team }}' }]
-  - name: mails
-    email_configs: [{ to: '{{ .CommonLabels.team }}@example.org' }]
-"##;
-    let imported = alertmanager("am.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
-    load(&imported);
-    for (labels, wanted) in [
-        (&[("team", "db")][..], &["mails-db"][..]),
-        (&[("team", "web"), ("severity", "page")][..], &["rooms-web", "mails-web"][..]),
-        (&[("team", "db"), ("env", "test")][..], &["ops"][..]),
-        (&[("team", "db"), ("env", "lab")][..], &["mails-db"][..]),
-        (&[("team", "infra")][..], &["mails-infra"][..]),
-        (&[("team", "other"), ("severity", "page")][..], &["ops"][..]),
-    ] {
-        assert_eq!(sent_to(&imported, labels), wanted, "{labels:?}\n{}", imported.routes);
-    }
-    assert!(imported.silent.is_empty() && !imported.routes.contains("log:"), "{:?}\n{}", imported.silent, imported.routes);
-    // Intervals are not inherited: both of them and the route above have it.
-    assert_eq!(imported.routes.matches("mute_time_intervals").count(), 3, "{}", imported.routes);
-}
-
-/// The receiver of the nearest route above that notifies somebody, whatever is between them; without one the alerts are printed.
-#[test]
-fn a_value_without_a_channel_goes_to_the_nearest_receiver_that_notifies_somebody() {
-    let text = fs::read_to_string(Path::new(FOLDER).join("nested.yml")).unwrap();
-    let of = |text: &str| alertmanager("am.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
-    let imported = of(&text);
-    load(&imported);
-    for (labels, wanted) in [
-        (&[("env", "flat"), ("team", "db")][..], "rooms-db"),
-        (&[("env", "flat"), ("team", "web")][..], "ops"),
-        (&[("env", "flat")][..], "ops"),
-        (&[("team", "sql")][..], "dba"),
-        (&[("team", "sql"), ("severity", "page")][..], "mails-sql"),
-        (&[("team", "db"), ("severity", "page"), ("env", "deep")][..], "rooms-db"),
-    ] {
-        assert_eq!(sent_to(&imported, labels), [wanted], "{labels:?}\n{}", imported.routes);
-    }
-    assert!(told(&imported).contains("all others go where the route above sends"), "{}", told(&imported));
-    // Nothing above it notifies anybody.
-    let imported = of(&text.replace("receiver: ops", "receiver: rooms"));
-    assert_eq!(sent_to(&imported, &[("env", "flat"), ("team", "web")]), ["rooms"], "{}", imported.routes);
-    assert_eq!(sent_to(&imported, &[("team", "db"), ("severity", "page"), ("env", "lab")]), ["mails-db"], "{}", imported.routes);
-    assert!(imported.routes.contains("to: [dba]") && !imported.routes.contains("to: [mails]"), "{}", imported.routes);
-    assert_eq!(imported.silent, ["rooms", "mails"]);
 }

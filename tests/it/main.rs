@@ -48,6 +48,7 @@ mod growing;
 mod held;
 mod identity;
 mod import;
+mod import_by_label;
 mod incidents;
 mod inputs;
 mod journey;

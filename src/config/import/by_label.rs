@@ -96,6 +96,12 @@ fn label_of(receiver: &Node) -> Option<String> {
     templated.filter_map(|entry| label_in(scalar(&entry.value)?)).next().map(|(label, _)| label.to_owned())
 }
 
+/// Whether a configuration's room or address is made of a label.
+pub fn is_made_of(config: &Node, label: &str) -> bool {
+    let mut templated = config.entries().iter().filter(|entry| KEYS.contains(&entry.key.as_str()));
+    templated.any(|entry| scalar(&entry.value).and_then(label_in).is_some_and(|(of, _)| of == label))
+}
+
 /// The label in a text with one action, `{{ .CommonLabels.team }}`, and that action.
 fn label_in(text: &str) -> Option<(&str, &str)> {
     let begin = text.find("{{")?;

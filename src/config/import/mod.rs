@@ -168,6 +168,7 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
             intervals: &interval_names,
             notes: &mut notes,
             above: Vec::new(),
+            by_room: &made.by_room,
             moved: &moved,
             silent: &silent,
             notifies: Vec::new(),

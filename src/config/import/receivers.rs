@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::by_label::ByLabel;
+use super::by_label::{self, ByLabel};
 use super::context::{ImportContext, Unsupported, plain_name};
 use super::reader::{Keys, Notes};
 use super::text::Yaml;
@@ -21,6 +21,8 @@ pub struct Channels {
     pub channels: Yaml,
     /// Receiver to channel names.
     pub of: IndexMap<String, Vec<String>>,
+    /// Those that only print because their room or address is made of the label that takes their receiver apart.
+    pub by_room: BTreeSet<String>,
 }
 
 /// How the comment above a channel begins that only prints, because what it was is not carried.
@@ -33,9 +35,8 @@ impl Channels {
         entries.iter().filter(|entry| entry.comment.iter().any(|line| line.starts_with(WAS))).map(|entry| entry.key.clone()).collect()
     }
 
-    /// Drops the channels that only print of the receivers that a label takes apart: values without a channel go to the receiver of the nearest route above
-    /// that notifies somebody. There is one for all of them where the first route's does, else nothing is dropped. The receivers of which channels were
-    /// dropped.
+    /// Drops the channels of [`Channels::by_room`]: values without a channel go to the receiver of the nearest route above that notifies somebody. There is
+    /// one for all of them where the first route's does, else nothing is dropped. The receivers of which channels were dropped.
     pub fn drop_printing(&mut self, first: Option<&str>, by_label: &IndexMap<String, ByLabel>, notes: &mut Notes) -> BTreeSet<String> {
         let printing = self.printing();
         let notifies = |channels: &Vec<String>| channels.iter().any(|channel| !printing.contains(channel));
@@ -44,7 +45,7 @@ impl Channels {
         }
         let mut receivers = BTreeSet::new();
         for (receiver, channels) in self.of.iter_mut().filter(|(receiver, _)| by_label.contains_key(*receiver)) {
-            let dropped: Vec<String> = channels.extract_if(.., |channel| printing.contains(channel)).collect();
+            let dropped: Vec<String> = channels.extract_if(.., |channel| self.by_room.contains(channel)).collect();
             if dropped.is_empty() {
                 continue;
             }
@@ -75,7 +76,7 @@ fn taken_apart(receiver: &str) -> String {
 
 /// Reads `receivers:`.
 pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel>, global: &mut Keys<'n>, notes: &mut Notes) -> Channels {
-    let mut made = Channels { channels: Yaml::map::<&str>([]), of: IndexMap::new() };
+    let mut made = Channels { channels: Yaml::map::<&str>([]), of: IndexMap::new(), by_room: BTreeSet::new() };
     let Some(Node { kind: Kind::List(items), .. }) = list else { return made };
     let mut taken = BTreeSet::new();
     for item in items {
@@ -89,7 +90,8 @@ pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel
             continue;
         }
         let remarks = notes.remarks.len();
-        let names = receiver(name, item.span.line, keys, &mut taken, &mut made.channels, global, notes);
+        let label = by_label.get(name).map(|by| by.label.as_str());
+        let names = receiver((name, label), item.span.line, keys, &mut taken, &mut made, global, notes);
         // What is said of the receiver of one value holds for those of the others.
         if by_label.values().any(|by| by.receivers.iter().skip(1).any(|(_, one)| one == name)) {
             notes.remarks.truncate(remarks);
@@ -108,12 +110,13 @@ pub fn receivers<'n>(list: Option<&'n Node>, by_label: &IndexMap<String, ByLabel
     made
 }
 
+/// Reads one, and the label that takes it apart.
 fn receiver<'n>(
-    receiver: &str,
+    (receiver, label): (&str, Option<&str>),
     line: usize,
     keys: Keys<'n>,
     taken: &mut BTreeSet<String>,
-    channels: &mut Yaml,
+    made: &mut Channels,
     global: &mut Keys<'n>,
     notes: &mut Notes,
 ) -> Vec<String> {
@@ -139,7 +142,7 @@ fn receiver<'n>(
         let name = free(&base, taken);
         let silent = Yaml::map([("log", Yaml::map::<&str>([])), ("disabled", Yaml::bool(true))]);
         let comment = vec![format!("receiver {receiver:?} has no configuration: alerts end here, recorded and not sent")];
-        push(channels, &name, silent, comment);
+        made.channels.push_noted(&name, silent, comment);
         return vec![name];
     }
     let several = configs.len() > 1;
@@ -149,14 +152,14 @@ fn receiver<'n>(
         let wanted = if several && !one_kind { format!("{base}-{}", plain_name(kind)) } else { base.clone() };
         let name = free(&wanted, taken);
         let (channel, comment) = one(receiver, &name, kind, node, global, notes);
-        push(channels, &name, channel, comment);
+        let prints = !comment.is_empty();
+        made.channels.push_noted(&name, channel, comment);
+        if prints && label.is_some_and(|label| by_label::is_made_of(node, label)) {
+            made.by_room.insert(name.clone());
+        }
         names.push(name);
     }
     names
-}
-
-fn push(channels: &mut Yaml, name: &str, channel: Yaml, comment: Vec<String>) {
-    channels.push_noted(name, channel, comment);
 }
 
 /// One configuration as a channel, and the comment above it.

@@ -29,7 +29,9 @@ pub struct ImportContext<'a> {
     pub notes: &'a mut Notes,
     /// The matchers of the routes from the first to the one that is read.
     pub above: Vec<Matcher>,
-    /// Receivers whose channels that only print were dropped: their values without a channel go to the nearest receiver above that notifies somebody.
+    /// Channels that only print because their room or address is made of a label: their alerts go to the nearest receiver above that notifies somebody.
+    pub by_room: &'a BTreeSet<String>,
+    /// Receivers of which such channels were dropped.
     pub moved: &'a BTreeSet<String>,
     /// Channels that only print.
     pub silent: &'a [String],
@@ -41,9 +43,8 @@ impl ImportContext<'_> {
     /// Where a receiver's alerts go, as far as no label chooses; `None`: there is no such receiver.
     fn channels_of(&self, receiver: &str) -> Option<Vec<String>> {
         let mut channels = self.channels.get(receiver)?.clone();
-        let prints = |channel: &String| self.silent.contains(channel);
-        let prints_some = self.apart.contains_key(receiver) && channels.iter().any(prints);
-        if (self.moved.contains(receiver) || prints_some) && !self.notifies.is_empty() {
+        let prints = |channel: &String| self.by_room.contains(channel);
+        if (self.moved.contains(receiver) || channels.iter().any(prints)) && !self.notifies.is_empty() {
             channels.retain(|channel| !prints(channel));
             let above: Vec<String> = self.notifies.iter().filter(|channel| !channels.contains(channel)).cloned().collect();
             channels.extend(above);

@@ -17,7 +17,7 @@ use crate::delivery::mutes::Mutes;
 use crate::delivery::{HeartbeatPlan, PeoplePlan};
 use crate::ingest::{self, Inputs, Sender};
 use crate::model::yaml::Path;
-use crate::model::{Alert, Finding, Labels, unreadable};
+use crate::model::{Alert, Finding, Labels, Language, unreadable};
 use crate::route::Tree;
 
 /// Bytes of a test's body at most.
@@ -198,7 +198,9 @@ impl<'a> Routing<'a> {
         found.routes.extend(nodes.iter().map(|node| self.tree.nodes()[*node].name.as_str()));
         let named = nodes.iter().filter_map(|node| self.tree.nodes()[*node].escalation.as_deref());
         let steps = named.filter_map(|name| Some((name, self.people?, self.people?.escalations.get(name)?)));
-        found.escalations.extend(steps.map(|(name, people, plan)| format!("{ESCALATION}{name}: {}", people.in_words(plan, Some(labels)))));
+        found
+            .escalations
+            .extend(steps.map(|(name, people, plan)| format!("{ESCALATION}{name}: {}", people.in_words(plan, Some(labels), Language::En))));
         let mut channels: Vec<String> = Vec::new();
         match self.at {
             // What is muted at the time is not sent then.

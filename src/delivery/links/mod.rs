@@ -78,16 +78,22 @@ pub fn personal_page(key: &Secret, platform: &str, message: (MessageId, &[Cell])
 }
 
 /// Whom a message's act link was sent to, where that is one person.
-pub fn reader(key: &Secret, message: &StoredMessage, code: &str) -> Option<Recipient> {
-    let all = readers(&message.cells);
-    match (place_of(key, message.id, code), all.as_slice()) {
-        (Some(place), all) => all.get(place).map(|reader| (*reader).clone()),
-        (None, [only]) if is_personal(&message.platform) => Some((*only).clone()),
-        (None, _) => None,
-    }
+pub fn reader(key: &Secret, platform: &str, (id, cells): (MessageId, &[Cell]), code: &str) -> Option<Recipient> {
+    let all = readers(cells);
+    let place = match (place_of(key, id, code), all.len()) {
+        (None, 1) => 0,
+        (Some(place), 2..) => place,
+        _ => return None,
+    };
+    all.get(place).filter(|_| is_personal(platform)).map(|reader| (*reader).clone())
 }
 
-/// Whether a code is one by which readers of a message act.
+/// Whether a message was sent with a code of its own: the one that all its readers share, or one of several readers'.
+pub fn was_sent(key: &Secret, message: &StoredMessage, code: &str) -> bool {
+    place_of(key, message.id, code).is_none() || reader(key, &message.platform, (message.id, &message.cells), code).is_some()
+}
+
+/// Whether a code is one of a message's own, by which its readers act where it was sent to them ([`was_sent`]).
 pub fn acts_on(key: &Secret, message: MessageId, code: &str) -> bool {
     bool::from(act_code(key, message).as_bytes().ct_eq(code.as_bytes())) || place_of(key, message, code).is_some()
 }

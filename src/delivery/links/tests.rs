@@ -62,6 +62,13 @@ fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
     let now = UnixMs(1_795_413_785_000);
     assert_eq!(messages_of_code(&one, now), messages_of_code(&shared, now), "it is found like the other one");
     assert_eq!(personal_code(&key, message, MAX_PERSONAL), None);
+    let who = |platform: &str, cells: &[Cell], code: &str| reader(&key, platform, (message, cells), code);
+    assert_eq!(who("twilio_sms", &cells, &one), Some(Recipient::new("+1")));
+    assert_eq!(who("twilio_sms", &cells[..1], &shared), Some(Recipient::new("+2")));
+    let (third, sms) = (personal_code(&key, message, 2).unwrap(), "twilio_sms");
+    for (platform, cells, code) in [("slack", &cells[..], &one), (sms, &cells[..1], &one), (sms, &cells[..], &third)] {
+        assert_eq!(who(platform, cells, code), None, "it was sent to nobody: {platform} {code}");
+    }
     // One page for a room, for two recipients at once, for the only one, and for somebody who is no recipient.
     let both = [Recipient::new("+1"), Recipient::new("+2")];
     for (platform, cells, to) in [

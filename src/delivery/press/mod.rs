@@ -216,6 +216,7 @@ impl Shared {
         for _ in 0..LOOKS {
             if let Some(id) = self.message_of(code).await?
                 && let Some(message) = self.store.get_message(id).await?
+                && links::was_sent(&self.plan.load().link_key, &message, code)
             {
                 return Ok(Some(message));
             }

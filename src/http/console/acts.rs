@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::delivery::AuditAct;
 use crate::model::Language;
+use crate::template::reason;
 
 /// An act in words; one that an older version recorded stays as it is.
 pub(super) fn name(language: Language, stored: &str) -> &str {
@@ -108,6 +109,43 @@ fn deliveries(stored: &str) -> Option<String> {
     }
 }
 
+/// What became of an act. What it does not know stays as it is.
+pub(super) fn outcome(language: Language, stored: &str) -> Cow<'_, str> {
+    match stored {
+        _ if language == Language::En => Cow::Borrowed(stored),
+        "ended" => Cow::Borrowed("已结束"),
+        "written" => Cow::Borrowed("已写入"),
+        "reloaded" => Cow::Borrowed("已重新加载"),
+        _ => chinese_outcome(stored).map_or_else(|| reason(language, stored), Cow::Owned),
+    }
+}
+
+/// What was answered about incidents, and how many there were.
+fn chinese_outcome(stored: &str) -> Option<String> {
+    if let Some(number) = stored.strip_prefix("override ") {
+        return Some(format!("换班 {number}"));
+    }
+    if let Some((count, what)) = stored.split_once(' ').filter(|(count, _)| count.bytes().all(|digit| digit.is_ascii_digit())) {
+        return match what {
+            "queued" => Some(format!("{count} 条已重新排队")),
+            "dropped" => Some(format!("{count} 条已放弃")),
+            _ => None,
+        };
+    }
+    let of_incidents = ["#", "the silence of #", "the mute of #", "This message belongs"].iter().any(|start| stored.starts_with(start));
+    let text = Some(stored).filter(|_| of_incidents)?;
+    let (text, again) = match text.strip_suffix(" This had counted before; nothing was done again.") {
+        Some(text) => (text, "（该操作此前已生效，未重复执行）"),
+        None => (text, ""),
+    };
+    let one = |part: &str| match part.strip_suffix(" alerts are not").and_then(|part| part.rsplit_once(", ")) {
+        Some((acked, left)) => format!("{}，另有 {left} 条未认领", reason(Language::Zh, acked)),
+        None => reason(Language::Zh, part).into_owned(),
+    };
+    let parts: Vec<String> = text.strip_suffix('.').unwrap_or(text).split("; ").map(one).collect();
+    Some(format!("{}{again}", parts.join("；")))
+}
+
 /// What somebody searches for in the words of the page, as it is stored.
 pub(super) fn stored(searched: &str) -> Cow<'_, str> {
     let searched = searched.trim();
@@ -163,6 +201,32 @@ mod tests {
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
+    }
+
+    #[test]
+    fn what_became_of_an_act_is_said_in_chinese() {
+        for (stored, shown) in [
+            ("#1 is acked, taken over from bob, ann, 2 alerts are not.", "#1 已认领，接手自 bob, ann，另有 2 条未认领"),
+            ("#1 is acked; #2 is acked, 3 alerts are not; 4 more.", "#1 已认领；#2 已认领，另有 3 条未认领；另有 4 个"),
+            ("#1 is closed. This had counted before; nothing was done again.", "#1 已关闭（该操作此前已生效，未重复执行）"),
+            ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已推迟至 05:00；Alertmanager 尚未确认静默"),
+            ("the silence of #7 ends.", "#7 的静默已结束"),
+            ("#7", "#7"),
+            ("2 queued", "2 条已重新排队"),
+            ("1 dropped", "1 条已放弃"),
+            ("override 3", "换班 3"),
+            ("written", "已写入"),
+            ("not a known person", "不是配置中登记的人员"),
+            ("the configuration has mistakes; the previous one stays active", "配置有错误，继续使用原配置"),
+            (
+                "this needs the scope `operate`, and the credential `ann` has read; add it to its `scopes` in server.auth, or use another credential",
+                "需要权限 `operate`，而凭证 `ann` 只有 read；请在 server.auth 中加入它的 `scopes`，或换用其他凭证",
+            ),
+            ("what nobody knows", "what nobody knows"),
+        ] {
+            assert_eq!(outcome(Language::Zh, stored), shown, "{stored}");
+            assert_eq!(outcome(Language::En, stored), stored);
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
                 div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { (say(language, ", ", "，")) (shown(&row.by.from)) } } }
             td { b { (acts::name(language, &row.act)) } " " (timed(manner, &acts::object(language, &row.act, &row.on)))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
-                div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&row.outcome)) } } } }
+                div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&acts::outcome(language, &row.outcome))) } } } }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::parts::say;
 use crate::model::Language;
-use crate::store::{IncidentState, OpenIncident};
+use crate::store::{IncidentState, OpenIncident, OpenIncidents};
 
 /// From so many open incidents on it is a storm.
 pub(super) const STORM: usize = 30;
@@ -26,6 +26,13 @@ impl Headline {
         let count = |state: IncidentState| open.iter().filter(|one| one.state == state).count();
         let (firing, acked, snoozed) = (count(IncidentState::Firing), count(IncidentState::Acked), count(IncidentState::Snoozed));
         Self { open: open.len(), firing, acked, snoozed }
+    }
+
+    /// Of what was counted.
+    pub(super) fn counted(open: &OpenIncidents) -> Self {
+        let of = |state: IncidentState| open.count(|count| count.state == state);
+        let (firing, acked, snoozed) = (of(IncidentState::Firing), of(IncidentState::Acked), of(IncidentState::Snoozed));
+        Self { open: open.count(|_| true), firing, acked, snoozed }
     }
 
     /// The heading.
@@ -61,6 +68,7 @@ mod tests {
 
     use super::*;
     use crate::model::{IncidentId, UnixMs};
+    use crate::store::IncidentCount;
 
     #[test]
     fn the_head_says_how_many_need_somebody() {
@@ -70,6 +78,9 @@ mod tests {
         assert_eq!(said(&[Acked, Snoozed]), "Nothing needs you\n2 open: 0 not acked, 1 acked, 1 snoozed.\n0");
         assert_eq!(said(&[Firing, Acked]), "1 needs somebody\n2 open: 1 not acked, 1 acked, 0 snoozed.\n1");
         assert!(said(&[Firing; STORM]).starts_with("30 open: a storm\n30 open: 30 not acked, "));
+        let count = |state, count| IncidentCount { rank: 0, state, count };
+        let counted = OpenIncidents { counts: vec![count(Firing, 1), count(Acked, 2), count(Firing, 3)], newest: None };
+        assert_eq!(Headline::counted(&counted), Headline { open: 6, firing: 4, acked: 2, snoozed: 0 });
         let zh = Headline { open: 3, firing: 2, acked: 1, snoozed: 0 }.lines(Language::Zh);
         assert_eq!(zh, "2 个待认领\n3 个未结：2 个待认领，1 个处理中，0 个暂缓。\n2");
     }

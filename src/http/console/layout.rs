@@ -68,7 +68,7 @@ const DAILY: &[Entry] = &[
 const TRY: &[Entry] = &[
     Entry { place: Place::Route, path: "/ui/route", key: "r", icon: "route", en: "Route tester", zh: "路由测试" },
     Entry { place: Place::Templates, path: "/ui/templates", key: "t", icon: "template", en: "Templates", zh: "模板" },
-    Entry { place: Place::Simulate, path: "/ui/simulate", key: "s", icon: "storm", en: "Simulate", zh: "演练" },
+    Entry { place: Place::Simulate, path: "/ui/simulate", key: "s", icon: "storm", en: "Simulate", zh: "模拟" },
 ];
 /// The inside.
 const SYSTEM: &[Entry] = &[

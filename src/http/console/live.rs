@@ -22,6 +22,7 @@ use tokio::time::{Interval, interval, sleep};
 
 use super::failure::Failure;
 use super::form::Fields;
+use super::headline::Headline;
 use super::incident::{Known, by_number, most_urgent, read, row};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
@@ -58,8 +59,8 @@ struct Update {
     changed: Arc<Vec<Known>>,
     /// The numbers of the open incidents.
     open: Arc<Vec<i64>>,
-    /// What the page says of all that are open, where they were counted.
-    head: Option<super::headline::Headline>,
+    /// What the page says of all that are open.
+    head: Headline,
 }
 
 /// What the consoles of this node share.
@@ -137,22 +138,15 @@ fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentI
 async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
     let open = app.engine.query().open_incidents().await?;
     let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
-    let Some(before) = seen else {
-        *seen = Some(now);
-        return Ok(None);
+    // What changed between the page and the first look is in no row, but in the head.
+    let (ids, shown) = match seen.as_ref() {
+        None => (Vec::new(), now),
+        Some(before) if *before == now => return Ok(None),
+        Some(before) => differences(before, &now, MAX_ROWS),
     };
-    if *before == now {
-        return Ok(None);
-    }
-    let (ids, shown) = differences(before, &now, MAX_ROWS);
     let changed = read(app, by_number(app, ids).await?).await?;
-    *before = shown;
-    Ok(Some(Update {
-        at,
-        changed: Arc::new(changed),
-        open: Arc::new(open.iter().map(|one| one.id.0).collect()),
-        head: Some(super::headline::Headline::of(&open)),
-    }))
+    *seen = Some(shown);
+    Ok(Some(Update { at, changed: Arc::new(changed), open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
 }
 
 /// A console's stream.
@@ -178,9 +172,7 @@ impl Stream {
             self.waiting.push_back(Event::default().event("row").id(&id).data(row(&self.viewer, known).into_string()));
         }
         let new = update.open.iter().filter(|number| **number > self.newest).count();
-        if let Some(head) = update.head {
-            self.waiting.push_back(Event::default().event("head").id(&id).data(head.lines(self.viewer.manner.language)));
-        }
+        self.waiting.push_back(Event::default().event("head").id(&id).data(update.head.lines(self.viewer.manner.language)));
         if new != self.new {
             self.new = new;
             self.waiting.push_back(Event::default().event("new").id(&id).data(new.to_string()));
@@ -252,7 +244,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
     Ok(([("x-accel-buffering", "no")], Sse::new(stream::unfold(stream, Stream::next))).into_response())
 }
 
-/// What changed since a time, and the newest of what was opened after the newest incident that the page knows.
+/// What changed since a time, the head, and the newest of what was opened after the newest incident that the page knows.
 async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
     let opened = IncidentFilter { after: Some(IncidentId(newest.saturating_add(1))), limit: MAX_NEW, ..IncidentFilter::default() };
     let opened = app.engine.query().list_incidents(&opened).await?;
@@ -265,7 +257,8 @@ async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Upd
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
-    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers), head: None })
+    let head = Headline::counted(&app.engine.query().count_incidents().await?);
+    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers), head })
 }
 
 /// Whether the page is live, how to pause it, and how many rows wait. Its place is always there.

@@ -44,17 +44,14 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
     }
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let open = app.engine.open_incidents().await?;
-    let of = |state: IncidentState| open.count(|count| count.state == state);
-    let (all, newest) = (open.count(|_| true), open.newest.map_or(0, |id| id.0));
+    let (head, newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
     let side = side(&viewer, &app, &channels, &heard);
-    if all == 0 && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
+    if head.open == 0 && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
         let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());
         return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
     }
-    let (acked, snoozed) = (of(IncidentState::Acked), of(IncidentState::Snoozed));
-    let head = headline::Headline { open: all, firing: of(IncidentState::Firing), acked, snoozed };
     let (firing, is_storm, is_quiet) = (head.firing, head.open >= headline::STORM, head.open == 0);
     let mut known = leads(&app, most_urgent(&app).await?).await?;
     let main = if is_storm {

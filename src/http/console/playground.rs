@@ -322,7 +322,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @if composed.pages.is_empty() { p.dim { (say(language, "Nothing would be sent.", "不会发送任何内容。")) } }
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
-            p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (unit(language, size.unit)) }
+            p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) (say(language, "", " 页")) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (unit(language, size.unit)) }
             div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader), None)) }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }

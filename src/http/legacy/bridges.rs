@@ -95,7 +95,7 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
             robots: query.get(url).split(',').filter(|url| !url.trim().is_empty()).map(|url| robot_at(kind, url.trim())).collect(),
             one_of: query.get("rr") == "true",
             at: query.get("at"),
-            template: template(plan, tpl, event),
+            template: tpl,
         }
     })
     .await?;
@@ -128,16 +128,19 @@ async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, re
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The set of templates here that has this name. Where there is none, and it is none of PrometheusAlert's own, the event notes that.
-fn template(plan: &Plan, tpl: &str, event: &mut Event) -> Option<String> {
-    if plan.channels.values().any(|channel| plan.templates.has_set(channel.platform.name, tpl)) {
+/// The set of templates that has this name, where a channel has it that the event goes to. Where none has, and it is none of PrometheusAlert's own, the
+/// event notes that.
+fn template(plan: &Plan, to: &[String], tpl: &str, event: &mut Event) -> Option<String> {
+    let goes_to = |name: &str| to.is_empty() || to.iter().any(|one| one == name);
+    let mut channels = plan.channels.values().filter(|channel| goes_to(&channel.name));
+    if channels.any(|channel| plan.templates.has_set(channel.platform.name, tpl)) {
         return Some(tpl.to_owned());
     }
     if !is_known(tpl) {
         let tpl: String = tpl.chars().filter(|c| !c.is_control()).take(100).collect();
         tracing::warn!(
             tpl,
-            "the address names a template that does not exist here: the channels' own are used; add a set of that name to `templates`"
+            "the address names a template that its channels do not have: their own are used; add a set of that name to `templates`, for their platforms"
         );
         event.notes.push(Note::Template);
     }
@@ -152,7 +155,10 @@ async fn take<'q>(
 ) -> Result<AcceptedResponse, HttpError> {
     let call = Call { scope: Scope::Legacy, sender, source: None };
     receive(app, call, request, |plan, caller, event| {
-        let (address, left) = named(plan, event).address(plan, caller);
+        let named = named(plan, event);
+        let tpl = named.template;
+        let (mut address, left) = named.address(plan, caller);
+        address.template = template(plan, &address.to, tpl, event);
         if !left.is_empty() {
             let (parameters, to) = (left.join(", "), address.to.join(", "));
             tracing::warn!(
@@ -183,8 +189,8 @@ struct Named<'q> {
     at: &'q str,
     /// To whom it goes, on channels that write to people.
     people: Vec<People>,
-    /// The set of templates that renders it, on platforms that have it.
-    template: Option<String>,
+    /// The template that it names; empty: none.
+    template: &'q str,
 }
 
 /// Whom a parameter names.
@@ -225,7 +231,7 @@ impl Named<'_> {
         to.retain(|name| seen.insert(name.clone()));
         unknown.extend(to.extract_if(.., |name| !caller.may_use(name)));
         let (recipients, left) = taken(plan, &to, self.people);
-        (Address { to, unknown, mentions: mentions(self.at), recipients, template: self.template }, left)
+        (Address { to, unknown, mentions: mentions(self.at), recipients, template: None }, left)
     }
 }
 

@@ -60,11 +60,14 @@ struct Acting {
 
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &str) -> Result<Acting, HttpError> {
     let Some(id) = app.engine.message_to_act_on(code).await? else { return Err(wrong(app, from)) };
-    let Some(message) = app.engine.query().get_message(id).await? else { return Err(wrong(app, from)) };
+    let plan = app.engine.plan();
+    let key = &plan.link_key;
+    let message = app.engine.query().get_message(id).await?.filter(|message| links::was_sent(key, message, code));
+    let Some(message) = message else { return Err(wrong(app, from)) };
     let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
     let on = app.engine.shown_in(&message, version).await?;
     let incidents = app.engine.incidents_in(&on, &message.channel).await?;
-    let person = links::reader(&app.engine.plan().link_key, &message, code);
+    let person = links::reader(key, &message.platform, (message.id, &message.cells), code);
     let may = app.engine.may_act_by_link(&message.channel, Verb::Ack, person.as_ref());
     let may_also = |verb: Verb| may.is_ok() && app.engine.may_act_by_link(&message.channel, verb, person.as_ref()).is_ok();
     let silences = may_also(Verb::Silence) && incidents.iter().any(|incident| app.engine.can_silence(incident));

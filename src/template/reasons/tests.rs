@@ -201,7 +201,7 @@ fn reasons_of_many_parts_are_read_part_by_part() {
         ),
         (
             "partly delivered: 1 of 2 parts confirmed; not confirmed for +86****0000: 5 per 1h is what one recipient gets at most (`recipient_limit`)",
-            "部分送达：2 部分中 1 部分已确认；+86****0000 未确认：每个接收人每 1h 最多 5 条（`recipient_limit`）",
+            "部分送达：2 部分中 1 部分已确认；+86****0000 未确认：每个接收人每小时最多 5 条（`recipient_limit`）",
         ),
         ("the month's 500 are used (`per_month`)", "本月限额 500 条已用完（`per_month`）"),
         (

@@ -348,6 +348,14 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     fire(&app, None, &alert("b", "Second", "firing")).await;
     until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
     until(&["event: head", "data: 1 needs somebody", "data: 2 open: 1 not acked, 1 acked, 0 snoozed."]).await;
+    // A phone that slept while this happened asks for what it missed; another console is open, so that no look is the first.
+    let mut woken = browser.get(&live).await;
+    let mut missed = String::new();
+    while !["data: 1 needs somebody", "event: new"].iter().all(|text| missed.contains(text)) {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), woken.chunk()).await;
+        missed.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no head in {missed}")).unwrap().unwrap()));
+    }
+    assert!(missed.contains("event: head") && missed.contains("data: 2 open: 1 not acked, 1 acked, 0 snoozed."), "{missed}");
     let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
     assert!(late.contains("event: reload"), "{late}");
 }

@@ -143,7 +143,7 @@ fn entry(viewer: &Viewer, chosen: &Chosen, group: &Group) -> Markup {
         li.dg data-row { div.pad {
             div.h { b.n.big { (group.rows.len()) } div.bd {
                 b { @if group.reason.is_empty() { (say(language, "without a reason", "无原因")) } @else { (worded(manner, &example(&group.rows))) } }
-                p.dim { a href={ "/ui/history?state=dead&channel=" (utf8_percent_encode(&group.channel, NON_ALPHANUMERIC)) } { (shown(&group.channel)) } @if let Some((first, last)) = died(&group.rows) { " · " (time::clock(manner, first)) @if first != last { (say(language, " to ", " 至 ")) (time::clock(manner, last)) } } }
+                p.dim { a href={ "/ui/history?state=dead&channel=" (utf8_percent_encode(&group.channel, NON_ALPHANUMERIC)) } { (shown(&group.channel)) } @if let Some((first, last)) = died(&group.rows) { " · " (time::from_to(manner, first, last)) } }
             } }
             p.mt { (badge_of(state, say(language, state.en, state.zh))) }
             details.raw { summary { (say(language, "Which", "明细")) } ul { @for row in group.rows.iter().take(20) { li { a.l href={ "/ui/deliveries/" (row.id) } { (shown(&row.title)) } " " span.dim.s { (time::clock(manner, row.born_at)) } } } @if group.rows.len() > 20 { li.dim { "+" (group.rows.len() - 20) } } } }

@@ -55,15 +55,27 @@ pub(in super::super) fn since(manner: &Manner, at: UnixMs) -> Markup {
     html! { (ago(manner, at)) (say(manner.language, " ago", "前")) }
 }
 
+/// From one time to another; one of them where both are shown alike.
+pub(in super::super) fn from_to(manner: &Manner, first: UnixMs, last: UnixMs) -> Markup {
+    if of_clock(manner, first) == of_clock(manner, last) {
+        return clock(manner, first);
+    }
+    html! { (clock(manner, first)) (say(manner.language, " to ", " 至 ")) (clock(manner, last)) }
+}
+
 /// The time of day; with its date unless that is today.
 pub(in super::super) fn clock(manner: &Manner, at: UnixMs) -> Markup {
+    html! { time datetime=(exact(manner, at)) title=(whole(manner, at)) { (of_clock(manner, at)) } }
+}
+
+fn of_clock(manner: &Manner, at: UnixMs) -> String {
     let (there, today) = (local(manner, at), local(manner, manner.now.into()));
     let format = match (there.date() == today.date(), there.year() == today.year()) {
         (true, _) => "%H:%M:%S",
         (_, true) => "%m-%d %H:%M",
         _ => "%Y-%m-%d %H:%M",
     };
-    html! { time datetime=(exact(manner, at)) title=(whole(manner, at)) { (there.strftime(format).to_string()) } }
+    there.strftime(format).to_string()
 }
 
 /// A day and a time of day, as one speaks of them: `Mon 30 Nov 10:00`, `11 月 30 日周一 10:00`.
@@ -136,6 +148,11 @@ mod tests {
             zone: TimeZone::UTC,
         };
         let said = |at: &str| coming(&manner, UnixMs::from(at.parse::<Timestamp>().unwrap())).into_string();
+        let at = |at: &str| UnixMs::from(at.parse::<Timestamp>().unwrap());
+        let spans = |last: &str| from_to(&manner, at("2026-11-29T05:34:38.100Z"), at(last)).into_string();
+        let alike = spans("2026-11-29T05:34:38.900Z");
+        assert!(alike.matches("05:34:38</time>").count() == 1 && !alike.contains(" to "), "both are shown alike: {alike}");
+        assert!(spans("2026-11-29T05:34:39Z").contains("05:34:38</time> to <time"), "{}", spans("2026-11-29T05:34:39Z"));
         let near = said("2026-11-29T23:30:05Z");
         assert!(near.starts_with("in <time class=\"cd\"") && near.ends_with(">2:30:05</time>"), "{near}");
         let far = said("2099-12-01T05:00:00Z");

@@ -99,7 +99,7 @@ impl Asked {
                             option value="file" selected[self.by_file] { (say(language, "the file on disk, compared", "磁盘上的文件（对比）")) }
                         } }
                     }
-                    div.acts { button.b.p { (say(language, "Simulate", "演练")) } }
+                    div.acts { button.b.p { (say(language, "Simulate", "模拟")) } }
                 }
             }
         }

@@ -89,11 +89,11 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
         return Ok(fragment(result));
     }
     let body = html! {
-        div.head { div { h1 { (say(language, "Simulate", "演练")) } p { (say(language, "Alerts through the real routes, templates and rate limits. Nothing is sent, nothing is stored.", "让告警经过真实的路由、模板和限速。不会发送，也不会存储。")) } } }
+        div.head { div { h1 { (say(language, "Simulate", "模拟")) } p { (say(language, "Alerts through the real routes, templates and rate limits. Nothing is sent, nothing is stored.", "让告警经过真实的路由、模板和限速。不会发送，也不会存储。")) } } }
         (asked.form(&viewer))
         section #sim.mt aria-live="polite" { (result) }
     };
-    Ok(Page { title: say(language, "Simulate", "演练").into(), at: Place::Simulate, body, ..Page::default() }.of(&viewer))
+    Ok(Page { title: say(language, "Simulate", "模拟").into(), at: Place::Simulate, body, ..Page::default() }.of(&viewer))
 }
 
 async fn run(app: &App, viewer: &Viewer, of: &Of, by_file: bool) -> Result<Outcome, Failure> {
