@@ -237,6 +237,7 @@ impl EditTask {
                 version: incident.version,
                 complete: true,
                 state: incident.state,
+                left_out: incident.acks.left_out,
                 answer: answer(incident),
                 silence: silence(incident),
                 mute: mute(incident),

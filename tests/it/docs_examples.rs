@@ -146,12 +146,14 @@ fn chinese_pages_have_the_configurations_of_the_english_ones() {
     assert!(compared >= 40, "only {compared} configurations were compared");
 }
 
+/// A block as pages in two languages share it: its language, its mark, and the first word of each line of a script.
+type Script = (String, String, Vec<String>);
+
 /// What is below a heading, the top of the page being one of level 0: its level, its rows of tables, and its items of lists.
 type Section = (usize, usize, usize);
 
-/// A page's sections, of generated tables only the heading, and its blocks without those of configurations: language, mark, and the first word of each
-/// line of a script.
-fn shape(page: &str) -> (Vec<Section>, Vec<(String, String, Vec<String>)>) {
+/// A page's sections, of generated tables only the heading, and its blocks without those of configurations.
+fn shape(page: &str) -> (Vec<Section>, Vec<Script>) {
     let (mut sections, mut fenced, mut generated): (Vec<Section>, bool, bool) = (vec![(0, 0, 0)], false, false);
     for line in page.lines() {
         fenced ^= line.starts_with("```");

@@ -51,8 +51,8 @@ async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
     fake.faults.push_on("sendMessage", Fault::HangAfter);
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
-        fake.url()
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{url}\" }} }}\n  other: {{ telegram: {{ token: \"1:token\", chat: -1002, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\nroute: {{ to: [tg] }}\n",
+        url = fake.url()
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
@@ -98,8 +98,8 @@ const KEY: &str = "link-key-of-the-test-0123456789";
 async fn posted_to(fake: &Fake<Telegram>) -> (TestApp, String) {
     fake.unpaced();
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
-        fake.url()
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\n  other: {{ telegram: {{ token: \"1:token\", chat: -1002, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\nroute: {{ to: [tg] }}\n",
+        url = fake.url()
     );
     let app = TestApp::start(&routes).await;
     report(&app, &group(&[disk("firing")])).await;

@@ -193,8 +193,8 @@ impl AttemptTask {
     async fn recall(&self, message: &mut PendingMessage) -> Result<(), StoreError> {
         let Some(facts) = message.pages().first().map(|page| &page.facts).filter(|facts| facts.incident.number > 0) else { return Ok(()) };
         let (id, version, form) = (IncidentId(facts.incident.number), facts.incident.version, facts.form);
-        // Few platforms mention people, and every one rings.
-        let mentions = !facts.mentions.is_empty() || message.pages().first().is_some_and(|page| !page.quiet);
+        // Few platforms mention people, and every one rings: also for whom a reminder is quiet.
+        let mentions = !facts.mentions.is_empty() || form == Form::Again || message.pages().first().is_some_and(|page| !page.quiet);
         let found = self.shared.store.incidents(&[id], &self.channel.name).await?;
         let Some((incident, anchors)) = found.first() else { return Ok(()) };
         // What memory does not hold of the members was notified by them, too, but nobody knows which: it may ring once more.

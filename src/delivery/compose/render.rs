@@ -116,7 +116,7 @@ impl Renderer<'_> {
     /// Whether nobody has to act on it at once.
     pub(super) fn is_quiet(&self) -> bool {
         let notification = self.draft.notification;
-        let acked = |incident: &&NotifiedIncident| matches!(incident.state, IncidentState::Acked | IncidentState::Snoozed);
+        let acked = |one: &&NotifiedIncident| !one.left_out && matches!(one.state, IncidentState::Acked | IncidentState::Snoozed);
         let acked: Vec<_> = notification.incidents.iter().filter(acked).map(|incident| Some(incident.id)).collect();
         !notification.mentions || (!acked.is_empty() && self.draft.members.iter().all(|member| acked.contains(&member.incident)))
     }

@@ -78,6 +78,8 @@ pub struct NotifiedIncident {
     pub acked: Vec<u64>,
     /// Its state.
     pub state: IncidentState,
+    /// Whether its sender leaves out alerts that nobody has seen.
+    pub left_out: bool,
     /// Who is on it.
     pub answer: Option<AnswerView>,
     /// Its silence.
@@ -104,6 +106,7 @@ impl NotifiedIncident {
             version,
             complete,
             state: incident.state,
+            left_out: incident.acks.left_out,
             answer: answer(incident),
             silence: silence(incident),
             mute: mute(incident),

@@ -54,7 +54,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
     let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
     let later = |at: UnixMs| match zh {
         true => format!("，暂不提醒；若届时仍无人认领，将于 {} 再次提醒", clock(at)),
-        false => format!("; it rings at {} if nobody is on it by then", clock(at)),
+        false => format!("; it rings at {} unless acked", clock(at)),
     };
     let one = |(id, result): &(IncidentId, ActResult)| match result {
         ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),

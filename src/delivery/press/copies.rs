@@ -9,7 +9,7 @@ use crate::channel::{Press, PressAnswer};
 use crate::delivery::core::Shared;
 use crate::delivery::links;
 use crate::delivery::plan::ChannelPlan;
-use crate::model::{ButtonValue, IncidentId, PlatformIds};
+use crate::model::{ButtonValue, IncidentId, PlatformIds, Verb};
 use crate::store::{ActOn, Anchor, ShownIn, StoreError, StoredMessage};
 
 /// A message may have been formed by a clock that is this much behind, in milliseconds; its code names the second.
@@ -36,8 +36,8 @@ impl PlatformPresses {
         on.iter_mut().filter_map(|on| on.shown.as_mut()).for_each(|shown| shown.pressed = Some(message.id));
         let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
         let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), on).await?;
-        let shared = self.shared.clone();
-        self.show_after(async move { shared.keep_pressed(&channel, &message, only, &press).await });
+        let (shared, may) = (self.shared.clone(), self.may_press(&channel, value.verb, &press));
+        self.show_after(async move { if may { shared.keep_pressed(&channel, &message, only, &press).await } else { Ok(()) } });
         Ok(answer)
     }
 
@@ -45,14 +45,20 @@ impl PlatformPresses {
     pub(super) async fn act_on_lost(&self, value: &ButtonValue, press: &Press) -> Result<Option<PressAnswer>, StoreError> {
         let Some(LostMessage { channel, on, anchor }) = self.shared.lost_message(self.platform, value, press).await? else { return Ok(None) };
         let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), vec![on]).await?;
-        let (shared, pressed) = (self.shared.clone(), press.message.clone());
+        let (shared, pressed, may) = (self.shared.clone(), press.message.clone(), self.may_press(&channel, value.verb, press));
         self.show_after(async move {
-            match anchor {
+            match anchor.filter(|_| may) {
                 Some(anchor) => shared.keep_copy(&channel, &anchor, &pressed).await,
                 None => Ok(()),
             }
         });
         Ok(Some(answer))
+    }
+
+    /// Whether who presses may do that: a refused press changes no message.
+    fn may_press(&self, channel: &ChannelPlan, verb: Verb, press: &Press) -> bool {
+        let plan = self.shared.plan.load();
+        channel.driver.keeps_incidents() || channel.content.actions.may(verb, &press.by, &plan.people.people, channel.platform).is_ok()
     }
 
     /// Begins the edits that show what was done, once the pressed message is kept, which is edited with them. What was done is stored: its answer does not

@@ -145,7 +145,9 @@ pub(super) async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option
 }
 
 fn rings(incident: &Incident) -> bool {
-    matches!(incident.state, IncidentState::Firing | IncidentState::Stale | IncidentState::Superseded)
+    // What the sender left out nobody has seen, and nobody is on.
+    let unseen = incident.acks.left_out && incident.state.is_open();
+    unseen || matches!(incident.state, IncidentState::Firing | IncidentState::Stale | IncidentState::Superseded)
 }
 
 /// Whether somebody is on all that fires of an incident.

@@ -68,7 +68,11 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
         tokio::select! {
             // What was queried and not recorded is queried again.
             () = cancel.cancelled() => return,
-            result = async { cancelled.tick(&engine.shared).await.and(tick(&engine.shared).await) } => {
+            // Both at once: a vendor that hangs keeps nobody from asking the others.
+            result = async {
+                let (ended, asked) = tokio::join!(cancelled.tick(&engine.shared), tick(&engine.shared));
+                ended.and(asked)
+            } => {
                 if let Err(error) = result {
                     engine.shared.health.request_failed(&error);
                 }

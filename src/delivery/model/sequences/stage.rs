@@ -181,7 +181,7 @@ impl Stage {
             remind_after: 9 * MINUTE,
             ack_expires: 12 * MINUTE,
         };
-        plan.external_url = "https://w.example.com".into();
+        (plan.external_url, plan.link_key) = ("https://w.example.com".into(), crate::model::Secret::new("a key of sequences"));
         plan
     }
 
