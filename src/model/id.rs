@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::UnixMs;
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -63,6 +65,14 @@ uuid_id!(
     /// Identity of an attempt.
     AttemptId
 );
+
+impl MessageId {
+    /// A message that is formed now: what its links and buttons say of its time is the engine's time.
+    pub fn formed(now: UnixMs) -> Self {
+        let ms = u64::try_from(now.0).unwrap_or(0);
+        Self(Uuid::new_v7(Timestamp::from_unix(NoContext, ms / 1000, (ms % 1000) as u32 * 1_000_000)))
+    }
+}
 
 /// Row of a lane in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -181,6 +181,8 @@ mod tests {
         let at = UnixMs(1_764_000_000_123);
         assert_eq!(UnixMs::of_id(at.first_id()), at);
         assert!((at + 1).first_id() > at.first_id() && Uuid::now_v7() > at.first_id());
+        let formed = crate::model::MessageId::formed(at).0;
+        assert!(UnixMs::of_id(formed) == at && formed.get_version_num() == 7 && formed != crate::model::MessageId::formed(at).0);
         assert_eq!(UnixMs(-1).first_id(), Uuid::nil());
         assert!(UnixMs::MAX.first_id() > Uuid::now_v7(), "no bits are lost");
     }

@@ -116,7 +116,7 @@ impl PendingMessage {
         let members = lanes.iter_mut().flat_map(|taken| std::mem::take(&mut taken.members)).collect();
         let reservations = lanes.iter_mut().flat_map(|taken| std::mem::take(&mut taken.reservations)).collect();
         Self {
-            id: MessageId::new(),
+            id: MessageId::formed(now.wall),
             channel,
             kind,
             template: String::new(),
