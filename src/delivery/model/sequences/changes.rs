@@ -85,6 +85,7 @@ sequence!(
 sequence!(
     groups_that_become_one_are_one_incident,
     "
+        newest-edits
         report disk group=a
             > chat message 1 rings, firing: disk
             > #1 firing

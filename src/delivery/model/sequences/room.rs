@@ -39,7 +39,10 @@ pub struct Rooms {
     /// What was edited.
     edited: BTreeSet<(&'static str, u64)>,
     /// Whether messages have buttons.
-    pub has_buttons: bool,
+    has_buttons: bool,
+    /// Whether only the newest edit of a message counts within a step: one that begins before what rings is on disk, which is a matter of threads, is made
+    /// up for by the next.
+    newest_edits: bool,
     /// What the first button of each message says when it is pressed: by channel and number.
     values: BTreeMap<(&'static str, u64), String>,
     /// What happened since the last step of the sequence.
@@ -49,6 +52,14 @@ pub struct Rooms {
 }
 
 impl Rooms {
+    /// What is said before the first step.
+    pub fn set(&mut self, option: &str) {
+        match option {
+            "buttons" => self.has_buttons = true,
+            _ => self.newest_edits = true,
+        }
+    }
+
     /// What a page says, as far as a sequence compares it: its status, the alerts that it names, and what it says about people and what is missing.
     fn gist(&self, page: &Page) -> String {
         let text = page.field("text");
@@ -173,8 +184,13 @@ impl Channel for Line {
         if !rooms.edited.insert((*channel, id)) && rooms.once {
             return Err(SendError::new(ErrorKind::Rejected, "it was edited before").gone());
         }
-        let line = format!("{channel} edits {id}, {}", rooms.gist(page));
-        rooms.log.push(line);
+        let edit = format!("{channel} edits {id}, ");
+        let line = format!("{edit}{}", rooms.gist(page));
+        let before = rooms.log.iter().position(|line| line.starts_with(&edit)).filter(|_| rooms.newest_edits);
+        match before {
+            Some(place) => rooms.log[place] = line,
+            None => rooms.log.push(line),
+        }
         self.show(&mut rooms, id, page);
         Ok(Receipt { ids: ids.clone(), code: "ok".into(), answer: String::new() })
     }

@@ -232,7 +232,7 @@ impl Stage {
                 let on = option("on").map_or(1, |number| number.parse().expect("a number"));
                 self.press(process, verb, IncidentId(on), option("by").unwrap_or("ann"), option("seen")).await;
             }
-            "buttons" => self.rooms.lock().unwrap().has_buttons = true,
+            "buttons" | "newest-edits" => self.rooms.lock().unwrap().set(verb),
             "press" => {
                 self.presses += 1;
                 let said = press(&process.engine, &self.rooms, rest[0].parse().expect("a number"), self.presses).await;
