@@ -18,6 +18,8 @@ fn opened(folder: &Path, arguments: &[&str]) -> Vec<String> {
         .arg(env!("CARGO_BIN_EXE_watchfire"))
         .args(arguments)
         .current_dir(folder)
+        // Cargo names the folder of each build script there: every library is looked for in all of them.
+        .env_remove("LD_LIBRARY_PATH")
         .stdin(Stdio::null())
         .output()
         .unwrap();

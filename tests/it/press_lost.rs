@@ -51,7 +51,7 @@ async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
     fake.faults.push_on("sendMessage", Fault::HangAfter);
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{url}\" }} }}\n  other: {{ telegram: {{ token: \"1:token\", chat: -1002, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\nroute: {{ to: [tg] }}\n",
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{url}\" }} }}\nroute: {{ to: [tg] }}\n",
         url = fake.url()
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
