@@ -39,7 +39,8 @@ pub(super) async fn believed(request: Request) -> Result<Request, HttpError> {
     let first = first.transpose().map_err(|error| HttpError::bad_request(format!("the body could not be read: {error}")))?;
     if first.as_ref().and_then(Frame::data_ref).is_some_and(|piece| is_json(piece)) {
         let encoding = parts.headers.remove(header::CONTENT_ENCODING);
-        tracing::warn!(?encoding, path = parts.uri.path(), "a body is not compressed as its Content-Encoding says; it is read as it is");
+        let encoding = encoding.as_ref().and_then(|name| name.to_str().ok()).unwrap_or_default();
+        tracing::warn!(encoding, path = parts.uri.path(), "a body is not compressed as its Content-Encoding says; it is read as it is");
     }
     Ok(Request::from_parts(parts, Body::new(Rejoined { first, rest: body })))
 }
