@@ -30,7 +30,13 @@ impl Watched {
         let before = fingerprint(&known);
         let began = SystemTime::now().checked_sub(CLOCK_STEP).unwrap_or(SystemTime::UNIX_EPOCH);
         let (result, paths) = read();
-        let hash = if paths == known { Some(before) } else { (!paths.iter().any(|path| changed_since(path, 0, began))).then(|| fingerprint(&paths)) };
+        let hash = if paths == known {
+            Some(before)
+        } else {
+            // In this order: what changes between the two shows by its times.
+            let after = fingerprint(&paths);
+            (!paths.iter().any(|path| changed_since(path, 0, began))).then_some(after)
+        };
         (result, Self { paths, hash })
     }
 
