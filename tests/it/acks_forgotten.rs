@@ -100,11 +100,9 @@ async fn what_fires_again_soon_mentions_who_acked_it() {
     assert_eq!(incident(&app).await.incident.state, IncidentState::Resolved);
     let mentioned = || rooms.telegram.with(|telegram| telegram.transcript.rang().iter().filter(|text| text.contains("4711")).count());
     assert_eq!(mentioned(), 0);
-    let before = rang(&rooms.slack);
     hand.jump(4 * 60_000);
     report(&app, &group(&[disk("firing")])).await;
     until("it mentions her", || mentioned() == 1).await;
-    until("the other room rings, too", || rang(&rooms.slack) == before + 1).await;
     let found = incident(&app).await;
     assert_eq!((found.incident.state, found.incident.acks[0].by.as_str()), (IncidentState::Acked, "Anna Meier"), "{found:#?}");
 }
