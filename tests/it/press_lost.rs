@@ -10,6 +10,7 @@ use watchfire::store::IncidentState;
 use crate::acks::{CHAT, Rooms, disk, group, incident, kinds, report, until};
 use crate::crash::{free_port, serve, up};
 use crate::support::app::{TestApp, alert};
+use crate::support::fakes::dingtalk_card::Card;
 use crate::support::fakes::feishu_socket::ANNA;
 use crate::support::fakes::transcript::Post;
 use crate::support::fakes::wecom_cards::Receiver;
@@ -213,29 +214,58 @@ async fn a_press_adopts_a_lost_message_in_the_chat_of_feishu_that_it_names() {
     assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_press_adopts_a_lost_card_of_dingtalk_which_names_no_room() {
+/// DingTalk with a channel that has one card, and whose stream is listened to.
+async fn dingtalk() -> (Fake<DingtalkCard>, TestApp) {
     let fake = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
     fake.unpaced();
-    let formed_at = now_ms();
     let more = "robot_code: bot, to: ['cidOPS=='], buttons: true, corp_id: dingcorp1";
     let app = shown_on(&format!("dingtalk_card: {{ app_key: key, app_secret: S3CRET, {more}, api_base: \"{}\" }}", fake.url())).await;
     until("it listens", || fake.with(|dingtalk| !dingtalk.stream.lines().is_empty())).await;
+    (fake, app)
+}
+
+/// Makes the first button of a card that of a message that is not stored; its text.
+fn lose(card: &mut Card, formed_at: u128) -> String {
+    let button = card.buttons().remove(0);
+    let list = card.param("sys_full_json_obj").replace(button.id.as_deref().unwrap(), &format!("{}_", lost_value(formed_at)));
+    card.params.insert("sys_full_json_obj".into(), list);
+    button.text
+}
+
+/// Waits until so many cards are there, and each shows who is on it. The answer to a press is on its card until the first edit.
+async fn acked_on(fake: &Fake<DingtalkCard>, app: &TestApp, cards: usize) {
+    let is_edited = |card: &Card| card.param("tips").is_empty() && card.text().contains("anna");
+    until("each shows who is on it", || fake.with(|dingtalk| dingtalk.cards.len() == cards && dingtalk.cards.values().all(is_edited))).await;
+    let found = incident(app).await;
+    assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_adopts_a_lost_card_of_dingtalk_which_names_no_room() {
+    let formed_at = now_ms();
+    let (fake, app) = dingtalk().await;
     fake.with(|dingtalk| {
         let (stored, mut card) = dingtalk.cards.iter().next().map(|(id, card)| (id.clone(), card.clone())).expect("a card");
         let post = dingtalk.transcript.get(&stored).expect("its message").clone();
-        let button = card.buttons().remove(0);
-        let list = card.param("sys_full_json_obj").replace(button.id.as_deref().unwrap(), &format!("{}_", lost_value(formed_at)));
-        card.params.insert("sys_full_json_obj".into(), list);
+        let label = lose(&mut card, formed_at);
         dingtalk.cards.insert("watchfire-lost".into(), card);
         dingtalk.transcript.post("watchfire-lost", post, false);
-        dingtalk.press("watchfire-lost", &button.text, "anna", "dingcorp1");
+        dingtalk.press("watchfire-lost", &label, "anna", "dingcorp1");
     });
-    // The answer to the press is on the card until its first edit.
-    let is_edited = |card: &crate::support::fakes::dingtalk_card::Card| card.param("tips").is_empty() && card.text().contains("anna");
-    until("both cards show who is on it", || fake.with(|dingtalk| dingtalk.cards.len() == 2 && dingtalk.cards.values().all(is_edited))).await;
-    let found = incident(&app).await;
-    assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
+    acked_on(&fake, &app, 2).await;
+}
+
+/// After a kill the card is delivered under its first id: DingTalk keeps the one that is there, whose buttons are those of the lost message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_its_repeat_left_as_it_was_takes_presses() {
+    let formed_at = now_ms();
+    let (fake, app) = dingtalk().await;
+    fake.with(|dingtalk| {
+        let stored = dingtalk.cards.keys().next().expect("a card").clone();
+        let label = lose(dingtalk.cards.get_mut(&stored).unwrap(), formed_at);
+        dingtalk.press(&stored, &label, "anna", "dingcorp1");
+    });
+    acked_on(&fake, &app, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
