@@ -24,7 +24,7 @@ COPY src src
 COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
-COPY docs/slack-app.yaml docs/feishu-app.json docs/dingtalk-app.txt docs/wecom-app.txt docs/wecom-bot.txt docs/telegram-app.txt docs/
+COPY docs/slack-app.yaml docs/feishu-app.json docs/dingtalk-app.txt docs/dingtalk-card.json docs/wecom-app.txt docs/wecom-bot.txt docs/telegram-app.txt docs/
 # The commit for `watchfire --version` and `watchfire_build_info`; without it both leave it out.
 ARG WATCHFIRE_REVISION=
 # Files keep the times of the checkout, which may be before those of the empty sources above.

@@ -183,11 +183,25 @@ pub struct IncidentMessage {
 pub struct IncidentStep {
     /// When, Unix milliseconds.
     pub at: UnixMs,
-    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `closed`, `silenced`, `unsilenced`, `muted`, `unmuted`, `reopened`, `regrouped`, `reposted`,
-    /// `given_up`, `lost`, `superseded`, `resolved` or `stale`.
+    /// `opened`, `notified`, `not_sent`, `edited`, `acked`, `snoozed`, `unacked`, `reminded`, `escalated`, `closed`, `silenced`, `unsilenced`, `muted`, `unmuted`, `reopened`, `regrouped`,
+    /// `reposted`, `given_up`, `lost`, `superseded`, `resolved` or `stale`.
     pub kind: String,
     /// The channel that it is about; empty when it is about none.
     pub channel: String,
     /// What happened, in words.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::IncidentStep;
+    use crate::store::TimelineKind;
+
+    #[test]
+    fn every_kind_of_step_is_described() {
+        let described = serde_json::json!(schemars::schema_for!(IncidentStep))["properties"]["kind"]["description"].to_string();
+        for kind in TimelineKind::ALL.map(TimelineKind::as_str).into_iter().chain(["opened", "notified", "not_sent"]) {
+            assert!(described.contains(&format!("`{kind}`")), "{kind}: {described}");
+        }
+    }
 }

@@ -16,9 +16,9 @@ use crate::model::Verb;
 pub enum IncidentsCommand {
     /// List incidents, newest first.
     Ls {
-        /// Only those in this state: firing, acked, snoozed, resolved, stale, closed or superseded.
-        #[arg(long)]
-        state: Option<String>,
+        /// Only those in these states: firing, acked, snoozed, resolved, stale, closed, superseded.
+        #[arg(long, value_delimiter = ',')]
+        state: Vec<String>,
         /// Only those at least as severe: critical, error, warning or info.
         #[arg(long)]
         severity: Option<String>,
@@ -61,7 +61,9 @@ async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> R
         IncidentsCommand::Ls { state, severity, title, since, until, limit, cursor } => {
             let mut path = format!("/api/v1/incidents?limit={limit}");
             let cursor = cursor.map(|number| number.to_string());
-            for (name, value) in [("state", state), ("severity", severity), ("title", title), ("since", since), ("until", until), ("cursor", &cursor)]
+            let states = (!state.is_empty()).then(|| state.join(","));
+            for (name, value) in
+                [("state", &states), ("severity", severity), ("title", title), ("since", since), ("until", until), ("cursor", &cursor)]
             {
                 if let Some(value) = value {
                     path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));

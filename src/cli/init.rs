@@ -17,16 +17,17 @@ pub struct InitArgs {
     #[arg(long, short, value_name = "FILE", default_value = "routes.yaml")]
     out: PathBuf,
     /// Print what the platform's console must allow Watchfire's app to do, and nothing else: `slack` (a manifest to paste), `feishu` (permissions to import),
-    /// `dingtalk`, `wecom`, `wecom_bot` or `telegram`.
+    /// `dingtalk`, `dingtalk_card` (a card template to import), `wecom`, `wecom_bot` or `telegram`.
     #[arg(long, value_name = "PLATFORM", conflicts_with_all = ["platforms", "out"])]
     app: Option<String>,
 }
 
 /// What the app of each platform needs. The book shows the same files.
-const APPS: [(&str, &str); 6] = [
+const APPS: [(&str, &str); 7] = [
     ("slack", include_str!("../../docs/slack-app.yaml")),
     ("feishu", include_str!("../../docs/feishu-app.json")),
     ("dingtalk", include_str!("../../docs/dingtalk-app.txt")),
+    ("dingtalk_card", include_str!("../../docs/dingtalk-card.json")),
     ("wecom", include_str!("../../docs/wecom-app.txt")),
     ("wecom_bot", include_str!("../../docs/wecom-bot.txt")),
     ("telegram", include_str!("../../docs/telegram-app.txt")),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::channel::LivingMode;
 use crate::metrics::Metrics;
 use crate::model::IncidentId;
 use crate::store::{AttemptKind, DeliveryUpdate, OutcomeBatch, State};
@@ -53,7 +54,7 @@ impl Telemetry {
                 tracing::error!(delivery = %change.id, event, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
-        self.report_first(platform, message, batch);
+        self.report_first(channel, message, batch);
         self.report_steps(message, &batch.deliveries);
         for state in [State::Dead, State::Unknown] {
             let ended = || batch.deliveries.iter().filter(|change| change.state == state);
@@ -80,14 +81,18 @@ impl Telemetry {
     }
 
     /// How long it took until a channel had its first message about an incident. Steps of escalations come late on purpose.
-    fn report_first(&self, platform: &'static str, message: &PendingMessage, batch: &OutcomeBatch) {
+    fn report_first(&self, channel: &ChannelPlan, message: &PendingMessage, batch: &OutcomeBatch) {
+        // Nothing is kept of what such a channel was notified of: every message would be its first.
+        if channel.content.living == LivingMode::Off && !channel.follows_incidents() {
+            return;
+        }
         let is_sent = |incident: IncidentId| {
             let mut members = message.members.iter().filter(|member| member.incident == Some(incident) && member.target.step.is_none());
             members.any(|member| batch.deliveries.iter().any(|change| change.id == member.id && change.state == State::Sent))
         };
         for incident in message.notification.incidents.iter().filter(|incident| is_sent(incident.id)) {
             if let Some((severity, after)) = incident.first_after(batch.now) {
-                self.metrics.first_notified(platform, severity.as_str(), after);
+                self.metrics.first_notified(channel.platform.name, severity.as_str(), after);
             }
         }
     }

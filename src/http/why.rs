@@ -157,17 +157,19 @@ fn way(language: Language, plan: Option<&Plan>, detail: &DeliveryDetail) -> Stri
     }
 }
 
-/// Who was on an incident at a time, in the words of its timeline.
+/// Who was on an incident at a time, in the words of its timeline. What fires again soon after its end is still theirs.
 fn on_it(timeline: &[TimelineRow], at: UnixMs) -> Option<&str> {
-    let mut who = None;
+    let (mut who, mut over) = (None, false);
     for line in timeline.iter().filter(|line| line.at <= at) {
         match line.kind {
             TimelineKind::Acked | TimelineKind::Snoozed => who = Some(line.text.as_str()),
-            TimelineKind::Unacked | TimelineKind::Resolved | TimelineKind::Reopened | TimelineKind::Closed => who = None,
+            TimelineKind::Unacked | TimelineKind::Stale | TimelineKind::Closed => who = None,
+            TimelineKind::Resolved => over = true,
+            TimelineKind::Reopened => over = false,
             _ => {}
         }
     }
-    who
+    who.filter(|_| !over)
 }
 
 #[cfg(test)]
@@ -230,8 +232,12 @@ mod tests {
             line(30, TimelineKind::Snoozed, "snoozed by bob (console)"),
             line(35, TimelineKind::Escalated, "handed on"),
             line(40, TimelineKind::Resolved, ""),
+            line(50, TimelineKind::Reopened, "fires again"),
+            line(60, TimelineKind::Stale, ""),
+            line(70, TimelineKind::Reopened, "fires again"),
         ];
-        let seen: Vec<Option<&str>> = [9, 10, 20, 39, 40].map(|at| on_it(&timeline, UnixMs(at))).into();
-        assert_eq!(seen, [None, Some("acked by ann (Slack)"), None, Some("snoozed by bob (console)"), None]);
+        let seen: Vec<Option<&str>> = [9, 10, 20, 39, 40, 50, 70].map(|at| on_it(&timeline, UnixMs(at))).into();
+        let bob = Some("snoozed by bob (console)");
+        assert_eq!(seen, [None, Some("acked by ann (Slack)"), None, bob, None, bob, None]);
     }
 }

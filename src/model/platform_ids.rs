@@ -14,7 +14,7 @@ pub struct PlatformIds(BTreeMap<String, String>);
 const UNNAMED: &str = "id";
 /// The name under which the ids of further copies of a message are kept, as JSON.
 const COPIES: &str = "copies";
-/// The names under which platforms say in which room a message is: Slack, Telegram, Discord. Other ids may count per room.
+/// The names under which platforms say in which room a message is: Slack, Telegram and Feishu, Discord. Other ids may count per room.
 const ROOMS: [&str; 3] = ["channel", "chat_id", "channel_id"];
 /// Copies of a message that are known: the platform accepted it so often, and the answers were lost.
 const MAX_COPIES: usize = 3;

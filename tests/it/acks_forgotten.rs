@@ -88,3 +88,21 @@ async fn a_reminder_mentions_its_owner_by_the_id_with_which_they_pressed() {
     let in_slack = rooms.slack.with(|slack| slack.transcript.rang().last().cloned()).unwrap();
     assert!(!in_slack.contains("4711"), "{in_slack}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fires_again_soon_mentions_who_acked_it() {
+    let rooms = Rooms::start().await;
+    let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
+    report(&app, &group(&[disk("firing")])).await;
+    let press = rooms.press("Ack").await;
+    assert_eq!(rooms.shown(&press).await, "#1 is acked.");
+    report(&app, &group(&[disk("resolved")])).await;
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Resolved);
+    let mentioned = || rooms.telegram.with(|telegram| telegram.transcript.rang().iter().filter(|text| text.contains("4711")).count());
+    assert_eq!(mentioned(), 0);
+    hand.jump(4 * 60_000);
+    report(&app, &group(&[disk("firing")])).await;
+    until("it mentions her", || mentioned() == 1).await;
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, found.incident.acks[0].by.as_str()), (IncidentState::Acked, "Anna Meier"), "{found:#?}");
+}

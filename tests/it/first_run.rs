@@ -298,6 +298,7 @@ fn init_prints_what_an_app_needs_as_the_book_shows_it() {
         ("slack", "slack-app.yaml", "slack"),
         ("feishu", "feishu-app.json", "feishu"),
         ("dingtalk", "dingtalk-app.txt", "dingtalk_card"),
+        ("dingtalk_card", "dingtalk-card.json", "dingtalk_card"),
         ("wecom", "wecom-app.txt", "wecom"),
         ("wecom_bot", "wecom-bot.txt", "wecom_bot"),
         ("telegram", "telegram-app.txt", "telegram"),
@@ -315,5 +316,5 @@ fn init_prints_what_an_app_needs_as_the_book_shows_it() {
     }
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["init", "--app", "irc"]).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && told.contains("slack, feishu, dingtalk, wecom, wecom_bot, telegram"), "{told}");
+    assert!(!output.status.success() && told.contains("slack, feishu, dingtalk, dingtalk_card, wecom, wecom_bot, telegram"), "{told}");
 }

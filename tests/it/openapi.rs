@@ -107,7 +107,7 @@ async fn what_is_answered_is_what_is_described() {
         ("post", "/api/v1/mutes", "/api/v1/mutes", Some(json!({ "matchers": ["team=\"db\""], "for": "2h", "reason": "x" })), 200),
         ("post", "/api/v1/mutes", "/api/v1/mutes", Some(json!({ "matchers": ["team=\"db\""], "for": "200y", "reason": "x" })), 400),
         ("post", "/api/v1/mutes", "/api/v1/mutes", Some(json!({ "matchers": ["team=~\".*\""], "for": "2h", "reason": "x" })), 400),
-        ("get", "/api/v1/incidents?state=firing&severity=info&limit=5", "/api/v1/incidents", None, 200),
+        ("get", "/api/v1/incidents?state=firing,acked&severity=info&limit=5", "/api/v1/incidents", None, 200),
         ("get", "/api/v1/incidents?state=nothing", "/api/v1/incidents", None, 400),
         ("get", "/api/v1/incidents/1", "/api/v1/incidents/{id}", None, 200),
         ("get", "/api/v1/incidents/99999", "/api/v1/incidents/{id}", None, 404),

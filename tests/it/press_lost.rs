@@ -10,8 +10,11 @@ use watchfire::store::IncidentState;
 use crate::acks::{CHAT, Rooms, disk, group, incident, kinds, report, until};
 use crate::crash::{free_port, serve, up};
 use crate::support::app::{TestApp, alert};
+use crate::support::fakes::dingtalk_card::Card;
+use crate::support::fakes::feishu_socket::ANNA;
 use crate::support::fakes::transcript::Post;
-use crate::support::fakes::{Fake, Fault, Telegram};
+use crate::support::fakes::wecom_cards::Receiver;
+use crate::support::fakes::{DingtalkCard, Fake, Fault, Feishu, Telegram, Wecom};
 
 /// Whether each message shows it, but for replies.
 fn all_show(fake: &Fake<Telegram>, said: &str) -> bool {
@@ -94,6 +97,30 @@ async fn a_press_adopts_a_message_whose_answer_a_kill_cut_off() {
 const SECRET: &str = "a-secret-of-the-webhook";
 const KEY: &str = "link-key-of-the-test-0123456789";
 
+fn now_ms() -> u128 {
+    u128::try_from(jiff::Timestamp::now().as_millisecond()).unwrap()
+}
+
+/// The first button of a message about the first incident that was formed then, and that is not stored.
+fn lost_value(formed_at: u128) -> String {
+    let key = Secret::new(KEY);
+    let code = act_code(&key, MessageId(uuid::Uuid::from_u128(formed_at << 80 | 0x7abc_8def)));
+    let mac = button_mac(&key, &code, IncidentId(1));
+    ButtonValue { verb: Verb::Ack, code, version: 1, minutes: 0, incident: 1, mac }.encode()
+}
+
+/// One channel, with one message of two minutes ago.
+async fn shown_on(channel: &str) -> TestApp {
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ {channel} }}\nroute: {{ to: [ops] }}\n"
+    );
+    let (app, hand) = TestApp::start_timed(&routes).await;
+    report(&app, &group(&[disk("firing")])).await;
+    // A message of this minute may be on its way to the disk: its press waits for it.
+    hand.jump(120_000);
+    app
+}
+
 /// A channel whose presses are posted, with one message: the value of its button.
 async fn posted_to(fake: &Fake<Telegram>) -> (TestApp, String) {
     fake.unpaced();
@@ -158,15 +185,115 @@ async fn a_press_under_a_message_of_another_chat_has_that_message_never_edited()
 async fn a_button_from_before_a_restore_acts_on_no_incident_that_has_its_number_since() {
     let fake = Fake::start(Telegram::new("1:token", &["-1001"])).await;
     let (app, _) = posted_to(&fake).await;
-    let (key, now) = (Secret::new(KEY), u128::try_from(jiff::Timestamp::now().as_millisecond()).unwrap());
-    let value = |formed_at: u128| {
-        let code = act_code(&key, MessageId(uuid::Uuid::from_u128(formed_at << 80 | 0x7abc_8def)));
-        let mac = button_mac(&key, &code, IncidentId(1));
-        ButtonValue { verb: Verb::Ack, code, version: 1, minutes: 0, incident: 1, mac }.encode()
-    };
-    let answer = press_with(&app, 1, (CHAT, 99), &value(now - 3_600_000)).await;
+    let now = now_ms();
+    let answer = press_with(&app, 1, (CHAT, 99), &lost_value(now - 3_600_000)).await;
     assert!(answer.contains("This message is no longer stored"), "{answer}");
     assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
-    let answer = press_with(&app, 2, (CHAT, 99), &value(now)).await;
+    let answer = press_with(&app, 2, (CHAT, 99), &lost_value(now)).await;
     assert!(answer.contains("#1 is acked."), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_adopts_a_lost_message_in_the_chat_of_feishu_that_it_names() {
+    let fake = Fake::start(Feishu::new("hook", None, "cli_1", "app-secret")).await;
+    fake.unpaced();
+    let formed_at = now_ms();
+    let url = fake.url();
+    let app = shown_on(&format!("feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_2, oc_1], buttons: true, api_base: \"{url}\" }}")).await;
+    until("it listens", || fake.with(|feishu| !feishu.callbacks.open_lines().is_empty())).await;
+    fake.with(|feishu| {
+        let (stored, post) = feishu.transcript.all().next().map(|(id, post)| (id.to_owned(), post.clone())).expect("a message");
+        feishu.transcript.post("om_lost", post, false);
+        let mut event = feishu.event(&stored, "Ack", ANNA);
+        event["event"]["context"]["open_message_id"] = "om_lost".into();
+        event["event"]["action"]["value"]["press"] = lost_value(formed_at).into();
+        let line = feishu.callbacks.open_lines()[0].clone();
+        feishu.callbacks.send(&line, &event, 1);
+    });
+    let acked = |fake: &Fake<Feishu>| fake.with(|feishu| feishu.transcript.all().filter(|(_, post)| post.text.contains("acked by ou_anna")).count());
+    until("three messages show who is on it", || acked(&fake) == 3).await;
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
+}
+
+/// DingTalk with a channel that has one card, and whose stream is listened to.
+async fn dingtalk() -> (Fake<DingtalkCard>, TestApp) {
+    let fake = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS=="], &["anna"])).await;
+    fake.unpaced();
+    let more = "robot_code: bot, to: ['cidOPS=='], buttons: true, corp_id: dingcorp1";
+    let app = shown_on(&format!("dingtalk_card: {{ app_key: key, app_secret: S3CRET, {more}, api_base: \"{}\" }}", fake.url())).await;
+    until("it listens", || fake.with(|dingtalk| !dingtalk.stream.lines().is_empty())).await;
+    (fake, app)
+}
+
+/// Makes the first button of a card that of a message that is not stored; its text.
+fn lose(card: &mut Card, formed_at: u128) -> String {
+    let button = card.buttons().remove(0);
+    let list = card.param("sys_full_json_obj").replace(button.id.as_deref().unwrap(), &format!("{}_", lost_value(formed_at)));
+    card.params.insert("sys_full_json_obj".into(), list);
+    button.text
+}
+
+/// Waits until so many cards are there, and each shows who is on it. The answer to a press is on its card until the first edit.
+async fn acked_on(fake: &Fake<DingtalkCard>, app: &TestApp, cards: usize) {
+    let is_edited = |card: &Card| card.param("tips").is_empty() && card.text().contains("anna");
+    until("each shows who is on it", || fake.with(|dingtalk| dingtalk.cards.len() == cards && dingtalk.cards.values().all(is_edited))).await;
+    let found = incident(app).await;
+    assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_adopts_a_lost_card_of_dingtalk_which_names_no_room() {
+    let formed_at = now_ms();
+    let (fake, app) = dingtalk().await;
+    fake.with(|dingtalk| {
+        let (stored, mut card) = dingtalk.cards.iter().next().map(|(id, card)| (id.clone(), card.clone())).expect("a card");
+        let post = dingtalk.transcript.get(&stored).expect("its message").clone();
+        let label = lose(&mut card, formed_at);
+        dingtalk.cards.insert("watchfire-lost".into(), card);
+        dingtalk.transcript.post("watchfire-lost", post, false);
+        dingtalk.press("watchfire-lost", &label, "anna", "dingcorp1");
+    });
+    acked_on(&fake, &app, 2).await;
+}
+
+/// After a kill the card is delivered under its first id: DingTalk keeps the one that is there, whose buttons are those of the lost message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_its_repeat_left_as_it_was_takes_presses() {
+    let formed_at = now_ms();
+    let (fake, app) = dingtalk().await;
+    fake.with(|dingtalk| {
+        let stored = dingtalk.cards.keys().next().expect("a card").clone();
+        let label = lose(dingtalk.cards.get_mut(&stored).unwrap(), formed_at);
+        dingtalk.press(&stored, &label, "anna", "dingcorp1");
+    });
+    acked_on(&fake, &app, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_of_a_lost_card_of_wecom_counts_and_its_buttons_go() {
+    let (corp, agent) = ("wx5823bf96d3bd56c7", 1_000_002);
+    let receiver = Receiver { token: "QDG6eK".into(), key: "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C".into() };
+    let fake = Fake::start(Wecom::new(corp, agent, "s3cret").with_members(&["zhangsan", "lisi"]).unpaced()).await;
+    fake.with(|wecom| wecom.cards.receiver = Some(receiver.clone()));
+    let formed_at = now_ms();
+    let keys = format!("callback_token: {}, encoding_aes_key: {}", receiver.token, receiver.key);
+    let to = "to_user: 'zhangsan|lisi'";
+    let app = shown_on(&format!("wecom: {{ corp_id: {corp}, agent_id: {agent}, secret: s3cret, {to}, {keys}, api_base: \"{}\" }}", fake.url())).await;
+    let now = fake.clock.now();
+    let event = fake.with(|wecom| {
+        let mut card = wecom.cards.cards.values().next().expect("a card").clone();
+        card.buttons[0].1 = lost_value(formed_at);
+        let label = card.buttons[0].0.clone();
+        wecom.cards.cards.insert("lost".into(), card);
+        wecom.cards.press("lost", &label, "zhangsan", corp, agent, now)
+    });
+    let (query, body) = receiver.seal(&event, corp, jiff::Timestamp::now().as_second(), "1");
+    let posted = app.http.post(app.url(&format!("/press/ops?{query}"))).body(body).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 200);
+    let replaced = || fake.with(|wecom| wecom.cards.cards["lost"].replaced.get("*").cloned());
+    until("its buttons go", || replaced().is_some()).await;
+    assert_eq!(replaced().as_deref(), Some("zhangsan: #1 is acked."));
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
 }

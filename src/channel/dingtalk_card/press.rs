@@ -65,6 +65,7 @@ struct Headers {
 struct Pressed {
     corp_id: String,
     user_id: String,
+    out_track_id: Option<String>,
     /// JSON in a string.
     content: String,
 }
@@ -155,7 +156,7 @@ impl Stream {
         let foreign = !self.members.any(|member| member.corp_id == pressed.corp_id);
         // Its name is in the organisation's directory only.
         let by = Presser { id: pressed.user_id, name: String::new(), foreign };
-        (!id.is_empty()).then(|| Press { event_id: id.to_owned(), value, message: PlatformIds::default(), by })
+        (!id.is_empty()).then(|| Press { event_id: id.to_owned(), value, message: PlatformIds::one(body::ID, pressed.out_track_id), by })
     }
 }
 

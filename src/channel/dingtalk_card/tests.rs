@@ -52,6 +52,39 @@ async fn a_card_goes_to_groups_and_people_and_is_edited_in_its_place() {
     insta::assert_json_snapshot!("shown", driver.body(&page));
 }
 
+/// Names in a part of the template that is shipped: of variables, or of what a list of them holds.
+fn names(variables: &Value) -> Vec<&str> {
+    variables.as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_template_that_is_shipped_shows_each_variable_and_reports_presses() {
+    let file: Value = serde_json::from_str(include_str!("../../../docs/dingtalk-card.json")).unwrap();
+    assert_eq!((&file["type"], &file["mode"]), (&"im".into(), &"card".into()));
+    let drawn = file["editorData"].as_str().unwrap();
+    let editor: Value = serde_json::from_str(drawn).unwrap();
+    let declared = &editor["variableList"];
+    assert_eq!(names(declared), ["title", "markdown", "tips", "msgButtons"]);
+    let sent =
+        body::card(&pressable(rich(&[("title", "t"), ("text", "x")])), "cidOPS==", "ID", &body::Look { robot: "", template: "", listens: true });
+    let params = sent["cardData"]["cardParamMap"].as_object().unwrap();
+    let lists: Value = serde_json::from_str(params["sys_full_json_obj"].as_str().unwrap()).unwrap();
+    let others = params.keys().filter(|name| *name != "sys_full_json_obj");
+    let mut names_sent: Vec<&str> = others.chain(lists.as_object().unwrap().keys()).map(String::as_str).collect();
+    names_sent.sort_unstable();
+    assert_eq!(names_sent, ["markdown", "msgButtons", "tips", "title"]);
+    let button = names(&declared[3]["schema"]);
+    for part in lists["msgButtons"].as_array().unwrap().iter().flat_map(|one| one.as_object().unwrap().keys()) {
+        assert!(part == "request" || button.contains(&part.as_str()), "{part}: {lists}");
+    }
+    for shown in ["${title}", "${tips}", "\"variable\":\"markdown\"", "\"variable\":\"msgButtons\"", "${loop.text}", "msgButtons[0].color"] {
+        assert!(drawn.contains(shown), "{shown}");
+    }
+    let buttons = &editor["schema"]["componentsTree"][0]["children"][2]["children"];
+    assert_eq!((&buttons[0]["props"]["actionType"], &buttons[0]["props"]["actionId"]["content"]), (&"request".into(), &"${loop.id}".into()));
+    assert_eq!((&buttons[1]["props"]["actionType"], &buttons[1]["props"]["url"]["variable"]), (&"url".into(), &"msgButtons[0].url".into()));
+}
+
 #[tokio::test]
 async fn a_template_of_ones_own_has_the_same_variables() {
     let id = body::id(&context().idempotency_key, "cidOPS==");

@@ -99,8 +99,9 @@ fn unreadable(reply: &Reply, now: Timestamp) -> SendError {
 pub(super) fn of(reply: &Reply, alone: bool, now: Timestamp) -> Result<Receipt, SendError> {
     let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
     if answer.code == 0 && reply.is_success() {
-        let id = answer.body.pointer("/data/message_id").and_then(Value::as_str);
-        return Ok(reply.receipt("0", PlatformIds::one("message_id", id.map(str::to_owned))));
+        let text = |path: &str| answer.body.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let ids = text("/data/message_id").map(|id| PlatformIds::one("message_id", id).and("chat_id", text("/data/chat_id")));
+        return Ok(reply.receipt("0", ids.unwrap_or_default()));
     }
     Err(refusal(&answer, reply, alone, now))
 }

@@ -62,6 +62,7 @@ struct Operator {
 #[serde(default)]
 struct Context {
     open_message_id: Option<String>,
+    open_chat_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,7 +81,7 @@ pub(super) fn press(event: Value) -> Option<Press> {
     // In a group that is open to other organisations their members see the buttons, too. No name comes with a press.
     let foreign = header.tenant_key.is_empty() || header.tenant_key != operator.tenant_key;
     let by = Presser { id: operator.open_id, name: String::new(), foreign };
-    let message = PlatformIds::one("message_id", context.open_message_id);
+    let message = PlatformIds::one("message_id", context.open_message_id).and("chat_id", context.open_chat_id);
     Some(Press { event_id: header.event_id.chars().take(200).collect(), value: value.to_owned(), message, by })
 }
 
@@ -247,7 +248,7 @@ mod tests {
             press(event)
         };
         let by = Presser { id: "ou_1".into(), name: String::new(), foreign: false };
-        let message = PlatformIds::one("message_id", "om_1".to_owned());
+        let message = PlatformIds::one("message_id", "om_1".to_owned()).and("chat_id", "oc_1".to_owned());
         assert_eq!(event(|_| ()), Some(Press { event_id: "e1".into(), value: "ack.x.1".into(), message, by }));
         assert!(event(|e| e["event"]["context"] = json!({})).unwrap().message.is_empty());
         assert!(event(|e| e["event"]["operator"]["tenant_key"] = json!("k2")).unwrap().by.foreign);

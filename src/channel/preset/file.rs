@@ -25,6 +25,9 @@ pub struct Preset {
     /// Values that depend on how severe the message is: for each name, a value per `critical`, `error`, `warning`, `info`, and `resolved`.
     #[serde(default)]
     pub by_severity: BTreeMap<String, BySeverity>,
+    /// The key under `people:` that holds a person's name on this service, by which `{{mentions}}` pings them. Without it nobody is pinged as a person.
+    #[serde(default)]
+    pub people: Option<String>,
     /// What is sent.
     pub request: Request,
     /// What is sent to edit an earlier message; without it messages are not edited.
@@ -128,7 +131,8 @@ pub struct BySeverity {
 }
 
 /// The request. In every text of it `{{name}}` is replaced: a parameter, a name of `by_severity`, or one of `title`, `text`, `heading`, `markdown`,
-/// `link`, `severity`, `status`, `key` (the same for every try of a message). A text that is nothing but `{{name}}` becomes the value with its
+/// `link`, `severity`, `status`, `key` (the same for every try of a message), `mentions` (whom the message pings, `@name` each, on a line of their own; empty
+/// where it pings nobody). A text that is nothing but `{{name}}` becomes the value with its
 /// type. What mentions a value that is not there is left out. `edit` and `reply` also have `message_id` (what `id` points to in the answer to the
 /// earlier message) and `message_key` (the `key` that it was sent with). `cancel` has parameters and `message_id` only.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]

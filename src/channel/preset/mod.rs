@@ -3,6 +3,7 @@
 
 pub mod file;
 mod living;
+mod mentions;
 pub mod registry;
 mod request;
 mod response;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::descriptor::Pings;
 use super::{
     Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent, kit,
 };
@@ -50,7 +52,7 @@ pub static DESCRIPTOR: Platform = Platform {
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     // A push that came twice does no harm.
     on_ambiguous: OnAmbiguous::Retry,
-    pings: crate::channel::descriptor::Pings::NAMED,
+    pings: Pings::NAMED,
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -182,9 +184,10 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
     if let Some((.., known)) = made_before.iter().find(|(known, other, _)| known == name && other == preset) {
         return known;
     }
-    let (counted, limits) = (counted_fields(preset), preset.limits.clone());
+    let (counted, limits, pings) = (counted_fields(preset), preset.limits.clone(), mentions::pings(preset));
     let measure = move |page: &Page| {
-        let sum = |length: &dyn Fn(&str) -> usize| counted.iter().map(|field| length(page.field(field))).sum::<usize>();
+        let above = if pings == Pings::NAMED { String::new() } else { mentions::line(page) };
+        let sum = |length: &dyn Fn(&str) -> usize| length(&above) + counted.iter().map(|field| length(page.field(field))).sum::<usize>();
         let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + FRAME_LENGTH, max));
         let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + FRAME_LENGTH, max));
         characters.into_iter().chain(bytes).reduce(Size::tighter).unwrap_or_else(|| (DESCRIPTOR.measure)(page))
@@ -197,6 +200,7 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
         measure: Box::leak(Box::new(measure)),
         limit: limit(preset).leak(),
         pace: Pace { limits: pace.leak(), per_month: None, per_recipient: &[], source: preset.limits.source.clone().leak() },
+        pings,
         word: ringing::word(preset),
         living: living::living(preset),
         ..DESCRIPTOR
@@ -344,6 +348,7 @@ impl Driver {
         put("severity", facts.severity.map_or(Value::Null, |severity| severity.as_str().into()));
         put("status", facts.status.as_str().into());
         put("key", key.map_or(Value::Null, Value::from));
+        put("mentions", mentions::line(page).into());
         for (name, table) in &self.preset.by_severity {
             let value = match (facts.status, facts.rank()) {
                 (MessageStatus::Resolved, _) => &table.resolved,

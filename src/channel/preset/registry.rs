@@ -18,10 +18,13 @@ const MAX_FILE: usize = 64 * 1024;
 const MAX_RINGING: u32 = 86_400;
 
 /// Names that every request may mention.
-pub const MESSAGE_PARAMETERS: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
+pub const MESSAGE_PARAMETERS: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key", "mentions"];
 
 /// Names that `edit` and `reply` may mention as well: the earlier message's id and key.
 pub const EARLIER_PARAMETERS: &[&str] = &["message_id", "message_key"];
+
+/// Keys under `people:` whose values are names or ids on a service.
+pub const PEOPLE: &[&str] = &["slack", "telegram", "dingtalk", "wecom", "feishu", "discord", "zulip", "mattermost"];
 
 /// Presets by name.
 #[derive(Debug, Clone, Default)]
@@ -210,6 +213,14 @@ fn check(preset: &Preset) -> Vec<String> {
     let used: Vec<&str> = requests.iter().flat_map(|(_, request)| living::mentioned(request)).chain(about_sent).collect();
     for name in preset.parameters.keys().filter(|name| !used.contains(&name.as_str())) {
         found.push(format!("the parameter `{name}` is used nowhere in `request`; remove it or use it"));
+    }
+    if let Some(key) = &preset.people {
+        if !PEOPLE.contains(&key.as_str()) {
+            found.push(format!("`people: {key}` is no key of a person under `people:`; write one of {}", PEOPLE.join(", ")));
+        }
+        if !living::mentions(&preset.request, "mentions") {
+            found.push("`people` names whom `{{mentions}}` pings; use that in `request`, or remove it".to_owned());
+        }
     }
     found.extend(check_follow_ups(preset, &requests[1..]));
     found.extend(check_ringing(preset));

@@ -34,6 +34,8 @@ pub struct PersonBlock {
     pub discord: Option<String>,
     /// User id or full name in Zulip.
     pub zulip: Option<String>,
+    /// User name in Mattermost, without the `@`.
+    pub mattermost: Option<String>,
     /// When steps of escalations leave this person alone. Default: never.
     pub quiet: Option<QuietBlock>,
 }
@@ -63,7 +65,7 @@ pub struct QuietBlock {
 
 impl PersonBlock {
     /// The ids, each with its key.
-    pub fn ids(&self) -> [(&'static str, &Option<String>); 7] {
+    pub fn ids(&self) -> [(&'static str, &Option<String>); 8] {
         [
             ("slack", &self.slack),
             ("telegram", &self.telegram),
@@ -72,6 +74,7 @@ impl PersonBlock {
             ("feishu", &self.feishu),
             ("discord", &self.discord),
             ("zulip", &self.zulip),
+            ("mattermost", &self.mattermost),
         ]
     }
 }
@@ -165,4 +168,15 @@ pub struct RotaBlock {
     /// Channel that is notified of handoffs: 15 minutes before and at the change, with the incidents that are open. Default: none.
     #[serde(default)]
     pub tell: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PersonBlock;
+    use crate::channel::preset::registry::PEOPLE;
+
+    #[test]
+    fn a_preset_may_name_each_id_of_a_person() {
+        assert_eq!(PersonBlock::default().ids().map(|(key, _)| key).as_slice(), PEOPLE);
+    }
 }

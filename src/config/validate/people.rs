@@ -117,6 +117,7 @@ fn doubt(key: &str, id: &str) -> Option<&'static str> {
         "telegram" => (digits, "write the user's number; @userinfobot says it"),
         "discord" => (digits, "write the user's number: Copy User ID, with developer mode on"),
         "feishu" => (plain && id.starts_with("ou_"), "write the `open_id`, `ou_…`, as the application sees it"),
+        "mattermost" => (plain && !id.contains(char::is_whitespace), "write the user name without its `@`, as in the person's profile"),
         _ => (plain, "write the user's id on the platform"),
     };
     (!fine).then_some(label)

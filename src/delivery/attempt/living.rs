@@ -66,8 +66,10 @@ impl AttemptTask {
                 // It is news later.
                 tells.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
             }
-            if moment == Moment::Again {
-                message.notification.reminds.extend(reminded(incident, &notified));
+            match moment {
+                Moment::Again => message.notification.reminds.extend(reminded(incident, &notified)),
+                Moment::News { .. } => message.notification.reminds.extend(owners(incident, &news(&said, incident, &notified))),
+                _ => {}
             }
             // Each recipient has a message that can be answered, and that is edited where others are.
             let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
@@ -219,6 +221,12 @@ impl AttemptTask {
 /// Who is reminded of an ack of theirs since this channel rang last.
 fn reminded(incident: &Incident, notified: &Known) -> impl Iterator<Item = String> {
     let acks = incident.acks.list.iter().filter(|ack| ack.reminded_in > notified.rang.version);
+    acks.map(|ack| ack.by.id.clone())
+}
+
+/// Who is on what is news, because it fires again soon after its end.
+fn owners(incident: &Incident, news: &HashSet<u64>) -> impl Iterator<Item = String> {
+    let acks = incident.acks.list.iter().filter(|ack| ack.alerts.iter().any(|one| news.contains(one)));
     acks.map(|ack| ack.by.id.clone())
 }
 

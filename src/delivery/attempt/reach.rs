@@ -49,7 +49,7 @@ impl AttemptTask {
         Some(reached)
     }
 
-    /// Whom a message mentions: `pinged`, and in a reminder those who are on the incident, where the platform can mention them.
+    /// Whom a message mentions: `pinged`, and those whom it reminds that they are on the incident, where the platform can mention them.
     pub(super) async fn reminding(&self, message: &PendingMessage, pinged: Option<Mentions>) -> Option<Mentions> {
         let found = futures_util::future::join_all(message.notification.reminds.iter().map(|id| self.acker(id))).await;
         let mut mentioned = found.into_iter().flatten();

@@ -35,7 +35,7 @@ pub struct Notification {
     pub resolved: HashSet<u64>,
     /// Alerts that are not reported any more, by eight bytes of their fingerprints.
     pub unreported: HashSet<u64>,
-    /// Those who are reminded that they are on it, by the ids of their acks; empty in what is no reminder.
+    /// Those who are reminded that they are on it, by the ids of their acks: of an old ack, or because it fires again soon after its end.
     pub reminds: Vec<String>,
     /// Who received it as a line, before what it answered turned out to be gone: that is not the card.
     pub lines_of: Vec<Recipient>,

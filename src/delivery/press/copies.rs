@@ -111,15 +111,18 @@ impl Shared {
         if detail.incident.opened_at > formed_at + CLOCK_SKEW_MS {
             return Ok(None);
         }
-        for anchor in detail.anchors.into_iter().filter(|anchor| anchor.ids.shares_room(&press.message)) {
-            let Some(channel) = self.current_channel(&anchor.channel).filter(|channel| channel.platform.name == platform) else { continue };
-            let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
-            let on = ActOn { incident: anchor.incident, shown };
-            // What came after the first message was none that is edited.
-            let is_kept = formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit();
-            return Ok(Some(LostMessage { channel, on, anchor: is_kept.then_some(anchor) }));
+        let mut shown = Vec::new();
+        for anchor in detail.anchors {
+            if let Some(channel) = self.current_channel(&anchor.channel).filter(|channel| channel.platform.name == platform) {
+                shown.push((channel, anchor));
+            }
         }
-        Ok(None)
+        let Some((channel, anchor)) = beside(shown, &press.message) else { return Ok(None) };
+        let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
+        let on = ActOn { incident: detail.incident.id, shown };
+        // What came after the first message was none that is edited.
+        let kept = anchor.filter(|anchor| formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit() && !press.message.is_empty());
+        Ok(Some(LostMessage { channel, on, anchor: kept }))
     }
 
     async fn keep_copy(&self, channel: &ChannelPlan, anchor: &Anchor, pressed: &PlatformIds) -> Result<(), StoreError> {
@@ -132,6 +135,20 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Where a lost message was, among the places of a platform that show its incident: the channel, and the message that took its place. Where a press names no
+/// room, it is the only channel that does; which of several messages there took its place, nobody knows.
+fn beside(mut shown: Vec<(Arc<ChannelPlan>, Anchor)>, pressed: &PlatformIds) -> Option<(Arc<ChannelPlan>, Option<Anchor>)> {
+    if pressed.room().is_some() {
+        let (channel, anchor) = shown.into_iter().find(|(_, anchor)| anchor.ids.shares_room(pressed))?;
+        return Some((channel, Some(anchor)));
+    }
+    let (channel, anchor) = shown.pop()?;
+    if shown.iter().any(|(other, _)| other.name != channel.name) {
+        return None;
+    }
+    Some((channel, shown.is_empty().then_some(anchor)))
 }
 
 /// The ids of an anchor; of one whose message is gone, those that the message had first.

@@ -39,14 +39,16 @@ const MAX_ATTEMPTS: usize = 200;
 /// The paths.
 pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
-    let states = || json!({ "type": "string", "enum": IncidentState::ALL.map(IncidentState::as_str) });
     let severities = || json!({ "type": "string", "enum": Severity::ALL.map(Severity::as_str) });
     Paths::default()
         .at(
             "/incidents",
             [api(Op::get("listIncidents", "Incidents, newest first; a search says how far back it went", list)
                 .query([
-                    Param::of("state", "Only those in this state", states()),
+                    Param::text(
+                        "state",
+                        "Only those in these states, separated by commas: firing, acked, snoozed, resolved, stale, closed, superseded",
+                    ),
                     Param::of("severity", "Only those at least as severe", severities()),
                     Param::text("title", "Only those whose title holds this text"),
                     Param::text("since", "Only those that began at or after this: how long ago, as `1h`, RFC 3339, or Unix milliseconds"),
@@ -236,7 +238,10 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         match name.as_str() {
             "state" => {
-                filter.states.push(IncidentState::parse(&value).ok_or_else(|| bad("firing, acked, snoozed, resolved, stale, closed or superseded"))?)
+                for state in value.split(',') {
+                    let known = "states: firing, acked, snoozed, resolved, stale, closed, superseded";
+                    filter.states.push(IncidentState::parse(state).ok_or_else(|| bad(known))?);
+                }
             }
             "severity" => {
                 let severity = Severity::ALL.into_iter().find(|severity| severity.as_str() == value);

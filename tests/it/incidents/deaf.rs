@@ -95,10 +95,14 @@ async fn proxy(to: SocketAddr, tls: TestTls) -> SocketAddr {
 }
 
 /// Alertmanager's own notifier that edits its message: <https://prometheus.io/docs/alerting/latest/configuration/#slack_config>
+///
+/// Debian's program reads its templates from `/usr/share`, where those of the installed 0.25 know no `slack.default.color`, the default of `color` since
+/// 0.32. Alertmanager renders fields in order, leaves out all that follow one that fails, `channel` among them, and posts the rest (`TmplText` in
+/// <https://github.com/prometheus/alertmanager/blob/v0.33.1/notify/slack/slack.go>): Slack refuses that.
 fn own_notifier(proxy: SocketAddr, tls: &TestTls) -> String {
     format!(
-        "  slack_configs:\n  - {{ api_url: \"https://slack.com/api/chat.postMessage\", update_message: true, channel: C0123, send_resolved: true, \
-         http_config: {{ proxy_url: \"http://{proxy}\", tls_config: {{ ca_file: \"{}\" }}, authorization: {{ credentials: xoxb-1 }} }} }}\n",
+        "  slack_configs:\n  - {{ api_url: \"https://slack.com/api/chat.postMessage\", update_message: true, channel: C0123, color: danger, \
+         send_resolved: true, http_config: {{ proxy_url: \"http://{proxy}\", tls_config: {{ ca_file: \"{}\" }}, authorization: {{ credentials: xoxb-1 }} }} }}\n",
         tls.ca_file().display()
     )
 }

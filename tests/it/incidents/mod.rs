@@ -13,6 +13,7 @@ use watchfire::store::State;
 
 use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::fault::Fault;
+use crate::support::fakes::webhook::Webhook;
 use crate::support::fakes::{Discord, Fake, Platform, Slack};
 
 /// An alert of the group, firing or over.
@@ -164,5 +165,24 @@ async fn an_edit_that_is_refused_is_not_asked_for_again_and_again() {
     discord.faults.clear();
     report(&app, &group("web", &[one("DbDown", "critical", "firing", LATER), down("firing")])).await;
     until("the news is read", || texts(&discord).iter().any(|text| text.contains("DbDown"))).await;
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
+/// Of a webhook, which receives every notification, nothing is kept of what it was notified of: none of its messages is known to be its first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_to_the_first_message_is_measured_where_it_is_known() {
+    let (slack, hook) = (Fake::start(Slack::new("xoxb-1").unpaced()).await, Fake::start(Webhook::default()).await);
+    let room = format!("slack: {{ token: xoxb-1, channel: C0123, api_base: \"{}\" }}", slack.url());
+    let hooked = format!("webhook: {{ url: \"{}/in\", allow_networks: [127.0.0.1] }}", hook.url());
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  room: {{ {room} }}\n  hook: {{ {hooked} }}\nroute: {{ to: [room, hook] }}\n"
+    ))
+    .await;
+    report(&app, &group("web", &[disk("firing")])).await;
+    report(&app, &group("web", &[disk("firing"), down("firing")])).await;
+    assert_eq!(hook.rec.accepted().len(), 2);
+    let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
+    let counted: Vec<&str> = metrics.lines().filter(|line| line.starts_with("watchfire_first_notification_duration_seconds_count")).collect();
+    assert_eq!(counted, ["watchfire_first_notification_duration_seconds_count{platform=\"slack\",severity=\"warning\"} 1"]);
     app.app.stop(Duration::from_secs(5)).await;
 }

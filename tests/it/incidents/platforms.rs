@@ -84,8 +84,7 @@ async fn one_incident_is_one_message_that_rings_for_news_only() {
             ("slack", 1, 3, 3, 4),
             ("telegram", 1, 3, 3, 4),
             ("feishu", 1, 3, 3, 4),
-            // Its preset mentions nobody, so who does not follow the thread hears of the first message only.
-            ("mattermost", 1, 3, 1, 4),
+            ("mattermost", 1, 3, 3, 4),
             ("discord", 3, 0, 3, 4),
             ("card", 3, 0, 3, 4),
             ("ntfy", 3, 0, 3, 4),
@@ -142,7 +141,7 @@ async fn what_somebody_has_acked_is_not_repeated_on_any_platform() {
             ("slack", 1, 2, 2, 5),
             ("telegram", 1, 2, 2, 5),
             ("feishu", 1, 2, 2, 5),
-            ("mattermost", 1, 2, 1, 5),
+            ("mattermost", 1, 2, 2, 5),
             ("discord", 2, 0, 2, 5),
             ("card", 2, 0, 2, 5),
             ("ntfy", 2, 0, 2, 5),

@@ -78,7 +78,7 @@ channels:
   hook: {{ slack: {{ webhook: "{hook}{HOOK}" }}, mentions: {{ users: [U0123] }} }}
   telegram: {{ telegram: {{ token: "1:token", chat: -1001, api_base: "{telegram}" }} }}
   feishu: {{ feishu: {{ app_id: cli_1, app_secret: secret, to: [oc_1], api_base: "{feishu}" }}, mentions: {{ users: [ou_1] }} }}
-  mattermost: {{ preset: {{ name: mattermost_bot, params: {{ url: "{mattermost}", token: bot-token, channel_id: c1 }} }} }}
+  mattermost: {{ preset: {{ name: mattermost_bot, params: {{ url: "{mattermost}", token: bot-token, channel_id: c1 }} }}, mentions: {{ users: [anna] }} }}
   discord: {{ discord: {{ webhook: "{discord}/api/webhooks/1/token" }} }}
   card: {{ dingtalk_card: {{ app_key: key, app_secret: S3CRET, robot_code: bot, to: ["cidOPS=="], api_base: "{card}" }} }}
   ntfy: {{ preset: {{ name: ntfy, params: {{ url: "{ntfy}", topic: ops, token: tk_1 }} }} }}

@@ -281,8 +281,9 @@ impl Feishu {
                 .header("x-ogw-ratelimit-reset", 1)
                 .into());
         }
+        let chat = if receiver.starts_with("oc_") { receiver.clone() } else { "oc_1".to_owned() };
         let reply =
-            |id: &str| Answer::json(200, &json!({ "code": 0, "msg": "success", "data": { "message_id": id, "chat_id": "oc_1", "msg_type": kind } }));
+            |id: &str| Answer::json(200, &json!({ "code": 0, "msg": "success", "data": { "message_id": id, "chat_id": chat, "msg_type": kind } }));
         let uuid = body["uuid"].as_str().unwrap_or("");
         if uuid.len() > 50 {
             return Err(invalid("uuid is longer than 50"));
