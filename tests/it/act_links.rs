@@ -1,11 +1,11 @@
 //! The page of an act link: who guesses or presses without end is held back, and what each may do.
 
 use watchfire::api::IncidentResponse;
-use watchfire::delivery::links::{act_code, personal_page};
+use watchfire::delivery::links::{act_code, own_links};
 use watchfire::model::{Page, PlatformIds, Recipient, Secret, UnixMs};
 use watchfire::store::{Cell, CellState, IncidentState};
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{Four, TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::{Fake, Twilio};
 
@@ -168,6 +168,37 @@ async fn each_of_several_numbers_gets_a_link_of_its_own() {
     assert_eq!((status, links.incident().await.incident.state.is_open()), (400, true), "{page}");
 }
 
+/// The same of mails: each is written to one address, whatever the attempt holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_mails_has_a_link_of_its_own() {
+    let four = Four::start().await;
+    let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}");
+    let routes = four.routes().replace("server: { listen: \"127.0.0.1:0\" }", &server);
+    let routes = routes.replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-mail]");
+    let app = TestApp::start(&format!("{routes}people:\n  ann: {{ email: db@example.com }}\n")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let mails = four.smtp.mails();
+    assert_eq!(mails.len(), 2);
+    let link_to = |address: &str| {
+        let mail = mails.iter().find(|mail| mail.header("to") == Some(address)).unwrap_or_else(|| panic!("no mail to {address}"));
+        let (text, html) = (path(&mail.text()), path(&mail.html()));
+        assert_eq!(text, html, "both parts have the same link");
+        text
+    };
+    let (anns, others) = (link_to("db@example.com"), link_to("ops@example.com"));
+    assert!(anns != others && anns.len() == others.len(), "{anns} {others}");
+    let act = async |path: &str, form: &'static str| app.http.post(app.url(path)).body(form).send().await.unwrap().status().as_u16();
+    let incident = async || app.read::<IncidentResponse>("/api/v1/incidents/1").await.incident;
+    let shown = app.http.get(app.url(&others)).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("By the link sent to") && !shown.contains("name=\"name\"") && !shown.contains("value=\"close\""), "{shown}");
+    assert_eq!(act(&others, "verb=ack&nonce=o1&name=ann").await, 200);
+    let by = incident().await.acks[0].by.clone();
+    assert!(by.starts_with("link to ") && !by.contains("ann"), "whose link it is, and not what is typed: {by}");
+    assert_eq!(act(&anns, "verb=close&nonce=a1").await, 200);
+    assert_eq!(incident().await.state, IncidentState::Closed, "whom the configuration knows may close it");
+}
+
 /// The code of one of several recipients acts on no message that went to a room or to one person only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_with_which_a_message_was_not_sent_opens_nothing() {
@@ -190,7 +221,7 @@ async fn a_code_with_which_a_message_was_not_sent_opens_nothing() {
         assert_eq!(links.get(&shared).await.0, 200, "{}", row.channel);
         let page = Page { fields: [("text".to_owned(), shared)].into(), ..Page::default() };
         for one in &to {
-            let own = personal_page(&key, "twilio_sms", (id, &cells), &page, std::slice::from_ref(one)).expect("a link of its own");
+            let own = own_links(&key, "twilio_sms", (id, &cells), &page, std::slice::from_ref(one)).page(&page, one).expect("a link of its own");
             let own = &own.fields["text"];
             assert_eq!(links.get(own).await.0, 404, "{} {own}", row.channel);
             assert_eq!(links.post(own, "verb=ack&nonce=e1&name=Eve".into()).await.0, 404);
