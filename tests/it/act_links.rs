@@ -133,6 +133,22 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
     assert_eq!(links.counted("refused").await, 1);
 }
 
+/// What is written under a room's link is no proof: a known person's name is marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {
+    let links = Links::start().await;
+    let room = links.of_room();
+    for (name, shown) in [("Bob%20the%20other", "Bob the other"), ("Ann", "Ann (as written)")] {
+        assert_eq!(links.post(&room, format!("verb=ack&nonce=n{}&name={name}", name.len())).await.0, 200);
+        assert_eq!(links.incident().await.incident.acks[0].by, shown);
+    }
+    assert_eq!(links.post(&links.of_ann(), "verb=ack&nonce=a1".into()).await.0, 200);
+    let found = links.incident().await;
+    assert_eq!(found.incident.acks[0].by, "ann");
+    let taken = found.timeline.iter().find(|row| row.text.contains("taken over from Ann (as written)"));
+    assert!(taken.is_some(), "she is somebody else: {found:#?}");
+}
+
 /// Who is known may close an incident by their link; a room's link does not offer it, and does not do it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {

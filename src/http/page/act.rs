@@ -164,7 +164,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page"));
     };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
-    let author = Author { name: if typed { format!("{} (as written)", by.name) } else { by.name.clone() }, via: "link".into(), from: from.clone() };
+    let author = Author { name: if typed { format!("{name} (as written)") } else { by.name.clone() }, via: "link".into(), from: from.clone() };
     let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, author }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
@@ -182,6 +182,8 @@ fn actor(plan: &Plan, acting: &Acting, known: Option<PersonName>, name: &str) ->
         (Some(known), _) => (format!("person:{known}"), plan.people.people.shown(&known).to_owned()),
         (None, Some(person)) => (by_link(&person.digest()), filled(acting.language, "link_name", &person.masked(), "")),
         (None, None) if name.is_empty() => return None,
+        // Anybody can write a known person's name.
+        (None, None) if plan.people.people.is_named(name) => (by_link(name), filled(acting.language, "as_written", name, "")),
         (None, None) => (by_link(name), name.to_owned()),
     };
     Some(Actor { id, name, via: "link".into() })

@@ -77,6 +77,7 @@ const WORDS: [(&str, &str, &str); 72] = [
     ("closed_now", "#{n} · closed by hand", "#{n} · 已手动关闭"),
     ("superseded_now", "#{n} · goes on as {m}", "#{n} · 转为 {m}"),
     ("link_name", "link to {n}", "{n} 的链接"),
+    ("as_written", "{n} (as written)", "{n}（自填）"),
 ];
 
 /// The word for a key; an unknown one is shown as it is.
