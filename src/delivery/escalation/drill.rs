@@ -18,6 +18,9 @@ pub enum DrillError {
     /// Nobody could press a button of the channel.
     #[error("the channel reports no presses: its platform has no buttons, or they are not set up; its page of the manual says what they need")]
     NoButtons,
+    /// The channel sends nothing.
+    #[error("the channel is disabled; remove `disabled: true` from it and reload")]
+    Disabled,
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -46,7 +49,10 @@ impl Engine {
     /// # Errors
     /// [`DrillError`]: nothing was sent.
     pub async fn drill_channel(&self, channel: &ChannelPlan, by: &str) -> Result<IncidentId, DrillError> {
-        if channel.driver.press_way().is_none() || channel.disabled {
+        if channel.disabled {
+            return Err(DrillError::Disabled);
+        }
+        if channel.driver.press_way().is_none() {
             return Err(DrillError::NoButtons);
         }
         let event = self.drill_event(&channel.name, by, channel.content.language);
