@@ -20,7 +20,9 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
         "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
          gone: {{ telegram: {{ token: \"1:token\", chat: -1009, buttons: true, api_base: \"{}\" }} }}\n  \
          off: {{ disabled: true, telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
+         shut: {{ actions: {{ ack: nobody }}, telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
          mute: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
+        fake.url(),
         fake.url(),
         fake.url(),
         fake.url(),
@@ -34,10 +36,10 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
         command.args(["test", "press"]).args(channel).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let refused = run(&["--channel", "mute"]).wait_with_output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("reports no presses"), "{refused:?}");
-    let refused = run(&["off"]).wait_with_output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("the channel is disabled"), "{refused:?}");
+    for (channel, why) in [("mute", "reports no presses"), ("off", "the channel is disabled"), ("shut", "its `actions.ack` is `nobody`")] {
+        let refused = run(&["--channel", channel]).wait_with_output().unwrap();
+        assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(why), "{channel}: {refused:?}");
+    }
     let waiting = run(&["tg"]);
     let end = tokio::time::Instant::now() + SOON;
     loop {
