@@ -133,6 +133,29 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
     assert_eq!(links.counted("refused").await, 1);
 }
 
+/// Somebody who opens an old link on a phone reads why nothing is there, in the channels' language or their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere() {
+    let links = Links::start().await;
+    let ask = async |path: &str, accepts: &'static str, language: &'static str| {
+        let request = links.app.http.get(links.app.url(path)).header("accept", accepts).header("accept-language", language);
+        let answer = request.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.unwrap())
+    };
+    for path in ["/a/AAAAAAAAAAAAAA", "/m/AAAAAAAAAAAAAA"] {
+        for (language, said) in [("de", "it is no longer stored, or the link is incomplete"), ("zh-CN,zh;q=0.9", "它已不再保存，或者链接不完整")]
+        {
+            let (status, kind, page) = ask(path, "text/html,*/*", language).await;
+            assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"), "{path}");
+            assert!(page.contains(said) && page.contains("width=device-width"), "{path}: {page}");
+        }
+        let (status, kind, line) = ask(path, "*/*", "zh").await;
+        assert_eq!((status, kind.as_str()), (404, "text/plain; charset=utf-8"), "{path}");
+        assert_eq!(line, "no such message: it is no longer stored, or the link is incomplete\n");
+    }
+}
+
 /// What is written under a room's link is no proof: a known person's name is marked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::words::{filled, word};
-use super::{build, html_under, language, now, render};
+use super::{brief, build, html_under, language, now, refusal, render};
 use crate::delivery::press::{Deed, answer};
 use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why, links};
 use crate::http::admission::peer;
@@ -84,7 +85,7 @@ fn wrong(app: &App, from: &str) -> HttpError {
         return HttpError::new(StatusCode::TOO_MANY_REQUESTS, text);
     }
     tracing::warn!(from, "the code of a link is wrong, or its message is no longer stored");
-    HttpError::not_found("no such message, or the link is incomplete")
+    HttpError::not_found(super::GONE)
 }
 
 /// A press that changes nothing: counted and logged.
@@ -110,47 +111,55 @@ fn address(app: &App, parts: &Parts) -> String {
 }
 
 /// Shows a message to anybody who has its act link.
-pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let acting = find(&app, &code, &parts.headers, 0, &address(&app, &parts)).await?;
-    Ok(page(&app, acting, &parts.headers, "", None).await?.into_response())
+    let from = address(&app, &parts);
+    let shown = match find(&app, &code, &parts.headers, 0, &from).await {
+        Ok(acting) => page(&app, acting, &parts.headers, "", None).await,
+        Err(error) => Err(error),
+    };
+    shown.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
 }
 
 /// Does what the form says.
-pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, sent) = request.into_parts();
-    let from = address(&app, &parts);
+    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
+}
+
+async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Response, HttpError> {
+    let from = address(app, parts);
     // A form of another site cannot know the code; what a browser says of its origin is checked as well.
     if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
-        count_refused(&app, None, &from, "a form of another site");
+        count_refused(app, None, &from, "a form of another site");
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
     }
-    let held = body::read(&app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
+    let held = body::read(app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
     let form = Form::read(&held.bytes);
-    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
+    let acting = find(app, code, &parts.headers, form.version, &from).await?;
     let (language, plan) = (acting.language, app.engine.plan());
     // Each form has a number of its own: without a limit one link could change an incident without end.
     if !app.engine.admits_press(&format!("link {code} {from}")) {
         app.engine.metrics().pressed("link", "", "limited");
         let incident = acting.incidents.first().map(|incident| tracing::field::display(incident.id));
         tracing::warn!(incident, from, channel = acting.message.channel, "a link is pressed too often; the press is not taken");
-        let told = page(&app, acting, &parts.headers, word(language, "act_limited"), None).await?;
+        let told = page(app, acting, &parts.headers, word(language, "act_limited"), None).await?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, RETRY_AFTER)], told).into_response());
     }
     let Ok(known) = acting.may.clone() else {
-        refused(&app, &acting, &from, "not a known person").await;
-        let told = page(&app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
+        refused(app, &acting, &from, "not a known person").await;
+        let told = page(app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
         return Ok((StatusCode::FORBIDDEN, told).into_response());
     };
     if form.nonce.is_empty() {
-        refused(&app, &acting, &from, "not the form of the page").await;
+        refused(app, &acting, &from, "not the form of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`nonce` is missing; send the form of the page"));
     }
     // A link that was made for a group proves no name: what is typed is marked as such.
     let typed = known.is_none() && acting.person.is_none();
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
     let Some(by) = actor(&plan, &acting, known, &name) else {
-        let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
+        let told = page(app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
         return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
     let verb = form.verb.filter(|verb| match verb {
@@ -160,7 +169,7 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
     });
     let Some(verb) = verb else {
-        refused(&app, &acting, &from, "not a button of the page").await;
+        refused(app, &acting, &from, "not a button of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page"));
     };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
@@ -170,9 +179,15 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),
     };
-    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
-    let keeps = acting.person.is_none().then_some(name);
-    Ok((status, page(&app, acting, &parts.headers, &outcome, keeps).await?).into_response())
+    let told = match find(app, code, &parts.headers, form.version, &from).await {
+        Ok(acting) => {
+            let keeps = acting.person.is_none().then_some(name);
+            page(app, acting, &parts.headers, &outcome, keeps).await
+        }
+        Err(error) => Err(error),
+    };
+    // What was done is said, also where the store is lost right after it.
+    Ok(told.map_or_else(|_| brief(status, language, &outcome), |told| (status, told).into_response()))
 }
 
 /// Who acts: whom the configuration names, else whom the link was sent to, else who they say they are; `None` when they say nothing.

@@ -65,6 +65,8 @@ const WORDS: [(&str, &str, &str); 72] = [
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
     ("act_not_allowed", "Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"),
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
+    ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
+    ("no_store", "The store is not available, and nothing was done. Try again in a moment.", "存储暂不可用，未做任何操作，请稍后重试。"),
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
