@@ -2,11 +2,10 @@
 //!
 //! The code is the capability, so that a form needs no other secret. It ends with the incident: then the page only shows what became of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +17,7 @@ use super::words::{filled, word};
 use super::{brief, build, html_under, language, now, refusal, render};
 use crate::delivery::press::{Deed, answer};
 use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why, links};
-use crate::http::admission::peer;
+use crate::http::admission::address;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
@@ -102,12 +101,6 @@ async fn refused(app: &App, acting: &Acting, from: &str, why: &str) {
     let by = Author { name, via: "link".into(), from: from.to_owned() };
     let intent = Intent { by, act: AuditAct::Press, on: format!("channel {}", acting.message.channel), reason: String::new() };
     app.engine.note_audit(intent, AuditState::Refused, why).await;
-}
-
-/// The address of who asks, also behind proxies that are trusted.
-fn address(app: &App, parts: &Parts) -> String {
-    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
-    peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default()
 }
 
 /// Shows a message to anybody who has its act link.
