@@ -156,6 +156,24 @@ async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere()
     }
 }
 
+/// A browser that goes back shows the form of before: what it did then is not said to hold now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_was_sent_before_says_that_its_ack_has_ended() {
+    let links = Links::start().await;
+    let anns = links.of_ann();
+    for (form, said, state) in [
+        ("verb=ack&nonce=a1", "#1 is acked.", IncidentState::Acked),
+        ("verb=ack&nonce=a1", "nothing was done again", IncidentState::Acked),
+        ("verb=unack&nonce=a2", "#1 is no longer acked", IncidentState::Firing),
+        ("verb=ack&nonce=a1", "its ack has ended since. Press again.", IncidentState::Firing),
+        ("verb=ack&nonce=a3", "#1 is acked.", IncidentState::Acked),
+    ] {
+        let (status, page) = links.post(&anns, form.into()).await;
+        assert!(status == 200 && page.contains(said), "{form}: {status}: {page}");
+        assert_eq!(links.incident().await.incident.state, state, "{form}");
+    }
+}
+
 /// What is written under a room's link is no proof: a known person's name is marked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {

@@ -174,8 +174,12 @@ async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Respo
     };
     let told = match find(app, code, &parts.headers, form.version, &from).await {
         Ok(acting) => {
+            // The form of a page that a browser went back to: what it did then is not what holds now.
+            let is_spent = matches!(&acted, Ok(acted) if acted.repeated) && matches!(verb, Verb::Ack | Verb::Snooze | Verb::Silence);
+            let is_nobodys = |incident: &Incident| incident.state == IncidentState::Firing && incident.acks.list.is_empty();
+            let outcome: &str = if is_spent && acting.incidents.iter().any(is_nobodys) { word(language, "act_again") } else { &outcome };
             let keeps = acting.person.is_none().then_some(name);
-            page(app, acting, &parts.headers, &outcome, keeps).await
+            page(app, acting, &parts.headers, outcome, keeps).await
         }
         Err(error) => Err(error),
     };

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 72] = [
+const WORDS: [(&str, &str, &str); 76] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -67,6 +67,11 @@ const WORDS: [(&str, &str, &str); 72] = [
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
     ("no_store", "The store is not available, and nothing was done. Try again in a moment.", "存储暂不可用，未做任何操作，请稍后重试。"),
+    (
+        "act_again",
+        "Nothing was done: this form was sent before, and its ack has ended since. Press again.",
+        "未生效：该表单之前已提交过，其认领已结束，请重新点击。",
+    ),
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
