@@ -150,6 +150,16 @@ impl People {
         self.0.values().find(|person| is(&person.email) || is(&person.mobile))
     }
 
+    /// Whether somebody has an id of this platform, by which a press is known to be theirs.
+    pub fn has_ids_of(&self, platform: &Platform) -> bool {
+        self.0.values().any(|person| match platform.pings.person {
+            Reach::Mobile => person.mobile.is_some(),
+            Reach::Email => person.email.is_some(),
+            Reach::Id(key) | Reach::Mention(key) => person.id(key).is_some(),
+            Reach::Nobody => false,
+        })
+    }
+
     /// Whether readers take this name for a person's.
     pub fn is_named(&self, name: &str) -> bool {
         let name = name.to_lowercase();

@@ -49,7 +49,7 @@ pub fn act_code(key: &Secret, message: MessageId) -> String {
 }
 
 /// Whether what a platform delivers is for one person: a mail, a text message, a call. A room is many people.
-fn is_personal(platform: &str) -> bool {
+pub fn is_personal(platform: &str) -> bool {
     platform == "email" || platform.ends_with("_sms") || platform.ends_with("_voice")
 }
 
