@@ -156,6 +156,24 @@ async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere()
     }
 }
 
+/// Where only known people may ack, the page of a room's link has no button, and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_buttons_says_who_may_ack() {
+    let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}");
+    let channels = "channels: { terminal: { log: {}, actions: { ack: known } } }\nroute: { to: [terminal] }";
+    let app = TestApp::start(&format!("{server}\nstore: sqlite:watchfire.db\n{channels}\n")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let link = format!("/a/{}", act_code(&Secret::new(KEY), app.settled().await[0].message.expect("it was sent")));
+    let said = "Only people whom the configuration names can ack here.";
+    let page = async || app.http.get(app.url(&link)).send().await.unwrap().text().await.unwrap();
+    let shown = page().await;
+    assert!(shown.contains(said) && !shown.contains("<form"), "{shown}");
+    assert_eq!(app.http.post(app.url(&link)).body("verb=ack&nonce=n1&name=Eve").send().await.unwrap().status(), 403);
+    app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+    app.settled().await;
+    assert!(!page().await.contains(said), "there is nothing to ack any more");
+}
+
 /// A browser that goes back shows the form of before: what it did then is not said to hold now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_that_was_sent_before_says_that_its_ack_has_ended() {

@@ -108,7 +108,12 @@ pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code)
     let (parts, _) = request.into_parts();
     let from = address(&app, &parts);
     let shown = match find(&app, &code, &parts.headers, 0, &from).await {
-        Ok(acting) => page(&app, acting, &parts.headers, "", None).await,
+        Ok(acting) => {
+            // Why there is nothing to press.
+            let is_kept_out = acting.may == Err(Why::Unknown) && acting.incidents.iter().any(|incident| incident.state.is_open());
+            let why = if is_kept_out { word(acting.language, "act_who") } else { "" };
+            page(&app, acting, &parts.headers, why, None).await
+        }
         Err(error) => Err(error),
     };
     shown.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
