@@ -174,7 +174,7 @@ async fn a_page_without_buttons_says_who_may_ack() {
     assert!(!page().await.contains(said), "there is nothing to ack any more");
 }
 
-/// A browser that goes back shows the form of before: what it did then is not said to hold now.
+/// A browser that goes back shows an old form: what it did then is not said to hold now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_that_was_sent_before_says_that_its_ack_has_ended() {
     let links = Links::start().await;
