@@ -198,7 +198,11 @@ async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {
     let links = Links::start().await;
     let room = links.of_room();
     for (name, shown) in [("Bob%20the%20other", "Bob the other"), ("Ann", "Ann (as written)")] {
-        assert_eq!(links.post(&room, format!("verb=ack&nonce=n{}&name={name}", name.len())).await.0, 200);
+        let form = format!("verb=ack&nonce=n{}&name={name}", name.len());
+        let answer = links.app.http.post(links.app.url(&room)).body(form).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let kept = answer.headers()["set-cookie"].to_str().unwrap();
+        assert!(kept.starts_with(&format!("wf_name={name}; ")) && !kept.contains("Path"), "for the folder that the browser sees: {kept}");
         assert_eq!(links.incident().await.incident.acks[0].by, shown);
     }
     assert_eq!(links.post(&links.of_ann(), "verb=ack&nonce=a1".into()).await.0, 200);

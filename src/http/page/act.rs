@@ -226,7 +226,8 @@ async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, kee
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(name) = keeps {
         let secure = if secure { "; Secure" } else { "" };
-        let cookie = format!("{COOKIE}={}; Path=/a; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+        // Without a path it is for the page's own folder, also where a proxy serves it below a path.
+        let cookie = format!("{COOKIE}={}; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
