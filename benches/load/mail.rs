@@ -46,6 +46,7 @@ async fn driver(bench: &Bench) -> f64 {
                     callback: String::new(),
                     press: String::new(),
                     reply_to: None,
+                    own: Default::default(),
                     direct: false,
                 };
                 for cell in channel.driver.send(&page, &channel.recipients, &context).await {

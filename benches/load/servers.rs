@@ -81,6 +81,7 @@ fn relay(file: &str) -> Router {
                 callback: String::new(),
                 press: String::new(),
                 reply_to: None,
+                own: Default::default(),
             };
             if channel.driver.send(&page, &channel.recipients, &cx).await.iter().any(|(_, result)| result.is_err()) {
                 return StatusCode::BAD_GATEWAY;

@@ -54,7 +54,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::{ErrorKind, Mentions, MessageId, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Word};
+use crate::model::{
+    ErrorKind, Mentions, MessageId, OutletKey, OwnLinks, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Word,
+};
 
 /// What became of one recipient of an attempt: its place in the `to` that was passed, and the platform's word.
 pub type CellResult = (usize, Result<Receipt, SendError>);
@@ -84,6 +86,8 @@ pub struct SendContext {
     pub press: String,
     /// The message that [`Channel::send`] answers in its thread; `None`: a message of its own. Only set where [`Channel::living`] has replies.
     pub reply_to: Option<PlatformIds>,
+    /// The links of several recipients, for a driver that writes a message to each of them.
+    pub own: OwnLinks,
 }
 
 /// A configured destination that can be tried.

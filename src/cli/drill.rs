@@ -9,9 +9,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::time;
 use super::remote::Remote;
+use super::state::deaf;
 use super::{Common, ExitStatus, block_on};
-use crate::api::{ActRequest, ActResponse, DrillResponse, IncidentResponse};
+use crate::api::{ActRequest, ActResponse, ChannelState, Channels, DrillResponse, IncidentResponse};
+use crate::delivery::Clock;
 use crate::model::{UnixMs, format_duration};
+use crate::store::{DeliveryRow, State};
 
 /// How often the incident is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -53,14 +56,63 @@ pub fn run(common: &Common, command: &DrillCommand) -> Result<ExitStatus> {
     let wait = crate::model::parse_duration(wait)?;
     block_on(async {
         let remote = Remote::open(common).await?;
-        let result = drill(&remote, &format!("/api/v1/{of}/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC)), wait, common.json).await;
+        let path = format!("/api/v1/{of}/{}/drill", utf8_percent_encode(name, NON_ALPHANUMERIC));
+        let waits = if of == "channels" { Waits::SinceBegun(wait) } else { Waits::SinceSent(wait) };
+        let result = drill(&remote, &path, waits, common.json).await;
         remote.close().await;
         result
     })?
 }
 
+/// How long an ack is waited for.
+#[derive(Debug, Clone, Copy)]
+enum Waits {
+    /// From the begin of the drill.
+    SinceBegun(Duration),
+    /// From the last message on, as far as messages leave.
+    SinceSent(Duration),
+}
+
+impl Waits {
+    /// Whether that time has not begun: messages are on their way, or come later.
+    fn goes_on(self, deliveries: &[DeliveryRow], now: UnixMs) -> bool {
+        let comes = |row: &DeliveryRow| !row.state.is_final() && (row.reason.is_none() || row.due_at > now);
+        matches!(self, Self::SinceSent(_)) && deliveries.iter().any(comes)
+    }
+
+    /// Why nobody is waited for any more, after so long; `None`: somebody may still ack.
+    fn end(self, deliveries: &[DeliveryRow], idle: Duration) -> Option<String> {
+        let (Self::SinceBegun(most) | Self::SinceSent(most)) = self;
+        let most_said = format_duration(most);
+        if !deliveries.is_empty() && deliveries.iter().all(|row| row.state.is_final() && !matches!(row.state, State::Sent | State::Unknown)) {
+            return Some("nobody can ack it: none of its messages was delivered".to_owned());
+        }
+        if idle < most {
+            return None;
+        }
+        let all_left = deliveries.iter().all(|row| row.state.is_final());
+        Some(match (self, all_left) {
+            (_, false) => format!("nobody acked it within {most_said}, and not all of its messages were sent"),
+            (Self::SinceBegun(_), true) => format!("nobody acked it within {most_said}"),
+            (Self::SinceSent(_), true) => format!("nobody acked it: all was sent {most_said} ago"),
+        })
+    }
+}
+
+/// What keeps messages of the drill from people, or their presses from the server: a line each.
+fn troubles(found: &IncidentResponse, channels: &Channels) -> Vec<String> {
+    let is_of_drill = |channel: &&ChannelState| found.deliveries.iter().any(|row| row.channel == channel.name);
+    let of_channel = |channel: &ChannelState| {
+        let suspended = channel.suspended.as_ref().map(|why| format!("suspended: {why}"));
+        suspended.into_iter().chain(deaf(channel)).map(|why| format!("channel {}: {why}", channel.name)).collect::<Vec<_>>()
+    };
+    let reasons = found.deliveries.iter().filter(|row| row.state != State::Sent);
+    let reasons = reasons.filter_map(|row| Some(format!("{} to {}: {}", row.state.as_str(), row.channel, row.reason.as_ref()?)));
+    reasons.chain(channels.channels.iter().filter(is_of_drill).flat_map(of_channel)).collect()
+}
+
 /// Waits for an ack. Prints what happens as it happens, or, as JSON, the incident as it is at the end.
-async fn drill(remote: &Remote, path: &str, wait: Duration, as_json: bool) -> Result<ExitStatus> {
+async fn drill(remote: &Remote, path: &str, waits: Waits, as_json: bool) -> Result<ExitStatus> {
     if matches!(remote, Remote::Local { .. }) {
         bail!("a drill needs the running server: nothing sends its messages otherwise");
     }
@@ -76,8 +128,10 @@ async fn drill(remote: &Remote, path: &str, wait: Duration, as_json: bool) -> Re
     let mut idle = Duration::ZERO;
     let (found, status) = loop {
         let found: IncidentResponse = remote.get(&path).await?;
-        for step in found.timeline.iter().filter(|step| step.kind != "edited") {
-            let line = format!("{}  {} {}: {}", time(step.at), step.kind, step.channel, step.text);
+        let steps = found.timeline.iter().filter(|step| step.kind != "edited");
+        let mut lines: Vec<String> = steps.map(|step| format!("{}  {} {}: {}", time(step.at), step.kind, step.channel, step.text)).collect();
+        lines.extend(troubles(&found, &remote.get::<Channels>("/api/v1/channels").await?));
+        for line in lines {
             if printed.insert(line.clone()) {
                 say(line);
             }
@@ -91,10 +145,9 @@ async fn drill(remote: &Remote, path: &str, wait: Duration, as_json: bool) -> Re
             say("it was ended without an ack".to_owned());
             break (found, ExitStatus::Failure);
         }
-        let waits = found.deliveries.iter().any(|delivery| delivery.done_at.unwrap_or(UnixMs::EPOCH) == UnixMs::EPOCH);
-        idle = if waits { Duration::ZERO } else { idle + LOOK };
-        if idle >= wait {
-            say(format!("nobody acked it: all was sent {} ago", format_duration(wait)));
+        idle = if waits.goes_on(&found.deliveries, Clock::system().wall()) { Duration::ZERO } else { idle + LOOK };
+        if let Some(why) = waits.end(&found.deliveries, idle) {
+            say(why);
             break (found, ExitStatus::Failure);
         }
         tokio::time::sleep(LOOK).await;

@@ -33,13 +33,33 @@ const APPS: [(&str, &str); 7] = [
     ("telegram", include_str!("../../docs/telegram-app.txt")),
 ];
 
+/// What Feishu's console takes by hand after the permissions, which are JSON to the last byte.
+const FEISHU_NEXT: &str = "\nThen, for buttons: start Watchfire with `buttons: true`; Events & Callbacks (事件与回调), Callback Configuration (回调配置): receive callbacks
+through persistent connection (使用长连接接收回调), and add Card callback interaction (卡片回传交互, card.action.trigger). Publish a version at the end.\n";
+
+/// Prints what an app needs.
+fn print_app(name: &str) -> anyhow::Result<()> {
+    let name = name.to_lowercase();
+    let app = match name.as_str() {
+        // One application of DingTalk's serves both channels.
+        "dingtalk_card" | "dingtalk_call" => "dingtalk",
+        other => other,
+    };
+    let Some((app, text)) = APPS.iter().find(|(known, _)| *known == app) else {
+        let apps = APPS.map(|(known, _)| known).join(", ");
+        anyhow::bail!("there is no app of `{name}` to print; apps: {apps}. What other platforms need is on their pages of the manual");
+    };
+    anstream::print!("{text}");
+    if *app == "feishu" {
+        anstream::eprint!("{FEISHU_NEXT}");
+    }
+    Ok(())
+}
+
 /// Writes the file.
 pub fn run(args: &InitArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.app {
-        let Some((_, text)) = APPS.iter().find(|(known, _)| *known == name.to_lowercase()) else {
-            anyhow::bail!("no app of `{name}` needs anything; apps: {}", APPS.map(|(known, _)| known).join(", "));
-        };
-        anstream::print!("{text}");
+        print_app(name)?;
         return Ok(ExitStatus::Success);
     }
     let First { text, variables, channels } = first(&args.platforms).map_err(anyhow::Error::msg)?;

@@ -114,6 +114,7 @@ async fn straight(plan: &crate::delivery::Plan, inputs: &Inputs, args: &SendArgs
             callback: String::new(),
             press: String::new(),
             reply_to: None,
+            own: Default::default(),
         };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {
             let to = channel.recipients.get(i).map(|r| r.masked()).unwrap_or_default();

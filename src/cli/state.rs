@@ -94,10 +94,14 @@ fn trouble(channel: &ChannelState) -> String {
     if let Some(until) = channel.muted_until {
         all.push(format!("muted until {}: {}", time(until), Language::En.reason_or_none(channel.muted_reason.as_deref().unwrap_or_default())));
     }
-    if let Some(why) = channel.listener.as_ref().filter(|listener| !listener.connected).map(|listener| listener.error.as_deref()) {
-        all.push(format!("presses of its buttons do not arrive: {}", why.unwrap_or("the connection is being opened")));
-    }
+    all.extend(deaf(channel));
     all.join("; ")
+}
+
+/// Why presses of a channel's buttons do not arrive.
+pub(super) fn deaf(channel: &ChannelState) -> Option<String> {
+    let listener = channel.listener.as_ref().filter(|listener| !listener.connected)?;
+    Some(format!("presses of its buttons do not arrive: {}", listener.error.as_deref().unwrap_or("the connection is being opened")))
 }
 
 /// Requests of the last minute, and how many its rate limit allows: `3 of 20`.

@@ -119,6 +119,7 @@ async fn without_secrets_everything_is_judged_and_nothing_can_be_sent() {
         callback: String::new(),
         press: String::new(),
         reply_to: None,
+        own: Default::default(),
     };
     let results = mail.driver.send(&crate::model::Page::default(), &mail.recipients, &context).await;
     assert_eq!(results[0].1.as_ref().unwrap_err().kind, crate::model::ErrorKind::Misconfigured);

@@ -306,6 +306,7 @@ impl EditTask {
             callback: String::new(),
             press: String::new(),
             reply_to: None,
+            own: Default::default(),
         };
         let driver = &self.channel.driver;
         let _request = self.shared.heavy.request().await;

@@ -146,8 +146,24 @@ impl People {
 
     /// The person whose mail address or mobile number this is.
     pub fn of_recipient(&self, recipient: &Recipient) -> Option<&Person> {
-        let is = |address: &Option<String>| address.as_deref().is_some_and(|address| *recipient == Recipient::new(address));
+        let is = |address: &Option<String>| address.as_deref().is_some_and(|address| recipient.is(address));
         self.0.values().find(|person| is(&person.email) || is(&person.mobile))
+    }
+
+    /// Whether somebody has an id of this platform, by which a press is known to be theirs.
+    pub fn has_ids_of(&self, platform: &Platform) -> bool {
+        self.0.values().any(|person| match platform.pings.person {
+            Reach::Mobile => person.mobile.is_some(),
+            Reach::Email => person.email.is_some(),
+            Reach::Id(key) | Reach::Mention(key) => person.id(key).is_some(),
+            Reach::Nobody => false,
+        })
+    }
+
+    /// Whether readers take this name for a person's.
+    pub fn is_named(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.0.values().any(|person| person.name.to_lowercase() == name || person.shown().to_lowercase() == name)
     }
 
     /// Their names.
@@ -271,6 +287,9 @@ mod tests {
             (Some("ann"), Some("ann"), Some("ann"))
         );
         assert_eq!((found("email", "ann"), found("slack", "U1")), (None, None), "a mention is no recipient");
+        let linked = |to: &str| people.of_recipient(&Recipient::new(to)).map(|person| &*person.name);
+        assert_eq!(["ann@EXAMPLE.com", "+8613800000000", "ann", "U1"].map(linked), [Some("ann"), Some("ann"), None, None]);
+        assert_eq!(["ann", "ANN", "ann lee", "an", "Ann Lee 2", ""].map(|name| people.is_named(name)), [true, true, true, false, false, false]);
     }
 
     #[test]

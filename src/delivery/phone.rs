@@ -7,8 +7,8 @@ use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, Verb, hash_hex};
-use crate::store::{AckRules, Act, ActOn, Actor, AlertState, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, StoreError};
+use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, UnixMs, Verb, hash_hex};
+use crate::store::{AckRules, Act, ActOn, Actor, AlertState, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, ShownIn, StoreError};
 
 /// So many of the last messages to a number are searched for what a text message is about.
 const MAX_MESSAGES: usize = 20;
@@ -38,30 +38,53 @@ impl Engine {
         presses.act(channel, verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
-    /// Does what somebody did at the platform about the incidents that have this key there: about all of their alerts, for what is kept there is the group.
-    /// A platform may report it days later, when another incident has the key: what began after it is not meant. What was refused is logged.
+    /// Does what somebody did at the platform about the incidents that have this key there: about what the channel shows of them. Who may report for one account
+    /// may not act on what only another one was notified of, whose key anybody can compute who knows the group. A platform may report it days later, when another
+    /// incident has the key: what began after it is not meant. What was refused is logged.
     pub async fn kept(&self, channel: &ChannelPlan, kept: Kept) -> Result<(), StoreError> {
         let presses = self.platform_presses(channel);
         let states = vec![IncidentState::Firing, IncidentState::Acked, IncidentState::Snoozed];
         let mut filter = IncidentFilter { states, limit: MAX_PAGE, ..IncidentFilter::default() };
-        let (mut on, mut too_late) = (Vec::new(), false);
+        let (mut ids, mut too_late) = (Vec::new(), false);
         loop {
             let page = self.shared.store.list_incidents(&filter).await?;
             let (meant, newer): (Vec<_>, Vec<_>) =
                 page.iter().filter(|incident| has_key(incident, &kept)).partition(|incident| is_meant(incident, &kept));
-            on.extend(meant.into_iter().map(|incident| ActOn { incident: incident.id, shown: None }));
+            ids.extend(meant.into_iter().map(|incident| incident.id));
             too_late |= !newer.is_empty();
             filter.before = page.last().map(|incident| incident.id);
             if page.len() < MAX_PAGE {
                 break;
             }
         }
+        let on = self.shown_on(channel, &ids, kept.occurred_at).await?;
         if on.is_empty() {
-            let why = if too_late { "too late: the incident that has this key now began after it" } else { "no open incident has this key" };
+            let why = match (ids.is_empty(), too_late) {
+                (false, _) => "this channel was not notified of the incident that has this key",
+                (true, true) => "too late: the incident that has this key now began after it",
+                (true, false) => "no open incident has this key",
+            };
             return presses.refused(&kept.by, why, "").map(|_| ());
         }
         let press = Press { event_id: kept.event_id, value: String::new(), message: PlatformIds::default(), by: kept.by };
         presses.act(channel, kept.verb, Duration::ZERO, press, on).await.map(|_| ())
+    }
+
+    /// What of these incidents a channel shows, or another one with its credential: the platform keeps one incident for them.
+    async fn shown_on(&self, channel: &ChannelPlan, ids: &[IncidentId], at: UnixMs) -> Result<Vec<ActOn>, StoreError> {
+        let plan = self.shared.plan.load_full();
+        let mut names = vec![channel.name.clone()];
+        names.extend(plan.channels.values().filter(|other| other.outlet == channel.outlet).map(|other| other.name.clone()));
+        let mut on: Vec<ActOn> = Vec::new();
+        for name in names {
+            for (incident, anchors) in self.shared.store.incidents(ids, &name).await? {
+                if !anchors.is_empty() && !on.iter().any(|known| known.incident == incident.id) {
+                    let shown = ShownIn { channel: name.to_string(), version: 0, formed_at: at, pressed: None };
+                    on.push(ActOn { incident: incident.id, shown: Some(shown) });
+                }
+            }
+        }
+        Ok(on)
     }
 
     /// What a person is shown whose message is no longer stored.
@@ -178,7 +201,7 @@ impl PlatformPresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EventId, UnixMs};
+    use crate::model::EventId;
     use crate::store::{IncidentReport, ReportedAlert};
 
     fn opened(at: UnixMs) -> Incident {

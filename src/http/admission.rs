@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::body::{self, BodySource, BufferedBody};
@@ -142,6 +143,12 @@ pub(super) async fn note_refusal(app: &App, scope: Scope, by: Author, path: &str
         let intent = Intent { by, act: AuditAct::Call, on: path.to_owned(), reason: String::new() };
         app.engine.note_audit(intent, AuditState::Refused, why).await;
     }
+}
+
+/// The address of who asks, for logs, limits and the audit; empty where it is not known.
+pub(super) fn address(app: &App, parts: &Parts) -> String {
+    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
+    peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default()
 }
 
 /// The address of the caller, also behind proxies that are trusted.

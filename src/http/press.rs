@@ -6,6 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::admission::address;
 use super::body::{self, BodySource};
 use super::{App, HttpError};
 use crate::channel::{Callback, PressCall, PressReply, PressWay};
@@ -25,7 +26,7 @@ pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, 
     let call = Callback { url: &url, headers: &parts.headers, body: &held.bytes, now: app.engine.clock().wall().timestamp() };
     let call_is = channel.driver.pressed(&call).map_err(|why| {
         app.engine.metrics().pressed(channel.platform.name, "", "not_believed");
-        tracing::warn!(channel = name, why, "a press was not believed");
+        tracing::warn!(channel = name, why, from = address(&app, &parts), "a press was not believed");
         HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
     })?;
     let reply = match call_is {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
+use super::admission::address;
 use super::body::{self, BodySource};
 use super::{App, HttpError};
 use crate::channel::{Callback, Called};
@@ -67,7 +68,7 @@ pub(super) async fn take(
         .driver
         .called_back(&Callback { url: &url, headers: &parts.headers, body: &held.bytes, now: app.engine.clock().wall().timestamp() })
         .map_err(|why| {
-            tracing::warn!(channel = name, why, "a callback was not believed");
+            tracing::warn!(channel = name, why, from = address(&app, &parts), "a callback was not believed");
             HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
         })?;
     let mut lost = Vec::new();

@@ -89,9 +89,13 @@ impl ButtonValue {
     /// The length of `mac`.
     pub const MAC: usize = 8;
 
-    /// For how long.
+    /// For how long a button snoozes, silences and mutes.
+    pub const MINUTES: u32 = 120;
+
+    /// For how long: no longer than our buttons say, for a client may report other data than the button's
+    /// (<https://core.telegram.org/bots/api#callbackquery>).
     pub fn span(&self) -> Duration {
-        Duration::from_secs(u64::from(self.minutes) * 60)
+        Duration::from_secs(u64::from(self.minutes.min(Self::MINUTES)) * 60)
     }
 
     /// As a button carries it: `ack.0W1x2y3z4A5b6C.17`, `snooze.0W1x2y3z4A5b6C.17.120`, and `ack.0W1x2y3z4A5b6C.17.0.1842.a1B2c3D4` with an incident, where
@@ -171,5 +175,11 @@ mod tests {
             assert_eq!(ButtonValue::decode(none), None, "{none}");
         }
         assert_eq!(ButtonValue::decode(&format!("ack.{}.1", "a".repeat(99))), None);
+    }
+
+    #[test]
+    fn no_press_lasts_longer_than_the_buttons_say() {
+        let minutes = |value: &str| ButtonValue::decode(value).unwrap().span().as_secs() / 60;
+        assert_eq!(["ack.abc.1", "snooze.abc.1.30", "snooze.abc.1.120", "snooze.abc.1.43200"].map(minutes), [0, 30, 120, 120]);
     }
 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::form::{Form, IncidentFacts, MessageStatus};
 use super::id::DeliveryId;
 use super::language::Language;
+use super::recipient::Recipient;
 use super::severity::Severity;
 
 /// How a value is escaped when it is put into a field.
@@ -55,6 +56,25 @@ pub struct FieldSpec {
     pub single_line: bool,
     /// The built-in template (Handlebars), which the user's `templates/<platform>/default.<name>.hbs` replaces.
     pub template: &'static str,
+}
+
+/// The links by which the recipients of a page act: the page holds one that they share, and each of them has one that is as long.
+#[derive(Debug, Clone, Default)]
+pub struct OwnLinks {
+    /// The path of the one that the page holds.
+    pub shared: String,
+    /// The path of each recipient's own.
+    pub own: Vec<(Recipient, String)>,
+}
+
+impl OwnLinks {
+    /// The page as this recipient gets it; `None`: as it is.
+    pub fn page(&self, page: &Page, to: &Recipient) -> Option<Page> {
+        let (_, own) = self.own.iter().find(|(recipient, _)| recipient == to)?;
+        let mut page = page.clone();
+        page.fields.values_mut().for_each(|text| *text = text.replace(&self.shared, own));
+        Some(page)
+    }
 }
 
 /// Whom a message pings. Each platform reads the parts it knows.

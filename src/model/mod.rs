@@ -30,7 +30,7 @@ pub use finding::{Finding, Level, Place, Span};
 pub use form::{Form, IncidentFacts, MessageStatus};
 pub use id::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, hash_hex};
 pub use language::Language;
-pub use message::{Coverage, Escape, Facts, FieldSpec, Link, LinkKind, Mentions, MessageKind, Page, Payload, Size};
+pub use message::{Coverage, Escape, Facts, FieldSpec, Link, LinkKind, Mentions, MessageKind, OwnLinks, Page, Payload, Size};
 pub use outcome::{ErrorKind, Receipt, SendError};
 pub use platform_ids::PlatformIds;
 pub use recipient::Recipient;

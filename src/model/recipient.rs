@@ -35,6 +35,11 @@ impl Recipient {
         super::hash_hex(&[&self.0])
     }
 
+    /// Whether it is this address, which may be written in other cases.
+    pub fn is(&self, address: &str) -> bool {
+        self.0.eq_ignore_ascii_case(address)
+    }
+
     /// Whether the address ends with this, as one does that is written without its country.
     pub fn ends_with(&self, end: &str) -> bool {
         self.0.ends_with(end)

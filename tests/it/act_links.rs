@@ -1,11 +1,11 @@
 //! The page of an act link: who guesses or presses without end is held back, and what each may do.
 
 use watchfire::api::IncidentResponse;
-use watchfire::delivery::links::{act_code, personal_page};
+use watchfire::delivery::links::{act_code, own_links};
 use watchfire::model::{Page, PlatformIds, Recipient, Secret, UnixMs};
 use watchfire::store::{Cell, CellState, IncidentState};
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{Four, TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::{Fake, Twilio};
 
@@ -133,6 +133,85 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
     assert_eq!(links.counted("refused").await, 1);
 }
 
+/// Somebody who opens an old link on a phone reads why nothing is there, in the channels' language or their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere() {
+    let links = Links::start().await;
+    let ask = async |path: &str, accepts: &'static str, language: &'static str| {
+        let request = links.app.http.get(links.app.url(path)).header("accept", accepts).header("accept-language", language);
+        let answer = request.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.unwrap())
+    };
+    for path in ["/a/AAAAAAAAAAAAAA", "/m/AAAAAAAAAAAAAA"] {
+        for (language, said) in [("de", "it is no longer stored, or the link is incomplete"), ("zh-CN,zh;q=0.9", "它已不再保存，或者链接不完整")]
+        {
+            let (status, kind, page) = ask(path, "text/html,*/*", language).await;
+            assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"), "{path}");
+            assert!(page.contains(said) && page.contains("width=device-width"), "{path}: {page}");
+        }
+        let (status, kind, line) = ask(path, "*/*", "zh").await;
+        assert_eq!((status, kind.as_str()), (404, "text/plain; charset=utf-8"), "{path}");
+        assert_eq!(line, "no such message: it is no longer stored, or the link is incomplete\n");
+    }
+}
+
+/// Where only known people may ack, the page of a room's link has no button, and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_buttons_says_who_may_ack() {
+    let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}");
+    let channels = "channels: { terminal: { log: {}, actions: { ack: known } } }\nroute: { to: [terminal] }";
+    let app = TestApp::start(&format!("{server}\nstore: sqlite:watchfire.db\n{channels}\n")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let link = format!("/a/{}", act_code(&Secret::new(KEY), app.settled().await[0].message.expect("it was sent")));
+    let said = "Only people whom the configuration names can ack here.";
+    let page = async || app.http.get(app.url(&link)).send().await.unwrap().text().await.unwrap();
+    let shown = page().await;
+    assert!(shown.contains(said) && !shown.contains("<form"), "{shown}");
+    assert_eq!(app.http.post(app.url(&link)).body("verb=ack&nonce=n1&name=Eve").send().await.unwrap().status(), 403);
+    app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+    app.settled().await;
+    assert!(!page().await.contains(said), "there is nothing to ack any more");
+}
+
+/// A browser that goes back shows an old form: what it did then is not said to hold now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_was_sent_before_says_that_its_ack_has_ended() {
+    let links = Links::start().await;
+    let anns = links.of_ann();
+    for (form, said, state) in [
+        ("verb=ack&nonce=a1", "#1 is acked.", IncidentState::Acked),
+        ("verb=ack&nonce=a1", "nothing was done again", IncidentState::Acked),
+        ("verb=unack&nonce=a2", "#1 is no longer acked", IncidentState::Firing),
+        ("verb=ack&nonce=a1", "its ack has ended since. Press again.", IncidentState::Firing),
+        ("verb=ack&nonce=a3", "#1 is acked.", IncidentState::Acked),
+    ] {
+        let (status, page) = links.post(&anns, form.into()).await;
+        assert!(status == 200 && page.contains(said), "{form}: {status}: {page}");
+        assert_eq!(links.incident().await.incident.state, state, "{form}");
+    }
+}
+
+/// What is written under a room's link is no proof: a known person's name is marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {
+    let links = Links::start().await;
+    let room = links.of_room();
+    for (name, shown) in [("Bob%20the%20other", "Bob the other"), ("Ann", "Ann (as written)")] {
+        let form = format!("verb=ack&nonce=n{}&name={name}", name.len());
+        let answer = links.app.http.post(links.app.url(&room)).body(form).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let kept = answer.headers()["set-cookie"].to_str().unwrap();
+        assert!(kept.starts_with(&format!("wf_name={name}; ")) && !kept.contains("Path"), "for the folder that the browser sees: {kept}");
+        assert_eq!(links.incident().await.incident.acks[0].by, shown);
+    }
+    assert_eq!(links.post(&links.of_ann(), "verb=ack&nonce=a1".into()).await.0, 200);
+    let found = links.incident().await;
+    assert_eq!(found.incident.acks[0].by, "ann");
+    let taken = found.timeline.iter().find(|row| row.text.contains("taken over from Ann (as written)"));
+    assert!(taken.is_some(), "she is somebody else: {found:#?}");
+}
+
 /// Who is known may close an incident by their link; a room's link does not offer it, and does not do it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
@@ -168,6 +247,37 @@ async fn each_of_several_numbers_gets_a_link_of_its_own() {
     assert_eq!((status, links.incident().await.incident.state.is_open()), (400, true), "{page}");
 }
 
+/// The same of mails: each is written to one address, whatever the attempt holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_mails_has_a_link_of_its_own() {
+    let four = Four::start().await;
+    let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}");
+    let routes = four.routes().replace("server: { listen: \"127.0.0.1:0\" }", &server);
+    let routes = routes.replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-mail]");
+    let app = TestApp::start(&format!("{routes}people:\n  ann: {{ email: db@example.com }}\n")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let mails = four.smtp.mails();
+    assert_eq!(mails.len(), 2);
+    let link_to = |address: &str| {
+        let mail = mails.iter().find(|mail| mail.header("to") == Some(address)).unwrap_or_else(|| panic!("no mail to {address}"));
+        let (text, html) = (path(&mail.text()), path(&mail.html()));
+        assert_eq!(text, html, "both parts have the same link");
+        text
+    };
+    let (anns, others) = (link_to("db@example.com"), link_to("ops@example.com"));
+    assert!(anns != others && anns.len() == others.len(), "{anns} {others}");
+    let act = async |path: &str, form: &'static str| app.http.post(app.url(path)).body(form).send().await.unwrap().status().as_u16();
+    let incident = async || app.read::<IncidentResponse>("/api/v1/incidents/1").await.incident;
+    let shown = app.http.get(app.url(&others)).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("By the link sent to") && !shown.contains("name=\"name\"") && !shown.contains("value=\"close\""), "{shown}");
+    assert_eq!(act(&others, "verb=ack&nonce=o1&name=ann").await, 200);
+    let by = incident().await.acks[0].by.clone();
+    assert!(by.starts_with("link to ") && !by.contains("ann"), "whose link it is, and not what is typed: {by}");
+    assert_eq!(act(&anns, "verb=close&nonce=a1").await, 200);
+    assert_eq!(incident().await.state, IncidentState::Closed, "whom the configuration knows may close it");
+}
+
 /// The code of one of several recipients acts on no message that went to a room or to one person only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_with_which_a_message_was_not_sent_opens_nothing() {
@@ -190,7 +300,7 @@ async fn a_code_with_which_a_message_was_not_sent_opens_nothing() {
         assert_eq!(links.get(&shared).await.0, 200, "{}", row.channel);
         let page = Page { fields: [("text".to_owned(), shared)].into(), ..Page::default() };
         for one in &to {
-            let own = personal_page(&key, "twilio_sms", (id, &cells), &page, std::slice::from_ref(one)).expect("a link of its own");
+            let own = own_links(&key, "twilio_sms", (id, &cells), &page, std::slice::from_ref(one)).page(&page, one).expect("a link of its own");
             let own = &own.fields["text"];
             assert_eq!(links.get(own).await.0, 404, "{} {own}", row.channel);
             assert_eq!(links.post(own, "verb=ack&nonce=e1&name=Eve".into()).await.0, 404);

@@ -187,6 +187,9 @@ async fn the_channels_of_an_application_share_its_stream_and_another_organisatio
     let taken = presses.wait(1).await;
     assert!(taken[0].by.foreign && taken[0].by.id == "eve", "{taken:?}");
     until(|| text(&fake, &ids).contains("Only members")).await;
+    fake.with(|dingtalk| dingtalk.press(ids.get("outTrackId").unwrap(), "On it", "", "dingcorp1"));
+    let taken = presses.wait(2).await;
+    assert!(taken[1].by.foreign && taken[1].by.id.is_empty(), "somebody without an id is no member: {taken:?}");
     assert!(faults(&fake).is_empty(), "{:?}", faults(&fake));
     listening.drop_it().await;
 }

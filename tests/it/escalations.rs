@@ -129,7 +129,7 @@ async fn nobody_acks_so_an_sms_comes_and_an_ack_stops_the_call() {
 async fn who_is_not_known_may_not_ack_where_only_known_people_may() {
     let scene = Scene::start(ANNA + 1).await;
     scene.fire("firing").await;
-    assert_eq!(scene.press("Ack").await, "Only people whom the configuration names can do that.");
+    assert_eq!(scene.press("Ack").await, format!("Only people whom the configuration names can do that. Your id is {ANNA}."));
     let found: IncidentResponse = scene.app.read("/api/v1/incidents/1").await;
     assert_eq!((found.incident.state, found.incident.acks.len()), (IncidentState::Firing, 0), "{found:#?}");
     let (status, answer) = scene.app.post("/api/v1/incidents/1/ack", &json!({ "by": "Bob" })).await;

@@ -314,7 +314,13 @@ fn init_prints_what_an_app_needs_as_the_book_shows_it() {
     for scope in feishu["scopes"]["tenant"].as_array().unwrap() {
         assert!(page.contains(scope.as_str().unwrap()), "docs/platforms/feishu.md says what {scope} is for");
     }
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["init", "--app", "irc"]).output().unwrap();
+    let print = |name: &str| std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["init", "--app", name]).output().unwrap();
+    for channel in ["dingtalk_card", "dingtalk_call"] {
+        assert_eq!(print(channel).stdout, print("dingtalk").stdout, "the application of {channel}");
+    }
+    let next = String::from_utf8(print("feishu").stderr).unwrap();
+    assert!(next.contains("card.action.trigger") && page.contains("card.action.trigger"), "what the permissions do not hold: {next}");
+    let output = print("irc");
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && told.contains("slack, feishu, dingtalk, dingtalk_card, wecom, wecom_bot, telegram"), "{told}");
 }

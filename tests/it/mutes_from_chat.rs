@@ -61,7 +61,7 @@ async fn who_is_known_mutes_by_a_button_what_is_held_back_until_the_button_ends_
     app.settled().await;
     let (_, _, buttons) = first(&telegram, OTHER).unwrap();
     assert!(buttons.contains("Snooze 2h") && !buttons.contains("Mute 2h"), "only where `actions` names it: {buttons}");
-    assert_eq!(press(&telegram, "Mute 2h").await, "Only people whom the configuration names can do that.");
+    assert_eq!(press(&telegram, "Mute 2h").await, "Only people whom the configuration names can do that. Your id is 4711.");
     assert_eq!(mutes(&app).await, Vec::<Value>::new());
     std::fs::write(app.folder.path().join("routes.yaml"), routes("anna: { telegram: \"4711\" }")).unwrap();
     app.app.reload().await.unwrap();

@@ -18,7 +18,13 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let routes = format!(
         "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
+         gone: {{ telegram: {{ token: \"1:token\", chat: -1009, buttons: true, api_base: \"{}\" }} }}\n  \
+         off: {{ disabled: true, telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
+         shut: {{ actions: {{ ack: nobody }}, telegram: {{ token: \"1:token\", chat: {CHAT}, buttons: true, api_base: \"{}\" }} }}\n  \
          mute: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, api_base: \"{}\" }} }}\nroute: {{ to: [tg] }}\n",
+        fake.url(),
+        fake.url(),
+        fake.url(),
         fake.url(),
         fake.url()
     );
@@ -30,8 +36,10 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
         command.args(["test", "press"]).args(channel).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let refused = run(&["--channel", "mute"]).wait_with_output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("reports no presses"), "{refused:?}");
+    for (channel, why) in [("mute", "reports no presses"), ("off", "the channel is disabled"), ("shut", "its `actions.ack` is `nobody`")] {
+        let refused = run(&["--channel", channel]).wait_with_output().unwrap();
+        assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(why), "{channel}: {refused:?}");
+    }
     let waiting = run(&["tg"]);
     let end = tokio::time::Instant::now() + SOON;
     loop {
@@ -53,6 +61,12 @@ async fn the_buttons_of_a_channel_are_tried_by_a_press() {
     let done = tokio::task::spawn_blocking(|| waiting.wait_with_output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success() && told.contains("acked by Anna Meier (Telegram) after "), "{told}");
+    // What keeps the message from its room is said at once, and nobody is waited for longer than asked.
+    let waiting = run(&["gone", "--wait", "4s"]);
+    let refused = tokio::task::spawn_blocking(|| waiting.wait_with_output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(!refused.status.success() && told.contains("waiting to gone: Telegram: there is no such chat"), "{told}");
+    assert!(told.contains("nobody acked it within 4s, and not all of its messages were sent"), "{told}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

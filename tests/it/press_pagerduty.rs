@@ -67,6 +67,44 @@ async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
     app.app.stop(std::time::Duration::from_secs(2)).await;
 }
 
+/// The key of an incident can be computed: the secret of one account acts on nothing of which only another one was notified.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_acts_on_what_it_was_notified_of_only() {
+    let pagerduty = Fake::start(PagerDuty::new(KEY)).await;
+    let channel = |key: &str, more: &str| format!("{{ pagerduty: {{ routing_key: {key}{more}, api_base: \"{}\" }} }}", pagerduty.url());
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  pd: {}\n  other: {}\n  plain: {}\n\
+         route:\n  to: [pd]\n  routes:\n    - {{ matchers: 'alertname=\"DiskFull\"', to: [plain] }}\n",
+        channel(KEY, &format!(", webhook_secret: {SECRET}")),
+        channel("fedcba9876543210fedcba9876543210", ", webhook_secret: the-secret-of-another-account"),
+        channel(KEY, "")
+    );
+    let app = TestApp::start(&routes).await;
+    let jane = json!({ "id": "PLH1HKV", "summary": "Jane Doe", "type": "user_reference" });
+    let post = async |channel: &str, secret: &str, id: &str, key: &str| {
+        let (body, signature) = webhook(&[secret], id, "incident.acknowledged", key, &jane);
+        let request = app.http.post(app.url(&format!("/press/{channel}"))).header("X-PagerDuty-Signature", signature).body(body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (number, name, id) in [(1, "HostDown", "01A"), (2, "DiskFull", "02A")] {
+        app.post("/webhook", &alert(name, name, "firing")).await;
+        app.settled().await;
+        let state = async || app.read::<IncidentResponse>(&format!("/api/v1/incidents/{number}")).await.incident.state;
+        let keys: Vec<String> = pagerduty.with(|pagerduty| pagerduty.alerts.keys().cloned().collect());
+        for key in &keys {
+            assert_eq!(post("other", "the-secret-of-another-account", id, key).await, 200, "answered well, and refused");
+        }
+        assert_eq!(state().await, Firing, "{name}");
+        // Two channels of one integration have one incident there.
+        for (place, key) in keys.iter().enumerate() {
+            assert_eq!(post("pd", SECRET, &format!("{id}{place}"), key).await, 200);
+        }
+        assert_eq!(state().await, Acked, "{name}");
+    }
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ack_here_acknowledges_there_and_its_echo_changes_nothing() {
     let pagerduty = Fake::start(PagerDuty::new(KEY)).await;

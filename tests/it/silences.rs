@@ -317,7 +317,7 @@ async fn who_is_known_may_silence_by_a_button_and_what_no_alertmanager_sent_is_r
         });
         until("the press is answered", async || telegram.with(|telegram| telegram.updates.shown.get(&id).cloned())).await.text
     };
-    assert_eq!(press("Silence 2h").await, "Only people whom the configuration names can do that.");
+    assert_eq!(press("Silence 2h").await, "Only people whom the configuration names can do that. Your id is 4711.");
     assert_eq!(alertmanager.silences(), Vec::<Value>::new());
     std::fs::write(app.folder.path().join("routes.yaml"), routes("anna: { telegram: \"4711\" }")).unwrap();
     app.app.reload().await.unwrap();

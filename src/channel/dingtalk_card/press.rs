@@ -153,7 +153,8 @@ impl Stream {
         let pressed: Pressed = serde_json::from_str(data).ok()?;
         let content: Value = serde_json::from_str(&pressed.content).ok()?;
         let value = body::value(content.pointer("/cardPrivateData/actionIds/0")?.as_str()?).to_owned();
-        let foreign = !self.members.any(|member| member.corp_id == pressed.corp_id);
+        // Who has no id there is no member.
+        let foreign = pressed.user_id.is_empty() || !self.members.any(|member| member.corp_id == pressed.corp_id);
         // Its name is in the organisation's directory only.
         let by = Presser { id: pressed.user_id, name: String::new(), foreign };
         (!id.is_empty()).then(|| Press { event_id: id.to_owned(), value, message: PlatformIds::one(body::ID, pressed.out_track_id), by })

@@ -83,10 +83,10 @@ impl Driver {
     }
 
     /// Works off the batch over one connection until nothing is left.
-    async fn work(&self, template: &MailTemplate<'_>, batch: &Batch<'_>, times: &Times, last_turn: Instant) {
+    async fn work(&self, write: &Writer<'_>, batch: &Batch<'_>, times: &Times, last_turn: Instant) {
         let mut session = None;
         while let Some(Turn { i, recipient, first }) = batch.next() {
-            let result = match (batch.verdict(), template.to(recipient)) {
+            let result = match (batch.verdict(), write(recipient)) {
                 (Some(error), _) | (None, Err(error)) => Err(error),
                 (None, Ok(_)) if Instant::now() >= last_turn => Err(SendError::new(
                     ErrorKind::Transient,
@@ -118,6 +118,9 @@ impl Driver {
         }
     }
 }
+
+/// Writes a recipient's mail.
+type Writer<'a> = dyn Fn(&Recipient) -> Result<Mail, SendError> + Sync + 'a;
 
 /// The recipients of one attempt, shared by its workers.
 struct Batch<'a> {
@@ -204,6 +207,10 @@ impl Channel for Driver {
             Ok(template) => template,
             Err(error) => return (0..to.len()).map(|i| (i, Err(error.clone()))).collect(),
         };
+        let write = |to: &Recipient| match cx.own.page(page, to) {
+            Some(own) => MailTemplate::new(&self.sender, &own, cx)?.to(to),
+            None => template.to(to),
+        };
         // A little before the caller's end, so that what is known by then is not lost with the attempt.
         let connect = cx.deadline.saturating_duration_since(Instant::now());
         let limit = cx.deadline + self.response_grace(cx.direct) - Duration::from_millis(250);
@@ -211,7 +218,7 @@ impl Channel for Driver {
         let last_turn = (cx.deadline + TURN_DEADLINE).min(limit);
         let batch = Batch::new(to);
         let workers = to.len().div_ceil(RECIPIENTS_PER_CONNECTION).clamp(1, self.connections);
-        futures_util::future::join_all((0..workers).map(|_| self.work(&template, &batch, &times, last_turn))).await;
+        futures_util::future::join_all((0..workers).map(|_| self.work(&write, &batch, &times, last_turn))).await;
         batch.finish()
     }
 

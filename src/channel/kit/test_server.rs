@@ -146,6 +146,7 @@ pub fn context() -> SendContext {
         callback: String::new(),
         press: String::new(),
         reply_to: None,
+        own: Default::default(),
     }
 }
 

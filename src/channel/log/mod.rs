@@ -208,6 +208,7 @@ mod tests {
             callback: String::new(),
             press: String::new(),
             reply_to: None,
+            own: Default::default(),
         }
     }
 

@@ -3,14 +3,17 @@
 use super::{Channels, Validator};
 use crate::channel::PressWay;
 use crate::channel::kit::is_reachable_from_outside;
+use crate::channel::registry::Who;
 use crate::config::codes;
 use crate::config::source::Anchor;
+use crate::delivery::links::is_personal;
 use crate::model::Finding;
 use crate::model::yaml::Path;
 
 /// Reports channels whose vendor has nowhere to call back, although it can be asked for nothing.
 pub fn callbacks(validator: &mut Validator<'_, '_>, channels: &Channels, external_url: &str) {
     presses(validator, channels, external_url);
+    acks(validator, channels, external_url);
     if is_reachable_from_outside(external_url) {
         return;
     }
@@ -48,5 +51,33 @@ fn presses(validator: &mut Validator<'_, '_>, channels: &Channels, external_url:
         let message = format!("no press of a button of `{}` would arrive: its platform calls an https address, and {why}", plan.name);
         let label = "set `server.external_url: https://…` to an address that the platform reaches, or let the channel listen by itself";
         validator.report.error(codes::BAD_CHANNEL, &root.key(&plan.name), Anchor::Key, message, label);
+    }
+}
+
+/// Reports channels by whose messages nobody can ack, because only people of `people:` may.
+fn acks(validator: &mut Validator<'_, '_>, channels: &Channels, external_url: &str) {
+    // Without secrets it is not known which channels have buttons.
+    if !validator.secrets.real() {
+        return;
+    }
+    let root = Path::of("channels");
+    for plan in channels.values().filter(|plan| plan.content.actions.ack == Who::Known && !plan.disabled && !plan.driver.keeps_incidents()) {
+        let by_link = matches!(plan.driver.press_way(), None | Some(PressWay::Phone));
+        let why = if by_link {
+            if external_url.is_empty() || is_personal(plan.platform.name) {
+                continue;
+            }
+            "the link in a message to a room proves nobody".to_owned()
+        } else {
+            if validator.people.people.has_ids_of(plan.platform) {
+                continue;
+            }
+            format!("nobody in `people:` has an id of {}", plan.platform.brand())
+        };
+        let message = format!("nobody can ack by the messages of `{}`: `actions.ack` is `known`, and {why}", plan.name);
+        let label =
+            if by_link { "write `ack: anyone`, or use a channel whose buttons say who presses" } else { "write their ids there, or `ack: anyone`" };
+        let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, message).label(label);
+        validator.report.add(finding, &root.key(&plan.name), Anchor::Key);
     }
 }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use crate::channel::{CellResult, SendContext};
 use crate::delivery::links;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{ErrorKind, PlatformIds, Recipient, SendError, format_duration};
+use crate::model::{ErrorKind, OwnLinks, PlatformIds, Recipient, SendError, format_duration};
 use crate::store::{Cell, CellState};
 
 use super::AttemptTask;
@@ -24,6 +24,7 @@ impl AttemptTask {
         let now = clock.now();
         let deadline = now.mono + timeout;
         let is_of_this = |cell: &&Cell| cell.page == page && to.contains(&cell.recipient);
+        let own = self.own_links(message, page, to);
         let cx = SendContext {
             now: now.wall.timestamp(),
             deadline,
@@ -37,13 +38,14 @@ impl AttemptTask {
             press: links::press_url(&self.plan, &self.channel),
             // Where a message answers another by its ids, a request is to one recipient. A mail answers by its headers.
             reply_to: to.first().filter(|_| to.len() == 1).and_then(|to| self.answered(message, page, to)).cloned(),
+            own,
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = message.pages().get(usize::from(page)) else {
             return fail(ErrorKind::Rejected, "the stored message lacks this page".into());
         };
-        let own = links::personal_page(&self.plan.link_key, self.channel.platform.name, (message.id, message.cells.as_slice()), page, to);
-        let page = own.as_ref().unwrap_or(page);
+        let alone = if let [to] = to { cx.own.page(page, to) } else { None };
+        let page = alone.as_ref().unwrap_or(page);
         let started = clock.instant();
         // The driver has the deadline too; the second more lets it say at which stage it gave up.
         let end = deadline + self.channel.driver.response_grace(cx.direct) + Duration::from_secs(1);
@@ -64,6 +66,13 @@ impl AttemptTask {
             results.iter_mut().filter_map(|(_, result)| result.as_mut().err()).for_each(blame_message);
         }
         results
+    }
+
+    /// The act links of these recipients of a page, where each has one of their own.
+    fn own_links(&self, message: &PendingMessage, page: u16, to: &[Recipient]) -> OwnLinks {
+        let (key, cells) = (&self.plan.link_key, message.cells.as_slice());
+        let of = |page| links::own_links(key, self.channel.platform.name, (message.id, cells), page, to);
+        message.pages().get(usize::from(page)).map(of).unwrap_or_default()
     }
 
     /// The message that a page answers: the one that all of it answers, else its own first page, so that the room has one message of it.

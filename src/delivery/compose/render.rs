@@ -203,18 +203,18 @@ impl Renderer<'_> {
             (true, true) => vec![button(Verb::Ack, "button_take_over", 0), button(Verb::Unack, "button_unack", 0)],
             (true, false) => vec![button(Verb::Ack, "button_still_on_it", 0), button(Verb::Unack, "button_hand_over", 0)],
         };
-        buttons.push(button(Verb::Snooze, "button_snooze", SNOOZE_MINUTES));
+        buttons.push(button(Verb::Snooze, "button_snooze", ButtonValue::MINUTES));
         if channel.content.actions.silence != Who::Nobody && self.draft.plan.senders.silence.of(&self.event.source).is_some() {
             let silenced = open.iter().all(|incident| incident.silence.as_ref().is_some_and(|silence| silence.state != SilenceViewState::Ending));
             buttons.push(match silenced {
                 true => button(Verb::Unsilence, "button_unsilence", 0),
-                false => button(Verb::Silence, "button_silence", SNOOZE_MINUTES),
+                false => button(Verb::Silence, "button_silence", ButtonValue::MINUTES),
             });
         }
         if channel.content.actions.mute != Who::Nobody {
             buttons.push(match open.iter().all(|incident| incident.mute.is_some()) {
                 true => button(Verb::Unmute, "button_unmute", 0),
-                false => button(Verb::Mute, "button_mute", SNOOZE_MINUTES),
+                false => button(Verb::Mute, "button_mute", ButtonValue::MINUTES),
             });
         }
         if matches!(channel.driver.press_way(), Some(PressWay::Phone)) && self.step_follows() {
@@ -289,9 +289,6 @@ impl Renderer<'_> {
         }))
     }
 }
-
-/// How long the button of a message snoozes.
-const SNOOZE_MINUTES: u32 = 120;
 
 /// What a page's fields are filled from.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Drills: an escalation that runs, or a message with buttons, for no reason but to see whether somebody answers.
 
+use crate::channel::PressWay;
+use crate::channel::registry::Who;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::ChannelPlan;
 use crate::ingest;
@@ -15,9 +17,18 @@ pub enum DrillError {
     /// No route uses the escalation: its first message has no channel.
     #[error("no route uses the escalation, so that there is no channel for its first message")]
     Unused,
-    /// Nobody could press a button of the channel.
-    #[error("the channel reports no presses: its platform has no buttons, or they are not set up; its page of the manual says what they need")]
+    /// Nobody could press a button of the channel, nor act by a link.
+    #[error(
+        "the channel reports no presses: its platform has no buttons, or they are not set up, and without `server.external_url` its messages have no link; \
+         its page of the manual says what they need"
+    )]
     NoButtons,
+    /// Nobody may.
+    #[error("nobody may ack by the channel's messages: its `actions.ack` is `nobody`")]
+    Nobody,
+    /// The channel sends nothing.
+    #[error("the channel is disabled; remove `disabled: true` from it and reload")]
+    Disabled,
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -41,12 +52,19 @@ impl Engine {
         accepted.deliveries.iter().find_map(|delivery| delivery.incident).ok_or(DrillError::Unused)
     }
 
-    /// Sends an incident of its own, marked as a drill, to a channel, so that its buttons can be tried.
+    /// Sends an incident of its own, marked as a drill, to a channel, so that its buttons or its link can be tried.
     ///
     /// # Errors
     /// [`DrillError`]: nothing was sent.
     pub async fn drill_channel(&self, channel: &ChannelPlan, by: &str) -> Result<IncidentId, DrillError> {
-        if channel.driver.press_way().is_none() || channel.disabled {
+        if channel.disabled {
+            return Err(DrillError::Disabled);
+        }
+        if channel.content.actions.ack == Who::Nobody {
+            return Err(DrillError::Nobody);
+        }
+        let has_link = !self.shared.plan.load().external_url.is_empty();
+        if matches!(channel.driver.press_way(), None | Some(PressWay::Phone)) && !has_link {
             return Err(DrillError::NoButtons);
         }
         let event = self.drill_event(&channel.name, by, channel.content.language);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later, PressWay, kit};
-use crate::model::{ButtonValue, IncidentId, MessageId, Page, Recipient, Secret, UnixMs};
+use crate::model::{ButtonValue, IncidentId, MessageId, OwnLinks, Page, Recipient, Secret, UnixMs};
 use crate::store::{AttemptRow, Cell, DeliveryDetail, StoredMessage};
 
 /// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
@@ -49,7 +49,7 @@ pub fn act_code(key: &Secret, message: MessageId) -> String {
 }
 
 /// Whether what a platform delivers is for one person: a mail, a text message, a call. A room is many people.
-fn is_personal(platform: &str) -> bool {
+pub fn is_personal(platform: &str) -> bool {
     platform == "email" || platform.ends_with("_sms") || platform.ends_with("_voice")
 }
 
@@ -61,20 +61,19 @@ fn readers(cells: &[Cell]) -> Vec<&Recipient> {
     all
 }
 
-/// The page of a message as one of several recipients gets it, in a request that is for nobody else: its act link is theirs, so that an ack by it has their
-/// name. It is as long as the one that was measured. `None`: the page is the same for all.
-pub fn personal_page(key: &Secret, platform: &str, message: (MessageId, &[Cell]), page: &Page, to: &[Recipient]) -> Option<Page> {
-    let ((id, cells), [to]) = (message, to) else { return None };
+/// The act links of these recipients of a message that has several, so that an ack by one has their name. Each is as long as the one that was measured. None
+/// where the page is the same for all: it holds no act link, or goes to a room.
+pub fn own_links(key: &Secret, platform: &str, (id, cells): (MessageId, &[Cell]), page: &Page, to: &[Recipient]) -> OwnLinks {
     let shared = format!("/a/{}", act_code(key, id));
     if !is_personal(platform) || !page.fields.values().any(|text| text.contains(&shared)) {
-        return None;
+        return OwnLinks::default();
     }
     let all = readers(cells);
-    let place = all.iter().position(|reader| *reader == to).filter(|_| all.len() > 1)?;
-    let own = format!("/a/{}", personal_code(key, id, place)?);
-    let mut page = page.clone();
-    page.fields.values_mut().for_each(|text| *text = text.replace(&shared, &own));
-    Some(page)
+    let own = |to: &Recipient| {
+        let place = all.iter().position(|reader| *reader == to).filter(|_| all.len() > 1)?;
+        Some((to.clone(), format!("/a/{}", personal_code(key, id, place)?)))
+    };
+    OwnLinks { own: to.iter().filter_map(own).collect(), shared }
 }
 
 /// Whom a message's act link was sent to, where that is one person.

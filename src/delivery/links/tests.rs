@@ -49,9 +49,14 @@ fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
     let (cells, to) = ([cell("+2"), cell("+1"), cell("+2")], |to: &str| [Recipient::new(to)]);
     let shared = act_code(&key, message);
     let page = Page { fields: [("text".to_owned(), format!("ack: https://w/a/{shared} {shared}"))].into(), ..Page::default() };
-    let own = |platform: &str, cells: &[Cell], to: &[Recipient]| personal_page(&key, platform, (message, cells), &page, to);
-    let code = |to: &[Recipient]| own("twilio_sms", &cells, to).unwrap().fields["text"][17..31].to_owned();
-    let (one, two) = (code(&to("+1")), code(&to("+2")));
+    let own = |platform: &str, cells: &[Cell], to: &[Recipient]| own_links(&key, platform, (message, cells), &page, to);
+    let code = |to: &str| {
+        let to = Recipient::new(to);
+        let text = own("twilio_sms", &cells, std::slice::from_ref(&to)).page(&page, &to).unwrap().fields["text"].clone();
+        assert!(text.ends_with(&format!(" {shared}")), "what is no link stays: {text}");
+        text[17..31].to_owned()
+    };
+    let (one, two) = (code("+1"), code("+2"));
     assert!(one != two && one != shared && two != shared, "{one} {two}");
     let mut places = [&one, &two].map(|code| place_of(&key, message, code));
     places.sort_unstable();
@@ -69,16 +74,20 @@ fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
     for (platform, cells, code) in [("slack", &cells[..], &one), (sms, &cells[..1], &one), (sms, &cells[..], &third)] {
         assert_eq!(who(platform, cells, code), None, "it was sent to nobody: {platform} {code}");
     }
-    // One page for a room, for two recipients at once, for the only one, and for somebody who is no recipient.
-    let both = [Recipient::new("+1"), Recipient::new("+2")];
-    for (platform, cells, to) in [
-        ("slack", &cells[..], &to("+1")[..]),
-        ("email", &cells[..], &both[..]),
-        ("twilio_sms", &cells[..1], &to("+2")[..]),
-        ("twilio_sms", &cells[..], &to("+3")[..]),
-    ] {
-        assert!(own(platform, cells, to).is_none(), "{platform} {to:?}");
+    // Mails to several are written one by one: each has the page of its own.
+    let both = [Recipient::new("+2"), Recipient::new("+1")];
+    let mails = own("email", &cells, &both);
+    let text = |to: &Recipient| mails.page(&page, to).unwrap().fields["text"].clone();
+    assert_eq!([text(&both[0]), text(&both[1])], [&two, &one].map(|code| format!("ack: https://w/a/{code} {shared}")));
+    // One page for a room, for the only recipient, and for somebody who is none.
+    for (platform, cells, to) in
+        [("slack", &cells[..], &both[..]), ("twilio_sms", &cells[..1], &both[..1]), ("twilio_sms", &cells[..], &to("+3")[..])]
+    {
+        let own = own(platform, cells, to);
+        assert!(own.own.is_empty() && own.page(&page, &to[0]).is_none(), "{platform} {to:?}");
     }
+    let bare = Page { fields: [("text".to_owned(), "no link".to_owned())].into(), ..Page::default() };
+    assert!(own_links(&key, "email", (message, &cells), &bare, &both).own.is_empty());
 }
 
 #[test]

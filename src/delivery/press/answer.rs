@@ -1,6 +1,6 @@
 //! What somebody who acted on incidents is answered.
 
-use crate::channel::PressAnswer;
+use crate::channel::{PressAnswer, Presser};
 use crate::delivery::plan::Plan;
 use crate::model::{IncidentId, Language, UnixMs};
 use crate::store::{ActResult, Acted, NoSilence, SilenceState};
@@ -12,6 +12,15 @@ const MAX_TEXT: usize = 200;
 /// What is said of a message that is no longer stored.
 pub(in crate::delivery) fn gone(language: Language) -> &'static str {
     if language == Language::Zh { "该消息已不在库中，未做任何操作。" } else { "This message is no longer stored; nothing was done." }
+}
+
+/// The id by which the configuration names who presses, in words: some platforms show it nowhere. A phone number is known.
+pub(super) fn id_of(by: &Presser, language: Language) -> String {
+    match language {
+        _ if by.id.starts_with('+') => String::new(),
+        Language::Zh => format!("你的 ID：{}。", by.id),
+        Language::En => format!(" Your id is {}.", by.id),
+    }
 }
 
 /// Whether what was asked for holds now.

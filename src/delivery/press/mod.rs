@@ -30,7 +30,7 @@ use crate::store::{
 
 pub use answer::answer;
 pub(super) use answer::gone;
-use answer::is_done;
+use answer::{id_of, is_done};
 
 /// Within this a press is answered; platforms wait three seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -304,8 +304,8 @@ impl PlatformPresses {
                 return refused("another organisation", say("Only members of this organisation can do that.", "仅本组织成员可以操作。")).await;
             }
             Err(Why::Unknown) => {
-                return refused("not a known person", say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"))
-                    .await;
+                let text = say("Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。");
+                return self.refused_and_noted(&press.by, "not a known person", &format!("{text}{}", id_of(&press.by, language))).await;
             }
         };
         let by = Actor {

@@ -221,7 +221,9 @@ async fn begin_drill(app: &App, name: &str, by: &str) -> Result<DrillResponse, A
             let plan = app.engine.plan();
             Err(nearest_of("escalation", name, plan.people.escalations.keys().map(|known| &**known)))
         }
-        Err(error @ (DrillError::Unused | DrillError::NoButtons)) => Err(ApiError::new(StatusCode::CONFLICT, error.to_string())),
+        Err(error @ (DrillError::Unused | DrillError::NoButtons | DrillError::Nobody | DrillError::Disabled)) => {
+            Err(ApiError::new(StatusCode::CONFLICT, error.to_string()))
+        }
         Err(DrillError::Store(error)) => Err(error.into()),
     }
 }

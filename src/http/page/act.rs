@@ -2,10 +2,10 @@
 //!
 //! The code is the capability, so that a form needs no other secret. It ends with the incident: then the page only shows what became of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::words::{filled, word};
-use super::{build, html_under, language, now, render};
+use super::{brief, build, html_under, language, now, refusal, render};
 use crate::delivery::press::{Deed, answer};
 use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why, links};
-use crate::http::admission::peer;
+use crate::http::admission::address;
 use crate::http::body::{self, BodySource};
 use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
@@ -84,7 +84,7 @@ fn wrong(app: &App, from: &str) -> HttpError {
         return HttpError::new(StatusCode::TOO_MANY_REQUESTS, text);
     }
     tracing::warn!(from, "the code of a link is wrong, or its message is no longer stored");
-    HttpError::not_found("no such message, or the link is incomplete")
+    HttpError::not_found(super::GONE)
 }
 
 /// A press that changes nothing: counted and logged.
@@ -103,54 +103,61 @@ async fn refused(app: &App, acting: &Acting, from: &str, why: &str) {
     app.engine.note_audit(intent, AuditState::Refused, why).await;
 }
 
-/// The address of who asks, also behind proxies that are trusted.
-fn address(app: &App, parts: &Parts) -> String {
-    let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
-    peer(&app.settings.load(), &parts.headers, direct).map(|ip| ip.to_string()).unwrap_or_default()
-}
-
 /// Shows a message to anybody who has its act link.
-pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let acting = find(&app, &code, &parts.headers, 0, &address(&app, &parts)).await?;
-    Ok(page(&app, acting, &parts.headers, "", None).await?.into_response())
+    let from = address(&app, &parts);
+    let shown = match find(&app, &code, &parts.headers, 0, &from).await {
+        Ok(acting) => {
+            // Why there is nothing to press.
+            let is_kept_out = acting.may == Err(Why::Unknown) && acting.incidents.iter().any(|incident| incident.state.is_open());
+            let why = if is_kept_out { word(acting.language, "act_who") } else { "" };
+            page(&app, acting, &parts.headers, why, None).await
+        }
+        Err(error) => Err(error),
+    };
+    shown.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
 }
 
 /// Does what the form says.
-pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Result<Response, HttpError> {
+pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, sent) = request.into_parts();
-    let from = address(&app, &parts);
+    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
+}
+
+async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Response, HttpError> {
+    let from = address(app, parts);
     // A form of another site cannot know the code; what a browser says of its origin is checked as well.
     if parts.headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
-        count_refused(&app, None, &from, "a form of another site");
+        count_refused(app, None, &from, "a form of another site");
         return Err(HttpError::new(StatusCode::FORBIDDEN, "this form belongs to another site; open the link from the message"));
     }
-    let held = body::read(&app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
+    let held = body::read(app, sent, MAX_FORM_BYTES, BodySource::Unauthenticated, |_| {}).await?;
     let form = Form::read(&held.bytes);
-    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
+    let acting = find(app, code, &parts.headers, form.version, &from).await?;
     let (language, plan) = (acting.language, app.engine.plan());
     // Each form has a number of its own: without a limit one link could change an incident without end.
     if !app.engine.admits_press(&format!("link {code} {from}")) {
         app.engine.metrics().pressed("link", "", "limited");
         let incident = acting.incidents.first().map(|incident| tracing::field::display(incident.id));
         tracing::warn!(incident, from, channel = acting.message.channel, "a link is pressed too often; the press is not taken");
-        let told = page(&app, acting, &parts.headers, word(language, "act_limited"), None).await?;
+        let told = page(app, acting, &parts.headers, word(language, "act_limited"), None).await?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, RETRY_AFTER)], told).into_response());
     }
     let Ok(known) = acting.may.clone() else {
-        refused(&app, &acting, &from, "not a known person").await;
-        let told = page(&app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
+        refused(app, &acting, &from, "not a known person").await;
+        let told = page(app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
         return Ok((StatusCode::FORBIDDEN, told).into_response());
     };
     if form.nonce.is_empty() {
-        refused(&app, &acting, &from, "not the form of the page").await;
+        refused(app, &acting, &from, "not the form of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`nonce` is missing; send the form of the page"));
     }
     // A link that was made for a group proves no name: what is typed is marked as such.
     let typed = known.is_none() && acting.person.is_none();
     let name = if form.name.is_empty() { kept_name(&parts.headers).unwrap_or_default() } else { form.name };
     let Some(by) = actor(&plan, &acting, known, &name) else {
-        let told = page(&app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
+        let told = page(app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
         return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
     let verb = form.verb.filter(|verb| match verb {
@@ -160,19 +167,29 @@ pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<S
         Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
     });
     let Some(verb) = verb else {
-        refused(&app, &acting, &from, "not a button of the page").await;
+        refused(app, &acting, &from, "not a button of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page"));
     };
     let press = PressKey { platform: "link".into(), event_id: format!("{code} {} {}", verb.as_str(), form.nonce) };
-    let author = Author { name: if typed { format!("{} (as written)", by.name) } else { by.name.clone() }, via: "link".into(), from: from.clone() };
+    let author = Author { name: if typed { format!("{name} (as written)") } else { by.name.clone() }, via: "link".into(), from: from.clone() };
     let acted = app.engine.act(Deed { press, verb, span: SNOOZE, by, author }, acting.on.clone()).await;
     let (status, outcome) = match &acted {
         Ok(acted) => (StatusCode::OK, answer(acted, language, &plan, app.engine.clock().wall()).text),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, word(language, "act_failed").to_owned()),
     };
-    let acting = find(&app, &code, &parts.headers, form.version, &from).await?;
-    let keeps = acting.person.is_none().then_some(name);
-    Ok((status, page(&app, acting, &parts.headers, &outcome, keeps).await?).into_response())
+    let told = match find(app, code, &parts.headers, form.version, &from).await {
+        Ok(acting) => {
+            // The form of a page that a browser went back to: what it did then is not what holds now.
+            let is_spent = matches!(&acted, Ok(acted) if acted.repeated) && matches!(verb, Verb::Ack | Verb::Snooze | Verb::Silence);
+            let is_nobodys = |incident: &Incident| incident.state == IncidentState::Firing && incident.acks.list.is_empty();
+            let outcome: &str = if is_spent && acting.incidents.iter().any(is_nobodys) { word(language, "act_again") } else { &outcome };
+            let keeps = acting.person.is_none().then_some(name);
+            page(app, acting, &parts.headers, outcome, keeps).await
+        }
+        Err(error) => Err(error),
+    };
+    // What was done is said, also where the store is lost right after it.
+    Ok(told.map_or_else(|_| brief(status, language, &outcome), |told| (status, told).into_response()))
 }
 
 /// Who acts: whom the configuration names, else whom the link was sent to, else who they say they are; `None` when they say nothing.
@@ -182,6 +199,8 @@ fn actor(plan: &Plan, acting: &Acting, known: Option<PersonName>, name: &str) ->
         (Some(known), _) => (format!("person:{known}"), plan.people.people.shown(&known).to_owned()),
         (None, Some(person)) => (by_link(&person.digest()), filled(acting.language, "link_name", &person.masked(), "")),
         (None, None) if name.is_empty() => return None,
+        // Anybody can write a known person's name.
+        (None, None) if plan.people.people.is_named(name) => (by_link(name), filled(acting.language, "as_written", name, "")),
         (None, None) => (by_link(name), name.to_owned()),
     };
     Some(Actor { id, name, via: "link".into() })
@@ -207,7 +226,8 @@ async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, kee
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(name) = keeps {
         let secure = if secure { "; Secure" } else { "" };
-        let cookie = format!("{COOKIE}={}; Path=/a; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+        // Without a path it is for the page's own folder, also where a proxy serves it below a path.
+        let cookie = format!("{COOKIE}={}; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }

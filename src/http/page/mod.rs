@@ -11,7 +11,7 @@ pub(super) mod words;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use handlebars::Handlebars;
 use serde_json::{Value, json};
@@ -44,7 +44,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut templates = Handlebars::new();
     register_len(&mut templates);
-    for (name, text) in [("message", include_str!("message.hbs")), ("index", include_str!("index.hbs"))] {
+    let pages = [("message", include_str!("message.hbs")), ("index", include_str!("index.hbs")), ("brief", include_str!("brief.hbs"))];
+    for (name, text) in pages {
         templates.register_template_string(name, text).expect("the embedded pages are templates: the tests of this module render them");
     }
     templates
@@ -83,16 +84,51 @@ fn language(own: Language, headers: &HeaderMap) -> Language {
     }
 }
 
+/// Said of a link that leads to no message, whatever the reason is: without the message nobody can tell.
+const GONE: &str = "no such message: it is no longer stored, or the link is incomplete";
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"))
+}
+
+/// What somebody sees in place of a message: a page in a browser, which may be a phone's; a line elsewhere.
+fn refusal(app: &App, error: HttpError, headers: &HeaderMap) -> Response {
+    if !wants_html(headers) {
+        return error.into_response();
+    }
+    let language = language(app.engine.plan().language_of(""), headers);
+    let text = match error.status() {
+        StatusCode::NOT_FOUND => words::word(language, "gone"),
+        StatusCode::SERVICE_UNAVAILABLE => words::word(language, "no_store"),
+        _ => error.text(),
+    };
+    let mut response = brief(error.status(), language, text);
+    if let Some(after) = error.into_response().headers().get(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, after.clone());
+    }
+    response
+}
+
+/// A page that says one thing.
+fn brief(status: StatusCode, language: Language, text: &str) -> Response {
+    let page = render("brief", &json!({ "lang": words::tag(language), "version": *VERSION, "text": text }));
+    (status, html(page)).into_response()
+}
+
 /// Shows a message to anybody who has its link.
-pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Result<Response, HttpError> {
-    let wrong = || HttpError::not_found("no such message, or the link is incomplete");
+pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Response {
+    shown(&app, &code, &headers).await.unwrap_or_else(|error| refusal(&app, error, &headers))
+}
+
+async fn shown(app: &App, code: &str, headers: &HeaderMap) -> Result<Response, HttpError> {
+    let wrong = || HttpError::not_found(GONE);
     let plan = app.engine.plan();
-    let among = links::messages_of_code(&code, app.engine.clock().wall()).ok_or_else(wrong)?;
+    let among = links::messages_of_code(code, app.engine.clock().wall()).ok_or_else(wrong)?;
     let found = app.engine.query().list_message_ids(among).await?;
     let is_meant = |id: &MessageId| bool::from(links::message_code(&plan.link_key, *id).as_bytes().ct_eq(code.as_bytes()));
     let id = found.into_iter().find(is_meant).ok_or_else(wrong)?;
     let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
-    let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), &headers);
+    let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), headers);
     // A large body is read alone, and of several only the first.
     let alone = app.engine.heavy().large_body().await;
     let found = now::read(&app.engine, message).await?;
@@ -114,7 +150,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, HttpErro
 /// What this is, for somebody who opens it in a browser; the same in plain text for everybody else.
 pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     const RELEASE: &str = env!("CARGO_PKG_VERSION");
-    let wants_html = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"));
+    let wants_html = wants_html(&headers);
     let language = language(Language::En, &headers);
     let paths = words::paths(if wants_html { language } else { Language::En });
     if !wants_html {
@@ -153,7 +189,7 @@ mod tests {
 
     #[test]
     fn nothing_is_inline_and_both_schemes_name_the_same_colours() {
-        for text in [include_str!("message.hbs"), include_str!("index.hbs")] {
+        for text in [include_str!("message.hbs"), include_str!("index.hbs"), include_str!("brief.hbs")] {
             assert!(!text.contains("style=") && !text.contains("<style") && !text.contains(" on") && !text.contains("{{{"), "{text}");
             assert_eq!(text.matches("<script").count(), text.matches("<script src=").count());
         }

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 72] = [
+const WORDS: [(&str, &str, &str); 77] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -64,7 +64,15 @@ const WORDS: [(&str, &str, &str); 72] = [
     ("act_as", "By the link sent to {n}", "通过发给 {n} 的链接操作"),
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
     ("act_not_allowed", "Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"),
+    ("act_who", "Only people whom the configuration names can ack here.", "此处仅配置中登记的人员可以认领。"),
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
+    ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
+    ("no_store", "The store is not available, and nothing was done. Try again in a moment.", "存储暂不可用，未做任何操作，请稍后重试。"),
+    (
+        "act_again",
+        "Nothing was done: this form was sent before, and its ack has ended since. Press again.",
+        "未生效：该表单之前已提交过，其认领已结束，请重新点击。",
+    ),
     ("act_failed", "Not done: the store is not available. Try again in a moment.", "未生效：存储暂不可用，请稍后重试。"),
     ("acked_now", "#{n} · acked by {m}", "#{n} · {m} 已认领"),
     ("snoozed_now", "#{n} · snoozed by {m}", "#{n} · {m} 已推迟"),
@@ -77,6 +85,7 @@ const WORDS: [(&str, &str, &str); 72] = [
     ("closed_now", "#{n} · closed by hand", "#{n} · 已手动关闭"),
     ("superseded_now", "#{n} · goes on as {m}", "#{n} · 转为 {m}"),
     ("link_name", "link to {n}", "{n} 的链接"),
+    ("as_written", "{n} (as written)", "{n}（自填）"),
 ];
 
 /// The word for a key; an unknown one is shown as it is.

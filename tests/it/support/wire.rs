@@ -105,5 +105,6 @@ fn context(seconds: u64) -> SendContext {
         press: String::new(),
         direct: false,
         reply_to: None,
+        own: Default::default(),
     }
 }

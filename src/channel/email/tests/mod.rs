@@ -73,6 +73,7 @@ fn cx() -> SendContext {
         callback: String::new(),
         press: String::new(),
         reply_to: None,
+        own: Default::default(),
     }
 }
 
