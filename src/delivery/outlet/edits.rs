@@ -17,10 +17,11 @@ const FOUND: usize = 16;
 impl Worker {
     /// Looks for messages to edit, and edits one, when nothing that rings may start.
     pub(super) fn start_edits(&mut self, now: Instant, wall: UnixMs) {
+        self.edits.may_start(now);
         let names = self.edited_channels();
         if names.is_empty() || self.inbox.mailbox.saves() {
+            (self.edits.more, self.edits.due_at) = (false, None);
             self.edits.found.clear();
-            self.edits.due_at = None;
             self.edits.look_at = now + POLL_INTERVAL;
             return;
         }
@@ -70,9 +71,9 @@ impl Worker {
             self.edits.tasks.spawn(task.run(dirty));
             return;
         }
-        if now >= self.edits.look_at {
+        if self.edits.is_due(now) {
             // An act on another node wakes no worker here.
-            (self.edits.look_at, self.edits.looked_at) = (now + self.poll_interval(), now);
+            self.edits.look(now, self.poll_interval());
             let shared = self.shared.clone();
             self.edits.looking.spawn(async move { shared.store.dirty_anchors(&names, wall, FOUND).await });
         }
@@ -80,13 +81,10 @@ impl Worker {
 
     /// What a look found.
     pub(super) fn edits_found(&mut self, found: Result<Vec<DirtyAnchor>, StoreError>) {
-        let now = self.shared.clock.instant();
         match found {
             Ok(mut found) => {
                 // More than that many: as soon as these are done.
-                if found.len() == FOUND {
-                    self.edits.look_soon(now);
-                }
+                self.edits.more = found.len() == FOUND;
                 found.reverse();
                 self.edits.found = found;
             }
