@@ -105,7 +105,7 @@ pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String,
                 // A message in plain text is in the conversation of its group, too.
                 let text = match field.name {
                     "topic" => topic(input),
-                    "subject" => numbered(mail_subject(input), input),
+                    "subject" => mail_subject(input),
                     _ => first_line(input),
                 };
                 out.insert(field.name.to_owned(), clean(&text).replace('\n', " "));

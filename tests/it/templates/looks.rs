@@ -1,8 +1,9 @@
 //! What is read of long messages, of mails and through the shipped presets: short enough to be reviewed.
 
+use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
-use watchfire::model::{Escape, Language};
-use watchfire::template::{FittedPage, TemplateRegistry};
+use watchfire::model::{Escape, Language, SeverityScale};
+use watchfire::template::{FittedPage, Part, TemplateRegistry};
 
 use super::cases::{Case, cases, fields, forms};
 use super::golden::{golden, pages};
@@ -113,6 +114,19 @@ fn mails_as_they_are_read() {
     }
     assert!(!out.contains("</") && !out.contains("style="), "markup is left: {out}");
     golden("email_read", &out);
+}
+
+/// A client that keeps mails together by their subject finds the same one on each.
+#[test]
+fn the_pages_of_a_mail_are_numbered_in_the_senders_name() {
+    let (registry, case) = (compiled(), case("hundred"));
+    let (zone, scale, entries) = (TimeZone::UTC, SeverityScale::default(), case.entries());
+    for page in [1, 2] {
+        let part = Part { range: 0..1, page, pages: 2, more: 0, max_value: usize::MAX, plain: false };
+        let fields = registry.render("email", "default", &case.input(&entries, &part, Language::En, &zone, &scale)).unwrap();
+        let status = format!("🔴 100 critical ({page}/2)");
+        assert_eq!((fields["subject"].as_str(), fields["status"].as_str()), ("HighCPU", status.as_str()));
+    }
 }
 
 /// The request of every shipped preset, for what fires, what tries everything, and what is over.
