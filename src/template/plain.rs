@@ -64,11 +64,16 @@ pub fn plain(input: &Scene<'_>) -> String {
             lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
+        // What the title shortens is here to be copied.
+        if described.place.full != described.place.whole() {
+            lines.push(format!("{}{colon}{}", word("where"), shorten(&described.place.full, input.max_value)));
+        }
         lines.extend(input.addresses(place).lines(input.language));
         let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
-        let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
-        lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
+        lines.extend(Some(in_line(&labels(alert, &said, input), colon)).filter(|text| !text.is_empty()));
     }
+    let shared = group.filter(|_| input.fires()).map(|group| in_line(&group.labels, colon)).unwrap_or_default();
+    lines.extend(Some(shared).filter(|text| !text.is_empty()));
     if !input.briefs.is_empty() {
         lines.push(String::new());
     }
@@ -91,6 +96,11 @@ pub fn plain(input: &Scene<'_>) -> String {
         lines.extend(tail);
     }
     clean(&lines.join("\n")).into_owned()
+}
+
+/// Labels in one line.
+fn in_line(labels: &[(String, String)], colon: &str) -> String {
+    labels.iter().map(|(name, value)| format!("{name}{colon}{value}")).collect::<Vec<_>>().join(" · ")
 }
 
 /// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required (in a topic what it always

@@ -101,18 +101,29 @@ pub fn prose(dialect: Escape, value: &str) -> String {
     let text = clean(value);
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = &*text;
+    let plain = |out: &mut String, piece: &str| {
+        let escaped = if out.is_empty() { escape(dialect, piece) } else { escape_behind(dialect, piece) };
+        out.push_str(&escaped);
+    };
     while let Some((before, inside, after)) = coded(rest) {
         let shown = code(dialect, inside);
         if shown == escape(dialect, inside) {
             break;
         }
-        out.push_str(&escape(dialect, before));
-        // A blank at the end of a value is its own, and beside code it is a gap.
+        plain(&mut out, before);
         out.push_str(&shown);
         rest = after;
     }
-    out.push_str(&escape(dialect, rest));
+    plain(&mut out, rest);
     out
+}
+
+/// Escapes what goes on behind something else on its line: no list or quote begins there, and a blank is a gap.
+fn escape_behind(dialect: Escape, text: &str) -> String {
+    // A full stop is itself in every dialect.
+    let mut escaped = escape(dialect, &format!(".{text}"));
+    escaped.remove(0);
+    escaped
 }
 
 /// The first piece between two back quotes of one line, with what is before and after it.
