@@ -31,14 +31,15 @@ pub fn plain(input: &Scene<'_>) -> String {
         let (alert, described) = (entry.alert, input.described(place));
         let ended = alert.ends_at.filter(|_| entry.status.is_over());
         if let Some(group) = group {
-            let line = group.line(alert, entry.status, described, "", input);
+            let line = group.line(alert, entry.status, described, input.addresses(place).runbook(), input);
             let name = if group.name.is_empty() { described.name.as_str() } else { "" };
             let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
             let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
             let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
             let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
             let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
-            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
+            let runbook = Some(&line.runbook).filter(|url| !url.is_empty()).map(|url| format!("{}{colon}{url}", word("runbook")));
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).chain(runbook).collect();
             lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
             lines.extend(Some(shorten(&line.body, input.max_value).into_owned()).filter(|text| !text.is_empty()));
             continue;

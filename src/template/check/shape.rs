@@ -88,7 +88,10 @@ const LINE: Shape = Shape::Text;
 const ROOT_FIELDS: &[Field] = &[
     text("headline", "the line seen first: emoji, severity (of several alerts how many of which), title"),
     text("preview", "the headline and what a person wrote: for notifications"),
-    text("summary", "the summary while it fires; of several alerts what their summaries share, `…` where only the place differs"),
+    text(
+        "summary",
+        "the summary while it fires, folded where `details_url` has the whole; of several alerts what their summaries share, `…` where only the place differs",
+    ),
     text("description", "of several alerts what their descriptions share, folded where `details_url` has the whole"),
     text("shared_name", "the alerts' name, when several have the same one"),
     map("shared_labels", "the labels that are listed and that all alerts have"),
