@@ -84,6 +84,10 @@ fn a_text_goes_on_behind_code() {
         assert_eq!(shown, text.replace('`', ""), "{dialect:?}");
     }
     assert_eq!(prose(Escape::Markdown, "`df -h` on `sda`: `x` > 1"), "`df -h` on `sda`: `x` > 1");
+    assert_eq!(bold(Escape::SlackMrkdwn, "run `df -h` on it, or (`du`)"), "*run* `df -h` *on it, or (*`du`*)*");
+    assert_eq!(bold(Escape::TelegramHtml, "`df` is slow"), "<code>df</code> <b>is slow</b>");
+    assert_eq!(bold(Escape::DingTalkMarkdown, "run `df` now"), "**run ˋdfˋ now**");
+    assert_eq!([bold(Escape::Markdown, "`a` `b`"), bold(Escape::Markdown, "`")], ["`a` `b`", "**\\`**"]);
     assert_eq!(prose(Escape::SlackMrkdwn, "`x` > 1\n> 2"), "`x` &gt; 1\n\u{200B}&gt; 2", "a quote begins at the start of a line only");
     // Only the first bracket of a line could name the target of a link.
     assert_eq!(escape(Escape::DingTalkMarkdown, "at [2001:db8::1]:9100"), "at [2001:db8::1]:9100");
