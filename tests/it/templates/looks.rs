@@ -120,7 +120,8 @@ fn mails_as_they_are_read() {
 #[test]
 fn long_texts_are_folded_where_a_page_shows_them_and_a_summary_is_whole_in_a_mail() {
     let (registry, whole) = (compiled(), "word ".repeat(300));
-    let sns = alert(&[("alertname", "Sns")], &[("summary", &whole)]);
+    let whole = whole.as_str();
+    let sns = alert(&[("alertname", "Sns")], &[("summary", whole)]);
     let mut case = Case::new("summary", vec![sns], vec![EntryStatus::Firing]);
     // The link to a new silence holds every label.
     case.event.external_url.clear();
@@ -134,7 +135,7 @@ fn long_texts_are_folded_where_a_page_shows_them_and_a_summary_is_whole_in_a_mai
     assert!(words(&case, "email", "html") >= 380, "the beginning, and below it the whole");
     // So are labels and other annotations, and of several alerts each has its line.
     let long = |instance: &str| {
-        let mut query = alert(&[("alertname", "Slow"), ("instance", instance), ("sql", &whole)], &[("query", &whole)]);
+        let mut query = alert(&[("alertname", "Slow"), ("instance", instance), ("sql", whole)], &[("query", whole)]);
         query.annotations.insert("impact".into(), format!("{instance}\n{whole}"));
         query
     };
