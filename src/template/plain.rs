@@ -6,7 +6,8 @@ use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
 use super::view::{
-    EntryStatus, Scene, annotations, emoji, incident_line, labels, mail_subject, message_links, own_message, reflow, repeats, rest, shorten, topic,
+    EntryStatus, Scene, annotations, emoji, incident_line, labels, mail_subject, message_links, own_message, reflow, repeats, rest, shorten, state,
+    topic,
 };
 use super::words;
 
@@ -112,11 +113,13 @@ pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String,
     let (mut titled, mut placed) = (false, false);
     for field in fields.iter().filter(|field| field.escape != Escape::Html) {
         if field.single_line {
-            if field.required || !titled {
+            // A subject says nothing of the state: the sender's name does.
+            if field.required || !titled || field.name == "status" {
                 // A message in plain text is in the conversation of its group, too.
                 let text = match field.name {
                     "topic" => topic(input),
                     "subject" => mail_subject(input),
+                    "status" => numbered(state(input), input),
                     _ => first_line(input),
                 };
                 out.insert(field.name.to_owned(), clean(&text).replace('\n', " "));

@@ -222,7 +222,7 @@ pub(super) fn headline_of(input: &Scene<'_>) -> String {
 }
 
 /// The headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`; a direct send has none.
-pub(super) fn state(input: &Scene<'_>) -> String {
+pub fn state(input: &Scene<'_>) -> String {
     if is_direct(input) {
         return String::new();
     }
