@@ -82,6 +82,9 @@ fn what_comes_without_a_group_is_called_by_its_name() {
         volume.annotations.insert("summary".into(), summary.into());
         assert_eq!(of(&apart, &[(&volume, Firing)], En, mail_subject), "DiskFull · db-1 · /var", "{summary}");
     }
+    // The same where its sender groups by all labels.
+    let all = Event { group_labels: volume.labels.clone(), ..event(&[]) };
+    assert_eq!(of(&all, &[(&volume, Firing)], En, mail_subject), "DiskFull · db-1 · /var");
     // Watchfire speaks of one thing, and somebody's own words have their title.
     let own = Event { kind: SenderKind::Watchfire, group_key: "DiskFull/ops".into(), ..ungrouped.clone() };
     assert_eq!(of(&own, &[(&here, Firing)], En, mail_subject), "DiskFull");

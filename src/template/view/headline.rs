@@ -101,6 +101,12 @@ fn group_name<'a>(input: &Scene<'a>) -> Option<&'a str> {
     Some(trouble(name, input.language).unwrap_or(name))
 }
 
+/// Whether each alert is a group of its own: its sender says what each is about, or groups by all labels (`group_by: ['...']`).
+fn is_alone(input: &Scene<'_>) -> bool {
+    let event = input.event;
+    input.all.first().is_some_and(|entry| (event.apart && event.group_key.is_empty()) || entry.alert.labels == event.group_labels)
+}
+
 /// The subject of a mail, the same from the first mail about an incident to the last: Gmail begins another conversation where it changes. What fires by
 /// now is in the sender's name and the first line.
 pub fn mail_subject(input: &Scene<'_>) -> String {
@@ -108,8 +114,7 @@ pub fn mail_subject(input: &Scene<'_>) -> String {
     match group_name(input) {
         _ if input.kind == MessageKind::Digest => topic,
         _ if is_direct(input) => input.subject().to_owned(),
-        // Each alert is a group of its own.
-        Some(_) if event.apart && !input.all.is_empty() => in_one_line(&input.described(0).title(""), MAX_TITLE),
+        Some(_) if is_alone(input) => in_one_line(&input.described(0).title(""), MAX_TITLE),
         None if !event.group_key.is_empty() => format!("{} · {topic}", words::own(input.language, "alert")),
         _ => topic,
     }
