@@ -149,6 +149,11 @@ pub trait Channel: Send + Sync {
         Ok(false)
     }
 
+    /// Whether its texts are plain, though other channels of its platform write markup.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
     /// Whether what it sends is a call: it rings, and is not begun once somebody is on all that it is about.
     fn calls(&self) -> bool {
         false

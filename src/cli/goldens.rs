@@ -53,7 +53,7 @@ impl Goldens {
             let Some(channel) = plan.channel(&delivery.channel) else { continue };
             let text = self.texts.entry(name.join(format!("{}.txt", channel.name))).or_default();
             for page in preview_target(plan, channel, &event, delivery.target, now).pages {
-                let shown = lookalike::terminal(channel.platform.name, &channel.driver.body(&page), &reader);
+                let shown = lookalike::terminal(channel.client(), &channel.driver.body(&page), &reader);
                 text.push_str(&format!("── page {}/{} ──\n{}", page.number, page.total, anstream::adapter::strip_str(&shown)));
             }
         }

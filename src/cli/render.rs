@@ -85,14 +85,15 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
         let pages: Vec<_> = composed.pages.iter().map(page).collect();
         anstream::println!("{}", json!({ "channel": args.channel, "platform": platform, "template": composed.template, "pages": pages }));
     } else if let Some(file) = &args.html {
-        let message = |page: &Page| (format!("{} · {}", args.channel, caption(page)), lookalike::html(platform, &channel.driver.body(page), &reader));
+        let message =
+            |page: &Page| (format!("{} · {}", args.channel, caption(page)), lookalike::html(channel.client(), &channel.driver.body(page), &reader));
         let html = lookalike::document(&args.channel, composed.pages.iter().map(message));
         std::fs::write(file, html).with_context(|| format!("{} cannot be written", file.display()))?;
         anstream::println!("{}: {}", file.display(), composed.pages.iter().map(caption).collect::<Vec<_>>().join(", "));
     } else {
         for page in &composed.pages {
             anstream::println!("── {} ──", caption(page));
-            anstream::print!("{}", lookalike::terminal(platform, &channel.driver.body(page), &reader));
+            anstream::print!("{}", lookalike::terminal(channel.client(), &channel.driver.body(page), &reader));
         }
     }
     Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })

@@ -235,6 +235,11 @@ fn in_words(limits: &[Limit]) -> String {
 }
 
 impl ChannelPlan {
+    /// Whose client shows its messages, as [`lookalike`](crate::lookalike) names it.
+    pub fn client(&self) -> &'static str {
+        if self.driver.is_plain() { "plain" } else { self.platform.name }
+    }
+
     /// Its rate limit in words: `20 per 1m, 1000 per 1h`, or `off`; with what one recipient gets at most: `1 per 1s, and 10 per 1h to one recipient`.
     pub fn rate_limit_text(&self) -> String {
         let own = in_words(self.rate_limit.as_deref().unwrap_or_default());

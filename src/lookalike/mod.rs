@@ -71,7 +71,8 @@ pub fn terminal(platform: &str, body: &Value, reader: &Reader) -> String {
     terminal::write(&read(platform, body, reader))
 }
 
-/// A body as HTML that looks like the platform's client; [`STYLE`] belongs to it. `platform` is the channel's platform in routes.yaml.
+/// A body as HTML that looks like the platform's client; [`STYLE`] belongs to it. `platform` is the channel's platform in routes.yaml, or `plain` for a preset
+/// that sends plain text.
 pub fn html(platform: &str, body: &Value, reader: &Reader) -> String {
     html::write(client(platform), &read(platform, body, reader))
 }
@@ -109,7 +110,7 @@ fn read(platform: &str, body: &Value, reader: &Reader) -> Message {
         }
         "zulip" => chat::zulip(body, reader),
         // In their texts nothing has a meaning.
-        "log" | "webhook" | "pagerduty" => generic::read(body, &Dialect::PLAIN, reader),
+        "log" | "webhook" | "pagerduty" | "plain" => generic::read(body, &Dialect::PLAIN, reader),
         _ => generic::read(body, &chat::MARKDOWN, reader),
     }
 }

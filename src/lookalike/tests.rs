@@ -256,4 +256,5 @@ fn cards_show_colour_facts_buttons_and_mentions() {
 fn any_other_body_is_a_card_of_its_values() {
     let body = json!({ "topic": "x", "title": "T", "message": "**b**\nline", "priority": 5, "none": null, "extra": { "client": { "click": "https://h/" } } });
     assert_eq!(text("preset", &body), "notification: T\nT\nb\nline\ntopic: x\npriority: 5\nextra.client.click: https://h/\n");
+    assert_eq!(text("plain", &body), "notification: T\nT\n**b**\nline\ntopic: x\npriority: 5\nextra.client.click: https://h/\n");
 }

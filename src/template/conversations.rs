@@ -20,42 +20,25 @@ fn alert(name: &str, rule: &str) -> Alert {
     Alert { labels: labels(&kept), starts_at: Some(at(-60)), ..Alert::default() }
 }
 
-/// What is asked of a message about these alerts, grouped by these labels.
-fn of<T>(grouped_by: &[(&str, &str)], alerts: &[(&Alert, EntryStatus)], language: Language, ask: impl FnOnce(&Scene<'_>) -> T) -> T {
+/// What a sender that groups by these labels, or by none, says of what fires.
+fn event(grouped_by: &[(&str, &str)]) -> Event {
+    let (receiver, group_key) = ("ops".into(), "{}:{...}".into());
+    Event { kind: SenderKind::Alertmanager, receiver, group_key, group_labels: labels(grouped_by), ..Event::default() }
+}
+
+/// What is asked of a message about these alerts.
+fn of<T>(event: &Event, alerts: &[(&Alert, EntryStatus)], language: Language, ask: impl FnOnce(&Scene<'_>) -> T) -> T {
     let (scale, shown) = (SeverityScale::default(), Shown::default());
-    let event = Event { kind: SenderKind::Alertmanager, group_labels: labels(grouped_by), ..Event::default() };
-    let all: Vec<Entry<'_>> = alerts.iter().map(|(alert, status)| Entry { alert, event: &event, status: *status }).collect();
+    let all: Vec<Entry<'_>> = alerts.iter().map(|(alert, status)| Entry { alert, event, status: *status }).collect();
     let now = Now { at: at(0), zone: &TimeZone::UTC };
-    ask(&Scene::new(ViewInput::of(&all, &event, language, now, &scale, &shown)))
+    ask(&Scene::new(ViewInput::of(&all, event, language, now, &scale, &shown)))
 }
 
 use EntryStatus::{Firing, Resolved};
 use Language::{En, Zh};
 
 #[test]
-fn a_mails_subject_names_what_fires() {
-    let names: Vec<Alert> = ["HighLatency", "A", "B", "C", "D"].into_iter().map(|name| alert(name, "")).collect();
-    let five: Vec<(&Alert, EntryStatus)> = names.iter().map(|alert| (alert, Firing)).collect();
-    let same = [(&names[0], Firing), (&names[0], Firing)];
-    let payments = &[("namespace", "payments")][..];
-    let (first, second) = (alert("DatasourceNoData", "API latency"), alert("DatasourceNoData", "Disk"));
-    let no_data = &[("alertname", "DatasourceNoData"), ("grafana_folder", "Infra")][..];
-    for (grouped_by, alerts, english, chinese) in [
-        (payments, &five[..], "HighLatency +4 · payments", "HighLatency 等 5 种 · payments"),
-        (payments, &same, "HighLatency · payments", "HighLatency · payments"),
-        (payments, &same[..1], "HighLatency · payments", "HighLatency · payments"),
-        (&[("alertname", ""), ("namespace", "payments")], &same, "HighLatency · payments", "HighLatency · payments"),
-        (&[("alertname", "HighLatency"), ("namespace", "payments")], &five, "HighLatency · payments", "HighLatency · payments"),
-        (no_data, &[(&first, Firing), (&second, Firing)], "No data · API latency +1", "无数据 · API latency 等 2 种"),
-        (no_data, &[(&first, Firing)], "No data · API latency", "无数据 · API latency"),
-        (&[], &same[..1], "HighLatency · db-1", "HighLatency · db-1"),
-    ] {
-        assert_eq!([of(grouped_by, alerts, En, mail_subject), of(grouped_by, alerts, Zh, mail_subject)], [english, chinese], "{grouped_by:?}");
-    }
-}
-
-#[test]
-fn a_topic_is_the_same_from_the_first_alert_to_the_last_end() {
+fn topic_and_subject_are_the_same_from_the_first_alert_to_the_last_end() {
     let (a, b, c) = (alert("DiskFull", ""), alert("HighLatency", ""), alert("DatasourceNoData", "API latency"));
     let life = [
         &[(&a, Firing)][..],
@@ -63,19 +46,50 @@ fn a_topic_is_the_same_from_the_first_alert_to_the_last_end() {
         &[(&c, Firing), (&b, Firing), (&a, Resolved)],
         &[(&b, Resolved), (&c, Resolved), (&a, Resolved)],
     ];
-    for (grouped_by, english, chinese) in [
-        (&[("alertname", "DiskFull"), ("zone", "eu-1")][..], "DiskFull · eu-1", "DiskFull · eu-1"),
-        (&[("namespace", "payments")], "payments", "payments"),
-        (&[("alertname", "DatasourceNoData"), ("grafana_folder", "Infra")], "No data · Infra", "无数据 · Infra"),
-        (&[("alertname", "DatasourceNoData"), ("grafana_folder", "Infra"), ("team", "db")], "No data · db", "无数据 · db"),
-        (&[("grafana_folder", "Infra")], "Infra", "Infra"),
+    let no_data = ("alertname", "DatasourceNoData");
+    // A mail that says only where says that it is an alert.
+    for (grouped_by, [topic_en, topic_zh], [subject_en, subject_zh]) in [
+        (&[("alertname", "DiskFull"), ("zone", "eu-1")][..], ["DiskFull · eu-1"; 2], ["DiskFull · eu-1"; 2]),
+        (&[("namespace", "payments")], ["payments"; 2], ["Alert · payments", "告警 · payments"]),
+        (&[("alertname", ""), ("namespace", "payments")], ["payments"; 2], ["Alert · payments", "告警 · payments"]),
+        (&[no_data, ("grafana_folder", "Infra")], ["No data · Infra", "无数据 · Infra"], ["No data · Infra", "无数据 · Infra"]),
+        (&[no_data, ("grafana_folder", "Infra"), ("team", "db")], ["No data · db", "无数据 · db"], ["No data · db", "无数据 · db"]),
+        (&[("grafana_folder", "Infra")], ["Infra"; 2], ["Alert · Infra", "告警 · Infra"]),
+        // What is not grouped is what its receiver gets.
+        (&[], ["ops"; 2], ["Alert · ops", "告警 · ops"]),
     ] {
+        let event = event(grouped_by);
         for alerts in life {
-            assert_eq!([of(grouped_by, alerts, En, topic), of(grouped_by, alerts, Zh, topic)], [english, chinese], "{grouped_by:?}");
+            assert_eq!([of(&event, alerts, En, topic), of(&event, alerts, Zh, topic)], [topic_en, topic_zh], "{grouped_by:?}");
+            assert_eq!([of(&event, alerts, En, mail_subject), of(&event, alerts, Zh, mail_subject)], [subject_en, subject_zh], "{grouped_by:?}");
         }
     }
-    // What is not grouped is in the topic of its name, of several the first one's.
-    assert_eq!(of(&[], life[1], En, topic), "HighLatency");
-    assert_eq!([of(&[], &[(&a, Firing)], En, topic), of(&[], &[(&c, Firing)], En, topic)], ["DiskFull", "No data · API latency"]);
-    assert_eq!(of(&[], &[(&Alert::default(), Firing)], Zh, topic), "未命名告警");
+}
+
+#[test]
+fn what_comes_without_a_group_is_called_by_its_name() {
+    let ungrouped = Event { group_key: String::new(), ..event(&[]) };
+    let (here, mut there) = (alert("DiskFull", ""), alert("DiskFull", ""));
+    there.labels.insert("instance".into(), "db-2:9100".into());
+    for alerts in [&[(&here, Firing)][..], &[(&there, Firing), (&here, Firing)], &[(&there, Resolved), (&here, Resolved)]] {
+        assert_eq!([of(&ungrouped, alerts, En, topic), of(&ungrouped, alerts, En, mail_subject)], ["DiskFull"; 2]);
+    }
+    // Each alert of an input that names what it is about is a group of its own, whatever its summary says.
+    let apart = Event { kind: SenderKind::Generic, apart: true, ..ungrouped.clone() };
+    let mut volume = here.clone();
+    volume.labels.insert("mountpoint".into(), "/var".into());
+    for summary in ["/var on db-1 is full", "full"] {
+        volume.annotations.insert("summary".into(), summary.into());
+        assert_eq!(of(&apart, &[(&volume, Firing)], En, mail_subject), "DiskFull · db-1 · /var", "{summary}");
+    }
+    // The same where its sender groups by all labels.
+    let all = Event { group_labels: volume.labels.clone(), ..event(&[]) };
+    assert_eq!(of(&all, &[(&volume, Firing)], En, mail_subject), "DiskFull · db-1 · /var");
+    // Watchfire speaks of one thing, and somebody's own words have their title.
+    let own = Event { kind: SenderKind::Watchfire, group_key: "DiskFull/ops".into(), ..ungrouped.clone() };
+    assert_eq!(of(&own, &[(&here, Firing)], En, mail_subject), "DiskFull");
+    let note = Event { kind: SenderKind::Direct, title: "Backup finished".into(), ..ungrouped.clone() };
+    assert_eq!(of(&note, &[(&here, Firing)], En, mail_subject), "Backup finished");
+    assert_eq!(of(&ungrouped, &[(&Alert::default(), Firing)], Zh, topic), "未命名告警");
+    assert_eq!(of(&ungrouped, &[(&alert("DatasourceNoData", "API latency"), Firing)], En, topic), "No data");
 }

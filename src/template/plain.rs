@@ -6,7 +6,8 @@ use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
 use super::view::{
-    EntryStatus, Scene, annotations, emoji, incident_line, labels, mail_subject, message_links, own_message, reflow, repeats, rest, shorten, topic,
+    EntryStatus, Scene, annotations, emoji, incident_line, labels, mail_subject, message_links, own_message, reflow, repeats, rest, shorten, state,
+    topic,
 };
 use super::words;
 
@@ -31,14 +32,15 @@ pub fn plain(input: &Scene<'_>) -> String {
         let (alert, described) = (entry.alert, input.described(place));
         let ended = alert.ends_at.filter(|_| entry.status.is_over());
         if let Some(group) = group {
-            let line = group.line(alert, entry.status, described, "", input);
+            let line = group.line(alert, entry.status, described, input.addresses(place).runbook(), input);
             let name = if group.name.is_empty() { described.name.as_str() } else { "" };
             let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
             let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
             let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
             let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
             let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
-            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
+            let runbook = Some(&line.runbook).filter(|url| !url.is_empty()).map(|url| format!("{}{colon}{url}", word("runbook")));
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).chain(runbook).collect();
             lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
             lines.extend(Some(shorten(&line.body, input.max_value).into_owned()).filter(|text| !text.is_empty()));
             continue;
@@ -64,11 +66,16 @@ pub fn plain(input: &Scene<'_>) -> String {
             lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
+        // What the title shortens is here to be copied.
+        if described.place.full != described.place.whole() {
+            lines.push(format!("{}{colon}{}", word("where"), shorten(&described.place.full, input.max_value)));
+        }
         lines.extend(input.addresses(place).lines(input.language));
         let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
-        let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
-        lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
+        lines.extend(Some(in_line(&labels(alert, &said, input), colon)).filter(|text| !text.is_empty()));
     }
+    let shared = group.filter(|_| input.fires()).map(|group| in_line(&group.labels, colon)).unwrap_or_default();
+    lines.extend(Some(shared).filter(|text| !text.is_empty()));
     if !input.briefs.is_empty() {
         lines.push(String::new());
     }
@@ -93,6 +100,11 @@ pub fn plain(input: &Scene<'_>) -> String {
     clean(&lines.join("\n")).into_owned()
 }
 
+/// Labels in one line.
+fn in_line(labels: &[(String, String)], colon: &str) -> String {
+    labels.iter().map(|(name, value)| format!("{name}{colon}{value}")).collect::<Vec<_>>().join(" · ")
+}
+
 /// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required (in a topic what it always
 /// holds), the whole text in the others; fields that must hold HTML are left out, and so are all that come after the first one that holds the whole text
 /// unless they are required.
@@ -101,11 +113,13 @@ pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String,
     let (mut titled, mut placed) = (false, false);
     for field in fields.iter().filter(|field| field.escape != Escape::Html) {
         if field.single_line {
-            if field.required || !titled {
+            // A subject says nothing of the state: the sender's name does.
+            if field.required || !titled || field.name == "status" {
                 // A message in plain text is in the conversation of its group, too.
                 let text = match field.name {
                     "topic" => topic(input),
-                    "subject" => numbered(mail_subject(input), input),
+                    "subject" => mail_subject(input),
+                    "status" => numbered(state(input), input),
                     _ => first_line(input),
                 };
                 out.insert(field.name.to_owned(), clean(&text).replace('\n', " "));

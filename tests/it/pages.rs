@@ -94,6 +94,18 @@ async fn a_message_page_leads_with_what_to_do_and_says_how_it_is_now() {
     assert!(!page.contains("still firing"), "{page}");
 }
 
+/// A host and its mount point are pasted into different places.
+#[tokio::test]
+async fn each_part_of_a_place_is_copied_by_itself() {
+    let app = TestApp::start(&routes("en")).await;
+    let mut alert = disk(false);
+    alert["labels"]["mountpoint"] = "/var/lib/postgresql".into();
+    app.post("/webhook", &body(vec![alert])).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    let place = "<code data-copy>db-1.prod.example.com:9100</code> · <code data-copy>/var/lib/postgresql</code>";
+    assert!(page.contains(place), "{page}");
+}
+
 /// A Chinese text has three bytes for each character.
 #[tokio::test]
 async fn what_is_longer_than_a_screen_is_counted_in_characters() {

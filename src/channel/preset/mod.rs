@@ -258,6 +258,10 @@ impl Channel for Driver {
         self.stop(sent).await
     }
 
+    fn is_plain(&self) -> bool {
+        !counted_fields(&self.preset).contains(&"markdown")
+    }
+
     fn max_pages(&self) -> usize {
         // Each page would ring until somebody acknowledges it.
         if self.preset.receipt.is_some() { 1 } else { usize::MAX }

@@ -213,9 +213,11 @@ fn in_text(link: &Link) -> String {
 fn without_marks(text: &str) -> String {
     outside_addresses(text, |before, c, after, out| {
         let inside_word = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        // White space beside a mark is enough: an expression is pasted as it was written.
+        let gap = |beside: Option<char>| (!beside.is_some_and(char::is_whitespace)).then_some('\u{200A}');
         match c {
             '`' => out.push('ˋ'),
-            '*' | '_' | '~' if !inside_word => out.extend(['\u{200A}', c, '\u{200A}']),
+            '*' | '_' | '~' if !inside_word => out.extend(gap(before).into_iter().chain([c]).chain(gap(after))),
             '>' if before.is_none_or(|before| before == '\n') => out.extend(['\u{200B}', c]),
             c => out.push(c),
         }
@@ -364,11 +366,11 @@ mod tests {
 
     #[test]
     fn plain_text_holds_no_markup_and_its_addresses_stay() {
-        let mut page = page(&[("text", "> *big* `c` _x_ ~s~ snake_case 2*3\n> q\nhttps://h.example/~a_b?x=_y_&z")]);
+        let mut page = page(&[("text", "> *big* `c` _x_ ~s~ a * 2 snake_case 2*3\n> q\nhttps://h.example/~a_b?x=_y_&z")]);
         page.plain = true;
         let sent = serde_json::to_value(message(&page, false)).unwrap();
         let text = sent["blocks"][0]["text"]["text"].as_str().unwrap().replace('\u{200A}', "|").replace('\u{200B}', "^");
-        assert_eq!(text, "^&gt; |*|big|*| ˋcˋ |_|x|_| |~|s|~| snake_case 2*3\n^&gt; q\nhttps://h.example/~a_b?x=_y_&amp;z");
+        assert_eq!(text, "^&gt; *|big|* ˋcˋ _|x|_ ~|s|~ a * 2 snake_case 2*3\n^&gt; q\nhttps://h.example/~a_b?x=_y_&amp;z");
     }
 
     #[tokio::test]

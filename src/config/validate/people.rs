@@ -123,6 +123,17 @@ fn doubt(key: &str, id: &str) -> Option<&'static str> {
     (!fine).then_some(label)
 }
 
+/// What an id of the `users` or `groups` of `mentions` looks like on a platform, when this one does not. Platforms that know people by their names as well
+/// are not asked.
+pub(super) fn mention_doubt(platform: &str, kind: &str, id: &str) -> Option<&'static str> {
+    match (platform, kind) {
+        ("slack" | "discord", "users") => doubt(platform, id),
+        ("slack", _) => (!id.starts_with('S')).then_some("write the group's id, `S…`: it is in Slack under People, User groups, Copy group ID"),
+        ("discord", _) => doubt(platform, id).map(|_| "write the role's number: Copy Role ID, with developer mode on"),
+        _ => None,
+    }
+}
+
 /// The people of these names; reports those that there are not, and those that are named `twice`.
 pub(super) fn named<'p>(
     validator: &mut Validator<'_, '_>,

@@ -1,7 +1,7 @@
 //! What a channel's platform must have for what a channel or route asks of it: a template set, people to ping.
 
 use super::Validator;
-use super::people::missing;
+use super::people::{mention_doubt, missing};
 use crate::channel::descriptor::{Ping, Reach};
 use crate::channel::{ChannelConfig, Living, LivingMode, Platform};
 use crate::config::codes;
@@ -34,6 +34,7 @@ pub fn unused_template(validator: &mut Validator<'_, '_>, path: &Path) {
 /// Reports whom a channel's platform cannot ping: its messages name them instead.
 pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
     people_pings(validator, platform, channel, mentions, at);
+    no_ids(validator, platform, channel, mentions, at);
     let named = platform.pings.pick(mentions, &[Ping::Named]);
     let parts =
         [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
@@ -42,6 +43,16 @@ pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &s
         return;
     }
     pings_nobody(validator, &parts.join(", "), platform, channel, at);
+}
+
+/// Reports ids that are none of the platform's: its messages show them as they are written.
+fn no_ids(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    for (kind, ids) in [("users", &mentions.users), ("groups", &mentions.groups)] {
+        let wrong = ids.iter().find_map(|id| Some((id, mention_doubt(platform.name, kind, id.trim())?)));
+        let Some((id, label)) = wrong else { continue };
+        let message = format!("`{id}` of `{kind}` in `mentions` pings nobody on `{channel}` ({}): it is no id there", platform.name);
+        validator.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), at, Anchor::Key);
+    }
 }
 
 /// Reports parts of `mentions` that a platform cannot ping.

@@ -162,7 +162,7 @@ fn message(manner: &Manner, plan: &Plan, found: &DeliveryDetail) -> Markup {
                 Some(channel) => {
                     // A mail has styles of its own, which the policy of this page refuses.
                     @let address = format!("/ui/deliveries/{}/mail/{}", found.row.id, number + 1);
-                    div.phone { (look_alike(&lookalike::html(&message.platform, &channel.driver.body(page), &reader), Some(&address))) }
+                    div.phone { (look_alike(&lookalike::html(channel.client(), &channel.driver.body(page), &reader), Some(&address))) }
                     @let size = (channel.platform.measure)(page);
                     dl.sizes.mt { dt { (unit(language, size.unit)) } dd { (meter(size.used, size.max)) span.n { (size.used) (say(language, " of ", " / ")) (size.max) } } }
                 }

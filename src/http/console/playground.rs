@@ -323,7 +323,7 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
             p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) (say(language, "", " 页")) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (unit(language, size.unit)) }
-            div.phone { (look_alike(&lookalike::html(platform.name, &choice.channel.driver.body(page), &reader), None)) }
+            div.phone { (look_alike(&lookalike::html(choice.channel.client(), &choice.channel.driver.body(page), &reader), None)) }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
         (mistakes(language, findings, composed))

@@ -243,18 +243,23 @@ fn buttons(links: &Value) -> Vec<Value> {
     if first.is_empty() { all.into_iter().take(2).collect() } else { first }
 }
 
+/// Where it happens, each part by itself: a host and its mount point are pasted into different places.
+fn copies(alert: &Value) -> Value {
+    text(alert, "where").split(" · ").filter(|part| !part.is_empty()).map(Value::from).collect()
+}
+
 fn facts_of(entry: &Entry<'_>, alert: &Value, scribe: &Scribe<'_>, is_note: bool) -> Value {
     if is_note {
         return Value::Null;
     }
     let mut facts = Vec::new();
     let mut fact = |key: &'static str, field: &str, value: Value| {
-        if value.as_str() != Some("") {
+        if value.as_str() != Some("") && value.as_array().is_none_or(|list| !list.is_empty()) {
             facts.push(json!({ "name": scribe.word(key), field: value }));
         }
     };
     fact("value", "strong", text(alert, "value").into());
-    fact("where", "copy", text(alert, "where").into());
+    fact("where", "copy", copies(alert));
     if let Some(at) = entry.alert.starts_at {
         fact("since", "at", scribe.time(at, false));
     }
@@ -290,7 +295,7 @@ fn row(entry: &Entry<'_>, alert: &Value, scribe: &Scribe<'_>, plan: &Plan) -> Ro
     let data = json!({
         "state": state, "icon": if over { "ok" } else { state }, "word": if over { scribe.word("over") } else { severity_word.as_str() },
         "name": text(alert, "name"), "place": place, "value": text(alert, "value"), "since": since, "lead": lead(alert), "text": body(alert, &Value::Null),
-        "copy": text(alert, "where"), "links": alert["links"], "labels": labels,
+        "copy": copies(alert), "links": alert["links"], "labels": labels,
     });
     let folded_by = FOLDED_BY.into_iter().map(|name| (name, entry.alert.label(name).to_owned())).collect();
     Row { over, severity, severity_word, place: place.to_owned(), folded_by, data }

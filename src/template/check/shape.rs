@@ -88,7 +88,10 @@ const LINE: Shape = Shape::Text;
 const ROOT_FIELDS: &[Field] = &[
     text("headline", "the line seen first: emoji, severity (of several alerts how many of which), title"),
     text("preview", "the headline and what a person wrote: for notifications"),
-    text("summary", "the summary while it fires; of several alerts what their summaries share, `…` where only the place differs"),
+    text(
+        "summary",
+        "the summary while it fires, folded where `details_url` has the whole; of several alerts what their summaries share, `…` where only the place differs",
+    ),
     text("description", "of several alerts what their descriptions share, folded where `details_url` has the whole"),
     text("shared_name", "the alerts' name, when several have the same one"),
     map("shared_labels", "the labels that are listed and that all alerts have"),
@@ -98,8 +101,8 @@ const ROOT_FIELDS: &[Field] = &[
     text("worst", "of several alerts where the worst fire, and how many more do: `web-01, web-02, web-03 and 9 more`"),
     text("image_url", "a picture of what fires"),
     text("title", "what the message is about, without status and severity"),
-    text("topic", "what stays the same in every message of a group: the values that the sender groups by, the alert's name first"),
-    text("subject", "a mail's subject: `topic`; with the names of what fires where the sender does not group by them, `HighLatency +4 · payments`"),
+    text("topic", "what stays the same in every message of a group: its name, and the values that the sender groups by"),
+    text("subject", "a mail's subject, the same in every mail of a group: `topic`; where that has no name of an alert, `Alert · payments`"),
     text("state", "the headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`"),
     text("message", "the text of a direct send; empty for alerts"),
     text("status", "`firing` while any alert of the message fires, `unreported` while nobody knows of some, else `resolved`"),

@@ -36,7 +36,7 @@ fn dingtalk_character(spot: &CharContext<'_>, out: &mut String) {
         '*' => padded(spot, out),
         '_' if !spot.inside_word() => padded(spot, out),
         '~' if spot.next_may_be('~') || spot.prev_may_be('~') => padded(spot, out),
-        ']' if spot.next.is_none_or(|c| matches!(c, '(' | '[' | ':')) => broken(spot, out),
+        ']' if spot.next.is_none_or(|c| matches!(c, '(' | '[') || (c == ':' && spot.may_define)) => broken(spot, out),
         '\\' if spot.next.is_none_or(|c| c.is_ascii_punctuation()) => broken(spot, out),
         '#' | '>' | '=' | '|' if spot.line_start => shielded(spot, out),
         // `:--|--` could make a table of the line above.

@@ -59,12 +59,18 @@ pub fn link(dialect: Escape, label: &str, url: &str) -> String {
     }
 }
 
-/// A bold value in the dialect; plain where bold does not exist. Line breaks become spaces: bold ends at a line's end everywhere.
+/// A bold value in the dialect, with code where [`prose`] has it; plain where bold does not exist. Line breaks become spaces: bold ends at a line's end
+/// everywhere.
 pub fn bold(dialect: Escape, value: &str) -> String {
     let flat = clean(value).replace('\n', " ");
-    let text = escape(dialect, flat.trim());
+    with_code(dialect, flat.trim(), |piece, behind| bold_piece(dialect, piece, behind))
+}
+
+/// A piece of one line in bold. The blanks at its ends are beside code, and outside the markers.
+fn bold_piece(dialect: Escape, piece: &str, behind: bool) -> String {
+    let text = escape_piece(dialect, piece.trim(), behind);
     if text.is_empty() {
-        return text;
+        return piece.to_owned();
     }
     let guarded = |mark: &str| {
         // A marker beside white space would not open or close: an escaped value may begin or end with a hair space.
@@ -72,12 +78,14 @@ pub fn bold(dialect: Escape, value: &str) -> String {
         let tail = if text.ends_with(HAIR_SPACE) { "\u{200B}" } else { "" };
         format!("{mark}{head}{text}{tail}{mark}")
     };
-    match dialect {
+    let marked = match dialect {
         Escape::None | Escape::WeComText | Escape::Xml => text,
         Escape::Html | Escape::TelegramHtml => format!("<b>{text}</b>"),
         Escape::SlackMrkdwn => guarded("*"),
         _ => guarded("**"),
-    }
+    };
+    let blank = |there: bool| if there { " " } else { "" };
+    format!("{}{marked}{}", blank(piece.starts_with(' ')), blank(piece.ends_with(' ')))
 }
 
 /// A value as inline code, so that it can be copied as it is; escaped where the dialect has no code, or the value would end it.
@@ -98,21 +106,36 @@ pub fn code(dialect: Escape, value: &str) -> String {
 
 /// A text in which pieces between back quotes become code where the dialect has it.
 pub fn prose(dialect: Escape, value: &str) -> String {
-    let text = clean(value);
+    with_code(dialect, &clean(value), |piece, behind| escape_piece(dialect, piece, behind))
+}
+
+/// A text with its pieces between back quotes as code, where the dialect has it. `plain` writes the others, and knows whether something is before
+/// them.
+fn with_code(dialect: Escape, text: &str, plain: impl Fn(&str, bool) -> String) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let mut rest = &*text;
+    let mut rest = text;
     while let Some((before, inside, after)) = coded(rest) {
         let shown = code(dialect, inside);
         if shown == escape(dialect, inside) {
             break;
         }
-        out.push_str(&escape(dialect, before));
-        // A blank at the end of a value is its own, and beside code it is a gap.
+        out.push_str(&plain(before, !out.is_empty()));
         out.push_str(&shown);
         rest = after;
     }
-    out.push_str(&escape(dialect, rest));
+    out.push_str(&plain(rest, !out.is_empty()));
     out
+}
+
+/// Escapes a piece of a text. Behind something else on its line no list or quote begins, and a blank is a gap.
+fn escape_piece(dialect: Escape, piece: &str, behind: bool) -> String {
+    if !behind {
+        return escape(dialect, piece);
+    }
+    // A full stop is itself in every dialect.
+    let mut escaped = escape(dialect, &format!(".{piece}"));
+    escaped.remove(0);
+    escaped
 }
 
 /// The first piece between two back quotes of one line, with what is before and after it.

@@ -16,6 +16,8 @@ pub(super) struct CharContext<'a> {
     pub line_start: bool,
     /// Whether only digits (at most nine, as in a numbered list) precede it on its line.
     pub after_number: bool,
+    /// Whether the last bracket that was opened may be the first sign of a line, so that `]:` ends the name of a link's target.
+    pub may_define: bool,
     /// Whether it is part of a URL.
     pub in_url: bool,
     /// Whether it is part of a URL's user and host, where nothing can be percent-encoded.
@@ -117,6 +119,7 @@ pub(super) fn walk(text: &str, encoded: &str, mut each: impl FnMut(&CharContext<
     let mut prev = None;
     let mut line_start = true;
     let mut digits = 0;
+    let mut may_define = true;
     let (mut host_end, mut url_end) = (0, 0);
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
@@ -129,13 +132,14 @@ pub(super) fn walk(text: &str, encoded: &str, mut each: impl FnMut(&CharContext<
             host_end = at + rest[host..len].find(['/', '?', '#']).map_or(len, |end| host + end);
         }
         let after_number = (1..10).contains(&digits);
-        let spot = CharContext { c, prev, next, rest, line_start, after_number, in_url: at < url_end, in_host: at < host_end };
+        let spot = CharContext { c, prev, next, rest, line_start, after_number, may_define, in_url: at < url_end, in_host: at < host_end };
         match encoded_in_url(c).filter(|_| spot.in_url && !spot.in_host && encoded.contains(c) && !spot.is_verbatim()) {
             Some(replaced) => out.push_str(replaced),
             None => each(&spot, &mut out),
         }
         match c {
             '\n' => (line_start, digits) = (true, 0),
+            '[' => (may_define, line_start, digits) = (line_start, false, 0),
             c if c.is_ascii_digit() && (line_start || digits > 0) => (line_start, digits) = (false, digits + 1),
             c => {
                 line_start &= c.is_whitespace();

@@ -77,7 +77,7 @@ pub const SIGNATURES: &[Signature] = signatures! {
     "url_encode" 1..1 [], false, "{{url_encode name}}: for a URL's query";
     "severity_color" 1..1 [], false, "{{severity_color severity}}: `#rrggbb`";
     "link" 1..2 [], false, "{{link runbook_url \"Runbook\"}}: a link in the field's dialect; anything but http(s) is shown as text";
-    "bold" 1..1 [], false, "{{bold name}}: bold in the field's dialect";
+    "bold" 1..1 [], false, "{{bold name}}: bold in the field's dialect, with code as `prose` has it";
     "code" 1..1 [], false, "{{code where}}: as code in the field's dialect, so that it can be copied";
     "prose" 1..1 [], false, "{{prose body}}: a text in which back-quoted pieces become code";
     "dim" 1..1 [], false, "{{dim footer}}: small or grey in the field's dialect, on a line of its own";

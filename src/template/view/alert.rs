@@ -94,9 +94,11 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
             Line { place: described.place.whole(), text, ..Line::default() }
         }
     };
+    let most = if input.details_url.is_empty() { max } else { max.min(MAX_LINE) };
     let was = || {
-        let what = own("summary").lines().next().unwrap_or_default();
-        let what = if what.is_empty() { String::new() } else { words::filled(input.language, "was", &[("what", &shorten(what, max))]) };
+        let what = ["summary", "message", "description"].iter().map(|name| own(name)).find(|text| !text.is_empty());
+        let what = what.and_then(|text| text.lines().next()).unwrap_or_default();
+        let what = if what.is_empty() { String::new() } else { words::filled(input.language, "was", &[("what", &shorten(what, most))]) };
         [what, times.period(alert.starts_at, ended)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
     };
 
@@ -137,15 +139,18 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("values", Value::Object(alert.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()));
     put!("value_string", shorten(&alert.value_string, max).into());
     put!("labels", map(&alert.labels, max));
-    put!("extra_labels", listed(labels(alert, &said, input)));
-    put!("extra_annotations", listed(annotations(alert, input)));
+    let folded =
+        |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| (name, prose::folded(value, input.details_url))).collect::<Vec<_>>();
+    put!("extra_labels", listed(folded(labels(alert, &said, input))));
+    put!("extra_annotations", listed(folded(annotations(alert, input))));
     put!("line_place", shorten(&line.place, max).into());
-    let most = if input.details_url.is_empty() { max } else { max.min(MAX_LINE) };
     put!("line_text", shorten(&line.text, most).into());
     put!("line_body", shorten(&line.body, max).into());
     let line_value = if status == EntryStatus::Firing && !line.text.contains(&described.value) { described.value.as_str() } else { "" };
     put!("line_value", shorten(line_value, max).into());
-    put!("line_labels", listed(line.own));
+    let differs =
+        line.own.into_iter().map(|(name, value)| (name, shorten(&value.split_whitespace().collect::<Vec<_>>().join(" "), most).into_owned()));
+    put!("line_labels", listed(differs.collect()));
     put!("line_runbook", line.runbook.into());
     put!("annotations", map(&alert.annotations, max));
     put!("since", alert.starts_at.map(|at| times.short(at)).unwrap_or_default().into());

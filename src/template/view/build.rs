@@ -35,10 +35,9 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
         (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
         _ => String::new(),
     };
-    let description = || {
-        let text = group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
-        if input.details_url.is_empty() { text } else { prose::fold(&text).unwrap_or(text) }
-    };
+    let folded = |text: String| prose::folded(text, input.details_url);
+    let all_folded = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| (name, folded(value))).collect::<Vec<_>>();
+    let description = || folded(group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default());
     let shared = || match (group(), fires) {
         (Some(group), _) if input.fires() => group.labels.clone(),
         (_, Some(only)) => {
@@ -61,12 +60,12 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     }
     put!("preview", preview(input).into());
     put!("headline", input.headline().into());
-    put!("summary", shorten(&summary(), max).into());
+    put!("summary", shorten(&folded(summary()), max).into());
     put!("description", shorten(&description(), max).into());
     put!("shared_name", shorten(group().map_or("", |group| &group.name), max).into());
-    put!("shared_labels", listed(shared()));
-    put!("shared_annotations", listed(annotations()));
-    put!("footer", footer(&shared()).into());
+    put!("shared_labels", listed(all_folded(shared())));
+    put!("shared_annotations", listed(all_folded(annotations())));
+    put!("footer", footer(&all_folded(shared())).into());
     put!("rest", rest(input).into_iter().map(Value::from).collect::<Vec<_>>().into());
     put!("worst", shorten(&worst(input), max).into());
     put!("image_url", image_of(input).into());

@@ -52,9 +52,20 @@ fn name(alert: &Alert, language: Language) -> (String, &'static [&'static str]) 
     if let Some(trouble) = trouble(alert.name(), language).filter(|_| !rule.is_empty()) {
         return (format!("{trouble} · {rule}"), &["rulename"]);
     }
-    let texts = [alert.name(), alert.label("title"), alert.annotation("title"), alert.annotation("summary"), alert.annotation("message")];
-    let name = texts.iter().filter_map(|text| text.trim().lines().next()).find(|line| !line.is_empty());
-    (name.map_or_else(|| words::own(language, "no_name").to_owned(), |line| shorten(line, MAX_NAME).into_owned()), &[])
+    let texts: [(&str, &'static [&'static str]); 5] = [
+        (alert.name(), &[]),
+        (alert.label("title"), &["title"]),
+        (alert.annotation("title"), &[]),
+        (alert.annotation("summary"), &[]),
+        (alert.annotation("message"), &[]),
+    ];
+    let Some((text, named_by)) = texts.iter().map(|(text, by)| (text.trim(), *by)).find(|(text, _)| !text.is_empty()) else {
+        return (words::own(language, "no_name").to_owned(), &[]);
+    };
+    let name = shorten(text.lines().next().unwrap_or_default(), MAX_NAME).into_owned();
+    // What the name leaves out is listed.
+    let named_by: &'static [&'static str] = if name == text { named_by } else { &[] };
+    (name, named_by)
 }
 
 #[cfg(test)]
@@ -73,6 +84,12 @@ mod tests {
         assert_eq!(described.title("disk is full"), "DiskFull · db-1 · /var");
         assert_eq!(describe(&alert(&[]), Language::En).title(""), "Unnamed alert");
         assert_eq!(describe(&alert(&[("title", "Free disk space")]), Language::En).title(""), "Free disk space");
+        let named_by = |title: &str| describe(&alert(&[("title", title)]), Language::En).named_by;
+        assert_eq!(
+            [named_by("Free disk space"), named_by("Free disk space\non C:")],
+            [&["title"][..], &[]],
+            "a label that the name says is not listed"
+        );
     }
 
     #[test]

@@ -61,28 +61,26 @@ fn group_title(input: &Scene<'_>) -> String {
     title
 }
 
-/// What stays the same in every message of a group, so that a client keeps them together: the values that the sender groups by, the alert's name first;
-/// without any the name of the first alert, which changes when a more severe one joins.
+/// What stays the same in every message of a group, so that a client keeps them together: its name, and the values that the sender groups by; the receiver
+/// where there are neither.
 pub fn topic(input: &Scene<'_>) -> String {
     if input.kind == MessageKind::Digest {
         return words::own(input.language, "digest").to_owned();
     }
-    let groups = &input.event.group_labels;
-    let name = groups.get("alertname").map(String::as_str).map(|name| trouble(name, input.language).unwrap_or(name));
+    let event = input.event;
     let others = |all: bool| {
-        let kept = groups.iter().filter(|(name, _)| *name != "alertname" && (all || !input.shown.labels.hides(name)));
+        let kept = event.group_labels.iter().filter(|(name, _)| *name != "alertname" && (all || !input.shown.labels.hides(name)));
         kept.map(|(_, value)| value.trim()).filter(|value| !value.is_empty()).collect::<Vec<_>>()
     };
     let listed = others(false);
     // Labels that are not listed name the group where nothing else does.
     let listed = if listed.is_empty() && !names_what_fires(input) { others(true) } else { listed };
-    let parts: Vec<&str> = name.map(str::trim).filter(|name| !name.is_empty()).into_iter().chain(listed).collect();
-    let named = input.all.first().is_some_and(|entry| !entry.alert.name().is_empty());
-    match parts.is_empty() {
+    let parts: Vec<&str> = group_name(input).into_iter().chain(listed).collect();
+    match event.receiver.trim() {
         // However far values are shortened, it is the same.
-        false => in_one_line(&parts.join(" · "), MAX_TITLE),
-        true if named => in_one_line(&input.described(0).name, MAX_TITLE),
-        true => input.subject().to_owned(),
+        _ if !parts.is_empty() => in_one_line(&parts.join(" · "), MAX_TITLE),
+        receiver if !receiver.is_empty() && !event.group_key.is_empty() => in_one_line(receiver, MAX_TITLE),
+        _ => input.subject().to_owned(),
     }
 }
 
@@ -92,14 +90,33 @@ fn names_what_fires(input: &Scene<'_>) -> bool {
     name.is_some_and(|name| !name.is_empty() && trouble(name, input.language).is_none())
 }
 
-/// The subject of a mail: the topic where that says what fires, else the names of what fires and the values that the sender groups by.
+/// The name that all alerts of a group have, whatever joins it: the one that the sender groups by. Alerts that come without the key of a group are a group
+/// for each name, and a sender with words of its own speaks of one thing.
+fn group_name<'a>(input: &Scene<'a>) -> Option<&'a str> {
+    let event = input.event;
+    let one_name = event.group_key.is_empty() || has_own_text(input);
+    let grouped = event.group_labels.get("alertname").map(|name| name.trim());
+    let own = input.all.first().filter(|_| one_name).map(|entry| entry.alert.name().trim());
+    let name = grouped.into_iter().chain(own).find(|name| !name.is_empty())?;
+    Some(trouble(name, input.language).unwrap_or(name))
+}
+
+/// Whether each alert is a group of its own: its sender says what each is about, or groups by all labels (`group_by: ['...']`).
+fn is_alone(input: &Scene<'_>) -> bool {
+    let event = input.event;
+    input.all.first().is_some_and(|entry| (event.apart && event.group_key.is_empty()) || entry.alert.labels == event.group_labels)
+}
+
+/// The subject of a mail, the same from the first mail about an incident to the last: Gmail begins another conversation where it changes. What fires by
+/// now is in the sender's name and the first line.
 pub fn mail_subject(input: &Scene<'_>) -> String {
-    let grouped = !input.event.group_labels.is_empty() && !has_own_text(input);
-    match grouped {
-        _ if input.kind == MessageKind::Digest => topic(input),
-        true if names_what_fires(input) => topic(input),
-        true => in_one_line(&group_title(input), input.max_value),
-        false => input.subject().to_owned(),
+    let (topic, event) = (topic(input), input.event);
+    match group_name(input) {
+        _ if input.kind == MessageKind::Digest => topic,
+        _ if is_direct(input) => input.subject().to_owned(),
+        Some(_) if is_alone(input) => in_one_line(&input.described(0).title(""), MAX_TITLE),
+        None if !event.group_key.is_empty() => format!("{} · {topic}", words::own(input.language, "alert")),
+        _ => topic,
     }
 }
 
@@ -210,7 +227,7 @@ pub(super) fn headline_of(input: &Scene<'_>) -> String {
 }
 
 /// The headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`; a direct send has none.
-pub(super) fn state(input: &Scene<'_>) -> String {
+pub fn state(input: &Scene<'_>) -> String {
     if is_direct(input) {
         return String::new();
     }

@@ -316,7 +316,7 @@ pub(super) use actions::{image_of, message_links};
 pub(super) use describe::{Described, describe};
 pub use group::{GAP, lines};
 pub(super) use group::{rest, sentence};
-pub(super) use headline::{capital, claims_severity, counts, counts_now, mail_subject, message_severity, preview, severity_word, topic};
+pub(super) use headline::{capital, claims_severity, counts, counts_now, mail_subject, message_severity, preview, severity_word, state, topic};
 pub(super) use incident::incident_line;
 pub use incident::{AnswerView, IncidentView, MuteView, SilenceView, SilenceViewState};
 pub(super) use labels::{annotations, labels};

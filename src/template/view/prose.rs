@@ -42,6 +42,11 @@ pub fn fold(text: &str) -> Option<String> {
     Some(format!("{} …", text[..whole_words].trim_end()))
 }
 
+/// The text, folded where there is a page that shows the whole.
+pub fn folded(text: String, details_url: &str) -> String {
+    if details_url.is_empty() { text } else { fold(&text).unwrap_or(text) }
+}
+
 /// A text with a full stop at its end, unless it ends with a sign of its own.
 pub fn sentence(text: &str, stop: char) -> String {
     let text = text.trim();

@@ -104,6 +104,10 @@ async fn one_incident_is_one_message_that_rings_for_news_only() {
     }
     let threads: Vec<String> = rooms.mail.mails().iter().filter_map(|mail| mail.header("References").map(str::to_owned)).collect();
     assert!(threads.len() == 4 && threads.iter().all(|thread| *thread == threads[0]), "one thread: {threads:?}");
+    // Gmail begins another conversation where the subject changes.
+    let mails = rooms.mail.mails();
+    let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject()).collect();
+    assert_eq!(subjects, ["Alert · web"; 4], "what fires changed three times");
     assert_eq!(on_call(&rooms), ("resolved".to_owned(), 1));
     // What is not sent says why, and where it is shown.
     let rows = app.deliveries("state=skipped&channel=slack").await;

@@ -1,10 +1,11 @@
 //! What is read of long messages, of mails and through the shipped presets: short enough to be reviewed.
 
+use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
-use watchfire::model::{Escape, Language};
-use watchfire::template::{FittedPage, TemplateRegistry};
+use watchfire::model::{Escape, Language, SeverityScale};
+use watchfire::template::{EntryStatus, FittedPage, Part, TemplateRegistry};
 
-use super::cases::{Case, cases, fields, forms};
+use super::cases::{Case, alert, cases, fields, forms};
 use super::golden::{golden, pages};
 use crate::support::wire::Wire;
 
@@ -113,6 +114,50 @@ fn mails_as_they_are_read() {
     }
     assert!(!out.contains("</") && !out.contains("style="), "markup is left: {out}");
     golden("email_read", &out);
+}
+
+/// Some senders write all they have into the summary.
+#[test]
+fn long_texts_are_folded_where_a_page_shows_them_and_a_summary_is_whole_in_a_mail() {
+    let (registry, whole) = (compiled(), "word ".repeat(300));
+    let whole = whole.as_str();
+    let sns = alert(&[("alertname", "Sns")], &[("summary", whole)]);
+    let mut case = Case::new("summary", vec![sns], vec![EntryStatus::Firing]);
+    // The link to a new silence holds every label.
+    case.event.external_url.clear();
+    let words = |case: &Case, platform: &str, field: &str| {
+        let platform = PLATFORMS.iter().find(|one| one.name == platform).unwrap();
+        pages(&registry, platform, case, Language::En)[0].page.field(field).matches("word").count()
+    };
+    assert_eq!([words(&case, "slack", "title"), words(&case, "dingtalk", "text")], [300; 2], "nothing else has it");
+    case.details_url = "https://watchfire.example.com/m/7Kq2xV9bTz3mAc";
+    assert_eq!([words(&case, "slack", "title"), words(&case, "dingtalk", "text")], [80; 2]);
+    assert!(words(&case, "email", "html") >= 380, "the beginning, and below it the whole");
+    // So are labels and other annotations, and of several alerts each has its line.
+    let long = |instance: &str| {
+        let mut query = alert(&[("alertname", "Slow"), ("instance", instance), ("sql", whole)], &[("query", whole)]);
+        query.annotations.insert("impact".into(), format!("{instance}\n{whole}"));
+        query
+    };
+    case.event.alerts = vec![long("db-1")];
+    assert_eq!(words(&case, "dingtalk", "text"), 80 + 80 + 79);
+    case.event.alerts.push(long("db-2"));
+    case.statuses.push(EntryStatus::Firing);
+    let lines = words(&case, "dingtalk", "text");
+    assert!((2 * 80..2 * 80 + 2 * 24).contains(&lines), "{lines}: what both share once, and a line each");
+}
+
+/// A client that keeps mails together by their subject finds the same one on each.
+#[test]
+fn the_pages_of_a_mail_are_numbered_in_the_senders_name() {
+    let (registry, case) = (compiled(), case("hundred"));
+    let (zone, scale, entries) = (TimeZone::UTC, SeverityScale::default(), case.entries());
+    for page in [1, 2] {
+        let part = Part { range: 0..1, page, pages: 2, more: 0, max_value: usize::MAX, plain: false };
+        let fields = registry.render("email", "default", &case.input(&entries, &part, Language::En, &zone, &scale)).unwrap();
+        let status = format!("🔴 100 critical ({page}/2)");
+        assert_eq!((fields["subject"].as_str(), fields["status"].as_str()), ("HighCPU", status.as_str()));
+    }
 }
 
 /// The request of every shipped preset, for what fires, what tries everything, and what is over.

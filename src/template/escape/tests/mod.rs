@@ -4,7 +4,7 @@ mod readers;
 
 use proptest::prelude::*;
 
-use super::{BACK_QUOTE, HAIR_SPACE, ZERO_WIDTH, bold, clean, escape, link, quote};
+use super::{BACK_QUOTE, HAIR_SPACE, ZERO_WIDTH, bold, clean, escape, link, prose, quote};
 use crate::model::Escape;
 
 pub(super) const DIALECTS: [Escape; 13] = [
@@ -73,6 +73,25 @@ fn addresses_are_copied_as_they_are() {
         let escaped = escape(Escape::DingTalkMarkdown, pings);
         assert!(escaped.contains(ZERO_WIDTH), "{escaped:?}");
     }
+}
+
+/// Beside code a blank is a gap, and no list, heading or quote begins.
+#[test]
+fn a_text_goes_on_behind_code() {
+    let text = "Run `df -h` on it: `x` > 0.5, `y` - z and [2001:db8::1]:9100";
+    for dialect in DIALECTS {
+        let shown = seen(dialect, &prose(dialect, text)).replace(['`', '\u{200B}'], "").replace("<code>", "").replace("</code>", "");
+        assert_eq!(shown, text.replace('`', ""), "{dialect:?}");
+    }
+    assert_eq!(prose(Escape::Markdown, "`df -h` on `sda`: `x` > 1"), "`df -h` on `sda`: `x` > 1");
+    assert_eq!(bold(Escape::SlackMrkdwn, "run `df -h` on it, or (`du`)"), "*run* `df -h` *on it, or (*`du`*)*");
+    assert_eq!(bold(Escape::TelegramHtml, "`df` is slow"), "<code>df</code> <b>is slow</b>");
+    assert_eq!(bold(Escape::DingTalkMarkdown, "run `df` now"), "**run ˋdfˋ now**");
+    assert_eq!([bold(Escape::Markdown, "`a` `b`"), bold(Escape::Markdown, "`")], ["`a` `b`", "**\\`**"]);
+    assert_eq!(prose(Escape::SlackMrkdwn, "`x` > 1\n> 2"), "`x` &gt; 1\n\u{200B}&gt; 2", "a quote begins at the start of a line only");
+    // Only the first bracket of a line could name the target of a link.
+    assert_eq!(escape(Escape::DingTalkMarkdown, "at [2001:db8::1]:9100"), "at [2001:db8::1]:9100");
+    assert_eq!(escape(Escape::DingTalkMarkdown, "[2001:db8::1]:9100"), "[2001:db8::1]\u{200B}:9100");
 }
 
 /// What would be markup or a mention in an address is percent-encoded there: what is copied and what is clicked leads to the same place.

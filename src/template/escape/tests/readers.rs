@@ -112,10 +112,15 @@ fn tag(text: &str) -> Option<String> {
         .map(|found| format!("tag {found:?}"))
 }
 
+/// Whether a line is the target of a link by name, whose name has no bracket in it (<https://spec.commonmark.org/0.31.2/#link-label>).
+fn defines(line: &str) -> bool {
+    line.trim_start().strip_prefix('[').and_then(|name| name.split_once("]:")).is_some_and(|(name, _)| !name.contains('['))
+}
+
 fn linked(text: &str) -> Option<String> {
     (text.contains("](") || text.contains("]["))
         .then(|| "link".to_owned())
-        .or_else(|| text.lines().find(|line| line.trim_start().starts_with('[') && line.contains("]:")).map(|line| format!("reference {line:?}")))
+        .or_else(|| text.lines().find(|line| defines(line)).map(|line| format!("reference {line:?}")))
 }
 
 fn entity(text: &str) -> Option<String> {
