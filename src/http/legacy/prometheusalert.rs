@@ -18,6 +18,9 @@ const TEMPLATES: &[(&str, &[&str])] = &[
 /// The kinds of message that most of them have a template for.
 const MESSAGES: &[&str] = &["dd", "wx", "fs", "dx", "dh", "email"];
 
+/// The input of what its zabbixclient posts.
+pub(super) const ZABBIX_CLIENT: &str = "zabbixclient";
+
 /// The one that is named after nothing else.
 const ALIYUN: &str = "aliyun";
 

@@ -26,9 +26,9 @@ use super::json::{MAX_EXTRA, Trail, read};
 use super::time;
 use super::unread::described;
 use super::value::Trees;
-use super::{Parsed, SenderKind, fingerprint};
+use super::{Parsed, SenderKind, begins_as_json, fingerprint};
 use crate::model::{Alert, Labels, Note, Status, hash_hex};
-use block::{varies, walks};
+use block::walks;
 
 /// Words of a status that mean resolved, unless the input has its own.
 const RESOLVED_WORDS: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
@@ -87,7 +87,8 @@ pub struct Input {
 struct Field {
     target: Target,
     text: Text,
-    varies: bool,
+    /// What it becomes of a body that holds nothing: where it becomes that, nothing was found. `None`: it fails there.
+    blank: Option<String>,
     /// Whether it may walk the whole body for each alert.
     walks: bool,
 }
@@ -112,6 +113,7 @@ struct Words {
 impl Input {
     /// Compiles an input. `compile` takes the path of a text below the input and the text; what it returns `None` for is left out (and was reported).
     pub fn new(name: &str, block: &InputBlock, severity_label: &str, mut compile: impl FnMut(&str, &str) -> Option<Text>) -> Self {
+        let nothing = Context::from(json!({ "body": {}, "alert": {} }));
         let field = |(path, text): (String, &str)| {
             let target = match path.split_once('.') {
                 Some(("labels", name)) => Target::Label(name.to_owned()),
@@ -124,7 +126,8 @@ impl Input {
                     _ => Target::GeneratorUrl,
                 },
             };
-            Some(Field { target, text: compile(&path, text)?, varies: varies(text), walks: walks(text) })
+            let (walks, text) = (walks(text), compile(&path, text)?);
+            Some(Field { target, blank: text(&nothing).map(|blank| blank.trim().to_owned()), text, walks })
         };
         let lower = |word: &String| word.trim().to_lowercase();
         let resolved = if block.resolved_values.is_empty() {
@@ -289,7 +292,7 @@ impl Reading {
             if value.is_empty() {
                 continue;
             }
-            self.found |= field.varies && matches!(field.target, Target::Label(_) | Target::Annotation(_));
+            self.found |= field.blank.as_deref() != Some(value) && matches!(field.target, Target::Label(_) | Target::Annotation(_));
             match &field.target {
                 Target::Label(name) => drop(alert.labels.insert(name.clone(), value.to_owned())),
                 Target::Annotation(name) => drop(alert.annotations.insert(name.clone(), value.to_owned())),
@@ -346,6 +349,7 @@ impl Document {
                 left_out: 0,
             });
         }
+        begins_as_json(source)?;
         // One pass that only checks the syntax; from here on every slice is known to be well formed.
         let raw = read(source, source.text, "", &Trail::default(), PhantomData::<&RawValue>)?.get();
         let mut trees = Trees::default();

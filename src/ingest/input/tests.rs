@@ -121,6 +121,17 @@ fn an_input_is_chosen_by_the_path_or_by_what_the_body_holds() {
 }
 
 #[test]
+fn a_text_finds_nothing_by_the_words_of_its_own() {
+    let inputs = inputs(&[("backup", r#"{"labels": {"alertname": "Backup {{body.job}}"}, "annotations": {"summary": "{{json body.error}}"}}"#)]);
+    let read = |body: &str| parse(&Sender::Input("backup".into()), body.as_bytes(), &inputs, now());
+    assert_eq!(read(r#"{"job": "nightly"}"#).unwrap().event.alerts[0].name(), "Backup nightly");
+    for body in [r#"{"disk": "full"}"#, r#"{"lift": "stuck"}"#, "{}"] {
+        let refused = read(body).unwrap_err().to_string();
+        assert!(refused.starts_with("no alert to deliver: the input `backup` finds none of its values in the body"), "{body}: {refused}");
+    }
+}
+
+#[test]
 fn what_is_refused_says_where() {
     let inputs = inputs(&[("monitor", MONITOR)]);
     for (body, error) in [
