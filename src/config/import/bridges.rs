@@ -3,7 +3,7 @@
 
 use indexmap::IndexMap;
 
-use super::context::{Converted, ImportContext, plain_name};
+use super::context::plain_name;
 use super::reader::{Keys, Notes, environment_name};
 use super::text::Yaml;
 use super::{Blocks, Endpoint, Imported, one_line, routes_yaml};
@@ -91,7 +91,7 @@ fn settings(text: &str) -> Vec<(&str, &str, usize)> {
 }
 
 /// A robot of PrometheusAlert: whether it is on, its address, its type in the query, the platform, the key of its token, and what the token comes after.
-const ROBOTS: [(&str, &str, &str, &str, &str, &str); 3] = [
+pub(super) const ROBOTS: [(&str, &str, &str, &str, &str, &str); 3] = [
     ("open-dingding", "ddurl", "dd", "dingtalk", "access_token", "access_token="),
     ("open-weixin", "wxurl", "wx", "wecom_robot", "key", "key="),
     ("open-feishu", "fsurl", "fs", "feishu", "token", "/hook/"),
@@ -146,58 +146,9 @@ pub fn prometheusalert(file: &str, text: &str, endpoint: &Endpoint) -> Result<Im
 }
 
 /// The part of an address after a mark, up to the next parameter.
-fn after<'u>(url: &'u str, mark: &str) -> Option<&'u str> {
+pub(super) fn after<'u>(url: &'u str, mark: &str) -> Option<&'u str> {
     let rest = url.split_once(mark)?.1;
     rest.split(['&', '#', '?']).next().filter(|part| !part.is_empty())
-}
-
-/// A robot that the address of a bridge names: `/prometheusalert?type=dd&ddurl=..`, or `/webhook/send?channel_type=dingtalk&token=..` of
-/// alertmanager-webhook-adapter, which has no configuration of its own.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Robot {
-    platform: &'static str,
-    key: &'static str,
-    token: String,
-}
-
-impl Robot {
-    /// The only robot of an address.
-    pub fn in_address(address: &str) -> Option<Self> {
-        let url = reqwest::Url::parse(address).ok()?;
-        let get = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty());
-        let (platform, key, token) = match url.path().trim_end_matches('/') {
-            path if path.ends_with("/prometheusalert") => {
-                let kind = get("type")?;
-                let (_, address, _, platform, key, mark) = ROBOTS.into_iter().find(|(_, _, known, ..)| *known == kind)?;
-                let robots = get(address).filter(|robots| !robots.contains(','))?;
-                (platform, key, after(&robots, mark)?.to_owned())
-            }
-            path if path.ends_with("/webhook/send") => {
-                let (platform, key) = match get("channel_type")?.as_str() {
-                    "dingtalk" => ("dingtalk", "access_token"),
-                    "weixin" => ("wecom_robot", "key"),
-                    "feishu" => ("feishu", "token"),
-                    _ => return None,
-                };
-                (platform, key, get("token")?)
-            }
-            _ => return None,
-        };
-        Some(Self { platform, key, token })
-    }
-
-    /// Its channel.
-    pub fn converted<'n>(self, keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Converted {
-        let line = keys.peek("url").map_or(keys.line, |node| node.span.line);
-        // How the bridge is reached says nothing about how the platform is.
-        for gone in ["url", "http_config", "max_alerts", "timeout"] {
-            keys.take(gone);
-        }
-        let name = environment_name(&format!("{}_TOKEN", context.channel));
-        let holds = format!("the robot's token in `url` of {}", context.what);
-        let token = context.notes.variable(&name, Secret::new(self.token), line, &holds);
-        Converted { platform: self.platform, blocks: vec![Yaml::map([(self.key, token)])], channel_settings: Vec::new() }
-    }
 }
 
 /// Channels that were made, and what the old names are bound to.
@@ -306,20 +257,5 @@ mod tests {
         );
         assert!(made.remarks.iter().any(|remark| remark.what.contains("open-txdx=1")), "{:?}", made.remarks);
         assert!(import("x", "open-dingding=0\nopen-weixin=0\n", &Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()).is_err());
-    }
-
-    #[test]
-    fn the_robot_of_an_address_is_known() {
-        let robot = |platform, key, token: &str| Some(Robot { platform, key, token: token.to_owned() });
-        for (address, expected) in [
-            ("http://a:8090/webhook/send?channel_type=dingtalk&token=T", robot("dingtalk", "access_token", "T")),
-            ("http://a:8090/webhook/send?channel_type=weixin&token=K", robot("wecom_robot", "key", "K")),
-            ("http://a/prometheusalert?type=fs&tpl=x&fsurl=https://open.feishu.cn/open-apis/bot/v2/hook/F&at=1", robot("feishu", "token", "F")),
-            ("http://a/prometheusalert?type=dd&ddurl=https://o/robot/send?access_token=T,https://o/robot/send?access_token=U", None),
-            ("http://a/webhook/send?channel_type=slack&token=T", None),
-            ("http://a/hooks?token=T", None),
-        ] {
-            assert_eq!(Robot::in_address(address), expected, "{address}");
-        }
     }
 }

@@ -10,6 +10,7 @@ mod mail;
 mod platforms;
 mod reader;
 mod receivers;
+mod robots;
 mod routes;
 mod text;
 mod webhook;
