@@ -2,6 +2,7 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are reported; what cannot be converted is reported with its line.
 
+mod accounts;
 mod bridges;
 mod by_label;
 mod context;
