@@ -39,6 +39,9 @@ const MAX_TEXT: usize = 32 << 20;
 /// A text that may walk the whole body, or failed, counts as this part of the body besides what it becomes.
 const WALKED: usize = 8;
 
+/// What a text makes of an object: nobody can read that, and two of them would be the same.
+const OBJECT: &str = "[object]";
+
 /// A compiled text: what it makes of `{ body, alert }`; `None` when it fails on it.
 pub type Text = Arc<dyn Fn(&Context) -> Option<String> + Send + Sync>;
 
@@ -279,7 +282,7 @@ impl Reading {
     fn alert(&mut self, input: &Input, context: &Context) -> (Alert, bool) {
         let (mut alert, mut failed) = (Alert::default(), false);
         for field in &input.fields {
-            let text = (field.text)(context);
+            let text = (field.text)(context).filter(|text| !text.contains(OBJECT));
             if field.walks || text.is_none() {
                 self.spent += self.walk;
             }

@@ -154,6 +154,13 @@ fn what_cannot_be_read_as_it_was_meant_is_text_beside_the_others() {
     assert_eq!(names, ["Load", "disk full", "Unknown entry", "No name"]);
     assert_eq!(event.alerts[3].annotation("description"), "id: 2\ntitle: No name\nwhy: x");
     assert_eq!(event.notes, [Note::Odd(3)]);
+    // An object where a text was.
+    let body =
+        r#"{"site": "a", "data": {"events": [{"id": 1, "trigger": {"name": {"en": "Load"}}}, {"id": 2, "trigger": {"name": {"en": "Disk"}}}]}}"#;
+    let event = event_of(&inputs, body);
+    assert_eq!((event.alerts.len(), &event.notes[..]), (2, &[Note::Odd(2)][..]));
+    assert!(event.alerts[0].annotation("description").contains(r#"trigger: {"name":{"en":"Load"}}"#), "{event:?}");
+    assert!(!event.alerts[0].name().contains("[object]") && event.alerts[0].fingerprint != event.alerts[1].fingerprint, "{event:?}");
     // A list where an object was, and the other way round.
     let body = r#"{"site": ["a"], "data": {"events": {"id": 1, "trigger": [{"name": "Load"}], "hosts": {"a": 1}}}}"#;
     let event = event_of(&inputs, body);

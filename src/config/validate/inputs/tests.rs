@@ -120,6 +120,8 @@ fn a_body_of_another_sender_is_no_alert_of_an_input() {
             let refused = parse(&sender, body, &inputs, now()).unwrap_err().to_string();
             assert!(refused.contains("finds none of its values in the body"), "{name}: {refused}");
         }
+        let known = br#"{"alerts": [{"labels": {"alertname": "Known"}}]}"#;
+        assert_eq!(parse(&sender, known, &inputs, now()).unwrap().event.alerts[0].name(), "Known", "{name}: what all know is read as that");
         let empty = parse(&sender, b"", &inputs, now()).unwrap_err().to_string();
         assert!(empty.starts_with("the body is empty"), "{name}: {empty}");
     }
@@ -168,6 +170,8 @@ fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
                 let Ok(parsed) = parse(&Sender::Input(input.clone()), body.as_bytes(), &inputs, now()) else { continue };
                 let alert = &parsed.event.alerts[0];
                 assert!(!alert.name().is_empty() && !alert.fingerprint.is_empty(), "{name}: {member} as {changed:?}");
+                let texts = alert.labels.values().chain(alert.annotations.values());
+                assert_eq!(texts.filter(|text| text.contains("[object]")).count(), 0, "{name}: {member} as {changed:?}: {alert:?}");
                 let told = parsed.event.notes.contains(&Note::Odd(1));
                 assert!(!told || alert.annotation("description").contains(':'), "{name}: {member} as {changed:?}: {alert:?}");
             }
