@@ -4,7 +4,7 @@
 
 use super::bridges::{ROBOTS, after};
 use super::context::{Converted, ImportContext};
-use super::reader::{Keys, environment_name};
+use super::reader::{Keys, environment_name, is_template};
 use super::text::Yaml;
 use crate::model::Secret;
 
@@ -30,7 +30,8 @@ impl Robot {
     /// All that an address names; none where one of them has no platform here, because then the bridge must go on.
     pub fn in_address(address: &str) -> Vec<Self> {
         let Ok(url) = reqwest::Url::parse(address) else { return Vec::new() };
-        let get = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty());
+        let is_said = |value: &String| !value.is_empty() && !is_template(value);
+        let get = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(is_said);
         let robots = match url.path().trim_end_matches('/') {
             path if path.ends_with("/prometheusalert") => of_prometheusalert(get),
             path if path.ends_with("/webhook/send") => of_adapter(get).map(|robot| vec![robot]),
@@ -160,6 +161,7 @@ mod tests {
             ("http://a/prometheusalert?type=dd&ddurl=https://o/robot/send?access_token=T,https://o/elsewhere", vec![]),
             ("http://a/prometheusalert?type=dd&tpl=x", vec![]),
             ("http://a/webhook/send?channel_type=slack&token=T", vec![]),
+            ("http://a/webhook/send?channel_type=dingtalk&token={{ .CommonLabels.robot }}", vec![]),
             ("http://a/hooks?token=T", vec![]),
         ] {
             assert_eq!(Robot::in_address(address), expected, "{address}");
