@@ -159,7 +159,8 @@ async fn what_zabbixclient_posts_goes_where_its_body_says() {
     let body = |name: &str, target: &str, kind: &str| {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inputs").join(name);
         let mut body: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        (body["zabbixtarget"], body["zabbixtype"]) = (target.into(), kind.into());
+        body["zabbixtarget"] = target.into();
+        body["zabbixtype"] = kind.into();
         body
     };
     // A robot by its token, whatever its type is bound to.
