@@ -158,13 +158,14 @@ impl Input {
         !self.when.is_empty() && first.is_some_and(|body| self.when.iter().all(|place| body.pointer(place).is_some()))
     }
 
-    /// The event of a body. Refused are bodies where the alerts are missing, and where no text of the input finds anything in any alert.
+    /// The event of a body. Refused are bodies where the alerts are missing, and those that lack a place of `when` and in which no text of the input finds
+    /// anything: they are another sender's.
     fn event(&self, source: &Source<'_>, document: Value, left_out: u64, received_at: Timestamp) -> Result<Parsed, IngestError> {
         let refuse =
             |path: &str, what: &str| Err(source.error(source.start(), path, format!("no alert to deliver: the input `{}` {what}", self.name)));
         let keeps = source.text.len() <= MAX_EXTRA;
-        let mut reading =
-            Reading { list: AlertList { over: left_out, ..AlertList::default() }, found: false, spent: 0, walk: source.text.len() / WALKED };
+        let (list, found) = (AlertList { over: left_out, ..AlertList::default() }, self.fits(&document));
+        let mut reading = Reading { list, found, spent: 0, walk: source.text.len() / WALKED };
         let mut rest = Value::Null;
         match (document, &self.alerts) {
             (Value::Array(items), None) => {
@@ -230,7 +231,7 @@ impl Input {
 /// The alerts of a body while they are read.
 struct Reading {
     list: AlertList,
-    /// Whether a text found anything.
+    /// Whether it is a body of the input's sender: by `when`, or because a text found anything.
     found: bool,
     /// Bytes that texts have become.
     spent: usize,

@@ -129,6 +129,13 @@ fn a_text_finds_nothing_by_the_words_of_its_own() {
         let refused = read(body).unwrap_err().to_string();
         assert!(refused.starts_with("no alert to deliver: the input `backup` finds none of its values in the body"), "{body}: {refused}");
     }
+    // What has the places of `when` is the sender's, whatever its texts say of it.
+    let known = self::inputs(&[(
+        "backup",
+        r#"{"when": ["/job"], "labels": {"alertname": "Backup{{#if body.bad}} failed{{/if}}"}, "status": "{{body.state}}"}"#,
+    )]);
+    let event = event(&known, r#"{"job": "nightly", "bad": false, "state": "ok"}"#);
+    assert_eq!((event.alerts[0].name(), event.status, &event.notes[..]), ("Backup", Status::Resolved, &[][..]));
 }
 
 #[test]
