@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::part::Part;
 use super::print::{more, shown, time};
 use super::remote::Remote;
 use super::table::{Cell, Table, cell, text};
@@ -21,30 +21,15 @@ pub enum AuditCommand {
         /// Only those whose author, act, object, reason or outcome holds this text.
         #[arg(long)]
         text: Option<String>,
-        /// Only those begun at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
-        #[arg(long)]
-        since: Option<String>,
-        /// Only those begun before this, written as for --since.
-        #[arg(long)]
-        until: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Continue after this id, which the previous page ended with.
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        part: Part,
     },
 }
 
 /// Runs `audit`.
 pub fn run(common: &Common, command: &AuditCommand) -> Result<ExitStatus> {
-    let AuditCommand::Ls { person, text, since, until, limit, cursor } = command;
-    let mut path = format!("/api/v1/audit?limit={limit}");
-    for (name, value) in [("person", person), ("text", text), ("since", since), ("until", until), ("cursor", cursor)] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-        }
-    }
+    let AuditCommand::Ls { person, text, part } = command;
+    let path = format!("/api/v1/audit?{}", part.query(&[("person", person.as_deref()), ("text", text.as_deref())]));
     block_on(async {
         let remote = Remote::open(common).await?;
         let found: Result<Audit> = remote.get(&path).await;

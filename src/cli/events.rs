@@ -5,6 +5,7 @@ use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::part::Part;
 use super::print::{more, shown, time};
 use super::remote::Remote;
 use super::table::{Table, cell, text};
@@ -24,18 +25,8 @@ pub enum EventsCommand {
         /// Only those that led to no delivery.
         #[arg(long)]
         unrouted: bool,
-        /// Only those that arrived at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
-        #[arg(long)]
-        since: Option<String>,
-        /// Only those that arrived before this, written as for --since.
-        #[arg(long)]
-        until: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Continue after this id, which the previous page ended with.
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        part: Part,
     },
     /// Print an event's body as Alertmanager would send it, for `render --payload`; with --json the event with its deliveries.
     Show {
@@ -68,13 +59,8 @@ pub fn run(common: &Common, command: &EventsCommand) -> Result<ExitStatus> {
 
 async fn answer(remote: &Remote, command: &EventsCommand, as_json: bool) -> Result<String> {
     match command {
-        EventsCommand::Ls { source, unrouted, since, until, limit, cursor } => {
-            let mut path = format!("/api/v1/events?limit={limit}&unrouted={unrouted}");
-            for (name, value) in [("source", source), ("since", since), ("until", until), ("cursor", cursor)] {
-                if let Some(value) = value {
-                    path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-                }
-            }
+        EventsCommand::Ls { source, unrouted, part } => {
+            let path = format!("/api/v1/events?{}", part.query(&[("source", source.as_deref()), ("unrouted", unrouted.then_some("true"))]));
             let found: Events = remote.get(&path).await?;
             shown(as_json, &found, table)
         }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::part::Part;
 use super::print::{more, shown, time};
 use super::remote::Remote;
 use super::table::{Table, cell, number, state, text};
@@ -25,18 +26,8 @@ pub enum IncidentsCommand {
         /// Only those whose title holds this text.
         #[arg(long)]
         title: Option<String>,
-        /// Only those that began at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
-        #[arg(long)]
-        since: Option<String>,
-        /// Only those that began before this, written as for --since.
-        #[arg(long)]
-        until: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Continue after this number, which the previous page ended with.
-        #[arg(long)]
-        cursor: Option<i64>,
+        #[command(flatten)]
+        part: Part,
     },
     /// Show an incident: its messages and its timeline.
     Show {
@@ -58,17 +49,10 @@ pub fn run(common: &Common, command: &IncidentsCommand) -> Result<ExitStatus> {
 
 async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> Result<String> {
     match command {
-        IncidentsCommand::Ls { state, severity, title, since, until, limit, cursor } => {
-            let mut path = format!("/api/v1/incidents?limit={limit}");
-            let cursor = cursor.map(|number| number.to_string());
+        IncidentsCommand::Ls { state, severity, title, part } => {
             let states = (!state.is_empty()).then(|| state.join(","));
-            for (name, value) in
-                [("state", &states), ("severity", severity), ("title", title), ("since", since), ("until", until), ("cursor", &cursor)]
-            {
-                if let Some(value) = value {
-                    path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-                }
-            }
+            let filters = [("state", states.as_deref()), ("severity", severity.as_deref()), ("title", title.as_deref())];
+            let path = format!("/api/v1/incidents?{}", part.query(&filters));
             let found: Incidents = remote.get(&path).await?;
             shown(as_json, &found, table)
         }

@@ -19,6 +19,7 @@ mod manual;
 mod mute;
 mod oncall;
 mod online;
+mod part;
 mod password;
 mod payloads;
 mod print;

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::part::Part;
 use super::print::{self, time};
 use super::remote::Remote;
 use super::table::{Table, cell, number, state, text};
@@ -64,24 +65,14 @@ pub struct Filter {
     /// Only these states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown.
     #[arg(long, value_delimiter = ',')]
     state: Vec<String>,
-    /// Only those made at or after this: how long ago (`1h`), RFC 3339, or Unix milliseconds.
-    #[arg(long)]
-    since: Option<String>,
-    /// Only those made before this, written as for --since.
-    #[arg(long)]
-    until: Option<String>,
     /// Only those that this message carried.
     #[arg(long, value_name = "ID")]
     message: Option<String>,
     /// Only those whose title or reason holds this text.
     #[arg(long)]
     text: Option<String>,
-    /// At most this many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// Continue after this id, which the previous page ended with.
-    #[arg(long)]
-    cursor: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// Print what is new or has changed among the newest `--limit`, until it is interrupted; with --json one delivery a line.
     #[arg(long, conflicts_with = "cursor")]
     follow: bool,
@@ -161,7 +152,7 @@ async fn follow(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitS
     loop {
         let known = std::mem::take(&mut shown);
         // What came between two looks may be more than a look holds.
-        if !is_first && found.deliveries.len() == filter.limit && found.deliveries.iter().all(|row| !known.contains_key(&row.id)) {
+        if !is_first && found.deliveries.len() == filter.part.limit && found.deliveries.iter().all(|row| !known.contains_key(&row.id)) {
             anstream::eprintln!("more came than the {} that are shown; raise --limit", found.deliveries.len());
         }
         is_first = false;
@@ -286,14 +277,15 @@ async fn apply(remote: &Remote, which: &Which, action: &Action, done: &mut Done)
             Ok(Some(named))
         }
         Some(state) => {
-            let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], limit: 500, ..Filter::default() };
+            let part = Part { limit: 500, ..Part::default() };
+            let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], part, ..Filter::default() };
             loop {
                 let page: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
                 if !page.deliveries.is_empty() {
                     action.apply(remote, page.deliveries.iter().map(|row| row.id).collect(), done).await?;
                 }
                 let Some(next) = page.next else { return Ok(None) };
-                filter.cursor = Some(next.to_string());
+                filter.part.cursor = Some(next.to_string());
             }
         }
     }
@@ -301,21 +293,10 @@ async fn apply(remote: &Remote, which: &Which, action: &Action, done: &mut Done)
 
 impl Filter {
     fn query(&self) -> String {
-        let mut parts = vec![format!("limit={}", self.limit)];
-        let mut add = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                parts.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-            }
-        };
         let states = self.state.join(",");
-        add("channel", self.channel.as_deref());
-        add("state", Some(states.as_str()).filter(|s| !s.is_empty()));
-        add("since", self.since.as_deref());
-        add("until", self.until.as_deref());
-        add("text", self.text.as_deref());
-        add("message", self.message.as_deref());
-        add("cursor", self.cursor.as_deref());
-        parts.join("&")
+        let state = Some(states.as_str()).filter(|states| !states.is_empty());
+        let (channel, text, message) = (self.channel.as_deref(), self.text.as_deref(), self.message.as_deref());
+        self.part.query(&[("channel", channel), ("state", state), ("text", text), ("message", message)])
     }
 }
 

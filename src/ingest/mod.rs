@@ -38,6 +38,7 @@ pub use unread::unread;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 use crate::model::{Event, Note, SenderKind};
 use alert::{AlertSeed, AlertsSeed};
@@ -72,6 +73,7 @@ pub struct Parsed {
 
 /// Reads a webhook body: Alertmanager "4", Grafana unified "1" and legacy, an array of alerts, a single alert (an object with `labels`), or
 /// anything else through one of the `inputs`: the one that `sender` names, else, for bodies that are none of the others, the first whose `when` fits.
+/// What none of them fits may have one of these bodies as its only member that holds alerts.
 /// `sender` also decides between Alertmanager and Grafana where both are possible. `received_at` settles the status of alerts that have an end but no
 /// status.
 ///
@@ -95,7 +97,7 @@ pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timesta
 fn wrapped(body: &str) -> Option<String> {
     let body = body.trim();
     let inner = match body.as_bytes().first()? {
-        b'"' => value::text(serde_json::from_str::<&serde_json::value::RawValue>(body).ok()?.get()).into_owned(),
+        b'"' => value::text(serde_json::from_str::<&RawValue>(body).ok()?.get()).into_owned(),
         b'{' | b'[' => return None,
         _ => form::fields(body).filter(|fields| fields.len() == 1)?.remove(0).1,
     };
@@ -123,9 +125,40 @@ fn parse_text(sender: &Sender, text: &str, inputs: &Inputs, received_at: Timesta
     let chosen = chosen.map(|(input, document)| document.by(&source, input, received_at));
     match (chosen, native) {
         (Some(Ok(parsed)), _) | (_, Ok(Native { parsed, .. })) => Ok(parsed),
-        (Some(Err(error)), Err(_)) => Err(refused.unwrap_or(error)),
-        (None, Err(native)) => Err(refused.unwrap_or(native)),
+        (chosen, Err(native)) => within(sender, text, received_at).ok_or_else(|| refused.or(chosen.and_then(Result::err)).unwrap_or(native)),
     }
+}
+
+/// Members of a body that are looked into for alerts.
+const MAX_WRAPPERS: usize = 40;
+
+/// A body within a member of another, as `payload` of Alertmanager or a gateway in between wraps it: `{"data": {"alerts": [..]}}`, `{"firing": [..]}`. Only
+/// one member may hold alerts, and each of them has a name; else nobody knows what is meant. The other members are kept.
+fn within(sender: &Sender, text: &str, received_at: Timestamp) -> Option<Parsed> {
+    // Nothing may follow it: that would be lost.
+    let all = members(serde_json::from_str::<&RawValue>(text).ok()?.get());
+    if all.len() > MAX_WRAPPERS {
+        return None;
+    }
+    let inner = |raw: &str| {
+        let native = native(sender, &Source { text: raw }, received_at).ok().filter(|native| native.sure)?;
+        let is_named = native.parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
+        is_named.then_some(native.parsed)
+    };
+    let lists = all.iter().enumerate().filter(|(_, (_, raw))| raw.starts_with(['{', '[']));
+    let mut found = lists.filter_map(|(at, (_, raw))| Some((at, inner(raw)?)));
+    let (at, mut parsed) = found.next()?;
+    if found.next().is_some() {
+        return None;
+    }
+    let trail = Trail::default();
+    for (other, (name, raw)) in all.iter().enumerate() {
+        if other != at && !parsed.event.extra.contains_key(&**name) {
+            trail.keep(&mut parsed.event.extra, name, raw);
+        }
+    }
+    let is_noted = parsed.event.notes.contains(&Note::Extra);
+    Some(if is_noted { parsed } else { noted(parsed, &trail) })
 }
 
 /// A body understood without an input; not `sure` when it could as well be meant for one.

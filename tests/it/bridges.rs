@@ -150,6 +150,60 @@ fn reached(sent: &[Record]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_zabbixclient_posts_goes_where_its_body_says() {
+    let (four, twilio) = (Four::start().await, Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await);
+    four.ding.unpaced();
+    let routes = four.routes().replacen("channels:", &format!("channels:\n  {}", sms(&twilio)), 1);
+    let routes = routes.replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
+    let app = TestApp::start(&format!("{routes}  auth: none\n  prometheusalert: {{ wx: ops-wecom, alydx: sms }}\n")).await;
+    let body = |name: &str, target: &str, kind: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inputs").join(name);
+        let mut body: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        body["zabbixtarget"] = target.into();
+        body["zabbixtype"] = kind.into();
+        body
+    };
+    // A robot by its token, whatever its type is bound to.
+    let problem = body("zabbixclient-1.1-problem.json", "https://oapi.dingtalk.com/robot/send?access_token=ding-token", "dd");
+    let (status, answer) = call(&app, "/zabbix/alert", &problem).await;
+    assert_eq!((status, serde_json::from_str::<String>(&answer).unwrap().as_str()), (200, r#"{"errcode":0,"errmsg":"ok"}"#));
+    assert_eq!(channels(&app).await, ["ops-ding"]);
+    let shown = four.ding.rec.accepted()[0].text.clone();
+    assert!(shown.contains("CPU 负载过高") && shown.contains("web-3") && !shown.contains("no alert that Watchfire knows"), "{shown}");
+    // One that no channel has: what the type is bound to. A type that nobody bound: the routing table.
+    assert_eq!(call(&app, "/zabbix/alert", &body("zabbixclient-1.1-problem.json", "https://example.com/?key=K", "wx")).await.0, 200);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-wecom"]);
+    assert_eq!(call(&app, "/zabbix/alert", &body("zabbixclient-1.4-sms.json", "", "tg")).await.0, 200);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-slack", "ops-wecom"]);
+    assert_eq!(newest(&app).await.event.unknown_to, ["zabbix/alert: tg"]);
+    // Its recovery ends the incident.
+    assert_eq!(call(&app, "/zabbix/alert", &body("zabbixclient-1.1-resolved.json", "", "wx")).await.0, 200);
+    app.settled().await;
+    let (_, incidents) = app.get("/api/v1/incidents?state=resolved").await;
+    assert_eq!(incidents["incidents"].as_array().map(Vec::len), Some(1), "{incidents}");
+    // A number is written to in place of the channel's own.
+    assert_eq!(call(&app, "/zabbix/alert", &body("zabbixclient-1.4-sms.json", "+8613900000009", "alydx")).await.0, 200);
+    app.settled().await;
+    assert_eq!(reached(&twilio.rec.accepted()), ["+8613900000009"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapters_slack_and_applications_are_found_by_what_the_query_says() {
+    let four = Four::start().await;
+    four.slack.unpaced();
+    let routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
+    let routes = routes.replace("channel: \"C0123\"", "channel: \"#ops\"");
+    let app = TestApp::start(&format!("{routes}  auth: none\n")).await;
+    let slack = "/webhook/send?channel_type=slack&token=xoxb-test-token&channel=ops";
+    assert_eq!(call(&app, slack, &alert("a", "One", "firing")).await.0, 204);
+    assert_eq!(channels(&app).await, ["ops-slack"], "the adapter wrote the # itself");
+    let wecom = "/webhook/send?channel_type=weixinapp&corp_id=corp-id&agent_id=1000002&agent_secret=x&to_user=lisi";
+    assert_eq!(call(&app, wecom, &alert("b", "Two", "firing")).await.0, 204);
+    assert_eq!(channels(&app).await, ["ops-slack", "ops-wecom"]);
+    assert_eq!(reached(&four.wecom.rec.accepted()), ["lisi"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn recipients_of_the_query_are_reached_or_the_message_says_that_they_are_not() {
     let (four, twilio) = (Four::start().await, Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await);
     four.ding.unpaced();

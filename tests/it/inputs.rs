@@ -129,6 +129,26 @@ async fn a_mistyped_input_loses_nothing_and_says_so() {
     assert!(ready.as_str().unwrap().contains("1 body was no alert and was delivered as text"), "{ready}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_an_input_cannot_read_are_not_taken_for_repeats_of_each_other() {
+    let four = Four::start().await;
+    let app = TestApp::start(&routes(&four, "")).await;
+    for text in ["the lift is stuck", "the gate is open"] {
+        let (status, answer) = post(&app, "/in/sns", "application/json", json!({ "note": text }).to_string()).await;
+        assert_eq!((status, &answer["duplicate"]), (200, &Value::Bool(false)), "{answer}");
+        app.settled().await;
+    }
+    // With raw message delivery SNS posts the alarm by itself.
+    let (status, answer) = post(&app, "/in/sns", "text/plain; charset=UTF-8", file("cloudwatch-2024-alarm.json")).await;
+    assert_eq!(status, 200, "{answer}");
+    app.settled().await;
+    let texts: Vec<String> = four.ding.rec.accepted().iter().map(|record| record.text.clone()).collect();
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    for (text, word) in texts.iter().zip(["the lift is stuck", "the gate is open", "Threshold Crossed"]) {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
 /// What somebody may post: JSON of any shape, forms, texts, and bodies of senders with a part of them replaced.
 fn anything() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -171,6 +191,7 @@ async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
         "/dingtalk/ops/send",
         "/dingtalk/nobody/send",
         "/prometheusalert?type=dd&at=13800000001",
+        "/zabbix/alert",
         "/webhook/send?channel_type=dingtalk&token=unknown",
     ];
     let (mut runner, strategy) = (TestRunner::deterministic(), anything());

@@ -179,6 +179,7 @@ async fn what_is_answered_is_what_is_described() {
             200,
         ),
         ("post", "/prometheusalert?type=dd", "/prometheusalert", Some(alert("pa", "X", "firing")), 200),
+        ("post", "/zabbix/alert", "/zabbix/alert", Some(json!({ "zabbixmessage": "x", "zabbixtarget": "", "zabbixtype": "dd" })), 200),
         ("get", "/-/healthy", "/-/healthy", None, 200),
         ("get", "/-/ready", "/-/ready", None, 200),
         ("post", "/-/reload", "/-/reload", None, 200),

@@ -30,8 +30,8 @@ pub struct LegacyBlock {
     pub dingding_call: Option<String>,
     /// `/dingtalk/<target>/send` of prometheus-webhook-dingtalk: its targets, and the channel or channels here that each means.
     pub dingtalk: IndexMap<String, OneOrMany>,
-    /// `/prometheusalert?type=...` of PrometheusAlert: its types (`dd`, `wx`, `fs`, `email` and others), and the channel or channels here that each means.
-    /// A robot that the query names goes to the channel that has its token, where there is one.
+    /// `/prometheusalert?type=...` of PrometheusAlert, and `/zabbix/alert` of its zabbixclient: its types (`dd`, `wx`, `fs`, `email` and others), and the
+    /// channel or channels here that each means. A robot that the query names goes to the channel that has its token, where there is one.
     pub prometheusalert: IndexMap<String, OneOrMany>,
     /// `/webhook/send?channel_type=...` of alertmanager-webhook-adapter: its types (`dingtalk`, `weixin`, `feishu` and others), likewise.
     pub webhook_send: IndexMap<String, OneOrMany>,

@@ -37,12 +37,29 @@ pub struct MuteBlock {
 const MAX_NAME: usize = 64;
 
 impl MuteBlock {
-    /// Its name; without one the letters and digits of its matchers, with hyphens between.
+    /// Its name; without one the letters and digits of its matchers, with hyphens between, and `not` where they exclude: people read it in notices.
     pub fn called(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
-            let matchers = self.matchers.list().join(" ");
+            let matchers = self.matchers.list().join(" ").replace("!=", " not ").replace("!~", " not ");
             let words: Vec<&str> = matchers.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
             if words.is_empty() { "mute".to_owned() } else { words.join("-").chars().take(MAX_NAME).collect() }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mute_without_a_name_is_named_by_what_it_matches_and_excludes() {
+        for (matchers, name) in [
+            (r#""team=\"db\"""#, "team-db"),
+            (r#""team=\"db\", severity!=\"critical\"""#, "team-db-severity-not-critical"),
+            (r#"["team=\"db\"", "alertname!~\"Backup.*\""]"#, "team-db-alertname-not-Backup"),
+        ] {
+            let block: MuteBlock = serde_json::from_str(&format!(r#"{{"matchers": {matchers}, "reason": "x"}}"#)).unwrap();
+            assert_eq!(block.called(), name);
+        }
     }
 }

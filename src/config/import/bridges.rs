@@ -3,7 +3,8 @@
 
 use indexmap::IndexMap;
 
-use super::context::{Converted, ImportContext, plain_name};
+use super::accounts::{ACCOUNTS, Settings};
+use super::context::plain_name;
 use super::reader::{Keys, Notes, environment_name};
 use super::text::Yaml;
 use super::{Blocks, Endpoint, Imported, one_line, routes_yaml};
@@ -79,33 +80,26 @@ fn target(entry: &Entry, notes: &mut Notes, made: &mut Made) {
 
 /// Whether a text is the `app.conf` of PrometheusAlert.
 pub fn is_prometheusalert(text: &str) -> bool {
-    settings(text).iter().filter(|(key, ..)| ["open-dingding", "open-weixin", "open-feishu", "messagelevel", "phonecalllevel"].contains(key)).count()
-        >= 2
-}
-
-/// The settings of a file of `key=value` lines, with the line of each. A value may be in quotes.
-fn settings(text: &str) -> Vec<(&str, &str, usize)> {
-    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.starts_with(['#', ';', '[']));
-    let pairs = lines.filter_map(|(at, line)| line.split_once('=').map(|(key, value)| (key.trim(), value.trim().trim_matches('"'), at + 1)));
-    pairs.filter(|(key, ..)| !key.is_empty() && !key.contains(char::is_whitespace)).collect()
+    let known = ["open-dingding", "open-weixin", "open-feishu", "messagelevel", "phonecalllevel"];
+    Settings::of(text).iter().filter(|(key, ..)| known.contains(key)).count() >= 2
 }
 
 /// A robot of PrometheusAlert: whether it is on, its address, its type in the query, the platform, the key of its token, and what the token comes after.
-const ROBOTS: [(&str, &str, &str, &str, &str, &str); 3] = [
+pub(super) const ROBOTS: [(&str, &str, &str, &str, &str, &str); 3] = [
     ("open-dingding", "ddurl", "dd", "dingtalk", "access_token", "access_token="),
     ("open-weixin", "wxurl", "wx", "wecom_robot", "key", "key="),
     ("open-feishu", "fsurl", "fs", "feishu", "token", "/hook/"),
 ];
 
-/// The `app.conf` of PrometheusAlert: its default robots.
+/// The `app.conf` of PrometheusAlert: its default robots, and its accounts.
 ///
 /// # Errors
-/// A file without a robot.
+/// A file with none of them.
 pub fn prometheusalert(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
     let mut notes = Notes::new(file);
     let mut made = Made::default();
-    let settings = settings(text);
-    let get = |key: &str| settings.iter().find(|(known, ..)| *known == key).map(|(_, value, line)| (*value, *line));
+    let settings = Settings::of(text);
+    let get = |key: &str| settings.get(key);
     let secret = get("open-dingding-secret").is_some_and(|(value, _)| value == "1");
     for (open, address, kind, platform, key, mark) in ROBOTS {
         let Some((urls, line)) = get(address).filter(|_| get(open).is_none_or(|(value, _)| value == "1")) else { continue };
@@ -128,17 +122,23 @@ pub fn prometheusalert(file: &str, text: &str, endpoint: &Endpoint) -> Result<Im
             made.bind(kind, &name, platform, block);
         }
     }
-    for (key, value, line) in settings.iter().filter(|(key, value, _)| key.starts_with("open-") && *value == "1") {
-        if !ROBOTS.iter().any(|(open, ..)| open == key) && !matches!(*key, "open-dingding-secret" | "open-hotreload") {
-            let todo = "add a channel and bind its `type` under `legacy.prometheusalert`";
-            notes.remark(*line, format!("`{key}={value}`"), "only its robots are carried", todo);
+    let mut carried = vec!["open-dingding-secret", "open-hotreload"];
+    carried.extend(ROBOTS.map(|(open, ..)| open));
+    for (open, kind, platform, block) in ACCOUNTS.into_iter().filter(|(open, ..)| get(open).is_some_and(|(value, _)| value == "1")) {
+        if let Some(block) = block(&settings, &mut notes) {
+            carried.push(open);
+            made.bind(kind, kind, platform, block);
         }
+    }
+    for (key, value, line) in settings.iter().filter(|(key, value, _)| key.starts_with("open-") && *value == "1" && !carried.contains(key)) {
+        let why = "there is no channel for it, or a setting of it is missing";
+        notes.remark(line, format!("`{key}={value}`"), why, "add a channel and bind its `type` under `legacy.prometheusalert`");
     }
     if made.of.is_empty() {
         let span = Span { line: 1, column: 1, width: 1 };
         notes.refuse(
             span,
-            "there is no robot: none of `ddurl`, `wxurl` and `fsurl` is used",
+            "there is no channel: none of `ddurl`, `wxurl` and `fsurl` is used, and no account that is known here",
             "name the conf/app.conf that PrometheusAlert runs with",
         );
     }
@@ -146,58 +146,9 @@ pub fn prometheusalert(file: &str, text: &str, endpoint: &Endpoint) -> Result<Im
 }
 
 /// The part of an address after a mark, up to the next parameter.
-fn after<'u>(url: &'u str, mark: &str) -> Option<&'u str> {
+pub(super) fn after<'u>(url: &'u str, mark: &str) -> Option<&'u str> {
     let rest = url.split_once(mark)?.1;
     rest.split(['&', '#', '?']).next().filter(|part| !part.is_empty())
-}
-
-/// A robot that the address of a bridge names: `/prometheusalert?type=dd&ddurl=..`, or `/webhook/send?channel_type=dingtalk&token=..` of
-/// alertmanager-webhook-adapter, which has no configuration of its own.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Robot {
-    platform: &'static str,
-    key: &'static str,
-    token: String,
-}
-
-impl Robot {
-    /// The only robot of an address.
-    pub fn in_address(address: &str) -> Option<Self> {
-        let url = reqwest::Url::parse(address).ok()?;
-        let get = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty());
-        let (platform, key, token) = match url.path().trim_end_matches('/') {
-            path if path.ends_with("/prometheusalert") => {
-                let kind = get("type")?;
-                let (_, address, _, platform, key, mark) = ROBOTS.into_iter().find(|(_, _, known, ..)| *known == kind)?;
-                let robots = get(address).filter(|robots| !robots.contains(','))?;
-                (platform, key, after(&robots, mark)?.to_owned())
-            }
-            path if path.ends_with("/webhook/send") => {
-                let (platform, key) = match get("channel_type")?.as_str() {
-                    "dingtalk" => ("dingtalk", "access_token"),
-                    "weixin" => ("wecom_robot", "key"),
-                    "feishu" => ("feishu", "token"),
-                    _ => return None,
-                };
-                (platform, key, get("token")?)
-            }
-            _ => return None,
-        };
-        Some(Self { platform, key, token })
-    }
-
-    /// Its channel.
-    pub fn converted<'n>(self, keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Converted {
-        let line = keys.peek("url").map_or(keys.line, |node| node.span.line);
-        // How the bridge is reached says nothing about how the platform is.
-        for gone in ["url", "http_config", "max_alerts", "timeout"] {
-            keys.take(gone);
-        }
-        let name = environment_name(&format!("{}_TOKEN", context.channel));
-        let holds = format!("the robot's token in `url` of {}", context.what);
-        let token = context.notes.variable(&name, Secret::new(self.token), line, &holds);
-        Converted { platform: self.platform, blocks: vec![Yaml::map([(self.key, token)])], channel_settings: Vec::new() }
-    }
 }
 
 /// Channels that were made, and what the old names are bound to.
@@ -305,21 +256,26 @@ mod tests {
             made.routes
         );
         assert!(made.remarks.iter().any(|remark| remark.what.contains("open-txdx=1")), "{:?}", made.remarks);
-        assert!(import("x", "open-dingding=0\nopen-weixin=0\n", &Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()).is_err());
-    }
-
-    #[test]
-    fn the_robot_of_an_address_is_known() {
-        let robot = |platform, key, token: &str| Some(Robot { platform, key, token: token.to_owned() });
-        for (address, expected) in [
-            ("http://a:8090/webhook/send?channel_type=dingtalk&token=T", robot("dingtalk", "access_token", "T")),
-            ("http://a:8090/webhook/send?channel_type=weixin&token=K", robot("wecom_robot", "key", "K")),
-            ("http://a/prometheusalert?type=fs&tpl=x&fsurl=https://open.feishu.cn/open-apis/bot/v2/hook/F&at=1", robot("feishu", "token", "F")),
-            ("http://a/prometheusalert?type=dd&ddurl=https://o/robot/send?access_token=T,https://o/robot/send?access_token=U", None),
-            ("http://a/webhook/send?channel_type=slack&token=T", None),
-            ("http://a/hooks?token=T", None),
-        ] {
-            assert_eq!(Robot::in_address(address), expected, "{address}");
+        let accounts = "open-dingding=0\nopen-weixin=0\nmessagelevel=3\ndefaultphone=13800000000\nopen-email=1\nEmail_host=smtp.example.com\nEmail_port=587\n\
+                        Email_user=w@example.com\nEmail_password=pppp1111\nDefault_emails=a@example.com, b@example.com\nopen-workwechat=1\n\
+                        WorkWechat_CropID=ww1\nWorkWechat_AgentID=1000002\nWorkWechat_AgentSecret=ssss2222\nWorkWechat_ToUser=\"zhangsan|lisi\"\n\
+                        WorkWechat_ToTag=\"\"\nopen-alydx=1\nALY_DX_AccessKeyId=LTAI1\nALY_DX_AccessSecret=aaaa3333\nALY_DX_SignName=运维\n\
+                        ALY_DX_Template=SMS_1\nopen-tg=1\nTG_TOKEN=1:tttt4444\nTG_MODE_CHAN=0\nTG_USERID=42\nopen-alydh=1\nopen-kafka=1\n";
+        let made = imported(accounts, "http://127.0.0.1:9091/webhook");
+        assert_eq!(made.channels.keys().collect::<Vec<_>>(), ["email", "workwechat", "tg", "alydx"]);
+        for part in
+            ["server: 'smtp.example.com:587'", "agent_id: 1000002", "to_user: 'zhangsan|lisi'", "chat: 42", "code: '{title}'", "sign_name: 运维"]
+        {
+            assert!(made.routes.contains(part) || made.routes.replace(['"', '\''], "").contains(&part.replace('\'', "")), "{part}: {}", made.routes);
         }
+        for secret in ["pppp1111", "ssss2222", "aaaa3333", "tttt4444"] {
+            assert!(!made.routes.contains(secret), "{}", made.routes);
+        }
+        let said = |word: &str| made.remarks.iter().any(|remark| remark.what.contains(word));
+        assert!(said("open-alydh=1") && said("open-kafka=1") && said("Email_host") && !said("open-email"), "{:?}", made.remarks);
+        let options = crate::config::LoadOptions::without_secrets();
+        let checked = crate::config::from_text(std::path::Path::new("routes.yaml"), &made.routes, &options);
+        assert!(checked.is_ok(), "{:?}", checked.err().map(|found| crate::config::report(&found)));
+        assert!(import("x", "open-dingding=0\nopen-weixin=0\n", &Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()).is_err());
     }
 }

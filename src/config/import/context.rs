@@ -44,6 +44,8 @@ pub struct ImportContext<'a, 'n> {
     pub channel: &'a str,
     /// Where in the file, for people: `slack_configs of receiver ops`.
     pub what: String,
+    /// Which of the robots that an address names, from 0.
+    pub robot: usize,
 }
 
 /// What to do about a configuration that stays a `log` block.

@@ -2,6 +2,7 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are reported; what cannot be converted is reported with its line.
 
+mod accounts;
 mod bridges;
 mod by_label;
 mod context;
@@ -10,6 +11,7 @@ mod mail;
 mod platforms;
 mod reader;
 mod receivers;
+mod robots;
 mod routes;
 mod text;
 mod webhook;

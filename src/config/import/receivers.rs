@@ -125,10 +125,13 @@ fn receiver<'n>(
         let todo = format!("it is called {base} now; rename the channel and what names it as you like");
         notes.remark(line, format!("the name of receiver {receiver:?}"), "names of channels have letters, digits, `-`, `_` and `.` only", todo);
     }
-    let mut configs: Vec<(&str, &Node)> = Vec::new();
+    let mut configs: Vec<(&str, &Node, usize)> = Vec::new();
     for entry in keys.rest() {
         match (&entry.value.kind, entry.key.strip_suffix("_configs")) {
-            (Kind::List(items), Some(kind)) => configs.extend(items.iter().map(|item| (kind, item))),
+            (Kind::List(items), Some("webhook")) => {
+                configs.extend(items.iter().flat_map(|item| (0..webhook::count(item)).map(move |robot| ("webhook", item, robot))));
+            }
+            (Kind::List(items), Some(kind)) => configs.extend(items.iter().map(|item| (kind, item, 0))),
             (_, Some(_)) if entry.value.is_null() => {}
             _ => notes.remark(
                 entry.key_span.line,
@@ -146,12 +149,17 @@ fn receiver<'n>(
         return vec![name];
     }
     let several = configs.len() > 1;
-    let one_kind = configs.iter().all(|(kind, _)| *kind == configs[0].0);
+    let one_kind = configs.iter().all(|(kind, ..)| *kind == configs[0].0);
     let mut names = Vec::new();
-    for (kind, node) in configs {
+    for (kind, node, robot) in configs {
         let wanted = if several && !one_kind { format!("{base}-{}", plain_name(kind)) } else { base.clone() };
         let name = free(&wanted, taken);
-        let (channel, comment) = one(receiver, &name, kind, node, global, notes);
+        let remarks = notes.remarks.len();
+        let (channel, comment) = one((receiver, &name), (kind, node, robot), global, notes);
+        // What is said of the first robot of an address holds for the others.
+        if robot > 0 {
+            notes.remarks.truncate(remarks);
+        }
         let prints = !comment.is_empty();
         made.channels.push_noted(&name, channel, comment);
         if prints && label.is_some_and(|label| by_label::is_made_of(node, label)) {
@@ -163,13 +171,18 @@ fn receiver<'n>(
 }
 
 /// One configuration as a channel, and the comment above it.
-fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut Keys<'n>, notes: &mut Notes) -> (Yaml, Vec<String>) {
+fn one<'n>(
+    (receiver, name): (&str, &str),
+    (kind, node, robot): (&str, &'n Node, usize),
+    global: &mut Keys<'n>,
+    notes: &mut Notes,
+) -> (Yaml, Vec<String>) {
     let line = node.span.line;
     let what = format!("{kind}_configs of receiver {receiver}");
     let mut keys = Keys::new(node, &what, notes);
     let resolved = keys.flag("send_resolved", notes);
     let mark = notes.mark();
-    let mut context = ImportContext { global, notes, channel: name, what: what.clone() };
+    let mut context = ImportContext { global, notes, channel: name, what: what.clone(), robot };
     let carried = match kind {
         "email" => mail::email(&mut keys, &mut context),
         "slack" => platforms::slack(&mut keys, &mut context),

@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 
-use super::bridges::Robot;
 use super::context::{Converted, ImportContext, REPLACE, Unsupported, plain_name, secret};
 use super::http::http;
 use super::reader::{Keys, environment_name, is_template, scalar};
+use super::robots::Robot;
 use super::text::Yaml;
 use crate::channel::kit::SsrfGuard;
 use crate::model::yaml::Node;
@@ -19,8 +19,14 @@ pub fn webhook<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> 
     if let Some(target) = dingtalk_target(url) {
         return Ok(dingtalk(target, keys, context));
     }
-    if let Some(robot) = Robot::in_address(url) {
+    if let Some(robot) = Robot::in_address(url).into_iter().nth(context.robot) {
         return Ok(robot.converted(keys, context));
+    }
+    if is_bridge(url) {
+        let (what, why) =
+            (format!("the address of {}", context.what), "it names no robot that is known here: the bridge goes on sending these alerts");
+        let todo = "keep the bridge running, or write the channel that it sends to in place of this one";
+        context.notes.remark(keys.line, what, why, todo);
     }
     if is_template(url) {
         return Err(Unsupported::new("its address is made by a Go template", REPLACE));
@@ -110,6 +116,18 @@ pub fn mattermost<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) 
     let mut block = Yaml::map([("name", Yaml::text("mattermost")), ("params", params)]);
     http.ca_file("preset", &mut block);
     Ok(Converted { platform: "preset", blocks: vec![block], channel_settings: http.done("preset", context) })
+}
+
+/// How many channels a configuration becomes: one for each robot that its address names.
+pub fn count(node: &Node) -> usize {
+    let url = node.entries().iter().find(|entry| entry.key == "url").and_then(|entry| scalar(&entry.value));
+    url.map_or(1, |url| Robot::in_address(url).len().max(1))
+}
+
+/// Whether an address is that of PrometheusAlert or alertmanager-webhook-adapter.
+fn is_bridge(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default().trim_end_matches('/');
+    path.ends_with("/prometheusalert") || path.ends_with("/webhook/send") && url.contains("channel_type=")
 }
 
 /// The target in `http://host:8060/dingtalk/TARGET/send`.

@@ -10,18 +10,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
+use serde_json::Value;
 
-use super::prometheusalert::{is_known, levels, sender};
+use super::prometheusalert::{ZABBIX_CLIENT, is_known, levels, sender};
+use super::query::{People, Query, mentions};
 use crate::api::AcceptedResponse;
 use crate::channel::Reach;
-use crate::channel::kit::phone;
 use crate::delivery::Plan;
 use crate::http::openapi::{Op, Param, Paths};
-use crate::http::pairs::pairs;
 use crate::http::receive::{Address, Call, receive};
 use crate::http::{App, Caller, HttpError, Scope};
 use crate::ingest::{Sender, WebhookBody};
-use crate::model::{Event, Mentions, Note, OutletKey, Recipient};
+use crate::model::{Event, Note, OutletKey, Recipient};
 
 /// What PrometheusAlert answers when DingTalk has taken a message.
 const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
@@ -49,9 +49,11 @@ pub(super) fn paths() -> Paths {
         at(),
     ];
     let about = "Accepts alerts as PrometheusAlert does";
+    let zabbix = bridge(Op::post("zabbixAlert", "Accepts alerts of Zabbix as PrometheusAlert does, from its zabbixclient", zabbix_alert));
     Paths::default()
         .at("/dingtalk/{target}/send", [bridge(Op::post("dingtalkBridge", "Accepts alerts as prometheus-webhook-dingtalk does", dingtalk))])
         .at("/prometheusalert", [bridge(Op::post("prometheusalert", about, prometheusalert)).query(alert).gives_anything()])
+        .at("/zabbix/alert", [zabbix.takes::<Value>("What zabbixclient posts").gives_anything()])
         .at(
             "/webhook/send",
             [bridge(Op::post("webhookSend", "Accepts alerts as alertmanager-webhook-adapter does", webhook_send)).query(adapter).gives_nothing()],
@@ -92,10 +94,31 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
             people: people.into(),
             bound: plan.legacy.prometheusalert.get(kind).cloned(),
             name: format!("prometheusalert?type={kind}"),
-            robots: query.get(url).split(',').filter(|url| !url.trim().is_empty()).map(|url| robot_at(kind, url.trim())).collect(),
+            robots: robots_at(kind, query.get(url)),
             one_of: query.get("rr") == "true",
             at: query.get("at"),
             template: tpl,
+        }
+    })
+    .await?;
+    Ok(Json(TAKEN))
+}
+
+/// `POST /zabbix/alert`: zabbixclient says in the body what others say in the query.
+async fn zabbix_alert(State(app): State<Arc<App>>, request: Request) -> Result<Json<&'static str>, HttpError> {
+    take(&app, Sender::Input(ZABBIX_CLIENT.to_owned()), request, |plan, event| {
+        let said = |name: &str| event.alerts.first().and_then(|alert| alert.extra.get(name)?.as_str()).unwrap_or_default().to_owned();
+        let (kind, target) = (said("zabbixtype"), said("zabbixtarget"));
+        let is_robot = matches!(kind.as_str(), "dd" | "wx" | "fs");
+        let is_phone = kind.ends_with("dx") || kind.ends_with("dh");
+        let robots = if is_robot { robots_at(&kind, &target) } else { Vec::new() };
+        let target = Query(vec![("zabbixtarget".to_owned(), target)]);
+        Named {
+            bound: plan.legacy.prometheusalert.get(&kind).cloned(),
+            name: format!("zabbix/alert: {kind}"),
+            robots,
+            people: if is_phone { vec![target.people("zabbixtarget", Reach::Mobile, "")] } else { Vec::new() },
+            ..Named::default()
         }
     })
     .await?;
@@ -106,26 +129,38 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
 async fn webhook_send(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<StatusCode, HttpError> {
     let query = Query::of(query.as_deref());
     take(&app, Sender::Auto, request, |plan, _| {
-        let (kind, token) = (query.get("channel_type"), query.get("token"));
-        let robot = match kind {
-            "dingtalk" => OutletKey::new("dingtalk", token),
-            "weixin" => OutletKey::new("wecom_robot", token),
-            "slack" => OutletKey::new("slack", &format!("{token} {}", query.get("channel"))),
-            "discord-webhook" => OutletKey::new("discord", &format!("https://discord.com/api/webhooks/{}/{token}", query.get("id"))),
-            _ => OutletKey::new("feishu", token),
-        };
+        let kind = query.get("channel_type");
         let people = [query.people("to_user", WECOM, ""), query.people("to_party", WECOM, "party:"), query.people("to_tag", WECOM, "tag:")];
         Named {
             people: people.into(),
             bound: plan.legacy.webhook_send.get(kind).cloned(),
             name: format!("webhook/send?channel_type={kind}"),
-            robots: if token.is_empty() { Vec::new() } else { vec![robot] },
+            robots: robots_of(kind, &query),
+            one_of: true,
             at: query.get("at"),
             ..Named::default()
         }
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The robot or application that a query of alertmanager-webhook-adapter names, in each way in which a channel here may write it.
+fn robots_of(kind: &str, query: &Query) -> Vec<OutletKey> {
+    let token = query.get("token");
+    match kind {
+        "weixinapp" => vec![OutletKey::new("wecom", &format!("{} {}", query.get("corp_id"), query.get("agent_id")))],
+        _ if token.is_empty() => Vec::new(),
+        "dingtalk" => vec![OutletKey::new("dingtalk", token)],
+        "weixin" => vec![OutletKey::new("wecom_robot", token)],
+        // The adapter puts the `#` before a name that has none.
+        "slack" => {
+            let name = query.get("channel").trim_start_matches('#');
+            ["#", ""].map(|mark| OutletKey::new("slack", &format!("{token} {mark}{name}"))).into()
+        }
+        "discord-webhook" => vec![OutletKey::new("discord", &format!("https://discord.com/api/webhooks/{}/{token}", query.get("id")))],
+        _ => vec![OutletKey::new("feishu", token)],
+    }
 }
 
 /// The set of templates that has this name, where a channel has it that the event goes to. Where none has, and it is none of PrometheusAlert's own, the
@@ -193,16 +228,6 @@ struct Named<'q> {
     template: &'q str,
 }
 
-/// Whom a parameter names.
-struct People {
-    parameter: &'static str,
-    /// What their addresses are: a channel takes them that reaches people by these.
-    reach: Reach,
-    to: Vec<Recipient>,
-    /// Whether it names more than [`most`], or what is no address.
-    cut: bool,
-}
-
 /// The parameters of WeCom's applications name members, departments and tags.
 const WECOM: Reach = Reach::Id("wecom");
 
@@ -251,36 +276,9 @@ fn taken(plan: &Plan, to: &[String], people: Vec<People>) -> (BTreeMap<String, V
     (recipients, left)
 }
 
-/// The names and values of a query.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn of(query: Option<&str>) -> Self {
-        Self(pairs(query).collect())
-    }
-
-    /// Whom a parameter names, each once and as many as may be ([`most`]); `prefix` is what the channel writes before their addresses.
-    fn people(&self, parameter: &'static str, reach: Reach, prefix: &str) -> People {
-        let mut people = People { parameter, reach, to: Vec::new(), cut: false };
-        let mut seen = HashSet::new();
-        for text in self.get(parameter).split([',', '|']).map(str::trim).filter(|text| !text.is_empty()) {
-            let one = Recipient::new(format!("{prefix}{text}"));
-            if !seen.insert(address_of(reach, text)) {
-                continue;
-            }
-            if people.to.len() == most(reach) || !one.is_sound() || text.chars().any(char::is_control) {
-                people.cut = true;
-                continue;
-            }
-            people.to.push(one);
-        }
-        people
-    }
-
-    /// A value; empty when there is none.
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
+/// The robots at addresses that are separated by commas.
+fn robots_at(kind: &str, urls: &str) -> Vec<OutletKey> {
+    urls.split(',').map(str::trim).filter(|url| !url.is_empty()).map(|url| robot_at(kind, url)).collect()
 }
 
 /// The robot behind an address, as far as it is one of the type: what its rate limit counts is its token.
@@ -292,40 +290,6 @@ fn robot_at(kind: &str, url: &str) -> OutletKey {
         "fs" => OutletKey::new("feishu", after("/hook/")),
         _ => OutletKey::new("webhook", url),
     }
-}
-
-/// What an address is, in whatever way it is written.
-fn address_of(reach: Reach, text: &str) -> String {
-    match reach {
-        Reach::Mobile => phone::e164(text).unwrap_or_else(|| text.to_owned()),
-        Reach::Email => text.to_ascii_lowercase(),
-        _ => text.to_owned(),
-    }
-}
-
-/// People that one parameter names at most. Of each mobile number the store is asked what it was sent; WeCom takes 1,000 members in one request
-/// (<https://developer.work.weixin.qq.com/document/path/90236>).
-fn most(reach: Reach) -> usize {
-    if reach == Reach::Mobile { 50 } else { 1000 }
-}
-
-/// People that one address pings at most.
-const MAX_PINGED: usize = 50;
-
-/// Whom `at` pings: everybody, mobile numbers, or ids of the platform. What can be neither is left out: anybody may have written the address.
-fn mentions(at: &str) -> Option<Mentions> {
-    let mut mentions = Mentions::default();
-    let sound = |one: &&str| (1..=128).contains(&one.len()) && one.chars().all(|c| c.is_alphanumeric() || "_-.@+".contains(c));
-    for one in at.split([',', '|']).map(str::trim).filter(sound).take(MAX_PINGED) {
-        let digits = one.trim_start_matches('+');
-        match one {
-            "all" | "@all" => mentions.all = true,
-            _ if phone::mainland_mobile(one).is_some() => mentions.mobiles.push(one.to_owned()),
-            _ if digits.len() >= 7 && digits.bytes().all(|b| b.is_ascii_digit()) => mentions.mobiles.push(one.to_owned()),
-            _ => mentions.users.push(one.to_owned()),
-        }
-    }
-    Some(mentions).filter(|mentions| !mentions.is_empty())
 }
 
 #[cfg(test)]
@@ -343,32 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn at_pings_numbers_people_or_everybody() {
-        let read = mentions("13800000001, zhangsan|+8613900000002,all").unwrap();
-        assert_eq!((read.all, read.mobiles, read.users), (true, vec!["13800000001".into(), "+8613900000002".into()], vec!["zhangsan".to_owned()]));
-        assert_eq!(mentions("0086-138-1234-5678").unwrap().mobiles, ["0086-138-1234-5678"]);
-        assert_eq!(mentions(" , "), None);
-        assert_eq!(mentions("x></at>[Log in](https://evil.example)<at id=y"), None, "markup names nobody");
-        assert_eq!(mentions(&"ann,".repeat(1000)).unwrap().users.len(), MAX_PINGED);
-    }
-
-    #[test]
-    fn a_parameter_names_so_many_people_and_only_addresses() {
-        let many: Vec<String> = (0..5000).map(|n| (13_800_000_000_u64 + n).to_string()).collect();
-        let list = |list: &str| {
-            let people = Query(vec![("phone".into(), list.into())]).people("phone", Reach::Mobile, "");
-            (people.to, people.cut)
+    fn the_adapters_query_names_a_robot_or_an_application() {
+        let of = |query: &str| {
+            let query = Query::of(Some(query));
+            robots_of(query.get("channel_type"), &query)
         };
-        let (to, cut) = list(&many.join(","));
-        assert_eq!((to.len(), &to[0], cut), (50, &Recipient::new("13800000000"), true));
-        assert_eq!(list(&many[..50].join("|")).0.len(), 50);
-        assert!(!list(&many[..50].join("|")).1, "fifty are not too many");
-        assert_eq!(list("13800000000,+8613800000000,8613800000000").0, [Recipient::new("13800000000")], "one number in three ways");
-        let members = Query(vec![("wxuser".into(), many.join("|"))]).people("wxuser", Reach::Id("wecom"), "");
-        assert_eq!((members.to.len(), members.cut), (1000, true));
-        let long = many[..400].join(";");
-        assert_eq!(list(&format!("{long},13800000000,1380\u{1}0")), (vec![Recipient::new("13800000000")], true), "what is no address is left out");
-        assert_eq!(list(&long), (Vec::new(), true));
-        assert_eq!(list("13800000000, 13800000000"), (vec![Recipient::new("13800000000")], false));
+        assert_eq!(of("channel_type=weixinapp&corp_id=ww1&agent_id=1000002&agent_secret=s&to_user=li"), [OutletKey::new("wecom", "ww1 1000002")]);
+        let slack = [OutletKey::new("slack", "xoxb-1 #ops"), OutletKey::new("slack", "xoxb-1 ops")];
+        assert_eq!(of("channel_type=slack&token=xoxb-1&channel=ops"), slack);
+        assert_eq!(of("channel_type=slack&token=xoxb-1&channel=%23ops"), slack);
+        assert_eq!(of("channel_type=weixin&token=K"), [OutletKey::new("wecom_robot", "K")]);
+        assert_eq!(of("channel_type=discord-webhook&id=1&token=T"), [OutletKey::new("discord", "https://discord.com/api/webhooks/1/T")]);
+        assert_eq!(of("channel_type=dingtalk"), []);
     }
 }

@@ -6,6 +6,7 @@ mod bridges;
 mod parts;
 mod paths;
 mod prometheusalert;
+mod query;
 
 use std::sync::Arc;
 

@@ -18,6 +18,9 @@ const TEMPLATES: &[(&str, &[&str])] = &[
 /// The kinds of message that most of them have a template for.
 const MESSAGES: &[&str] = &["dd", "wx", "fs", "dx", "dh", "email"];
 
+/// The input of what its zabbixclient posts.
+pub(super) const ZABBIX_CLIENT: &str = "zabbixclient";
+
 /// The one that is named after nothing else.
 const ALIYUN: &str = "aliyun";
 
@@ -37,10 +40,11 @@ pub(super) fn sender(tpl: &str, from: &str) -> Sender {
     }
 }
 
-/// Its levels, the label `level` from 0 to 4, as severities of alerts that have none.
+/// Its levels, the label or annotation `level` from 0 to 4, as severities of alerts that have none.
 pub(super) fn levels(event: &mut Event, scale: &SeverityScale) {
     for alert in event.alerts.iter_mut().filter(|alert| !alert.labels.contains_key(&scale.label)) {
-        let severity = match alert.label("level") {
+        let level = [alert.label("level"), alert.annotation("level")].into_iter().find(|level| !level.is_empty()).unwrap_or_default();
+        let severity = match level {
             "0" => "info",
             "1" => "warning",
             "2" => "error",
@@ -82,12 +86,14 @@ mod tests {
         let scale = SeverityScale::new("severity", &["critical".into(), "info".into()], &[]);
         let alert =
             |labels: &[(&str, &str)]| Alert { labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(), ..Alert::default() };
+        // Rules from before its templates have it as an annotation.
+        let annotated = Alert { annotations: [("level".to_owned(), "2".to_owned())].into_iter().collect(), ..Alert::default() };
         let mut event = Event {
-            alerts: vec![alert(&[("level", "4")]), alert(&[("level", "4"), ("severity", "info")]), alert(&[("level", "x")])],
+            alerts: vec![alert(&[("level", "4")]), alert(&[("level", "4"), ("severity", "info")]), alert(&[("level", "x")]), annotated],
             ..Event::default()
         };
         levels(&mut event, &scale);
         let severities: Vec<&str> = event.alerts.iter().map(|alert| alert.label("severity")).collect();
-        assert_eq!(severities, ["critical", "info", ""]);
+        assert_eq!(severities, ["critical", "info", "", "error"]);
     }
 }

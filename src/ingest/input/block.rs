@@ -107,7 +107,7 @@ impl InputBlock {
 }
 
 /// Whether a text holds a value of the body.
-pub(super) fn varies(text: &str) -> bool {
+fn varies(text: &str) -> bool {
     text.contains("{{")
 }
 

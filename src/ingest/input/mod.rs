@@ -26,9 +26,9 @@ use super::json::{MAX_EXTRA, Trail, read};
 use super::time;
 use super::unread::described;
 use super::value::Trees;
-use super::{Parsed, SenderKind, fingerprint};
+use super::{Parsed, SenderKind, begins_as_json, fingerprint};
 use crate::model::{Alert, Labels, Note, Status, hash_hex};
-use block::{varies, walks};
+use block::walks;
 
 /// Words of a status that mean resolved, unless the input has its own.
 const RESOLVED_WORDS: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
@@ -38,6 +38,9 @@ const MAX_TEXT: usize = 32 << 20;
 
 /// A text that may walk the whole body, or failed, counts as this part of the body besides what it becomes.
 const WALKED: usize = 8;
+
+/// What a text makes of an object: nobody can read that, and two of them would be the same.
+const OBJECT: &str = "[object]";
 
 /// A compiled text: what it makes of `{ body, alert }`; `None` when it fails on it.
 pub type Text = Arc<dyn Fn(&Context) -> Option<String> + Send + Sync>;
@@ -87,7 +90,8 @@ pub struct Input {
 struct Field {
     target: Target,
     text: Text,
-    varies: bool,
+    /// What it becomes of a body that holds nothing: where it becomes that, nothing was found. `None`: it fails there.
+    blank: Option<String>,
     /// Whether it may walk the whole body for each alert.
     walks: bool,
 }
@@ -112,6 +116,7 @@ struct Words {
 impl Input {
     /// Compiles an input. `compile` takes the path of a text below the input and the text; what it returns `None` for is left out (and was reported).
     pub fn new(name: &str, block: &InputBlock, severity_label: &str, mut compile: impl FnMut(&str, &str) -> Option<Text>) -> Self {
+        let nothing = Context::from(json!({ "body": {}, "alert": {} }));
         let field = |(path, text): (String, &str)| {
             let target = match path.split_once('.') {
                 Some(("labels", name)) => Target::Label(name.to_owned()),
@@ -124,7 +129,8 @@ impl Input {
                     _ => Target::GeneratorUrl,
                 },
             };
-            Some(Field { target, text: compile(&path, text)?, varies: varies(text), walks: walks(text) })
+            let (walks, text) = (walks(text), compile(&path, text)?);
+            Some(Field { target, blank: text(&nothing).map(|blank| blank.trim().to_owned()), text, walks })
         };
         let lower = |word: &String| word.trim().to_lowercase();
         let resolved = if block.resolved_values.is_empty() {
@@ -152,13 +158,14 @@ impl Input {
         !self.when.is_empty() && first.is_some_and(|body| self.when.iter().all(|place| body.pointer(place).is_some()))
     }
 
-    /// The event of a body. Refused are bodies where the alerts are missing, and where no text of the input finds anything in any alert.
+    /// The event of a body. Refused are bodies where the alerts are missing, and those that lack a place of `when` and in which no text of the input finds
+    /// anything: they are another sender's.
     fn event(&self, source: &Source<'_>, document: Value, left_out: u64, received_at: Timestamp) -> Result<Parsed, IngestError> {
         let refuse =
             |path: &str, what: &str| Err(source.error(source.start(), path, format!("no alert to deliver: the input `{}` {what}", self.name)));
         let keeps = source.text.len() <= MAX_EXTRA;
-        let mut reading =
-            Reading { list: AlertList { over: left_out, ..AlertList::default() }, found: false, spent: 0, walk: source.text.len() / WALKED };
+        let (list, found) = (AlertList { over: left_out, ..AlertList::default() }, self.fits(&document));
+        let mut reading = Reading { list, found, spent: 0, walk: source.text.len() / WALKED };
         let mut rest = Value::Null;
         match (document, &self.alerts) {
             (Value::Array(items), None) => {
@@ -224,7 +231,7 @@ impl Input {
 /// The alerts of a body while they are read.
 struct Reading {
     list: AlertList,
-    /// Whether a text found anything.
+    /// Whether it is a body of the input's sender: by `when`, or because a text found anything.
     found: bool,
     /// Bytes that texts have become.
     spent: usize,
@@ -276,7 +283,7 @@ impl Reading {
     fn alert(&mut self, input: &Input, context: &Context) -> (Alert, bool) {
         let (mut alert, mut failed) = (Alert::default(), false);
         for field in &input.fields {
-            let text = (field.text)(context);
+            let text = (field.text)(context).filter(|text| !text.contains(OBJECT));
             if field.walks || text.is_none() {
                 self.spent += self.walk;
             }
@@ -289,7 +296,7 @@ impl Reading {
             if value.is_empty() {
                 continue;
             }
-            self.found |= field.varies && matches!(field.target, Target::Label(_) | Target::Annotation(_));
+            self.found |= field.blank.as_deref() != Some(value) && matches!(field.target, Target::Label(_) | Target::Annotation(_));
             match &field.target {
                 Target::Label(name) => drop(alert.labels.insert(name.clone(), value.to_owned())),
                 Target::Annotation(name) => drop(alert.annotations.insert(name.clone(), value.to_owned())),
@@ -346,6 +353,7 @@ impl Document {
                 left_out: 0,
             });
         }
+        begins_as_json(source)?;
         // One pass that only checks the syntax; from here on every slice is known to be well formed.
         let raw = read(source, source.text, "", &Trail::default(), PhantomData::<&RawValue>)?.get();
         let mut trees = Trees::default();

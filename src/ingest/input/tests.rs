@@ -121,6 +121,24 @@ fn an_input_is_chosen_by_the_path_or_by_what_the_body_holds() {
 }
 
 #[test]
+fn a_text_finds_nothing_by_the_words_of_its_own() {
+    let inputs = inputs(&[("backup", r#"{"labels": {"alertname": "Backup {{body.job}}"}, "annotations": {"summary": "{{json body.error}}"}}"#)]);
+    let read = |body: &str| parse(&Sender::Input("backup".into()), body.as_bytes(), &inputs, now());
+    assert_eq!(read(r#"{"job": "nightly"}"#).unwrap().event.alerts[0].name(), "Backup nightly");
+    for body in [r#"{"disk": "full"}"#, r#"{"lift": "stuck"}"#, "{}"] {
+        let refused = read(body).unwrap_err().to_string();
+        assert!(refused.starts_with("no alert to deliver: the input `backup` finds none of its values in the body"), "{body}: {refused}");
+    }
+    // What has the places of `when` is the sender's, whatever its texts say of it.
+    let known = self::inputs(&[(
+        "backup",
+        r#"{"when": ["/job"], "labels": {"alertname": "Backup{{#if body.bad}} failed{{/if}}"}, "status": "{{body.state}}"}"#,
+    )]);
+    let event = event(&known, r#"{"job": "nightly", "bad": false, "state": "ok"}"#);
+    assert_eq!((event.alerts[0].name(), event.status, &event.notes[..]), ("Backup", Status::Resolved, &[][..]));
+}
+
+#[test]
 fn what_is_refused_says_where() {
     let inputs = inputs(&[("monitor", MONITOR)]);
     for (body, error) in [
@@ -143,6 +161,13 @@ fn what_cannot_be_read_as_it_was_meant_is_text_beside_the_others() {
     assert_eq!(names, ["Load", "disk full", "Unknown entry", "No name"]);
     assert_eq!(event.alerts[3].annotation("description"), "id: 2\ntitle: No name\nwhy: x");
     assert_eq!(event.notes, [Note::Odd(3)]);
+    // An object where a text was.
+    let body =
+        r#"{"site": "a", "data": {"events": [{"id": 1, "trigger": {"name": {"en": "Load"}}}, {"id": 2, "trigger": {"name": {"en": "Disk"}}}]}}"#;
+    let event = event_of(&inputs, body);
+    assert_eq!((event.alerts.len(), &event.notes[..]), (2, &[Note::Odd(2)][..]));
+    assert!(event.alerts[0].annotation("description").contains(r#"trigger: {"name":{"en":"Load"}}"#), "{event:?}");
+    assert!(!event.alerts[0].name().contains("[object]") && event.alerts[0].fingerprint != event.alerts[1].fingerprint, "{event:?}");
     // A list where an object was, and the other way round.
     let body = r#"{"site": ["a"], "data": {"events": {"id": 1, "trigger": [{"name": "Load"}], "hosts": {"a": 1}}}}"#;
     let event = event_of(&inputs, body);

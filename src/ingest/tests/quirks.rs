@@ -325,3 +325,24 @@ fn what_a_template_writes_is_read_where_everybody_understands_it() {
     let event = read(body).unwrap().event;
     assert_eq!((event.alerts[0].labels["severity"].as_str(), event.alerts[0].annotations["summary"].as_str()), ("critical", "a\nb\tc"));
 }
+
+#[test]
+fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
+    let alert = r#"{"status":"resolved","labels":{"alertname":"Disk","severity":"critical"},"fingerprint":"f"}"#;
+    for body in [
+        format!(r#"{{"data":{{"version":"4","groupKey":"g","alerts":[{alert}]}},"team":"db"}}"#),
+        format!(r#"{{"team":"db","resolved":[{alert}],"firing":[]}}"#),
+    ] {
+        let event = read(&body).unwrap().event;
+        assert_eq!((event.alerts[0].name(), event.alerts[0].status, event.alerts[0].label("severity")), ("Disk", Status::Resolved, "critical"));
+        assert_eq!((event.extra["team"].as_str(), &event.notes[..]), (Some("db"), &[][..]), "{body}");
+    }
+    // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.
+    for body in [
+        format!(r#"{{"a":[{alert}],"b":[{alert}]}}"#),
+        r#"{"containers":[{"labels":{"app":"x"}}]}"#.to_owned(),
+        format!("{{\"data\":[{alert}]}}\n{{\"data\":[{alert}]}}"),
+    ] {
+        assert!(read(&body).is_err(), "{body}");
+    }
+}

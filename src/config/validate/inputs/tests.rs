@@ -61,7 +61,7 @@ fn shown(event: &Event) -> Value {
 fn every_file_is_an_input() {
     assert_eq!(SHIPPED.files().count(), BLOCKS.len(), "a file of templates/inputs cannot be read");
     let inputs = shipped();
-    assert_eq!(inputs.names().collect::<Vec<_>>(), ["aliyun", "sns", "tencent", "uptime_kuma", "zabbix"]);
+    assert_eq!(inputs.names().collect::<Vec<_>>(), ["aliyun", "cloudwatch", "sns", "tencent", "uptime_kuma", "zabbix", "zabbixclient"]);
 }
 
 #[test]
@@ -92,6 +92,7 @@ fn what_is_over_ends_what_fired() {
         ("uptime_kuma-1.23-down", "uptime_kuma-1.23-up"),
         ("aliyun-2023-alert", "aliyun-2023-ok"),
         ("tencent-2020-metric", "tencent-2020-recovered"),
+        ("zabbixclient-1.1-problem", "zabbixclient-1.1-resolved"),
     ] {
         let (fired, over) = (by_name(&inputs, fired), by_name(&inputs, over));
         assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
@@ -107,6 +108,41 @@ fn a_subscription_is_a_note_with_the_address_that_confirms_it() {
     assert_eq!((alert.name(), alert.label("severity")), ("SNS subscription to confirm", "info"));
     assert!(alert.generator_url.starts_with("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription"), "{}", alert.generator_url);
     assert!(alert.annotation("summary").starts_with("You have chosen to subscribe"));
+}
+
+/// Two such bodies would be the same alert, and the second one a repeat of the first.
+#[test]
+fn a_body_of_another_sender_is_no_alert_of_an_input() {
+    let inputs = shipped();
+    for name in inputs.names() {
+        let sender = Sender::Input(name.to_owned());
+        for body in [&br#"{"disk": "full", "on": "db-1"}"#[..], br#"[{"disk": "full"}]"#, b"{}"] {
+            let refused = parse(&sender, body, &inputs, now()).unwrap_err().to_string();
+            assert!(refused.contains("finds none of its values in the body"), "{name}: {refused}");
+        }
+        let known = br#"{"alerts": [{"labels": {"alertname": "Known"}}]}"#;
+        assert_eq!(parse(&sender, known, &inputs, now()).unwrap().event.alerts[0].name(), "Known", "{name}: what all know is read as that");
+        let empty = parse(&sender, b"", &inputs, now()).unwrap_err().to_string();
+        assert!(empty.starts_with("the body is empty"), "{name}: {empty}");
+    }
+    // With raw message delivery SNS posts the alarm by itself, to the same address.
+    let raw = bodies().into_iter().find(|(name, ..)| name == "cloudwatch-2024-alarm").unwrap().2;
+    let event = parse(&Sender::Input("sns".to_owned()), &raw, &inputs, now()).unwrap().event;
+    assert_eq!((event.receiver.as_str(), event.alerts[0].name()), ("cloudwatch", "CPU over 80 %"));
+}
+
+#[test]
+fn texts_of_zabbixclient_that_differ_are_different_alerts() {
+    let inputs = shipped();
+    let of = |message: &str| {
+        let event = event(&inputs, json!({ "zabbixmessage": message, "zabbixtarget": "", "zabbixtype": "dd" }).to_string().as_bytes());
+        (event.status, event.alerts[0].name().to_owned(), event.alerts[0].fingerprint.clone())
+    };
+    let (one, other) = (of("【告警】\n主机: db-1"), of("【告警】\n主机: db-2"));
+    assert_eq!((one.0, one.1.as_str(), other.1.as_str()), (Status::Firing, "【告警】 主机: db-1", "【告警】 主机: db-2"));
+    assert_ne!(one.2, other.2);
+    let (fired, over) = (of("故障主机IP：10.0.0.12 磁盘已满"), of("故障主机IP：10.0.0.12 磁盘已满 已经恢复"));
+    assert_eq!((fired.0, over.0, &fired.2), (Status::Firing, Status::Resolved, &over.2), "its form for SMS");
 }
 
 /// What a sender changes one day: nothing of it may cost an alert.
@@ -134,6 +170,8 @@ fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
                 let Ok(parsed) = parse(&Sender::Input(input.clone()), body.as_bytes(), &inputs, now()) else { continue };
                 let alert = &parsed.event.alerts[0];
                 assert!(!alert.name().is_empty() && !alert.fingerprint.is_empty(), "{name}: {member} as {changed:?}");
+                let texts = alert.labels.values().chain(alert.annotations.values());
+                assert_eq!(texts.filter(|text| text.contains("[object]")).count(), 0, "{name}: {member} as {changed:?}: {alert:?}");
                 let told = parsed.event.notes.contains(&Note::Odd(1));
                 assert!(!told || alert.annotation("description").contains(':'), "{name}: {member} as {changed:?}: {alert:?}");
             }
