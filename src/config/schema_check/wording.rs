@@ -41,6 +41,16 @@ pub(super) fn is_destination(path: &Path) -> bool {
     is_routed(path) && matches!(behind.next(), Some(Step::Item(_))) && matches!(behind.next(), Some(Step::Key(key)) if key == "to")
 }
 
+/// Whether a place is the matchers of something, or one of them.
+pub(super) fn is_matchers(path: &Path) -> bool {
+    matches!(path.steps(), [.., Step::Key(key)] | [.., Step::Key(key), Step::Item(_)] if key == "matchers")
+}
+
+/// A place in a sentence.
+pub(super) fn named(path: &Path) -> String {
+    if path.steps().is_empty() { "the file".to_owned() } else { format!("`{path}`") }
+}
+
 /// Whether a place is in a route or an escalation.
 fn is_routed(path: &Path) -> bool {
     matches!(path.steps().first(), Some(Step::Key(key)) if key == "route" || key == "escalations")
