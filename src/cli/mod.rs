@@ -27,6 +27,7 @@ mod reload;
 mod remote;
 mod render;
 mod route;
+mod seen;
 mod send;
 mod serve;
 mod service;

@@ -92,7 +92,8 @@ impl Remote {
         Ok(Self::Server { base: context.server.clone(), authorization, client })
     }
 
-    async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
+    /// The server that runs by this configuration; the inner error says why there is none.
+    pub async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
         let authorization = by_hand()?.or_else(|| authorization(&Auth::new(settings).credentials));
         let server = Server::of(settings)?;
         Ok(match server.detect().await {
