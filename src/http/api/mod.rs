@@ -139,6 +139,7 @@ fn nearest_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) 
     let known: Vec<&str> = known.collect();
     let help = match nearest(&name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "none is defined in routes.yaml".to_owned(),
         None => format!("there are: {}", known.iter().take(20).copied().collect::<Vec<_>>().join(", ")),
     };
     ApiError::missing(format!("there is no {what} `{name}`; {help}"))
