@@ -129,7 +129,12 @@ async fn debug_is_few_lines_at_the_start_and_holds_nothing_of_alerts() {
     stop(&served.child);
     ended(&mut served.child).await;
     let text = std::fs::read_to_string(&log).unwrap();
-    assert!(text.contains("delivered"), "the log is there: {text}");
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let said = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("no `{message}`: {text}"));
+    let (routed, attempt, delivered) = (said("routed"), said("an attempt begins"), said("delivered"));
+    assert_eq!((&routed["level"], &routed["channel"], &routed["state"]), (&"DEBUG".into(), &"a".into(), &"waiting".into()), "{routed}");
+    assert_eq!((&attempt["level"], &attempt["platform"], &attempt["recipients"]), (&"DEBUG".into(), &"webhook".into(), &1.into()), "{attempt}");
+    assert!(routed["delivery"] == delivered["delivery"] && attempt["message_id"] == delivered["message_id"], "{text}");
     for secret in ["salary", "Zhang San", "PayrollFailed", "payroll-owner", "payroll-group"] {
         assert!(!text.contains(secret), "{secret} is in the log: {text}");
     }
