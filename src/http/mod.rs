@@ -31,6 +31,7 @@ mod webhook;
 mod why;
 
 use crate::model::UnixMs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,8 +39,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::routing::any;
 
 use crate::config::ServerSettings;
@@ -254,8 +255,16 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 /// A path that does not exist. Senders log the first line, so it names the right one.
-async fn unknown(request: Request) -> HttpError {
+async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
     let path: String = request.uri().path().chars().take(80).collect();
+    if matches!(*request.method(), Method::POST | Method::PUT) {
+        let direct = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|direct| direct.0.ip());
+        let peer =
+            admission::peer(&app.settings.load_full(), request.headers(), direct).map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        app.engine.metrics().received("any", "not_found");
+        // A sender drops what it was refused: it may be an alert.
+        tracing::warn!(path, peer, "a body came to a path that does not exist and was refused");
+    }
     let hint = match path.as_str() {
         "/api/v1/alerts" | "/api/v2/alerts" => {
             "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
