@@ -1,6 +1,7 @@
 //! The API as commands use it: the running server's, or, when none runs, the same handlers over the store opened here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::http::{self, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
+/// Where packages and the documents have the configuration of a server.
+const PACKAGED: &str = "/etc/watchfire/routes.yaml";
 /// A bearer token for the API, over what the configuration holds.
 const TOKEN: &str = "WATCHFIRE_TOKEN";
 /// A user name and password for it.
@@ -46,9 +49,10 @@ impl Remote {
             // A server may well run by what was there before the mistake.
             Err(error) => {
                 if matches!(common.config.try_exists(), Ok(false)) {
+                    let packaged = if Path::new(PACKAGED).exists() { format!(" ({PACKAGED} is there)") } else { String::new() };
                     bail!(
-                        "{} cannot be read: it does not exist; name the configuration of a server here with --config FILE, or a server elsewhere with \
-                         --server URL or `watchfire context add`",
+                        "{} cannot be read: it does not exist; name the configuration of a server here with --config FILE{packaged}, or a server elsewhere \
+                         with --server URL or `watchfire context add`",
                         common.config.display()
                     );
                 }
