@@ -62,6 +62,9 @@ pub(super) fn elsewhere(path: &Path, key: &str) -> Option<&'static str> {
         ([Step::Key(first), _, Step::Item(_)], "mentions") if first == "escalations" => Some(
             "the first message mentions whom its route says: write `mentions: { oncall: db }` beside `escalation: db` on the route, and begin with the step after it",
         ),
+        ([Step::Key(only)], "actions" | "digest" | "language" | "max_age" | "max_pages" | "proxy" | "timeout") if only == "defaults" => {
+            Some("write it below `channels`: `defaults: { channels: { timeout: 20s } }`")
+        }
         ([.., Step::Key(last)], "team" | "teams") if last == "to" && is_routed(path) => Some(BY_LABEL),
         _ => None,
     }
