@@ -40,6 +40,17 @@ async fn a_server_that_does_not_answer_is_said_with_what_to_do() {
     for (server, why) in [(tls.as_str(), "it speaks plain HTTP there; write its address with http://"), (nobody, "nothing listens there")] {
         assert_eq!(run(&["queue", "ls", "--server", server]).await, (false, format!("the server at {server} did not answer: {why}\n")));
     }
+    // A web server of another kind, and the page of a login.
+    for status in [200, 404] {
+        let page = move || async move { (axum::http::StatusCode::from_u16(status).unwrap(), "\n<!DOCTYPE html><p>hello") };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(page)).await });
+        let (fine, said) = run(&["queue", "ls", "--server", &server]).await;
+        let words = format!("not Watchfire, but a web page (HTTP {status})");
+        assert!(!fine && said.contains(&words) && !said.contains("hello"), "{said}");
+        served.abort();
+    }
     let (fine, said) = run(&["queue", "ls"]).await;
     assert!(!fine && said.starts_with("routes.yaml cannot be read: it does not exist;") && said.contains("--server URL"), "{said}");
 }
