@@ -194,6 +194,15 @@ impl Remote {
                 (status, axum::body::to_bytes(response.into_body(), 64 << 20).await?.to_vec())
             }
         };
+        // No answer of the API is a page: this is another web server, or a proxy that asks for a login.
+        if let Self::Server { base, .. } = self
+            && bytes.trim_ascii_start().starts_with(b"<")
+            && !(300..400).contains(&status)
+        {
+            bail!(
+                "what answers at {base} is not Watchfire, but a web page (HTTP {status}): name the server's own address, without a login page before it"
+            );
+        }
         if matches!(status, 401 | 403)
             && let Self::Server { base, authorization: None, .. } = self
         {
@@ -253,10 +262,6 @@ fn is_refused(error: &reqwest::Error) -> bool {
 
 /// The answer as its type, or the reason of a refusal: a problem's detail, else the text as it is.
 fn parse<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> Result<T> {
-    // No answer of the API is a page: this is another web server, or a proxy that asks for a login.
-    if bytes.trim_ascii_start().starts_with(b"<") && !(300..400).contains(&status) {
-        bail!("what answers there is not Watchfire, but a web page (HTTP {status}): name the server's own address, without a login page before it");
-    }
     if !(200..300).contains(&status) {
         let text = String::from_utf8_lossy(bytes);
         let detail = serde_json::from_slice::<Problem>(bytes).map(|problem| problem.detail);

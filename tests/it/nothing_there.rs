@@ -46,9 +46,11 @@ async fn a_server_that_does_not_answer_is_said_with_what_to_do() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
         let served = tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(page)).await });
-        let (fine, said) = run(&["queue", "ls", "--server", &server]).await;
-        let words = format!("not Watchfire, but a web page (HTTP {status})");
-        assert!(!fine && said.contains(&words) && !said.contains("hello"), "{said}");
+        for args in [&["queue", "ls"][..], &["status"]] {
+            let (fine, said) = run(&[args, &["--server", &server]].concat()).await;
+            let words = format!("what answers at {server} is not Watchfire, but a web page (HTTP {status})");
+            assert!(!fine && said.contains(&words) && !said.contains("hello"), "{said}");
+        }
         served.abort();
     }
     let (fine, said) = run(&["queue", "ls"]).await;
