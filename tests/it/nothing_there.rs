@@ -28,6 +28,10 @@ async fn an_empty_list_and_a_mistyped_name_are_said_in_a_line() {
     ] {
         assert_eq!(run(&[args, &["--server", &url]].concat()).await, (true, said.to_owned()), "{args:?}");
     }
+    for list in ["queue", "events", "incidents", "audit"] {
+        let (fine, said) = run(&[list, "ls", "--since", "5m", "--until", "10m", "--server", &url]).await;
+        assert!(!fine && said.contains("`since` is not before `until`"), "{list}: {said}");
+    }
     let (fine, said) = run(&["drill", "escalation", "nights", "--server", &url]).await;
     assert!(!fine && said.contains("there is no escalation `nights`; none is defined in routes.yaml"), "{said}");
 }
