@@ -254,17 +254,22 @@ pub fn router(app: Arc<App>) -> Router {
     middleware::wrap(app, plain)
 }
 
-/// A path that does not exist. Senders log the first line, so it names the right one.
-async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
+/// The path of a request that no handler takes. A body is logged: its sender drops what it was refused, and that may be an alert.
+fn untaken(app: &App, request: &Request) -> String {
     let path: String = request.uri().path().chars().take(80).collect();
     if matches!(*request.method(), Method::POST | Method::PUT) {
         let direct = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|direct| direct.0.ip());
         let peer =
             admission::peer(&app.settings.load_full(), request.headers(), direct).map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
         app.engine.metrics().received("any", "not_found");
-        // A sender drops what it was refused: it may be an alert.
-        tracing::warn!(path, peer, "a body came to a path that does not exist and was refused");
+        tracing::warn!(path, peer, "a body came to a path that takes none and was refused");
     }
+    path
+}
+
+/// A path that does not exist. Senders log the first line, so it names the right one.
+async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
+    let path = untaken(&app, &request);
     let hint = match path.as_str() {
         "/api/v1/alerts" | "/api/v2/alerts" => {
             "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
@@ -275,8 +280,8 @@ async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
 }
 
 /// A path that exists, with a method that it does not take.
-async fn wrong_method(request: Request) -> HttpError {
-    let path: String = request.uri().path().chars().take(80).collect();
+async fn wrong_method(State(app): State<Arc<App>>, request: Request) -> HttpError {
+    let path = untaken(&app, &request);
     let hint = match path.as_str() {
         "/" => "webhooks of Alertmanager and Grafana go to /webhook",
         "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "this is the right place; Alertmanager and Grafana POST to it",

@@ -162,16 +162,20 @@ async fn each_accepted_body_is_one_line() {
     let refused = served.http.post(format!("http://{}/webhook", served.address)).body("").send().await.unwrap();
     assert!(refused.status().is_client_error());
     // Its sender drops it, so it is a line of its own.
-    let lost = served.http.post(format!("http://{}/webhok", served.address)).json(&body).send().await.unwrap();
-    assert_eq!(lost.status(), 404);
-    assert_eq!(served.metric("watchfire_received_total{sender=\"any\",outcome=\"not_found\"}").await, 1);
+    for (path, status) in [("/webhok", 404), ("", 405)] {
+        let lost = served.http.post(format!("http://{}{path}", served.address)).json(&body).send().await.unwrap();
+        assert_eq!(lost.status(), status, "{path}");
+    }
+    assert_eq!(served.metric("watchfire_received_total{sender=\"any\",outcome=\"not_found\"}").await, 2);
     stop(&served.child);
     ended(&mut served.child).await;
     let text = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let lost = lines.iter().find(|line| line["message"] == "a body came to a path that does not exist and was refused");
-    let lost = lost.unwrap_or_else(|| panic!("it is not in the log: {text}"));
-    assert_eq!((&lost["level"], &lost["path"], &lost["peer"]), (&"WARN".into(), &"/webhok".into(), &"127.0.0.1".into()), "{lost}");
+    let lost: Vec<_> = lines.iter().filter(|line| line["message"] == "a body came to a path that takes none and was refused").collect();
+    assert_eq!(lost.len(), 2, "{text}");
+    for (line, path) in lost.into_iter().zip(["/webhok", "/"]) {
+        assert_eq!((&line["level"], &line["path"], &line["peer"]), (&"WARN".into(), &path.into(), &"127.0.0.1".into()), "{line}");
+    }
     let accepted: Vec<_> = lines.iter().filter(|line| line["message"] == "accepted: it is on disk").collect();
     assert_eq!(accepted.len(), 2, "{text}");
     for (line, duplicate) in accepted.into_iter().zip([false, true]) {
