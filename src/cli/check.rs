@@ -117,7 +117,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             };
             told(Ok(format!("{:<20} {:<12} {line}", "stored events", "watchfire")));
         }
-        seen.near_misses(&loaded.plan.tree).into_iter().for_each(|finding| told(Err(Box::new(finding))));
+        seen.near_misses(&loaded.plan).into_iter().for_each(|finding| told(Err(Box::new(finding))));
     }
     if common.json {
         anstream::println!("{}", config::json(&findings));

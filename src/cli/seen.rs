@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use super::remote::Remote;
 use crate::api::{EventResponse, Events};
 use crate::config::{ServerSettings, codes};
-use crate::model::{Event, Finding};
-use crate::route::{Matcher, Op, Tree};
+use crate::delivery::Plan;
+use crate::model::{CHANNEL_LABEL, Event, Finding};
+use crate::route::{Matcher, Op};
 
 /// Events of the server that are read, the newest; each is a request.
 const NEWEST: usize = 50;
@@ -51,17 +52,21 @@ impl Seen {
         Ok(count)
     }
 
-    /// What is odd about matchers of routes, each once.
-    pub fn near_misses(&self, tree: &Tree) -> Vec<Finding> {
-        let mut found: BTreeMap<(String, String), (&str, usize)> = BTreeMap::new();
-        for node in tree.nodes() {
-            for said in node.matchers.iter().filter_map(|matcher| self.near_miss(matcher)) {
-                found.entry(said).or_insert((node.name.as_str(), 0)).1 += 1;
+    /// What is odd about matchers of routes, mutes and heartbeats, each once.
+    pub fn near_misses(&self, plan: &Plan) -> Vec<Finding> {
+        let routes = plan.tree.nodes().iter().map(|node| (node.name.clone(), node.matchers.as_slice()));
+        let mutes = plan.tree.mutes().iter().map(|mute| (format!("the mute {}", mute.called()), mute.matchers.as_slice()));
+        let heartbeats = plan.heartbeats.iter().map(|heartbeat| (format!("the heartbeat {}", heartbeat.name), heartbeat.matchers.as_slice()));
+        let mut found: BTreeMap<(String, String), (String, usize)> = BTreeMap::new();
+        for (place, matchers) in routes.chain(mutes).chain(heartbeats) {
+            // In a mute `channel` is no label of the alert.
+            for said in matchers.iter().filter(|matcher| matcher.name() != CHANNEL_LABEL).filter_map(|matcher| self.near_miss(matcher)) {
+                found.entry(said).or_insert_with(|| (place.clone(), 0)).1 += 1;
             }
         }
-        let finding = |((what, advice), (route, count)): ((String, String), (&str, usize))| {
+        let finding = |((what, advice), (place, count)): ((String, String), (String, usize))| {
             let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            Finding::warning(codes::NEAR_MISS, format!("{route}{more}: {what}")).label(advice)
+            Finding::warning(codes::NEAR_MISS, format!("{place}{more}: {what}")).label(advice)
         };
         found.into_iter().map(finding).collect()
     }

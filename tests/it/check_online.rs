@@ -49,7 +49,8 @@ async fn matchers_are_compared_with_the_labels_of_stored_events() {
     assert_eq!(status, 200);
     let folder = tempfile::tempdir().unwrap();
     let missed = "    - { matchers: ['AlertName=\"DiskFull\"'], to: [ops] }\n    - { matchers: ['alertname=\"Diskfull\"'], to: [ops] }\n";
-    std::fs::write(folder.path().join("routes.yaml"), format!("store: sqlite:watchfire.db\n{one}{two}{missed}")).unwrap();
+    let mute = "mutes: [{ name: upgrade, matchers: ['Group=\"db\"'], until: 2099-12-01 06:00, reason: x }]\n";
+    std::fs::write(folder.path().join("routes.yaml"), format!("store: sqlite:watchfire.db\n{mute}{one}{two}{missed}")).unwrap();
     let address = app.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
     let run = move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
@@ -59,6 +60,7 @@ async fn matchers_are_compared_with_the_labels_of_stored_events() {
     let said = String::from_utf8_lossy(&out.stdout);
     for line in [
         "the newest 1 were read for their labels",
+        "warning[W117]: the mute upgrade: no alert has the label `Group` (they have `group`; labels are compared letter by letter)",
         "warning[W117]: route.routes[1]: no alert has the label `AlertName` (they have `alertname`; labels are compared letter by letter)",
         "warning[W117]: route.routes[2]: no alert has `alertname=\"Diskfull\"` (they have `alertname=\"DiskFull\"`; values are compared letter by letter)",
     ] {
