@@ -40,6 +40,9 @@ pub fn run(common: &Common, command: &AuditCommand) -> Result<ExitStatus> {
 }
 
 fn table(found: &Audit) -> String {
+    if found.acts.is_empty() && found.next.is_none() {
+        return "no acts match".into();
+    }
     let columns =
         Table([text("AT", 20), text("WHO", 16), text("FROM", 28), text("STATE", 7), text("ACT", 10), text("ON", 36), text("REASON, OUTCOME", 15)]);
     let mut out = columns.list(found.acts.iter().map(row));

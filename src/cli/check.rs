@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::goldens::Goldens;
+use super::seen::Seen;
 use super::{Common, ExitStatus, block_on};
 use crate::channel::preset;
 use crate::channel::{OnAmbiguous, PLATFORMS, Platform};
@@ -21,7 +22,7 @@ pub struct CheckArgs {
     /// Do not read tokens and passwords: for CI, where they are not at hand.
     #[arg(long)]
     without_secrets: bool,
-    /// Ask every platform whether it accepts the credentials; sends nothing.
+    /// Ask every platform whether it accepts the credentials, and the running server what labels its newest events have; sends nothing.
     #[arg(long, conflicts_with = "without_secrets")]
     online: bool,
     /// Exit 1 on warnings too.
@@ -99,17 +100,24 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
                 findings.push(*finding);
             }
         };
+        let mut seen = Seen::default();
         if let Some(folder) = &args.payloads {
             // Loaded once more, with placeholders: what is kept and compared holds no secret, and does not depend on any.
             let mut goldens = args.golden.as_ref().map(|_| super::load(common, false).map(Goldens::new)).transpose()?;
-            super::payloads::render(loaded, folder, goldens.as_mut(), &mut told)?;
+            super::payloads::render(loaded, folder, goldens.as_mut(), &mut seen, &mut told)?;
             if let (Some(goldens), Some(folder)) = (&goldens, &args.golden) {
                 goldens.compare(folder, args.update, &mut told)?;
             }
         }
         if args.online {
             block_on(super::online::probe(&loaded.plan, &mut told))?;
+            let line = match block_on(seen.add_stored(&loaded.server))? {
+                Ok(count) => format!("the newest {count} were read for their labels"),
+                Err(why) => format!("not read for their labels: {why:#}"),
+            };
+            told(Ok(format!("{:<20} {:<12} {line}", "stored events", "watchfire")));
         }
+        seen.near_misses(&loaded.plan).into_iter().for_each(|finding| told(Err(Box::new(finding))));
     }
     if common.json {
         anstream::println!("{}", config::json(&findings));

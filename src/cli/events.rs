@@ -89,6 +89,9 @@ fn replayed(made: &AcceptedResponse) -> String {
 }
 
 fn table(found: &Events) -> String {
+    if found.events.is_empty() && found.next.is_none() {
+        return "no events match".into();
+    }
     let columns = Table([text("EVENT", 36), text("ARRIVED", 20), text("SOURCE", 28), text("NOTE", 4)]);
     let row = |row: &EventRow| [cell(row.id), cell(time(row.received_at)), cell(&row.source), cell(row.note.as_deref().unwrap_or_default())];
     let mut out = columns.list(found.events.iter().map(row));

@@ -65,6 +65,9 @@ async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> R
 }
 
 fn table(found: &Incidents) -> String {
+    if found.incidents.is_empty() && found.next.is_none() {
+        return "no incidents match".into();
+    }
     let columns = Table([text("NUMBER", 8), text("STATE", 8), text("SEVERITY", 8), text("SINCE", 20), number("FIRING", 6), text("TITLE", 5)]);
     let row = |one: &IncidentSummary| {
         let (number, since) = (format!("#{}", one.number), time(one.opened_at));

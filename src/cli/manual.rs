@@ -10,6 +10,7 @@ use clap::{Arg, Args, Command, CommandFactory};
 use super::examples::EXAMPLES;
 use super::shell::print;
 use super::{Cli, ExitStatus};
+use crate::config::nearest;
 
 /// Options of `man`.
 #[derive(Debug, Args)]
@@ -70,7 +71,13 @@ pub fn run(args: &ManArgs) -> Result<ExitStatus> {
     let mut command = &root;
     for name in &args.command {
         let found = shown(command).find(|sub| sub.get_name() == name || sub.get_all_aliases().any(|alias| alias == name));
-        command = found.with_context(|| format!("there is no command `{}`; `watchfire help` lists them", args.command.join(" ")))?;
+        command = found.with_context(|| {
+            let wanted = args.command.join(" ");
+            let known = all(&root).into_iter().map(self::name).find(|known| format!("watchfire {known}").replace(' ', "-") == wanted);
+            let near = known.or_else(|| nearest(&wanted, all(&root).into_iter().map(self::name).filter(|name| !name.is_empty())));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `watchfire man {near}`?"));
+            format!("there is no command `{wanted}`{near}; `watchfire help` lists them")
+        })?;
     }
     print(&page(command)?)
 }
@@ -270,6 +277,17 @@ mod tests {
         }
         assert_eq!(roff(".so -x `y`\\"), "\\&.so \\-x y\\e");
         assert_eq!(roff("'quoted'"), "\\&'quoted'");
+    }
+
+    #[test]
+    fn a_page_by_another_name_is_answered_with_the_command() {
+        let said = |words: &[&str]| {
+            let command = words.iter().map(|word| (*word).to_owned()).collect();
+            run(&ManArgs { command, out: None, markdown: false }).err().unwrap().to_string()
+        };
+        for wanted in [&["watchfire-queue-ls"][..], &["queue", "lss"]] {
+            assert!(said(wanted).ends_with("; did you mean `watchfire man queue ls`?; `watchfire help` lists them"), "{}", said(wanted));
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod reload;
 mod remote;
 mod render;
 mod route;
+mod seen;
 mod send;
 mod serve;
 mod service;
@@ -56,26 +57,26 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What every command takes.
+/// What every command takes; shown behind what is its own.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The configuration file.
-    #[arg(long, global = true, default_value = "routes.yaml", env = "WATCHFIRE_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, display_order = 900, default_value = "routes.yaml", env = "WATCHFIRE_CONFIG", value_name = "FILE")]
     pub config: PathBuf,
     /// Address to listen on (or of the running server), over `server.listen`.
-    #[arg(long, global = true, env = "WATCHFIRE_LISTEN", value_name = "HOST:PORT")]
+    #[arg(long, global = true, display_order = 901, env = "WATCHFIRE_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
     /// The address of a server on another machine, as `https://watchfire.example.com`.
-    #[arg(long, global = true, env = "WATCHFIRE_SERVER", value_name = "URL")]
+    #[arg(long, global = true, display_order = 902, env = "WATCHFIRE_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The file that holds the bearer token for it.
-    #[arg(long, global = true, env = "WATCHFIRE_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, global = true, display_order = 903, env = "WATCHFIRE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A server that `watchfire context add` named.
-    #[arg(long, global = true, env = "WATCHFIRE_CONTEXT", value_name = "NAME")]
+    #[arg(long, global = true, display_order = 904, env = "WATCHFIRE_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
     /// Print JSON: the API's answer, where the command asks it.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 905)]
     pub json: bool,
     /// Which of them were said where.
     #[arg(skip)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, ensure};
 
 use super::goldens::Goldens;
+use super::seen::Seen;
 use crate::config::{Loaded, codes};
 use crate::delivery::intake::Intake;
 use crate::delivery::{ChannelPlan, Composed, Plan};
@@ -14,8 +15,14 @@ use crate::ingest;
 use crate::model::{Event, Finding, Place};
 use crate::store::Target;
 
-/// Renders the bodies and reports each: a line, or what is wrong. `goldens` take what they render to.
-pub fn render(loaded: &Loaded, folder: &Path, mut goldens: Option<&mut Goldens>, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
+/// Renders the bodies and reports each: a line, or what is wrong. `goldens` take what they render to, `seen` the labels of their alerts.
+pub fn render(
+    loaded: &Loaded,
+    folder: &Path,
+    mut goldens: Option<&mut Goldens>,
+    seen: &mut Seen,
+    told: &mut dyn FnMut(Result<String, Box<Finding>>),
+) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound => "there is no such folder".to_owned(),
@@ -33,14 +40,14 @@ pub fn render(loaded: &Loaded, folder: &Path, mut goldens: Option<&mut Goldens>,
     files.sort();
     ensure!(!files.is_empty(), "there is no `*.json` in {}", folder.display());
     for file in files {
-        for result in one(loaded, &file, goldens.as_deref_mut()) {
+        for result in one(loaded, &file, goldens.as_deref_mut(), seen) {
             told(result);
         }
     }
     Ok(())
 }
 
-fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Result<String, Box<Finding>>> {
+fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>, seen: &mut Seen) -> Vec<Result<String, Box<Finding>>> {
     let plan = &loaded.plan;
     let now = crate::delivery::Clock::system().wall().timestamp();
     let place = Place { file: file.display().to_string(), span: None, line_text: None };
@@ -57,6 +64,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Resul
     if let (Some(goldens), Some(name)) = (goldens, file.file_stem()) {
         goldens.add(Path::new(name), &bytes);
     }
+    seen.add(&event);
     let none = Default::default();
     let intake = Intake { plan, at: now, mutes: &none, to: None };
     let routed = intake.deliveries(&event);

@@ -6,6 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::api::{CellDetail, DeliveryResponse, ExplainResponse, MessageDetail, ReceiptDetail, RouteTrace, RouteTraces};
+use crate::config::nearest;
+use crate::delivery::Plan;
 use crate::model::{DeliveryId, PlatformIds, UnixMs};
 use crate::store::{AttemptRow, ReceiptState};
 
@@ -23,6 +25,17 @@ pub(super) fn time(at: UnixMs) -> String {
 pub(super) fn more(next: impl Display, searched_back_to: Option<String>) -> String {
     let searched = searched_back_to.map_or_else(String::new, |to| format!("searched back to {to}; "));
     format!("{searched}more: --cursor {next}")
+}
+
+/// No channel of the configuration has this name; which has a similar one, or which there are.
+pub(super) fn no_channel(plan: &Plan, name: &str) -> anyhow::Error {
+    let known: Vec<&str> = plan.channels.keys().map(|known| &**known).collect();
+    let help = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.len() > 20 => format!("{} channels are defined, `watchfire route tree` has those that routes lead to", known.len()),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    anyhow::anyhow!("no channel `{name}`; {help}")
 }
 
 /// What would happen to a body.

@@ -14,7 +14,10 @@ use super::print::{self, time};
 use super::remote::Remote;
 use super::table::{Table, cell, number, state, text};
 use super::{Common, ExitStatus, block_on, contexts};
-use crate::api::{BackupRequest, BackupResponse, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
+use crate::api::{
+    BackupRequest, BackupResponse, Channels, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse,
+};
+use crate::config::nearest;
 use crate::model::DeliveryId;
 use crate::store::DeliveryRow;
 
@@ -119,7 +122,7 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
         return Ok(ExitStatus::Success);
     }
     if found.deliveries.is_empty() {
-        anstream::println!("no deliveries match");
+        anstream::println!("no deliveries match{}", unknown_channel(remote, filter.channel.as_deref()).await);
     } else {
         writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
     }
@@ -128,6 +131,17 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
         writeln!(anstream::stdout(), "{}", print::more(next, found.searched_back_to.map(time)))?;
     }
     Ok(ExitStatus::Success)
+}
+
+/// That no channel is called so, and which has a similar name; nothing where that is not known.
+async fn unknown_channel(remote: &Remote, name: Option<&str>) -> String {
+    let Some(name) = name else { return String::new() };
+    let Ok(found) = remote.get::<Channels>("/api/v1/channels").await else { return String::new() };
+    if found.channels.iter().any(|one| one.name == name) {
+        return String::new();
+    }
+    let near = nearest(name, found.channels.iter().map(|one| one.name.as_str())).map(|near| format!("; did you mean `{near}`?"));
+    format!(": there is no channel `{name}`{}", near.unwrap_or_default())
 }
 
 fn print_row(row: &DeliveryRow, as_json: bool) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The API as commands use it: the running server's, or, when none runs, the same handlers over the store opened here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::http::{self, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
+/// Where packages and the documents have the configuration of a server.
+const PACKAGED: &str = "/etc/watchfire/routes.yaml";
 /// A bearer token for the API, over what the configuration holds.
 const TOKEN: &str = "WATCHFIRE_TOKEN";
 /// A user name and password for it.
@@ -45,6 +48,14 @@ impl Remote {
             Ok(loaded) => loaded,
             // A server may well run by what was there before the mistake.
             Err(error) => {
+                if matches!(common.config.try_exists(), Ok(false)) {
+                    let packaged = if Path::new(PACKAGED).exists() { format!(" ({PACKAGED} is there)") } else { String::new() };
+                    bail!(
+                        "{} cannot be read: it does not exist; name the configuration of a server here with --config FILE{packaged}, or a server elsewhere \
+                         with --server URL or `watchfire context add`",
+                        common.config.display()
+                    );
+                }
                 let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::default() };
                 let Some(server) = config::server(&common.config, &options) else { return Err(error) };
                 let Ok(remote) = Self::running(&server).await? else { return Err(error) };
@@ -92,7 +103,8 @@ impl Remote {
         Ok(Self::Server { base: context.server.clone(), authorization, client })
     }
 
-    async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
+    /// The server that runs by this configuration; the inner error says why there is none.
+    pub async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
         let authorization = by_hand()?.or_else(|| authorization(&Auth::new(settings).credentials));
         let server = Server::of(settings)?;
         Ok(match server.detect().await {
@@ -140,7 +152,7 @@ impl Remote {
         match self.request(Method::GET, path, String::new()).await {
             Ok((status, bytes)) if status >= 500 => Ok(parse(status, &bytes)),
             Ok((status, bytes)) => parse(status, &bytes).map(Ok),
-            Err(error) if error.downcast_ref::<reqwest::Error>().is_some() => Ok(Err(error)),
+            Err(error) if error.downcast_ref::<Unanswered>().is_some() => Ok(Err(error)),
             Err(error) => Err(error),
         }
     }
@@ -170,8 +182,9 @@ impl Remote {
                 if let Some(value) = authorization {
                     request = request.header(header::AUTHORIZATION, value);
                 }
-                let response = request.send().await.with_context(|| format!("the server at {base} did not answer"))?;
-                (response.status().as_u16(), response.bytes().await?.to_vec())
+                let unanswered = |error: reqwest::Error| Unanswered(base.clone(), why_unanswered(base, &error));
+                let response = request.send().await.map_err(unanswered)?;
+                (response.status().as_u16(), response.bytes().await.map_err(unanswered)?.to_vec())
             }
             Self::Local { router, .. } => {
                 let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
@@ -181,6 +194,15 @@ impl Remote {
                 (status, axum::body::to_bytes(response.into_body(), 64 << 20).await?.to_vec())
             }
         };
+        // No answer of the API is a page: this is another web server, or a proxy that asks for a login.
+        if let Self::Server { base, .. } = self
+            && bytes.trim_ascii_start().starts_with(b"<")
+            && !(300..400).contains(&status)
+        {
+            bail!(
+                "what answers at {base} is not Watchfire, but a web page (HTTP {status}): name the server's own address, without a login page before it"
+            );
+        }
         if matches!(status, 401 | 403)
             && let Self::Server { base, authorization: None, .. } = self
         {
@@ -198,6 +220,44 @@ impl Remote {
             store.close().await;
         }
     }
+}
+
+/// A server gave no answer, or not all of it: its address, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("the server at {0} did not answer: {1}")]
+struct Unanswered(String, String);
+
+/// Why, without the causes that only repeat it.
+fn why_unanswered(base: &str, error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it takes connections, and is silent".to_owned();
+    }
+    if is_refused(error) {
+        return "nothing listens there".to_owned();
+    }
+    let mut root: &(dyn std::error::Error + 'static) = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    match root.to_string() {
+        why if base.starts_with("https:") && why.contains("InvalidContentType") => {
+            "it speaks plain HTTP there; write its address with http://".to_owned()
+        }
+        why => why,
+    }
+}
+
+/// Whether nothing listens at the address.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        if cause.downcast_ref().is_some_and(refused) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// The answer as its type, or the reason of a refusal: a problem's detail, else the text as it is.
@@ -272,13 +332,8 @@ impl Server {
         if error.is_timeout() {
             return Found::Other(format!("{base} takes connections and does not answer"));
         }
-        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(cause) = source {
-            if cause.downcast_ref().is_some_and(refused) {
-                return Found::NotRunning(format!("nothing listens at {base}"));
-            }
-            source = cause.source();
+        if is_refused(error) {
+            return Found::NotRunning(format!("nothing listens at {base}"));
         }
         match error.is_connect() {
             true => Found::NotRunning(format!("no server can be reached at {base}")),

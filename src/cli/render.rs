@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::print::no_channel;
 use super::{Common, ExitStatus, load};
 use crate::api::EventResponse;
 use crate::delivery::{ChannelPlan, Composed, Plan};
@@ -61,9 +62,7 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
     let event = of(common, args.payload.as_deref(), args.event.as_deref(), &loaded.inputs, now)?;
     let plan = &loaded.plan;
-    let channel = plan.channel(&args.channel).ok_or_else(|| {
-        anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
-    })?;
+    let channel = plan.channel(&args.channel).ok_or_else(|| no_channel(plan, &args.channel))?;
     let composed = match args.form {
         Some(form) => Composed { pages: vec![line(plan, channel, &event, form, now)], ..Composed::default() },
         None => preview(plan, channel, &event, now),

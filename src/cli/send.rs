@@ -7,6 +7,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::print::no_channel;
 use super::remote::{Found, Remote, Server};
 use super::{Common, ExitStatus, block_on, contexts, load};
 use crate::api::{TestSendRequest, TestSendResponse, TestSendResult};
@@ -91,9 +92,7 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Sent> {
 }
 
 async fn straight(plan: &crate::delivery::Plan, inputs: &Inputs, args: &SendArgs) -> Result<Vec<TestSendResult>> {
-    let channel = plan.channel(&args.channel).ok_or_else(|| {
-        anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
-    })?;
+    let channel = plan.channel(&args.channel).ok_or_else(|| no_channel(plan, &args.channel))?;
     let clock = crate::delivery::Clock::system();
     let pages = match &args.payload {
         Some(path) => preview(plan, channel, &super::render::event(path, inputs, clock.wall().timestamp())?, clock.wall().timestamp()).pages,

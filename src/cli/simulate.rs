@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::print::no_channel;
 use super::{Common, ExitStatus, load};
 use crate::delivery::simulate::{Forecast, Storm, simulate};
 use crate::model::{format_duration, parse_duration};
@@ -47,7 +48,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
     if let Some(name) = &args.channel
         && plan.channel(name).is_none()
     {
-        bail!("no channel `{name}`; there are: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "));
+        return Err(no_channel(plan, name));
     }
     let clock = crate::delivery::Clock::system();
     let now = clock.wall().timestamp();

@@ -222,6 +222,9 @@ codes! {
     TWIN_CHANNELS "W116" "two channels that send the same to the same place"
         "They have one credential, the same settings, language and template, and one `to` names both, so every alert arrives there twice. Remove one of the two. Messages in two languages, \
          of two templates or to two rooms are no twins."
+    NEAR_MISS "W117" "a matcher that alerts nearly match"
+        "`watchfire check --online` compares the matchers of routes, mutes and heartbeats with the labels of the newest 50 events of the running server, and `--payloads DIR` with those of the bodies. No alert there has this \
+         label, or this value of it, and a similar one is there. Correct the matcher; nothing is wrong where such alerts are still to come."
 }
 
 /// What a code means, in any case (`e014`).

@@ -159,6 +159,9 @@ impl Engine {
             duplicate = accepted.duplicate,
             "accepted: it is on disk"
         );
+        for delivery in accepted.deliveries.iter().filter(|_| !accepted.duplicate) {
+            tracing::debug!(event = %accepted.event, delivery = %delivery.id, channel = delivery.channel, state = delivery.state.as_str(), "routed");
+        }
         Ok(accepted)
     }
 

@@ -56,10 +56,10 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
             HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
         }
-        Refusal::NotFor(why) => {
+        Refusal::NotFor { who, why } => {
             app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
-            note_refusal(app, scope, audit::author("", &parts.headers, &from), parts.uri.path(), &why).await;
+            note_refusal(app, scope, audit::author(&who, &parts.headers, &from), parts.uri.path(), &why).await;
             HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
         }
         Refusal::Unread => HttpError::new(StatusCode::UNAUTHORIZED, "not authorized: the body's signature does not match"),
@@ -73,7 +73,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         && matches!(scope, Scope::Read | Scope::Operate | Scope::Admin)
         && let Some(why) = another_site(&parts.headers, &parts.uri, &app.engine.plan().external_url)
     {
-        return Err(refuse(Refusal::NotFor(why)).await);
+        return Err(refuse(Refusal::not_for("", why)).await);
     }
     // The body of a caller that cannot be admitted is not read: only a signature that may be right needs it.
     let admitted = match auth.admit(scope, &parts.headers, None, peer, now).await {

@@ -11,10 +11,13 @@ use crate::delivery::mutes::{INDEFINITE, Mutes};
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
+use crate::route::tree::Step;
 use crate::store::{NewDelivery, StoredEvent};
 
 /// Alerts whose routes are explained; the others of a large body are routed the same way, but not explained.
 const MAX_EXPLAINED: usize = 100;
+/// Routes in a row that fail by their first matcher and are written out.
+const MAX_ROW: usize = 20;
 
 /// What would become of a body.
 pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &Mutes) -> ExplainResponse {
@@ -91,6 +94,41 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
     }
 }
 
+/// Whether a route is for other alerts: the first of its matchers fails.
+fn is_far(step: &Step) -> bool {
+    step.failed.as_ref().is_some_and(|failed| step.matchers.first() == Some(&failed.matcher))
+}
+
+fn step_text(step: &Step, out: &mut String) {
+    let indent = "  ".repeat(step.depth);
+    let mark = if step.selected {
+        "->"
+    } else if step.matched {
+        "ok"
+    } else {
+        "no"
+    };
+    let matchers = if step.matchers.is_empty() { "everything".to_owned() } else { step.matchers.join(", ") };
+    out.push_str(&format!("{indent}{mark} {}: {matchers}", step.name));
+    if let Some(failed) = &step.failed {
+        let met = if failed.missing { format!("there is no label {}", failed.label) } else { format!("{} is {:?}", failed.label, failed.value) };
+        out.push_str(&format!("; {} fails: {met}", failed.matcher));
+    }
+    for interval in &step.intervals {
+        out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
+    }
+    if let Some(muted) = &step.muted {
+        let until = muted.until.map_or_else(|| INDEFINITE.to_owned(), |until| format!("until {until}"));
+        out.push_str(&format!("; muted by {} {until}", muted.by));
+    }
+    match step.not_tried {
+        0 => {}
+        1 => out.push_str("; stops here, 1 later route is not tried"),
+        more => out.push_str(&format!("; stops here, {more} later routes are not tried")),
+    }
+    out.push('\n');
+}
+
 /// Why no route was tried.
 pub fn absorbed_text(heartbeat: &HeartbeatPlan) -> String {
     format!("a sign of life for the heartbeat `{}`; it is not routed (`route: true` there would)\n", heartbeat.name)
@@ -151,40 +189,57 @@ pub fn mutes_text(mutes: &Mutes, explanation: &Explanation, labels: &Labels) -> 
     lines.concat()
 }
 
-/// Every route that was tried: whether it matched, else the matcher that failed and what it met.
+/// The routes that were tried: whether each matched, else the matcher that failed and what it met. Of a row of routes for other alerts the first are there,
+/// so that the one that was taken is found among thousands.
 pub fn tree_text(explanation: &Explanation) -> String {
     let mut out = String::new();
-    for step in &explanation.steps {
-        let indent = "  ".repeat(step.depth);
-        let mark = if step.selected {
-            "->"
-        } else if step.matched {
-            "ok"
-        } else {
-            "no"
-        };
-        let matchers = if step.matchers.is_empty() { "everything".to_owned() } else { step.matchers.join(", ") };
-        out.push_str(&format!("{indent}{mark} {}: {matchers}", step.name));
-        if let Some(failed) = &step.failed {
-            let met = if failed.missing { format!("there is no label {}", failed.label) } else { format!("{} is {:?}", failed.label, failed.value) };
-            out.push_str(&format!("; {} fails: {met}", failed.matcher));
+    for row in explanation.steps.chunk_by(|one, next| is_far(one) && is_far(next) && one.depth == next.depth) {
+        row.iter().take(MAX_ROW).for_each(|step| step_text(step, &mut out));
+        if row.len() > MAX_ROW {
+            let (indent, more) = ("  ".repeat(row[0].depth), row.len() - MAX_ROW);
+            out.push_str(&format!("{indent}no {more} more routes after it, each by its first matcher; `watchfire route tree` lists them\n"));
         }
-        for interval in &step.intervals {
-            out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
-        }
-        if let Some(muted) = &step.muted {
-            let until = muted.until.map_or_else(|| INDEFINITE.to_owned(), |until| format!("until {until}"));
-            out.push_str(&format!("; muted by {} {until}", muted.by));
-        }
-        match step.not_tried {
-            0 => {}
-            1 => out.push_str("; stops here, 1 later route is not tried"),
-            more => out.push_str(&format!("; stops here, {more} later routes are not tried")),
-        }
-        out.push('\n');
     }
     for also in &explanation.also {
         out.push_str(&format!("{} is asked for by {} too; it is sent there once\n", also.target.channel, also.route_name));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::tree::Failed;
+
+    fn step(number: usize, matchers: &[&str], fails: Option<usize>) -> Step {
+        let failed = fails.map(|ix| Failed { matcher: matchers[ix].to_owned(), label: "team".into(), value: "db".into(), missing: false });
+        Step {
+            node: number,
+            name: format!("route.routes[{number}]"),
+            depth: 1,
+            matchers: matchers.iter().map(|matcher| (*matcher).to_owned()).collect(),
+            matched: failed.is_none(),
+            failed,
+            continues: false,
+            not_tried: 0,
+            selected: fails.is_none(),
+            intervals: Vec::new(),
+            muted: None,
+        }
+    }
+
+    #[test]
+    fn of_thousands_of_routes_those_that_nearly_matched_and_the_one_that_did_are_shown() {
+        let mut steps: Vec<Step> = (0..1000).map(|number| step(number, &["team=\"a\""], Some(0))).collect();
+        steps.push(step(1000, &["team=\"db\"", "team=\"x\""], Some(1)));
+        steps.extend((1001..1011).map(|number| step(number, &["team=\"b\""], Some(0))));
+        steps.push(step(1011, &["team=\"db\""], None));
+        let text = tree_text(&Explanation { at: Timestamp::UNIX_EPOCH, steps, targets: Vec::new(), also: Vec::new() });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 20 + 1 + 1 + 10 + 1, "{text}");
+        assert_eq!(lines[19], "  no route.routes[19]: team=\"a\"; team=\"a\" fails: team is \"db\"");
+        assert_eq!(lines[20], "  no 980 more routes after it, each by its first matcher; `watchfire route tree` lists them");
+        assert_eq!(lines[21], "  no route.routes[1000]: team=\"db\", team=\"x\"; team=\"x\" fails: team is \"db\"");
+        assert_eq!(lines[32], "  -> route.routes[1011]: team=\"db\"");
+    }
 }

@@ -31,6 +31,7 @@ mod webhook;
 mod why;
 
 use crate::model::UnixMs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,8 +39,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::routing::any;
 
 use crate::config::ServerSettings;
@@ -253,9 +254,22 @@ pub fn router(app: Arc<App>) -> Router {
     middleware::wrap(app, plain)
 }
 
-/// A path that does not exist. Senders log the first line, so it names the right one.
-async fn unknown(request: Request) -> HttpError {
+/// The path of a request that no handler takes. A body is logged: its sender drops what it was refused, and that may be an alert.
+fn untaken(app: &App, request: &Request) -> String {
     let path: String = request.uri().path().chars().take(80).collect();
+    if matches!(*request.method(), Method::POST | Method::PUT) {
+        let direct = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|direct| direct.0.ip());
+        let peer =
+            admission::peer(&app.settings.load_full(), request.headers(), direct).map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        app.engine.metrics().received("any", "not_found");
+        tracing::warn!(path, peer, "a body came to a path that takes none and was refused");
+    }
+    path
+}
+
+/// A path that does not exist. Senders log the first line, so it names the right one.
+async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
+    let path = untaken(&app, &request);
     let hint = match path.as_str() {
         "/api/v1/alerts" | "/api/v2/alerts" => {
             "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
@@ -266,8 +280,8 @@ async fn unknown(request: Request) -> HttpError {
 }
 
 /// A path that exists, with a method that it does not take.
-async fn wrong_method(request: Request) -> HttpError {
-    let path: String = request.uri().path().chars().take(80).collect();
+async fn wrong_method(State(app): State<Arc<App>>, request: Request) -> HttpError {
+    let path = untaken(&app, &request);
     let hint = match path.as_str() {
         "/" => "webhooks of Alertmanager and Grafana go to /webhook",
         "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "this is the right place; Alertmanager and Grafana POST to it",

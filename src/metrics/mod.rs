@@ -109,7 +109,7 @@ impl Metrics {
         self.intake.unknown_channels.inc_by(count);
     }
 
-    /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`, beyond its sender's limit: `limited`, or it was no alert and was
+    /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `not_found` (at a path that takes none), `unavailable`, beyond its sender's limit: `limited`, or it was no alert and was
     /// taken as text: `unread`.
     pub fn received(&self, sender: &'static str, outcome: &'static str) {
         self.intake.received.get_or_create(&Received { sender, outcome }).inc();

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::support::app::{TestApp, alert};
 use crate::support::fakes::people::People;
 use crate::support::fakes::slack::Room;
 use crate::support::fakes::{DingtalkApp, DingtalkCard, Discord, Fake, Feishu, Pace, Platform, Slack, Telegram, Wecom};
@@ -36,6 +37,36 @@ async fn lacks_with(block: &str, more: &str, words: &str) {
 
 fn sent(fake: &Fake<impl Platform>) -> usize {
     fake.with(|platform| platform.transcript().unwrap().texts().len())
+}
+
+/// A route of the file that its alerts miss by a letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn matchers_are_compared_with_the_labels_of_stored_events() {
+    let (one, two) =
+        ("channels: { ops: { log: {} } }\nroute:\n  to: [ops]\n  routes:\n", "    - { matchers: ['alertname=\"DiskFull\"'], to: [ops] }\n");
+    let app = TestApp::start(&format!("server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\n{one}{two}")).await;
+    let (status, _) = app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    assert_eq!(status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let missed = "    - { matchers: ['AlertName=\"DiskFull\"'], to: [ops] }\n    - { matchers: ['alertname=\"Diskfull\"'], to: [ops] }\n";
+    let mute = "mutes: [{ name: upgrade, matchers: ['Group=\"db\"'], until: 2099-12-01 06:00, reason: x }]\n";
+    std::fs::write(folder.path().join("routes.yaml"), format!("store: sqlite:watchfire.db\n{mute}{one}{two}{missed}")).unwrap();
+    let address = app.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let run = move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["check", "--online", "--listen", &address]).current_dir(folder.path()).env_clear().output().unwrap()
+    };
+    let out = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    for line in [
+        "the newest 1 were read for their labels",
+        "warning[W117]: the mute upgrade: no alert has the label `Group` (they have `group`; labels are compared letter by letter)",
+        "warning[W117]: route.routes[1]: no alert has the label `AlertName` (they have `alertname`; labels are compared letter by letter)",
+        "warning[W117]: route.routes[2]: no alert has `alertname=\"Diskfull\"` (they have `alertname=\"DiskFull\"`; values are compared letter by letter)",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(out.status.success() && !said.contains("route.routes[0]"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

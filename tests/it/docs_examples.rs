@@ -146,7 +146,7 @@ fn chinese_pages_have_the_configurations_of_the_english_ones() {
     assert!(compared >= 40, "only {compared} configurations were compared");
 }
 
-/// A block as pages in two languages share it: its language, its mark, and the first word of each line of a script.
+/// A block as pages in two languages share it: its language, its mark, and the first word of each line of a script, or all of a template.
 type Script = (String, String, Vec<String>);
 
 /// What is below a heading, the top of the page being one of level 0: its level, its rows of tables, and its items of lists.
@@ -165,7 +165,7 @@ fn shape(page: &str) -> (Vec<Section>, Vec<Script>) {
             generated = false;
             sections.push((level, 0, 0));
         }
-        generated |= line == "<!-- keys -->";
+        generated |= matches!(line, "<!-- keys -->" | "<!-- functions -->" | "<!-- fields -->");
         let text = line.trim_start();
         let is_item = text.starts_with("- ") || text.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ");
         if let Some((_, rows, items)) = sections.last_mut().filter(|_| !generated) {
@@ -174,6 +174,10 @@ fn shape(page: &str) -> (Vec<Section>, Vec<Script>) {
         }
     }
     let words = |block: &Block| -> Vec<String> {
+        // What a template is renders to the text below it in both.
+        if block.language == "handlebars" {
+            return block.text.lines().map(str::to_owned).collect();
+        }
         let script = block.text.lines().filter(|_| block.language == "sh");
         script.filter_map(|line| line.split([' ', '=']).find(|word| !word.is_empty()).map(str::to_owned)).collect()
     };

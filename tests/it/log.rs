@@ -129,7 +129,12 @@ async fn debug_is_few_lines_at_the_start_and_holds_nothing_of_alerts() {
     stop(&served.child);
     ended(&mut served.child).await;
     let text = std::fs::read_to_string(&log).unwrap();
-    assert!(text.contains("delivered"), "the log is there: {text}");
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let said = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("no `{message}`: {text}"));
+    let (routed, attempt, delivered) = (said("routed"), said("an attempt begins"), said("delivered"));
+    assert_eq!((&routed["level"], &routed["channel"], &routed["state"]), (&"DEBUG".into(), &"a".into(), &"waiting".into()), "{routed}");
+    assert_eq!((&attempt["level"], &attempt["platform"], &attempt["recipients"]), (&"DEBUG".into(), &"webhook".into(), &1.into()), "{attempt}");
+    assert!(routed["delivery"] == delivered["delivery"] && attempt["message_id"] == delivered["message_id"], "{text}");
     for secret in ["salary", "Zhang San", "PayrollFailed", "payroll-owner", "payroll-group"] {
         assert!(!text.contains(secret), "{secret} is in the log: {text}");
     }
@@ -156,10 +161,21 @@ async fn each_accepted_body_is_one_line() {
     // What is refused is none.
     let refused = served.http.post(format!("http://{}/webhook", served.address)).body("").send().await.unwrap();
     assert!(refused.status().is_client_error());
+    // Its sender drops it, so it is a line of its own.
+    for (path, status) in [("/webhok", 404), ("", 405)] {
+        let lost = served.http.post(format!("http://{}{path}", served.address)).json(&body).send().await.unwrap();
+        assert_eq!(lost.status(), status, "{path}");
+    }
+    assert_eq!(served.metric("watchfire_received_total{sender=\"any\",outcome=\"not_found\"}").await, 2);
     stop(&served.child);
     ended(&mut served.child).await;
     let text = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lost: Vec<_> = lines.iter().filter(|line| line["message"] == "a body came to a path that takes none and was refused").collect();
+    assert_eq!(lost.len(), 2, "{text}");
+    for (line, path) in lost.into_iter().zip(["/webhok", "/"]) {
+        assert_eq!((&line["level"], &line["path"], &line["peer"]), (&"WARN".into(), &path.into(), &"127.0.0.1".into()), "{line}");
+    }
     let accepted: Vec<_> = lines.iter().filter(|line| line["message"] == "accepted: it is on disk").collect();
     assert_eq!(accepted.len(), 2, "{text}");
     for (line, duplicate) in accepted.into_iter().zip([false, true]) {

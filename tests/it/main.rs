@@ -66,6 +66,7 @@ mod mutes_from_chat;
 mod mutes_of_file;
 mod noisy;
 mod notes;
+mod nothing_there;
 mod openapi;
 mod operations;
 mod owners;

@@ -253,3 +253,16 @@ async fn who_may_not_act_sees_no_link_and_no_address_by_which_anybody_can() {
     let (incident, attempt) = (incident.to_string(), &incident["attempts"][0]);
     assert!(status == 200 && attempt["kind"] == "ok" && !incident.contains("/a/"), "{incident}");
 }
+
+/// An act that was refused for its credential's scopes is in the audit under the credential's name, as one that was done is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_names_whose_act_was_refused() {
+    let app = start("    - { bearer: readers-token-0123456789, name: reader, scopes: [read] }\n").await;
+    let mute = json!({ "matchers": ["channel=\"ours\""], "for": "1h", "reason": "x" });
+    for (token, status) in [("readers-token-0123456789", 403), ("nobodys-token-0123456789", 401), (ROOT, 200)] {
+        assert_eq!(ask(&app, token, "POST", "/api/v1/mutes", &mute).await.0, status, "{token}");
+    }
+    let (_, audit) = ask(&app, ROOT, "GET", "/api/v1/audit", &json!({})).await;
+    let acts: Vec<(&Value, &Value)> = audit["acts"].as_array().unwrap().iter().map(|act| (&act["who"], &act["state"])).collect();
+    assert_eq!(acts, [(&json!("root"), &json!("done")), (&json!("reader"), &json!("refused"))], "{audit}");
+}

@@ -20,7 +20,9 @@ use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use self::value_types::ValueTypes;
 pub use self::variable::Variable;
-use self::wording::{BY_LABEL, elsewhere, expected, former, is_destination, is_word, keys, matchers_of, quoted, unreplaced, variable_in, words};
+use self::wording::{
+    BY_LABEL, elsewhere, expected, former, is_destination, is_matchers, is_word, keys, matchers_of, named, quoted, unreplaced, variable_in, words,
+};
 use super::codes;
 use super::report::Report;
 use super::secrets::Environment;
@@ -99,7 +101,7 @@ impl<'s> Checker<'s, '_, '_> {
                 };
                 self.list(items, list, path)
             }
-            Kind::Map(entries) if self.is_variable(entries, &alternatives, accepted) => {
+            Kind::Map(entries) if self.is_variable(entries, &alternatives, accepted, path) => {
                 let scalar = self.read_variable(entries, path)?;
                 self.scalar(&scalar, &alternatives, accepted, path)
             }
@@ -254,8 +256,7 @@ impl<'s> Checker<'s, '_, '_> {
             let is_there = |entry: &Entry| entry.key == required || renamed(path, &entry.key) == Some(required);
             usable &= entries.iter().any(|entry| entry.key == required);
             if !entries.iter().any(is_there) {
-                let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
-                let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {name}"))
+                let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {}", named(path)))
                     .label(format!("add `{required}: ..`{}", self.schema.about(schema, required)));
                 self.report.add(finding, &path.key(required), Anchor::Key);
                 usable = false;
@@ -287,10 +288,9 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> Option<Value> {
-        let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
-        let found = node.kind_words();
+        let (name, found) = (named(path), node.kind_words());
         let label = match &node.kind {
-            Kind::Map(entries) if path.to_string().ends_with(".matchers") => match matchers_of(entries, Op::Equal) {
+            Kind::Map(entries) if is_matchers(path) => match matchers_of(entries, Op::Equal) {
                 Some(list) => format!("write it as `matchers: {list}`"),
                 None => expected(accepted, &words(alternatives)),
             },
@@ -319,7 +319,7 @@ impl<'s> Checker<'s, '_, '_> {
             );
             return None;
         }
-        let name = format!("`{path}`");
+        let name = named(path);
         let (message, label) = match scalar.resolved {
             Resolved::Bool(_) if accepted.text => (format!("{name} is a truth value"), "expected a text: quote it".to_owned()),
             Resolved::Text if accepted.truth => {

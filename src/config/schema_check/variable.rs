@@ -3,7 +3,7 @@
 use super::Checker;
 use super::schema::Alternative;
 use super::value_types::ValueTypes;
-use super::wording::words;
+use super::wording::{is_matchers, words};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::model::Finding;
@@ -21,11 +21,12 @@ pub struct Variable {
 }
 
 impl<'s> Checker<'s, '_, '_> {
-    /// Whether a mapping is a variable: a scalar belongs there, and no mapping that has a key of this name.
-    pub(super) fn is_variable(&self, entries: &[Entry], alternatives: &[Alternative<'s>], accepted: ValueTypes) -> bool {
+    /// Whether a mapping is a variable: a scalar belongs there, and no mapping that has a key of this name. Among other labels `env` is one of them.
+    pub(super) fn is_variable(&self, entries: &[Entry], alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> bool {
         let scalar = accepted.text || accepted.integer || accepted.number || !words(alternatives).is_empty();
         let is_key = |alternative: &Alternative<'s>| alternative.kinds.map && self.schema.property(alternative.schema, "env").is_some();
-        scalar && entries.iter().any(|entry| entry.key == "env") && !alternatives.iter().any(is_key)
+        let are_labels = is_matchers(path) && entries.iter().any(|entry| !matches!(entry.key.as_str(), "env" | "default"));
+        scalar && !are_labels && entries.iter().any(|entry| entry.key == "env") && !alternatives.iter().any(is_key)
     }
 
     /// The value of a variable as a text in quotes; an empty variable counts as one that is not set. What is wrong is reported.
@@ -56,7 +57,11 @@ impl<'s> Checker<'s, '_, '_> {
             let known = self.validated.missing.contains(&name);
             if !known {
                 let message = format!("`{path}` has no value: environment variable {name} is not set");
-                let label = format!("set {name}, or write `{{ env: {name}, default: .. }}`");
+                // A label of this name is hardly rare.
+                let label = match is_matchers(path) {
+                    true => format!("for the label `env` write `matchers: ['env=\"{name}\"']`; for a variable set {name}"),
+                    false => format!("set {name}, or write `{{ env: {name}, default: .. }}`"),
+                };
                 self.report.error(codes::MISSING_VARIABLE, path, Anchor::Value, message, label);
                 self.validated.missing.insert(name);
             }

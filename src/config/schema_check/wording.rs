@@ -41,6 +41,16 @@ pub(super) fn is_destination(path: &Path) -> bool {
     is_routed(path) && matches!(behind.next(), Some(Step::Item(_))) && matches!(behind.next(), Some(Step::Key(key)) if key == "to")
 }
 
+/// Whether a place is the matchers of something, or one of them.
+pub(super) fn is_matchers(path: &Path) -> bool {
+    matches!(path.steps(), [.., Step::Key(key)] | [.., Step::Key(key), Step::Item(_)] if key == "matchers")
+}
+
+/// A place in a sentence.
+pub(super) fn named(path: &Path) -> String {
+    if path.steps().is_empty() { "the file".to_owned() } else { format!("`{path}`") }
+}
+
 /// Whether a place is in a route or an escalation.
 fn is_routed(path: &Path) -> bool {
     matches!(path.steps().first(), Some(Step::Key(key)) if key == "route" || key == "escalations")
@@ -52,6 +62,9 @@ pub(super) fn elsewhere(path: &Path, key: &str) -> Option<&'static str> {
         ([Step::Key(first), _, Step::Item(_)], "mentions") if first == "escalations" => Some(
             "the first message mentions whom its route says: write `mentions: { oncall: db }` beside `escalation: db` on the route, and begin with the step after it",
         ),
+        ([Step::Key(only)], "actions" | "digest" | "language" | "max_age" | "max_pages" | "proxy" | "timeout") if only == "defaults" => {
+            Some("write it below `channels`: `defaults: { channels: { timeout: 20s } }`")
+        }
         ([.., Step::Key(last)], "team" | "teams") if last == "to" && is_routed(path) => Some(BY_LABEL),
         _ => None,
     }

@@ -51,12 +51,8 @@ pub fn list(validator: &mut Validator<'_, '_>, texts: &OneOrMany, at: &Path) {
 fn one(validator: &mut Validator<'_, '_>, text: &str, path: &Path) {
     match matcher::parse_noted(text) {
         Err(error) => {
-            let help = match text {
-                _ if text.contains("&&") => format!("all matchers of a list must hold: write {}", items(text)),
-                _ if text.contains(ODD_QUOTES) => format!("write straight quotes: `{}`", straight(text)),
-                _ => error.help,
-            };
-            validator.report.error(codes::BAD_MATCHER, path, Anchor::Inside(error.offset, 1), error.reason, help);
+            let (reason, help) = mistaken(text).unwrap_or((error.reason, error.help));
+            validator.report.error(codes::BAD_MATCHER, path, Anchor::Inside(error.offset, 1), reason, help);
         }
         Ok(context) => {
             if let Some((message, label)) = context.matchers.iter().find_map(|matcher| doubt(validator, matcher, text)) {
@@ -79,32 +75,65 @@ fn one(validator: &mut Validator<'_, '_>, text: &str, path: &Path) {
 }
 
 /// Quotes that word processors and chats put in place of straight ones.
-const ODD_QUOTES: [char; 9] = ['“', '”', '„', '‟', '″', '＂', '‘', '’', '«'];
+const ODD_QUOTES: [char; 10] = ['“', '”', '„', '‟', '″', '＂', '‘', '’', '«', '»'];
 
-fn straight(text: &str) -> String {
-    text.chars().map(|c| if ODD_QUOTES.contains(&c) || c == '»' { '"' } else { c }).collect()
+/// What other languages write between conditions that must all hold, and between those of which one must.
+const AND: [&str; 4] = ["&&", " and ", " AND ", " & "];
+const OR: [&str; 3] = ["||", " or ", " OR "];
+const ONE_OF: &str = "write two routes, or `=~` with `a|b`";
+
+/// What somebody meant who writes matchers as another language has them: what is wrong, and what to write.
+fn mistaken(text: &str) -> Option<(String, String)> {
+    let comma = "a comma must be between matchers";
+    if let Some(parts) = joined(text, &AND) {
+        return Some((comma.to_owned(), all(&parts)));
+    }
+    if joined(text, &OR).is_some() {
+        return Some((comma.to_owned(), ONE_OF.to_owned()));
+    }
+    let single = text.replace("==", "=");
+    if single != text && matcher::parse(&single).is_ok() {
+        return Some(("`==` is no operator of matchers".to_owned(), format!("write `{single}`")));
+    }
+    text.contains(ODD_QUOTES)
+        .then(|| ("typographic quotes are no quotes of matchers".to_owned(), format!("write straight quotes: `{}`", straight(text))))
 }
 
-/// The parts of `a="b" && c="d"` as a list.
-fn items(text: &str) -> String {
-    let parts: Vec<String> = text.split("&&").map(|part| format!("'{}'", part.trim().replace('\'', "''"))).collect();
-    format!("`[{}]`", parts.join(", "))
+/// The matchers that one of these words joins.
+fn joined<'t>(text: &'t str, words: &[&str]) -> Option<Vec<&'t str>> {
+    words.iter().find_map(|word| {
+        let parts: Vec<&str> = text.split(*word).map(str::trim).collect();
+        (parts.len() > 1 && parts.iter().all(|part| matcher::parse(part).is_ok_and(|read| read.len() == 1))).then_some(parts)
+    })
+}
+
+/// How matchers that must all hold are written.
+fn all(parts: &[&str]) -> String {
+    let items: Vec<String> = parts.iter().map(|part| format!("'{}'", part.trim().replace('\'', "''"))).collect();
+    format!("all matchers of a list must hold: write `[{}]`", items.join(", "))
+}
+
+fn straight(text: &str) -> String {
+    let plain = |text: &str| text.chars().map(|c| if ODD_QUOTES.contains(&c) { '"' } else { c }).collect::<String>();
+    // Around the whole matcher they are no part of it: `‘team="db"’`.
+    let inside = text.trim().strip_prefix(ODD_QUOTES).and_then(|rest| rest.strip_suffix(ODD_QUOTES)).map(plain);
+    inside.filter(|inside| matcher::parse(inside).is_ok_and(|read| !read.is_empty())).unwrap_or_else(|| plain(text))
+}
+
+fn is_exact(op: Op) -> bool {
+    matches!(op, Op::Equal | Op::NotEqual)
 }
 
 /// What reads well and can hardly match anything: what is odd, and what to write.
 fn doubt(validator: &Validator<'_, '_>, matcher: &Matcher, text: &str) -> Option<(String, String)> {
     let (name, value) = (matcher.name(), matcher.value());
-    let exact = matches!(matcher.op(), Op::Equal | Op::NotEqual);
+    let exact = is_exact(matcher.op());
     if name.contains(ODD_QUOTES) || value.contains(ODD_QUOTES) {
         let label = format!("write straight quotes, `{}`; if the label really holds them, write `{matcher}`", straight(text));
         return (matcher.to_string() != text.trim()).then(|| ("typographic quotes are taken for a part of the text".to_owned(), label));
     }
     if exact && (value.contains("&&") || value.contains("||")) {
-        let label = if value.contains("&&") {
-            format!("all matchers of a list must hold: write {}", items(text))
-        } else {
-            "write two routes, or `=~` with `a|b`".into()
-        };
+        let label = if value.contains("&&") { all(&text.split("&&").collect::<Vec<_>>()) } else { ONE_OF.into() };
         return Some((format!("`{matcher}` is one matcher: the part between `=` and the end is its value"), label));
     }
     if exact && value.split('|').filter(|part| !part.is_empty()).count() > 1 {
@@ -112,7 +141,34 @@ fn doubt(validator: &Validator<'_, '_>, matcher: &Matcher, text: &str) -> Option
         let message = format!("`{}` compares with the whole text `{value}`, `|` included", matcher.op());
         return Some((message, format!("write `{name}{op}\"{value}\"` for one of several")));
     }
-    severity(validator, matcher)
+    pattern(matcher).or_else(|| severity(validator, matcher))
+}
+
+/// A pattern where a text is compared, and a `*` as shells have it.
+fn pattern(matcher: &Matcher) -> Option<(String, String)> {
+    let (name, value, op) = (matcher.name(), matcher.value(), matcher.op());
+    if let Some(rest) = value.strip_prefix('=').filter(|_| is_exact(op)) {
+        return Some((
+            format!("`{op}` compares with the whole text `{value}`, the second `=` included"),
+            format!("write `{name}{op}\"{}\"`", rest.trim()),
+        ));
+    }
+    if is_exact(op) && (value == "*" || value.contains(".*") || value.contains(".+")) {
+        let regex = if op == Op::Equal { Op::Regex } else { Op::NotRegex };
+        let pattern = if value == "*" { ".+" } else { value };
+        return Some((
+            format!("`{op}` compares with the whole text `{value}` and knows no pattern"),
+            format!("write `{name}{regex}\"{pattern}\"` for a pattern"),
+        ));
+    }
+    let stem = |part: &str| {
+        let stem = part.strip_suffix('*')?;
+        (!stem.is_empty() && stem.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))).then(|| stem.to_owned())
+    };
+    let first = value.split('|').find_map(stem).filter(|_| !is_exact(op))?;
+    let parts: Vec<String> = value.split('|').map(|part| stem(part).map_or_else(|| part.to_owned(), |stem| format!("{stem}.*"))).collect();
+    let message = format!("in a regular expression `*` repeats the character before it: `{first}*` is not what begins with `{first}`");
+    Some((message, format!("write `{name}{op}\"{}\"`", parts.join("|"))))
 }
 
 /// A label that is nearly the severity's, and a value that is nearly one of its.

@@ -35,8 +35,11 @@ pub fn secrets(validator: &mut Validator<'_, '_>, presets: &PresetRegistry) {
             if crate::config::PasswordHash::is_one(secret.expose()) || no_secret_store(secret.expose()) || open.contains(&site.path) {
                 continue;
             }
-            let finding = Finding::warning(codes::LITERAL_SECRET, format!("the secret `{}` is in the file", site.path))
-                .label("write `{ env: NAME }` or `{ file: PATH }`, and keep the value there");
+            let label = match names_a_variable(secret.expose()) {
+                true => "nothing puts a value in place of a variable's name: write `{ env: NAME }`",
+                false => "write `{ env: NAME }` or `{ file: PATH }`, and keep the value there",
+            };
+            let finding = Finding::warning(codes::LITERAL_SECRET, format!("the secret `{}` is in the file", site.path)).label(label);
             validator.report.add(finding, &site.path, Anchor::Value);
             continue;
         }
@@ -48,6 +51,13 @@ pub fn secrets(validator: &mut Validator<'_, '_>, presets: &PresetRegistry) {
             validator.report.error(codes::MISSING_SECRET, &site.path, Anchor::Value, format!("the secret `{}` is missing: {why}", site.path), help);
         }
     }
+}
+
+/// Whether a text is only the name of a variable, as shells, Kubernetes, Windows and templates write it: `$NAME`, `$(NAME)`, `%NAME%`, `{{ name }}`.
+fn names_a_variable(text: &str) -> bool {
+    let between = |begin: &str, end: &str| text.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
+    let is_name = |name: &str| name.len() >= 3 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    between("{{", "}}").is_some() || [("$(", ")"), ("%", "%"), ("$", "")].iter().any(|(begin, end)| between(begin, end).is_some_and(is_name))
 }
 
 /// Whether an address is on the host of the older connectors of Teams

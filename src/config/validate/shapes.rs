@@ -24,6 +24,20 @@ const SHAPES: &[Shape] = &[
         fits: |text| ["xoxb-", "xoxe.xoxb-", "xoxp-", "xoxe.xoxp-"].iter().any(|begin| text.starts_with(begin)),
         looks: "a bot token begins with `xoxb-`",
     },
+    // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+    Shape {
+        platform: "slack",
+        key: "webhook",
+        fits: is_slack_webhook,
+        looks: "the address of an incoming webhook is `https://hooks.slack.com/services/T…/B…/…`, with all three parts",
+    },
+    // https://support.microsoft.com/office/8ae491c7-0394-4861-ba59-055e33f75498; *Get link to channel* shows another address.
+    Shape {
+        platform: "teams",
+        key: "webhook",
+        fits: |text| host_of(text).is_none_or(|host| host != "teams.microsoft.com"),
+        looks: "a link to a channel takes no messages; the address of the flow's trigger does",
+    },
     // https://core.telegram.org/bots/api#authorizing-your-bot
     Shape {
         platform: "telegram",
@@ -114,6 +128,22 @@ fn is_uuid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
+fn host_of(text: &str) -> Option<String> {
+    Some(reqwest::Url::parse(text).ok()?.host_str()?.to_owned())
+}
+
+/// An address of Slack that takes messages, or of another system that takes Slack's.
+fn is_slack_webhook(text: &str) -> bool {
+    // What is no address the driver refuses.
+    let Ok(url) = reqwest::Url::parse(text) else { return true };
+    let host = url.host_str().unwrap_or_default();
+    if host != "slack.com" && !host.ends_with(".slack.com") {
+        return true;
+    }
+    let parts: Vec<&str> = url.path().trim_matches('/').split('/').collect();
+    matches!(parts.as_slice(), ["services", team, hook, secret] if ![team, hook, secret].iter().any(|part| part.is_empty()))
+}
+
 /// An address of Discord, or of a server on this machine.
 fn is_discord_webhook(text: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(text) else { return false };
@@ -146,6 +176,9 @@ mod tests {
         for (platform, key, right, wrong) in [
             ("slack", "token", "xoxb-1-2-a", "xapp-1-2-a"),
             ("slack", "token", "xoxe.xoxb-1-a", "1-2-a"),
+            ("slack", "webhook", "https://hooks.slack.com/services/T0/B0/x", "https://hooks.slack.com/services/T0/B0"),
+            ("slack", "webhook", "https://hooks.slack.example/a", "https://example.slack.com/archives/C0"),
+            ("teams", "webhook", "https://prod-00.westeurope.logic.azure.com/workflows/a", "https://teams.microsoft.com/l/channel/19"),
             ("telegram", "token", &*token, &token[..token.len() - 1]),
             ("telegram", "token", &*token, &token[1 + token.find(':').unwrap()..]),
             ("dingtalk", "access_token", &*"0123456789abcdef".repeat(4), &*"0123456789abcdeg".repeat(4)),

@@ -161,6 +161,8 @@ impl AttemptTask {
         }
         message.phase.set_begun(None);
         let begun_at = self.shared.clock.wall();
+        let (channel, platform) = (&*self.channel.name, self.channel.platform.name);
+        tracing::debug!(delivery = message.delivery(), message_id = %message.id, channel, platform, page, recipients = to.len(), "an attempt begins");
         let results = self.send(&message, page, &to).await;
         drop(request);
         self.record_result(message, attempt, page, to, results, begun_at).await

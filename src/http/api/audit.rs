@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use serde_json::json;
 
-use super::{A_TIME, ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, limit_schema};
+use super::{A_TIME, ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, in_order, limit_schema};
 use crate::api::{Audit, AuditedAct};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
@@ -47,7 +47,7 @@ fn query(now: UnixMs, text: Option<&str>) -> Result<(AuditFilter, Span), ApiErro
             }
         }
     }
-    Ok((filter, span))
+    Ok((filter, in_order(span)?))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Audit> {
@@ -75,7 +75,7 @@ mod tests {
         let cursor = UnixMs(2000).first_id();
         let (filter, span) = read(&format!("cursor={cursor}&until=1970-01-01T00:00:01Z"));
         assert_eq!((filter.before, span.until), (Some(cursor), Some(UnixMs(1000))));
-        for bad in ["colour=red", "since=yesterday", "limit=0", "cursor=1"] {
+        for bad in ["colour=red", "since=yesterday", "limit=0", "cursor=1", "since=3000&until=1000", "since=1000&until=1000"] {
             assert!(query(UnixMs::EPOCH, Some(bad)).is_err(), "{bad}");
         }
     }

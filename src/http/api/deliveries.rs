@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, moment, next, no_channel, no_id, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, in_order, limit_schema, may_use, moment, next, no_channel, no_id, not_for, part, read};
 use crate::api::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
     PageDetail, ReceiptDetail, RequeueResponse,
@@ -111,7 +111,7 @@ fn query(app: &App, text: Option<&str>) -> Result<(DeliveryFilter, Span), ApiErr
             }
         }
     }
-    Ok((filter, span))
+    Ok((filter, in_order(span)?))
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Deliveries> {

@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, in_order, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::audit::audited;
@@ -87,6 +87,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, since, until, cursor, limit"))),
         }
     }
+    let span = in_order(span)?;
     let (searches, most) = (filter.is_searched(), filter.limit);
     let window = Window::of(&app, Listed::Events, filter.before.map(|id| id.0), span, searches).await?;
     let (before, after) = (window.before.map(EventId), window.after.map(EventId));

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::times::instant;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, limit_schema, moment, nearest_of, no_id, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, moment, nearest_of, no_id, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentAttempt, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence,
     IncidentStep, IncidentSummary, Incidents,
@@ -21,7 +21,7 @@ use crate::delivery::{AuditAct, Intent, links};
 use crate::http::audit::audited;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::pairs::pairs;
-use crate::http::search::{Next, incidents_stop};
+use crate::http::search::{Next, Span, incidents_stop};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{IncidentId, Language, MessageId, Severity, Verb};
 use crate::store::{
@@ -260,6 +260,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
             }
         }
     }
+    in_order(Span { since: filter.since, until: filter.until })?;
     let (searches, most) = (filter.is_searched(), filter.limit);
     let stops = if searches { incidents_stop(&app, filter.before).await? } else { None };
     let filter = IncidentFilter { after: stops, limit: most + 1, ..filter };

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::audit::Blame;
 use super::openapi::Paths;
+use super::search::Span;
 use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
 use crate::api::{Problem, plural};
 use crate::config::nearest;
@@ -139,9 +140,21 @@ fn nearest_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) 
     let known: Vec<&str> = known.collect();
     let help = match nearest(&name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "none is defined in routes.yaml".to_owned(),
         None => format!("there are: {}", known.iter().take(20).copied().collect::<Vec<_>>().join(", ")),
     };
     ApiError::missing(format!("there is no {what} `{name}`; {help}"))
+}
+
+/// A span of time that holds something: an empty list would say that nothing happened.
+fn in_order(span: Span) -> Result<Span, ApiError> {
+    match (span.since, span.until) {
+        (Some(since), Some(until)) if since >= until => {
+            let why = "`since` is not before `until`, so nothing can be between them; from ten to five minutes ago is `since` 10m and `until` 5m";
+            Err(ApiError::bad(why))
+        }
+        _ => Ok(span),
+    }
 }
 
 /// No delivery or event has this identity.

@@ -96,12 +96,24 @@ pub struct Auth {
 pub enum Refusal {
     /// It did not show who it is; the reason.
     Credentials(&'static str),
-    /// It did, and may not do this; the reason.
-    NotFor(String),
+    /// It may not do this.
+    NotFor {
+        /// The name of the credential that it showed; empty without one.
+        who: String,
+        /// The reason.
+        why: String,
+    },
     /// It may be shown by the body's signature, and the body was not read yet.
     Unread,
     /// Too many passwords wait to be checked.
     Busy,
+}
+
+impl Refusal {
+    /// Somebody may not do this; `who` is the credential's name.
+    pub(super) fn not_for(who: &str, why: impl Into<String>) -> Self {
+        Self::NotFor { who: who.to_owned(), why: why.into() }
+    }
 }
 
 /// A caller that was admitted.
@@ -192,18 +204,19 @@ impl Auth {
         if scope == Scope::Legacy {
             let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| net.contains(&ip.to_canonical()));
             if !peer.is_none_or(inside) {
-                return Err(Refusal::NotFor(OUTSIDE.into()));
+                return Err(Refusal::not_for("", OUTSIDE));
             }
             if self.legacy_open {
                 return Ok(Caller::default());
             }
         }
         if self.trial && scope != Scope::Webhook {
-            return Err(Refusal::NotFor(format!(
+            let why = format!(
                 "others can reach this server and it has no credentials, so only the webhook is open; add a credential with the scope `{}` under \
                  server.auth, or listen on 127.0.0.1",
                 scope.as_str()
-            )));
+            );
+            return Err(Refusal::not_for("", why));
         }
         if self.credentials.is_empty() {
             return Ok(Caller::default());
@@ -237,17 +250,17 @@ impl Auth {
             return Err(Refusal::Unread);
         }
         if elsewhere {
-            return Err(Refusal::NotFor(
-                "a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here".into(),
-            ));
+            let why = "a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here";
+            return Err(Refusal::not_for("", why));
         }
         if let Some(credential) = known {
             let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
             let (name, needs) = (&credential.name, scope.as_str());
-            return Err(Refusal::NotFor(format!(
+            let why = format!(
                 "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
                 has.join(", ")
-            )));
+            );
+            return Err(Refusal::not_for(name, why));
         }
         Err(Refusal::Credentials(why))
     }

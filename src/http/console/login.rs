@@ -82,7 +82,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
                     StatusCode::SERVICE_UNAVAILABLE,
                     say(language, "Too many passwords wait to be checked; try again.", "等待校验的密码过多，请稍后再试。").to_owned(),
                 ),
-                Refusal::NotFor(why) => (StatusCode::FORBIDDEN, why),
+                Refusal::NotFor { why, .. } => (StatusCode::FORBIDDEN, why),
                 Refusal::Credentials(_) | Refusal::Unread => {
                     (StatusCode::UNAUTHORIZED, say(language, "The name, password or token is wrong.", "名称、密码或令牌有误。").to_owned())
                 }
