@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::recipient::{PARTY, TAG};
 use crate::channel::CellResult;
-use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, limit_by_words, parse, weigh};
+use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse, passing_by_words, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
@@ -157,7 +157,7 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
         });
     };
     let code = errcode.to_string();
-    let known = classify(ERROR_CODES, &code).or_else(|| limit_by_words(&answer.errmsg));
+    let known = classify(ERROR_CODES, &code).or_else(|| passing_by_words(&answer.errmsg));
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCK_DURATION.max(retry_after.unwrap_or_default())) },
         kind => kind,
