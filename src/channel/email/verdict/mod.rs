@@ -43,6 +43,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         Some(Verdict { kind: RateLimited { .. }, hint, .. }) => says(RateLimited { retry_after: delay(&lower, detail) }, hint),
         Some(said) if said.kind == Transient => said,
         _ if code < 500 => put_off(stage, code),
+        // An account that is named with a recipient is the recipient's.
+        Some(ACCOUNT) if stage == Stage::Rcpt => UNKNOWN,
         Some(said) if stage > Stage::Mail || said.kind == Misconfigured => said,
         // Nobody but the sender is named yet: who does not exist, or is not proven, is he.
         Some(UNPROVEN) if stage == Stage::Mail => says(Misconfigured, UNPROVEN.hint),

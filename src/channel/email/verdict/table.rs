@@ -100,6 +100,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "sending limit",
             "sending quota",
             "send quota",
+            // Google's. With 5.2.2 it is a mailbox that is full.
+            "5.7.1 email quota exceeded",
             "sending credits",
             "credits exceeded",
             "submissionquota",
@@ -263,6 +265,9 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "account disabled",
             "account suspended",
             "account is not yet activated",
+            "sending suspended",
+            "sending paused",
+            "is not authorized to perform",
             "账号被锁定",
             "用户被锁定",
         ],
