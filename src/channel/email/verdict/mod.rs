@@ -32,8 +32,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         436 => return SENDER,
         _ => {}
     }
-    let lower = text.to_lowercase();
-    let words = WORDS.iter().find(|(words, _)| words.iter().any(|word| lower.contains(word))).map(|(_, verdict)| *verdict);
+    let lower = without_addresses(&text.to_lowercase());
+    let words = WORDS.iter().find(|(words, _)| words.iter().any(|word| holds(&lower, word))).map(|(_, verdict)| *verdict);
     let detail = enhanced(text).and_then(|e| e.split_once('.')).map(|(_, detail)| detail);
     // Microsoft's slow-down of an address: 4.7.500 to 4.7.699.
     let slowed = code < 500 && detail.and_then(|d| d.strip_prefix("7.")).and_then(|n| n.parse().ok()).is_some_and(|n: u16| (500..700).contains(&n));
@@ -51,6 +51,18 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         Some(said) if stage == Stage::Mail && !said.recipient => said,
         _ => by_stage(stage, code, &lower, detail),
     }
+}
+
+/// A reply without the addresses that it names: `dmarc@example.com` says nothing.
+fn without_addresses(lower: &str) -> String {
+    static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[a-z0-9._%+'=/-]+@[a-z0-9.-]+").ok());
+    ADDRESS.as_ref().map_or_else(|| lower.to_owned(), |address| address.replace_all(lower, "@").into_owned())
+}
+
+/// Whether a text holds a word of a list, which may be only its beginning (`temporar`), but not its end: `Acme Corporate Limited` limits no rate.
+fn holds(lower: &str, word: &str) -> bool {
+    let inside = |at: usize| word.starts_with(|c: char| c.is_ascii_alphanumeric()) && lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    lower.match_indices(word).any(|(at, _)| !inside(at))
 }
 
 fn put_off(stage: Stage, code: u16) -> Verdict {

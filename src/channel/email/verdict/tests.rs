@@ -184,6 +184,20 @@ fn a_mailbox_is_told_from_a_limit() {
 }
 
 #[test]
+fn names_of_mailboxes_and_companies_are_no_words_of_the_server() {
+    for (stage, code, text) in [
+        (Rcpt, 550, "5.1.1 <temporary-staff@example.com>: user unknown"),
+        (Rcpt, 550, "5.1.1 <ratelimit@example.com>: Recipient address rejected: User unknown"),
+        (Rcpt, 550, "5.1.1 User unknown. Acme Corporate Limited, ops@throttling.example.com"),
+        (End, 550, "收件人 dmarc@example.com不存在"),
+    ] {
+        assert_eq!(is(stage, code, text), Is::Recipient, "{stage:?} {code} {text}");
+        assert_eq!(verdict(stage, code, text), UNKNOWN, "{stage:?} {code} {text}");
+    }
+    assert_eq!(is(End, 554, "5.7.1 Contact postmaster@spamhaus.example.com"), Is::Mail);
+}
+
+#[test]
 fn who_asks_to_come_back_is_visited_again() {
     for (stage, code, text) in [
         (Rcpt, 550, "5.7.1 Greylisted, please try again in 5 minutes"),
