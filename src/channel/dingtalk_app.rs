@@ -157,15 +157,12 @@ impl App {
     }
 }
 
-/// Why there is no token. A code that is not known refuses the application, and no message for what it says.
+/// Why there is no token.
 fn no_token(answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
     if reply.is_success() && !answer.refuses() {
         return kit::unclear(reply);
     }
-    let error = refusal(&[], answer, reply, now);
-    let unknown = kit::classify(ERROR_CODES, &answer.code).is_none();
-    let kind = if unknown && error.kind == ErrorKind::Rejected { ErrorKind::Misconfigured } else { error.kind };
-    SendError { kind, ..error }
+    refusal(&[], answer, reply, now)
 }
 
 /// The token's place in a request of the newer interface.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, has_code, limit_by_words, passing_by_words, says, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, has_code, passing_by_words, says, unclear, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.

@@ -137,11 +137,7 @@ pub(super) fn of_token(reply: &Reply, now: Timestamp) -> SendError {
         Ok(answer) if answer.errcode == Some(0) => {
             SendError::new(ErrorKind::Transient, "WeCom's answer to the question for a token holds none; is a proxy answering in its place?")
         }
-        // Whatever is refused here refuses the application, and no message for what it says.
-        Ok(answer) => match refused(&answer, reply, now) {
-            error if error.kind == ErrorKind::Rejected => SendError { kind: ErrorKind::Misconfigured, recipient: false, ..error },
-            error => error,
-        },
+        Ok(answer) => refused(&answer, reply, now),
         Err(error) => SendError { detail: if reply.is_success() { None } else { error.detail }, ..error },
     }
 }
