@@ -152,6 +152,17 @@ async fn answers_of_a_webhook_mean_what_slack_says() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_a_long_message_is_read_to_its_end() {
+    let text = "\\u78c1".repeat(40_000);
+    let answer = format!(r#"{{"ok":true,"channel":"C1","ts":"1.1","message":{{"text":"{text}","blocks":[{{"text":"{text}"}}]}}}}"#);
+    assert!(answer.len() > 480_000);
+    let server = ScriptedServer::start([Answer::from(answer.as_str())]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
+    let results = built.channel.send(&page(&[("text", &"磁".repeat(40_000))]), &room(), &context()).await;
+    assert_eq!(kinds(&results), [Ok(Some("channel C1, ts 1.1".into()))]);
+}
+
+#[tokio::test]
 async fn only_slacks_own_hooks_are_held_to_slacks_own_word() {
     let foreign = |webhook: &str| is_foreign(&Secret::new(webhook));
     for own in ["https://hooks.slack.com/services/T/B/X", "https://hooks.slack-gov.com/services/T", "https://HOOKS.slack.com/workflows/T"] {
