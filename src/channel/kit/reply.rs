@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::wait;
 use super::words::unescaped;
@@ -66,9 +67,10 @@ impl Reply {
         scrub(&unescaped(self.text().trim()), &self.secrets.iter().collect::<Vec<_>>(), MAX_EXCERPT)
     }
 
-    /// The body as JSON, or `None` when it is something else.
+    /// The body as JSON, or `None` when it is something else. A member that is null is not there.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(self.body()).ok()
+        let body = self.body();
+        serde_json::from_slice(body).ok().or_else(|| serde_json::from_value(without_nulls(serde_json::from_slice(body).ok()?)).ok())
     }
 
     /// Whether a web page came: a proxy's or a login's, in the platform's place.
@@ -112,6 +114,17 @@ impl Reply {
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("status", &self.status).field("body", &self.excerpt()).field("cut", &self.cut).finish_non_exhaustive()
+    }
+}
+
+/// A value without the members that are null: a success is none the less one where a text of its answer is null.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        value => value,
     }
 }
 

@@ -148,17 +148,6 @@ async fn a_huge_answer_is_read_to_the_cap_and_no_success() {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_message_is_read_to_its_end() {
-    // Google Chat's holds its 32,000 bytes three times.
-    let text = "磁".repeat(32_000 / 3);
-    let answer = serde_json::json!({ "name": "spaces/A/messages/B", "text": text, "formattedText": text, "argumentText": text });
-    let server = ScriptedServer::start([Answer::new(200, answer.to_string())]).await;
-    let reply = post(&server.base).send(soon()).await.unwrap();
-    assert_eq!(parse::<serde_json::Value>(&reply, context().now).ok(), Some(answer));
-    assert!(!reply.is_cut());
-}
-
-#[tokio::test]
 async fn a_page_instead_of_json_is_no_success_and_redirects_are_not_followed() {
     let moved = Answer::new(302, "").header("location", "/elsewhere");
     let server = ScriptedServer::start(["<html>Please log in</html>".into(), moved]).await;
