@@ -88,7 +88,7 @@ pub async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response
         let call = legacy::DingdingCall::parse(body)?;
         let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
-        // As they stand in a text, too: `@13800000000`.
+        // As texts have them, too: `@13800000000`.
         let named = call.at_mobiles.iter().map(|one| one.trim_start_matches(['@', '＠']).to_owned());
         let (mobiles, words): (Vec<String>, Vec<String>) = named.partition(|one| phone::refusal(one, phone::Use::Mobile).is_none());
         // With everybody pinged nobody misses it; else its caller must know who is not.
