@@ -86,10 +86,10 @@ fn without_code(reply: &Reply, now: Timestamp) -> SendError {
     }
 }
 
-/// The penalty, or longer when the answer says so (`wait` in seconds, or `Retry-After`).
+/// What the answer asks for (`Retry-After`); else the penalty, or longer when the body says so (`wait`, in seconds).
 fn wait(reply: &Reply, now: Timestamp, penalty: Duration) -> Duration {
     let named = reply.json::<Value>().and_then(|body| body.get("wait")?.as_u64()).map(|seconds| Duration::from_secs(seconds.min(MAX_WAIT)));
-    penalty.max(named.unwrap_or_default()).max(reply.retry_after(now).unwrap_or_default())
+    reply.retry_after(now).unwrap_or_else(|| penalty.max(named.unwrap_or_default()))
 }
 
 /// The codes that mean one thing each.

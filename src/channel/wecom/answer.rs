@@ -155,7 +155,7 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
     let code = errcode.to_string();
     let known = classify(ERROR_CODES, &code).or_else(|| passing_by_words(&answer.errmsg));
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
-        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCK_DURATION.max(retry_after.unwrap_or_default())) },
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(BLOCK_DURATION)) },
         kind => kind,
     };
     let advice = known.map_or("see the code in WeCom's list of errors", |(_, advice)| advice);
