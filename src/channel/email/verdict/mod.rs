@@ -43,6 +43,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         Some(Verdict { kind: RateLimited { .. }, hint, .. }) => says(RateLimited { retry_after: delay(&lower, detail) }, hint),
         Some(said) if said.kind == Transient => said,
         _ if code < 500 => put_off(stage, code),
+        // Nobody's mailbox is named yet: the quota is the sender's.
+        Some(FULL) if stage <= Stage::Mail => says(RateLimited { retry_after: delay(&lower, detail) }, LIMIT.hint),
         // An account that is named with a recipient is the recipient's.
         Some(ACCOUNT) if stage == Stage::Rcpt => UNKNOWN,
         Some(said) if stage > Stage::Mail || said.kind == Misconfigured => said,

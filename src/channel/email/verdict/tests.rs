@@ -91,6 +91,11 @@ fn limits_are_limits_whatever_their_code() {
         (Rcpt, 451, "Connection frequency limited, 请 3 分钟后重试"),
         (End, 550, "发送频率超限"),
         (End, 550, "您发信过于频繁"),
+        (Mail, 550, "发送过快，请稍后再试"),
+        (Mail, 550, "您的账号因发送过多已被限制"),
+        // Sina, Zoho.
+        (Mail, 552, "Quota exceeded or service disabled."),
+        (Mail, 550, "5.4.6 Maximum hourly messages reached"),
         // NetEase.
         (Banner, 421, "HL:ICC 163 mx20"),
         (Banner, 421, "HL:IFC"),
