@@ -82,7 +82,7 @@ pub async fn slack(State(app): State<Arc<App>>, request: Request) -> Response {
     .await
 }
 
-/// Whether a text is one number, whoever may have it: digits, at most as many as a number has, and what people write between them (also `138xxxx0000`).
+/// Whether a text is one number, of a mobile or not: digits, at most as many as a number has, and what people write between them (also `138xxxx0000`).
 /// Two in one ping nobody.
 fn is_one_number(text: &str) -> bool {
     let digits = text.chars().filter(|c| c.is_numeric()).count();
