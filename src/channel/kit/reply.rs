@@ -15,7 +15,7 @@ use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError, scrub};
 
 /// Bytes of an answer that are read unless the call says otherwise; the rest is left unread. Many platforms repeat the message in their answer, some twice
 /// and with `\uXXXX` for each character that is not ASCII: a success that is not read to its end would be sent again.
-pub const MAX_BODY: usize = 256 * 1024;
+pub const MAX_BODY: usize = 128 * 1024;
 
 /// Bytes of an answer that are kept for people: in receipts, errors and attempts.
 pub const MAX_EXCERPT: usize = 1024;
