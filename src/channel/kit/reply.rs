@@ -133,7 +133,7 @@ fn without_nulls(value: Value) -> Value {
 ///
 /// | status | kind |
 /// |---|---|
-/// | 429; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
+/// | 429, and 420 of older interfaces; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
 /// | 408, 421, 425, 5xx | `Transient`; 421 by RFC 9110 15.5.20, over another connection |
 /// | 3xx, 401, 402, 403, 404, 405, 407, 410 | `Misconfigured`: wrong address or credentials; repeating cannot help, changing the file can |
 /// | any other 4xx | `Rejected` |
@@ -142,7 +142,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     let asked = wait::retry_after(&reply.headers, now);
     let (kind, what) = match reply.status {
         200..=299 => return None,
-        429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
+        420 | 429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
         503 if asked.is_some() => (RateLimited { retry_after: asked }, "it is not available and says when to come back"),
         // Cloudflare, in front of many platforms: <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>
         403 if reply.body().trim_ascii().starts_with(b"error code: 1015") => {
@@ -160,7 +160,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     Some(reply.error(kind, format!("HTTP {}", reply.status), format!("HTTP {}: {what}", reply.status)))
 }
 
-/// What a status says that no body may deny: 429 is a rate limit, and 408, 421, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
+/// What a status says that no body may deny: 429 (or 420) is a rate limit, and 408, 421, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
 /// whatever code the body bears. `None` for every other status: there the body's code decides.
 pub fn undeniable(reply: &Reply, now: Timestamp) -> Option<ErrorKind> {
     classify_status(reply, now).map(|error| error.kind).filter(|kind| matches!(kind, ErrorKind::Transient | ErrorKind::RateLimited { .. }))

@@ -26,6 +26,8 @@ async fn statuses_mean_what_the_table_says() {
         (425, &[], Some(Transient)),
         (429, &[], Some(RateLimited { retry_after: None })),
         (429, &[("retry-after", "30")], Some(after(30))),
+        (420, &[], Some(RateLimited { retry_after: None })),
+        (420, &[("retry-after", "1m")], Some(after(60))),
         (429, &[("retry-after", " 0 ")], Some(after(0))),
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], Some(after(60))),
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:00:00 GMT")], Some(after(0))),
