@@ -157,15 +157,12 @@ impl App {
     }
 }
 
-/// Why there is no token. A code that is not known refuses the application, and no message for what it says.
+/// Why there is no token.
 fn no_token(answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
     if reply.is_success() && !answer.refuses() {
         return kit::unclear(reply);
     }
-    let error = refusal(&[], answer, reply, now);
-    let unknown = kit::classify(ERROR_CODES, &answer.code).is_none();
-    let kind = if unknown && error.kind == ErrorKind::Rejected { ErrorKind::Misconfigured } else { error.kind };
-    SendError { kind, ..error }
+    refusal(&[], answer, reply, now)
 }
 
 /// The token's place in a request of the newer interface.
@@ -194,17 +191,21 @@ fn user(reply: &kit::Reply, now: Timestamp) -> Result<String, SendError> {
     if let (0, Some(user)) = (answer.errcode, &answer.result) {
         return Ok(user.userid.clone());
     }
-    let code = answer.errcode.to_string();
-    let (kind, advice) = match answer.errcode {
+    // 88 is any refusal of the interface behind; its own code is beside it.
+    let errcode = answer.sub_code.parse().ok().filter(|_| answer.errcode == 88).unwrap_or(answer.errcode);
+    let code = errcode.to_string();
+    let (kind, advice) = match errcode {
         60121 | 40104 => {
             let text = format!("nobody in the organisation has this mobile number (\"{}\")", answer.errmsg);
             return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
         }
         -1 => (ErrorKind::Transient, "it is busy"),
-        90018 | 90002 => (RATE, "too many requests came too fast"),
+        90001..=90006 | 90018 => (RATE, "too many requests came too fast"),
         60020 => (ErrorKind::Misconfigured, "this server's address is not on the application's list"),
-        60011 | 88 => (ErrorKind::Misconfigured, "the application lacks a permission (qyapi_get_member_by_mobile), or its token is refused"),
-        _ => (ErrorKind::Rejected, "the mobile number cannot be looked up"),
+        60011 | 88 | 33001 | 40001 | 40014 | 42001 => {
+            (ErrorKind::Misconfigured, "the application lacks a permission (qyapi_get_member_by_mobile), or its token is refused")
+        }
+        _ => kit::passing_by_words(&answer.errmsg).unwrap_or((ErrorKind::Rejected, "the mobile number cannot be looked up")),
     };
     Err(reply.error(kind, code, format!("DingTalk: {advice} (\"{}\")", answer.errmsg)))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Secret, SendError};
+use crate::model::{ErrorKind, Secret, SendError};
 
 /// A token is given up this long before it ends, or a tenth of its life before when that is less, so that it does not end on its way.
 const MARGIN: Duration = Duration::from_secs(300);
@@ -46,7 +46,8 @@ impl fmt::Debug for TokenCache {
 
 impl TokenCache {
     /// The cached token, or the one that `fetch` brings. Calls that overlap share one fetch: its token, or its error. `fetch` is not run
-    /// when there is a token; an error is not remembered for calls that come later.
+    /// when there is a token; an error is not remembered for calls that come later. What is refused here refuses the application, and no message for
+    /// what it says: `Rejected` becomes `Misconfigured`.
     pub async fn get(&self, fetch: impl Future<Output = Result<Fresh, SendError>>) -> Result<Secret, SendError> {
         if let Some(token) = self.cached() {
             return Ok(token);
@@ -72,6 +73,10 @@ impl TokenCache {
                 Ok(fresh.token)
             }
             Err(error) => {
+                let error = match error.kind {
+                    ErrorKind::Rejected => SendError { kind: ErrorKind::Misconfigured, recipient: false, mentions: false, ..error },
+                    _ => error,
+                };
                 self.failures.fetch_add(1, Ordering::Release);
                 *last = Some(error.clone());
                 Err(error)
@@ -102,7 +107,6 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
-    use crate::model::ErrorKind;
 
     fn fresh(token: &str, seconds: u64) -> Fresh {
         Fresh { token: Secret::new(token), expires_in: Duration::from_secs(seconds) }
@@ -151,6 +155,21 @@ mod tests {
         }
         assert_eq!(fetches.load(Ordering::SeqCst), 1);
         assert_eq!(cache.get(async { Ok(fresh("t-2", 7200)) }).await.unwrap(), Secret::new("t-2"));
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_before_there_is_a_token_refuses_no_message() {
+        let cache = TokenCache::default();
+        for (answered, means) in [
+            (ErrorKind::Rejected, ErrorKind::Misconfigured),
+            (ErrorKind::Misconfigured, ErrorKind::Misconfigured),
+            (ErrorKind::Transient, ErrorKind::Transient),
+            (ErrorKind::RateLimited { retry_after: None }, ErrorKind::RateLimited { retry_after: None }),
+        ] {
+            let error = cache.get(async { Err(SendError::new(answered, "a code of tomorrow").code("7").of_recipient()) }).await.unwrap_err();
+            assert_eq!((error.kind, error.code.as_deref(), error.summary.as_str()), (means, Some("7"), "a code of tomorrow"));
+            assert_eq!(error.recipient, answered != ErrorKind::Rejected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

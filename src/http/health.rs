@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::diff::{Line, diff};
 use super::senders::RefusedSender;
-use super::{App, HttpError, Scope, Unread, authenticate};
+use super::{App, Caller, HttpError, Scope, Unread, authenticate};
 use crate::config::line_in_file;
 use crate::delivery::{AuditAct, Intent};
 use crate::metrics::Format;
@@ -160,14 +160,20 @@ pub(super) async fn reload_by(app: &Arc<App>, by: Author) -> Result<(), NotReloa
     reloaded.map_err(NotReloaded::Report)
 }
 
-/// Prometheus metrics. Open unless a credential is given the scope `metrics`.
+/// Prometheus metrics. Open unless a credential is given the scope `metrics`; one that is limited to channels reads no numbers of others.
 pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let accept = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
     let format = Format::wanted(&accept);
     let guarded = app.settings.load().auth.credentials.iter().any(|c| c.opens(Scope::Metrics));
-    if guarded {
-        authenticate(&app, Scope::Metrics, request).await?;
-    }
+    let caller = if guarded { authenticate(&app, Scope::Metrics, request).await?.caller } else { Caller::default() };
     let text = app.engine.metrics().write(format);
+    let text = if caller.is_limited() { samples_for(&caller, &text) } else { text };
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")], text).into_response())
+}
+
+/// The samples without those of channels that are not for this caller. The name of a channel holds no quote.
+fn samples_for(caller: &Caller, text: &str) -> String {
+    let channel = |line: &str| Some(line.split_once("channel=\"")?.1.split_once('"')?.0.to_owned());
+    let shown = |line: &&str| line.starts_with('#') || channel(line).is_none_or(|name| caller.may_use(&name));
+    text.split_inclusive('\n').filter(shown).collect()
 }

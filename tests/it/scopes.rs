@@ -109,6 +109,12 @@ async fn a_list_of_channels_limits_what_is_seen_and_touched_by_object() {
     let (_, channels) = ask(&app, TEAM, "GET", "/api/v1/channels", &none).await;
     let names: Vec<&str> = channels["channels"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ours"]);
+    for (token, sees) in [(TEAM, false), (ROOT, true)] {
+        let (code, text) = ask(&app, token, "GET", "/metrics", &none).await;
+        let text = text.as_str().unwrap();
+        let of = |channel: &str| text.contains(&format!("channel=\"{channel}\""));
+        assert!(code == 200 && of("ours") && of("theirs") == sees && text.contains("\nwatchfire_build_info{"), "{text}");
+    }
     // Where somebody sends to a channel of others, the routing table says who gets it.
     let (code, answer) = ask(&app, TEAM, "POST", "/webhook?to=theirs", &alert("ours", "X", "firing")).await;
     assert_eq!((code, &answer["unknown"], &answer["deliveries"][0]["channel"]), (200, &json!(["theirs"]), &json!("ours")), "{answer}");

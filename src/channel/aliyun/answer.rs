@@ -133,14 +133,14 @@ const RECIPIENT_CODES: [&str; 9] = [
     "isv.COMPLAINT_REJECT",
 ];
 
-/// Messages of `isv.SMS_TEMPLATE_ILLEGAL` that are about the template itself. Any other is about the variables of this one message, most often
-/// 请检查模板内容与模板参数是否匹配 (the template and its parameters differ).
-const NO_TEMPLATE_PHRASES: [&str; 5] =
-    ["该账号下找不到对应模板", "模板不存在", "模板未审核通过", "The specified template does not exist", "The template is not approved"];
+/// What messages of `isv.SMS_TEMPLATE_ILLEGAL` say that are about the template itself. Any other is about the variables of this one message, most
+/// often 请检查模板内容与模板参数是否匹配 (the template and its parameters differ).
+const NO_TEMPLATE_PHRASES: [&str; 8] =
+    ["找不到对应模", "模板不存在", "模版不存在", "不存在或被拉黑", "未审核", "审核未通过", "template does not exist", "template is not approved"];
 
-/// The windows of `isv.BUSINESS_LIMIT_CONTROL`, by how its message begins (触发分钟级流控Permits:1): a minute is waited for; of an hour or a day,
-/// and where none is named, another way must be found. <https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits>
-const PER_MINUTE_PHRASES: [&str; 3] = ["触发分钟级流控", "触发号码分钟级流控", "Triggered minute-level"];
+/// The windows of `isv.BUSINESS_LIMIT_CONTROL` that are waited for, by what its message says (触发分钟级流控Permits:1); of an hour or a day, and where
+/// none is named, another way must be found. <https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits>
+const PER_MINUTE_PHRASES: [&str; 4] = ["分钟级", "秒级", "minute-level", "minute level"];
 
 /// The answer to an SMS or a call. `variables` are the names of the template's variables, for the advice.
 pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
@@ -160,7 +160,7 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     }
     let code = answer.code.as_str();
     if code == "isv.BUSINESS_LIMIT_CONTROL" {
-        let minute = PER_MINUTE_PHRASES.iter().any(|phrase| answer.message.starts_with(phrase));
+        let minute = PER_MINUTE_PHRASES.iter().any(|phrase| answer.message.contains(phrase));
         let kind = if minute { ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(60)) } } else { ErrorKind::Rejected };
         let text = format!("this number gets no more for now, by the account's frequency limits (\"{}\")", answer.message);
         let error = reply.error(kind, code, text);
@@ -169,7 +169,7 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     if RECIPIENT_CODES.contains(&code) {
         return Err(reply.error(ErrorKind::Rejected, code, format!("Alibaba Cloud does not reach this number: {}", answer.message)).of_recipient());
     }
-    if code == "isv.SMS_TEMPLATE_ILLEGAL" && NO_TEMPLATE_PHRASES.iter().any(|phrase| answer.message.starts_with(phrase)) {
+    if code == "isv.SMS_TEMPLATE_ILLEGAL" && NO_TEMPLATE_PHRASES.iter().any(|phrase| answer.message.contains(phrase)) {
         let text = format!("Alibaba Cloud: the template is not approved for this account; check `template` (\"{}\")", answer.message);
         return Err(reply.error(ErrorKind::Misconfigured, code, text));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, limit_by_words, says, undeniable};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, passing_by_words, says, undeniable};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// A robot that sent more than 20 messages in a minute is silenced this long
@@ -86,10 +86,10 @@ fn without_code(reply: &Reply, now: Timestamp) -> SendError {
     }
 }
 
-/// The penalty, or longer when the answer says so (`wait` in seconds, or `Retry-After`).
+/// What the answer asks for (`Retry-After`); else the penalty, or longer when the body says so (`wait`, in seconds).
 fn wait(reply: &Reply, now: Timestamp, penalty: Duration) -> Duration {
     let named = reply.json::<Value>().and_then(|body| body.get("wait")?.as_u64()).map(|seconds| Duration::from_secs(seconds.min(MAX_WAIT)));
-    penalty.max(named.unwrap_or_default()).max(reply.retry_after(now).unwrap_or_default())
+    reply.retry_after(now).unwrap_or_else(|| penalty.max(named.unwrap_or_default()))
 }
 
 /// The codes that mean one thing each.
@@ -134,8 +134,9 @@ fn classify_answer(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind
         88 => subcode(&answer.errmsg).and_then(|code| classify(ERROR_CODES, code)).or_else(|| flow_control(&answer.errmsg)).unwrap_or(UNKNOWN),
         // Both are answered to a token and to a message.
         300_001 | 40_035 | 400_402 if says(&answer.errmsg, &["token", "access_token"]) => NO_ROBOT,
+        300_001 if says(&answer.errmsg, &["robot", "机器人"]) => NO_ROBOT,
         code => classify(ERROR_CODES, &code.to_string())
-            .or_else(|| limit_by_words(&answer.errmsg))
+            .or_else(|| passing_by_words(&answer.errmsg))
             .unwrap_or_else(|| (classify_status(reply, now).map_or(UNKNOWN.0, |error| error.kind), UNKNOWN.1)),
     }
 }
@@ -148,7 +149,7 @@ fn subcode(errmsg: &str) -> Option<&str> {
 
 fn flow_control(errmsg: &str) -> Option<(ErrorKind, &'static str)> {
     let found = says(errmsg, &["flow control"]).then_some((ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"));
-    found.or_else(|| limit_by_words(errmsg))
+    found.or_else(|| passing_by_words(errmsg))
 }
 
 /// What a robot's security settings refuse (310000 is all of them).

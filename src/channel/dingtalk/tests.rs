@@ -153,6 +153,8 @@ async fn answers_mean_what_dingtalk_says() {
         (Answer::from(""), wait(300), "HTTP 200"),
         (Answer::new(403, "<html>"), wait(300), "HTTP 403"),
         (Answer::new(429, "").header("retry-after", "1000"), wait(1000), "HTTP 429"),
+        (Answer::new(429, "").header("retry-after", "7"), wait(7), "HTTP 429"),
+        (Answer::new(503, r#"{"errcode":-1,"errmsg":"busy"}"#).header("retry-after", "5"), wait(5), "-1"),
         (Answer::new(502, "<html>"), Transient, "HTTP 502"),
         (Answer::new(502, OK), Transient, "0"),
         (Answer::new(404, "<html>"), Misconfigured, "HTTP 404"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
-use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 
 const CONFIG: &str = "{ app_key: ding1, app_secret: ding-S3CRET, robot_code: r1, to: ['13800000001', 'user:lisi'], api_base: BASE }";
 const TOKEN: &str = r#"{"accessToken":"at-S3CRET","expireIn":7200}"#;
@@ -61,6 +61,29 @@ async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed(
     let mut results = built.channel.send(&page(&[("text", "x")]), &to(), &context()).await;
     results.sort_by_key(|(place, _)| *place);
     assert_eq!(kinds(&results), [Err((Rejected, Some("60121".to_owned()))), Ok(Some("openDingId d1".to_owned()))]);
+}
+
+#[tokio::test]
+async fn a_look_up_that_is_limited_holds_no_channel() {
+    let soon = RateLimited { retry_after: Some(Duration::from_secs(2)) };
+    let words = "ding talk error[subcode=90018,submsg=您的服务器调用钉钉开放平台所有接口的请求都被暂时禁用了]";
+    let behind = |sub: &str| format!(r#"{{"errcode":88,"errmsg":"{words}","sub_code":"{sub}","sub_msg":"why"}}"#);
+    let rows = [
+        (behind("90018"), soon, "90018", false),
+        (behind("60011"), Misconfigured, "60011", false),
+        (behind("60121"), Rejected, "60121", true),
+        (r#"{"errcode":90006,"errmsg":"您的应用调用该接口超过限流"}"#.into(), soon, "90006", false),
+        (r#"{"errcode":49000,"errmsg":"系统繁忙"}"#.into(), Transient, "49000", false),
+        (r#"{"errcode":400002,"errmsg":"无效的参数"}"#.into(), Rejected, "400002", false),
+    ];
+    let answers = rows.iter().map(|(body, ..)| Scripted::from(body.as_str()));
+    let server = ScriptedServer::start(std::iter::once(Scripted::from(TOKEN)).chain(answers)).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
+    for (body, kind, code, recipient) in &rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &to()[..1], &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{body}");
+        assert_eq!(results[0].1.as_ref().unwrap_err().recipient, *recipient, "{body}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, has_code, limit_by_words, says, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, has_code, passing_by_words, says, unclear, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
@@ -211,7 +211,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
     let known = match receiver {
         Some(advice) if alone => Some((ErrorKind::Misconfigured, advice)),
         Some(advice) => Some((ErrorKind::Rejected, advice)),
-        None => by_words(&code, words).or_else(|| classify(ERROR_CODES, &code)).or_else(|| limit_by_words(words)),
+        None => by_words(&code, words).or_else(|| classify(ERROR_CODES, &code)).or_else(|| passing_by_words(words)),
     };
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(RATE_LIMIT_PAUSE)) },
@@ -234,7 +234,10 @@ fn by_words(code: &str, words: &str) -> Option<(ErrorKind, &'static str)> {
         "99991402" if says(words, &["field", "field validation failed", "parameter", "invalid"]) => classify(ERROR_CODES, "230001"),
         "99991402" => Some(FAST),
         "9499" | "2200" | "19002" | "11246"
-            if says(words, &["too many request", "too many requests", "frequency limit", "frequency limited", "rate limit", "频率"]) =>
+            if says(
+                words,
+                &["too many request", "too many requests", "frequency limit", "frequency limited", "rate limit", "频率", "过于频繁", "限流", "频控"],
+            ) =>
         {
             Some(FAST)
         }

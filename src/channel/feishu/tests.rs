@@ -59,6 +59,24 @@ async fn an_application_asks_for_a_token_once_and_renews_a_refused_one_within_th
     assert_eq!(card["elements"][0]["content"], "x");
 }
 
+/// Whatever the code is: an alert waits for a token, and does not die for want of one.
+#[tokio::test]
+async fn a_token_that_is_refused_refuses_no_message() {
+    let answers = [
+        (Scripted::new(200, r#"{"code":20001,"msg":"a code of tomorrow"}"#), Misconfigured, "20001"),
+        (Scripted::new(400, r#"{"code":99992402,"msg":"field validation failed"}"#), Misconfigured, "99992402"),
+        (Scripted::new(422, "<html>no</html>"), Misconfigured, "HTTP 422"),
+        (Scripted::new(200, r#"{"code":20002,"msg":"系统繁忙，请稍后重试"}"#), Transient, "20002"),
+    ];
+    let server = ScriptedServer::start(answers.iter().map(|(answer, ..)| answer.clone())).await;
+    let built = build::<Config>(APP, &server.base).unwrap();
+    for (_, kind, code) in answers {
+        let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
+        assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))]);
+    }
+    assert_eq!(server.seen().len(), 4, "nothing is sent without a token");
+}
+
 #[tokio::test]
 async fn answers_mean_what_feishu_says() {
     let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };

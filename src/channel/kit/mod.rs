@@ -60,7 +60,7 @@ pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, u
 pub use spoken::spoken;
 pub use text::{broken, colour, cut_bytes, cut_units, links_in_text, outside_addresses, split_units, units};
 pub use websocket::{Frame, Socket, Upgrade};
-pub use words::{limit_by_words, says, unescaped};
+pub use words::{limit_by_words, passing_by_words, says, unescaped};
 
 use std::time::Duration;
 

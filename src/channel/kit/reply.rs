@@ -7,13 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::wait;
 use super::words::unescaped;
 use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError, scrub};
 
-/// Bytes of an answer that are read unless the call says otherwise; the rest is left unread. Every platform's answer to a message is far smaller.
-pub const MAX_BODY: usize = 64 * 1024;
+/// Bytes of an answer that are read unless the call says otherwise; the rest is left unread. Many platforms repeat the message in their answer, some twice
+/// and with `\uXXXX` for each character that is not ASCII: a success that is not read to its end would be sent again.
+pub const MAX_BODY: usize = 128 * 1024;
 
 /// Bytes of an answer that are kept for people: in receipts, errors and attempts.
 pub const MAX_EXCERPT: usize = 1024;
@@ -65,9 +67,10 @@ impl Reply {
         scrub(&unescaped(self.text().trim()), &self.secrets.iter().collect::<Vec<_>>(), MAX_EXCERPT)
     }
 
-    /// The body as JSON, or `None` when it is something else.
+    /// The body as JSON, or `None` when it is something else. A member that is null is not there.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(self.body()).ok()
+        let body = self.body();
+        serde_json::from_slice(body).ok().or_else(|| serde_json::from_value(without_nulls(serde_json::from_slice(body).ok()?)).ok())
     }
 
     /// Whether a web page came: a proxy's or a login's, in the platform's place.
@@ -114,12 +117,23 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// A value without the members that are null: a success is none the less one where a text of its answer is null.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        value => value,
+    }
+}
+
 /// What the status alone says; `None` for 2xx. The table (statuses per RFC 9110; the retried ones as the Prometheus Alertmanager and its
 /// webhooks expect them):
 ///
 /// | status | kind |
 /// |---|---|
-/// | 429; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
+/// | 429, and 420 of older interfaces; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
 /// | 408, 421, 425, 5xx | `Transient`; 421 by RFC 9110 15.5.20, over another connection |
 /// | 3xx, 401, 402, 403, 404, 405, 407, 410 | `Misconfigured`: wrong address or credentials; repeating cannot help, changing the file can |
 /// | any other 4xx | `Rejected` |
@@ -128,7 +142,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     let asked = wait::retry_after(&reply.headers, now);
     let (kind, what) = match reply.status {
         200..=299 => return None,
-        429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
+        420 | 429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
         503 if asked.is_some() => (RateLimited { retry_after: asked }, "it is not available and says when to come back"),
         // Cloudflare, in front of many platforms: <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>
         403 if reply.body().trim_ascii().starts_with(b"error code: 1015") => {
@@ -146,7 +160,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     Some(reply.error(kind, format!("HTTP {}", reply.status), format!("HTTP {}: {what}", reply.status)))
 }
 
-/// What a status says that no body may deny: 429 is a rate limit, and 408, 421, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
+/// What a status says that no body may deny: 429 (or 420) is a rate limit, and 408, 421, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
 /// whatever code the body bears. `None` for every other status: there the body's code decides.
 pub fn undeniable(reply: &Reply, now: Timestamp) -> Option<ErrorKind> {
     classify_status(reply, now).map(|error| error.kind).filter(|kind| matches!(kind, ErrorKind::Transient | ErrorKind::RateLimited { .. }))

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ const MILLISECONDS_FIELDS: &[&str] = &["retry_after_ms", "retryafterms", "retrya
 const WAIT_PHRASES: &[&str] = &["retry after ", "try again in ", "try again after ", "retry in ", "must wait "];
 
 /// `Retry-After`: the longest of those that can be read. Seconds or a date of any of the forms of RFC 9110 5.6.7; besides them what is met in
-/// practice: fractions, several values in one header or several headers, seconds or milliseconds since 1970, ISO 8601.
+/// practice: fractions, units, several values in one header or several headers, seconds or milliseconds since 1970, ISO 8601.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let now = server_time(headers).unwrap_or(now);
     let values = headers.get_all(RETRY_AFTER).into_iter().filter_map(|value| value.to_str().ok());
@@ -110,7 +110,12 @@ fn read(text: &str, now: Timestamp) -> Option<Duration> {
             n => span(n),
         };
     }
-    Some(date(text)?.duration_since(now).try_into().unwrap_or(Duration::ZERO).min(MAX_WAIT))
+    if let Some(moment) = date(text) {
+        return Some(moment.duration_since(now).try_into().unwrap_or(Duration::ZERO).min(MAX_WAIT));
+    }
+    // `PT30S`, `5 seconds`, `1m30s`.
+    let length = text.parse::<SignedDuration>().ok()?;
+    Duration::try_from(length).ok().map(|length| length.min(MAX_WAIT))
 }
 
 fn span(seconds: f64) -> Option<Duration> {
@@ -166,6 +171,12 @@ mod tests {
             (&[("retry-after", "1.5")], Some(1.5)),
             (&[("retry-after", "30s")], Some(30.0)),
             (&[("retry-after", "250ms")], Some(0.25)),
+            (&[("retry-after", "5 seconds")], Some(5.0)),
+            (&[("retry-after", "1m30s")], Some(90.0)),
+            (&[("retry-after", "PT30S")], Some(30.0)),
+            (&[("retry-after", "48 hours")], Some(86_400.0)),
+            (&[("retry-after", "-1m")], None),
+            (&[("retry-after", "PT")], None),
             (&[("retry-after", "-5")], None),
             (&[("retry-after", "")], None),
             (&[("retry-after", "soon")], None),

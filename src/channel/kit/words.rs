@@ -18,6 +18,8 @@ const LIMIT_WORDS: &[&str] = &[
     "too frequently",
     "too many request",
     "too many requests",
+    "toomanyrequest",
+    "toomanyrequests",
     "frequency limit",
     "frequency limited",
     "freq out of limit",
@@ -28,14 +30,53 @@ const LIMIT_WORDS: &[&str] = &[
     "频繁",
     "限流",
     "流控",
+    "频控",
     "太快",
     "过快",
+];
+
+/// Words for trouble of the platform's own, in the languages that platforms answer in.
+const BUSY_WORDS: &[&str] = &[
+    "system busy",
+    "system is busy",
+    "server busy",
+    "server is busy",
+    "service busy",
+    "service unavailable",
+    "temporarily unavailable",
+    "system error",
+    "server error",
+    "internal error",
+    "internal server error",
+    "request timeout",
+    "request timed out",
+    "try again later",
+    "retry later",
+    "系统繁忙",
+    "服务繁忙",
+    "服务器繁忙",
+    "系统忙",
+    "系统异常",
+    "系统错误",
+    "服务异常",
+    "服务器异常",
+    "服务器错误",
+    "服务调用异常",
+    "内部错误",
+    "请求超时",
+    "稍后再试",
+    "稍后重试",
 ];
 
 /// What a platform's own words say that its code, which nobody knows, does not: that too much came too fast. Only for words that are the platform's
 /// alone: what repeats a message could hold anything.
 pub fn limit_by_words(words: &str) -> Option<(ErrorKind, &'static str)> {
     says(words, LIMIT_WORDS).then_some((ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"))
+}
+
+/// The same, or that the platform has trouble of its own. For what may be sent again: after such trouble a call may have been made.
+pub fn passing_by_words(words: &str) -> Option<(ErrorKind, &'static str)> {
+    limit_by_words(words).or_else(|| says(words, BUSY_WORDS).then_some((ErrorKind::Transient, "it is busy; it is tried again")))
 }
 
 /// The ASCII words of a text in lower case, each between spaces.
@@ -97,6 +138,23 @@ mod tests {
         assert!(says("Sign_Not-Match.", &["sign not match"]));
         assert!(!says("sign does not match", &["sign not match"]));
         assert!(!says("", &["ip", "签名"]));
+    }
+
+    #[test]
+    fn passing_trouble_is_read_in_either_language_and_a_limit_before_it() {
+        let kind = |words| passing_by_words(words).map(|(kind, _)| kind);
+        for limit in ["请求过于频繁，请稍后再试", "Too many requests, please try again later.", "TooManyRequest", "触发频控", "too_many_requests"]
+        {
+            assert_eq!(kind(limit), Some(ErrorKind::RateLimited { retry_after: None }), "{limit}");
+        }
+        for busy in ["对不起，系统繁忙，请稍后再试", "server error", "Request timed out, please try again later", "远程服务调用异常", "System Error"]
+        {
+            assert_eq!(kind(busy), Some(ErrorKind::Transient), "{busy}");
+        }
+        for other in ["", "不合法的参数", "invalid parameter", "sensitive words", "systems errored"] {
+            assert_eq!(kind(other), None, "{other}");
+        }
+        assert_eq!(limit_by_words("系统繁忙，请稍后再试"), None);
     }
 
     #[test]

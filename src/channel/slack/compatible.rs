@@ -5,17 +5,19 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::codes::is_known;
-use crate::channel::kit::{Reply, says, unclear, weigh};
+use crate::channel::kit::{Reply, limit_by_words, says, unclear, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
-/// Fields that say whether it went well, as a truth value or as a number that is 0 (or an HTTP status of success).
+/// Fields that say whether it went well, as a truth value (0 is none) or as a number that is 0 (or an HTTP status of success).
 const GOOD: &[&str] = &["ok", "success", "successful", "succeeded"];
-const CODES: &[&str] = &["errcode", "errno", "error_code", "errorcode", "statuscode", "status_code", "code"];
+const CODES: &[&str] = &["errcode", "errno", "error_code", "errorcode", "statuscode", "status_code", "retcode", "ret_code", "ret", "code"];
 /// Fields that hold an error when there is one.
 const ERRORS: &[&str] = &["error", "errors", "err"];
 /// Fields that say it in a word, and the words of those that it did not go well.
 const STATES: &[&str] = &["result", "status", "state", "outcome"];
 const BAD: &[&str] = &["error", "fail", "failed", "failure", "denied", "rejected", "refused", "invalid", "unauthorized", "forbidden", "ko", "nok"];
+/// A text that says that too much came; one that only names a limit does not.
+const LIMITED: &[&str] = &["too many requests", "limit exceeded", "rate limited", "过于频繁", "频率超限"];
 
 /// The answer of a hook under a 2xx.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
@@ -39,7 +41,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
         Some(error) => {
             let code = if is_known(&error) { error.clone() } else { format!("HTTP {}", reply.status()) };
             let summary = format!("the hook answered HTTP {}, but names an error: {error}", reply.status());
-            Err(reply.error(weigh(reply, now, None), code, summary))
+            Err(reply.error(weigh(reply, now, limit_by_words(&error).map(|(kind, _)| kind)), code, summary))
         }
     }
 }
@@ -61,17 +63,19 @@ fn in_fields(fields: &Map<String, Value>) -> Option<String> {
         let nested = error.as_object().and_then(|error| field(error, "message")).and_then(Value::as_str);
         return Some(nested.or(error.as_str()).map_or_else(|| error.to_string(), str::to_owned));
     }
-    let not_good = GOOD.iter().filter_map(|name| field(fields, name)).any(is_no);
+    let not_good = GOOD.iter().filter_map(|name| field(fields, name)).any(|value| is_no(value) || value.as_i64() == Some(0));
     let bad_code = CODES.iter().filter_map(|name| number(field(fields, name)?)).any(|code| code != 0 && !(200..300).contains(&code));
-    let bad_state =
-        STATES.iter().filter_map(|name| field(fields, name)).any(|value| is_no(value) || value.as_str().is_some_and(|word| says(word, BAD)));
+    let is_bad =
+        |value: &Value| is_no(value) || number(value).is_some_and(|status| status >= 400) || value.as_str().is_some_and(|word| says(word, BAD));
+    let bad_state = STATES.iter().filter_map(|name| field(fields, name)).any(is_bad);
     (not_good || bad_code || bad_state).then(|| told().unwrap_or_else(|| Value::Object(fields.clone()).to_string()))
 }
 
 /// A plain text that reports a failure. `0 errors` and `no error` do not.
 fn in_words(text: &str) -> Option<String> {
     let text = text.trim();
-    let told = says(text, BAD) || says(text, &["errors", "not found", "no such", "exception", "失败", "错误"]) || is_known(text);
+    let told =
+        says(text, BAD) || says(text, &["errors", "not found", "no such", "exception", "失败", "错误"]) || says(text, LIMITED) || is_known(text);
     let denied = says(text, &["no error", "no errors", "0 error", "0 errors", "without error", "without errors", "0 failed"]);
     (told && !denied).then(|| text.to_owned())
 }
@@ -102,5 +106,81 @@ fn is_nothing(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(true) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, kinds, page};
+    use crate::channel::slack::Config;
+    use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+    use crate::model::Recipient;
+
+    /// A 2xx of a hook that is not Slack's is delivered unless its body names an error.
+    #[tokio::test]
+    async fn a_compatible_hook_confirms_in_its_own_words() {
+        let delivered = [
+            (200, "ok"),
+            (200, "OK\n"),
+            (200, ""),
+            (201, "ok"),
+            (202, "accepted"),
+            (204, ""),
+            (200, r#"{"ok":true}"#),
+            (200, r#"{"success":true}"#),
+            (200, r#"{"Success":"true","error":null}"#),
+            (200, r#"{"result":"success","msg":""}"#),
+            (200, r#"{"status":"OK","errors":[]}"#),
+            (200, r#"{"code":0,"msg":"success","data":{}}"#),
+            (200, r#"{"StatusCode":200,"error":""}"#),
+            (200, r#"{"id":"m1","text":"[FIRING] error rate of api failed"}"#),
+            (200, "[]"),
+            (200, "true"),
+            (200, "1 message sent, 0 errors"),
+            (200, "ok, 99 left of the rate limit"),
+            (200, r#"{"ret":0,"msg":"ok"}"#),
+            (200, r#"{"status":200,"result":0}"#),
+            (200, "<?xml version=\"1.0\"?><response><status>ok</status></response>"),
+            // The mark of UTF-8 that some servers put in front.
+            (200, "\u{FEFF}ok"),
+            (200, "\u{FEFF}{\"success\":true}"),
+        ];
+        let refused = [
+            (200, r#"{"ok":false,"error":"channel_not_found"}"#, Misconfigured, "channel_not_found"),
+            (200, "no_service", Misconfigured, "no_service"),
+            (200, r#"{"success":false,"error":"error-invalid-channel"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"result":"error","msg":"Stream does not exist"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"status":"failed"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"ok":false}"#, Rejected, "ok:false"),
+            (200, "\u{FEFF}{\"success\":false}", Rejected, "HTTP 200"),
+            (200, r#"{"errcode":40001,"errmsg":"no"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"error":{"code":7,"message":"no such room"}}"#, Rejected, "HTTP 200"),
+            (200, "false", Rejected, "HTTP 200"),
+            (200, "error: bad token", Rejected, "HTTP 200"),
+            (200, "消息发送失败", Rejected, "HTTP 200"),
+            (200, r#"{"success":0,"message":"no such room"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"retcode":1404,"status":"ok"}"#, Rejected, "HTTP 200"),
+            (200, r#"{"status":500,"message":"boom"}"#, Rejected, "HTTP 200"),
+            (200, "Rate limit exceeded", RateLimited { retry_after: None }, "HTTP 200"),
+            (200, r#"{"code":429,"message":"请求过于频繁"}"#, RateLimited { retry_after: None }, "HTTP 200"),
+            (200, "<html>login</html>", Ambiguous, "HTTP 200"),
+            (200, "<response><status>error</status></response>", Rejected, "HTTP 200"),
+            (302, "ok", Misconfigured, "HTTP 302"),
+            (400, r#"{"success":true}"#, Rejected, "HTTP 400"),
+            (403, r#"{"error":"forbidden"}"#, Misconfigured, "forbidden"),
+            (500, r#"{"success":true}"#, Transient, "HTTP 500"),
+        ];
+        let script = delivered.iter().map(|(status, body)| Answer::new(*status, *body));
+        let server = ScriptedServer::start(script.chain(refused.iter().map(|(status, body, ..)| Answer::new(*status, *body)))).await;
+        let built = build::<Config>("{ webhook: BASE/hooks/S3CRETKEY?api_key=S3CRETZULIP }", &server.base).unwrap();
+        let hook = [Recipient::new("@webhook")];
+        for answer in delivered {
+            assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook, &context()).await), [Ok(None)], "{answer:?}");
+        }
+        for (status, body, kind, code) in refused {
+            let results = built.channel.send(&page(&[("text", "x")]), &hook, &context()).await;
+            assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{status} {body}");
+        }
+        assert_eq!(server.seen()[0].uri.to_string(), "/hooks/S3CRETKEY?api_key=S3CRETZULIP");
     }
 }

@@ -59,6 +59,9 @@ pub static DESCRIPTOR: Platform = Platform {
 
 const API_BASE: &str = "https://slack.com";
 
+/// Bytes of an answer that are read: it repeats the message, which may have 40,000 characters, as text and in blocks, with `\uXXXX` for each of them.
+const MAX_ANSWER: usize = 1 << 20;
+
 const HELP: &str = "copy the whole address, `https://hooks.slack.com/services/...`, from the app's page `Incoming Webhooks`";
 
 /// `slack: { token, channel }` or `slack: { webhook }`.
@@ -358,7 +361,8 @@ impl Driver {
                     Some(first) => message.reply_in(kit::id(first, "channel")?, kit::id(first, "ts")?, page),
                     None => message.channel = Some(room.expose().to_owned()),
                 }
-                let reply = self.http.post_json(kit::join(base, "/api/chat.postMessage"), &message).bearer(token).send(cx.deadline).await?;
+                let call = self.http.post_json(kit::join(base, "/api/chat.postMessage"), &message).bearer(token).longest(MAX_ANSWER);
+                let reply = call.send(cx.deadline).await?;
                 if cx.reply_to.is_some() { self.replied(&reply, base, token, cx).await } else { answer::of_method(&reply, cx.now) }
             }
             Way::Webhook { url, foreign } => {

@@ -47,8 +47,14 @@ struct Parameters {
 
 /// Descriptions under 400 (and 403, where none of them is missed: there everything concerns the chat).
 const ERROR_WORDS: &[CodeRule] = &[
+    // First, for it quotes the message.
     (
-        &["too many requests", "slowmode_wait", "flood_wait", "slow mode"],
+        &["message text is empty", "message is too long", "text is too long", "can't parse entities", "utf-8"],
+        ErrorKind::Rejected,
+        "its content is not accepted; look at what the template renders",
+    ),
+    (
+        &["too many requests", "slowmode_wait", "flood_wait", "peer_flood", "slow mode"],
         ErrorKind::RateLimited { retry_after: None },
         "too many messages came too fast",
     ),
@@ -58,31 +64,12 @@ const ERROR_WORDS: &[CodeRule] = &[
         "the group has become a supergroup; write its new id (-100...) into `chat`",
     ),
     (
-        &[
-            "chat not found",
-            "chat_id is empty",
-            "chat identifier",
-            "peer_id_invalid",
-            "channel_invalid",
-            "chat_id_invalid",
-            "user not found",
-            "user_id_invalid",
-        ],
+        &["chat not found", "chat_id", "chat identifier", "peer_id_invalid", "channel_invalid", "user not found", "user_id_invalid"],
         ErrorKind::Misconfigured,
         "there is no such chat, or the bot is not in it; check `chat`, and add the bot",
     ),
     (
-        &[
-            "message thread not found",
-            "topic_closed",
-            "topic_deleted",
-            "topic_id_invalid",
-            "message_thread_invalid",
-            "topic is closed",
-            "topic not found",
-            "forum_disabled",
-            "chat_not_forum",
-        ],
+        &["message thread", "topic_closed", "topic_deleted", "topic_id_invalid", "topic is closed", "topic not found", "forum"],
         ErrorKind::Misconfigured,
         "the topic is closed or does not exist any more; open it again, or change `thread_id`",
     ),
@@ -123,6 +110,7 @@ const ERROR_WORDS: &[CodeRule] = &[
             "group chat was deactivated",
             "group chat was deleted",
             "can't initiate conversation",
+            "user_is_bot",
             "bots can't send messages to bots",
             "bot can't send messages to the bot",
         ],
@@ -131,11 +119,6 @@ const ERROR_WORDS: &[CodeRule] = &[
     ),
     // By `logOut`: the bot moved to a server of its own (<https://core.telegram.org/bots/api#logout>).
     (&["logged out"], ErrorKind::Misconfigured, "the bot's token is not accepted; check it with @BotFather"),
-    (
-        &["message text is empty", "message is too long", "text is too long", "can't parse entities", "utf-8"],
-        ErrorKind::Rejected,
-        "its content is not accepted; look at what the template renders",
-    ),
 ];
 
 /// Errors about somebody who is mentioned.

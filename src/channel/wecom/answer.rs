@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::recipient::{PARTY, TAG};
 use crate::channel::CellResult;
-use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, limit_by_words, parse, weigh};
+use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse, passing_by_words, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
@@ -137,11 +137,7 @@ pub(super) fn of_token(reply: &Reply, now: Timestamp) -> SendError {
         Ok(answer) if answer.errcode == Some(0) => {
             SendError::new(ErrorKind::Transient, "WeCom's answer to the question for a token holds none; is a proxy answering in its place?")
         }
-        // Whatever is refused here refuses the application, and no message for what it says.
-        Ok(answer) => match refused(&answer, reply, now) {
-            error if error.kind == ErrorKind::Rejected => SendError { kind: ErrorKind::Misconfigured, recipient: false, ..error },
-            error => error,
-        },
+        Ok(answer) => refused(&answer, reply, now),
         Err(error) => SendError { detail: if reply.is_success() { None } else { error.detail }, ..error },
     }
 }
@@ -157,9 +153,9 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
         });
     };
     let code = errcode.to_string();
-    let known = classify(ERROR_CODES, &code).or_else(|| limit_by_words(&answer.errmsg));
+    let known = classify(ERROR_CODES, &code).or_else(|| passing_by_words(&answer.errmsg));
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
-        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCK_DURATION.max(retry_after.unwrap_or_default())) },
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(BLOCK_DURATION)) },
         kind => kind,
     };
     let advice = known.map_or("see the code in WeCom's list of errors", |(_, advice)| advice);

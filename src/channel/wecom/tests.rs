@@ -128,6 +128,7 @@ async fn answers_to_a_message_mean_what_wecom_says() {
         (no(45_009, "api freq out of limit"), wait(60), "45009"),
         (no(45_033, "concurrent"), wait(60), "45033"),
         (no(45_009, "api freq").header("retry-after", "120"), wait(120), "45009"),
+        (no(45_009, "api freq").header("retry-after", "5"), wait(5), "45009"),
         (no(40_013, "invalid corpid"), Misconfigured, "40013"),
         (no(40_056, "invalid agentid"), Misconfigured, "40056"),
         (no(301_002, "not allow operate another agent with this accesstoken"), Misconfigured, "301002"),

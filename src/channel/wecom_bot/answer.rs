@@ -1,12 +1,16 @@
 //! What a robot's server answers, and what it means. Pure. Codes: <https://developer.work.weixin.qq.com/document/path/90313>
 
 use super::robot::{Incoming, Robot};
-use crate::channel::kit::{CodeRule, MAX_EXCERPT, classify};
+use crate::channel::kit::{CodeRule, MAX_EXCERPT, classify, passing_by_words};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, scrub};
 
 const ERROR_CODES: &[CodeRule] = &[
-    (&["-1", "6000", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
-    (&["45009", "45011"], ErrorKind::RateLimited { retry_after: None }, "more than 30 messages came within a minute, or 1,000 within an hour"),
+    (&["-1", "6000"], ErrorKind::Transient, "it is busy; it is tried again"),
+    (
+        &["45009", "45011", "45033"],
+        ErrorKind::RateLimited { retry_after: None },
+        "more than 30 messages came within a minute, or 1,000 within an hour",
+    ),
     (
         &["40001", "40013", "40014", "40091", "41004", "93000"],
         ErrorKind::Misconfigured,
@@ -55,7 +59,7 @@ pub(super) fn is_of_card(error: &SendError) -> bool {
 
 fn refusal(answer: &Incoming, robot: &Robot, unknown: ErrorKind, advice: &'static str) -> SendError {
     let code = answer.errcode.to_string();
-    let (kind, advice) = classify(ERROR_CODES, &code).unwrap_or((unknown, advice));
+    let (kind, advice) = classify(ERROR_CODES, &code).or_else(|| passing_by_words(&answer.errmsg)).unwrap_or((unknown, advice));
     SendError::new(kind, format!("WeCom's robot: {advice} (\"{}\")", excerpt(answer, robot))).code(code)
 }
 

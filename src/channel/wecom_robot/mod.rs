@@ -125,8 +125,8 @@ struct Answer {
 
 /// Codes: <https://developer.work.weixin.qq.com/document/path/90313>; 93000-93008 as <https://open.work.weixin.qq.com/devtool/query> explains them.
 const ERROR_CODES: &[CodeRule] = &[
-    (&["-1", "6000", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
-    (&["45009", "45011"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
+    (&["-1", "6000"], ErrorKind::Transient, "it is busy; it is tried again"),
+    (&["45009", "45011", "45033"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
     (&["93000", "40014"], ErrorKind::Misconfigured, "the key is not known; copy it again from the robot's page in the group"),
     (&["93004"], ErrorKind::Misconfigured, "the robot is disabled; an administrator can enable it"),
     (&["93008"], ErrorKind::Misconfigured, "the robot is not in the group any more; add it again"),
@@ -146,7 +146,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Ok(reply.receipt("0", PlatformIds::default()));
     }
     let code = answer.errcode.to_string();
-    let known = kit::classify(ERROR_CODES, &code).or_else(|| kit::limit_by_words(&answer.errmsg));
+    let known = kit::classify(ERROR_CODES, &code).or_else(|| kit::passing_by_words(&answer.errmsg));
     let kind = match kit::weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(WINDOW)) },
         kind => kind,

@@ -54,6 +54,10 @@ const ERROR_WORDS: &[CodeRule] = &[
             "you do not have permission",
             "user not authorized",
             "direct messages outside of your organization",
+            "can send to this channel",
+            "can send to this stream",
+            "new members cannot send",
+            "not associated with this subdomain",
             // As a bot of a Chinese organization reads them.
             "您无权",
             "没有授权",

@@ -82,13 +82,23 @@ pub async fn slack(State(app): State<Arc<App>>, request: Request) -> Response {
     .await
 }
 
+/// Whether a text is one number, of a mobile or not: digits, at most as many as a number has, and what people write between them (also `138xxxx0000`).
+/// Two in one ping nobody.
+fn is_one_number(text: &str) -> bool {
+    let digits = text.chars().filter(|c| c.is_numeric()).count();
+    let other = |c: char| c.is_alphabetic() && !matches!(c, 'x' | 'X') || matches!(c, '@' | '/' | '&');
+    phone::e164(text).is_some() || ((1..=15).contains(&digits) && !text.contains(other))
+}
+
 /// `POST /dingding/send/message`.
 pub async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/send/message", request, |app, _, body| {
         let call = legacy::DingdingCall::parse(body)?;
         let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
-        let (mobiles, words): (Vec<String>, Vec<String>) = call.at_mobiles.into_iter().partition(|one| one.contains(char::is_numeric));
+        // As texts have them, too: `@13800000000`.
+        let named = call.at_mobiles.iter().map(|one| one.trim_start_matches(['@', '＠']).to_owned());
+        let (mobiles, words): (Vec<String>, Vec<String>) = named.partition(|one| is_one_number(one));
         // With everybody pinged nobody misses it; else its caller must know who is not.
         if let (Some(word), false) = (words.first(), call.is_at_all) {
             let word: String = word.chars().take(40).collect();

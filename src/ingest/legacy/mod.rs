@@ -365,7 +365,7 @@ fn is_exponent(text: &str) -> bool {
 
 /// Splits at the separators that people use, `,` `;` `|` `、` and line breaks, also full-width, except inside double quotes:
 /// `"Doe, John" <j@example.com>` is one address. Spaces separate where all between them are whole entries: `a@x.com b@x.com`, but not
-/// `John Doe <j@x.com>` nor `+86 138 0000 0000`.
+/// `John Doe <j@x.com>` nor `+86 138 0000 0000`; and a `/` does between whole numbers.
 fn split(text: &str, found: &mut Vec<String>) {
     let quotes = text.matches('"').count().is_multiple_of(2);
     let mut quoted = false;
@@ -375,8 +375,10 @@ fn split(text: &str, found: &mut Vec<String>) {
     });
     let whole = |word: &str| (word.contains('@') && !word.contains(['<', '>', '"'])) || (word.len() >= 11 && is_number(word));
     for part in parts.map(str::trim) {
-        if part.split_whitespace().all(whole) {
-            found.extend(part.split_whitespace().map(str::to_owned));
+        let numbers = !part.contains('@');
+        let words = || part.split(|c: char| c.is_whitespace() || (numbers && c == '/')).filter(|word| !word.is_empty());
+        if words().all(whole) {
+            found.extend(words().map(str::to_owned));
         } else {
             found.push(part.to_owned());
         }

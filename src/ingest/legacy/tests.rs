@@ -104,6 +104,8 @@ fn separators_and_numbers_of_peoples_making() {
         r#""13800000000 13900000000""#,
         r#""13800000000\n13900000000\n""#,
         r#""13800000000\t13900000000""#,
+        r#""13800000000/13900000000""#,
+        r#""13800000000 / 13900000000""#,
         r#"["13800000000;13900000000"]"#,
         "[1.38e10, 1.39E+10]",
         "[13800000000.0, 13900000000]",
@@ -112,10 +114,12 @@ fn separators_and_numbers_of_peoples_making() {
     }
     assert_eq!(to("1.38e10"), Ok(vec!["13800000000".into()]));
     assert_eq!(to(r#""+86 138 0000 0000""#), Ok(vec!["+86 138 0000 0000".into()]), "spaces within a number separate nothing");
+    assert_eq!(to(r#""010/12345678""#), Ok(vec!["010/12345678".into()]), "nor does a stroke");
     assert_eq!(to(r#""1.38E+10""#), Err(LegacyError::Exponent("to", "1.38E+10".into())));
     assert!(LegacyError::Exponent("to", "1.38E+10".into()).message().contains("科学计数法"));
     let mail = |to: &str| EmailCall::parse(format!(r#"{{"subject": "s", "from": "f", "to": {to}, "content": "c"}}"#).as_bytes()).unwrap().to;
     assert_eq!(mail(r#""a@x.com b@x.com\nc@x.com""#), ["a@x.com", "b@x.com", "c@x.com"]);
+    assert_eq!(mail(r#""ops/dba@x.com""#), ["ops/dba@x.com"]);
     assert_eq!(mail(r#"["Zhang San <a@x.com>", "\"Doe, John\" <j@x.com>"]"#), ["Zhang San <a@x.com>", "\"Doe, John\" <j@x.com>"]);
 }
 

@@ -32,8 +32,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         436 => return SENDER,
         _ => {}
     }
-    let lower = text.to_lowercase();
-    let words = WORDS.iter().find(|(words, _)| words.iter().any(|word| lower.contains(word))).map(|(_, verdict)| *verdict);
+    let lower = without_addresses(&text.to_lowercase());
+    let words = WORDS.iter().find(|(words, _)| words.iter().any(|word| holds(&lower, word))).map(|(_, verdict)| *verdict);
     let detail = enhanced(text).and_then(|e| e.split_once('.')).map(|(_, detail)| detail);
     // Microsoft's slow-down of an address: 4.7.500 to 4.7.699.
     let slowed = code < 500 && detail.and_then(|d| d.strip_prefix("7.")).and_then(|n| n.parse().ok()).is_some_and(|n: u16| (500..700).contains(&n));
@@ -43,12 +43,28 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         Some(Verdict { kind: RateLimited { .. }, hint, .. }) => says(RateLimited { retry_after: delay(&lower, detail) }, hint),
         Some(said) if said.kind == Transient => said,
         _ if code < 500 => put_off(stage, code),
+        // Nobody's mailbox is named yet: the quota is the sender's.
+        Some(FULL) if stage <= Stage::Mail => says(RateLimited { retry_after: delay(&lower, detail) }, LIMIT.hint),
+        // An account that is named with a recipient is the recipient's.
+        Some(ACCOUNT) if stage == Stage::Rcpt => UNKNOWN,
         Some(said) if stage > Stage::Mail || said.kind == Misconfigured => said,
         // Nobody but the sender is named yet: who does not exist, or is not proven, is he.
         Some(UNPROVEN) if stage == Stage::Mail => says(Misconfigured, UNPROVEN.hint),
         Some(said) if stage == Stage::Mail && !said.recipient => said,
         _ => by_stage(stage, code, &lower, detail),
     }
+}
+
+/// A reply without the addresses that it names: `dmarc@example.com` says nothing.
+fn without_addresses(lower: &str) -> String {
+    static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[a-z0-9._%+'=/-]+@[a-z0-9.-]+").ok());
+    ADDRESS.as_ref().map_or_else(|| lower.to_owned(), |address| address.replace_all(lower, "@").into_owned())
+}
+
+/// Whether a text holds a word of a list, which may be only its beginning (`temporar`), but not its end: `Acme Corporate Limited` limits no rate.
+fn holds(lower: &str, word: &str) -> bool {
+    let inside = |at: usize| word.starts_with(|c: char| c.is_ascii_alphanumeric()) && lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    lower.match_indices(word).any(|(at, _)| !inside(at))
 }
 
 fn put_off(stage: Stage, code: u16) -> Verdict {

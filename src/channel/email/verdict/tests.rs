@@ -91,6 +91,11 @@ fn limits_are_limits_whatever_their_code() {
         (Rcpt, 451, "Connection frequency limited, 请 3 分钟后重试"),
         (End, 550, "发送频率超限"),
         (End, 550, "您发信过于频繁"),
+        (Mail, 550, "发送过快，请稍后再试"),
+        (Mail, 550, "您的账号因发送过多已被限制"),
+        // Sina, Zoho.
+        (Mail, 552, "Quota exceeded or service disabled."),
+        (Mail, 550, "5.4.6 Maximum hourly messages reached"),
         // NetEase.
         (Banner, 421, "HL:ICC 163 mx20"),
         (Banner, 421, "HL:IFC"),
@@ -117,6 +122,7 @@ fn limits_are_limits_whatever_their_code() {
         (End, 550, "5.4.5 Daily SMTP relay sending limit exceeded for user."),
         (End, 550, "5.4.5 https://support.google.com/mail/answer/22839"),
         (Mail, 450, "4.2.1 Peak SMTP relay limit exceeded for customer. This is a temporary error."),
+        (End, 550, "5.7.1 Email quota exceeded. For more information, go to About sending limits"),
         (End, 421, "4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP"),
         (End, 550, "5.7.28 Our system has detected an unusual rate"),
         (Auth, 454, "4.7.0 Too many login attempts, please try again later."),
@@ -165,6 +171,10 @@ fn a_mailbox_is_told_from_a_limit() {
         (Rcpt, 550, "5.2.1 The user you are trying to contact is receiving mail too quickly.", Is::RecipientLater),
         (Rcpt, 550, "5.2.1 The email account that you tried to reach is disabled.", Is::Recipient),
         (Rcpt, 552, "5.2.2 The email account that you tried to reach is over quota.", Is::Recipient),
+        (Rcpt, 552, "5.2.2 Email quota exceeded", Is::Recipient),
+        (Rcpt, 550, "5.2.1 <x@example.org>: account is disabled", Is::Recipient),
+        (Rcpt, 550, "5.1.1 User account suspended", Is::Recipient),
+        (Rcpt, 554, "5.7.1 <x@example.org>: 账号被锁定", Is::Recipient),
         (Rcpt, 452, "4.2.2 The email account that you tried to reach is over quota.", Is::Later),
         (Rcpt, 450, "4.2.1 The recipient has exceeded message rate limit. Try again later", Is::RecipientLater),
         (End, 550, "5.2.122 The recipient has exceeded their limit for the number of messages they can receive per hour", Is::RecipientLater),
@@ -176,6 +186,20 @@ fn a_mailbox_is_told_from_a_limit() {
     ] {
         assert_eq!(is(stage, code, text), meaning, "{stage:?} {code} {text}");
     }
+}
+
+#[test]
+fn names_of_mailboxes_and_companies_are_no_words_of_the_server() {
+    for (stage, code, text) in [
+        (Rcpt, 550, "5.1.1 <temporary-staff@example.com>: user unknown"),
+        (Rcpt, 550, "5.1.1 <ratelimit@example.com>: Recipient address rejected: User unknown"),
+        (Rcpt, 550, "5.1.1 User unknown. Acme Corporate Limited, ops@throttling.example.com"),
+        (End, 550, "收件人 dmarc@example.com不存在"),
+    ] {
+        assert_eq!(is(stage, code, text), Is::Recipient, "{stage:?} {code} {text}");
+        assert_eq!(verdict(stage, code, text), UNKNOWN, "{stage:?} {code} {text}");
+    }
+    assert_eq!(is(End, 554, "5.7.1 Contact postmaster@spamhaus.example.com"), Is::Mail);
 }
 
 #[test]
@@ -206,6 +230,10 @@ fn what_concerns_the_channel_holds_it_at_any_stage() {
         (Rcpt, 554, "5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org"),
         (Mail, 436, "\"MAIL FROM\" doesn't conform with authentication [@sm060104] (Auth Account:a@example.com|Mail Account:b@example.com)"),
         (Mail, 551, "Main account unavailable"),
+        (Mail, 550, "5.2.1 account is disabled"),
+        (End, 554, "Message rejected: Sending suspended for this account. For more information, please check the inbox"),
+        (End, 554, "Message rejected: Sending paused for this account."),
+        (End, 554, "Access denied: User `arn:aws:iam::123456789012:user/smtp' is not authorized to perform `ses:SendRawEmail' on resource"),
         (End, 554, "Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: w@example.com"),
         (Auth, 535, "Login fail. Account is abnormal, service is not open, password is incorrect, login frequency limited, or system is busy."),
         (Banner, 554, "HL:IPB 163 mx"),

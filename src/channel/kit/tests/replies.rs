@@ -1,4 +1,4 @@
-//! What statuses and codes mean together.
+//! What statuses and codes mean together, and how bodies are read.
 
 use super::*;
 
@@ -26,6 +26,8 @@ async fn statuses_mean_what_the_table_says() {
         (425, &[], Some(Transient)),
         (429, &[], Some(RateLimited { retry_after: None })),
         (429, &[("retry-after", "30")], Some(after(30))),
+        (420, &[], Some(RateLimited { retry_after: None })),
+        (420, &[("retry-after", "1m")], Some(after(60))),
         (429, &[("retry-after", " 0 ")], Some(after(0))),
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], Some(after(60))),
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:00:00 GMT")], Some(after(0))),
@@ -86,4 +88,39 @@ async fn the_servers_clock_is_read_from_its_date() {
     let server = ScriptedServer::start([Answer::new(200, "").header("date", "Tue, 14 Nov 2023 22:13:20 GMT")]).await;
     let reply = post(&server.base).send(soon()).await.unwrap();
     assert_eq!(reply.date(), Some(Timestamp::from_second(1_700_000_000).unwrap()));
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_message_is_read_to_its_end() {
+    // Google Chat's holds its 32,000 bytes three times.
+    let text = "磁".repeat(32_000 / 3);
+    let answer = serde_json::json!({ "name": "spaces/A/messages/B", "text": text, "formattedText": text, "argumentText": text });
+    let server = ScriptedServer::start([Answer::new(200, answer.to_string())]).await;
+    let reply = post(&server.base).send(soon()).await.unwrap();
+    assert_eq!(parse::<serde_json::Value>(&reply, context().now).ok(), Some(answer));
+    assert!(!reply.is_cut());
+}
+
+#[tokio::test]
+async fn a_member_that_is_null_is_not_there() {
+    #[derive(serde::Deserialize, Debug, PartialEq)]
+    struct Said {
+        errcode: i64,
+        #[serde(default)]
+        errmsg: String,
+        #[serde(default)]
+        sent: Vec<Said>,
+    }
+    let said = |errcode, sent| Said { errcode, errmsg: String::new(), sent };
+    let rows = [
+        (r#"{"errcode":0,"errmsg":null,"sent":null}"#, Some(said(0, vec![]))),
+        (r#"{"errcode":0,"sent":[{"errcode":7,"errmsg":null}]}"#, Some(said(0, vec![said(7, vec![])]))),
+        (r#"{"errcode":null,"errmsg":"ok"}"#, None),
+        ("null", None),
+    ];
+    let server = ScriptedServer::start(rows.iter().map(|(body, _)| Answer::from(*body))).await;
+    for (body, expected) in rows {
+        let reply = post(&server.base).send(soon()).await.unwrap();
+        assert_eq!(reply.json::<Said>(), expected, "{body}");
+    }
 }
