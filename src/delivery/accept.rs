@@ -184,7 +184,7 @@ impl Engine {
             return self.shared.store.accept(new).await;
         }
         if !*self.shared.health.store_ok().borrow() {
-            return Err(StoreError::Unavailable("the database is away".into()));
+            return Err(StoreError::Unavailable("the database is down".into()));
         }
         let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT_TIMEOUT.as_secs())));
         tokio::time::timeout(COMMIT_TIMEOUT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())

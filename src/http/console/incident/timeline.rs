@@ -66,7 +66,7 @@ fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
     let (class, icon, en, zh) = match row.kind {
         TimelineKind::Reopened => ("crit", "alert", "Fires again", "再次触发"),
         TimelineKind::Resolved => ("ok", "ok", "Resolved", "已恢复"),
-        TimelineKind::Stale => ("", "stale", "Not heard of any more", "久无消息"),
+        TimelineKind::Stale => ("", "stale", "Not reported any more", "久无消息"),
         TimelineKind::Regrouped => ("", "swap", "Grouped in another way", "分组方式改变"),
         TimelineKind::Superseded => ("", "swap", "Goes on as another", "转为其他事件"),
         TimelineKind::Edited => ("", "chat", "Edited", "已更新"),
