@@ -53,8 +53,13 @@ fn no_files_import_each_other() {
 fn prose_uses_the_words_of_the_style_guide() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = sources();
-    walk(&root.join("docs"), "md", &mut pages);
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benches/README.md"] {
+    // What people read besides: pages, settings and answers of presets, default templates, manifests.
+    for (folder, extension) in
+        [("docs", "md"), ("templates", "yaml"), ("templates", "hbs"), ("src", "yaml"), ("src", "hbs"), ("deploy", "yaml"), ("deploy", "yml")]
+    {
+        walk(&root.join(folder), extension, &mut pages);
+    }
+    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benches/README.md", "routes.yaml"] {
         pages.push(Source::new(page, &fs::read_to_string(root.join(page)).expect(page)));
     }
     pages.retain(|page| page.path != "docs/style.md" && !page.path.starts_with("tests/architecture/"));

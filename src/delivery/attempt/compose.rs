@@ -306,9 +306,9 @@ mod tests {
             assert!(message.members.is_sorted_by_key(|member| member.lane_seq) && muted.is_sorted_by_key(|member| member.lane_seq));
             muted.iter().map(|member| member.lane_seq).collect::<Vec<_>>()
         };
-        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![a(Status::Resolved), b()])]), Vec::<i64>::new(), "they are told together");
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![a(Status::Resolved), b()])]), Vec::<i64>::new(), "they are shown together");
         assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![b()]), (1, vec![a(Status::Resolved)])]), vec![0, 2]);
-        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (2, vec![a(Status::Resolved), b()])]), vec![0], "another lane is another story");
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (2, vec![a(Status::Resolved), b()])]), vec![0], "another lane is another message");
     }
 
     #[test]

@@ -249,7 +249,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         monitor.update(&plans, &[], at(0));
-        assert_eq!(monitor.transition(&plans[0], at(300)), None, "a start gives it its whole time");
+        assert_eq!(monitor.transition(&plans[0], at(300)), None, "after a start it has its whole time");
         assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never received");
         monitor.update(&plans, &row(UnixMs(5_000), None), at(302));
         assert_eq!(monitor.transition(&plans[0], at(602)), None);
