@@ -73,7 +73,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Resul
         if !names.contains(&delivery.channel.as_str()) {
             names.push(&delivery.channel);
         }
-        judge(channel, &composed, |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
+        check_composed(channel, &composed, |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
         done.push((delivery.channel.clone(), composed.template));
     }
     let mut others = 0;
@@ -82,7 +82,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Resul
             continue;
         }
         let target = Target { template, alerts: (0..event.alerts.len() as u32).collect(), ..Target::default() };
-        judge(channel, &preview_target(plan, channel, &event, target, now), |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
+        check_composed(channel, &preview_target(plan, channel, &event, target, now), |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
         others += 1;
     }
     let absorbed = event.alerts.iter().filter_map(|alert| plan.absorbed(&alert.labels)).next();
@@ -120,7 +120,7 @@ fn sets(plan: &Plan) -> Vec<(&ChannelPlan, String)> {
     found
 }
 
-fn judge(channel: &ChannelPlan, composed: &Composed, mut bad: impl FnMut(String, String)) {
+fn check_composed(channel: &ChannelPlan, composed: &Composed, mut bad: impl FnMut(String, String)) {
     for error in &composed.fallbacks {
         bad(format!("a template of channel `{}` fails on this body", channel.name), error.to_string());
     }

@@ -46,7 +46,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         let Some(block) = config.blocks().into_iter().next().filter(|_| config.blocks().len() == 1) else { continue };
         let (platform, platform_config) = block;
         for problem in platform_config.check() {
-            tell(validator, &path, &problem);
+            report_problem(validator, &path, &problem);
         }
         for doubt in platform_config.doubts() {
             warn(validator, &path, &doubt);
@@ -156,7 +156,7 @@ fn build(
                 validator.sites.iter().any(|site| at == site.path && matches!(site.source, SecretSource::Env(_) | SecretSource::File(_)))
             };
             let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
-            told.iter().for_each(|problem| tell(validator, path, problem));
+            told.iter().for_each(|problem| report_problem(validator, path, problem));
             let without_secrets = !excused.is_empty() && told.is_empty();
             without_secrets.then(|| {
                 (
@@ -353,7 +353,7 @@ fn proxy(validator: &mut Validator<'_, '_>, config: &ChannelConfig, path: &Path)
     Some(secret)
 }
 
-fn tell(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
+fn report_problem(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
     let at = path.dotted(&problem.path);
     validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
 }

@@ -54,7 +54,7 @@ impl AttemptTask {
             };
             let said = said_by(&members, incident);
             let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
-            let mut tells = NotifiedIncident::of(incident, &said, anchors, complete);
+            let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
             let moment = match members.iter().any(|member| member.target.step.is_some()) {
                 // It rings, whatever people know.
@@ -64,7 +64,7 @@ impl AttemptTask {
             };
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
-                tells.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
+                notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
             }
             if moment == Moment::Again {
                 message.notification.reminds.extend(reminded(incident, &notified));
@@ -81,7 +81,7 @@ impl AttemptTask {
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
-                silent_anchors.extend(shown_by_edit(&self.channel.name, anchors, &tells, moment));
+                silent_anchors.extend(shown_by_edit(&self.channel.name, anchors, &notice, moment));
                 continue;
             }
             rings |= matches!(how, How::Card { mentions: true, .. } | How::Line { mentions: true, .. });
@@ -90,7 +90,7 @@ impl AttemptTask {
             if message.notification.form == Form::News {
                 message.notification.news = news(&said, incident, &notified);
             }
-            message.notification.incidents.push(tells);
+            message.notification.incidents.push(notice);
         }
         let notification = &mut message.notification;
         if lanes != 1 {
@@ -204,13 +204,13 @@ impl AttemptTask {
         let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
-        let mut tells = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
+        let mut notice = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
         if form != Form::News {
             // What twins disagree about was perhaps not in it: it rings if it still fires then.
             let (known, now) = (Known::of(anchors, message.recipients(&self.channel)), self.shared.clock.wall());
-            tells.notified.retain(|one| one.over || !known.doubts(one.fingerprint, incident, now));
+            notice.notified.retain(|one| one.over || !known.doubts(one.fingerprint, incident, now));
         }
-        notification.incidents.push(tells);
+        notification.incidents.push(notice);
         message.notification = notification;
         Ok(())
     }
@@ -294,11 +294,11 @@ fn newest(incident: &Incident) -> Option<EventId> {
 }
 
 /// What a card shows from its next edit on, though nothing rang: it belongs to what its readers were notified.
-fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, moment: Moment) -> Vec<AnchorUpdate> {
+fn shown_by_edit(channel: &str, anchors: &[Anchor], notice: &NotifiedIncident, moment: Moment) -> Vec<AnchorUpdate> {
     let edited = anchors.iter().filter(|anchor| anchor.edited);
     edited
         .map(|anchor| AnchorUpdate {
-            incident: tells.id,
+            incident: notice.id,
             channel: channel.to_owned(),
             recipient: anchor.recipient.clone(),
             message: anchor.message,
@@ -312,7 +312,7 @@ fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, mo
                     Moment::Doubted if !one.over => known(one).is_none_or(|known| !known.over),
                     _ => !one.over || known(one).is_none(),
                 };
-                tells.notified.iter().filter(shown).copied().collect()
+                notice.notified.iter().filter(shown).copied().collect()
             },
             shown: None,
             edited: true,

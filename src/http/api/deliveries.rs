@@ -43,15 +43,15 @@ pub(super) fn paths() -> Paths {
         .at(
             "/deliveries",
             [read(
-                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list).query(filters).gives::<Deliveries>(),
+                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list).query(filters).response::<Deliveries>(),
             )],
         )
         .at(
             "/deliveries/retry",
             [operate(
                 Op::post("retryDeliveries", "Requeues finished deliveries, optionally to another channel", retry)
-                    .takes::<DeliveriesRequest>("Which, and perhaps where to")
-                    .gives::<RequeueResponse>()
+                    .request::<DeliveriesRequest>("Which, and perhaps where to")
+                    .response::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -59,16 +59,16 @@ pub(super) fn paths() -> Paths {
             "/deliveries/drop",
             [operate(
                 Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some)
-                    .takes::<DeliveriesRequest>("Which, and why")
-                    .gives::<DropResponse>(),
+                    .request::<DeliveriesRequest>("Which, and why")
+                    .response::<DropResponse>(),
             )],
         )
         .at(
             "/deliveries/move",
             [operate(
                 Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
-                    .takes::<DeliveriesRequest>("Which, and where to")
-                    .gives::<RequeueResponse>()
+                    .request::<DeliveriesRequest>("Which, and where to")
+                    .response::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -76,7 +76,7 @@ pub(super) fn paths() -> Paths {
             "/deliveries/{id}",
             [read(
                 Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
-                    .gives::<DeliveryResponse>()
+                    .response::<DeliveryResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -143,7 +143,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     let next = next::next_action(&app, &detail).await?;
     let elsewhere = delivered_elsewhere(&app, &caller, &detail.row).await?;
     let why = why_sent(&app, &caller, Language::En, &detail).await?;
-    Ok(Json(DeliveryResponse { why, delivered_elsewhere: elsewhere, ..story(&app, &caller, detail, next) }))
+    Ok(Json(DeliveryResponse { why, delivered_elsewhere: elsewhere, ..response(&app, &caller, detail, next) }))
 }
 
 /// Whether a dead letter's alerts were delivered in its place. `None` for what is not dead, and for who may not know what other channels have.
@@ -154,7 +154,7 @@ pub(in crate::http) async fn delivered_elsewhere(app: &App, caller: &Caller, row
     Ok(Some(!app.engine.query().delivered_elsewhere(&[row.id]).await?.is_empty()))
 }
 
-fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
+fn response(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
     let plan = app.engine.plan();
     if !caller.may_everywhere(Scope::Operate) {
         links::without_acts(&plan, &mut detail);
@@ -175,20 +175,20 @@ fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -
         event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body },
         alerts,
         routes,
-        message: detail.message.map(|message| message_story(&plan, message)),
+        message: detail.message.map(|message| message_detail(&plan, message)),
         earlier_attempts: detail.earlier,
         children: detail.children,
         delivered_elsewhere: None,
-        confirmed: detail.confirmed.into_iter().map(confirmed_story).collect(),
+        confirmed: detail.confirmed.into_iter().map(confirmed_detail).collect(),
         delivery: detail.row,
         rate_limit,
         next,
     }
 }
 
-fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
+fn message_detail(plan: &Plan, message: StoredMessage) -> MessageDetail {
     let receipts = message.receipts;
-    let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_story);
+    let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_detail);
     let cells = message.cells.into_iter().map(|c| CellDetail {
         receipt: receipt(&c),
         page: c.page + 1,
@@ -224,11 +224,11 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
     }
 }
 
-fn confirmed_story(of: ConfirmedMessage) -> ConfirmedDetail {
+fn confirmed_detail(of: ConfirmedMessage) -> ConfirmedDetail {
     ConfirmedDetail { recipient: of.recipient.masked(), message: of.message, formed_at: of.formed_at, platform_ids: of.ids }
 }
 
-fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {
+fn receipt_detail(r: &ReceiptRow) -> ReceiptDetail {
     ReceiptDetail {
         state: r.state,
         sent_at: r.sent_at,

@@ -51,8 +51,8 @@ fn fail(text: impl Into<String>) -> Failure {
 pub(super) fn paths() -> Paths {
     let direct = |op: Op| {
         op.scope(Scope::Legacy)
-            .takes::<Value>("The call, as older clients write it")
-            .gives::<DirectSendResponse>()
+            .request::<Value>("The call, as older clients write it")
+            .response::<DirectSendResponse>()
             .refuses_with::<DirectSendResponse>()
     };
     Paths::default()

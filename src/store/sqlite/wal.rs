@@ -45,7 +45,7 @@ impl Lost {
     }
 
     /// What that means, in words.
-    pub(super) fn tell(self, log: &Path) -> String {
+    pub(super) fn describe(self, log: &Path) -> String {
         let (log, Self { whole, lost, committed }) = (log.display(), self);
         if committed {
             return format!(
