@@ -9,7 +9,7 @@ use crate::delivery::simulate::{Forecast, Storm, simulate};
 use crate::model::{format_duration, parse_duration};
 
 /// Alerts that one drill may have.
-const MOST: usize = 100_000;
+const MAX_ALERTS: usize = 100_000;
 
 /// Options of `simulate`.
 #[derive(Debug, Args)]
@@ -33,8 +33,12 @@ pub struct SimulateArgs {
 
 /// Simulates.
 pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
-    if args.alerts == 0 || args.groups == 0 || args.alerts > MOST || args.groups > args.alerts {
-        bail!("--alerts takes 1 to {MOST}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups", args.alerts, args.groups);
+    if args.alerts == 0 || args.groups == 0 || args.alerts > MAX_ALERTS || args.groups > args.alerts {
+        bail!(
+            "--alerts takes 1 to {MAX_ALERTS}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups",
+            args.alerts,
+            args.groups
+        );
     }
     let over = parse_duration(&args.over).map_err(|error| anyhow::anyhow!("--over: {error}"))?;
     let mut labels = Vec::new();

@@ -33,8 +33,8 @@ pub(super) use answer::gone;
 use answer::is_done;
 
 /// Within this a press is answered; platforms wait three seconds.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`PATIENCE`].
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`ANSWER_TIMEOUT`].
 const LOOKS: u32 = 24;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Deliveries of a message that are looked at for its incidents.
@@ -371,7 +371,7 @@ impl PlatformPresses {
     pub(in crate::delivery) async fn within_patience(&self, taking: impl Future<Output = Result<PressAnswer, StoreError>>) -> PressAnswer {
         let zh = self.language(&self.shared.plan.load()) == Language::Zh;
         let failed = |en: &str, zh_text: &str| PressAnswer { text: if zh { zh_text } else { en }.into(), done: false };
-        match tokio::time::timeout(PATIENCE, taking).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, taking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 self.shared.health.request_failed(&error);

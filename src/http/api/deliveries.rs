@@ -43,7 +43,9 @@ pub(super) fn paths() -> Paths {
         .at(
             "/deliveries",
             [read(
-                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list).query(filters).response::<Deliveries>(),
+                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list)
+                    .query(filters)
+                    .response::<Deliveries>(),
             )],
         )
         .at(
@@ -281,9 +283,9 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
 
 /// Deliveries as the audit names them.
 fn named(ids: &[DeliveryId]) -> String {
-    const NAMED: usize = 20;
-    let names: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if ids.len() > NAMED { ", ..." } else { "" };
+    const MAX_NAMED: usize = 20;
+    let names: Vec<String> = ids.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    let more = if ids.len() > MAX_NAMED { ", ..." } else { "" };
     let what = if ids.len() == 1 { "delivery".to_owned() } else { format!("{} deliveries:", ids.len()) };
     format!("{what} {}{more}", names.join(", "))
 }

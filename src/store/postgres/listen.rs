@@ -15,7 +15,7 @@ use super::notify::{CHANNEL, Hints};
 use crate::model::OutletKey;
 
 /// The pause before it connects again.
-const AGAIN: Duration = Duration::from_secs(2);
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// How long it is silent after a hint; what is accepted in the meantime is sent together, each outlet once.
 const SILENCE: Duration = Duration::from_millis(20);
 
@@ -34,7 +34,7 @@ pub(super) async fn listen(db: Arc<Db>, hints: Arc<Hints>, heard: mpsc::Sender<O
         }
         tokio::select! {
             () = silent.cancelled() => return,
-            () = tokio::time::sleep(AGAIN) => {}
+            () = tokio::time::sleep(RECONNECT_DELAY) => {}
         }
     }
 }
