@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::channel::{CellResult, LivingMode, kit};
+use crate::channel::{CellResult, FinalWord, LivingMode, kit};
 use crate::delivery::allowance::Withheld;
-use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
+use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
+use crate::delivery::plan::ChannelPlan;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, SendError, UnixMs};
 use crate::store::{
     AnchorUpdate, AttemptKind, Cell, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, State,
@@ -270,4 +271,25 @@ fn apply(message: &mut PendingMessage, outcome: &mut Outcome) {
             member.due_at = due_at;
         }
     }
+}
+
+/// The receipts to wait for after an attempt: of its cells that the platform accepted.
+fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: UnixMs) -> Vec<NewReceipt> {
+    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
+    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
+    taken
+        .filter_map(|cell| {
+            let until = now + later.within;
+            let first = later.ask.map_or(later.within, |ask| ask.first);
+            Some(NewReceipt {
+                page,
+                recipient: cell.recipient.clone(),
+                channel: channel.name.to_string(),
+                platform_id: cell.ids.single()?.to_owned(),
+                sent_at: now,
+                due_at: (now + first).min(until),
+                until,
+            })
+        })
+        .collect()
 }
