@@ -30,17 +30,7 @@ impl AttemptTask {
             LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
             mode => mode,
         };
-        let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
-        if message.caller.is_some() || !needed {
-            return Ok(None);
-        }
-        let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let ids: Vec<IncidentId> = ids.into_iter().collect();
-        let found = self.shared.store.incidents(&ids, &self.channel.name).await?;
-        let found: HashMap<IncidentId, Found> = found.into_iter().map(|one| (one.0.id, one)).collect();
+        let Some(found) = self.incidents_of(message, mode).await? else { return Ok(None) };
         let can = self.channel.driver.living(self.channel.platform);
         let repeat = self.plan.incidents.repeat;
         let (mut silent, mut silent_anchors, mut ended) = (HashMap::new(), Vec::new(), HashSet::new());
@@ -56,12 +46,8 @@ impl AttemptTask {
             let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
             let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
-            let moment = match members.iter().any(|member| member.target.step.is_some()) {
-                // It rings, whatever people know.
-                true if notified.first_at.is_none() => Moment::First,
-                true => Moment::Again,
-                false => decide(&said, incident, &notified, repeat, now),
-            };
+            let is_step = members.iter().any(|member| member.target.step.is_some());
+            let moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
                 notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
@@ -100,6 +86,21 @@ impl AttemptTask {
         notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
+    }
+
+    /// The incidents of the members by id; `None` where nothing that is known of them decides what is said.
+    async fn incidents_of(&self, message: &PendingMessage, mode: LivingMode) -> Result<Option<HashMap<IncidentId, Found>>, StoreError> {
+        let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
+        if message.caller.is_some() || !needed {
+            return Ok(None);
+        }
+        let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<IncidentId> = ids.into_iter().collect();
+        let found = self.shared.store.incidents(&ids, &self.channel.name).await?;
+        Ok(Some(found.into_iter().map(|one| (one.0.id, one)).collect()))
     }
 
     /// Holds a step back while twins disagree about all that it is for; what the store must know of that is returned.
@@ -291,6 +292,11 @@ fn said_by(members: &[&PendingDelivery], incident: &Incident) -> Said {
 /// The newest event that an incident knows of. Ids grow with time.
 fn newest(incident: &Incident) -> Option<EventId> {
     incident.alerts.iter().map(|alert| alert.event).max()
+}
+
+/// A step rings, whatever people know.
+fn step_moment(notified: &Known) -> Moment {
+    if notified.first_at.is_none() { Moment::First } else { Moment::Again }
 }
 
 /// What a card shows from its next edit on, though nothing rang: it belongs to what its readers were notified.
