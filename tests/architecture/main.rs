@@ -1,7 +1,7 @@
 //! The rules that the compiler does not know, checked over `src/` and `tests/`: floors, sizes, names, secrets, clocks, import cycles, words.
 //! Most rules look at one file's text; a broken rule prints `file:line: what`. The last tests show the rules samples that they must find.
 //!
-//! Length, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`
+//! Lengths, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`
 //! rewrites it as long as no module has more than before.
 
 mod chinese;
@@ -19,7 +19,7 @@ use std::fs;
 use std::path::Path;
 
 use exceptions::{Excess, within_exceptions};
-use sizes::{MAX_FIELDS, MAX_LINES};
+use sizes::{MAX_FIELDS, MAX_FUNCTION, MAX_LINES};
 use source::{Findings, Source, sources, walk};
 
 fn check(rule: fn(&Source) -> Findings) {
@@ -37,6 +37,11 @@ fn modules_use_only_lower_floors() {
 #[test]
 fn no_file_is_too_long() {
     within_exceptions("lines", &sizes::long_files(&sources()), |long| format!("{} lines, {MAX_LINES} are the most", long.size));
+}
+
+#[test]
+fn no_function_is_too_long() {
+    within_exceptions("function", &sizes::long_functions(&sources()), |long| format!("{} lines, {MAX_FUNCTION} are the most", long.size));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::chinese::latin_marks;
 use crate::cycles::cycles;
 use crate::exceptions::Excess;
 use crate::rules::{UNFINISHED, confined, floors, names, unfinished};
-use crate::sizes::{MAX_FIELDS, MAX_LINES, large_types, long_files};
+use crate::sizes::{MAX_FIELDS, MAX_FUNCTION, MAX_LINES, large_types, long_files, long_functions};
 use crate::source::{Findings, Source};
 use crate::words::private_words;
 
@@ -52,6 +52,16 @@ fn each_rule_finds_its_samples() {
 fn rules_with_exceptions_find_their_samples() {
     let long = [Source::new("src/a.rs", &"\n".repeat(MAX_LINES + 1)), Source::new("src/b.rs", &"\n".repeat(MAX_LINES))];
     assert_eq!(long_files(&long), [Excess { rule: "lines", what: "src/a.rs".into(), size: MAX_LINES + 1 }]);
+
+    let body = |lines: usize| "    g(\"}\");\n".repeat(lines);
+    let functions = |path: &str, lines: usize| {
+        let code =
+            format!("trait T {{ fn none(a: [u8; 2]); }}\npub fn long<T>(f: impl Fn(u8)) -> u8\nwhere T: A {{\n{}}}\nfn short() {{}}\n", body(lines));
+        long_functions(&[Source::new(path, &code)])
+    };
+    assert_eq!(functions("src/a.rs", MAX_FUNCTION - 3), []);
+    assert_eq!(functions("src/a.rs", MAX_FUNCTION - 2), [Excess { rule: "function", what: "src/a.rs long".into(), size: MAX_FUNCTION + 1 }]);
+    assert_eq!(functions("src/a/tests.rs", MAX_FUNCTION), []);
 
     let many: String = (0..=MAX_FIELDS).map(|i| format!("    pub f{i}: std::collections::HashMap<String, (u8, u8)>,\n")).collect();
     let types = |head: &str| {
