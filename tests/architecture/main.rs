@@ -8,6 +8,7 @@ mod chinese;
 mod cycles;
 mod exceptions;
 mod page;
+mod platforms;
 mod rules;
 mod samples;
 mod sizes;
@@ -92,6 +93,18 @@ fn prose_uses_the_words_of_the_style_guide() {
 #[test]
 fn modules_are_named_for_what_they_do() {
     check(rules::names);
+}
+
+#[test]
+fn platforms_are_named_where_contributing_says() {
+    let (names, places) = (platforms::names(), platforms::places());
+    assert!(names.len() > 15 && places.len() > 8, "{names:?} {places:?}");
+    let found = |source: Source| {
+        let found = platforms::named_elsewhere(&source, &names, &places).into_iter();
+        found.map(|(line, what)| format!("{}:{line}: {what}", source.path)).collect::<Vec<_>>()
+    };
+    let broken: Vec<String> = sources().into_iter().flat_map(found).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
 #[test]

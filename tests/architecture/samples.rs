@@ -3,6 +3,7 @@
 use crate::chinese::latin_marks;
 use crate::cycles::cycles;
 use crate::exceptions::Excess;
+use crate::platforms::named_elsewhere;
 use crate::rules::{UNFINISHED, confined, floors, names, unfinished};
 use crate::sizes::{MAX_FIELDS, MAX_FUNCTION, MAX_LINES, large_types, long_files, long_functions};
 use crate::source::{Findings, Source};
@@ -107,4 +108,16 @@ fn rules_with_exceptions_find_their_samples() {
     assert_eq!(words("src/a.rs", "f(\"a page that is \\\n    told\");"), [1]);
     assert_eq!(words("tests/it/a.rs", "f(\"anew\"); // anew"), [1]);
     assert_eq!(words("templates/a.yaml", "# `anew`\nadvice: \"is told\""), [2]);
+}
+
+#[test]
+fn a_platform_that_is_named_elsewhere_is_found() {
+    let (names, places) = (["slack".to_owned()], ["src/lookalike/".to_owned()]);
+    let found =
+        |path: &str, text: &str| named_elsewhere(&Source::new(path, text), &names, &places).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
+    let code = "// slack\nlet slack = \"slack\"; f(\"a slack\");\n#[cfg(test)]\nmod tests { f(\"slack\") }";
+    assert_eq!(found("src/http/a.rs", code), [2]);
+    for path in ["src/channel/slack/mod.rs", "src/lookalike/mod.rs", "src/http/tests/a.rs", "tests/it/a.rs"] {
+        assert_eq!(found(path, code), [0; 0], "{path}");
+    }
 }
