@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, ExitStatus, load};
+use crate::delivery::Plan;
 use crate::delivery::simulate::{Forecast, Storm, simulate};
 use crate::model::{format_duration, parse_duration};
 
@@ -68,6 +69,12 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         anstream::println!("no alert of this drill reaches {whom}; --label adds labels to them, and `watchfire route` shows where labels go");
         return Ok(ExitStatus::Success);
     }
+    print_table(&forecasts, plan);
+    Ok(ExitStatus::Success)
+}
+
+/// A line for each channel, and what is odd about it below.
+fn print_table(forecasts: &[Forecast], plan: &Plan) {
     anstream::println!(
         "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
         "CHANNEL",
@@ -81,7 +88,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         "LONGEST DELAY",
         "OVER AFTER"
     );
-    for f in &forecasts {
+    for f in forecasts {
         let round = |d: std::time::Duration| format_duration(std::time::Duration::from_secs(d.as_secs_f64().round() as u64));
         anstream::println!(
             "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
@@ -103,7 +110,6 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
             anstream::println!("{:<20} {} of them are muted or recorded only", "", f.held_back);
         }
     }
-    Ok(ExitStatus::Success)
 }
 
 fn as_json(f: &Forecast, warning: Option<String>) -> serde_json::Value {
