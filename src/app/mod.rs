@@ -201,7 +201,7 @@ impl App {
         let router = http::router(state.clone());
         let connections = limit.connections();
         let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped, connections).await });
-        // A reload that comes this early waits: it would find runners that are not there yet.
+        // A reload that comes this early waits: it would find workers that are not there yet.
         let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);

@@ -1,4 +1,4 @@
-//! What is due and nobody works on, whatever the cause: seen from the store, against what runners say of themselves.
+//! What is due and nobody works on, whatever the cause: seen from the store, against what workers say of themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

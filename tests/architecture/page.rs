@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::rules::FLOORS;
 use crate::source::sources;
 
 #[test]
@@ -43,6 +44,22 @@ fn the_architecture_page_names_what_exists() {
             assert!(code.contains(&format!("fn {name}(")), "docs/architecture.md names the test `{name}`, which does not exist");
         }
     }
+}
+
+#[test]
+fn the_architecture_page_has_the_floors() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md")).expect("docs/architecture.md");
+    let mut floors = BTreeSet::new();
+    for row in page.lines() {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let Some(floor) = cells[0].strip_prefix("| ").and_then(|floor| floor.parse::<u8>().ok()) else { continue };
+        // The walk has numbers, too, and ends each name with a file.
+        if cells.len() == 3 {
+            floors.extend(cells[1].split('`').skip(1).step_by(2).map(|module| (module.to_owned(), floor)));
+        }
+    }
+    let held: BTreeSet<(String, u8)> = FLOORS.iter().map(|(module, floor)| ((*module).to_owned(), *floor)).collect();
+    assert_eq!(floors, held, "the section Floors of docs/architecture.md, and the floors that are checked");
 }
 
 #[test]
