@@ -192,7 +192,7 @@ fn paths() -> Paths {
         .below("", webhook::paths())
         .below("", legacy::paths())
         .below("/api/v1", api::paths())
-        .at("/api/openapi.json", [Op::get("openapi", "This description", openapi::show).response_anything()])
+        .at("/api/openapi.json", [Op::get("openapi", "This description", openapi::show).gives_anything()])
         .at("/-/healthy", [Op::get("healthy", "Whether the process runs", health::healthy)])
         .at("/-/ready", [Op::get("ready", "Whether alerts are taken", health::ready).refuses(&[503])])
         .at(
@@ -206,17 +206,17 @@ fn paths() -> Paths {
             "/metrics",
             [Op::get("metrics", "Prometheus metrics; open unless a credential has the scope `metrics`", health::metrics)
                 .scope(Scope::Metrics)
-                .response_metrics()],
+                .gives_metrics()],
         )
-        .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).response_html().refuses(&[404])])
+        .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).gives_html().refuses(&[404])])
         .at(
             "/a/{code}",
             [
                 Op::get("messageToActOn", "The same, with what its reader can do about its incident", page::show_to_act)
-                    .response_html()
+                    .gives_html()
                     .refuses(&[404, 429]),
                 Op::post("actOnMessage", "Does one of those things about what the message shows", page::act)
-                    .response_html()
+                    .gives_html()
                     .refuses(&[403, 404, 429, 503]),
             ],
         )
@@ -224,10 +224,10 @@ fn paths() -> Paths {
             "/press/{channel}",
             [
                 Op::post("press", "Where platforms report pressed buttons; each proves itself in its own way", press::take)
-                    .response_anything()
+                    .gives_anything()
                     .refuses(&[403, 404]),
                 Op::get("pressCheck", "How a platform checks that address before it reports anything", press::take)
-                    .response_anything()
+                    .gives_anything()
                     .refuses(&[403, 404]),
             ],
         )
@@ -235,10 +235,10 @@ fn paths() -> Paths {
             "/receipts/{channel}",
             [Op::post("receipt", "Where SMS and voice vendors say what became of what they took; the address is a secret", receipts::take)
                 .query([Param::text("k", "The address's secret part")])
-                .response::<receipts::CallbackAccepted>()
+                .gives::<receipts::CallbackAccepted>()
                 .refuses(&[403, 404])],
         )
-        .at("/assets/{name}", [Op::get("asset", "What the pages load: style, script, icons", page::asset).response_file().refuses(&[404])])
+        .at("/assets/{name}", [Op::get("asset", "What the pages load: style, script, icons", page::asset).gives_file().refuses(&[404])])
         .at("/", [Op::get("index", "What this is", page::index)])
 }
 

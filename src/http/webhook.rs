@@ -28,8 +28,8 @@ pub(super) fn paths() -> Paths {
                     Param::text("to", "Channels to send to past the routing table, separated by commas"),
                     Param::text("source", "Names the sender; groups and repeats are distinguished by it. Default: the credential's name"),
                 ])
-                .request::<ingest::WebhookBody>("The webhook's body")
-                .response::<AcceptedResponse>()
+                .takes::<ingest::WebhookBody>("The webhook's body")
+                .gives::<AcceptedResponse>()
         };
         [described(Op::post(post, about, handler.clone())), described(Op::put(put, about, handler))]
     }
@@ -49,8 +49,8 @@ fn inputs() -> [Op; 2] {
                 Param::text("source", "Names the sender; groups and repeats are distinguished by it. Default: the credential's name"),
                 Param::text("token", "A bearer token, for senders that have an address only"),
             ])
-            .request::<serde_json::Value>("The body as the sender posts it: JSON or a form")
-            .response::<AcceptedResponse>()
+            .takes::<serde_json::Value>("The body as the sender posts it: JSON or a form")
+            .gives::<AcceptedResponse>()
     };
     let about = "Accepts what another sender posts; the input of that name reads it, and what it cannot read is sent as text";
     [described(Op::post("input", about, input)), described(Op::put("inputPut", about, input))]

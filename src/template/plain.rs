@@ -12,7 +12,9 @@ use super::words;
 
 /// A page as plain text.
 pub fn plain(input: &Scene<'_>) -> String {
-    let colon = words::own(input.language, "colon");
+    let word = |key| words::own(input.language, key);
+    let colon = word("colon");
+    let times = input.times();
     let mut lines = vec![first_line(input)];
     let own = own_message(input);
     if !own.is_empty() {
@@ -25,7 +27,47 @@ pub fn plain(input: &Scene<'_>) -> String {
         lines.push(String::new());
     }
     for place in input.places() {
-        lines.extend(if group.is_some() { group_lines(place, input) } else { alert_lines(place, input) });
+        let entry = &input.all[place];
+        let (alert, described) = (entry.alert, input.described(place));
+        let ended = alert.ends_at.filter(|_| entry.status.is_over());
+        if let Some(group) = group {
+            let line = group.line(alert, entry.status, described, "", input);
+            let name = if group.name.is_empty() { described.name.as_str() } else { "" };
+            let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
+            let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+            let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
+            let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
+            let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
+            lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
+            lines.extend(Some(shorten(&line.body, input.max_value).into_owned()).filter(|text| !text.is_empty()));
+            continue;
+        }
+        lines.push(String::new());
+        if !input.is_single() {
+            lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), shorten(&described.title(""), input.max_value)));
+        }
+        let mut texts: Vec<&str> = Vec::new();
+        for name in ["summary", "message", "description"] {
+            let text = alert.annotation(name).trim();
+            if !text.is_empty() && !texts.contains(&text) && !repeats(input, text) {
+                texts.push(text);
+            }
+        }
+        lines.extend(texts.into_iter().map(|text| shorten(&reflow(text), input.max_value).into_owned()));
+        lines.extend(annotations(alert, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")));
+        if !described.value.is_empty() && ended.is_none() && entry.status != EntryStatus::Unreported {
+            lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
+        }
+        if let Some(start) = alert.starts_at {
+            let lasted = words::filled(input.language, "bracketed", &[("n", &times.lasted(Some(start), ended))]);
+            lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
+            lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
+        }
+        lines.extend(input.addresses(place).lines(input.language));
+        let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
+        let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
+        lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
     }
     if !input.briefs.is_empty() {
         lines.push(String::new());
@@ -34,73 +76,6 @@ pub fn plain(input: &Scene<'_>) -> String {
         let times = if brief.count > 1 { format!(" ×{}", brief.count) } else { String::new() };
         lines.push(format!("{} {}{times}", emoji(brief.severity.unwrap_or_default(), brief.status), shorten(&brief.title, input.max_value)));
     }
-    let tail = tail(input);
-    if !tail.is_empty() {
-        lines.push(String::new());
-        lines.extend(tail);
-    }
-    clean(&lines.join("\n")).into_owned()
-}
-
-/// An alert of a group: its line, and what it says besides below it.
-fn group_lines(place: usize, input: &Scene<'_>) -> Vec<String> {
-    let Some(group) = input.group() else { return Vec::new() };
-    let (colon, times) = (words::own(input.language, "colon"), input.times());
-    let entry = &input.all[place];
-    let (alert, described) = (entry.alert, input.described(place));
-    let ended = alert.ends_at.filter(|_| entry.status.is_over());
-    let mut lines = Vec::new();
-    let line = group.line(alert, entry.status, described, "", input);
-    let name = if group.name.is_empty() { described.name.as_str() } else { "" };
-    let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
-    let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-    let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
-    let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
-    let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
-    lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
-    lines.extend(Some(shorten(&line.body, input.max_value).into_owned()).filter(|text| !text.is_empty()));
-    lines
-}
-
-/// An alert by itself: what it says, since when, where to look, and its labels.
-fn alert_lines(place: usize, input: &Scene<'_>) -> Vec<String> {
-    let word = |key| words::own(input.language, key);
-    let (colon, times) = (word("colon"), input.times());
-    let entry = &input.all[place];
-    let (alert, described) = (entry.alert, input.described(place));
-    let ended = alert.ends_at.filter(|_| entry.status.is_over());
-    let mut lines = vec![String::new()];
-    if !input.is_single() {
-        lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), shorten(&described.title(""), input.max_value)));
-    }
-    let mut texts: Vec<&str> = Vec::new();
-    for name in ["summary", "message", "description"] {
-        let text = alert.annotation(name).trim();
-        if !text.is_empty() && !texts.contains(&text) && !repeats(input, text) {
-            texts.push(text);
-        }
-    }
-    lines.extend(texts.into_iter().map(|text| shorten(&reflow(text), input.max_value).into_owned()));
-    lines.extend(annotations(alert, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")));
-    if !described.value.is_empty() && ended.is_none() && entry.status != EntryStatus::Unreported {
-        lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
-    }
-    if let Some(start) = alert.starts_at {
-        let lasted = words::filled(input.language, "bracketed", &[("n", &times.lasted(Some(start), ended))]);
-        lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
-        lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
-    }
-    lines.extend(input.addresses(place).lines(input.language));
-    let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
-    let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
-    lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
-    lines
-}
-
-/// What comes below the alerts: how many are not shown, links, notes and the incident.
-fn tail(input: &Scene<'_>) -> Vec<String> {
-    let colon = words::own(input.language, "colon");
     let mut tail: Vec<String> = rest(input);
     if input.totals.more > 0 && tail.is_empty() {
         tail.push(words::filled(input.language, "more", &[("n", &input.totals.more.to_string())]));
@@ -111,7 +86,11 @@ fn tail(input: &Scene<'_>) -> Vec<String> {
     tail.extend(message_links(input).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     tail.extend(input.notes.iter().cloned());
     tail.extend(Some(incident_line(input)).filter(|line| !line.is_empty()));
-    tail
+    if !tail.is_empty() {
+        lines.push(String::new());
+        lines.extend(tail);
+    }
+    clean(&lines.join("\n")).into_owned()
 }
 
 /// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required (in a topic what it always

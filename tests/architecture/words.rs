@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::source::{Findings, Source, heads, line_of};
+use crate::source::{Findings, Source};
 
 /// The phrases of docs/style.md that are not to be used.
 pub fn phrases() -> Vec<String> {
@@ -12,7 +12,7 @@ pub fn phrases() -> Vec<String> {
     table.lines().skip(3).filter_map(|line| line.split('|').nth(1)).flat_map(|cell| cell.split(',').map(|word| word.trim().to_owned())).collect()
 }
 
-/// The prose of a file, each piece with its line: comments and, in `src/`, texts and names; of Markdown what is in no block of code; all of YAML and of templates.
+/// The prose of a file, each piece with its line: comments and, in `src/`, texts; of Markdown what is in no block of code; all of YAML, and of templates what is no comment.
 /// Nothing in backticks.
 pub fn prose(source: &Source) -> Vec<(usize, String)> {
     let plain = |text: &str| text.split('`').step_by(2).collect::<Vec<_>>().join("`");
@@ -20,7 +20,8 @@ pub fn prose(source: &Source) -> Vec<(usize, String)> {
         let mut fenced = false;
         let outside = |(i, line): (usize, &str)| {
             fenced ^= source.path.ends_with(".md") && line.trim_start().starts_with("```");
-            (!fenced).then(|| (i + 1, plain(line)))
+            let is_note = source.path.ends_with(".hbs") && line.trim_start().starts_with("{{!");
+            (!fenced && !is_note).then(|| (i + 1, plain(line)))
         };
         return source.text.lines().enumerate().filter_map(outside).collect();
     }
@@ -34,34 +35,9 @@ pub fn prose(source: &Source) -> Vec<(usize, String)> {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        found.extend(names(source));
         found.extend(source.texts().into_iter().map(|(line, text)| (line, plain(&outside(&text)))));
     }
     found
-}
-
-/// What code outside tests declares, word by word: `message_story` is `message story`. Tests are named as sentences.
-fn names(source: &Source) -> Vec<(usize, String)> {
-    if source.is_test() || source.path.starts_with("src/delivery/model/") {
-        return Vec::new();
-    }
-    let code = source.code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let words = |name: String| {
-        let mut words = String::new();
-        for c in name.chars() {
-            match c {
-                '_' => words.push(' '),
-                c if c.is_uppercase() => words.extend([' ', c]),
-                c => words.push(c),
-            }
-        }
-        words
-    };
-    let of = |keyword: &&str| -> Vec<(usize, String)> {
-        let starts = code.match_indices(*keyword).filter(|(at, _)| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-        starts.map(|(at, _)| (line_of(code, at), words(heads(&code[at + keyword.len()..]).remove(0)))).collect()
-    };
-    ["fn ", "struct ", "enum ", "trait ", "type ", "mod ", "let ", "let mut "].iter().flat_map(of).collect()
 }
 
 /// Where a file's prose uses a phrase.

@@ -11,7 +11,6 @@ pub(in crate::config) const RENAMED: &[(&[&str], &str, &str)] = &[
     (&["channels", "*"], "resolved", "send_resolved"),
     (&["channels", "*"], "was", "previous_names"),
     (&["channels", "*", "dingtalk"], "at", "mentions"),
-    (&["channels", "*", "dingtalk_card"], "at", "mentions"),
     (&["channels", "*", "discord"], "at", "mentions"),
     (&["channels", "*", "discord"], "webhook_url", "webhook"),
     (&["channels", "*", "email"], "auth_password", "password"),

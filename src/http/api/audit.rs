@@ -26,7 +26,7 @@ pub(super) fn paths() -> Paths {
         Param::of("limit", "At most so many; 50 unless said", limit_schema()),
     ];
     let list = Op::get("listAudit", "What people did by hand and what they were refused, newest first; a search says how far back it went", list);
-    Paths::default().at("/audit", [list.scope(Scope::Read).problems().query(filters).response::<Audit>()])
+    Paths::default().at("/audit", [list.scope(Scope::Read).problems().query(filters).gives::<Audit>()])
 }
 
 fn query(now: UnixMs, text: Option<&str>) -> Result<(AuditFilter, Span), ApiError> {

@@ -31,13 +31,13 @@ pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
     let operate = |op: Op| op.scope(Scope::Operate).problems();
     Paths::default()
-        .at("/channels", [api(Op::get("listChannels", "The channels and their state", channels).response::<Channels>())])
+        .at("/channels", [api(Op::get("listChannels", "The channels and their state", channels).gives::<Channels>())])
         .at(
             "/channels/{name}/test",
             [operate(
                 Op::post("testChannel", "Really sends one message, and answers with the platform's word", test)
-                    .request::<TestSendRequest>("What to send")
-                    .response::<TestSendResponse>()
+                    .takes::<TestSendRequest>("What to send")
+                    .gives::<TestSendResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -45,18 +45,18 @@ pub(super) fn paths() -> Paths {
             "/channels/{name}/drill",
             [operate(
                 Op::post("drillChannel", "Sends an incident that is marked as a drill, so that the channel's buttons can be tried", drill)
-                    .response::<DrillResponse>()
+                    .gives::<DrillResponse>()
                     .refuses(&[404, 409]),
             )],
         )
-        .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).response::<Nodes>())])
-        .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead man's switches and their state", heartbeats).response::<Heartbeats>())])
+        .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).gives::<Nodes>())])
+        .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead man's switches and their state", heartbeats).gives::<Heartbeats>())])
         .at(
             "/send",
             [operate(
                 Op::post("send", "Sends an ad-hoc message to the named channels; queued and retried like an alert", send)
-                    .request::<ingest::SendBody>("What to say, and where")
-                    .response::<AcceptedResponse>(),
+                    .takes::<ingest::SendBody>("What to say, and where")
+                    .gives::<AcceptedResponse>(),
             )],
         )
         .at(
@@ -64,8 +64,8 @@ pub(super) fn paths() -> Paths {
             [Op::post("backup", "Writes a consistent copy of the store to a new file on the server", backup)
                 .scope(Scope::Admin)
                 .problems()
-                .request::<BackupRequest>("Where to")
-                .response::<BackupResponse>()],
+                .takes::<BackupRequest>("Where to")
+                .gives::<BackupResponse>()],
         )
 }
 

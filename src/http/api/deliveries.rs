@@ -43,17 +43,15 @@ pub(super) fn paths() -> Paths {
         .at(
             "/deliveries",
             [read(
-                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list)
-                    .query(filters)
-                    .response::<Deliveries>(),
+                Op::get("listDeliveries", "Deliveries, newest first; a search says how far back it went", list).query(filters).gives::<Deliveries>(),
             )],
         )
         .at(
             "/deliveries/retry",
             [operate(
                 Op::post("retryDeliveries", "Requeues finished deliveries, optionally to another channel", retry)
-                    .request::<DeliveriesRequest>("Which, and perhaps where to")
-                    .response::<RequeueResponse>()
+                    .takes::<DeliveriesRequest>("Which, and perhaps where to")
+                    .gives::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -61,16 +59,16 @@ pub(super) fn paths() -> Paths {
             "/deliveries/drop",
             [operate(
                 Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some)
-                    .request::<DeliveriesRequest>("Which, and why")
-                    .response::<DropResponse>(),
+                    .takes::<DeliveriesRequest>("Which, and why")
+                    .gives::<DropResponse>(),
             )],
         )
         .at(
             "/deliveries/move",
             [operate(
                 Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
-                    .request::<DeliveriesRequest>("Which, and where to")
-                    .response::<RequeueResponse>()
+                    .takes::<DeliveriesRequest>("Which, and where to")
+                    .gives::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -78,7 +76,7 @@ pub(super) fn paths() -> Paths {
             "/deliveries/{id}",
             [read(
                 Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
-                    .response::<DeliveryResponse>()
+                    .gives::<DeliveryResponse>()
                     .refuses(&[404]),
             )],
         )

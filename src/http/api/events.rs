@@ -39,13 +39,13 @@ pub(super) fn paths() -> Paths {
                     Param::of("cursor", "The `next` of the page before", uuid()),
                     Param::of("limit", "At most so many; 50 unless said", limit_schema()),
                 ])
-                .response::<Events>())],
+                .gives::<Events>())],
         )
         .at(
             "/events/{id}",
             [api(Op::get("showEvent", "An event with its body and its deliveries", show)
                 .query([Param::of("scrub", "Names, numbers and addresses in the body are replaced, so that it can be shown to others", yes())])
-                .response::<EventResponse>()
+                .gives::<EventResponse>()
                 .refuses(&[404]))],
         )
         .at(
@@ -53,16 +53,16 @@ pub(super) fn paths() -> Paths {
             [Op::post("replayEvent", "Sends an event again through the routing of now: a new event, in no incident", replay)
                 .scope(Scope::Operate)
                 .problems()
-                .request::<ReplayRequest>("Where to")
-                .response::<AcceptedResponse>()
+                .takes::<ReplayRequest>("Where to")
+                .gives::<AcceptedResponse>()
                 .refuses(&[404, 409])],
         )
         .at(
             "/explain",
             [api(Op::post("explain", "What would happen to a body now, if it were posted to /webhook; nothing is stored or sent", explain)
                 .query([Param::of("event", "To the body of this event instead", uuid())])
-                .request::<ingest::WebhookBody>("A webhook's body")
-                .response::<ExplainResponse>()
+                .takes::<ingest::WebhookBody>("A webhook's body")
+                .gives::<ExplainResponse>()
                 .refuses(&[404, 500]))],
         )
 }

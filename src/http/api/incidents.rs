@@ -54,12 +54,12 @@ pub(super) fn paths() -> Paths {
                     Param::of("cursor", "The `next` of the page before", json!({ "type": "integer", "minimum": 1 })),
                     Param::of("limit", "At most so many; 50 unless said", limit_schema()),
                 ])
-                .response::<Incidents>())],
+                .gives::<Incidents>())],
         )
         .at(
             "/incidents/{id}",
             [api(Op::get("showIncident", "An incident with its messages, its timeline, its deliveries and their attempts", show)
-                .response::<IncidentResponse>()
+                .gives::<IncidentResponse>()
                 .refuses(&[404]))],
         )
         .at(
@@ -67,7 +67,7 @@ pub(super) fn paths() -> Paths {
             [Op::post("drillEscalation", "Runs an escalation with messages that are marked as a drill", drill)
                 .scope(Scope::Operate)
                 .problems()
-                .response::<DrillResponse>()
+                .gives::<DrillResponse>()
                 .refuses(&[404, 409])],
         )
         .at("/incidents/{id}/ack", [does("ackIncident", "Says that somebody is on it: it rings no more for what fires now", ack)])
@@ -88,7 +88,7 @@ where
     T: 'static,
 {
     let body = "By whom, and for how long or until when";
-    Op::post(id, about, handler).scope(Scope::Operate).problems().request::<ActRequest>(body).response::<ActResponse>().refuses(&[404, 409])
+    Op::post(id, about, handler).scope(Scope::Operate).problems().takes::<ActRequest>(body).gives::<ActResponse>().refuses(&[404, 409])
 }
 
 async fn ack(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<ActResponse> {

@@ -32,14 +32,14 @@ pub(super) fn paths() -> Paths {
     Paths::default().at(
         "/mutes",
         [
-            Op::get("listMutes", "The mutes, of the file and by hand", list).scope(Scope::Read).problems().response::<Mutes>(),
+            Op::get("listMutes", "The mutes, of the file and by hand", list).scope(Scope::Read).problems().gives::<Mutes>(),
             Op::post("mute", "Holds back the alerts that match, until the mute ends; replaces the mute with the same matchers", mute)
                 .scope(Scope::Operate)
                 .problems()
-                .request::<MuteRequest>("What, how long, and why")
-                .response::<MuteResponse>()
+                .takes::<MuteRequest>("What, how long, and why")
+                .gives::<MuteResponse>()
                 .refuses(&[404]),
-            Op::delete("unmute", "Ends a mute", unmute).scope(Scope::Operate).problems().query(matchers).response::<MuteResponse>().refuses(&[404]),
+            Op::delete("unmute", "Ends a mute", unmute).scope(Scope::Operate).problems().query(matchers).gives::<MuteResponse>().refuses(&[404]),
         ],
     )
 }

@@ -44,7 +44,7 @@ pub(super) fn paths() -> Paths {
             "/oncall",
             [api(Op::get("showOnCall", "Who is on call, in each rota", show)
                 .query([Param::of("at", "At this time; now unless said", time())])
-                .response::<OnCall>())],
+                .gives::<OnCall>())],
         )
         .at(
             "/oncall/rotas/{name}",
@@ -53,39 +53,39 @@ pub(super) fn paths() -> Paths {
                     Param::of("from", "From this time; now unless said", time()),
                     Param::of("until", "Until this time; 14 days later unless said", time()),
                 ])
-                .response::<RotaShifts>()
+                .gives::<RotaShifts>()
                 .refuses(&[404]))],
         )
         .at(
             "/oncall/rotas/{name}/calendar.ics",
-            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).query([key()]).response_calendar().refuses(&[404]))],
+            [api(Op::get("rotaCalendar", "The shifts of a rota, for calendars", rota_calendar).query([key()]).gives_calendar().refuses(&[404]))],
         )
         .at(
             "/oncall/people/{name}/calendar.ics",
             [api(Op::get("personCalendar", "The shifts of a person in all rotas, for calendars", person_calendar)
                 .query([key()])
-                .response_calendar()
+                .gives_calendar()
                 .refuses(&[404]))],
         )
         .at(
             "/oncall/calendars",
-            [api(Op::get("listCalendars", "The addresses of calendars, which need no credential", calendars).response::<Calendars>())],
+            [api(Op::get("listCalendars", "The addresses of calendars, which need no credential", calendars).gives::<Calendars>())],
         )
         .at(
             "/oncall/overrides",
             [
-                api(Op::get("listOverrides", "The overrides: who is on call in place of whom", overrides).response::<Overrides>()),
+                api(Op::get("listOverrides", "The overrides: who is on call in place of whom", overrides).gives::<Overrides>()),
                 Op::post("addOverride", "Puts somebody on call in place of those whose turn it is", add)
                     .scope(Scope::Operate)
                     .problems()
-                    .request::<OverrideRequest>("Who, where and until when")
-                    .response::<OverrideResponse>()
+                    .takes::<OverrideRequest>("Who, where and until when")
+                    .gives::<OverrideResponse>()
                     .refuses(&[404]),
             ],
         )
         .at(
             "/oncall/overrides/{number}",
-            [Op::delete("endOverride", "Ends an override", end).scope(Scope::Operate).problems().response::<OverrideResponse>().refuses(&[404])],
+            [Op::delete("endOverride", "Ends an override", end).scope(Scope::Operate).problems().gives::<OverrideResponse>().refuses(&[404])],
         )
 }
 

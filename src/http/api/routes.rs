@@ -22,11 +22,11 @@ const WHAT: &str = "what all channels share, as routes are,";
 /// The paths.
 pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
-    Paths::default().at("/routes", [api(Op::get("listRoutes", "The routing tree", list).response::<Routes>())]).at(
+    Paths::default().at("/routes", [api(Op::get("listRoutes", "The routing tree", list).gives::<Routes>())]).at(
         "/route",
         [api(Op::post("route", "Where labels go, and why; nothing is stored or sent", route)
-            .request::<RouteRequest>("The labels, and perhaps a time")
-            .response::<RouteResponse>())],
+            .takes::<RouteRequest>("The labels, and perhaps a time")
+            .gives::<RouteResponse>())],
     )
 }
 

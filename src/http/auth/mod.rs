@@ -189,7 +189,23 @@ impl Auth {
         peer: Option<IpAddr>,
         now: i64,
     ) -> Result<Caller, Refusal> {
-        if self.is_open(scope, peer)? {
+        if scope == Scope::Legacy {
+            let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| net.contains(&ip.to_canonical()));
+            if !peer.is_none_or(inside) {
+                return Err(Refusal::NotFor(OUTSIDE.into()));
+            }
+            if self.legacy_open {
+                return Ok(Caller::default());
+            }
+        }
+        if self.trial && scope != Scope::Webhook {
+            return Err(Refusal::NotFor(format!(
+                "others can reach this server and it has no credentials, so only the webhook is open; add a credential with the scope `{}` under \
+                 server.auth, or listen on 127.0.0.1",
+                scope.as_str()
+            )));
+        }
+        if self.credentials.is_empty() {
             return Ok(Caller::default());
         }
         let (mut known, mut elsewhere, mut unread) = (None, false, false);
@@ -225,39 +241,16 @@ impl Auth {
                 "a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here".into(),
             ));
         }
-        Err(known.map_or(Refusal::Credentials(why), |credential| lacks(credential, scope)))
-    }
-
-    /// Whether anybody is admitted who calls from this address. Fails where nobody is, whatever they send.
-    fn is_open(&self, scope: Scope, peer: Option<IpAddr>) -> Result<bool, Refusal> {
-        if scope == Scope::Legacy {
-            let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| net.contains(&ip.to_canonical()));
-            if !peer.is_none_or(inside) {
-                return Err(Refusal::NotFor(OUTSIDE.into()));
-            }
-            if self.legacy_open {
-                return Ok(true);
-            }
-        }
-        if self.trial && scope != Scope::Webhook {
+        if let Some(credential) = known {
+            let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
+            let (name, needs) = (&credential.name, scope.as_str());
             return Err(Refusal::NotFor(format!(
-                "others can reach this server and it has no credentials, so only the webhook is open; add a credential with the scope `{}` under \
-                 server.auth, or listen on 127.0.0.1",
-                scope.as_str()
+                "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
+                has.join(", ")
             )));
         }
-        Ok(self.credentials.is_empty())
+        Err(Refusal::Credentials(why))
     }
-}
-
-/// A credential is known, and does not open what was asked for.
-fn lacks(credential: &Credential, scope: Scope) -> Refusal {
-    let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
-    let (name, needs) = (&credential.name, scope.as_str());
-    Refusal::NotFor(format!(
-        "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
-        has.join(", ")
-    ))
 }
 
 /// Why a caller from another network may not use the direct paths.

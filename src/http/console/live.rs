@@ -34,11 +34,11 @@ use crate::store::{Incident, IncidentFilter};
 /// How often the store is looked at, when a look is fast.
 const LOOK: Duration = Duration::from_secs(1);
 /// A look may take one part of so many of the time.
-const MAX_TIME_SHARE: u32 = 20;
+const SHARE: u32 = 20;
 /// The pause between two looks is at most this.
 const LONGEST: Duration = Duration::from_secs(15);
 /// How often a console that hears nothing is sent a sign of life.
-const BEAT_INTERVAL: Duration = Duration::from_secs(10);
+const BEAT: Duration = Duration::from_secs(10);
 /// A stream ends after so many of them, so that its login is checked again; browsers connect again by themselves.
 const BEATS: u32 = 30;
 /// Who was away for longer loads the page again.
@@ -116,7 +116,7 @@ async fn look(app: Arc<App>) {
             }
             // Of very many incidents a look takes long, and the store has other work.
             let took = app.engine.clock().instant().saturating_duration_since(began);
-            sleep(took.saturating_mul(MAX_TIME_SHARE).clamp(LOOK, LONGEST)).await;
+            sleep(took.saturating_mul(SHARE).clamp(LOOK, LONGEST)).await;
         }
     }
 }
@@ -226,7 +226,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
         since: now.0,
         updates,
         waiting: VecDeque::from([Event::default().retry(Duration::from_secs(3)).comment("live")]),
-        beat: interval(BEAT_INTERVAL),
+        beat: interval(BEAT),
         beats: BEATS,
         new: 0,
         app: app.clone(),

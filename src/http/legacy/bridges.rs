@@ -28,7 +28,7 @@ const TAKEN: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let bridge = |op: Op| op.scope(Scope::Legacy).request::<WebhookBody>("The webhook's body");
+    let bridge = |op: Op| op.scope(Scope::Legacy).takes::<WebhookBody>("The webhook's body");
     let at = || Param::text("at", "Whom to ping: mobile numbers or user ids, separated by commas; `all`");
     let adapter = [
         Param::text("channel_type", "The type of channel"),
@@ -51,10 +51,10 @@ pub(super) fn paths() -> Paths {
     let about = "Accepts alerts as PrometheusAlert does";
     Paths::default()
         .at("/dingtalk/{target}/send", [bridge(Op::post("dingtalkBridge", "Accepts alerts as prometheus-webhook-dingtalk does", dingtalk))])
-        .at("/prometheusalert", [bridge(Op::post("prometheusalert", about, prometheusalert)).query(alert).response_anything()])
+        .at("/prometheusalert", [bridge(Op::post("prometheusalert", about, prometheusalert)).query(alert).gives_anything()])
         .at(
             "/webhook/send",
-            [bridge(Op::post("webhookSend", "Accepts alerts as alertmanager-webhook-adapter does", webhook_send)).query(adapter).response_nothing()],
+            [bridge(Op::post("webhookSend", "Accepts alerts as alertmanager-webhook-adapter does", webhook_send)).query(adapter).gives_nothing()],
         )
 }
 

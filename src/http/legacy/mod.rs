@@ -51,8 +51,8 @@ fn fail(text: impl Into<String>) -> Failure {
 pub(super) fn paths() -> Paths {
     let direct = |op: Op| {
         op.scope(Scope::Legacy)
-            .request::<Value>("The call, as older clients write it")
-            .response::<DirectSendResponse>()
+            .takes::<Value>("The call, as older clients write it")
+            .gives::<DirectSendResponse>()
             .refuses_with::<DirectSendResponse>()
     };
     Paths::default()

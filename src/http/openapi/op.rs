@@ -134,49 +134,49 @@ impl Op {
     }
 
     /// A body of JSON.
-    pub(crate) fn request<T: JsonSchema>(mut self, about: &'static str) -> Self {
+    pub(crate) fn takes<T: JsonSchema>(mut self, about: &'static str) -> Self {
         self.body = Some((schema::<T>, about));
         self
     }
 
     /// Answers JSON.
-    pub(crate) fn response<T: JsonSchema>(mut self) -> Self {
+    pub(crate) fn gives<T: JsonSchema>(mut self) -> Self {
         self.good = Good::Json(schema::<T>);
         self
     }
 
     /// Answers a page for browsers.
-    pub(crate) fn response_html(mut self) -> Self {
+    pub(crate) fn gives_html(mut self) -> Self {
         self.good = Good::Html;
         self
     }
 
     /// Answers a file of the pages.
-    pub(crate) fn response_file(mut self) -> Self {
+    pub(crate) fn gives_file(mut self) -> Self {
         self.good = Good::File;
         self
     }
 
     /// Answers a calendar.
-    pub(crate) fn response_calendar(mut self) -> Self {
+    pub(crate) fn gives_calendar(mut self) -> Self {
         self.good = Good::Calendar;
         self
     }
 
     /// Answers metrics.
-    pub(crate) fn response_metrics(mut self) -> Self {
+    pub(crate) fn gives_metrics(mut self) -> Self {
         self.good = Good::OpenMetrics;
         self
     }
 
     /// Answers JSON of any shape.
-    pub(crate) fn response_anything(mut self) -> Self {
+    pub(crate) fn gives_anything(mut self) -> Self {
         self.good = Good::Anything;
         self
     }
 
     /// Answers 204.
-    pub(crate) fn response_nothing(mut self) -> Self {
+    pub(crate) fn gives_nothing(mut self) -> Self {
         self.good = Good::Nothing;
         self
     }

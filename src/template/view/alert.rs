@@ -66,13 +66,6 @@ pub(super) fn status_name(status: EntryStatus) -> &'static str {
     }
 }
 
-/// What an alert that is over was: the first line of its summary, and from when to when.
-fn was(summary: &str, period: &str, input: &ViewInput<'_>) -> String {
-    let what = summary.lines().next().unwrap_or_default();
-    let what = if what.is_empty() { String::new() } else { words::filled(input.language, "was", &[("what", &shorten(what, input.max_value))]) };
-    [what.as_str(), period].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
-}
-
 /// Fields of which an alert's line is made.
 const LINE_FIELDS: [&str; 6] = ["line_place", "line_text", "line_value", "line_labels", "line_runbook", "line_body"];
 
@@ -100,6 +93,11 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
             let text = if status == EntryStatus::Firing { reflow(sentence(alert)) } else { String::new() };
             Line { place: described.place.whole(), text, ..Line::default() }
         }
+    };
+    let was = || {
+        let what = own("summary").lines().next().unwrap_or_default();
+        let what = if what.is_empty() { String::new() } else { words::filled(input.language, "was", &[("what", &shorten(what, max))]) };
+        [what, times.period(alert.starts_at, ended)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
     };
 
     let mut out = Map::with_capacity(32);
@@ -133,7 +131,7 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("message", annotation("message"));
     put!("body", body(alert, &[own("description"), own("message")], addresses, input).into());
     put!("unlinked", addresses.lines(input.language).into());
-    put!("was", was(own("summary"), &times.period(alert.starts_at, ended), input).into());
+    put!("was", was().into());
     put!("text", shorten(text.unwrap_or_default(), max).into());
     put!("value", shorten(&described.value, max).into());
     put!("values", Value::Object(alert.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()));

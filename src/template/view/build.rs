@@ -9,7 +9,7 @@ use super::group::{rest, worst};
 use super::headline::{counts, mail_subject, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
 use super::{
-    Brief, Entry, EntryStatus, MessageKind, Scene, color, emoji, image_of, incident_line, labels, message_links, own_message, prose, reflow, repeats,
+    Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, incident_line, labels, message_links, own_message, prose, reflow, repeats,
     shorten,
 };
 
@@ -23,9 +23,30 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     let status = input.status();
     let alerts = || input.places().enumerate().map(|(i, at)| object(at, i + 1, input, usage)).collect::<Vec<_>>();
     let briefs = || input.briefs.iter().map(|one| brief(one, input)).collect::<Vec<_>>();
+    let links = || {
+        let links = message_links(input);
+        links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
+    };
 
     // The summary and the labels of what is over are those of the alarm.
     let fires = single.filter(|_| input.fires());
+    let summary = || match (group(), fires) {
+        (Some(group), _) if input.fires() => group.summary.clone(),
+        (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
+        _ => String::new(),
+    };
+    let description = || {
+        let text = group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
+        if input.details_url.is_empty() { text } else { prose::fold(&text).unwrap_or(text) }
+    };
+    let shared = || match (group(), fires) {
+        (Some(group), _) if input.fires() => group.labels.clone(),
+        (_, Some(only)) => {
+            let described = input.described(0);
+            labels(only.alert, &described.place.shown.iter().chain(described.named_by).copied().collect::<Vec<_>>(), input)
+        }
+        _ => Vec::new(),
+    };
     let annotations = || group().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
     // Where values are shortened to fit, there is no room for it: what and where come first. A digest is about several things.
     let began = input.began().filter(|_| max == usize::MAX && input.kind != MessageKind::Digest);
@@ -40,12 +61,12 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     }
     put!("preview", preview(input).into());
     put!("headline", input.headline().into());
-    put!("summary", shorten(&summary(input, fires), max).into());
-    put!("description", shorten(&description(input), max).into());
+    put!("summary", shorten(&summary(), max).into());
+    put!("description", shorten(&description(), max).into());
     put!("shared_name", shorten(group().map_or("", |group| &group.name), max).into());
-    put!("shared_labels", listed(shared_labels(input, fires)));
+    put!("shared_labels", listed(shared()));
     put!("shared_annotations", listed(annotations()));
-    put!("footer", footer(&shared_labels(input, fires)).into());
+    put!("footer", footer(&shared()).into());
     put!("rest", rest(input).into_iter().map(Value::from).collect::<Vec<_>>().into());
     put!("worst", shorten(&worst(input), max).into());
     put!("image_url", image_of(input).into());
@@ -81,7 +102,15 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("multipage", (input.totals.pages > 1).into());
     put!("first_page", (input.page <= 1).into());
     put!("last_page", (input.page >= input.totals.pages).into());
-    put!("kind", kind(input.kind).into());
+    put!(
+        "kind",
+        match input.kind {
+            MessageKind::Single => "single",
+            MessageKind::Fold => "fold",
+            MessageKind::Digest => "digest",
+        }
+        .into(),
+    );
     put!("digest", (input.kind == MessageKind::Digest).into());
     put!("receiver", shorten(&event.receiver, max).into());
     put!("source", shorten(&event.source, max).into());
@@ -93,7 +122,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("route_labels", map(&event.route_labels, max));
     put!("external_url", clean_url(&event.external_url).unwrap_or_default().into());
     put!("details_url", clean_url(input.details_url).unwrap_or_default().into());
-    put!("links", links(input).into());
+    put!("links", links().into());
     put!("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
     put!("incident", incident(input));
     // An input keeps what it read with each alert.
@@ -102,46 +131,6 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("time_zone", input.now.zone.iana_name().unwrap_or("UTC").into());
     put!("now", input.now.at.to_string().into());
     Value::Object(out)
-}
-
-/// What the alerts say together in their summaries.
-fn summary(input: &Scene<'_>, fires: Option<&Entry<'_>>) -> String {
-    match (input.group(), fires) {
-        (Some(group), _) if input.fires() => group.summary.clone(),
-        (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
-        _ => String::new(),
-    }
-}
-
-/// The same of their descriptions, folded where the page behind the message has the whole text.
-fn description(input: &Scene<'_>) -> String {
-    let text = input.group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
-    if input.details_url.is_empty() { text } else { prose::fold(&text).unwrap_or(text) }
-}
-
-/// The labels that all alerts have, or the only one.
-fn shared_labels(input: &Scene<'_>, fires: Option<&Entry<'_>>) -> Vec<(String, String)> {
-    match (input.group(), fires) {
-        (Some(group), _) if input.fires() => group.labels.clone(),
-        (_, Some(only)) => {
-            let described = input.described(0);
-            labels(only.alert, &described.place.shown.iter().chain(described.named_by).copied().collect::<Vec<_>>(), input)
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn links(input: &Scene<'_>) -> Vec<Value> {
-    let links = message_links(input);
-    links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect()
-}
-
-fn kind(kind: MessageKind) -> &'static str {
-    match kind {
-        MessageKind::Single => "single",
-        MessageKind::Fold => "fold",
-        MessageKind::Digest => "digest",
-    }
 }
 
 /// Labels in one line: `team: db · env: prod`.
