@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | F0 | [`model`], [`metrics`], [`traces`] | alerts, messages, outcomes, secrets, durations; what is counted and traced |
 //! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`lookalike`], [`store`] | one concern each; they do not see each other |
-//! | F2 | [`delivery`] | the plan, intake, and one runner per outlet |
+//! | F2 | [`delivery`] | the plan, intake, and one worker per outlet |
 //! | F3 | [`api`], [`config`] | the HTTP API as types; file to checked plan, with every finding located |
 //! | F4 | [`http`] | the outside |
 //! | F5 | [`app`] | build, start, reload, drain, stop |

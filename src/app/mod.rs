@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,13 @@ pub struct App {
     stop_accepting: Option<CancellationToken>,
     server_stop: CancellationToken,
     server: JoinHandle<()>,
+    background: Background,
+    store: Arc<dyn Store>,
+    traces: Traces,
+}
+
+/// What runs beside requests and deliveries.
+struct Background {
     maintenance: JoinHandle<()>,
     /// Asks vendors for their last words.
     receipts: JoinHandle<()>,
@@ -89,8 +97,29 @@ pub struct App {
     /// Signs of life and leases, where several nodes share the store; they go on until what is in flight has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
-    store: Arc<dyn Store>,
-    traces: Traces,
+}
+
+impl Background {
+    /// Starts it; `leased`: several nodes share the store, `watched`: what reloads changed files.
+    fn start(
+        engine: &Arc<Engine>,
+        alarms: mpsc::Receiver<SelfAlert>,
+        leased: bool,
+        watched: Option<Arc<Reloader>>,
+        cancel: &CancellationToken,
+    ) -> Self {
+        let presses = engine.clone();
+        let presses: PressesOf = Arc::new(move |channel| presses.presses(channel));
+        let nodes_cancel = CancellationToken::new();
+        Self {
+            maintenance: tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone())),
+            receipts: tokio::spawn(receipts::run(engine.clone(), cancel.clone())),
+            listeners: tokio::spawn(listen::run(engine.clone(), presses, cancel.clone())),
+            silences: tokio::spawn(silence::run(engine.clone(), cancel.clone())),
+            nodes: (leased.then(|| tokio::spawn(cluster::run(engine.clone(), nodes_cancel.clone()))), nodes_cancel),
+            watcher: watched.map(|reloader| tokio::spawn(reload::watch(reloader, cancel.clone()))),
+        }
+    }
 }
 
 impl App {
@@ -122,16 +151,7 @@ impl App {
         let passed = options.socket.is_some().then(|| closed.clone());
         let files_at_start = FileLimit::of_this_process();
         let mut listener = TlsListener::new(listener, certificates.clone(), closed, files_at_start.handshakes())?;
-        // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
-        let wait = OpenProgress::new();
-        let meanwhile = async {
-            tokio::time::sleep(STORE_OPEN_GRACE).await;
-            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new(), files_at_start.connections()).await;
-        };
-        let store = tokio::select! {
-            store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
-            () = meanwhile => anyhow::bail!("the listener was closed"),
-        };
+        let store = open_answering(&loaded.store, options.wait_for_store, &mut listener, files_at_start.connections()).await?;
         let found = store.damage_report().map(str::to_owned);
         // Counted again: the store's files are open now.
         let limit = FileLimit::of_this_process();
@@ -146,8 +166,7 @@ impl App {
         let http = loaded.http.clone();
         let metrics = Arc::new(Metrics::counting(options.lost_lines.clone()));
         metrics.reloaded(true, options.clock.wall().0 as f64 / 1000.0);
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
+        let node = node_name(&options.clock);
         let settings = HttpSettings::new(&loaded.server, loaded.inputs.clone());
         let running = running(&options, std::mem::take(&mut loaded.lines), &loaded.findings);
         let (engine, alarms) = Engine::new(EngineParts {
@@ -182,7 +201,7 @@ impl App {
         let router = http::router(state.clone());
         let connections = limit.connections();
         let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped, connections).await });
-        // A reload that comes this early waits: it would find runners that are not there yet.
+        // A reload that comes this early waits: it would find workers that are not there yet.
         let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);
@@ -190,32 +209,9 @@ impl App {
             engine.raise(SelfAlert::store_damaged(&reason));
         }
         let cancel = CancellationToken::new();
-        let maintenance = tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
-        let receipts = tokio::spawn(receipts::run(engine.clone(), cancel.clone()));
-        let presses = engine.clone();
-        let presses: PressesOf = Arc::new(move |channel| presses.presses(channel));
-        let listeners = tokio::spawn(listen::run(engine.clone(), presses, cancel.clone()));
-        let silences = tokio::spawn(silence::run(engine.clone(), cancel.clone()));
-        let nodes_cancel = CancellationToken::new();
-        let nodes = shared.then(|| tokio::spawn(cluster::run(engine.clone(), nodes_cancel.clone())));
-        let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
-        Ok(Self {
-            address,
-            engine,
-            state,
-            cancel,
-            stop_accepting: passed,
-            server_stop,
-            server,
-            maintenance,
-            receipts,
-            listeners,
-            silences,
-            nodes: (nodes, nodes_cancel),
-            watcher,
-            store,
-            traces: options.traces,
-        })
+        let background = Background::start(&engine, alarms, shared, options.watch.then_some(reloader), &cancel);
+        let traces = options.traces;
+        Ok(Self { address, engine, state, cancel, stop_accepting: passed, server_stop, server, background, store, traces })
     }
 
     /// Reloads the configuration. An invalid one changes nothing; the error is the report.
@@ -229,8 +225,8 @@ impl App {
         self.state.stop();
         self.cancel.cancel();
         let drained = self.engine.stop(deadline).await;
-        self.nodes.1.cancel();
-        if let Some(nodes) = self.nodes.0 {
+        self.background.nodes.1.cancel();
+        if let Some(nodes) = self.background.nodes.0 {
             let _ = nodes.await;
         }
         if let Some(stop_accepting) = &self.stop_accepting {
@@ -239,11 +235,11 @@ impl App {
         }
         self.server_stop.cancel();
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
-        let _ = self.maintenance.await;
-        let _ = self.receipts.await;
-        let _ = self.listeners.await;
-        let _ = self.silences.await;
-        if let Some(watcher) = self.watcher {
+        let _ = self.background.maintenance.await;
+        let _ = self.background.receipts.await;
+        let _ = self.background.listeners.await;
+        let _ = self.background.silences.await;
+        if let Some(watcher) = self.background.watcher {
             let _ = watcher.await;
         }
         self.store.close().await;
@@ -278,6 +274,25 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
             _ => anyhow!("cannot listen on {address}: {error}; check server.listen"),
         }
     })
+}
+
+/// Opens the store. Health is answered while that takes long. Callers of the first moments wait: Grafana repeats nothing.
+async fn open_answering(settings: &StoreSettings, waits: bool, listener: &mut TlsListener, connections: usize) -> Result<Arc<dyn Store>> {
+    let wait = OpenProgress::new();
+    let meanwhile = async {
+        tokio::time::sleep(STORE_OPEN_GRACE).await;
+        http::serve::serve(listener, http::waiting(wait.clone()), CancellationToken::new(), connections).await;
+    };
+    tokio::select! {
+        store = open_store(settings, waits.then(|| wait.clone())) => store,
+        () = meanwhile => Err(anyhow!("the listener was closed")),
+    }
+}
+
+/// A name that no other node has, nor this one after a restart.
+fn node_name(clock: &Clock) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}-{}", host.trim(), std::process::id(), clock.wall().0)
 }
 
 /// Opens the store; with `wait` it waits for another process to release the file, or for a database that cannot be reached.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::model::{ErrorKind, Secret, SendError};
 
 /// A token is given up this long before it ends, or a tenth of its life before when that is less, so that it does not end on its way.
-const MARGIN: Duration = Duration::from_secs(300);
+const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
 /// A token as the platform gave it.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl TokenCache {
         let asked = Instant::now();
         match fetch.await {
             Ok(fresh) => {
-                let margin = MARGIN.min(fresh.expires_in / 10);
+                let margin = EXPIRY_MARGIN.min(fresh.expires_in / 10);
                 // A life too long for the clock is a life of a day: the platform will say when it is over.
                 let good_until = asked.checked_add(fresh.expires_in - margin).unwrap_or(asked + Duration::from_secs(86_400));
                 *self.lock() = Some(Entry { token: fresh.token.clone(), good_until });

@@ -52,17 +52,7 @@ pub struct CheckArgs {
 pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     common.refuse_remote("check")?;
     if let Some(code) = &args.explain {
-        return match config::explain(code) {
-            Some(text) if common.json => {
-                anstream::println!("{}", json!({ "code": text.code, "title": text.title, "text": text.text }));
-                Ok(ExitStatus::Success)
-            }
-            Some(text) => {
-                anstream::println!("{} {}\n{}", text.code, text.title, text.text);
-                Ok(ExitStatus::Success)
-            }
-            None => anyhow::bail!("there is no code {code}; codes are in brackets after `error` and `warning`"),
-        };
+        return explain(code, common.json);
     }
     if let Some([old, new]) = args.diff.as_deref() {
         return super::difference::run(old, new, common.json);
@@ -123,6 +113,19 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         anstream::println!("{}", config::json(&findings));
     }
     Ok(if findings.iter().any(bad) { ExitStatus::Failure } else { ExitStatus::Success })
+}
+
+/// Prints what a code means.
+fn explain(code: &str, json: bool) -> anyhow::Result<ExitStatus> {
+    let Some(text) = config::explain(code) else {
+        anyhow::bail!("there is no code {code}; codes are in brackets after `error` and `warning`");
+    };
+    if json {
+        anstream::println!("{}", json!({ "code": text.code, "title": text.title, "text": text.text }));
+    } else {
+        anstream::println!("{} {}\n{}", text.code, text.title, text.text);
+    }
+    Ok(ExitStatus::Success)
 }
 
 /// Options of `platforms`.

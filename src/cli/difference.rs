@@ -17,7 +17,7 @@ use crate::route::re2::Pattern;
 use crate::route::{ByLabel, Matcher, Node, Op};
 
 /// Label sets that are compared at most.
-const MOST: usize = 200_000;
+const MAX_LABEL_SETS: usize = 200_000;
 /// Labels of them at most, all together: some tens of megabytes.
 const MOST_LABELS: usize = 4_000_000;
 /// Values that few patterns name.
@@ -156,7 +156,7 @@ fn classes(matchers: &[&Matcher], owners: &[&ByLabel]) -> Vec<Class> {
 
 /// The label sets that are compared, and whether they are all.
 fn sets(labels: &[Label], plans: &[&Plan]) -> (Vec<Set>, bool) {
-    let most = MOST.min(MOST_LABELS / labels.len().max(1));
+    let most = MAX_LABEL_SETS.min(MOST_LABELS / labels.len().max(1));
     let all = labels.iter().try_fold(1_usize, |product, label| product.checked_mul(label.classes.len()).filter(|product| *product <= most));
     let none = vec![0; labels.len()];
     if all.is_some() {
@@ -367,7 +367,7 @@ mod tests {
         let (old, new) = (plan(&routes("b")), plan(&routes("c")));
         let labels = labels(&old, &new);
         let (sets, complete) = sets(&labels, &[&old, &new]);
-        assert!(!complete && sets.len() <= MOST, "{}", sets.len());
+        assert!(!complete && sets.len() <= MAX_LABEL_SETS, "{}", sets.len());
         let found = changes(&labels, sets, &old, &new);
         assert_eq!(written(&labels, &found[0].0), "z=\"1\"");
     }

@@ -82,7 +82,7 @@ pub fn run(common: &Common, args: &ImportArgs) -> anyhow::Result<ExitStatus> {
         return Ok(if read.is_ok() { ExitStatus::Success } else { ExitStatus::Failure });
     }
     std::io::stdout().flush()?;
-    anstream::eprint!("{}", told(args, &name, &imported));
+    anstream::eprint!("{}", summary(args, &name, &imported));
     match read {
         Ok(loaded) => {
             if !loaded.findings.is_empty() {
@@ -111,7 +111,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
 }
 
-fn told(args: &ImportArgs, name: &str, imported: &Imported) -> String {
+fn summary(args: &ImportArgs, name: &str, imported: &Imported) -> String {
     let mut out = String::new();
     if !imported.variables.is_empty() {
         out.push_str("\nSet these environment variables; secrets are not copied:\n");

@@ -81,7 +81,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>, seen: &mut S
         if !names.contains(&delivery.channel.as_str()) {
             names.push(&delivery.channel);
         }
-        judge(channel, &composed, |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
+        check_composed(channel, &composed, |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
         done.push((delivery.channel.clone(), composed.template));
     }
     let mut others = 0;
@@ -90,7 +90,7 @@ fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>, seen: &mut S
             continue;
         }
         let target = Target { template, alerts: (0..event.alerts.len() as u32).collect(), ..Target::default() };
-        judge(channel, &preview_target(plan, channel, &event, target, now), |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
+        check_composed(channel, &preview_target(plan, channel, &event, target, now), |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
         others += 1;
     }
     let absorbed = event.alerts.iter().filter_map(|alert| plan.absorbed(&alert.labels)).next();
@@ -128,7 +128,7 @@ fn sets(plan: &Plan) -> Vec<(&ChannelPlan, String)> {
     found
 }
 
-fn judge(channel: &ChannelPlan, composed: &Composed, mut bad: impl FnMut(String, String)) {
+fn check_composed(channel: &ChannelPlan, composed: &Composed, mut bad: impl FnMut(String, String)) {
     for error in &composed.fallbacks {
         bad(format!("a template of channel `{}` fails on this body", channel.name), error.to_string());
     }

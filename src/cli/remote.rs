@@ -125,8 +125,8 @@ impl Remote {
             node: "cli",
             options: EngineOptions::default(),
         });
-        let door: http::ReloadFn = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
-        let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
+        let reload: http::ReloadFn = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
+        let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, reload)));
         Self::Local { router, store }
     }
 

@@ -27,7 +27,7 @@ pub fn passed_socket() -> anyhow::Result<Option<TcpListener>> {
 }
 
 /// Notifies the manager; one that does not listen is logged, never a reason to stop.
-fn tell(states: &[NotifyState<'_>]) {
+fn notify_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be notified (NOTIFY_SOCKET)");
     }
@@ -35,21 +35,21 @@ fn tell(states: &[NotifyState<'_>]) {
 
 /// Alerts are taken.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify_manager(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload begins; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => notify_manager(&[NotifyState::Reloading, now]),
+        Err(_) => notify_manager(&[NotifyState::Reloading]),
     }
 }
 
 /// The end begins; it may take as long as this.
 pub fn stopping(within: Duration) {
     let micros = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros), NotifyState::Status("finishing what is being sent")]);
+    notify_manager(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros), NotifyState::Status("finishing what is being sent")]);
 }
 
 /// Signs of life, twice as often as the manager asks for (`WATCHDOG_USEC`), until it is aborted. They come from the runtime that does the work, so that
@@ -61,7 +61,7 @@ pub fn watchdog() -> Option<JoinHandle<()>> {
         loop {
             tick.tick().await;
             // A manager that does not read blocks its writer, which must not be a thread that delivers.
-            let _ = tokio::task::spawn_blocking(|| tell(&[NotifyState::Watchdog])).await;
+            let _ = tokio::task::spawn_blocking(|| notify_manager(&[NotifyState::Watchdog])).await;
         }
     }))
 }

@@ -31,7 +31,7 @@ const MARK: &str = "ChannelNamesGoHere";
 /// Options that choose the configuration or the server.
 const CHOOSING: [&str; 5] = ["--config", "--listen", "--server", "--token-file", "--context"];
 /// Somebody waits with a finger on the key.
-const PATIENCE: Duration = Duration::from_secs(3);
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(3);
 
 const BASH: &str = r#"_watchfire_channels() {
     watchfire channel-names -- "${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null
@@ -85,7 +85,7 @@ pub fn channel_names(args: &NamesArgs) -> anyhow::Result<ExitStatus> {
             let found: Channels = remote.get("/api/v1/channels").await?;
             anyhow::Ok(found.channels.into_iter().map(|channel| channel.name).collect())
         };
-        block_on(async { tokio::time::timeout(PATIENCE, ask).await })?.context("the server does not answer")??
+        block_on(async { tokio::time::timeout(COMPLETION_TIMEOUT, ask).await })?.context("the server does not answer")??
     } else {
         load(&common, false)?.plan.channels.keys().cloned().collect()
     };

@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::print::no_channel;
 use super::{Common, ExitStatus, load};
+use crate::delivery::Plan;
 use crate::delivery::simulate::{Forecast, Storm, simulate};
 use crate::model::{format_duration, parse_duration};
 
 /// Alerts that one drill may have.
-const MOST: usize = 100_000;
+const MAX_ALERTS: usize = 100_000;
 
 /// Options of `simulate`.
 #[derive(Debug, Args)]
@@ -34,8 +35,12 @@ pub struct SimulateArgs {
 
 /// Simulates.
 pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
-    if args.alerts == 0 || args.groups == 0 || args.alerts > MOST || args.groups > args.alerts {
-        bail!("--alerts takes 1 to {MOST}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups", args.alerts, args.groups);
+    if args.alerts == 0 || args.groups == 0 || args.alerts > MAX_ALERTS || args.groups > args.alerts {
+        bail!(
+            "--alerts takes 1 to {MAX_ALERTS}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups",
+            args.alerts,
+            args.groups
+        );
     }
     let over = parse_duration(&args.over).map_err(|error| anyhow::anyhow!("--over: {error}"))?;
     let mut labels = Vec::new();
@@ -65,6 +70,12 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         anstream::println!("no alert of this drill reaches {whom}; --label adds labels to them, and `watchfire route` shows where labels go");
         return Ok(ExitStatus::Success);
     }
+    print_table(&forecasts, plan);
+    Ok(ExitStatus::Success)
+}
+
+/// A line for each channel, and what is odd about it below.
+fn print_table(forecasts: &[Forecast], plan: &Plan) {
     anstream::println!(
         "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
         "CHANNEL",
@@ -78,7 +89,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         "LONGEST DELAY",
         "OVER AFTER"
     );
-    for f in &forecasts {
+    for f in forecasts {
         let round = |d: std::time::Duration| format_duration(std::time::Duration::from_secs(d.as_secs_f64().round() as u64));
         anstream::println!(
             "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
@@ -100,7 +111,6 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
             anstream::println!("{:<20} {} of them are muted or recorded only", "", f.held_back);
         }
     }
-    Ok(ExitStatus::Success)
 }
 
 fn as_json(f: &Forecast, warning: Option<String>) -> serde_json::Value {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::include::include;
+use super::file::RoutesFile;
+use super::include::{Included, include};
 use super::report::Report;
+use super::schema_check::Variable;
 use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
 use super::settings::{ServerSettings, StoreSettings};
 use super::source::{Anchor, Source};
@@ -19,7 +21,7 @@ use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::{MessagesPlan, Plan, SendersPlan};
 use crate::ingest::Inputs;
-use crate::model::yaml::{Kind, Node, Path, parse};
+use crate::model::yaml::{Document, Kind, Node, Path, parse};
 use crate::model::{Finding, Level};
 
 /// How to load.
@@ -133,25 +135,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let defaults = document.root.as_mut().map(defaults::apply).unwrap_or_default();
     // Secrets must be known before the first line is quoted.
     let source = shown::source(path, text, &document, &includes, &schema);
-    let root = document.root.as_ref();
     let mut report = Report::new(&source);
-    for error in &document.errors {
-        let finding = Finding::error(codes::of_document(error.fault), error.message.clone()).label(error.label.clone());
-        report.findings.push(finding.at(source.place(error.span)));
-    }
-    let Some(root) = root else {
-        if report.findings.is_empty() {
-            let label = "write channels and a route; `watchfire init` writes a first file";
-            report.findings.push(Finding::error(codes::SYNTAX, "the file is empty").at(source.place(None)).label(label));
-        }
-        return Err(sorted(report.findings));
-    };
-    if root.get("receivers").is_some() && root.get("channels").is_none() {
-        // Everything else that could be said of it would lead astray.
-        let label = format!("`watchfire import {} --out routes.yaml` makes a configuration of it", path.display());
-        report.error(codes::FOREIGN, &Path::of("receivers"), Anchor::Key, "this is a configuration of Alertmanager", label);
-        return Err(sorted(report.findings));
-    }
+    let Some(root) = root_of(&document, path, &mut report) else { return Err(sorted(report.findings)) };
     report.findings.extend(includes.problems.into_iter().map(|(finding, span)| finding.at(source.place(span))));
     let (value, validated) = schema_check::check(root, &Path::root(), &schema, &options.env, &validate::may_name(&includes.files), &mut report);
     let file = read::read(value, &mut report);
@@ -192,9 +177,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
 
     files.extend(templates.folder.clone());
     files.extend(real.files());
-    files.extend(folder::named_files(root, &folder));
-    files.extend(file.tests.iter().filter_map(|test| Some(folder.join(test.body.as_ref()?))));
-    files.extend(file.server.tls.iter().flat_map(|tls| [folder.join(&tls.cert), folder.join(&tls.key)]));
+    files.extend(files_of(&file, root, &folder));
     files.sort();
     files.dedup();
 
@@ -207,11 +190,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         return Err(findings);
     };
 
-    let included = includes.files.into_iter().map(|file| (file.label.to_string(), file.text));
-    // Where a node listens may differ from the others', which decides nothing of what is sent.
-    let deciding = validated.variables.into_iter().filter(|variable| !variable.path.is_within(&Path::of("server")));
-    let variables = deciding.map(|variable| (variable.path.to_string(), variable.value));
-    let parts: Vec<(String, String)> = templates.texts.into_iter().chain(included).chain(variables).collect();
+    let parts = deciding(templates.texts, includes.files, validated.variables);
     let plan = Plan {
         hash: hash(text, &parts).into(),
         channels,
@@ -231,6 +210,45 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     };
     let (lines, files) = (shown::lines_of(&source), files.clone());
     Ok(Loaded { plan, server, store: extras.store, inputs: Arc::new(inputs), findings, lines, defaults, files, http })
+}
+
+/// The root of what may be a configuration; what else the text is, is reported.
+fn root_of<'d>(document: &'d Document, path: &FilePath, report: &mut Report<'_>) -> Option<&'d Node> {
+    for error in &document.errors {
+        let finding = Finding::error(codes::of_document(error.fault), error.message.clone()).label(error.label.clone());
+        report.findings.push(finding.at(report.source.place(error.span)));
+    }
+    let Some(root) = &document.root else {
+        if report.findings.is_empty() {
+            let label = "write channels and a route; `watchfire init` writes a first file";
+            report.findings.push(Finding::error(codes::SYNTAX, "the file is empty").at(report.source.place(None)).label(label));
+        }
+        return None;
+    };
+    if root.get("receivers").is_some() && root.get("channels").is_none() {
+        // Everything else that could be said of it would lead astray.
+        let label = format!("`watchfire import {} --out routes.yaml` makes a configuration of it", path.display());
+        report.error(codes::FOREIGN, &Path::of("receivers"), Anchor::Key, "this is a configuration of Alertmanager", label);
+        return None;
+    }
+    Some(root)
+}
+
+/// The files that a configuration names: those of its settings, the bodies of its tests, and its certificate.
+fn files_of(file: &RoutesFile, root: &Node, folder: &FilePath) -> Vec<PathBuf> {
+    let mut files = folder::named_files(root, folder);
+    files.extend(file.tests.iter().filter_map(|test| Some(folder.join(test.body.as_ref()?))));
+    files.extend(file.server.tls.iter().flat_map(|tls| [folder.join(&tls.cert), folder.join(&tls.key)]));
+    files
+}
+
+/// By name, every text besides routes.yaml that decides what is sent.
+fn deciding(templates: Vec<(String, String)>, included: Vec<Included>, variables: Vec<Variable>) -> Vec<(String, String)> {
+    let included = included.into_iter().map(|file| (file.label.to_string(), file.text));
+    // Where a node listens may differ from the others', which decides nothing of what is sent.
+    let variables = variables.into_iter().filter(|variable| !variable.path.is_within(&Path::of("server")));
+    let variables = variables.map(|variable| (variable.path.to_string(), variable.value));
+    templates.into_iter().chain(included).chain(variables).collect()
 }
 
 /// A mistake in a default is found in every channel that has it, and reported once.

@@ -20,11 +20,11 @@ pub fn read(value: Option<Value>, report: &mut Report<'_>) -> RoutesFile {
         retain(channels, &Path::of("channels"), report, |channel, path, report| {
             let Err(error) = ChannelConfig::deserialize(channel.clone()) else { return true };
             // Which of its keys is it?
-            let Value::Mapping(keys) = channel else { return tell(path, &error, report) };
+            let Value::Mapping(keys) = channel else { return report_unreadable(path, &error, report) };
             let faulty = keys.iter().find(|(key, value)| ChannelConfig::deserialize(single(key, value)).is_err());
             match faulty.and_then(|(key, _)| key.as_str()) {
-                Some(key) => tell(&path.key(key), &error, report),
-                None => tell(path, &error, report),
+                Some(key) => report_unreadable(&path.key(key), &error, report),
+                None => report_unreadable(path, &error, report),
             }
         });
     }
@@ -38,7 +38,7 @@ pub fn read(value: Option<Value>, report: &mut Report<'_>) -> RoutesFile {
                         sound.insert(key.clone(), value.clone());
                     }
                     Err(error) => {
-                        tell(&Path::of(key.as_str().unwrap_or_default()), &error, report);
+                        report_unreadable(&Path::of(key.as_str().unwrap_or_default()), &error, report);
                     }
                 }
             }
@@ -58,7 +58,7 @@ fn single(key: &Value, value: &Value) -> Value {
 }
 
 /// Always `false`: the piece is not to be kept.
-fn tell(path: &Path, error: &serde_yaml::Error, report: &mut Report<'_>) -> bool {
+fn report_unreadable(path: &Path, error: &serde_yaml::Error, report: &mut Report<'_>) -> bool {
     if !report.is_blamed_inside(path) {
         report.error(codes::WRONG_TYPE, path, Anchor::Value, format!("`{path}` cannot be read"), error.to_string());
     }

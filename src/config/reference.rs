@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::channel::PLATFORMS;
 
-const HEAD: &str = "| key | type | default | what it is |\n|---|---|---|---|\n";
+const TABLE_HEAD: &str = "| key | type | default | what it is |\n|---|---|---|---|\n";
 
 /// One line of a table.
 struct Row {
@@ -227,7 +227,7 @@ fn split_default(about: String) -> (String, Option<String>) {
 fn table(rows: &[Row]) -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let line = |row: &Row| format!("| `{}` | {} | {} | {} |\n", row.key, cell(&row.kind), cell(&row.default), cell(&row.about));
-    HEAD.to_owned() + &rows.iter().map(line).collect::<String>()
+    TABLE_HEAD.to_owned() + &rows.iter().map(line).collect::<String>()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub fn sort(findings: &mut Vec<Finding>) {
 /// Findings of one code that are shown in full; the others of it are counted with their lines.
 const SHOWN: usize = 10;
 /// Lines that are named of those that are only counted.
-const NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// All findings, errors first, each in its frame, and a last line that counts them; empty when there are none. Of many of one kind the first ten
 /// are shown, and where the others are. Plain text, without colours.
@@ -49,7 +49,7 @@ pub fn report(findings: &[Finding]) -> String {
             let first = files.next();
             let one_file = files.all(|file| Some(file) == first);
             let named = |(file, line): &(&str, usize)| if one_file { line.to_string() } else { format!("{file}:{line}") };
-            let lines: Vec<String> = places.iter().take(NAMED).map(named).collect();
+            let lines: Vec<String> = places.iter().take(MAX_NAMED).map(named).collect();
             let more = if rest.len() > lines.len() { ", ..." } else { "" };
             let at = if lines.is_empty() { String::new() } else { format!(", in lines {}{more}", lines.join(", ")) };
             let _ = writeln!(out, "{}[{code}]: {} more of this kind{at}; `--json` shows all\n", level(rest[0]), rest.len());

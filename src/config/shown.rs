@@ -16,7 +16,7 @@ use crate::model::yaml::{Document, Path, parse};
 /// What a secret is shown as, whatever its length.
 const STARS: &str = "********";
 /// How the line above the lines of an included file begins.
-const HEAD: &str = "# ---- ";
+const FILE_HEADING: &str = "# ---- ";
 
 /// The file as text and tree, with those that it includes. Values that the schema calls secrets are masked, besides everything that looks like one.
 pub(super) fn source(path: &FilePath, text: &str, document: &Document, includes: &Includes, schema: &Value) -> Source {
@@ -46,7 +46,7 @@ pub fn shown_lines(path: &FilePath, text: &str) -> Vec<String> {
 pub(super) fn lines_of(source: &Source) -> Vec<String> {
     let mut shown = Vec::new();
     for (at, (file, lines)) in source.files().into_iter().enumerate() {
-        shown.extend((at > 0).then(|| format!("{HEAD}{file}")));
+        shown.extend((at > 0).then(|| format!("{FILE_HEADING}{file}")));
         shown.extend(lines.into_iter().map(|line| line.map_or_else(|| STARS.to_owned(), |line| without_comment(&short(&line)))));
     }
     shown
@@ -55,7 +55,7 @@ pub(super) fn lines_of(source: &Source) -> Vec<String> {
 /// A line of what [`shown_lines`] returns by its number, counted from 1: that in its own file, with the file's name where it is an included one.
 pub fn line_in_file(lines: &[String], number: usize) -> String {
     let above = &lines[..number.min(lines.len())];
-    match above.iter().enumerate().rev().find_map(|(at, line)| Some((at, line.strip_prefix(HEAD)?))) {
+    match above.iter().enumerate().rev().find_map(|(at, line)| Some((at, line.strip_prefix(FILE_HEADING)?))) {
         Some((at, file)) if at + 1 < number => format!("{file}:{}", number - at - 1),
         Some((_, file)) => file.to_owned(),
         None => number.to_string(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ingest;
-use crate::model::{Event, EventId, Mentions, Note, OutletKey, Recipient, SenderKind, Status, hash_hex};
+use crate::model::{Event, EventId, Mentions, Note, OutletKey, Recipient, SenderKind, Status, UnixMs, hash_hex};
 use crate::store::{
     Accepted, AcceptedDelivery, Dedup, DeliveryIncident, IncidentReport, NewDelivery, NewEvent, PendingDelivery, State, StoreError, StoredEvent,
     group_of, lane_key,
@@ -92,23 +92,12 @@ impl Engine {
         } else {
             self.ensure_capacity()?
         }
-        let mutes = self.shared.mutes();
         if !event.unknown_to.is_empty() {
             self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
         let id = EventId::new();
-        let destination = destination(to, &extras.recipients);
-        let routed = if is_large(&event) {
-            let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
-            let route = move || {
-                let intake = Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to: to.as_deref() };
-                Routed::of(&event, &intake, &destination)
-            };
-            self.shared.heavy.run_blocking(route).await
-        } else {
-            Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to }, &destination)
-        };
+        let routed = self.route_event(&event, &plan, now, to, destination(to, &extras.recipients)).await;
         let routed = match extras.replay_of {
             Some(first) => routed.replaying(first, id),
             None => routed,
@@ -120,15 +109,8 @@ impl Engine {
         }
         let pending = |d: &NewDelivery| (d.outlet.clone(), to_pending(d, id, &event));
         let (waiting, later) = (deliveries.iter().map(pending).collect(), steps.iter().map(pending).collect());
-        for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
-            if let Some(channel) = plan.channel(&skipped.channel) {
-                self.shared.telemetry.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
-            }
-        }
+        self.count_skipped(&deliveries, &plan);
         let unrouted = deliveries.is_empty() && !note.as_deref().is_some_and(|note| note.starts_with(HEARTBEAT_NOTE));
-        let sender = event.kind.as_str();
-        let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
-        let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
         let new = NewEvent { id, event: event.clone(), received_at: now, plan: plan.hash.clone(), dedup, note, incidents, deliveries, steps };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
@@ -137,12 +119,7 @@ impl Engine {
         })?;
         self.shared.telemetry.metrics.ingested_in(started.elapsed());
         if !accepted.duplicate {
-            for (status, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
-                self.shared.telemetry.metrics.alerts(sender, status.as_str(), n as u64);
-            }
-            if unrouted {
-                self.shared.telemetry.metrics.unrouted(sender);
-            }
+            self.count_alerts(&event, unrouted);
             self.dispatch_accepted(waiting, &accepted.deliveries);
             self.dispatch_accepted(later, &accepted.steps);
         }
@@ -163,6 +140,40 @@ impl Engine {
             tracing::debug!(event = %accepted.event, delivery = %delivery.id, channel = delivery.channel, state = delivery.state.as_str(), "routed");
         }
         Ok(accepted)
+    }
+
+    /// Routes an event. A large one leaves the threads that answer.
+    async fn route_event(&self, event: &Arc<Event>, plan: &Arc<Plan>, now: UnixMs, to: Option<&[String]>, destination: String) -> Routed {
+        let mutes = self.shared.mutes();
+        if !is_large(event) {
+            return Routed::of(event, &Intake { plan, at: now.timestamp(), mutes: &mutes, to }, &destination);
+        }
+        let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
+        let route = move || {
+            let intake = Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to: to.as_deref() };
+            Routed::of(&event, &intake, &destination)
+        };
+        self.shared.heavy.run_blocking(route).await
+    }
+
+    fn count_skipped(&self, deliveries: &[NewDelivery], plan: &Plan) {
+        for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
+            if let Some(channel) = plan.channel(&skipped.channel) {
+                self.shared.telemetry.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
+            }
+        }
+    }
+
+    fn count_alerts(&self, event: &Event, unrouted: bool) {
+        let sender = event.kind.as_str();
+        let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
+        let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
+        for (status, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
+            self.shared.telemetry.metrics.alerts(sender, status.as_str(), n as u64);
+        }
+        if unrouted {
+            self.shared.telemetry.metrics.unrouted(sender);
+        }
     }
 
     /// Refuses new events while the store is full of deliveries that wait, or its files are not where they were.
@@ -187,7 +198,7 @@ impl Engine {
             return self.shared.store.accept(new).await;
         }
         if !*self.shared.health.store_ok().borrow() {
-            return Err(StoreError::Unavailable("the database is away".into()));
+            return Err(StoreError::Unavailable("the database is down".into()));
         }
         let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT_TIMEOUT.as_secs())));
         tokio::time::timeout(COMMIT_TIMEOUT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())

@@ -14,7 +14,7 @@ use super::lock::lock;
 /// What is counted faster than this is counted each time.
 const SLOW: Duration = Duration::from_millis(50);
 /// A slow count is good for so long. The maintenance tick counts more often, so pages seldom wait for one.
-const KEPT: Duration = Duration::from_secs(10);
+const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// The last counts.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl<T> Kept<T> {
     /// The last value, when it took long and is recent.
     fn recent(&self, now: Instant) -> Option<Arc<T>> {
         let last = lock(&self.last);
-        last.as_ref().filter(|last| last.took > SLOW && now.saturating_duration_since(last.at) < KEPT).map(|last| last.value.clone())
+        last.as_ref().filter(|last| last.took > SLOW && now.saturating_duration_since(last.at) < MAX_AGE).map(|last| last.value.clone())
     }
 
     fn keep(&self, value: &Arc<T>, began: Instant, ended: Instant) {
@@ -87,11 +87,11 @@ mod tests {
         let (counts, began) = (Kept::default(), Instant::now());
         counts.keep(&Arc::new(1), began, began + SLOW);
         assert_eq!(counts.recent(began + SLOW), None, "fast: counted again");
-        let ended = began + KEPT * 3;
+        let ended = began + MAX_AGE * 3;
         counts.keep(&Arc::new(2), began, ended);
         assert_eq!(counts.recent(ended).as_deref(), Some(&2), "however long it took");
-        assert_eq!(counts.recent(ended + KEPT - SLOW).as_deref(), Some(&2));
-        assert_eq!(counts.recent(ended + KEPT), None, "old: counted again");
+        assert_eq!(counts.recent(ended + MAX_AGE - SLOW).as_deref(), Some(&2));
+        assert_eq!(counts.recent(ended + MAX_AGE), None, "old: counted again");
     }
 
     #[tokio::test(start_paused = true)]

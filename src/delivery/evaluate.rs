@@ -1,9 +1,9 @@
 //! From one attempt's results to its outcome: cells, deliveries, fallback children, pause and suspension. Pure.
 
-use crate::channel::{CellResult, FinalWord, OnAmbiguous};
+use crate::channel::{CellResult, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Form, Receipt, Recipient, SendError, UnixMs};
 use crate::store::{
-    AttemptKind, Cell, CellState, DeliveryUpdate, Fallback, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, Summary,
+    AttemptKind, Cell, CellState, DeliveryUpdate, Fallback, FallbackChild, NewDelivery, OutletUpdate, PendingDelivery, State, Summary,
     SuspensionChange,
 };
 use crate::template::MessageKind;
@@ -103,8 +103,7 @@ impl Evaluator<'_> {
         let direct = message.caller.is_some();
         let (tries, born_at) = (message.tries() + 1, message.born_at());
         let mut cells = message.cells.clone();
-        let mut outlet: Option<OutletUpdate> = None;
-        let mut reasons: Vec<(Recipient, String)> = Vec::new();
+        let mut effects = Effects::default();
         let mut never_left = true;
         let mut errors = Vec::with_capacity(to.len());
         for (ix, recipient) in to.iter().enumerate() {
@@ -132,45 +131,14 @@ impl Evaluator<'_> {
                 }
                 Err(error) => cell.code = error.code.clone().or_else(|| Some(error.kind.as_str().to_owned())),
             }
-            match decision {
-                Decision::Sent => cell.state = CellState::Ok,
-                Decision::Retry { due } => {
-                    cell.state = CellState::Open;
-                    cell.tries = tries;
-                    cell.due_at = due;
-                }
-                Decision::Pause { until } => {
-                    cell.state = CellState::Open;
-                    // The outlet pauses until then. The cell does not: by other credentials it may leave at once.
-                    cell.due_at = self.now;
-                    let change = outlet.get_or_insert_default();
-                    change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
-                }
-                Decision::Suspend { reason } => {
-                    cell.state = CellState::Open;
-                    outlet.get_or_insert_default().suspension = Some(SuspensionChange::Suspend(reason));
-                }
-                Decision::Dead { reason } => {
-                    cell.state = CellState::Dead;
-                    reasons.push((recipient.clone(), reason));
-                    // A rate limit pauses the outlet even when the direct send that met it is not repeated.
-                    if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
-                        let until = self.now + super::policy::pause(*retry_after).as_millis() as i64;
-                        let change = outlet.get_or_insert_default();
-                        change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
-                    }
-                }
-                Decision::Unknown { reason } => {
-                    cell.state = CellState::Unknown;
-                    reasons.push((recipient.clone(), reason));
-                }
-            }
+            effects.apply(decision, cell, result, tries, self.now);
         }
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
         let next = self.next(message, &cells, page, to, never_left, error);
         let (kind, code, answer) = record(results);
         let refusal = error.map(ToString::to_string);
         let (deliveries, children) = (Vec::new(), Vec::new());
+        let Effects { outlet, reasons } = effects;
         let mut outcome = Outcome { next, cells, postponed: None, deliveries, children, outlet, kind, code, answer, refusal, errors };
         self.deliveries(message, tries, error, &reasons, &mut outcome);
         outcome
@@ -209,60 +177,42 @@ impl Evaluator<'_> {
     }
 
     fn deliveries(&self, message: &PendingMessage, tries: u32, error: Option<&SendError>, reasons: &[(Recipient, String)], outcome: &mut Outcome) {
-        let last_error = error.map(ToString::to_string);
         match outcome.next {
-            Next::Done => {}
-            Next::SplitDigest | Next::RetryPlainText | Next::RetryUnmentioned | Next::RetryAsCard => {
-                if outcome.next == Next::SplitDigest {
-                    let changes = message
-                        .members
-                        .iter()
-                        .map(|m| change(m, m.state, m.tries, self.now, Some("its digest was refused; it is sent in a smaller one"), true));
-                    outcome.deliveries = changes.collect();
-                }
-                return;
+            Next::Done => self.end(message, tries, error, reasons, outcome),
+            Next::Retry | Next::Requeue => self.postpone(message, tries, error, outcome),
+            Next::SplitDigest => {
+                let why = Some("its digest was refused; it is sent in a smaller one");
+                outcome.deliveries = message.members.iter().map(|m| change(m, m.state, m.tries, self.now, why, true)).collect();
             }
-            Next::Retry | Next::Requeue => {
-                let due = next_due(&outcome.cells).unwrap_or(self.now);
-                // Pauses and suspensions spend no try: the members' count grows only when the cells' does.
-                let spent = if outcome.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
-                outcome.postponed = Some(Postponed { tries: spent, due_at: due });
-                let requeued = outcome.next == Next::Requeue;
-                outcome.deliveries =
-                    message.members.iter().map(|m| change(m, m.state, m.tries.max(spent), due, last_error.as_deref(), requeued)).collect();
-                return;
-            }
+            Next::RetryPlainText | Next::RetryUnmentioned | Next::RetryAsCard => {}
         }
-        let ok = outcome.cells.iter().filter(|c| c.state == CellState::Ok).count();
-        let dead = outcome.cells.iter().filter(|c| c.state == CellState::Dead).count();
-        let unknown = outcome.cells.iter().filter(|c| c.state == CellState::Unknown).count();
-        let refused: Vec<Recipient> = {
-            let mut list: Vec<Recipient> = Vec::new();
-            for cell in outcome.cells.iter().filter(|c| c.state != CellState::Ok) {
-                if !list.contains(&cell.recipient) {
-                    list.push(cell.recipient.clone());
-                }
-            }
-            list
-        };
-        let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).or_else(|| self.withheld(&outcome.cells));
-        let why = why.unwrap_or_else(|| {
-            let lost = outcome.cells.iter().any(PendingMessage::was_lost);
-            let ended = "Watchfire ended while it was being sent: it may have been delivered, and it is not sent again";
-            let code = outcome.cells.iter().filter(|cell| cell.state == CellState::Dead).find_map(|cell| cell.code.as_deref());
-            match code {
-                _ if lost => ended.to_owned(),
-                Some(code) => format!("the platform did not confirm it (code {code})"),
-                None => "the platform did not confirm it".to_owned(),
-            }
-        });
-        let (state, reason) = match (ok, dead, unknown) {
+    }
+
+    /// Cells are open: the members wait for their next try.
+    fn postpone(&self, message: &PendingMessage, tries: u32, error: Option<&SendError>, outcome: &mut Outcome) {
+        let due = next_due(&outcome.cells).unwrap_or(self.now);
+        // Pauses and suspensions spend no try: the members' count grows only when the cells' does.
+        let spent = if outcome.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
+        outcome.postponed = Some(Postponed { tries: spent, due_at: due });
+        let last_error = error.map(ToString::to_string);
+        let requeued = outcome.next == Next::Requeue;
+        let postponed = message.members.iter().map(|m| change(m, m.state, m.tries.max(spent), due, last_error.as_deref(), requeued));
+        outcome.deliveries = postponed.collect();
+    }
+
+    /// Every cell is final: so is every member, and its fallback begins.
+    fn end(&self, message: &PendingMessage, tries: u32, error: Option<&SendError>, reasons: &[(Recipient, String)], outcome: &mut Outcome) {
+        let cells = &outcome.cells;
+        let count = |state: CellState| cells.iter().filter(|c| c.state == state).count();
+        let why = reasons.first().map(|(_, r)| r.clone()).or_else(|| error.map(ToString::to_string)).or_else(|| self.withheld(cells));
+        let why = why.unwrap_or_else(|| unconfirmed(cells));
+        let (state, reason) = match (count(CellState::Ok), count(CellState::Dead), count(CellState::Unknown)) {
             (_, 0, 0) => (State::Sent, None),
             (0, 0, _) => (State::Unknown, Some(why)),
             (0, _, _) => (State::Dead, Some(why)),
-            _ => {
-                let names = refused.iter().map(Recipient::masked).collect::<Vec<_>>().join(", ");
-                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, outcome.cells.len())))
+            (ok, ..) => {
+                let names = not_confirmed_for(cells).into_iter().map(Recipient::masked).collect::<Vec<_>>().join(", ");
+                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, cells.len())))
             }
         };
         for member in &message.members {
@@ -336,6 +286,77 @@ impl Evaluator<'_> {
     }
 }
 
+/// What results change besides their cells.
+#[derive(Default)]
+struct Effects {
+    outlet: Option<OutletUpdate>,
+    /// Why recipients are not tried again.
+    reasons: Vec<(Recipient, String)>,
+}
+
+impl Effects {
+    /// Changes a cell as it was decided.
+    fn apply(&mut self, decision: Decision, cell: &mut Cell, result: &Result<Receipt, SendError>, tries: u32, now: UnixMs) {
+        match decision {
+            Decision::Sent => cell.state = CellState::Ok,
+            Decision::Retry { due } => {
+                cell.state = CellState::Open;
+                cell.tries = tries;
+                cell.due_at = due;
+            }
+            Decision::Pause { until } => {
+                cell.state = CellState::Open;
+                // The outlet pauses until then. The cell does not: by other credentials it may leave at once.
+                cell.due_at = now;
+                self.pause(until);
+            }
+            Decision::Suspend { reason } => {
+                cell.state = CellState::Open;
+                self.outlet.get_or_insert_default().suspension = Some(SuspensionChange::Suspend(reason));
+            }
+            Decision::Dead { reason } => {
+                cell.state = CellState::Dead;
+                self.reasons.push((cell.recipient.clone(), reason));
+                // A rate limit pauses the outlet even when the direct send that met it is not repeated.
+                if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
+                    self.pause(now + super::policy::pause(*retry_after).as_millis() as i64);
+                }
+            }
+            Decision::Unknown { reason } => {
+                cell.state = CellState::Unknown;
+                self.reasons.push((cell.recipient.clone(), reason));
+            }
+        }
+    }
+
+    fn pause(&mut self, until: UnixMs) {
+        let change = self.outlet.get_or_insert_default();
+        change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
+    }
+}
+
+/// Whom no platform confirmed a part for, each once.
+fn not_confirmed_for(cells: &[Cell]) -> Vec<&Recipient> {
+    let mut list: Vec<&Recipient> = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.state != CellState::Ok) {
+        if !list.contains(&&cell.recipient) {
+            list.push(&cell.recipient);
+        }
+    }
+    list
+}
+
+/// Why a message has no confirmation, where nothing else says it.
+fn unconfirmed(cells: &[Cell]) -> String {
+    if cells.iter().any(PendingMessage::was_lost) {
+        return "Watchfire ended while it was being sent: it may have been delivered, and it is not sent again".to_owned();
+    }
+    match cells.iter().filter(|cell| cell.state == CellState::Dead).find_map(|cell| cell.code.as_deref()) {
+        Some(code) => format!("the platform did not confirm it (code {code})"),
+        None => "the platform did not confirm it".to_owned(),
+    }
+}
+
 fn change(member: &PendingDelivery, state: State, tries: u32, due_at: UnixMs, reason: Option<&str>, leave_message: bool) -> DeliveryUpdate {
     DeliveryUpdate { id: member.id, lane: member.lane, state, tries, due_at, reason: reason.map(str::to_owned), leave_message }
 }
@@ -354,25 +375,4 @@ fn record(results: &[CellResult]) -> (AttemptKind, Option<String>, Option<String
         (Some(error), Some(_)) => (AttemptKind::Partial, error.code.clone(), Some(say(error))),
         (None, None) => (AttemptKind::Failed(ErrorKind::Ambiguous), None, Some("the driver gave no result".into())),
     }
-}
-
-/// The receipts to wait for after an attempt: of its cells that the platform accepted.
-pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: UnixMs) -> Vec<NewReceipt> {
-    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
-    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
-    taken
-        .filter_map(|cell| {
-            let until = now + later.within;
-            let first = later.ask.map_or(later.within, |ask| ask.first);
-            Some(NewReceipt {
-                page,
-                recipient: cell.recipient.clone(),
-                channel: channel.name.to_string(),
-                platform_id: cell.ids.single()?.to_owned(),
-                sent_at: now,
-                due_at: (now + first).min(until),
-                until,
-            })
-        })
-        .collect()
 }

@@ -68,6 +68,46 @@ struct Latest<'a> {
 /// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members what still fires is shown, and
 /// the end of what was sent before they were muted. What came and went under the mute is recorded, not sent.
 pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified: &Notified) -> Folded<'a> {
+    let (mut seen, newest) = latest(members);
+    for s in seen.iter_mut().filter(|s| s.muted && s.status == EntryStatus::CameAndWent) {
+        // Sent before the mute, and firing again under it: people know of it, and must see its end.
+        if s.fired.is_some_and(|fired| notified.is_open(fired, false) == Some(true)) {
+            s.status = EntryStatus::Resolved;
+        }
+    }
+    // An end without its beginning is suppressed only when it is known that the beginning was not sent.
+    let suppressed = |s: &Latest<'_>| match s.status {
+        EntryStatus::Firing | EntryStatus::Unreported => false,
+        EntryStatus::CameAndWent => s.muted,
+        EntryStatus::Resolved => s.muted && s.fired.is_none() && notified.is_open(s.alert, true) == Some(false),
+    };
+    // What the sender left out may fire: its event is sent, whatever it lists.
+    let hides = newest.is_some_and(Event::may_fire_on);
+    seen.retain(|s| hides || !suppressed(s));
+    seen.sort_by_key(|s| (s.status, scale.of(s.alert)));
+
+    let mut shown = vec![false; members.len()];
+    for s in &seen {
+        shown[s.member] = true;
+    }
+    // A delivery whose alerts were all overtaken by a later one is covered by that one's message; only muted ones end without being sent.
+    let suppressed = members
+        .iter()
+        .enumerate()
+        .filter(|(m, member)| !shown[*m] && member.event.is_some() && (seen.is_empty() || member.state == State::Deferred))
+        .map(|(m, _)| (m, RESOLVED_WHILE_MUTED))
+        .collect();
+    Folded {
+        member: seen.iter().map(|s| s.member).collect(),
+        alert_index: seen.iter().map(|s| s.index).collect(),
+        entries: seen.into_iter().map(|s| Entry { alert: s.alert, event: s.event, status: s.status }).collect(),
+        suppressed,
+        newest,
+    }
+}
+
+/// Each alert of the members by its latest status, in the order in which they came first, and the newest event.
+fn latest<'a>(members: &'a [PendingDelivery]) -> (Vec<Latest<'a>>, Option<&'a Event>) {
     let mut seen: Vec<Option<Latest<'a>>> = Vec::new();
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut newest = None;
@@ -111,42 +151,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified:
             seen[place] = Some(fresh);
         }
     }
-    let mut seen: Vec<Latest<'a>> = seen.into_iter().flatten().collect();
-    for s in seen.iter_mut().filter(|s| s.muted && s.status == EntryStatus::CameAndWent) {
-        // Sent before the mute, and firing again under it: people know of it, and must see its end.
-        if s.fired.is_some_and(|fired| notified.is_open(fired, false) == Some(true)) {
-            s.status = EntryStatus::Resolved;
-        }
-    }
-    // An end without its beginning is suppressed only when it is known that the beginning was not sent.
-    let suppressed = |s: &Latest<'_>| match s.status {
-        EntryStatus::Firing | EntryStatus::Unreported => false,
-        EntryStatus::CameAndWent => s.muted,
-        EntryStatus::Resolved => s.muted && s.fired.is_none() && notified.is_open(s.alert, true) == Some(false),
-    };
-    // What the sender left out may fire: its event is sent, whatever it lists.
-    let hides = newest.is_some_and(Event::may_fire_on);
-    seen.retain(|s| hides || !suppressed(s));
-    seen.sort_by_key(|s| (s.status, scale.of(s.alert)));
-
-    let mut shown = vec![false; members.len()];
-    for s in &seen {
-        shown[s.member] = true;
-    }
-    // A delivery whose alerts were all overtaken by a later one is covered by that one's message; only muted ones end without being sent.
-    let suppressed = members
-        .iter()
-        .enumerate()
-        .filter(|(m, member)| !shown[*m] && member.event.is_some() && (seen.is_empty() || member.state == State::Deferred))
-        .map(|(m, _)| (m, RESOLVED_WHILE_MUTED))
-        .collect();
-    Folded {
-        member: seen.iter().map(|s| s.member).collect(),
-        alert_index: seen.iter().map(|s| s.index).collect(),
-        entries: seen.into_iter().map(|s| Entry { alert: s.alert, event: s.event, status: s.status }).collect(),
-        suppressed,
-        newest,
-    }
+    (seen.into_iter().flatten().collect(), newest)
 }
 
 #[cfg(test)]

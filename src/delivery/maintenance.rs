@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, StoreError};
+use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, Stats, StoreError};
 
 use super::allowance::MonthUse;
 use super::catch_up;
@@ -145,23 +145,10 @@ async fn update_queues(
     shared.telemetry.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
     let stats = shared.count().await?;
     shared.telemetry.metrics.store_bytes(stats.bytes);
-    for severity in Severity::ALL {
-        for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {
-            let of = |count: &&IncidentCount| i64::from(count.rank) == severity.rank() && count.state == state;
-            let open = stats.incidents.iter().filter(of).map(|count| count.count).sum();
-            shared.telemetry.metrics.incidents_open(state.as_str(), severity.as_str(), open);
-        }
-    }
+    count_incidents(shared, &stats.incidents);
     let mut stuck: Vec<String> = Vec::new();
     for channel in plan.channels.values() {
-        shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
-        for state in [State::Waiting, State::Deferred] {
-            let n = stats.open.iter().find(|(c, s, _)| c == &*channel.name && *s == state).map_or(0, |(_, _, n)| *n);
-            shared.telemetry.metrics.queue(&channel.name, state.as_str(), n as i64);
-        }
-        let born = stats.oldest.iter().find(|(c, _)| c == &*channel.name).map(|(_, born)| *born);
-        let age = born.map_or(Duration::ZERO, |born| now.since(born));
-        shared.telemetry.metrics.oldest(&channel.name, age);
+        let born = count_queue(shared, &stats, channel, now);
         let state = engine.outlet_state(&channel.outlet);
         shared.telemetry.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
         let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
@@ -173,14 +160,7 @@ async fn update_queues(
         if !shared.is_leader() {
             continue;
         }
-        if !plan.self_monitoring.backlog.is_zero() {
-            if age > plan.self_monitoring.backlog {
-                late.insert(channel.name.to_string());
-                shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
-            } else if late.remove(&*channel.name) {
-                shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::Backlog, &channel.name));
-            }
-        }
+        report_backlog(shared, plan.self_monitoring.backlog, channel, age_of(born, now), late);
         // Its owner, maybe another node, copies at once what waits on a suspended outlet; this is the safety net.
         let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         stuck.extend(suspended.map(|_| channel.name.to_string()));
@@ -205,6 +185,46 @@ async fn update_queues(
     shared.change_steps(&stuck).await?;
     report_orphaned(shared, orphans, &orphaned);
     purge(engine, &plan, now, stats.bytes).await
+}
+
+/// The open incidents, by state and severity.
+fn count_incidents(shared: &Shared, incidents: &[IncidentCount]) {
+    for severity in Severity::ALL {
+        for state in IncidentState::ALL.into_iter().filter(|state| state.is_open()) {
+            let of = |count: &&IncidentCount| i64::from(count.rank) == severity.rank() && count.state == state;
+            let open = incidents.iter().filter(of).map(|count| count.count).sum();
+            shared.telemetry.metrics.incidents_open(state.as_str(), severity.as_str(), open);
+        }
+    }
+}
+
+/// What waits on a channel, by state, and for how long. Returns when the oldest of it was born.
+fn count_queue(shared: &Shared, stats: &Stats, channel: &ChannelPlan, now: UnixMs) -> Option<UnixMs> {
+    shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
+    for state in [State::Waiting, State::Deferred] {
+        let n = stats.open.iter().find(|(c, s, _)| c == &*channel.name && *s == state).map_or(0, |(_, _, n)| *n);
+        shared.telemetry.metrics.queue(&channel.name, state.as_str(), n as i64);
+    }
+    let born = stats.oldest.iter().find(|(c, _)| c == &*channel.name).map(|(_, born)| *born);
+    shared.telemetry.metrics.oldest(&channel.name, age_of(born, now));
+    born
+}
+
+fn age_of(born: Option<UnixMs>, now: UnixMs) -> Duration {
+    born.map_or(Duration::ZERO, |born| now.since(born))
+}
+
+/// Reports a channel whose oldest delivery waits for longer than `most`, and that none does any more; `late` are those that were reported.
+fn report_backlog(shared: &Shared, most: Duration, channel: &ChannelPlan, age: Duration, late: &mut BTreeSet<String>) {
+    if most.is_zero() {
+        return;
+    }
+    if age > most {
+        late.insert(channel.name.to_string());
+        shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
+    } else if late.remove(&*channel.name) {
+        shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::Backlog, &channel.name));
+    }
 }
 
 /// What waits for channels that the configuration no longer has.

@@ -1,4 +1,4 @@
-//! What is due and nobody works on, whatever the cause: seen from the store, against what runners say of themselves.
+//! What is due and nobody works on, whatever the cause: seen from the store, against what workers say of themselves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Leases {
     }
 
     /// Whether nobody has renewed it for the bound.
-    fn stand(&self, outlet: &OutletKey, now: Instant) -> bool {
+    fn is_stalled(&self, outlet: &OutletKey, now: Instant) -> bool {
         self.0.get(outlet).is_some_and(|(_, since)| now.saturating_duration_since(*since) > STALL_BOUND)
     }
 }
@@ -92,7 +92,7 @@ impl Engine {
         let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > STALL_BOUND);
         if self.shared.leased() && !state.owned {
             // Another node owns it and sees for itself, or nobody does.
-            return leases.stand(&row.outlet, now).then(|| "no node owns its outlet".to_owned());
+            return leases.is_stalled(&row.outlet, now).then(|| "no node owns its outlet".to_owned());
         }
         if long(state.seen_at) || state.seen_at.is_none() {
             return Some("the task that sends them shows no sign of life".into());
@@ -118,11 +118,11 @@ mod tests {
         for second in 0..=70 {
             let now = start + Duration::from_secs(second);
             leases.note(&[due("alive", UnixMs(1000 * second as i64)), due("hung", UnixMs(5_000_000_000_000)), due("never", UnixMs(0))], now);
-            let stand = |name: &str| leases.stand(&key(name), now);
-            assert_eq!((stand("alive"), stand("hung"), stand("never")), (false, second > 60, second > 60), "after {second} s");
+            let is_stalled = |name: &str| leases.is_stalled(&key(name), now);
+            assert_eq!((is_stalled("alive"), is_stalled("hung"), is_stalled("never")), (false, second > 60, second > 60), "after {second} s");
         }
         leases.note(&[due("hung", UnixMs(6_000_000_000_000))], start + Duration::from_secs(71));
-        assert!(!leases.stand(&key("hung"), start + Duration::from_secs(71)), "another node has it");
-        assert!(!leases.stand(&key("never"), start + Duration::from_secs(71)), "nothing of it is due any more");
+        assert!(!leases.is_stalled(&key("hung"), start + Duration::from_secs(71)), "another node has it");
+        assert!(!leases.is_stalled(&key("never"), start + Duration::from_secs(71)), "nothing of it is due any more");
     }
 }

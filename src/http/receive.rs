@@ -93,16 +93,25 @@ pub(super) async fn receive(
         tracing::warn!(event = %accepted.event, unknown = unknown.join(","), "the address names channels that do not exist or that its sender may not use; {by}");
     }
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
-    if let Some(error) = unread.as_ref().filter(|_| is_empty) {
-        tracing::warn!(%error, bytes, event = %accepted.event, "a body holds no alert; it is kept without a delivery, see `watchfire events ls --unrouted`");
-    } else if let Some(error) = unread.filter(|_| !accepted.duplicate) {
-        metrics.received("any", "unread");
-        tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
-        let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
-        *unread = Some(Unread { count, at: now.into() });
+    match unread {
+        Some(error) if is_empty => {
+            tracing::warn!(%error, bytes, event = %accepted.event, "a body holds no alert; it is kept without a delivery, see `watchfire events ls --unrouted`");
+        }
+        Some(error) if !accepted.duplicate => {
+            tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
+            count_unread(app, now);
+        }
+        _ => {}
     }
     Ok(AcceptedResponse::new(&accepted, unknown))
+}
+
+/// Notes a body that is delivered as text, for the metrics and for `watchfire status`.
+fn count_unread(app: &App, now: Timestamp) {
+    app.engine.metrics().received("any", "unread");
+    let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
+    *unread = Some(Unread { count, at: now.into() });
 }
 
 /// The event of a body, and why it could only be read as text.

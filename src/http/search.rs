@@ -7,7 +7,7 @@ use crate::model::{IncidentId, UnixMs};
 use crate::store::{IncidentFilter, Listed, StoreError};
 
 /// Rows that a step of a search reads.
-const STEP: usize = 50_000;
+const ROWS_PER_STEP: usize = 50_000;
 
 /// A span of time; either end may be open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Window {
     /// After a cursor, in a span of time, and, where rows are searched, no more than a step of them.
     pub(super) async fn of(app: &App, of: Listed, cursor: Option<Uuid>, span: Span, searches: bool) -> Result<Self, StoreError> {
         let before = [cursor, span.until.map(UnixMs::first_id)].into_iter().flatten().min();
-        let reach = if searches { app.engine.query().reach(of, before, STEP).await? } else { None };
+        let reach = if searches { app.engine.query().reach(of, before, ROWS_PER_STEP).await? } else { None };
         Ok(Self::between(before, span.since.map(UnixMs::first_id), reach))
     }
 
@@ -49,7 +49,7 @@ pub(super) async fn incidents_stop(app: &App, before: Option<IncidentId>) -> Res
         Some(id) => id.0,
         None => app.engine.query().list_incidents(&newest).await?.first().map_or(0, |incident| incident.id.0 + 1),
     };
-    Ok(from.checked_sub(STEP as i64).filter(|number| *number > 0).map(IncidentId))
+    Ok(from.checked_sub(ROWS_PER_STEP as i64).filter(|number| *number > 0).map(IncidentId))
 }
 
 /// Where a list goes on after a page of it: a cursor.

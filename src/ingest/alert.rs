@@ -7,7 +7,7 @@ use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, sk
 use super::time::instant;
 use super::unread::{MAX_RAW_TEXT, cut};
 use super::value::{finite, integer, is_null, kind_of, members, text};
-use crate::model::{Alert, Status};
+use crate::model::{Alert, Labels, Status};
 
 /// Alerts of one body; further ones are counted as left out. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
 pub(super) const MAX_ALERTS: usize = 50_000;
@@ -33,6 +33,14 @@ pub(super) fn owned(raw: &str) -> String {
 /// The labels, annotations or the like under the key that was just read.
 pub(super) fn set<'de, A: MapAccess<'de>>(map: &mut A, trail: &Trail, key: &'static str) -> Result<Option<Set>, A::Error> {
     trail.step(Step::Key(key), map.next_value_seed(LabelsSeed { trail }))
+}
+
+/// What a set holds; whether it was no object, and what of it is no label, are noted.
+fn labels_of(set: Option<Set>, odd: &mut bool, rest: &mut String) -> Labels {
+    let set = set.unwrap_or_default();
+    *odd |= set.odd;
+    *rest = [std::mem::take(rest), set.rest].join("\n");
+    set.labels
 }
 
 /// One entry of an array of alerts.
@@ -123,19 +131,13 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                 "labels" => {
                     let set = set(&mut map, trail, "labels")?;
                     says_something |= set.is_some();
-                    let set = set.unwrap_or_default();
-                    alert.labels = set.labels;
-                    item.odd |= set.odd;
-                    rest = [rest, set.rest].join("\n");
+                    alert.labels = labels_of(set, &mut item.odd, &mut rest);
                     continue;
                 }
                 "annotations" => {
                     let set = set(&mut map, trail, "annotations")?;
                     says_something |= set.is_some();
-                    let set = set.unwrap_or_default();
-                    alert.annotations = set.labels;
-                    item.odd |= set.odd;
-                    rest = [rest, set.rest].join("\n");
+                    alert.annotations = labels_of(set, &mut item.odd, &mut rest);
                     continue;
                 }
                 "status" => {

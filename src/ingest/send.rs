@@ -11,7 +11,7 @@ use super::json::{LabelsSeed, Trail, read};
 use super::legacy::list;
 use super::value::{is_null, kind_of, members, text};
 use super::{SenderKind, decode};
-use crate::model::{Alert, Event, Labels};
+use crate::model::{Alert, Event, Labels, Status};
 
 /// A direct call as callers write it; read leniently by [`send`].
 #[derive(schemars::JsonSchema)]
@@ -124,6 +124,21 @@ pub fn send(body: &[u8], received_at: Timestamp) -> Result<SendCall, IngestError
         return Err(wrong(whole, "text", "missing: a message needs a `title` or a `text`".into()));
     }
 
+    Ok(SendCall { to, event: event(alert, Said { title, message, severity, labels, status: word.unwrap_or_default() }) })
+}
+
+/// What the caller said of the alert.
+struct Said {
+    title: String,
+    message: String,
+    severity: String,
+    labels: Labels,
+    status: Status,
+}
+
+/// One alert, and the event that has it.
+fn event(mut alert: Alert, said: Said) -> Event {
+    let Said { title, message, severity, mut labels, status } = said;
     let first_line = message.trim().lines().next().unwrap_or_default();
     let name = if title.trim().is_empty() { first_line.chars().take(MAX_NAME).collect() } else { title.clone() };
     labels.entry("alertname".into()).or_insert_with(|| name.clone());
@@ -136,9 +151,9 @@ pub fn send(body: &[u8], received_at: Timestamp) -> Result<SendCall, IngestError
         }
     }
     alert.fingerprint = fingerprint(&labels);
-    alert.status = word.unwrap_or_default();
+    alert.status = status;
     alert.labels = labels;
-    let event = Event {
+    Event {
         kind: SenderKind::Direct,
         status: alert.status,
         common_labels: alert.labels.clone(),
@@ -147,8 +162,7 @@ pub fn send(body: &[u8], received_at: Timestamp) -> Result<SendCall, IngestError
         message,
         alerts: vec![alert],
         ..Event::default()
-    };
-    Ok(SendCall { to, event })
+    }
 }
 
 fn links(source: &Source<'_>, raw: &str, alert: &mut Alert) -> Result<(), IngestError> {
@@ -177,7 +191,6 @@ fn links(source: &Source<'_>, raw: &str, alert: &mut Alert) -> Result<(), Ingest
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
 
     fn now() -> Timestamp {
         "2026-01-01T00:00:00Z".parse().unwrap()

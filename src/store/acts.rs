@@ -61,7 +61,7 @@ pub(super) fn spreads(verb: Verb) -> bool {
 }
 
 /// Whether an incident that was found by its alerts is worth a word.
-pub(super) fn is_told(result: &ActResult) -> bool {
+pub(super) fn is_reported(result: &ActResult) -> bool {
     matches!(result, ActResult::Acked { .. } | ActResult::Unacked | ActResult::UnackedQuietly { .. })
 }
 
@@ -234,7 +234,7 @@ impl<'a> Acting<'a> {
     fn one(&mut self, incident: &Incident, only: Option<&HashSet<u64>>, named: bool) {
         let mut incident = incident.clone();
         let (result, answered) = incident.act(self.act, only);
-        if named || is_told(&result) {
+        if named || is_reported(&result) {
             self.results.push((incident.id, result));
         }
         if let Some(answered) = answered {

@@ -9,7 +9,7 @@ use super::StoreError;
 
 /// How long outcomes that nothing waits for may wait for others to share their commit: longer than a sender takes for its next event, shorter than what
 /// a crash may repeat is worth.
-pub(super) const PATIENCE: Duration = Duration::from_millis(5);
+pub(super) const COMPANY_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// How much may wait, and how long.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,14 @@
 //! The rules that the compiler does not know, checked over `src/` and `tests/`: floors, sizes, names, secrets, clocks, import cycles, words.
 //! Most rules look at one file's text; a broken rule prints `file:line: what`. The last tests show the rules samples that they must find.
 //!
-//! Length, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`
+//! Lengths, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`
 //! rewrites it as long as no module has more than before.
 
 mod chinese;
 mod cycles;
 mod exceptions;
 mod page;
+mod platforms;
 mod rules;
 mod samples;
 mod sizes;
@@ -19,7 +20,7 @@ use std::fs;
 use std::path::Path;
 
 use exceptions::{Excess, within_exceptions};
-use sizes::{MAX_FIELDS, MAX_LINES};
+use sizes::{MAX_FIELDS, MAX_FUNCTION, MAX_LINES};
 use source::{Findings, Source, sources, walk};
 
 fn check(rule: fn(&Source) -> Findings) {
@@ -40,6 +41,11 @@ fn no_file_is_too_long() {
 }
 
 #[test]
+fn no_function_is_too_long() {
+    within_exceptions("function", &sizes::long_functions(&sources()), |long| format!("{} lines, {MAX_FUNCTION} are the most", long.size));
+}
+
+#[test]
 fn no_type_has_too_many_fields() {
     within_exceptions("fields", &sizes::large_types(&sources()), |large| format!("{} fields, {MAX_FIELDS} are the most", large.size));
 }
@@ -53,8 +59,13 @@ fn no_files_import_each_other() {
 fn prose_uses_the_words_of_the_style_guide() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = sources();
-    walk(&root.join("docs"), "md", &mut pages);
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benches/README.md"] {
+    // What people read besides: pages, settings and answers of presets, default templates, manifests.
+    for (folder, extension) in
+        [("docs", "md"), ("templates", "yaml"), ("templates", "hbs"), ("src", "yaml"), ("src", "hbs"), ("deploy", "yaml"), ("deploy", "yml")]
+    {
+        walk(&root.join(folder), extension, &mut pages);
+    }
+    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benches/README.md", "routes.yaml"] {
         pages.push(Source::new(page, &fs::read_to_string(root.join(page)).expect(page)));
     }
     pages.retain(|page| page.path != "docs/style.md" && !page.path.starts_with("tests/architecture/"));
@@ -82,6 +93,18 @@ fn prose_uses_the_words_of_the_style_guide() {
 #[test]
 fn modules_are_named_for_what_they_do() {
     check(rules::names);
+}
+
+#[test]
+fn platforms_are_named_where_contributing_says() {
+    let (names, places) = (platforms::names(), platforms::places());
+    assert!(names.len() > 15 && places.len() > 8, "{names:?} {places:?}");
+    let found = |source: Source| {
+        let found = platforms::named_elsewhere(&source, &names, &places).into_iter();
+        found.map(|(line, what)| format!("{}:{line}: {what}", source.path)).collect::<Vec<_>>()
+    };
+    let broken: Vec<String> = sources().into_iter().flat_map(found).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
 #[test]

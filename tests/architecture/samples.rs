@@ -3,8 +3,9 @@
 use crate::chinese::latin_marks;
 use crate::cycles::cycles;
 use crate::exceptions::Excess;
+use crate::platforms::named_elsewhere;
 use crate::rules::{UNFINISHED, confined, floors, names, unfinished};
-use crate::sizes::{MAX_FIELDS, MAX_LINES, large_types, long_files};
+use crate::sizes::{MAX_FIELDS, MAX_FUNCTION, MAX_LINES, large_types, long_files, long_functions};
 use crate::source::{Findings, Source};
 use crate::words::private_words;
 
@@ -53,6 +54,16 @@ fn rules_with_exceptions_find_their_samples() {
     let long = [Source::new("src/a.rs", &"\n".repeat(MAX_LINES + 1)), Source::new("src/b.rs", &"\n".repeat(MAX_LINES))];
     assert_eq!(long_files(&long), [Excess { rule: "lines", what: "src/a.rs".into(), size: MAX_LINES + 1 }]);
 
+    let body = |lines: usize| "    g(\"}\");\n".repeat(lines);
+    let functions = |path: &str, lines: usize| {
+        let code =
+            format!("trait T {{ fn none(a: [u8; 2]); }}\npub fn long<T>(f: impl Fn(u8)) -> u8\nwhere T: A {{\n{}}}\nfn short() {{}}\n", body(lines));
+        long_functions(&[Source::new(path, &code)])
+    };
+    assert_eq!(functions("src/a.rs", MAX_FUNCTION - 3), []);
+    assert_eq!(functions("src/a.rs", MAX_FUNCTION - 2), [Excess { rule: "function", what: "src/a.rs long".into(), size: MAX_FUNCTION + 1 }]);
+    assert_eq!(functions("src/a/tests.rs", MAX_FUNCTION), []);
+
     let many: String = (0..=MAX_FIELDS).map(|i| format!("    pub f{i}: std::collections::HashMap<String, (u8, u8)>,\n")).collect();
     let types = |head: &str| {
         large_types(&[Source::new("src/a.rs", &format!("{head}pub struct Wide<T> {{\n{many}}}\nstruct Small {{ a: u8 }}\nstruct T(u8);"))])
@@ -81,16 +92,32 @@ fn rules_with_exceptions_find_their_samples() {
     assert_eq!(files(&[in_test, ("src/m/a.rs", "use super::b::B;"), ("src/m/b.rs", "use super::a::A;")]), []);
 
     let words = |path: &str, text: &str| {
-        private_words(&Source::new(path, text), &["anew".into(), "is told".into()]).into_iter().map(|(line, _)| line).collect::<Vec<_>>()
+        let mut lines: Vec<usize> =
+            private_words(&Source::new(path, text), &["anew".into(), "is told".into()]).into_iter().map(|(line, _)| line).collect();
+        lines.sort_unstable();
+        lines
     };
     assert_eq!(
         words(
             "src/a.rs",
-            "//! It is told anew.\nlet anew = \"anew\"; // anew\ntracing::info!(\n    \"read anew\"\n);\nf(\"anew\"); // `anew`, canew"
+            "//! It is told anew.\nlet anew = \"a; `anew`\"; // anew\ntracing::info!(\n    \"read anew {anew}\"\n);\nf('\"', r#\"\"anew\"#); // `anew`, canew"
         ),
-        [1, 1, 2, 4]
+        [1, 1, 2, 4, 6]
     );
     assert_eq!(words("docs/a.md", "Anew.\n```sh\nanew\n```\n`anew` is told"), [1, 5]);
-    assert_eq!(words("src/a.rs", "tracing::info!(\"a; b\");\nf(\"anew\");"), [1; 0]);
-    assert_eq!(words("src/a.rs", "Op::get(\n    \"id\", \"Reads anew\", f);\nf(\"anew\");"), [2]);
+    assert_eq!(words("src/a.rs", "f(\"a page that is \\\n    told\");"), [1]);
+    assert_eq!(words("tests/it/a.rs", "f(\"anew\"); // anew"), [1]);
+    assert_eq!(words("templates/a.yaml", "# `anew`\nadvice: \"is told\""), [2]);
+}
+
+#[test]
+fn a_platform_that_is_named_elsewhere_is_found() {
+    let (names, places) = (["slack".to_owned()], ["src/lookalike/".to_owned()]);
+    let found =
+        |path: &str, text: &str| named_elsewhere(&Source::new(path, text), &names, &places).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
+    let code = "// slack\nlet slack = \"slack\"; f(\"a slack\");\n#[cfg(test)]\nmod tests { f(\"slack\") }";
+    assert_eq!(found("src/http/a.rs", code), [2]);
+    for path in ["src/channel/slack/mod.rs", "src/lookalike/mod.rs", "src/http/tests/a.rs", "tests/it/a.rs"] {
+        assert_eq!(found(path, code), [0; 0], "{path}");
+    }
 }

@@ -15,6 +15,38 @@ impl Source {
         Self { path: path.into(), text: text.into(), code: blank(text) }
     }
 
+    /// The comments, each with its line.
+    pub fn comments(&self) -> Vec<(usize, String)> {
+        self.with_lines(Kind::Comment).map(|(line, comment)| (line, comment.to_owned())).collect()
+    }
+
+    /// The string literals, each with the line it begins on; one that goes on in the next line behind a backslash is one text.
+    pub fn texts(&self) -> Vec<(usize, String)> {
+        let whole = |literal: &str| {
+            let mut lines = literal.lines();
+            let mut whole = lines.next().unwrap_or_default().to_owned();
+            for line in lines {
+                match whole.strip_suffix('\\') {
+                    Some(before) => whole = before.to_owned() + line.trim_start(),
+                    None => whole = whole + " " + line,
+                }
+            }
+            whole
+        };
+        self.with_lines(Kind::Text).map(|(line, literal)| (line, whole(literal))).collect()
+    }
+
+    /// What is of a kind, each with its line, which is counted on from the last one: files are long.
+    fn with_lines(&self, kind: Kind) -> impl Iterator<Item = (usize, &str)> {
+        let (mut at, mut line) = (0, 1);
+        no_code(&self.text).into_iter().filter(move |(found, _, _)| *found == kind).map(move |(_, from, to)| {
+            line += self.text[at..from].matches('\n').count();
+            at = from;
+            (line, &self.text[from..to])
+        })
+    }
+
+    /// Whether all of it is tests.
     pub fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs") || self.path.contains("/contract/")
     }
@@ -26,32 +58,49 @@ pub fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Comments, strings and characters become spaces; lines and columns stay.
-pub fn blank(text: &str) -> String {
+/// What is no code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Comment,
+    Text,
+    Character,
+}
+
+/// Comments and literals of a source text, in order, each with where it begins and ends.
+fn no_code(text: &str) -> Vec<(Kind, usize, usize)> {
     let bytes = text.as_bytes();
-    let mut out = bytes.to_vec();
+    let mut found = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
-        let rest = &text.as_bytes()[i..];
+        let rest = &bytes[i..];
         let before = if i == 0 { b' ' } else { bytes[i - 1] };
         let hashes = rest.iter().skip(1).take_while(|b| **b == b'#').count();
-        let end = if rest.starts_with(b"//") {
-            find(rest, b"\n", 0)
+        let (kind, end) = if rest.starts_with(b"//") {
+            (Kind::Comment, find(rest, b"\n", 0))
         } else if rest.starts_with(b"/*") {
-            find(rest, b"*/", 2) + 2
+            (Kind::Comment, find(rest, b"*/", 2) + 2)
         } else if rest[0] == b'r' && rest.get(1 + hashes) == Some(&b'"') && !before.is_ascii_alphanumeric() && before != b'_' {
-            find(rest, format!("\"{}", "#".repeat(hashes)).as_bytes(), 2 + hashes) + 1 + hashes
+            (Kind::Text, find(rest, format!("\"{}", "#".repeat(hashes)).as_bytes(), 2 + hashes) + 1 + hashes)
         } else if rest[0] == b'"' {
-            closing(rest, b'"')
+            (Kind::Text, closing(rest, b'"'))
         } else if rest[0] == b'\'' && (rest.get(1) == Some(&b'\\') || rest.iter().skip(1).take(6).position(|b| *b == b'\'').is_some_and(|n| n == 1)) {
-            closing(rest, b'\'')
+            (Kind::Character, closing(rest, b'\''))
         } else {
             i += 1;
             continue;
         };
         let end = (i + end).min(bytes.len());
-        out[i..end].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
+        found.push((kind, i, end));
         i = end.max(i + 1);
+    }
+    found
+}
+
+/// Comments, strings and characters become spaces; lines and columns stay.
+pub fn blank(text: &str) -> String {
+    let mut out = text.as_bytes().to_vec();
+    for (_, from, to) in no_code(text) {
+        out[from..to].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
     }
     String::from_utf8(out).expect("only whole literals and comments were blanked")
 }

@@ -12,36 +12,30 @@ pub fn phrases() -> Vec<String> {
     table.lines().skip(3).filter_map(|line| line.split('|').nth(1)).flat_map(|cell| cell.split(',').map(|word| word.trim().to_owned())).collect()
 }
 
-/// How the description of a request or of its parameter begins, in code.
-const DESCRIPTIONS: [&str; 6] = ["Op::get(", "Op::post(", "Op::put(", "Op::delete(", "Param::text(", "Param::of("];
-
-/// The prose of a file, line by line: comments, messages of logs and what OpenAPI says of requests; of Markdown what is in no block of code. Nothing in
-/// backticks.
+/// The prose of a file, each piece with its line: comments and, in `src/`, texts; of Markdown what is in no block of code; all of YAML, and of templates what is no comment.
+/// Nothing in backticks.
 pub fn prose(source: &Source) -> Vec<(usize, String)> {
-    let plain = |line: &str| line.split('`').step_by(2).collect::<Vec<_>>().join("`");
-    if source.path.ends_with(".md") {
+    let plain = |text: &str| text.split('`').step_by(2).collect::<Vec<_>>().join("`");
+    if !source.path.ends_with(".rs") {
         let mut fenced = false;
         let outside = |(i, line): (usize, &str)| {
-            fenced ^= line.trim_start().starts_with("```");
-            (!fenced).then(|| (i + 1, plain(line)))
+            fenced ^= source.path.ends_with(".md") && line.trim_start().starts_with("```");
+            let is_note = source.path.ends_with(".hbs") && line.trim_start().starts_with("{{!");
+            (!fenced && !is_note).then(|| (i + 1, plain(line)))
         };
         return source.text.lines().enumerate().filter_map(outside).collect();
     }
-    let mut found = Vec::new();
-    let mut log = false;
-    let mut start = 0;
-    for (i, line) in source.text.lines().enumerate() {
-        let code = &source.code[start..start + line.len()];
-        start += line.len() + 1;
-        let kept = code.trim_end();
-        log = log || kept.contains("tracing::") && kept.contains('!') && !kept.trim_start().starts_with("use ");
-        log = log || DESCRIPTIONS.iter().any(|begins| kept.contains(begins));
-        if let Some(comment) = line.get(kept.len()..).filter(|rest| rest.trim_start().starts_with("//")) {
-            found.push((i + 1, plain(comment)));
-        } else if log {
-            found.push((i + 1, plain(&line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" "))));
-        }
-        log = log && !kept.contains(';');
+    let mut found: Vec<(usize, String)> = source.comments().into_iter().map(|(line, comment)| (line, plain(&comment))).collect();
+    if source.path.starts_with("src/") {
+        // What a placeholder is called is a name, not prose.
+        let outside = |text: &str| {
+            text.split('{')
+                .enumerate()
+                .map(|(i, part)| if i == 0 { part } else { part.split_once('}').map_or(part, |(_, rest)| rest) })
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        found.extend(source.texts().into_iter().map(|(line, text)| (line, plain(&outside(&text)))));
     }
     found
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use watchfire::model::{ErrorKind, Language};
 use watchfire::template;
 
-use crate::support::all::{All, Member};
+use crate::support::every_platform::{All, Member};
 use crate::support::fakes::fault::Fault;
 use crate::support::wire::Wire;
 

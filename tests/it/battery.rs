@@ -7,8 +7,8 @@ use watchfire::channel::{PLATFORMS, preset};
 use watchfire::model::{ErrorKind, PlatformIds};
 use watchfire::store::State;
 
-use crate::support::all::{All, Member, platform_answers};
 use crate::support::app::{TestApp, alert};
+use crate::support::every_platform::{All, Member, platform_answers};
 use crate::support::fakes::fault::Fault;
 use crate::support::wire::Wire;
 

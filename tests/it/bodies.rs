@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use watchfire::store::State;
 
-use crate::support::all::All;
 use crate::support::app::{Four, SOON, TestApp, alert};
-use crate::support::turn::turn;
+use crate::support::every_platform::All;
+use crate::support::serial::turn;
 
 /// All four platforms without a pace.
 async fn four() -> (Four, TestApp) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::docs_book::root;
 use crate::docs_examples::blocks;
-use crate::journey::{Ended, installed, port};
+use crate::prometheus_e2e::{Ended, installed, port};
 use crate::support::postgres::Postgres;
 use crate::support::skip::skip;
 

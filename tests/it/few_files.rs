@@ -10,7 +10,7 @@ use crate::support::app::alert;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::webhook::Webhook;
-use crate::support::turn::turn;
+use crate::support::serial::turn;
 
 const FILES: usize = 64;
 const SENDERS: usize = 100;

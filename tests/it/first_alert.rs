@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::journey::{Ended, installed, port, spawn};
+use crate::prometheus_e2e::{Ended, installed, port, spawn};
 use crate::support::skip::skip;
 
 fn shipped(path: &str) -> String {

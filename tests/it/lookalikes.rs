@@ -11,8 +11,8 @@ use watchfire::lookalike::{self, Reader};
 use watchfire::model::{Facts, MessageStatus, Page};
 use watchfire::store::State;
 
-use crate::support::all::All;
 use crate::support::app::{TestApp, alert};
+use crate::support::every_platform::All;
 use crate::support::fakes::call::{Call, form_pairs};
 
 /// Every value of a body by its path. What differs from attempt to attempt is empty in a body that is only looked at.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use watchfire::store::State;
 
-use crate::support::all::All;
 use crate::support::app::{Four, TestApp};
+use crate::support::every_platform::All;
 use crate::support::fakes::recorder::Record;
 
 const TITLE: &str = "Release0815 is out";

@@ -10,7 +10,7 @@ use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
 use crate::support::postgres::Postgres;
-use crate::support::turn::turn;
+use crate::support::serial::turn;
 
 /// Posts an alert, kills the process each time that the platform has its message and has not answered, and returns what is sent when it lives at last.
 async fn sent_after(deaths: usize) -> String {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use watchfire::store::State;
 
-use crate::support::all::All;
 use crate::support::app::{SOON, TestApp, alert};
+use crate::support::every_platform::All;
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;

@@ -14,7 +14,7 @@ use watchfire::api::IncidentResponse;
 use watchfire::delivery::Clock;
 use watchfire::store::{IncidentState, SilenceState};
 
-use crate::journey::{Ended, installed, port, spawn};
+use crate::prometheus_e2e::{Ended, installed, port, spawn};
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::{Fake, Platform, Slack, Telegram};
 use crate::support::skip::skip;

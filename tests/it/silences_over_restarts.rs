@@ -8,7 +8,7 @@ use watchfire::delivery::Clock;
 use watchfire::store::{IncidentState, SilenceState};
 
 use crate::crash::{free_port, serve, up};
-use crate::journey::port;
+use crate::prometheus_e2e::port;
 use crate::silences::{Alertmanager, Lost, incident, is_installed, proxy, routes, shows, silence, until};
 use crate::support::app::TestApp;
 use crate::support::fakes::{Fake, Slack};

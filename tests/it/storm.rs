@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::app::{Four, TestApp};
-use crate::support::turn::turn;
+use crate::support::serial::turn;
 
 const GROUPS: usize = 1000;
 const ALERTS: usize = 10;

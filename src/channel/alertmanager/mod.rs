@@ -17,7 +17,7 @@ use super::{BuildContext, Problem, kit};
 use crate::model::{ErrorKind, Labels, Secret, SecretSource, SendError};
 
 /// What one server may take, so that time is left for another one.
-const PATIENCE: Duration = Duration::from_secs(4);
+const SERVER_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest list of silences or alerts that is read.
 const MAX_LIST: usize = 8 << 20;
 
@@ -179,7 +179,7 @@ impl Alertmanager {
 
     /// Makes a call; an answer that is no success is an error, and 404 is none.
     async fn make(&self, call: kit::Call, deadline: Instant) -> Result<Option<kit::Reply>, SendError> {
-        let reply = call.longest(MAX_LIST).send(deadline.min(kit::within(PATIENCE))).await?;
+        let reply = call.longest(MAX_LIST).send(deadline.min(kit::within(SERVER_TIMEOUT))).await?;
         if reply.status() == 404 {
             return Ok(None);
         }

@@ -8,7 +8,7 @@ const TOKEN: &str = "wf-0123456789abcdef";
 
 fn built(config: &str) -> Result<Alertmanager, Vec<Problem>> {
     let http = HttpClients::default();
-    let cx = BuildContext { channel: "", timeout: PATIENCE, proxy: None, secrets: &Literals, http: &http, presets: &Default::default() };
+    let cx = BuildContext { channel: "", timeout: SERVER_TIMEOUT, proxy: None, secrets: &Literals, http: &http, presets: &Default::default() };
     serde_yaml::from_str::<Config>(config).unwrap().build(&cx)
 }
 

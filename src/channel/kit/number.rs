@@ -115,7 +115,7 @@ fn read(text: &str) -> Result<(String, Kind), (String, &'static str)> {
         ));
     }
     let international = digits.len() != number.len();
-    let found = if international { abroad(digits) } else { at_home(digits) };
+    let found = if international { abroad(digits) } else { national(digits) };
     found.ok_or_else(|| {
         let n = digits.len();
         if international || n >= 10 {
@@ -136,7 +136,7 @@ fn abroad(digits: &str) -> Option<(String, Kind)> {
 }
 
 /// As it is written on the mainland.
-fn at_home(digits: &str) -> Option<(String, Kind)> {
+fn national(digits: &str) -> Option<(String, Kind)> {
     match digits.strip_prefix('0') {
         Some(rest) => is_landline(rest).then(|| (format!("+86{rest}"), Kind::Fixed)),
         None if is_mobile(digits) || is_service(digits) => mainland(digits),
@@ -188,7 +188,7 @@ fn read_plain(text: &str) -> Option<(String, Kind)> {
     let plain: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
     match plain.strip_prefix('+').or_else(|| plain.strip_prefix("00")) {
         Some(digits) => abroad(digits),
-        None => at_home(&plain),
+        None => national(&plain),
     }
 }
 

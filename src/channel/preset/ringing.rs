@@ -11,13 +11,13 @@ use crate::channel::{Ask, FinalWord, Later, Sent, kit};
 use crate::model::{SendError, Word};
 
 /// Every half minute, which no service minds: Pushover allows a question every 5 s (<https://pushover.net/api/receipts>).
-const ASK: Ask = Ask { first: Duration::from_secs(30), every: Duration::from_secs(30), most: Duration::from_secs(60) };
+const POLLING: Ask = Ask { first: Duration::from_secs(30), every: Duration::from_secs(30), most: Duration::from_secs(60) };
 
 /// How a preset's last word is learnt.
 pub(super) fn word(preset: &Preset) -> FinalWord {
     let Some(receipt) = &preset.receipt else { return FinalWord::Answer };
     let within = Duration::from_secs(receipt.seconds.into());
-    FinalWord::Later(Later { ask: Some(ASK), calls_back: false, within, cancels: preset.cancel.is_some() })
+    FinalWord::Later(Later { ask: Some(POLLING), calls_back: false, within, cancels: preset.cancel.is_some() })
 }
 
 /// The names that a question mentions.

@@ -167,25 +167,7 @@ impl Listener for App {
                     Event::Frame(number, Err(error)) => connections.end(number, Some(error)),
                     Event::Over => connections.before = None,
                 },
-                Some(done) = work.next(), if !work.is_empty() => match done {
-                    Done::Opened(opened) => match *opened {
-                        Ok(socket) => {
-                            connections.replace(socket);
-                            cx.connected.send_replace(true);
-                        }
-                        // The connection that is there is used to its end; then the caller opens the next.
-                        Err(error) => {
-                            connections.opening = false;
-                            connections.lost = Some(error);
-                        }
-                    },
-                    Done::Pressed { connection, envelope, url, answer } => {
-                        connections.send(connection, acknowledged(&envelope)).await;
-                        if let Some(url) = url {
-                            self.show(url, answer);
-                        }
-                    }
-                },
+                Some(done) = work.next(), if !work.is_empty() => self.finish(done, &mut connections, cx).await,
             }
             if connections.newest.is_none() {
                 cx.connected.send_replace(false);
@@ -210,6 +192,29 @@ fn acknowledged(envelope: &str) -> Value {
 }
 
 impl App {
+    /// Takes over a new connection, or answers a press that is stored.
+    async fn finish(&self, done: Done, connections: &mut Connections, cx: &ListenContext) {
+        match done {
+            Done::Opened(opened) => match *opened {
+                Ok(socket) => {
+                    connections.replace(socket);
+                    cx.connected.send_replace(true);
+                }
+                // The connection that is there is used to its end; then the caller opens the next.
+                Err(error) => {
+                    connections.opening = false;
+                    connections.lost = Some(error);
+                }
+            },
+            Done::Pressed { connection, envelope, url, answer } => {
+                connections.send(connection, acknowledged(&envelope)).await;
+                if let Some(url) = url {
+                    self.show(url, answer);
+                }
+            }
+        }
+    }
+
     fn show(&self, url: Secret, answer: PressAnswer) {
         tokio::spawn(press::show(self.http.clone(), self.base.clone(), url, answer));
     }

@@ -31,7 +31,7 @@ const MAX_ANSWER: usize = 200;
 /// What a refusal of a poll says where presses go to an address.
 const WEBHOOK: &[&str] = &["webhook", "setwebhook"];
 /// The answer to a press that was answered before, or too long ago: nobody waits for it any more.
-const LATE: &[&str] = &["query is too old", "query id is invalid", "query_id_invalid"];
+const TOO_LATE: &[&str] = &["query is too old", "query id is invalid", "query_id_invalid"];
 
 /// A bot whose buttons are pressed, for all channels of its token.
 #[derive(Default)]
@@ -123,7 +123,7 @@ async fn show(http: kit::Http, url: String, answer: Value) {
         Ok(reply) => answer::result(&reply, reply.date().unwrap_or_default()).err().map(|refusal| refusal.error),
         Err(error) => Some(error),
     };
-    if let Some(error) = refusal.filter(|error| !kit::says(&error.summary, LATE)) {
+    if let Some(error) = refusal.filter(|error| !kit::says(&error.summary, TOO_LATE)) {
         tracing::warn!(%error, "the answer to a press of a Telegram button was not shown");
     }
 }

@@ -238,6 +238,15 @@ impl Listener for Hub {
     }
 }
 
+/// Hands an answer to the request that waits for it.
+fn forward_answer(waiting: &mut HashMap<String, oneshot::Sender<Incoming>>, frame: Incoming) {
+    if let Some(answered) = waiting.remove(&frame.headers.req_id) {
+        let _ = answered.send(frame);
+    } else if frame.errcode != 0 {
+        tracing::warn!(code = frame.errcode, "the answer to a press of a WeCom button was not shown");
+    }
+}
+
 impl Hub {
     async fn serve<'a>(
         &'a self,
@@ -258,13 +267,7 @@ impl Hub {
                     };
                     missed = 0;
                     match frame.cmd.as_str() {
-                        "" => {
-                            if let Some(answered) = waiting.remove(&frame.headers.req_id) {
-                                let _ = answered.send(frame);
-                            } else if frame.errcode != 0 {
-                                tracing::warn!(code = frame.errcode, "the answer to a press of a WeCom button was not shown");
-                            }
-                        }
+                        "" => forward_answer(&mut waiting, frame),
                         "aibot_event_callback" => match meaning(frame.body) {
                             Meaning::Replaced => return ListenEnd::Replaced,
                             Meaning::Press(task_id, press) => taking.push(Box::pin(async move {

@@ -17,6 +17,28 @@ pub fn email<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
     let port = server.rsplit_once(':').map_or("", |(_, port)| port);
     let mut block = Yaml::map([("server", Yaml::text(server))]);
 
+    if let Some(mode) = tls_mode(keys, context, port) {
+        block.push("tls", Yaml::text(mode));
+    }
+    tls(keys, context, &mut block);
+
+    login(keys, context, &mut block);
+    block.push("from", Yaml::text(from));
+    block.push("to", Yaml::texts(addresses(to)));
+    if let Some(hello) = or_global(keys, "hello", context, "smtp_hello").filter(|hello| *hello != "localhost") {
+        block.push("hello", Yaml::text(hello));
+    }
+    if let Some(thread) = thread(keys, context) {
+        block.push("thread", Yaml::text(thread));
+    }
+    if let Some(node) = keys.take("headers") {
+        headers(Keys::new(node, "`headers`", context.notes), node.span.line, context, &mut block);
+    }
+    Ok(Converted { platform: "email", blocks: vec![block], channel_settings: Vec::new() })
+}
+
+/// How the connection is encrypted, where the port does not say it.
+fn tls_mode<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>, port: &str) -> Option<&'static str> {
     let required = keys.flag("require_tls", context.notes).or_else(|| context.global.flag("smtp_require_tls", context.notes)).unwrap_or(true);
     let implicit = keys
         .flag("force_implicit_tls", context.notes)
@@ -27,11 +49,11 @@ pub fn email<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
         (false, true) => "starttls",
         (false, false) => "opportunistic",
     };
-    if !(port == "465" && implicit) {
-        block.push("tls", Yaml::text(mode));
-    }
-    tls(keys, context, &mut block);
+    (port != "465" || !implicit).then_some(mode)
+}
 
+/// User name and password, and what of a login is left behind.
+fn login<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>, block: &mut Yaml) {
     let user = or_global(keys, "auth_username", context, "smtp_auth_username");
     let password = secret(keys, "auth_password", context, Some("smtp_auth_password"), "SMTP_PASSWORD");
     // Alertmanager logs in by CRAM-MD5 with this one, and by PLAIN or LOGIN with the other.
@@ -68,25 +90,18 @@ pub fn email<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
         let what = format!("`auth_identity` of {}", context.what);
         context.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
     }
-    block.push("from", Yaml::text(from));
-    block.push("to", Yaml::texts(addresses(to)));
-    if let Some(hello) = or_global(keys, "hello", context, "smtp_hello").filter(|hello| *hello != "localhost") {
-        block.push("hello", Yaml::text(hello));
+}
+
+/// Which mails are one thread, where that is not the default.
+fn thread<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Option<&'static str> {
+    let mut threading = Keys::new(keys.take("threading")?, "`threading`", context.notes);
+    let on = threading.flag("enabled", context.notes).unwrap_or(false);
+    let by = threading.text("thread_by_date", context.notes);
+    match (on, by) {
+        (false, _) => Some("off"),
+        (true, Some("none")) => None,
+        (true, _) => Some("day"),
     }
-    if let Some(node) = keys.take("threading") {
-        let mut threading = Keys::new(node, "`threading`", context.notes);
-        let on = threading.flag("enabled", context.notes).unwrap_or(false);
-        let by = threading.text("thread_by_date", context.notes);
-        if !on {
-            block.push("thread", Yaml::text("off"));
-        } else if by != Some("none") {
-            block.push("thread", Yaml::text("day"));
-        }
-    }
-    if let Some(node) = keys.take("headers") {
-        headers(Keys::new(node, "`headers`", context.notes), node.span.line, context, &mut block);
-    }
-    Ok(Converted { platform: "email", blocks: vec![block], channel_settings: Vec::new() })
 }
 
 fn tls<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>, block: &mut Yaml) {

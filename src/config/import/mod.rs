@@ -19,7 +19,7 @@ mod webhook;
 use indexmap::IndexMap;
 
 use super::codes;
-use crate::model::yaml::{Node, parse};
+use crate::model::yaml::{Node, SyntaxError, parse};
 use crate::model::{Finding, Place};
 use reader::{Keys, Notes, scalar};
 use text::Yaml;
@@ -122,31 +122,10 @@ pub fn import(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, V
 /// What Alertmanager itself would refuse, and what routes otherwise here; all of it at once, with its place.
 pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
     let document = parse(text);
-    if !document.errors.is_empty() || document.root.is_none() {
-        let mut findings: Vec<Finding> = Vec::new();
-        for error in document.errors {
-            let place = Place { file: file.to_owned(), span: error.span, line_text: None };
-            findings.push(Finding::error(codes::of_document(error.fault), error.message).label(error.label).at(place));
-        }
-        if findings.is_empty() {
-            let place = Place { file: file.to_owned(), span: None, line_text: None };
-            findings.push(Finding::error(codes::SYNTAX, "the file is empty").label("name an Alertmanager configuration").at(place));
-        }
-        return Err(findings);
-    }
+    let Some(root) = document.root.as_ref().filter(|_| document.errors.is_empty()) else { return Err(unreadable(file, document.errors)) };
     let mut notes = Notes::new(file);
-    let Some(root) = &document.root else { return Err(Vec::new()) };
     let mut top = Keys::new(root, "the file", &mut notes);
-    for (key, what) in [("channels", "Watchfire's own configuration already"), ("scrape_configs", "the configuration of Prometheus")] {
-        if top.peek(key).is_some() && top.peek("receivers").is_none() {
-            let label = "name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml";
-            notes.refuse(root.span, format!("this is {what}, not Alertmanager's"), label);
-            return Err(notes.refused);
-        }
-    }
-    if let Some(node) = top.peek("receivers").filter(|node| !matches!(node.kind, crate::model::yaml::Kind::List(_))) {
-        // Everything else would only say that its receiver does not exist.
-        notes.refuse(node.span, format!("`receivers` is {}, not a list", node.kind_words()), "write a list; Alertmanager refuses this too");
+    if refuse_foreign(&top, root, &mut notes) {
         return Err(notes.refused);
     }
     let mut global = match top.take("global") {
@@ -200,6 +179,32 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
         remarks: notes.remarks,
         channels: made.of,
     })
+}
+
+/// Why a text is no configuration at all.
+fn unreadable(file: &str, errors: Vec<SyntaxError>) -> Vec<Finding> {
+    let place = |span| Place { file: file.to_owned(), span, line_text: None };
+    if errors.is_empty() {
+        return vec![Finding::error(codes::SYNTAX, "the file is empty").label("name an Alertmanager configuration").at(place(None))];
+    }
+    let finding = |error: SyntaxError| Finding::error(codes::of_document(error.fault), error.message).label(error.label).at(place(error.span));
+    errors.into_iter().map(finding).collect()
+}
+
+/// Reports a file that is another program's, or whose receivers nothing can be read of; everything else would only say that a receiver does not exist.
+fn refuse_foreign(top: &Keys<'_>, root: &Node, notes: &mut Notes) -> bool {
+    for (key, what) in [("channels", "Watchfire's own configuration already"), ("scrape_configs", "the configuration of Prometheus")] {
+        if top.peek(key).is_some() && top.peek("receivers").is_none() {
+            let label = "name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml";
+            notes.refuse(root.span, format!("this is {what}, not Alertmanager's"), label);
+            return true;
+        }
+    }
+    let receivers = top.peek("receivers").filter(|node| !matches!(node.kind, crate::model::yaml::Kind::List(_)));
+    if let Some(node) = receivers {
+        notes.refuse(node.span, format!("`receivers` is {}, not a list", node.kind_words()), "write a list; Alertmanager refuses this too");
+    }
+    receivers.is_some()
 }
 
 fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {

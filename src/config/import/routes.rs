@@ -9,6 +9,7 @@ use super::by_label::{self, ByLabel};
 use super::context::plain_name;
 use super::reader::{Keys, Notes, scalar};
 use super::text::Yaml;
+use crate::model::Span;
 use crate::model::yaml::{Kind, Node};
 use crate::route::{Matcher, Op, matcher, tree::MAX_DEPTH};
 
@@ -87,25 +88,8 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
         here.push("matchers", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
     }
     let before_it = context.notifies.clone();
-    if let Some(receiver) = receiver {
-        match context.channels_of(receiver) {
-            Some(channels) => {
-                if channels.iter().any(|channel| !context.silent.contains(channel)) {
-                    context.notifies.clone_from(&channels);
-                }
-                let default = Yaml::texts(channels);
-                let to = match context.by_label.get(receiver) {
-                    Some(label) => Yaml::map([("label", Yaml::text(label)), ("default", default)]),
-                    None => default,
-                };
-                here.push("to", to);
-            }
-            None => {
-                let known = context.channels.keys().map(String::as_str);
-                let hint = crate::config::suggest::hint(receiver, known);
-                context.notes.refuse(node.span, format!("there is no receiver {receiver:?}{hint}"), "define it; Alertmanager refuses this too");
-            }
-        }
+    if let Some(to) = receiver.and_then(|receiver| destination(receiver, node.span, context)) {
+        here.push("to", to);
     }
     if goes_on {
         here.push("continue", Yaml::bool(true));
@@ -114,67 +98,22 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
     for (key, names) in intervals.iter().filter(|(_, names)| !names.is_empty()) {
         here.push(key, Yaml::texts(names.clone()));
     }
-    let mut regroups = false;
-    for key in GROUPING {
-        if let Some(value) = keys.take(key) {
-            if key != "group_by" {
-                duration(key, value, context.notes);
-            }
-            there.push(key, Yaml::of(value));
-            regroups |= !root;
-        }
-    }
-    let repeat = keys.peek("repeat_interval").and_then(scalar).and_then(|text| crate::model::parse_duration(text).ok());
-    if repeat.is_some_and(|repeat| repeat.as_secs() <= 120) {
-        let todo = "set `dedup: { window: ... }` below it, or repeat less often";
-        context.notes.remark(
-            node.span.line,
-            "repeats every two minutes or more often",
-            "the same event within two minutes is a duplicate here",
-            todo,
-        );
-    }
-    let (mut here_routes, mut there_routes) = (Vec::new(), Vec::new());
+    let mut regroups = grouping(&mut keys, &mut there, context.notes) && !root;
     let receiver = receiver.or(inherited);
-    let mut any_goes_on = false;
     let before = context.above.len();
     context.above.extend(matchers.iter().cloned());
     let children = keys.take("routes");
-    match children.map(|node| &node.kind) {
-        Some(Kind::List(items)) => {
-            for child in items {
-                let line = child.span.line;
-                let child_goes_on = child
-                    .get("continue")
-                    .and_then(scalar)
-                    .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"));
-                any_goes_on |= child_goes_on;
-                let child = route(child, depth + 1, receiver, context);
-                here_routes.push(child.here);
-                // Alertmanager hands every alert over once: by the first route that takes it for good.
-                if !child_goes_on {
-                    there_routes.push((child.there.unwrap_or_else(|| Yaml::map::<&str>([])), child.regroups));
-                } else if child.regroups {
-                    let why = "with `continue` an alert would be handed over once for each such route; it is grouped by the route after it";
-                    context.notes.remark(line, "the grouping of a route with `continue`", why, "nothing, unless messages are to be grouped by it");
-                }
-            }
+    let Below { here: mut here_routes, there: mut there_routes, any_goes_on } = match children.map(|node| &node.kind) {
+        Some(Kind::List(items)) => below(items, depth, receiver, context),
+        Some(_) => {
+            context.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too");
+            Below::default()
         }
-        Some(_) => context.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too"),
-        None => {}
-    }
-    let apart = context.apart;
-    if let Some((name, by)) =
-        receiver.and_then(|name| apart.get_key_value(name)).filter(|(name, by)| !by.receivers.is_empty() && !context.by_label.contains_key(*name))
-    {
-        // Below a route with `continue` they would take what it took.
-        if any_goes_on || depth == MAX_DEPTH {
-            let what = format!("the rooms or addresses of receiver {name} by the label {}", by.label);
-            context.notes.remark(node.span.line, what, "a route below has `continue`, or is the deepest", "write a route for each value by hand");
-        } else {
-            here_routes.extend(by_label::routes(by, &context.above, context.channels, &intervals));
-        }
-    }
+        None => Below::default(),
+    };
+    // Below a route with `continue` they would take what it took.
+    let can_follow = !any_goes_on && depth < MAX_DEPTH;
+    here_routes.extend(routes_of_values(receiver, node.span.line, &intervals, can_follow, context));
     context.above.truncate(before);
     context.notifies = before_it;
     for entry in keys.rest() {
@@ -193,6 +132,94 @@ pub fn route(node: &Node, depth: usize, inherited: Option<&str>, context: &mut I
         here.push("routes", Yaml::List(here_routes));
     }
     Route { here, there: Some(there), regroups }
+}
+
+/// Where a receiver's alerts go, as a route says it. A receiver that does not exist is reported.
+fn destination(receiver: &str, span: Span, context: &mut ImportContext<'_>) -> Option<Yaml> {
+    let Some(channels) = context.channels_of(receiver) else {
+        let hint = crate::config::suggest::hint(receiver, context.channels.keys().map(String::as_str));
+        context.notes.refuse(span, format!("there is no receiver {receiver:?}{hint}"), "define it; Alertmanager refuses this too");
+        return None;
+    };
+    if channels.iter().any(|channel| !context.silent.contains(channel)) {
+        context.notifies.clone_from(&channels);
+    }
+    let default = Yaml::texts(channels);
+    Some(match context.by_label.get(receiver) {
+        Some(label) => Yaml::map([("label", Yaml::text(label)), ("default", default)]),
+        None => default,
+    })
+}
+
+/// Writes what a route says about grouping to what remains of it; whether it says anything.
+fn grouping(keys: &mut Keys<'_>, there: &mut Yaml, notes: &mut Notes) -> bool {
+    let mut any = false;
+    for key in GROUPING {
+        let Some(value) = keys.take(key) else { continue };
+        if key != "group_by" {
+            duration(key, value, notes);
+        }
+        there.push(key, Yaml::of(value));
+        any = true;
+    }
+    let repeat = keys.peek("repeat_interval").and_then(scalar).and_then(|text| crate::model::parse_duration(text).ok());
+    if repeat.is_some_and(|repeat| repeat.as_secs() <= 120) {
+        let todo = "set `dedup: { window: ... }` below it, or repeat less often";
+        notes.remark(keys.line, "repeats every two minutes or more often", "the same event within two minutes is a duplicate here", todo);
+    }
+    any
+}
+
+/// The routes below one.
+#[derive(Default)]
+struct Below {
+    here: Vec<Yaml>,
+    /// Each with whether it groups otherwise than the route above.
+    there: Vec<(Yaml, bool)>,
+    /// Whether one of them has `continue`.
+    any_goes_on: bool,
+}
+
+/// Reads the routes below one of this depth.
+fn below(items: &[Node], depth: usize, receiver: Option<&str>, context: &mut ImportContext<'_>) -> Below {
+    let mut below = Below::default();
+    for child in items {
+        let line = child.span.line;
+        let goes_on =
+            child.get("continue").and_then(scalar).is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"));
+        below.any_goes_on |= goes_on;
+        let child = route(child, depth + 1, receiver, context);
+        below.here.push(child.here);
+        // Alertmanager hands every alert over once: by the first route that takes it for good.
+        if !goes_on {
+            below.there.push((child.there.unwrap_or_else(|| Yaml::map::<&str>([])), child.regroups));
+        } else if child.regroups {
+            let why = "with `continue` an alert would be handed over once for each such route; it is grouped by the route after it";
+            context.notes.remark(line, "the grouping of a route with `continue`", why, "nothing, unless messages are to be grouped by it");
+        }
+    }
+    below
+}
+
+/// The routes of a receiver whose rooms or addresses are made of a label, one for each value; where they cannot follow those that are there, it is reported.
+fn routes_of_values(
+    receiver: Option<&str>,
+    line: usize,
+    intervals: &[(&str, Vec<String>)],
+    can_follow: bool,
+    context: &mut ImportContext<'_>,
+) -> Vec<Yaml> {
+    let apart = context.apart;
+    let Some((name, by)) = receiver.and_then(|name| apart.get_key_value(name)) else { return Vec::new() };
+    if by.receivers.is_empty() || context.by_label.contains_key(name) {
+        return Vec::new();
+    }
+    if can_follow {
+        return by_label::routes(by, &context.above, context.channels, intervals);
+    }
+    let what = format!("the rooms or addresses of receiver {name} by the label {}", by.label);
+    context.notes.remark(line, what, "a route below has `continue`, or is the deepest", "write a route for each value by hand");
+    Vec::new()
 }
 
 /// Holds a time to what Alertmanager takes: Prometheus' words, and not zero except for the first wait.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Validator;
 use crate::config::codes;
-use crate::config::file::{Auth, Credential, Proxy, Scope};
+use crate::config::file::{Auth, Basic, Credential, Hmac, Proxy, Scope};
 use crate::config::password::PasswordHash;
 use crate::config::settings::{Admission, CredentialKind, CredentialSettings, Password};
 use crate::config::source::Anchor;
@@ -107,37 +107,40 @@ fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: 
         return Some((CredentialKind::Bearer(secret), format!("bearer-{}", ix + 1)));
     }
     if let Some(basic) = &entry.basic {
-        let path = path.key("basic");
-        if basic.username.is_empty() || basic.username.contains(|c: char| c == ':' || c.is_control()) {
-            let label = "user names are not empty and have no `:`";
-            validator.report.error(codes::BAD_AUTH, &path.key("username"), Anchor::Value, "no client can send this user name", label);
-        }
-        let secret = validator.secret(&basic.password)?;
-        let password = if PasswordHash::is_one(secret.expose()) {
-            match PasswordHash::parse(secret.expose()) {
-                Ok(hash) => Password::Hashed(hash),
-                Err(why) => {
-                    let label = "write what `watchfire hash-password` prints, or the plain password";
-                    validator.report.error(
-                        codes::BAD_AUTH,
-                        &path.key("password"),
-                        Anchor::Value,
-                        format!("the hashed password cannot be read: {why}"),
-                        label,
-                    );
-                    return None;
-                }
-            }
-        } else {
-            Password::Plain(secret)
-        };
-        return Some((CredentialKind::Basic { username: basic.username.clone(), password }, basic.username.clone()));
+        return by_password(validator, basic, &path.key("basic"));
     }
     if let Some(proxy) = &entry.proxy {
         return Some((by_proxy(validator, proxy, &path.key("proxy")), format!("proxy-{}", ix + 1)));
     }
     let hmac = entry.hmac.as_ref()?;
-    let path = path.key("hmac");
+    Some((by_signature(validator, hmac, &path.key("hmac")), format!("hmac-{}", ix + 1)))
+}
+
+/// A user name with a password, which may be hashed; `None` when the password cannot be read.
+fn by_password(validator: &mut Validator<'_, '_>, basic: &Basic, path: &Path) -> Option<(CredentialKind, String)> {
+    if basic.username.is_empty() || basic.username.contains(|c: char| c == ':' || c.is_control()) {
+        let label = "user names are not empty and have no `:`";
+        validator.report.error(codes::BAD_AUTH, &path.key("username"), Anchor::Value, "no client can send this user name", label);
+    }
+    let secret = validator.secret(&basic.password)?;
+    let password = if PasswordHash::is_one(secret.expose()) {
+        match PasswordHash::parse(secret.expose()) {
+            Ok(hash) => Password::Hashed(hash),
+            Err(why) => {
+                let label = "write what `watchfire hash-password` prints, or the plain password";
+                let message = format!("the hashed password cannot be read: {why}");
+                validator.report.error(codes::BAD_AUTH, &path.key("password"), Anchor::Value, message, label);
+                return None;
+            }
+        }
+    } else {
+        Password::Plain(secret)
+    };
+    Some((CredentialKind::Basic { username: basic.username.clone(), password }, basic.username.clone()))
+}
+
+/// Secrets that bodies are signed with, and the headers that hold signature and time.
+fn by_signature(validator: &mut Validator<'_, '_>, hmac: &Hmac, path: &Path) -> CredentialKind {
     let mut secrets = Vec::new();
     for (source, at) in
         hmac.secret.iter().map(|s| (s, path.key("secret"))).chain(hmac.secrets.iter().enumerate().map(|(i, s)| (s, path.key("secrets").item(i))))
@@ -150,7 +153,7 @@ fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: 
     if hmac.secret.is_none() && hmac.secrets.is_empty() {
         validator.report.error(
             codes::BAD_AUTH,
-            &path,
+            path,
             Anchor::Value,
             "`hmac` has no secret to check signatures with",
             "add `secret`, or `secrets` for several",
@@ -159,7 +162,7 @@ fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: 
     let mut header = |name: Option<&str>, key: &str| header_name(validator, name?, &path.key(key));
     let timestamp_header = header(hmac.timestamp_header.as_deref(), "timestamp_header");
     let header = header(hmac.header.as_deref(), "header").unwrap_or_else(|| GRAFANA_HEADER.to_owned());
-    Some((CredentialKind::Hmac { secrets, header, timestamp_header }, format!("hmac-{}", ix + 1)))
+    CredentialKind::Hmac { secrets, header, timestamp_header }
 }
 
 /// A header's name; one that is none is reported.

@@ -15,14 +15,15 @@ use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
 use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig, RecipientLimitConfig};
 use crate::channel::{
-    BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, PLATFORMS, Platform, PlatformConfig, PressWay, Problem, SendContext,
+    BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, Living, LivingMode, PLATFORMS, Platform, PlatformConfig, PressWay, Problem,
+    SendContext,
 };
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
 use crate::delivery::{AllowancePlan, ChannelPlan, ContentPlan};
 use crate::model::yaml::Path;
-use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
+use crate::model::{ErrorKind, Finding, Language, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
 use crate::template::TemplateRegistry;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         let Some(block) = config.blocks().into_iter().next().filter(|_| config.blocks().len() == 1) else { continue };
         let (platform, platform_config) = block;
         for problem in platform_config.check() {
-            tell(validator, &path, &problem);
+            report_problem(validator, &path, &problem);
         }
         for doubt in platform_config.doubts() {
             warn(validator, &path, &doubt);
@@ -67,14 +68,6 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: validator.secrets, http, presets };
         let Some((built, recipients)) = build(validator, name, block, &cx, &path) else { continue };
         let platform = built.descriptor.unwrap_or(platform);
-        let rate_limit = match &config.rate_limit {
-            None => Some(platform.pace.limits.to_vec()),
-            Some(RateLimitConfig::Off(_)) => None,
-            Some(RateLimitConfig::Rate(rate)) => Some(vec![
-                Limit { count: rate.per_minute, window: Duration::from_secs(60) },
-                Limit { count: rate.burst.unwrap_or(rate.per_minute), window: SECOND },
-            ]),
-        };
         let living = living(validator, config.living, platform, built.channel.living(platform), &path);
         let plan = ChannelPlan {
             name: name.as_str().into(),
@@ -82,18 +75,8 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             outlet: built.outlet,
             driver: built.channel,
             recipients,
-            content: ContentPlan {
-                plain: config.format == Some(Format::Text),
-                template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
-                language: config.language.unwrap_or(file.language),
-                send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
-                mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
-                looks_up: platform_config.looks_up(),
-                living,
-                actions: actions(config.actions),
-                max_pages: usize::from(config.max_pages.unwrap_or(3)),
-            },
-            rate_limit,
+            content: content(config, platform_config, platform, living, file.language),
+            rate_limit: rate_limit(config, platform),
             allowance: allowance(validator, config, platform_config, platform, &path),
             digest: settings.digest,
             timeout: settings.timeout,
@@ -107,6 +90,32 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
     }
     rate_limits(validator, &plans, &root);
     plans
+}
+
+fn content(config: &ChannelConfig, platform_config: &dyn PlatformConfig, platform: &Platform, living: LivingMode, language: Language) -> ContentPlan {
+    ContentPlan {
+        plain: config.format == Some(Format::Text),
+        template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
+        language: config.language.unwrap_or(language),
+        send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
+        mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+        looks_up: platform_config.looks_up(),
+        living,
+        actions: actions(config.actions),
+        max_pages: usize::from(config.max_pages.unwrap_or(3)),
+    }
+}
+
+/// The channel's own rate limit, else the platform's; `None` where it was turned off.
+fn rate_limit(config: &ChannelConfig, platform: &Platform) -> Option<Vec<Limit>> {
+    match &config.rate_limit {
+        None => Some(platform.pace.limits.to_vec()),
+        Some(RateLimitConfig::Off(_)) => None,
+        Some(RateLimitConfig::Rate(rate)) => Some(vec![
+            Limit { count: rate.per_minute, window: Duration::from_secs(60) },
+            Limit { count: rate.burst.unwrap_or(rate.per_minute), window: SECOND },
+        ]),
+    }
 }
 
 /// What the account and each recipient get at most.
@@ -156,7 +165,7 @@ fn build(
                 validator.sites.iter().any(|site| at == site.path && matches!(site.source, SecretSource::Env(_) | SecretSource::File(_)))
             };
             let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
-            told.iter().for_each(|problem| tell(validator, path, problem));
+            told.iter().for_each(|problem| report_problem(validator, path, problem));
             let without_secrets = !excused.is_empty() && told.is_empty();
             without_secrets.then(|| {
                 (
@@ -353,7 +362,7 @@ fn proxy(validator: &mut Validator<'_, '_>, config: &ChannelConfig, path: &Path)
     Some(secret)
 }
 
-fn tell(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
+fn report_problem(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
     let at = path.dotted(&problem.path);
     validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
 }

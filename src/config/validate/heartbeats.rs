@@ -11,8 +11,8 @@ use crate::delivery::HeartbeatPlan;
 use crate::model::yaml::Path;
 use crate::route::{Matcher, Op, matcher};
 
-const LEAST: Duration = Duration::from_secs(10);
-const MOST: Duration = Duration::from_secs(31 * 86_400);
+const MIN_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(31 * 86_400);
 
 /// Validates `heartbeats:` and returns those that can be used.
 pub fn heartbeats(validator: &mut Validator<'_, '_>) -> Vec<HeartbeatPlan> {
@@ -24,7 +24,7 @@ pub fn heartbeats(validator: &mut Validator<'_, '_>) -> Vec<HeartbeatPlan> {
             continue;
         }
         list(validator, &heartbeat.matchers, &path.key("matchers"));
-        let timeout = validator.duration(Some(&heartbeat.timeout), &path.key("timeout"), Duration::from_secs(300), LEAST, MOST);
+        let timeout = validator.duration(Some(&heartbeat.timeout), &path.key("timeout"), Duration::from_secs(300), MIN_TIMEOUT, MAX_TIMEOUT);
         let to = path.key("to");
         for (ix, name) in heartbeat.to.list().iter().enumerate() {
             let at = if matches!(heartbeat.to, OneOrMany::One(_)) { to.clone() } else { to.item(ix) };

@@ -72,31 +72,48 @@ impl AttemptTask {
         }
         message.drop_large_events();
         drop(permit);
-        for error in &composed.fallbacks {
-            self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
-            tracing::error!(delivery = message.delivery(), channel = %self.channel.name, %error, "a template failed; the built-in text was used");
-        }
+        self.report_fallbacks(message, &composed);
         message.phase = Phase::composed(composed.pages);
         message.template = composed.template;
-        if any_silent || !later.is_empty() || !composed.suppressed.is_empty() {
-            let suppressed: Vec<DeliveryUpdate> =
-                composed.suppressed.iter().filter_map(|(m, why)| Some(skipped(message.members.get(*m)?, why, now))).collect();
-            let gone: Vec<_> = suppressed.iter().map(|update| update.id).collect();
-            message.members.retain(|m| !gone.contains(&m.id));
-            if !suppressed.is_empty() && self.record_outcome(self.outcome_batch(suppressed)).await.is_err() {
-                return Ok(Some(self.complete(message, later, true)));
-            }
-            let mut unused = self.release_unused_lanes(message, later);
-            if message.members.is_empty() || message.pages().is_empty() {
-                let done = self.complete(message, Vec::new(), false);
-                unused.extend(done.lanes);
-                return Ok(Some(AttemptResult { lanes: unused, ..done }));
-            }
-            message.lanes.to_release.append(&mut unused);
+        if (any_silent || !later.is_empty() || !composed.suppressed.is_empty())
+            && let Some(end) = self.take_suppressed(message, &composed.suppressed, later, now).await
+        {
+            return Ok(Some(end));
         }
         message.create_cells(&self.channel);
         message.reserve_memory(&self.shared.budget);
         Ok(None)
+    }
+
+    /// Takes out the members of which nothing is shown, and releases the lanes that have none left. `Some` when nothing is left to send.
+    async fn take_suppressed(
+        &self,
+        message: &mut PendingMessage,
+        suppressed: &[(usize, &'static str)],
+        later: Vec<PendingDelivery>,
+        now: UnixMs,
+    ) -> Option<AttemptResult> {
+        let suppressed: Vec<DeliveryUpdate> = suppressed.iter().filter_map(|(m, why)| Some(skipped(message.members.get(*m)?, why, now))).collect();
+        let gone: Vec<_> = suppressed.iter().map(|update| update.id).collect();
+        message.members.retain(|m| !gone.contains(&m.id));
+        if !suppressed.is_empty() && self.record_outcome(self.outcome_batch(suppressed)).await.is_err() {
+            return Some(self.complete(message, later, true));
+        }
+        let mut unused = self.release_unused_lanes(message, later);
+        if message.members.is_empty() || message.pages().is_empty() {
+            let done = self.complete(message, Vec::new(), false);
+            unused.extend(done.lanes);
+            return Some(AttemptResult { lanes: unused, ..done });
+        }
+        message.lanes.to_release.append(&mut unused);
+        None
+    }
+
+    fn report_fallbacks(&self, message: &PendingMessage, composed: &Composed) {
+        for error in &composed.fallbacks {
+            self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
+            tracing::error!(delivery = message.delivery(), channel = %self.channel.name, %error, "a template failed; the built-in text was used");
+        }
     }
 
     /// A refused message goes out once more, composed in another way.
@@ -306,9 +323,9 @@ mod tests {
             assert!(message.members.is_sorted_by_key(|member| member.lane_seq) && muted.is_sorted_by_key(|member| member.lane_seq));
             muted.iter().map(|member| member.lane_seq).collect::<Vec<_>>()
         };
-        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![a(Status::Resolved), b()])]), Vec::<i64>::new(), "they are told together");
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![a(Status::Resolved), b()])]), Vec::<i64>::new(), "they are shown together");
         assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![b()]), (1, vec![a(Status::Resolved)])]), vec![0, 2]);
-        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (2, vec![a(Status::Resolved), b()])]), vec![0], "another lane is another story");
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (2, vec![a(Status::Resolved), b()])]), vec![0], "another lane is another message");
     }
 
     #[test]

@@ -30,17 +30,7 @@ impl AttemptTask {
             LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
             mode => mode,
         };
-        let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
-        if message.caller.is_some() || !needed {
-            return Ok(None);
-        }
-        let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let ids: Vec<IncidentId> = ids.into_iter().collect();
-        let found = self.shared.store.incidents(&ids, &self.channel.name).await?;
-        let found: HashMap<IncidentId, Found> = found.into_iter().map(|one| (one.0.id, one)).collect();
+        let Some(found) = self.incidents_of(message, mode).await? else { return Ok(None) };
         let can = self.channel.driver.living(self.channel.platform);
         let repeat = self.plan.incidents.repeat;
         let (mut silent, mut silent_anchors, mut ended) = (HashMap::new(), Vec::new(), HashSet::new());
@@ -54,17 +44,13 @@ impl AttemptTask {
             };
             let said = said_by(&members, incident);
             let complete = members.iter().any(|member| Some(member.event_id) == newest(incident));
-            let mut tells = NotifiedIncident::of(incident, &said, anchors, complete);
+            let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
-            let moment = match members.iter().any(|member| member.target.step.is_some()) {
-                // It rings, whatever people know.
-                true if notified.first_at.is_none() => Moment::First,
-                true => Moment::Again,
-                false => decide(&said, incident, &notified, repeat, now),
-            };
+            let is_step = members.iter().any(|member| member.target.step.is_some());
+            let moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
-                tells.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
+                notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
             }
             match moment {
                 Moment::Again => message.notification.reminds.extend(reminded(incident, &notified)),
@@ -83,7 +69,7 @@ impl AttemptTask {
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
-                silent_anchors.extend(shown_by_edit(&self.channel.name, anchors, &tells, moment));
+                silent_anchors.extend(shown_by_edit(&self.channel.name, anchors, &notice, moment));
                 continue;
             }
             rings |= matches!(how, How::Card { mentions: true, .. } | How::Line { mentions: true, .. });
@@ -92,7 +78,7 @@ impl AttemptTask {
             if message.notification.form == Form::News {
                 message.notification.news = news(&said, incident, &notified);
             }
-            message.notification.incidents.push(tells);
+            message.notification.incidents.push(notice);
         }
         let notification = &mut message.notification;
         if lanes != 1 {
@@ -102,6 +88,21 @@ impl AttemptTask {
         notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
+    }
+
+    /// The incidents of the members by id; `None` where nothing that is known of them decides what is said.
+    async fn incidents_of(&self, message: &PendingMessage, mode: LivingMode) -> Result<Option<HashMap<IncidentId, Found>>, StoreError> {
+        let needed = mode != LivingMode::Off || self.channel.driver.wants_raw_payload() || self.channel.follows_incidents();
+        if message.caller.is_some() || !needed {
+            return Ok(None);
+        }
+        let ids: HashSet<IncidentId> = message.members.iter().filter_map(|member| member.incident).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<IncidentId> = ids.into_iter().collect();
+        let found = self.shared.store.incidents(&ids, &self.channel.name).await?;
+        Ok(Some(found.into_iter().map(|one| (one.0.id, one)).collect()))
     }
 
     /// Holds a step back while twins disagree about all that it is for; what the store must know of that is returned.
@@ -206,13 +207,13 @@ impl AttemptTask {
         let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
-        let mut tells = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
+        let mut notice = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
         if form != Form::News {
             // What twins disagree about was perhaps not in it: it rings if it still fires then.
             let (known, now) = (Known::of(anchors, message.recipients(&self.channel)), self.shared.clock.wall());
-            tells.notified.retain(|one| one.over || !known.doubts(one.fingerprint, incident, now));
+            notice.notified.retain(|one| one.over || !known.doubts(one.fingerprint, incident, now));
         }
-        notification.incidents.push(tells);
+        notification.incidents.push(notice);
         message.notification = notification;
         Ok(())
     }
@@ -301,12 +302,17 @@ fn newest(incident: &Incident) -> Option<EventId> {
     incident.alerts.iter().map(|alert| alert.event).max()
 }
 
+/// A step rings, whatever people know.
+fn step_moment(notified: &Known) -> Moment {
+    if notified.first_at.is_none() { Moment::First } else { Moment::Again }
+}
+
 /// What a card shows from its next edit on, though nothing rang: it belongs to what its readers were notified.
-fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, moment: Moment) -> Vec<AnchorUpdate> {
+fn shown_by_edit(channel: &str, anchors: &[Anchor], notice: &NotifiedIncident, moment: Moment) -> Vec<AnchorUpdate> {
     let edited = anchors.iter().filter(|anchor| anchor.edited);
     edited
         .map(|anchor| AnchorUpdate {
-            incident: tells.id,
+            incident: notice.id,
             channel: channel.to_owned(),
             recipient: anchor.recipient.clone(),
             message: anchor.message,
@@ -320,7 +326,7 @@ fn shown_by_edit(channel: &str, anchors: &[Anchor], tells: &NotifiedIncident, mo
                     Moment::Doubted if !one.over => known(one).is_none_or(|known| !known.over),
                     _ => !one.over || known(one).is_none(),
                 };
-                tells.notified.iter().filter(shown).copied().collect()
+                notice.notified.iter().filter(shown).copied().collect()
             },
             shown: None,
             edited: true,

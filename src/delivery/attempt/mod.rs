@@ -98,28 +98,10 @@ impl AttemptTask {
     async fn attempt(self, mut message: PendingMessage, started: &mut StartedLanes) -> AttemptResult {
         #[cfg(test)]
         assert!(!self.shared.crash_attempt.swap(false, std::sync::atomic::Ordering::AcqRel), "an attempt that was made to fail");
-        if matches!(message.phase, Phase::Stored { pages: None, .. })
-            && let Err(error) = self.fetch_pages(&mut message).await
-        {
-            return self.release_to_lanes(message, &error).await;
-        }
-        if message.is_stored()
-            && message.notification.incidents.is_empty()
-            && message.caller.is_none()
-            && let Err(error) = self.recall_notification(&mut message).await
-        {
-            return self.release_to_lanes(message, &error).await;
-        }
-        if matches!(message.phase, Phase::Formed) {
-            let permit = match self.read_members(&mut message, started).await {
-                Ok(permit) => permit,
-                Err(error) => return self.release_to_lanes(message, &error).await,
-            };
-            match self.compose(&mut message, permit).await {
-                Ok(None) => {}
-                Ok(Some(result)) => return result,
-                Err(error) => return self.release_to_lanes(message, &error).await,
-            }
+        match self.prepare(&mut message, started).await {
+            Ok(None) => {}
+            Ok(Some(result)) => return result,
+            Err(error) => return self.release_to_lanes(message, &error).await,
         }
         if started.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
             match self.mark_started(&mut message, started).await {
@@ -166,6 +148,21 @@ impl AttemptTask {
         let results = self.send(&message, page, &to).await;
         drop(request);
         self.record_result(message, attempt, page, to, results, begun_at).await
+    }
+
+    /// Reads or composes the pages, and what they say of incidents. `Some` when nothing is left to send.
+    async fn prepare(&self, message: &mut PendingMessage, started: &mut StartedLanes) -> Result<Option<AttemptResult>, StoreError> {
+        if matches!(message.phase, Phase::Stored { pages: None, .. }) {
+            self.fetch_pages(message).await?;
+        }
+        if message.is_stored() && message.notification.incidents.is_empty() && message.caller.is_none() {
+            self.recall_notification(message).await?;
+        }
+        if !matches!(message.phase, Phase::Formed) {
+            return Ok(None);
+        }
+        let permit = self.read_members(message, started).await?;
+        self.compose(message, permit).await
     }
 
     /// Whether the outlet is this node's for long enough to send.

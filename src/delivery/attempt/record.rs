@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::channel::{CellResult, LivingMode, kit};
+use crate::channel::{CellResult, FinalWord, LivingMode, kit};
 use crate::delivery::allowance::Withheld;
-use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
+use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
+use crate::delivery::plan::ChannelPlan;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, SendError, UnixMs};
 use crate::store::{
     AnchorUpdate, AttemptKind, Cell, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, State,
@@ -43,26 +44,14 @@ impl AttemptTask {
             let pairs = results.into_iter().filter_map(|(i, r)| Some((to.get(i)?.clone(), r)));
             caller.results.extend(pairs);
         }
-        let ended = FinishedAttempt {
-            id: attempt,
-            page,
-            node: self.shared.node.name.to_string(),
-            begun_at,
-            ended_at: now,
-            kind: outcome.kind,
-            counted: self.answered.is_none(),
-            code: outcome.code.clone(),
-            answer: outcome.answer.clone(),
-        };
+        let ended = self.finished(attempt, page, begun_at, now, &outcome);
         self.trace(&message, &ended, tried + 1);
         let done = matches!(outcome.next, Next::Done | Next::SplitDigest);
         // A message that goes back to its lanes is not kept; its attempt is, under its id, for the rate limit and for `queue show`.
         let store = (!message.is_stored()).then(|| message.to_record(self.channel.platform.name));
         let requeued = outcome.next == Next::Requeue;
         let receipts = receipts_to_await(&self.channel, &message.cells, page, &to, now);
-        // Where every notification is a message, nothing depends on what was sent before.
-        let living = self.channel.content.living != LivingMode::Off || self.channel.follows_incidents();
-        let anchors = if done && living { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
+        let anchors = if done { self.anchors(&message) } else { Vec::new() };
         let timeline = step_rows(&message, &outcome.deliveries, now);
         let unconfirmed = outcome.deliveries.iter().any(|change| matches!(change.state, State::Dead | State::Unknown)) && message.step().is_some();
         // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
@@ -72,12 +61,7 @@ impl AttemptTask {
             fence: self.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
-            cells: if message.is_stored() {
-                let changed = |c: &&Cell| (c.page == page && to.contains(&c.recipient)) || Withheld::of_cell(c).is_some();
-                message.cells.iter().filter(changed).cloned().chain(lost).collect()
-            } else {
-                Vec::new()
-            },
+            cells: changed_cells(&message, page, &to, lost),
             deliveries: std::mem::take(&mut outcome.deliveries),
             children: std::mem::take(&mut outcome.children),
             anchors,
@@ -108,6 +92,29 @@ impl AttemptTask {
             Err(_) => result.fenced = true,
         }
         result
+    }
+
+    fn finished(&self, id: AttemptId, page: u16, begun_at: UnixMs, now: UnixMs, outcome: &Outcome) -> FinishedAttempt {
+        FinishedAttempt {
+            id,
+            page,
+            node: self.shared.node.name.to_string(),
+            begun_at,
+            ended_at: now,
+            kind: outcome.kind,
+            counted: self.answered.is_none(),
+            code: outcome.code.clone(),
+            answer: outcome.answer.clone(),
+        }
+    }
+
+    /// What a message that is done changes of its incidents' anchors.
+    fn anchors(&self, message: &PendingMessage) -> Vec<AnchorUpdate> {
+        // Where every notification is a message, nothing depends on what was sent before.
+        if self.channel.content.living == LivingMode::Off && !self.channel.follows_incidents() {
+            return Vec::new();
+        }
+        message.notification.anchors(message.id, &self.channel.name, &message.cells)
     }
 
     /// How much of the month's quota a request took. A vendor of phone messages counts each recipient, and may have counted those of whom it did not answer.
@@ -261,6 +268,15 @@ fn may_wait(store: Option<&NewMessage>, receipts: &[NewReceipt], anchors: &[Anch
     store.is_some_and(|message| message.cells.len() == 1) && receipts.is_empty() && anchors.iter().all(|anchor| anchor.ids.is_none())
 }
 
+/// The cells to write: those of the request, those that limits kept back, and those whose outcome was lost. Of a message that is not stored none.
+fn changed_cells(message: &PendingMessage, page: u16, to: &[Recipient], lost: Vec<Cell>) -> Vec<Cell> {
+    if !message.is_stored() {
+        return Vec::new();
+    }
+    let changed = |c: &&Cell| (c.page == page && to.contains(&c.recipient)) || Withheld::of_cell(c).is_some();
+    message.cells.iter().filter(changed).cloned().chain(lost).collect()
+}
+
 /// The message as it is after the attempt.
 fn apply(message: &mut PendingMessage, outcome: &mut Outcome) {
     message.cells = std::mem::take(&mut outcome.cells);
@@ -270,4 +286,25 @@ fn apply(message: &mut PendingMessage, outcome: &mut Outcome) {
             member.due_at = due_at;
         }
     }
+}
+
+/// The receipts to wait for after an attempt: of its cells that the platform accepted.
+fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: UnixMs) -> Vec<NewReceipt> {
+    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
+    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
+    taken
+        .filter_map(|cell| {
+            let until = now + later.within;
+            let first = later.ask.map_or(later.within, |ask| ask.first);
+            Some(NewReceipt {
+                page,
+                recipient: cell.recipient.clone(),
+                channel: channel.name.to_string(),
+                platform_id: cell.ids.single()?.to_owned(),
+                sent_at: now,
+                due_at: (now + first).min(until),
+                until,
+            })
+        })
+        .collect()
 }

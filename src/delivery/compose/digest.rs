@@ -36,6 +36,53 @@ impl Draft<'_> {
     /// A digest: the most severe alerts in detail, every critical and error alert named, the rest one line per delivery or counted.
     pub(super) fn compose_digest(&self) -> Composed {
         let template = self.channel.content.template.clone();
+        let (rows, suppressed) = self.digest_rows();
+        if rows.is_empty() {
+            return Composed { suppressed, ..Composed::default() };
+        }
+        let mut rows = count_acked(rows, &self.notification.acked(), self.channel.content.language);
+        rows.sort_by_key(|l| (l.brief.status, !l.acked.is_empty(), l.brief.severity.unwrap_or_default()));
+        let is_severe = |brief: &Brief| brief.status == EntryStatus::Firing && brief.severity.unwrap_or_default() <= Severity::Error;
+        let must_name = rows.iter().take_while(|l| is_severe(&l.brief) && l.entry.is_some()).count();
+        let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief), self.newest_events());
+        let details: Vec<Entry<'_>> = rows.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
+        let excerpt = Excerpt::of(&details);
+        let (details, shortened) = (excerpt.entries(), excerpt.shortened);
+        let briefs: Vec<Brief> = rows.iter().take(MAX_ROWS).skip(details.len()).map(|l| l.brief.clone()).collect();
+        let unseen = |shown: usize| rows[shown..].iter().map(|l| l.brief.count).sum();
+        let empty = Event::default();
+        let event = details.first().map_or(&empty, |e| e.event);
+        let renderer = Renderer {
+            draft: self,
+            kind: MessageKind::Digest,
+            template: &template,
+            totals: &totals,
+            entries: &details,
+            briefs: &briefs,
+            event,
+            unseen: &unseen,
+            shortened,
+        };
+        let (mut pages, fallbacks) = renderer.pages(rows.len().min(MAX_ROWS), usize::MAX);
+        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
+        if shown < must_name && self.members.len() > 1 && !self.is_repeat() {
+            let keep = self.members_that_fit(&rows[shown..must_name]);
+            if keep < self.members.len() {
+                let smaller = Draft { members: &self.members[..keep], ..*self }.compose_pages();
+                return Composed { deferred_members: smaller.first_deferred(keep)..self.members.len(), ..smaller };
+            }
+        }
+        for (page, range) in &mut pages {
+            page.coverage = digest_coverage(self.members, &rows, range.clone());
+        }
+        let pages = count_rest_on_last_page(pages, |covers| {
+            rows.iter().skip(shown).for_each(|line| cover_row(covers, self.members, line, None));
+        });
+        Composed { pages, template, suppressed, deferred_members: 0..0, fallbacks }
+    }
+
+    /// A line for each alert of each lane, or for each delivery whose event is not in memory; and the members of which nothing is shown.
+    fn digest_rows(&self) -> (Vec<DigestRow<'_>>, Vec<(usize, &'static str)>) {
         let mut suppressed = Vec::new();
         let mut rows: Vec<DigestRow<'_>> = Vec::new();
         for range in lanes_of(self.members) {
@@ -66,52 +113,15 @@ impl Draft<'_> {
                 });
             }
         }
-        if rows.is_empty() {
-            return Composed { suppressed, ..Composed::default() };
+        (rows, suppressed)
+    }
+
+    /// What must be named does not all fit: how many members stay. The lanes whose lines fit do, the others are left to the next message.
+    fn members_that_fit(&self, left: &[DigestRow<'_>]) -> usize {
+        match left.iter().map(|l| l.lane.start).min().unwrap_or(self.members.len()) {
+            0 => left.iter().filter(|l| l.lane.start == 0).map(|l| l.member).min().unwrap_or(0).max(1),
+            first_lane => first_lane,
         }
-        let mut rows = count_acked(rows, &self.notification.acked(), self.channel.content.language);
-        rows.sort_by_key(|l| (l.brief.status, !l.acked.is_empty(), l.brief.severity.unwrap_or_default()));
-        let is_severe = |brief: &Brief| brief.status == EntryStatus::Firing && brief.severity.unwrap_or_default() <= Severity::Error;
-        let must_name = rows.iter().take_while(|l| is_severe(&l.brief) && l.entry.is_some()).count();
-        let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief), self.newest_events());
-        let details: Vec<Entry<'_>> = rows.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
-        let excerpt = Excerpt::of(&details);
-        let (details, shortened) = (excerpt.entries(), excerpt.shortened);
-        let briefs: Vec<Brief> = rows.iter().take(MAX_ROWS).skip(details.len()).map(|l| l.brief.clone()).collect();
-        let unseen = |shown: usize| rows[shown..].iter().map(|l| l.brief.count).sum();
-        let empty = Event::default();
-        let event = details.first().map_or(&empty, |e| e.event);
-        let renderer = Renderer {
-            draft: self,
-            kind: MessageKind::Digest,
-            template: &template,
-            totals: &totals,
-            entries: &details,
-            briefs: &briefs,
-            event,
-            unseen: &unseen,
-            shortened,
-        };
-        let (mut pages, fallbacks) = renderer.pages(rows.len().min(MAX_ROWS), usize::MAX);
-        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
-        if shown < must_name && self.members.len() > 1 && !self.is_repeat() {
-            // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
-            let left = &rows[shown..must_name];
-            let first_lane = left.iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
-            let keep =
-                if first_lane > 0 { first_lane } else { left.iter().filter(|l| l.lane.start == 0).map(|l| l.member).min().unwrap_or(0).max(1) };
-            if keep < self.members.len() {
-                let smaller = Draft { members: &self.members[..keep], ..*self }.compose_pages();
-                return Composed { deferred_members: smaller.first_deferred(keep)..self.members.len(), ..smaller };
-            }
-        }
-        for (page, range) in &mut pages {
-            page.coverage = digest_coverage(self.members, &rows, range.clone());
-        }
-        let pages = count_rest_on_last_page(pages, |covers| {
-            rows.iter().skip(shown).for_each(|line| cover_row(covers, self.members, line, None));
-        });
-        Composed { pages, template, suppressed, deferred_members: 0..0, fallbacks }
     }
 }
 

@@ -9,7 +9,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, Severity, hash_hex};
+use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, Severity, UnixMs, hash_hex};
 use crate::store::{DeliveryIncident, Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
 use tokio::sync::oneshot;
 
@@ -63,31 +63,7 @@ impl Engine {
         let deadline = self.shared.clock.instant() + DEADLINE;
         let now = self.shared.clock.wall();
         let id = DeliveryId::new();
-        let alerts: Vec<_> = event.alerts.iter().collect();
-        let new = NewDelivery {
-            id,
-            channel: channel.name.to_string(),
-            outlet: channel.outlet.clone(),
-            lane_key: format!("{LANE_PREFIX}{id}"),
-            // What a caller sends may be anything: its copies on other channels are as urgent as can be. A notice of Watchfire's own is what it says.
-            rank: page.facts.severity.filter(|_| event.source == "watchfire").map_or(0, Severity::rank),
-            summary: Summary { title: title(&alerts), firing: alerts.len() as u32, resolved: 0 },
-            target: Target {
-                alerts: (0..alerts.len() as u32).collect(),
-                recipients: to,
-                page: Some(Box::new(page)),
-                route: "direct call".into(),
-                ..Target::default()
-            },
-            mode: Mode::Direct,
-            state: State::Waiting,
-            born_at: now,
-            due_at: now,
-            fallback: Fallback::default(),
-            reason: None,
-            report: None,
-            incident: DeliveryIncident::None,
-        };
+        let new = delivery(channel, id, &event, page, to, now);
         let event_id = EventId::new();
         let event = Arc::new(event);
         let mut member = to_pending(&new, event_id, &event);
@@ -136,6 +112,35 @@ impl Engine {
             // Timed out: the worker finds its record when it polls the store, and ends it.
             _ => Ok(()),
         }
+    }
+}
+
+/// A direct send as it is recorded, in a lane of its own.
+fn delivery(channel: &ChannelPlan, id: DeliveryId, event: &Event, page: Page, to: Vec<Recipient>, now: UnixMs) -> NewDelivery {
+    let alerts: Vec<_> = event.alerts.iter().collect();
+    NewDelivery {
+        id,
+        channel: channel.name.to_string(),
+        outlet: channel.outlet.clone(),
+        lane_key: format!("{LANE_PREFIX}{id}"),
+        // What a caller sends may be anything: its copies on other channels are as urgent as can be. A notice of Watchfire's own is what it says.
+        rank: page.facts.severity.filter(|_| event.source == "watchfire").map_or(0, Severity::rank),
+        summary: Summary { title: title(&alerts), firing: alerts.len() as u32, resolved: 0 },
+        target: Target {
+            alerts: (0..alerts.len() as u32).collect(),
+            recipients: to,
+            page: Some(Box::new(page)),
+            route: "direct call".into(),
+            ..Target::default()
+        },
+        mode: Mode::Direct,
+        state: State::Waiting,
+        born_at: now,
+        due_at: now,
+        fallback: Fallback::default(),
+        reason: None,
+        report: None,
+        incident: DeliveryIncident::None,
     }
 }
 

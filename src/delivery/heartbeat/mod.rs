@@ -165,47 +165,11 @@ fn by_language(to: &[String], language_of: impl Fn(&str) -> Language) -> Vec<(La
 
 /// The alert that is sent.
 fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: UnixMs, language: Language, zone: &TimeZone) -> Event {
-    let zh = language == Language::Zh;
-    let at = |at: UnixMs| at.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
-    let last = match known.seen_at {
-        UnixMs::EPOCH if zh => "从未收到过。".to_owned(),
-        UnixMs::EPOCH => "It was never received.".to_owned(),
-        seen if zh => format!("最近一次收到于 {}。", at(seen)),
-        seen => format!("It was last received at {}.", at(seen)),
+    let status = match transition {
+        Transition::Missing => Status::Firing,
+        Transition::Recovered => Status::Resolved,
     };
-    let name = &heartbeat.name;
-    let (status, summary, description) = match transition {
-        Transition::Missing => {
-            let timeout = humanize(language, heartbeat.timeout);
-            let (summary, description) = if zh {
-                (
-                    format!("心跳 {name} 中断"),
-                    format!(
-                        "至少每{timeout}应收到一次。{last}发送方可能已停止，或无法连到 Watchfire：它的其他告警同样收不到。请检查 Prometheus、Alertmanager \
-                         以及它们之间的网络。"
-                    ),
-                )
-            } else {
-                (
-                    format!("Heartbeat {name} is missing"),
-                    format!(
-                        "It should come at least every {timeout}. {last} Its sender may be down, or cannot reach Watchfire: its other alerts do not arrive \
-                         either. Check Prometheus, Alertmanager and the network between."
-                    ),
-                )
-            };
-            (Status::Firing, summary, description)
-        }
-        Transition::Recovered => {
-            let silent = humanize(language, known.silent_since.map_or(Duration::ZERO, |since| now.since(since)));
-            let (summary, description) = if zh {
-                (format!("心跳 {name} 已恢复"), format!("{silent}前报告中断。"))
-            } else {
-                (format!("Heartbeat {name} is back"), format!("It was reported missing {silent} ago."))
-            };
-            (Status::Resolved, summary, description)
-        }
-    };
+    let (summary, description) = words(heartbeat, known, transition, now, language, zone);
     let mut alert = Alert { status, ..Alert::default() };
     for (name, value) in [("alertname", ALERT), ("severity", "critical"), ("heartbeat", &heartbeat.name)] {
         alert.labels.insert(name.into(), value.into());
@@ -224,6 +188,49 @@ fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, no
         common_labels: alert.labels.clone(),
         alerts: vec![alert],
         ..Event::default()
+    }
+}
+
+/// Its summary and its description.
+fn words(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: UnixMs, language: Language, zone: &TimeZone) -> (String, String) {
+    let zh = language == Language::Zh;
+    let at = |at: UnixMs| at.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let last = match known.seen_at {
+        UnixMs::EPOCH if zh => "从未收到过。".to_owned(),
+        UnixMs::EPOCH => "It was never received.".to_owned(),
+        seen if zh => format!("最近一次收到于 {}。", at(seen)),
+        seen => format!("It was last received at {}.", at(seen)),
+    };
+    let name = &heartbeat.name;
+    match transition {
+        Transition::Missing => {
+            let timeout = humanize(language, heartbeat.timeout);
+            if zh {
+                (
+                    format!("心跳 {name} 中断"),
+                    format!(
+                        "至少每{timeout}应收到一次。{last}发送方可能已停止，或无法连到 Watchfire：它的其他告警同样收不到。请检查 Prometheus、Alertmanager \
+                         以及它们之间的网络。"
+                    ),
+                )
+            } else {
+                (
+                    format!("Heartbeat {name} is missing"),
+                    format!(
+                        "It should come at least every {timeout}. {last} Its sender may be down, or cannot reach Watchfire: its other alerts do not arrive \
+                         either. Check Prometheus, Alertmanager and the network between."
+                    ),
+                )
+            }
+        }
+        Transition::Recovered => {
+            let silent = humanize(language, known.silent_since.map_or(Duration::ZERO, |since| now.since(since)));
+            if zh {
+                (format!("心跳 {name} 已恢复"), format!("{silent}前报告中断。"))
+            } else {
+                (format!("Heartbeat {name} is back"), format!("It was reported missing {silent} ago."))
+            }
+        }
     }
 }
 
@@ -249,7 +256,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         monitor.update(&plans, &[], at(0));
-        assert_eq!(monitor.transition(&plans[0], at(300)), None, "a start gives it its whole time");
+        assert_eq!(monitor.transition(&plans[0], at(300)), None, "after a start it has its whole time");
         assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never received");
         monitor.update(&plans, &row(UnixMs(5_000), None), at(302));
         assert_eq!(monitor.transition(&plans[0], at(602)), None);

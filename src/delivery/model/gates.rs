@@ -1,4 +1,4 @@
-//! Liveness: what is due, unmuted, and whose outlet may send is sent within a bound, seen from the store and from what runners show.
+//! Liveness: what is due, unmuted, and whose outlet may send is sent within a bound, seen from the store and from what workers show.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub struct Gates {
     rows: Mutex<BTreeMap<(String, String, UnixMs), Instant>>,
     /// Since when a delivery that a mute by hand, or one of the file that is gone, deferred is seen: a node that hangs defers by a mute that has ended, until another node looks.
     deferred: Mutex<BTreeMap<DeliveryId, Instant>>,
-    /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
+    /// What happened last that may hold things up for a moment: a clock that jumped, a node or a worker that broke down.
     disturbed: Mutex<Option<Instant>>,
     pub violations: Mutex<Vec<String>>,
 }

@@ -24,7 +24,7 @@ impl Life<'_> {
         let until = if dice.permille(400) { UnixMs::EPOCH } else { now + Duration::from_secs(1 + dice.below(1800)) };
         let matchers = if dice.permille(250) { BY_LABEL.to_owned() } else { channel_matchers(&channel) };
         tracing::info!(wall = %now, matchers, %until, "a mute");
-        let mute = Mute { matchers, until, reason: "by the dice".into(), by: "model".into() };
+        let mute = Mute { matchers, until, reason: "at random".into(), by: "model".into() };
         self.store.set_mute(mute, now).await.expect("a mute");
         self.engine(dice).refresh_mutes().await.expect("mutes");
     }
@@ -42,7 +42,7 @@ impl Life<'_> {
         let kind = dice.below(3);
         tracing::info!(wall = %now, kind, delivery = %row.id, channel = row.channel, state = row.state.as_str(), "something is done by hand");
         if kind == 0 {
-            if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "by the dice", now).await.expect("a drop") > 0 {
+            if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "at random", now).await.expect("a drop") > 0 {
                 self.world.ledger.lock().unwrap().remove(&row.id);
             }
         } else {

@@ -146,7 +146,7 @@ impl Shape {
             text,
             time,
             drop: false,
-            reason: "by the dice".into(),
+            reason: "at random".into(),
             owner: String::new(),
             ticket: String::new(),
         }]

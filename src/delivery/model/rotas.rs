@@ -112,7 +112,7 @@ fn a_change_of_the_people_changes_nobodys_shift_under_way() {
     scene.live(async |process| {
         tokio::time::sleep(MINUTE).await;
         assert_eq!(on_call(process, process.now()), ("bob".into(), true), "he finishes his shift");
-        assert_eq!(on_call(process, process.now() + 10 * MINUTE), ("bob".into(), false), "then it goes by the new order");
+        assert_eq!(on_call(process, process.now() + 10 * MINUTE), ("bob".into(), false), "then it follows the new order");
         tokio::time::sleep(MINUTE).await;
         assert_eq!(process.engine.overrides().len(), 1, "once");
     });

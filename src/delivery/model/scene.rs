@@ -203,6 +203,20 @@ impl Scene {
             rotas: rotas.into_iter().chain(self.offices.iter().cloned()).map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
         };
+        let routes = self.routes();
+        let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
+        plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
+        let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());
+        let parts = EngineParts { store: store.clone(), plan: Arc::new(plan), clock: clock.clone(), metrics: metrics.clone(), node: "a", options };
+        let (engine, alarms) = Engine::new(parts);
+        let engine = Arc::new(engine);
+        engine.start().await.expect("the engine starts");
+        tokio::spawn(maintenance::run(engine.clone(), alarms, CancellationToken::new()));
+        Process { engine, store: store.clone(), metrics, presses: Mutex::default() }
+    }
+
+    /// A route for each escalation, by a label of its name.
+    fn routes(&self) -> Vec<RouteSpec> {
         let is = |label: &str| vec![Matcher::new(label, Op::Equal, "yes").expect("a matcher")];
         let below = |label: &str| RouteSpec { name: label.into(), matchers: is(label), ..RouteSpec::default() };
         let mut routes = vec![
@@ -220,15 +234,7 @@ impl Scene {
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
         ];
         routes.extend(self.offices.iter().map(|rota| RouteSpec { escalation: Some((&*rota.name).into()), ..below(&rota.name) }));
-        let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
-        plan.tree = Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree");
-        let (metrics, options) = (Arc::new(Metrics::new()), EngineOptions::default());
-        let parts = EngineParts { store: store.clone(), plan: Arc::new(plan), clock: clock.clone(), metrics: metrics.clone(), node: "a", options };
-        let (engine, alarms) = Engine::new(parts);
-        let engine = Arc::new(engine);
-        engine.start().await.expect("the engine starts");
-        tokio::spawn(maintenance::run(engine.clone(), alarms, CancellationToken::new()));
-        Process { engine, store: store.clone(), metrics, presses: Mutex::default() }
+        routes
     }
 
     /// Whom which channel reached in which minute, of those that only steps use.

@@ -145,12 +145,12 @@ pub async fn tick(engine: &Arc<Engine>, notices: &mut Notices) -> Result<(), Sto
 
 fn running(plan: &Plan, active: &ActiveMute<'_>, now: UnixMs) -> Running {
     let mute = active.mute;
-    Running { key: mute_key(mute), until: active.until, recurring: mute.time.is_recurring(), channels: told(plan, mute, now) }
+    Running { key: mute_key(mute), until: active.until, recurring: mute.time.is_recurring(), channels: notified_channels(plan, mute, now) }
 }
 
 /// The channels that are notified of a mute: those that it names, else those to which the routes send an alert with the labels that it names. Nobody is
 /// called or sent a text message, and no program, for it.
-fn told(plan: &Plan, mute: &Mute, now: UnixMs) -> Vec<String> {
+fn notified_channels(plan: &Plan, mute: &Mute, now: UnixMs) -> Vec<String> {
     let names: Vec<String> = if mute.matchers.iter().any(|matcher| matcher.name() == CHANNEL_LABEL) {
         plan.channels.keys().filter(|name| mute.may_concern(name)).cloned().collect()
     } else {

@@ -1,5 +1,7 @@
 //! Edits of an outlet: which message is brought up to date next, when nothing that rings is due.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::delivery::edit::{EditResult, EditTask, LONGEST_WAIT, keeps_its_edit};
@@ -60,15 +62,7 @@ impl Worker {
                 self.rate.begin(now, &counted);
                 self.edits.counted = Some(counted);
             }
-            let task = EditTask {
-                shared: self.shared.clone(),
-                plan: self.shared.plan.load_full(),
-                channel,
-                fence: self.fence(),
-                mailbox: self.inbox.mailbox.clone(),
-                lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
-            };
-            self.edits.tasks.spawn(task.run(dirty));
+            self.start_edit(channel, dirty);
             return;
         }
         if self.edits.is_due(now) {
@@ -77,6 +71,18 @@ impl Worker {
             let shared = self.shared.clone();
             self.edits.looking.spawn(async move { shared.store.dirty_anchors(&names, wall, FOUND).await });
         }
+    }
+
+    fn start_edit(&mut self, channel: Arc<ChannelPlan>, dirty: DirtyAnchor) {
+        let task = EditTask {
+            shared: self.shared.clone(),
+            plan: self.shared.plan.load_full(),
+            channel,
+            fence: self.fence(),
+            mailbox: self.inbox.mailbox.clone(),
+            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
+        };
+        self.edits.tasks.spawn(task.run(dirty));
     }
 
     /// What a look found.

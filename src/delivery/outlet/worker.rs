@@ -178,6 +178,12 @@ impl Worker {
                 () = self.inbox.mailbox.woken() => {}
             }
         }
+        self.drain().await;
+        *self.inbox.stop.borrow()
+    }
+
+    /// Waits for what is in flight, and releases the outlet.
+    async fn drain(&mut self) {
         for mut direct in self.queue.direct.drain(..) {
             // Not started: the caller gets an error; the record expires by its own deadline.
             if let Some(caller) = &mut direct.caller {
@@ -190,7 +196,6 @@ impl Worker {
             }
         }
         self.release().await;
-        *self.inbox.stop.borrow()
     }
 
     /// What must be done before anything else. Nothing may be in flight, and no direct send may be between two of its recipients.

@@ -53,7 +53,7 @@ fn cannot_silence(why: &NoSilence, zh: bool) -> String {
 
 /// What the person reads, at most three incidents by name.
 pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
-    const NAMED: usize = 3;
+    const MAX_NAMED: usize = 3;
     let zh = language == Language::Zh;
     let done = acted.results.iter().any(|(_, result)| is_done(result));
     if acted.results.is_empty() {
@@ -131,8 +131,8 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::Unknown if zh => format!("#{id} 已不在库中"),
         ActResult::Unknown => format!("#{id} is no longer stored"),
     };
-    let mut parts: Vec<String> = acted.results.iter().take(NAMED).map(one).collect();
-    let more = acted.results.len().saturating_sub(NAMED);
+    let mut parts: Vec<String> = acted.results.iter().take(MAX_NAMED).map(one).collect();
+    let more = acted.results.len().saturating_sub(MAX_NAMED);
     if more > 0 {
         parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
     }

@@ -33,8 +33,8 @@ pub(super) use answer::gone;
 use answer::{id_of, is_done};
 
 /// Within this a press is answered; platforms wait three seconds.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`PATIENCE`].
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`ANSWER_TIMEOUT`].
 const LOOKS: u32 = 24;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Deliveries of a message that are looked at for its incidents.
@@ -153,30 +153,7 @@ impl Shared {
             Ok(acted) => {
                 self.notify_new(&acted.rings);
                 self.report_changed_steps(&acted.ended_steps);
-                for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
-                    if let ActResult::Acked { taken_from, after, .. } = result
-                        && taken_from.is_empty()
-                    {
-                        metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
-                    }
-                    if matches!(result, ActResult::Acked { .. }) {
-                        self.telemetry.raise(SelfAlert::acked(*id, &by.name));
-                    }
-                    let result = serde_json::to_string(result).unwrap_or_default();
-                    tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");
-                }
-                let done = acted.results.iter().any(|(_, result)| is_done(result));
-                metrics.pressed(
-                    &platform,
-                    verb.as_str(),
-                    if acted.repeated {
-                        "repeated"
-                    } else if done {
-                        "done"
-                    } else {
-                        "no_effect"
-                    },
-                );
+                self.report_acted(acted, &platform, verb, &by);
             }
             Err(error) => {
                 metrics.pressed(&platform, verb.as_str(), "failed");
@@ -184,6 +161,35 @@ impl Shared {
             }
         }
         acted
+    }
+
+    /// Counts and logs what an act did.
+    fn report_acted(&self, acted: &Acted, platform: &str, verb: Verb, by: &Actor) {
+        let metrics = &self.telemetry.metrics;
+        for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
+            if let ActResult::Acked { taken_from, after, .. } = result
+                && taken_from.is_empty()
+            {
+                metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
+            }
+            if matches!(result, ActResult::Acked { .. }) {
+                self.telemetry.raise(SelfAlert::acked(*id, &by.name));
+            }
+            let result = serde_json::to_string(result).unwrap_or_default();
+            tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");
+        }
+        let done = acted.results.iter().any(|(_, result)| is_done(result));
+        metrics.pressed(
+            platform,
+            verb.as_str(),
+            if acted.repeated {
+                "repeated"
+            } else if done {
+                "done"
+            } else {
+                "no_effect"
+            },
+        );
     }
 
     /// Does it. Of a silence, what cannot be silenced is not stored; the rest is, and its answer is waited for for a moment.
@@ -371,7 +377,7 @@ impl PlatformPresses {
     pub(in crate::delivery) async fn within_patience(&self, taking: impl Future<Output = Result<PressAnswer, StoreError>>) -> PressAnswer {
         let zh = self.language(&self.shared.plan.load()) == Language::Zh;
         let failed = |en: &str, zh_text: &str| PressAnswer { text: if zh { zh_text } else { en }.into(), done: false };
-        match tokio::time::timeout(PATIENCE, taking).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, taking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 self.shared.health.request_failed(&error);

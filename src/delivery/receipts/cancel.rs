@@ -19,7 +19,7 @@ const AHEAD: Duration = Duration::from_secs(60);
 /// So much of what rang is remembered as tried.
 const MAX_TRIED: usize = 1000;
 /// After a failure that may pass the vendor is asked once more: a push rings for an hour.
-const AGAIN: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// What was asked to be cancelled, and when it may be asked once more: never, where the vendor answered.
 #[derive(Debug, Default)]
@@ -115,8 +115,8 @@ async fn cancel(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Res
 /// After how long the vendor is asked once more; never, where it will not say anything else.
 fn again(kind: ErrorKind) -> Option<Duration> {
     match kind {
-        ErrorKind::RateLimited { retry_after } => Some(retry_after.unwrap_or(AGAIN).clamp(AGAIN, MAX_PAUSE)),
-        ErrorKind::Transient | ErrorKind::Ambiguous => Some(AGAIN),
+        ErrorKind::RateLimited { retry_after } => Some(retry_after.unwrap_or(RETRY_DELAY).clamp(RETRY_DELAY, MAX_PAUSE)),
+        ErrorKind::Transient | ErrorKind::Ambiguous => Some(RETRY_DELAY),
         ErrorKind::Rejected | ErrorKind::Misconfigured => None,
     }
 }
@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn a_vendor_in_trouble_is_asked_once_more_and_one_that_refuses_is_not() {
         let limited = |seconds: Option<u64>| again(ErrorKind::RateLimited { retry_after: seconds.map(Duration::from_secs) });
-        assert_eq!((again(ErrorKind::Transient), again(ErrorKind::Ambiguous)), (Some(AGAIN), Some(AGAIN)));
-        assert_eq!((limited(None), limited(Some(1)), limited(Some(30))), (Some(AGAIN), Some(AGAIN), Some(Duration::from_secs(30))));
+        assert_eq!((again(ErrorKind::Transient), again(ErrorKind::Ambiguous)), (Some(RETRY_DELAY), Some(RETRY_DELAY)));
+        assert_eq!((limited(None), limited(Some(1)), limited(Some(30))), (Some(RETRY_DELAY), Some(RETRY_DELAY), Some(Duration::from_secs(30))));
         assert_eq!(limited(Some(1_000_000)), Some(MAX_PAUSE));
         assert_eq!((again(ErrorKind::Rejected), again(ErrorKind::Misconfigured)), (None, None));
     }

@@ -152,7 +152,7 @@ async fn later(shared: &Shared, row: &ReceiptRow, due: UnixMs, why: &str) -> Res
         return write(shared, row, ReceiptChange::Later { due_at: due }, Vec::new(), now).await.map(|_| ());
     }
     let within = format_duration(row.until.since(row.sent_at));
-    let detail = format!("nothing was heard of it within {within}: {why}");
+    let detail = format!("no final status within {within}: {why}");
     let news = ReceiptChange::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
     if write(shared, row, news, Vec::new(), now).await?.is_some() {
         count(shared, row, ReceiptState::Unheard);

@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(said(&fires(&["b"], long_up), MINUTE), Some(part.clone()));
         let over = (Status::Resolved, vec![Status::Resolved; 2], ALL_RESOLVED.to_owned(), true);
         assert_eq!(said(&fires(&[], long_up), MINUTE), Some(over.clone()));
-        assert_eq!(said(&fires(&[], T0 + 1), 5 * MINUTE), None, "it may not have been told again");
+        assert_eq!(said(&fires(&[], T0 + 1), 5 * MINUTE), None, "it may not have been asked again");
         assert_eq!(said(&fires(&[], T0 + 1), 6 * MINUTE), Some(over));
         let alive = (Status::Firing, vec![Status::Firing; 2], String::new(), true);
         assert_eq!(said(&fires(&["a", "b"], long_up), 31 * MINUTE), Some(alive), "so that it does not become stale");

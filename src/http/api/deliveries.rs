@@ -143,7 +143,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     let next = next::next_action(&app, &detail).await?;
     let elsewhere = delivered_elsewhere(&app, &caller, &detail.row).await?;
     let why = why_sent(&app, &caller, Language::En, &detail).await?;
-    Ok(Json(DeliveryResponse { why, delivered_elsewhere: elsewhere, ..story(&app, &caller, detail, next) }))
+    Ok(Json(DeliveryResponse { why, delivered_elsewhere: elsewhere, ..response(&app, &caller, detail, next) }))
 }
 
 /// Whether a dead letter's alerts were delivered in its place. `None` for what is not dead, and for who may not know what other channels have.
@@ -154,7 +154,7 @@ pub(in crate::http) async fn delivered_elsewhere(app: &App, caller: &Caller, row
     Ok(Some(!app.engine.query().delivered_elsewhere(&[row.id]).await?.is_empty()))
 }
 
-fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
+fn response(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -> DeliveryResponse {
     let plan = app.engine.plan();
     if !caller.may_everywhere(Scope::Operate) {
         links::without_acts(&plan, &mut detail);
@@ -175,20 +175,20 @@ fn story(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String) -
         event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body },
         alerts,
         routes,
-        message: detail.message.map(|message| message_story(&plan, message)),
+        message: detail.message.map(|message| message_detail(&plan, message)),
         earlier_attempts: detail.earlier,
         children: detail.children,
         delivered_elsewhere: None,
-        confirmed: detail.confirmed.into_iter().map(confirmed_story).collect(),
+        confirmed: detail.confirmed.into_iter().map(confirmed_detail).collect(),
         delivery: detail.row,
         rate_limit,
         next,
     }
 }
 
-fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
+fn message_detail(plan: &Plan, message: StoredMessage) -> MessageDetail {
     let receipts = message.receipts;
-    let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_story);
+    let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_detail);
     let cells = message.cells.into_iter().map(|c| CellDetail {
         receipt: receipt(&c),
         page: c.page + 1,
@@ -224,11 +224,11 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
     }
 }
 
-fn confirmed_story(of: ConfirmedMessage) -> ConfirmedDetail {
+fn confirmed_detail(of: ConfirmedMessage) -> ConfirmedDetail {
     ConfirmedDetail { recipient: of.recipient.masked(), message: of.message, formed_at: of.formed_at, platform_ids: of.ids }
 }
 
-fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {
+fn receipt_detail(r: &ReceiptRow) -> ReceiptDetail {
     ReceiptDetail {
         state: r.state,
         sent_at: r.sent_at,
@@ -281,9 +281,9 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
 
 /// Deliveries as the audit names them.
 fn named(ids: &[DeliveryId]) -> String {
-    const NAMED: usize = 20;
-    let names: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if ids.len() > NAMED { ", ..." } else { "" };
+    const MAX_NAMED: usize = 20;
+    let names: Vec<String> = ids.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    let more = if ids.len() > MAX_NAMED { ", ..." } else { "" };
     let what = if ids.len() == 1 { "delivery".to_owned() } else { format!("{} deliveries:", ids.len()) };
     format!("{what} {}{more}", names.join(", "))
 }

@@ -29,7 +29,7 @@ use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Sess
 const PAGE: usize = 50;
 /// Rows of a file, and how many are read at a time.
 const EXPORTED: usize = 50_000;
-const STEP: usize = 500;
+const ROWS_PER_READ: usize = 500;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
@@ -78,10 +78,10 @@ fn query_of(fields: &Fields) -> String {
 
 /// The span of time. A name that nothing reads is refused.
 fn span(manner: &Manner, fields: &Fields) -> Result<Span, Failure> {
-    const KNOWN: [&str; 4] = ["q", "since", "until", "before"];
-    if let Some(name) = fields.names().find(|name| !KNOWN.contains(name)) {
+    const FIELDS: [&str; 4] = ["q", "since", "until", "before"];
+    if let Some(name) = fields.names().find(|name| !FIELDS.contains(name)) {
         let name: String = name.chars().take(60).collect();
-        return Err(Failure::bad(format!("`{name}` does not narrow the audit; it takes: {}", KNOWN.join(", "))));
+        return Err(Failure::bad(format!("`{name}` does not narrow the audit; it takes: {}", FIELDS.join(", "))));
     }
     Span::read(manner, fields)
 }
@@ -210,7 +210,7 @@ impl Export {
     /// The next lines, and what is left after them.
     async fn step(self, app: &App) -> Result<(String, Option<Self>), StoreError> {
         let Self { filter, span, left } = self;
-        let limit = STEP.min(left);
+        let limit = ROWS_PER_READ.min(left);
         let (filter, window) = narrowed(app, filter, span, limit).await?;
         let rows = app.engine.query().list_audit(&filter).await?;
         let left = left - rows.len();

@@ -34,7 +34,7 @@ const MAX_BODY: usize = 256 << 10;
 /// Alerts that are rendered: a template may loop over them in loops.
 const MAX_ALERTS: usize = 20;
 /// How long a try waits for the one before it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pages that are drawn.
 const MAX_PAGES: usize = 5;
 
@@ -287,7 +287,7 @@ async fn event(app: &App, viewer: &Viewer, fields: &Fields, id: &str) -> Result<
 async fn attempt_of(plan: &Arc<Plan>, choice: &Choice<'_>, text: &str, event: &Arc<Event>, viewer: &Viewer) -> Result<Outcome, Failure> {
     static ONE: Semaphore = Semaphore::const_new(1);
     let busy = || Failure::new(StatusCode::TOO_MANY_REQUESTS, "another template is being tried; try again in a moment");
-    let place = tokio::time::timeout(PATIENCE, ONE.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let place = tokio::time::timeout(QUEUE_TIMEOUT, ONE.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let source = Source {
         platform: choice.channel.platform.name.to_owned(),
         set: choice.set.clone(),

@@ -12,7 +12,7 @@ use crate::model::Severity;
 use crate::store::{IncidentState, OpenIncidents};
 
 /// Critical ones that are named.
-const NAMED: usize = 12;
+const MAX_NAMED: usize = 12;
 /// Groups that are shown, and rows of what is left.
 const GROUPS: usize = 20;
 /// Labels by which incidents are grouped, the first that at least half of them have with more than one value.
@@ -51,7 +51,7 @@ fn is_named(one: &Known) -> bool {
 /// Puts those first that are named, the oldest first; returns how many rows they are.
 pub(super) fn named_first(known: &mut [Known]) -> usize {
     known.sort_by_key(|one| (!is_named(one), one.incident.opened_at));
-    known.iter().filter(|one| is_named(one)).take(NAMED).count()
+    known.iter().filter(|one| is_named(one)).take(MAX_NAMED).count()
 }
 
 /// The body of the page: `known` are ordered by [`named_first`], and the most urgent of those that are open.
@@ -75,8 +75,8 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
-            ol.list { @for one in known.iter().filter(|one| is_named(one)).take(NAMED) { (row(viewer, one)) } }
-            @if critical > NAMED { p.dim.s.mt { (critical - NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
+            ol.list { @for one in known.iter().filter(|one| is_named(one)).take(MAX_NAMED) { (row(viewer, one)) } }
+            @if critical > MAX_NAMED { p.dim.s.mt { (critical - MAX_NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
         }
         section.sec { h2 { (say(language, "All, by ", "全部，按 ")) (by) }
             ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }

@@ -42,6 +42,24 @@ enum Good {
     Nothing,
 }
 
+impl Good {
+    /// The content of the answer by its type; null where it has none.
+    fn content(self, answered: &mut SchemaGenerator) -> Value {
+        match self {
+            Good::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            Good::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
+            Good::File => json!({ "*/*": { "schema": { "type": "string" } } }),
+            Good::Calendar => json!({ "text/calendar": { "schema": { "type": "string" } } }),
+            Good::OpenMetrics => {
+                json!({ "text/plain": { "schema": { "type": "string" } }, "application/openmetrics-text": { "schema": { "type": "string" } } })
+            }
+            Good::Json(make) => json!({ "application/json": { "schema": make(answered) } }),
+            Good::Anything => json!({ "application/json": { "schema": {} } }),
+            Good::Nothing => Value::Null,
+        }
+    }
+}
+
 /// An operation.
 pub(crate) struct Op {
     pub(super) method: &'static str,
@@ -181,34 +199,9 @@ impl Op {
         self
     }
 
-    pub(super) fn describe(self, path: &str, asked: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
-        let mut parameters: Vec<Value> = path
-            .split('/')
-            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-            .map(|name| {
-                let schema = if name == "id" { json!({ "type": "string", "format": "uuid" }) } else { json!({ "type": "string", "minLength": 1 }) };
-                json!({ "name": name, "in": "path", "required": true, "schema": schema })
-            })
-            .collect();
-        parameters.extend(self.query.into_iter().map(|p| json!({ "name": p.name, "in": "query", "description": p.about, "schema": p.schema })));
-        let good = match self.good {
-            Good::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
-            Good::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
-            Good::File => json!({ "*/*": { "schema": { "type": "string" } } }),
-            Good::Calendar => json!({ "text/calendar": { "schema": { "type": "string" } } }),
-            Good::OpenMetrics => {
-                json!({ "text/plain": { "schema": { "type": "string" } }, "application/openmetrics-text": { "schema": { "type": "string" } } })
-            }
-            Good::Json(make) => json!({ "application/json": { "schema": make(answered) } }),
-            Good::Anything => json!({ "application/json": { "schema": {} } }),
-            Good::Nothing => Value::Null,
-        };
-        let mut responses = Map::new();
-        match good {
-            Value::Null => responses.insert("204".into(), json!({ "description": "Done" })),
-            good => responses.insert("200".into(), json!({ "description": "Done", "content": good })),
-        };
-        let mut refusals = self.refusals;
+    /// The statuses of its refusals.
+    fn statuses(&self, path: &str) -> Vec<u16> {
+        let mut refusals = self.refusals.clone();
         if self.scope.is_some() {
             // Every caller's body is read, whether it is needed or not, within its limits; then the caller is authenticated.
             refusals.extend([400, 401, 403, 408, 413]);
@@ -218,7 +211,27 @@ impl Op {
         }
         refusals.sort_unstable();
         refusals.dedup();
-        for status in refusals {
+        refusals
+    }
+
+    pub(super) fn describe(self, path: &str, asked: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
+        let statuses = self.statuses(path);
+        let mut parameters: Vec<Value> = path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| {
+                let schema = if name == "id" { json!({ "type": "string", "format": "uuid" }) } else { json!({ "type": "string", "minLength": 1 }) };
+                json!({ "name": name, "in": "path", "required": true, "schema": schema })
+            })
+            .collect();
+        parameters.extend(self.query.into_iter().map(|p| json!({ "name": p.name, "in": "query", "description": p.about, "schema": p.schema })));
+        let good = self.good.content(answered);
+        let mut responses = Map::new();
+        match good {
+            Value::Null => responses.insert("204".into(), json!({ "description": "Done" })),
+            good => responses.insert("200".into(), json!({ "description": "Done", "content": good })),
+        };
+        for status in statuses {
             let content = if self.problems {
                 json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } })
             } else if let Some(make) = self.refused {

@@ -146,7 +146,6 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         (_, 0) => "over",
         _ => severity.as_str(),
     };
-    let single = &view["alerts"][0];
     let mut data = json!({
         "lang": words::tag(language), "now": now.to_string(), "version": *super::VERSION, "zone": scribe.zone(now),
         "t": { "happened": scribe.word("happened"), "read_only": scribe.word("read_only"), "times": scribe.word("times"), "stop": scribe.word("stop") },
@@ -156,63 +155,69 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         "more": if hidden > 0 { filled(language, "more", &hidden.to_string(), "") } else { String::new() },
         "events": events(found, &scribe, plan, &entries),
     });
-    let mut put = |name: &str, value: Value| data[name] = value;
-    let severity_word = rows.first().map(|row| row.severity_word.as_str()).unwrap_or_default();
-    let pill = match (is_note, firing) {
+    data["pill"] = pill(is_note, firing, rows.first().map_or("", |row| row.severity_word.as_str()), &scribe).into();
+    data["changed"] = if firing == fired {
+        scribe.word(if found.is_now { "shows_now" } else { "shows_sent" }).into()
+    } else {
+        filled(language, "changed", &firing.to_string(), &fired.to_string()).into()
+    };
+    match total {
+        0 => data["text"] = found.message.pages.first().map_or("", |page| page.field("text")).into(),
+        1 => put_single(&mut data, &entries[0], &rows[0], &view, is_note, &scribe),
+        _ => put_all(&mut data, rows, (firing, total), &view, &scribe),
+    }
+    data
+}
+
+/// The word beside the title.
+fn pill(is_note: bool, firing: usize, severity_word: &str, scribe: &Scribe<'_>) -> String {
+    match (is_note, firing) {
         (true, _) => scribe.word("note").to_owned(),
         (_, 0) => scribe.word("resolved").to_owned(),
         _ if severity_word.is_empty() => scribe.word("firing").to_owned(),
         _ => capital(severity_word),
-    };
-    put("pill", pill.into());
-    put(
-        "changed",
-        if firing == fired {
-            scribe.word(if found.is_now { "shows_now" } else { "shows_sent" }).into()
-        } else {
-            filled(language, "changed", &firing.to_string(), &fired.to_string()).into()
-        },
-    );
-    if total == 0 {
-        put("text", found.message.pages.first().map_or("", |page| page.field("text")).into());
-    } else if total == 1 {
-        let alert = entries[0].alert;
-        let status = if is_note {
-            String::new()
-        } else if firing == 1 {
-            scribe.word("still").into()
-        } else {
-            filled(language, "over_after", text(single, "duration"), "")
-        };
-        put("status", status.into());
-        put("since", alert.starts_at.filter(|_| firing == 1 && !is_note).map_or(Value::Null, |at| scribe.time(at, true)));
-        put("lead", lead(single).into());
-        put("text", body(single, &view).into());
-        put("facts", facts_of(&entries[0], single, &scribe, is_note));
-        put("labels", rows[0].data["labels"].clone());
-        put("labels_title", filled(language, "labels", &rows[0].data["labels"].as_array().map_or(0, Vec::len).to_string(), "").into());
-        put("buttons", buttons(&single["links"]).into());
-    } else {
-        put(
-            "status",
-            if firing == total {
-                String::new()
-            } else if firing > 0 {
-                filled(language, "some_fire", &firing.to_string(), &total.to_string())
-            } else {
-                filled(language, "all_over", "", &total.to_string())
-            }
-            .into(),
-        );
-        put("text", text(&view, "message").into());
-        put("counts", scribe.counts(&rows).into());
-        put("buttons", view["links"].clone());
-        let (lead, shown, groups) = folded(rows, text(&view, "summary"), &scribe);
-        put("lead", lead.into());
-        put("rows", shown.into_iter().map(|row| row.data).collect::<Vec<_>>().into());
-        put("groups", groups);
     }
-    data
+}
+
+/// The only alert of a page, whole.
+fn put_single(data: &mut Value, entry: &Entry<'_>, row: &Row, view: &Value, is_note: bool, scribe: &Scribe<'_>) {
+    let mut put = |name: &str, value: Value| data[name] = value;
+    let (alert, single, firing) = (entry.alert, &view["alerts"][0], entry.status == EntryStatus::Firing);
+    let status = if is_note {
+        String::new()
+    } else if firing {
+        scribe.word("still").into()
+    } else {
+        filled(scribe.language, "over_after", text(single, "duration"), "")
+    };
+    put("status", status.into());
+    put("since", alert.starts_at.filter(|_| firing && !is_note).map_or(Value::Null, |at| scribe.time(at, true)));
+    put("lead", lead(single).into());
+    put("text", body(single, view).into());
+    put("facts", facts_of(entry, single, scribe, is_note));
+    put("labels", row.data["labels"].clone());
+    put("labels_title", filled(scribe.language, "labels", &row.data["labels"].as_array().map_or(0, Vec::len).to_string(), "").into());
+    put("buttons", buttons(&single["links"]).into());
+}
+
+/// Several alerts: how many fire, what they share, and a row for each or for each fold.
+fn put_all(data: &mut Value, rows: Vec<Row>, (firing, total): (usize, usize), view: &Value, scribe: &Scribe<'_>) {
+    let mut put = |name: &str, value: Value| data[name] = value;
+    let status = if firing == total {
+        String::new()
+    } else if firing > 0 {
+        filled(scribe.language, "some_fire", &firing.to_string(), &total.to_string())
+    } else {
+        filled(scribe.language, "all_over", "", &total.to_string())
+    };
+    put("status", status.into());
+    put("text", text(view, "message").into());
+    put("counts", scribe.counts(&rows).into());
+    put("buttons", view["links"].clone());
+    let (lead, shown, groups) = folded(rows, text(view, "summary"), scribe);
+    put("lead", lead.into());
+    put("rows", shown.into_iter().map(|row| row.data).collect::<Vec<_>>().into());
+    put("groups", groups);
 }
 
 /// An annotation, whole.

@@ -1,5 +1,6 @@
 //! From parser events to the tree, with aliases written out and merge keys applied, both within bounds.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
@@ -81,69 +82,84 @@ impl Builder<'_> {
                 }
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, tag) => {
-                let span = self.span(at);
-                let style = match style {
-                    ScalarStyle::Plain => Style::Plain,
-                    ScalarStyle::SingleQuoted => Style::Single,
-                    ScalarStyle::DoubleQuoted => Style::Double,
-                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-                };
-                let resolved = match &tag {
-                    None if style == Style::Plain => resolve(&text),
-                    None => Resolved::Text,
-                    Some(tag) if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
-                        "str" => Resolved::Text,
-                        "null" | "bool" | "int" | "float" => resolve(&text),
-                        other => return Err(bad_tag(span, other)),
-                    },
-                    Some(tag) => return Err(bad_tag(span, &tag.suffix)),
-                };
-                let scalar = Scalar { text: text.into_owned(), style, resolved };
-                // A block text ends where the next line begins.
-                let end_line = at.end.line() - usize::from(at.end.col() == 0 && at.end.line() > span.line);
-                self.finished(Node { span, end_line: end_line.max(span.line), kind: Kind::Scalar(scalar) }, anchor)
-            }
-            Event::Alias(anchor) => {
-                let span = self.span(at);
-                let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    let (message, label) = ("an alias refers to what it is part of", "write the value out");
-                    return Err(SyntaxError { fault: Fault::TooLarge, span: Some(span), message: message.into(), label: label.into() });
-                };
-                self.nodes += node.weight();
-                if self.stack.len() + depth(&node) > MAX_DEPTH + 1 {
-                    return Err(too_deep(span));
-                }
-                self.finished(node, 0)
-            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), at),
+            Event::Alias(anchor) => self.alias(anchor, at),
             Event::SequenceStart(anchor, tag) => self.open(at, anchor, tag.as_deref(), OpenKind::List(Vec::new())),
             Event::MappingStart(anchor, tag) => {
                 self.open(at, anchor, tag.as_deref(), OpenKind::Map { entries: Vec::new(), seen: HashMap::new(), merges: Vec::new(), key: None })
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                let Some(open) = self.stack.pop() else { return Ok(()) };
-                let kind = match open.kind {
-                    OpenKind::List(items) => Kind::List(items),
-                    OpenKind::Map { mut entries, mut seen, merges, .. } => {
-                        merge(&mut entries, &mut seen, merges)?;
-                        Kind::Map(entries)
-                    }
-                };
-                // A block collection "ends" where the next thing begins; the line before is the last that can be its own.
-                let end_line = if at.is_empty() { at.end.line().saturating_sub(1) } else { at.end.line() };
-                let mut span = open.span;
-                if let (true, Kind::Map(entries)) = (at.is_empty(), &kind)
-                    && let Some(first) = entries.first().filter(|first| first.key_span.line == span.line)
-                {
-                    span.width = first.key_span.width;
-                }
-                if !at.is_empty() && at.end.line() == span.line {
-                    span.width = (at.end.col() + 1).saturating_sub(span.column).max(1);
-                }
-                self.finished(Node { span, end_line: end_line.max(span.line), kind }, open.anchor)
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(at),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&saphyr_parser::Tag>,
+        at: saphyr_parser::Span,
+    ) -> Result<(), SyntaxError> {
+        let span = self.span(at);
+        let style = match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::SingleQuoted => Style::Single,
+            ScalarStyle::DoubleQuoted => Style::Double,
+            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+        };
+        let resolved = match tag {
+            None if style == Style::Plain => resolve(&text),
+            None => Resolved::Text,
+            Some(tag) if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
+                "str" => Resolved::Text,
+                "null" | "bool" | "int" | "float" => resolve(&text),
+                other => return Err(bad_tag(span, other)),
+            },
+            Some(tag) => return Err(bad_tag(span, &tag.suffix)),
+        };
+        let scalar = Scalar { text: text.into_owned(), style, resolved };
+        // A block text ends where the next line begins.
+        let end_line = at.end.line() - usize::from(at.end.col() == 0 && at.end.line() > span.line);
+        self.finished(Node { span, end_line: end_line.max(span.line), kind: Kind::Scalar(scalar) }, anchor)
+    }
+
+    /// The value that an alias names is copied.
+    fn alias(&mut self, anchor: usize, at: saphyr_parser::Span) -> Result<(), SyntaxError> {
+        let span = self.span(at);
+        let Some(node) = self.anchors.get(&anchor).cloned() else {
+            let (message, label) = ("an alias refers to what it is part of", "write the value out");
+            return Err(SyntaxError { fault: Fault::TooLarge, span: Some(span), message: message.into(), label: label.into() });
+        };
+        self.nodes += node.weight();
+        if self.stack.len() + depth(&node) > MAX_DEPTH + 1 {
+            return Err(too_deep(span));
+        }
+        self.finished(node, 0)
+    }
+
+    /// A list or a mapping ends.
+    fn close(&mut self, at: saphyr_parser::Span) -> Result<(), SyntaxError> {
+        let Some(open) = self.stack.pop() else { return Ok(()) };
+        let kind = match open.kind {
+            OpenKind::List(items) => Kind::List(items),
+            OpenKind::Map { mut entries, mut seen, merges, .. } => {
+                merge(&mut entries, &mut seen, merges)?;
+                Kind::Map(entries)
+            }
+        };
+        // A block collection "ends" where the next thing begins; the line before is the last that can be its own.
+        let end_line = if at.is_empty() { at.end.line().saturating_sub(1) } else { at.end.line() };
+        let mut span = open.span;
+        if let (true, Kind::Map(entries)) = (at.is_empty(), &kind)
+            && let Some(first) = entries.first().filter(|first| first.key_span.line == span.line)
+        {
+            span.width = first.key_span.width;
+        }
+        if !at.is_empty() && at.end.line() == span.line {
+            span.width = (at.end.col() + 1).saturating_sub(span.column).max(1);
+        }
+        self.finished(Node { span, end_line: end_line.max(span.line), kind }, open.anchor)
     }
 
     fn open(&mut self, at: saphyr_parser::Span, anchor: usize, tag: Option<&saphyr_parser::Tag>, kind: OpenKind) -> Result<(), SyntaxError> {

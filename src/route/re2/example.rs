@@ -5,7 +5,7 @@ use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 use super::{Pattern, structure, translate};
 
 /// Texts of a pattern at most.
-const MOST: usize = 16;
+const MAX_TEXTS: usize = 16;
 /// Bytes of a text at most.
 const LONGEST: usize = 4096;
 /// A repetition's largest count is tried when it is at most this.
@@ -52,7 +52,7 @@ fn characters(class: &ClassUnicode) -> Vec<String> {
     let plain = |c: &char| class.ranges().iter().any(|range| (range.start()..=range.end()).contains(c));
     let mut found: Vec<char> = ('a'..='z').find(plain).into_iter().chain(('0'..='9').find(plain)).collect();
     let ends = class.ranges().iter().flat_map(|range| [range.start(), range.end()]);
-    found.extend(ends.filter(|c| c.is_ascii_graphic() || c.is_alphanumeric()).take(MOST));
+    found.extend(ends.filter(|c| c.is_ascii_graphic() || c.is_alphanumeric()).take(MAX_TEXTS));
     if found.is_empty() {
         found.extend(class.ranges().first().map(|range| range.start()));
     }
@@ -75,13 +75,13 @@ fn sequence(parts: &[Vec<String>]) -> Vec<String> {
 
 /// The first of each, then the second of each, and so on: so that the bound leaves something of each.
 fn in_turn(lists: &[Vec<String>]) -> Vec<String> {
-    (0..MOST).flat_map(|at| lists.iter().filter_map(move |list| list.get(at).cloned())).take(MOST).collect()
+    (0..MAX_TEXTS).flat_map(|at| lists.iter().filter_map(move |list| list.get(at).cloned())).take(MAX_TEXTS).collect()
 }
 
 fn distinct(found: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for text in found {
-        if kept.len() < MOST && !kept.contains(&text) {
+        if kept.len() < MAX_TEXTS && !kept.contains(&text) {
             kept.push(text);
         }
     }
@@ -90,7 +90,7 @@ fn distinct(found: Vec<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, example};
+    use super::{MAX_TEXTS, example};
 
     #[test]
     fn the_first_example_is_short_and_all_match() {
@@ -109,7 +109,7 @@ mod tests {
                 None => assert!(found.iter().all(|found| !found.is_empty()), "{pattern}"),
             }
             let compiled = crate::route::re2::Pattern::new(pattern).unwrap();
-            assert!(found.len() <= MOST && found.iter().all(|text| compiled.matches(text)), "{pattern}: {found:?}");
+            assert!(found.len() <= MAX_TEXTS && found.iter().all(|text| compiled.matches(text)), "{pattern}: {found:?}");
         }
     }
 

@@ -116,7 +116,7 @@ pub async fn an_attempt_that_never_ended_is_unknown(store: S) {
     assert_eq!((stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)), (None, None));
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
     assert_eq!(owned.sends, [T0], "it may have left until now, so it counts");
-    assert_eq!(owned.open[0].cells[0].state, CellState::Begun, "what to do with it is the runner's decision");
+    assert_eq!(owned.open[0].cells[0].state, CellState::Begun, "what to do with it is the worker's decision");
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
     assert_eq!(
         (stored.attempts[0].id, stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)),

@@ -133,5 +133,5 @@ pub async fn lanes_are_never_reused(store: S) {
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);
     assert_eq!((b.lane, b.lane_seq), (kept.lane, 2), "a lane with a past stays");
     assert_eq!(a.lane_seq, 1);
-    assert!(a.lane > last.lane, "a runner may still remember the old number");
+    assert!(a.lane > last.lane, "a worker may still remember the old number");
 }

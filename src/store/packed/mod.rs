@@ -25,7 +25,7 @@ const LEVEL: i32 = 3;
 /// No JSON is longer: a row that says so is damaged. Far above what a request may hold.
 const LONGEST: usize = 1 << 30;
 /// A thread keeps what it compresses with, up to this size of input: beyond it, the memory is released again.
-const KEPT: usize = 256 << 10;
+const MAX_KEPT_INPUT: usize = 256 << 10;
 
 static ENCODER: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARIES[DICTIONARIES.len() - 1], LEVEL));
 static DECODERS: LazyLock<Vec<DecoderDictionary<'static>>> =
@@ -55,7 +55,7 @@ pub(super) fn pack(json: Vec<u8>) -> Vec<u8> {
 }
 
 fn compress(json: &[u8], to: &mut [u8]) -> std::io::Result<usize> {
-    if json.len() > KEPT {
+    if json.len() > MAX_KEPT_INPUT {
         return compressor()?.compress_to_buffer(json, to);
     }
     COMPRESSOR.with_borrow_mut(|kept| {

@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// as long as others wait to take its outlets over.
 const IDLE: Duration = Duration::from_secs(2);
 /// How often work is done again when others were in its way.
-const AGAIN: u32 = 5;
+const MAX_RETRIES: u32 = 5;
 
 /// The way to the database.
 pub(super) struct Db {
@@ -179,7 +179,7 @@ impl Db {
 
     /// Whether work that failed like this is to be done again.
     pub(super) fn may_go_again(&self, fail: &DbError, tries: u32) -> bool {
-        fail.is_passing() && tries < AGAIN
+        fail.is_passing() && tries < MAX_RETRIES
     }
 
     /// Ends all connections; later transactions are refused.

@@ -15,7 +15,7 @@ use super::notify::{CHANNEL, Hints};
 use crate::model::OutletKey;
 
 /// The pause before it connects again.
-const AGAIN: Duration = Duration::from_secs(2);
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// How long it is silent after a hint; what is accepted in the meantime is sent together, each outlet once.
 const SILENCE: Duration = Duration::from_millis(20);
 
@@ -34,7 +34,7 @@ pub(super) async fn listen(db: Arc<Db>, hints: Arc<Hints>, heard: mpsc::Sender<O
         }
         tokio::select! {
             () = silent.cancelled() => return,
-            () = tokio::time::sleep(AGAIN) => {}
+            () = tokio::time::sleep(RECONNECT_DELAY) => {}
         }
     }
 }
@@ -54,12 +54,12 @@ where
     // What this node sends comes back to it; it has the work already. 0 is no process's number.
     let own = AtomicI32::new(0);
     tokio::select! {
-        done = hear(connection, &own, heard) => done,
-        done = tell(client, &own, hints) => done,
+        done = forward(connection, &own, heard) => done,
+        done = subscribe(client, &own, hints) => done,
     }
 }
 
-async fn tell(client: Client, own: &AtomicI32, hints: &Hints) -> Result<(), Error> {
+async fn subscribe(client: Client, own: &AtomicI32, hints: &Hints) -> Result<(), Error> {
     let process = client.query_typed("SELECT pg_backend_pid()", &[]).await?;
     own.store(process.first().map_or(Ok(0), |row| row.try_get(0))?, Ordering::Relaxed);
     client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
@@ -72,7 +72,7 @@ async fn tell(client: Client, own: &AtomicI32, hints: &Hints) -> Result<(), Erro
     }
 }
 
-async fn hear<S, T>(mut connection: Connection<S, T>, own: &AtomicI32, heard: &mpsc::Sender<OutletKey>) -> Result<(), Error>
+async fn forward<S, T>(mut connection: Connection<S, T>, own: &AtomicI32, heard: &mpsc::Sender<OutletKey>) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,

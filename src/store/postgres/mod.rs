@@ -61,7 +61,7 @@ use self::connect::Db;
 use self::error::DbError;
 use self::notify::Hints;
 use self::queue::Queue;
-use super::bounded_queue::{PATIENCE, QueueLimits};
+use super::bounded_queue::{COMPANY_TIMEOUT, QueueLimits};
 use super::prepared::{PreparedEvent, PreparedOutcome};
 use super::*;
 use crate::model::Secret;
@@ -112,7 +112,7 @@ impl PostgresOptions {
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
             queue_age: Duration::from_secs(5),
-            patience: PATIENCE,
+            patience: COMPANY_TIMEOUT,
             database_clock: true,
             notify: true,
         }

@@ -12,7 +12,7 @@ use super::open::{Files, create_backup};
 use crate::store::StoreError;
 
 /// Pages copied at once.
-const STEP: i32 = 1024;
+const PAGES_PER_STEP: i32 = 1024;
 
 /// [`crate::store::Store::backup`]. Never overwrites; a copy that fails is removed. The log grows while it runs: it keeps one snapshot open.
 pub(super) fn backup(files: &Files, to: &Path) -> Result<(), StoreError> {
@@ -35,7 +35,7 @@ fn copy(files: &Files, to: &Path) -> Result<(), StoreError> {
     {
         let copy = Backup::new(&snapshot, &mut into).map_err(told)?;
         loop {
-            match copy.step(STEP).map_err(told)? {
+            match copy.step(PAGES_PER_STEP).map_err(told)? {
                 StepResult::Done => break,
                 StepResult::More => {}
                 // Only a checkpoint that resets the log is ever in the way, for a moment.

@@ -14,7 +14,7 @@ use super::open::Files;
 use crate::store::StoreError;
 
 /// The writer counts as quiet after this long without a commit.
-const QUIET: Duration = Duration::from_millis(200);
+const IDLE_AFTER: Duration = Duration::from_millis(200);
 /// So many bytes of requests are moved without waiting for quiet. Little at a time: what is moved is synced, and commits wait for the same disk. Of
 /// 4 MiB a commit waited 8 to 10 ms twice a second under load; with 1 MiB the 99th percentile of an accept is a third to a half lower, at the
 /// same throughput and some 5 % more written.
@@ -112,7 +112,7 @@ impl Activity {
             }
             let before = state.commits;
             if state.bytes < PLENTY {
-                let quiet = self.wake.wait_timeout_while(state, QUIET, |s| !s.closed && s.bytes < PLENTY);
+                let quiet = self.wake.wait_timeout_while(state, IDLE_AFTER, |s| !s.closed && s.bytes < PLENTY);
                 state = quiet.unwrap_or_else(PoisonError::into_inner).0;
             }
             if state.closed {

@@ -57,7 +57,7 @@ use self::error::DbError;
 use self::ground::ForeignWrite;
 use self::open::Files;
 use self::queue::{Class, Queue};
-use super::bounded_queue::{PATIENCE, QueueLimits};
+use super::bounded_queue::{COMPANY_TIMEOUT, QueueLimits};
 use super::*;
 
 /// How a SQLite store is opened.
@@ -91,7 +91,7 @@ impl SqliteOptions {
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
             queue_age: Duration::from_secs(5),
-            patience: PATIENCE,
+            patience: COMPANY_TIMEOUT,
             max_bytes: None,
         }
     }

@@ -118,7 +118,7 @@ pub(super) fn prepare(path: &Path, max_bytes: Option<u64>, lock: File) -> Result
     create(path)?;
     let log = beside(path, "-wal");
     let lost = wal::examine(&log, &beside(path, "-shm")).map_err(|e| unavailable(&log, "cannot read the log", &e, FOLDER_HELP))?;
-    let found = lost.map(|lost| lost.tell(&log));
+    let found = lost.map(|lost| lost.describe(&log));
     if let Some(found) = &found {
         tracing::error!("{found}");
     }

@@ -45,18 +45,18 @@ impl Lost {
     }
 
     /// What that means, in words.
-    pub(super) fn tell(self, log: &Path) -> String {
+    pub(super) fn describe(self, log: &Path) -> String {
         let (log, Self { whole, lost, committed }) = (log.display(), self);
         if committed {
             return format!(
                 "the log `{log}` was damaged while no Watchfire ran: {lost} pages of it that were written to disk cannot be read, {whole} before them \
-                 could; what was taken in and sent last is forgotten: alerts may be missing, others may be sent a second time; look at the disk, and at \
+                 could; what was accepted and sent last is forgotten: alerts may be missing, others may be sent a second time; look at the disk, and at \
                  what the senders sent last"
             );
         }
         format!(
             "the log `{log}` ends in {lost} pages that cannot be read, {whole} before them could: a power failure in the middle of a write leaves this, and \
-             then nothing is lost that a sender was told of; a damaged disk leaves it, too, and then what was taken in and sent last is forgotten"
+             then nothing is lost that was answered with 200; a damaged disk leaves it, too, and then what was accepted and sent last is forgotten"
         )
     }
 }

@@ -92,7 +92,7 @@ pub struct OpenMessage {
     pub members: Vec<PendingDelivery>,
 }
 
-/// Which lanes of an outlet a runner looks for.
+/// Which lanes of an outlet a worker looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneQuery {
     /// Those with something due by then, Unix milliseconds. What was due at its birth is due, whatever the clock says since.

@@ -65,7 +65,7 @@ pub fn scan(source: &str) -> Result<(), Flaw> {
             at = start + raw_block(tail).ok_or_else(|| Flaw::new(start, 4, "a raw block is never closed", "it begins here"))?;
         } else {
             let (inner, end) = tag(tail).map_err(|flaw| Flaw { at: flaw.at + start, ..flaw })?;
-            judge(inner, start, &source[start..start + end], &mut open)?;
+            check_tag(inner, start, &source[start..start + end], &mut open)?;
             at = start + end;
         }
     }
@@ -155,7 +155,7 @@ fn tag(text: &str) -> Result<(&str, usize), Flaw> {
 }
 
 /// Checks one tag and keeps the stack of open blocks.
-fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -> Result<(), Flaw> {
+fn check_tag<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -> Result<(), Flaw> {
     let width = whole.chars().count();
     let text = inner.trim_matches('~').trim();
     let word = |text: &'a str| text.trim_start_matches(['*', '>']).split_whitespace().next().unwrap_or("");

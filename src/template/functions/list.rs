@@ -22,7 +22,7 @@ fn items(arguments: &Arguments<'_, '_>) -> Result<Vec<Value>, String> {
 pub(super) fn split(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     let (text, between) = (arguments.text(0), arguments.text(1));
     if between.is_empty() {
-        return Err("the second argument is what stands between the parts".to_owned());
+        return Err("the second argument is what is put between the parts".to_owned());
     }
     let parts: Vec<&str> = text.splitn(MAX_PARTS, &between).map(str::trim).filter(|part| !part.is_empty()).collect();
     Ok(parts.into())

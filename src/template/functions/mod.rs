@@ -146,9 +146,9 @@ impl Arguments<'_, '_> {
 }
 
 /// Returns a value, escaped where it is printed.
-struct Gives(fn(&Arguments<'_, '_>) -> Result<Value, String>);
+struct Returns(fn(&Arguments<'_, '_>) -> Result<Value, String>);
 
-impl HelperDef for Gives {
+impl HelperDef for Returns {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -190,14 +190,14 @@ fn failed(helper: &Helper<'_>, reason: &str) -> RenderError {
 
 /// Registers `len`, in place of Handlebars' own, which counts the bytes of a text.
 pub fn register_len(registry: &mut Handlebars<'static>) {
-    registry.register_helper("len", Box::new(Gives(list::len)));
+    registry.register_helper("len", Box::new(Returns(list::len)));
 }
 
 /// Teaches a registry every function, for fields of this dialect.
 pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     registry.unregister_helper("log");
     type Give = fn(&Arguments<'_, '_>) -> Result<Value, String>;
-    let gives: [(&str, Give); 31] = [
+    let values: [(&str, Give); 31] = [
         ("t", text::translate),
         ("time", time::time),
         ("ago", time::ago),
@@ -230,8 +230,8 @@ pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
         ("severity_color", text::severity_color),
         ("sentence", text::sentence),
     ];
-    for (name, run) in gives {
-        registry.register_helper(name, Box::new(Gives(run)));
+    for (name, run) in values {
+        registry.register_helper(name, Box::new(Returns(run)));
     }
     register_len(registry);
     registry.register_helper("link", Box::new(Prints(dialect, markup::link)));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::alert;
 use crate::support::postgres::{Pooler, Postgres, Proxy, Wire};
-use crate::support::turn::{long, turn};
+use crate::support::serial::{long, turn};
 
 /// Outlets without a pace, and the pace of the one that has one: a minute's worth, and how many within a second.
 const OUTLETS: usize = 6;

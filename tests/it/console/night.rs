@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{HOSTILE, gateway, routes};
-use crate::journey::port;
+use crate::prometheus_e2e::port;
 use crate::silences::{Alertmanager, is_installed, until};
 use crate::support::app::TestApp;
 use crate::support::chromium::Chromium;

@@ -13,7 +13,7 @@ use crate::support::app::alert;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::telegram::Telegram;
-use crate::support::turn::turn;
+use crate::support::serial::turn;
 
 const CHAT: i64 = -1001;
 /// Senders, each with one incident at a time.

@@ -16,7 +16,7 @@ use crate::support::fakes::call::Verdict;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
-use crate::support::turn::turn;
+use crate::support::serial::turn;
 
 pub(crate) fn serve(folder: &Path, port: u16) -> Child {
     let log = std::fs::File::create(folder.join("server.log")).unwrap();

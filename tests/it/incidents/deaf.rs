@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use watchfire::store::{IncidentState, State};
 
 use super::{incident, rang, slack_only, texts, until};
-use crate::journey::{Ended, installed, port};
+use crate::prometheus_e2e::{Ended, installed, port};
 use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::tls::TestTls;
 use crate::support::fakes::{Fake, Slack};

@@ -23,7 +23,7 @@ use crate::model::UnixMs;
 use crate::store::DeliveryRow;
 
 /// Letters that are acted on at a time.
-const STEP: usize = 500;
+const BATCH_SIZE: usize = 500;
 /// What names the letters.
 const FIELDS: [&str; 6] = ["channel", "reason", "elsewhere", "q", "since", "until"];
 
@@ -156,7 +156,7 @@ pub(in super::super) async fn act(State(app): State<Arc<App>>, Path(act): Path<S
     }
     let reason = if act == "drop" { Some(fields.get("reason_why").to_owned()) } else { chosen.reason };
     let mut done = 0;
-    for rows in letters.chunks(STEP) {
+    for rows in letters.chunks(BATCH_SIZE) {
         let request = DeliveriesRequest { ids: rows.iter().map(|row| row.id).collect(), reason: reason.clone(), to: to.clone() };
         match act.as_str() {
             "retry" | "move" => {

@@ -41,7 +41,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
         View::Deliveries => say(language, "Deliveries", "投递"),
         View::Incidents => say(language, "Incidents", "事件"),
         View::Received => say(language, "Received", "接收"),
-        View::Nowhere => say(language, "Led nowhere", "未路由"),
+        View::Nowhere => say(language, "No delivery", "未路由"),
     };
     // Who is limited to channels sees their deliveries.
     let tabs = View::ALL.into_iter().filter(|view| *view == View::Deliveries || !viewer.caller.is_limited());

@@ -21,9 +21,9 @@ use crate::model::{IncidentId, Verb};
 use crate::store::IncidentState;
 
 /// Incidents that are acked at once.
-const MOST: usize = 500;
+const MAX_ACKED: usize = 500;
 /// Names that are shown at once; the others are folded away.
-const NAMED: usize = 50;
+const MAX_NAMED: usize = 50;
 
 /// Whether nobody is on it, and it has this value of a label; an empty one for those without that label, an empty label for all.
 pub(in super::super) fn is_meant(one: &Known, by: &str, value: &str) -> bool {
@@ -47,14 +47,14 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let mut known = leads(&app, most_urgent(&app).await?).await?;
     known.retain(|one| is_meant(one, by, value));
     known.sort_by_key(|one| (one.incident.rank, one.incident.opened_at));
-    known.truncate(MOST);
+    known.truncate(MAX_ACKED);
     let n = known.len();
     let what = count(language, n as u64, "incident", "incidents", "个事件");
     let ids: Vec<String> = known.iter().map(|one| one.incident.id.to_string()).collect();
     let line = |one: &Known| {
         html! { li { (mark(language, one.severity())) a.c1 href={ "/ui/incidents/" (one.incident.id) } { b { (shown(&one.incident.title)) } } span.dim.s { "#" (one.incident.id) } span.dim.s.end { (time::ago(manner, one.since())) } } }
     };
-    let (first, rest) = known.split_at(n.min(NAMED));
+    let (first, rest) = known.split_at(n.min(MAX_NAMED));
     let body = html! {
         div.head { div {
             h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) (say(language, "?", "？")) } }
@@ -77,7 +77,10 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
 /// Acks those that were listed.
 pub(in super::super) async fn ack(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
     let ids: Result<Vec<IncidentId>, _> = form.fields.get("ids").split(',').map(|id| id.parse().map(IncidentId)).collect();
-    let ids = ids.ok().filter(|ids| ids.len() <= MOST).ok_or_else(|| Failure::bad(format!("`ids` takes numbers of incidents, {MOST} at most")))?;
+    let ids = ids
+        .ok()
+        .filter(|ids| ids.len() <= MAX_ACKED)
+        .ok_or_else(|| Failure::bad(format!("`ids` takes numbers of incidents, {MAX_ACKED} at most")))?;
     act_on_all(&app, &form.viewer.caller, &ids, Verb::Ack, Duration::ZERO, None).await.map_err(|error| match Failure::from(error) {
         Failure::Answer(StatusCode::CONFLICT, why) => Failure::new(StatusCode::CONFLICT, format!("{why} Somebody may have been faster.")),
         other => other,

@@ -56,7 +56,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.two-col.gap {
             div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &found, &attempts)) }
-            aside { (told(&viewer, &found)) (alerts::labels(&viewer, &shared)) }
+            aside { (notified(&viewer, &found)) (alerts::labels(&viewer, &shared)) }
         }
     };
     let title = format!("#{id} {}", crate::http::console::parts::plain(&found.incident.title));
@@ -124,7 +124,7 @@ fn others(found: &IncidentDetail, now: UnixMs) -> Vec<&DeliveryRow> {
 }
 
 /// Which channels know of it.
-fn told(viewer: &Viewer, found: &IncidentDetail) -> Markup {
+fn notified(viewer: &Viewer, found: &IncidentDetail) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let others = others(found, manner.now.into());
     html! {

@@ -27,7 +27,7 @@ struct Line {
 /// The list. `attempts` are those of the messages that were read.
 pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let mut lines: Vec<Line> = found.timeline.iter().map(|row| told(viewer, row)).collect();
+    let mut lines: Vec<Line> = found.timeline.iter().map(|row| described(viewer, row)).collect();
     lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, found, row, attempts)));
     lines.push(Line {
         at: found.incident.opened_at,
@@ -61,12 +61,12 @@ pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<M
     }
 }
 
-fn told(viewer: &Viewer, row: &TimelineRow) -> Line {
+fn described(viewer: &Viewer, row: &TimelineRow) -> Line {
     let language = viewer.manner.language;
     let (class, icon, en, zh) = match row.kind {
         TimelineKind::Reopened => ("crit", "alert", "Fires again", "再次触发"),
         TimelineKind::Resolved => ("ok", "ok", "Resolved", "已恢复"),
-        TimelineKind::Stale => ("", "stale", "Not heard of any more", "久无消息"),
+        TimelineKind::Stale => ("", "stale", "Not reported any more", "久无消息"),
         TimelineKind::Regrouped => ("", "swap", "Grouped in another way", "分组方式改变"),
         TimelineKind::Superseded => ("", "swap", "Goes on as another", "转为其他事件"),
         TimelineKind::Edited => ("", "chat", "Edited", "已更新"),

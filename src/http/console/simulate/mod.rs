@@ -32,7 +32,7 @@ const MAX_BYTES: usize = 8 << 20;
 /// Alerts that are simulated at most.
 const MAX_ALERTS: usize = 10_000;
 /// Pages of events that are asked for at a time.
-const STEP: usize = 500;
+const EVENTS_PER_PAGE: usize = 500;
 
 /// Events with the times at which they came, counted from the first one.
 struct Script {
@@ -134,8 +134,8 @@ async fn of_hours(app: &App, hours: i64) -> Result<Script, Failure> {
     let mut ids: Vec<EventId> = Vec::new();
     let (mut before, mut cut) = (None, false);
     loop {
-        let rows = app.engine.query().list_events(&EventFilter { before, limit: STEP, ..EventFilter::default() }).await?;
-        let is_last = rows.len() < STEP || rows.last().is_none_or(|row| row.received_at < since);
+        let rows = app.engine.query().list_events(&EventFilter { before, limit: EVENTS_PER_PAGE, ..EventFilter::default() }).await?;
+        let is_last = rows.len() < EVENTS_PER_PAGE || rows.last().is_none_or(|row| row.received_at < since);
         before = rows.last().map(|row| row.id);
         // What Watchfire says of itself is no alert of a sender.
         ids.extend(rows.iter().filter(|row| row.received_at >= since && !row.source.starts_with("watchfire")).map(|row| row.id));

@@ -336,6 +336,6 @@ impl Run {
 }
 
 fn ends(d: &Delivery, state: State, due_at: UnixMs, leave_message: bool) -> DeliveryUpdate {
-    // A reason is always given, as a runner does; that one is made up when it is not, the other tests check.
+    // A reason is always given, as a worker does; that one is made up when it is not, the other tests check.
     DeliveryUpdate { id: d.id, lane: d.lane, state, tries: 1, due_at, reason: Some("r".into()), leave_message }
 }

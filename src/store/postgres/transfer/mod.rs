@@ -17,7 +17,7 @@ use table::{Batch, Table, When};
 use tables::TABLES;
 
 /// Rows copied in one transaction.
-const STEP: usize = 1000;
+const ROWS_PER_BATCH: usize = 1000;
 
 /// How far a transfer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ async fn read(file: PathBuf, table: &'static Table) -> Result<(u64, mpsc::Receiv
     .map_err(ended)?
     .map_err(unread)?;
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = table::read(&db, table, STEP, |batch| batches.blocking_send(Ok(batch)).is_ok()) {
+        if let Err(error) = table::read(&db, table, ROWS_PER_BATCH, |batch| batches.blocking_send(Ok(batch)).is_ok()) {
             let _ = batches.blocking_send(Err(unread(error)));
         }
     });

@@ -214,6 +214,25 @@ impl Anchor {
         }
     }
 
+    /// The only edit was made: it shows this version, and that these alerts of what was `notified` when it was made are over.
+    fn show_last(&mut self, shown: i64, over: &[u64], notified: &[NotifiedAlert]) {
+        self.edits = self.edits.saturating_add(1);
+        self.failures = 0;
+        let over: HashSet<u64> = over.iter().copied().collect();
+        let known: Vec<NotifiedAlert> =
+            notified.iter().map(|one| NotifiedAlert { over: one.over || over.contains(&one.fingerprint), ..*one }).collect();
+        if ends_more(&known, &self.notified) {
+            // An end was left to an edit meanwhile, and there is none any more: it is posted again.
+            (self.ids, self.shown) = (PlatformIds::default(), 0);
+        } else {
+            (self.shown, self.edited) = (self.shown.max(shown), false);
+        }
+        // The delivery of an end that it shows may come later, as after a mute: its readers know. What was notified meanwhile is newer.
+        let known: HashMap<u64, i64> = known.iter().map(|one| (one.fingerprint, one.version)).collect();
+        let is_known = |one: &&mut NotifiedAlert| over.contains(&one.fingerprint) && known.get(&one.fingerprint) == Some(&one.version);
+        self.notified.iter_mut().filter(is_known).for_each(|one| one.over = true);
+    }
+
     /// The anchor after an edit, and what the timeline of its incident says of it.
     pub(in crate::store) fn after_edit(mut self, outcome: &EditOutcome) -> (Self, Option<TimelineRow>) {
         let row = |kind, text: String| Some(TimelineRow { at: outcome.now, kind, channel: outcome.channel.clone(), text });
@@ -241,21 +260,7 @@ impl Anchor {
                 row(TimelineKind::Edited, self.edit_line(*version))
             }
             EditChange::Last { shown, over } => {
-                self.edits = self.edits.saturating_add(1);
-                self.failures = 0;
-                let over: HashSet<u64> = over.iter().copied().collect();
-                let known: Vec<NotifiedAlert> =
-                    outcome.notified.iter().map(|one| NotifiedAlert { over: one.over || over.contains(&one.fingerprint), ..*one }).collect();
-                if ends_more(&known, &self.notified) {
-                    // An end was left to an edit meanwhile, and there is none any more: it is posted again.
-                    (self.ids, self.shown) = (PlatformIds::default(), 0);
-                } else {
-                    (self.shown, self.edited) = (self.shown.max(*shown), false);
-                }
-                // The delivery of an end that it shows may come later, as after a mute: its readers know. What was notified meanwhile is newer.
-                let known: HashMap<u64, i64> = known.iter().map(|one| (one.fingerprint, one.version)).collect();
-                let is_known = |one: &&mut NotifiedAlert| over.contains(&one.fingerprint) && known.get(&one.fingerprint) == Some(&one.version);
-                self.notified.iter_mut().filter(is_known).for_each(|one| one.over = true);
+                self.show_last(*shown, over, &outcome.notified);
                 row(TimelineKind::Edited, self.edit_line(*shown))
             }
             EditChange::Kept(version) => {

@@ -3,7 +3,8 @@
 //! An edit is no delivery. An anchor that shows an old version is dirty, whatever made it so, and a worker that has nothing to ring edits it. So nothing
 //! queues, a crash loses nothing, and of many changes only the last is shown.
 
-use std::collections::{BTreeMap, HashSet};
+mod page;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +13,12 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::channel::SendContext;
-use crate::model::{DeliveryId, ErrorKind, EventId, LaneId, Page, Receipt, SendError, Status, UnixMs, format_duration};
-use crate::store::{
-    AlertState, Anchor, DirtyAnchor, EditChange, EditOutcome, Fallback, Fence, Incident, IncidentState, MonthlySends, PendingDelivery, State,
-    StoreError, StoredEvent, Summary, Target,
-};
-use crate::template::MessageKind;
+use crate::model::{ErrorKind, Page, Receipt, SendError, UnixMs, format_duration};
+use crate::store::{Anchor, DirtyAnchor, EditChange, EditOutcome, Fence, Incident, MonthlySends, StoreError};
 
 use super::attempt::holds_lease;
-use super::compose::{Draft, Wording};
 use super::core::Shared;
-use super::heavy::LARGE_BODY;
-use super::incident::{Notification, NotifiedIncident, answer, deserves_its_edit, ended, is_over, mute, silence};
-use super::notified::MessageContext;
+use super::incident::{deserves_its_edit, ended, is_over};
 use super::outlet::Mailbox;
 use super::plan::{ChannelPlan, Plan};
 
@@ -37,8 +31,6 @@ const MAX_REFUSALS: u32 = 3;
 /// A message is posted again this often in an hour; then it waits for news.
 const MAX_REPOSTS: u32 = 3;
 const HOUR: Duration = Duration::from_secs(3600);
-/// Events that are read to show an incident: those of its newest alerts.
-const MAX_EVENTS: usize = 50;
 
 /// What a worker learns of an edit.
 #[derive(Debug)]
@@ -97,27 +89,7 @@ impl EditTask {
         }
         let sent = self.send(&anchor, page).await;
         let now = self.now();
-        let change = match sent {
-            Ok(receipt) if anchor.ids.is_empty() => EditChange::Posted { shown: incident.version, ids: receipt.ids },
-            Ok(_) if self.spends() => EditChange::Last { shown: incident.version, over: ended(&anchor, &incident) },
-            Ok(_) => EditChange::Shown(incident.version),
-            Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(&anchor, &incident, &error, now),
-            // It may be there: the next news brings one that is known.
-            Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
-                EditChange::GivenUp(format!("posted again, perhaps: {error}"))
-            }
-            Err(error) if error.kind == ErrorKind::Rejected && anchor.failures + 1 >= MAX_REFUSALS => {
-                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "an edit was refused too often: the message waits for news");
-                EditChange::GivenUp(format!("the edit was refused {MAX_REFUSALS} times: {error}"))
-            }
-            Err(error) => {
-                if let ErrorKind::RateLimited { retry_after } = error.kind {
-                    result.paused_until = Some(now + super::policy::pause(retry_after).max(backoff(&anchor)));
-                }
-                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "a message could not be edited; it is tried again");
-                EditChange::Failed
-            }
-        };
+        let change = self.change_of(&anchor, &incident, sent, now, &mut result);
         self.shared.telemetry.metrics.edited(match &change {
             EditChange::Shown(_) | EditChange::Last { .. } | EditChange::Kept(_) => "shown",
             EditChange::Posted { .. } => "posted",
@@ -133,6 +105,31 @@ impl EditTask {
         };
         result.fenced = self.record(&anchor, change, now + wait).await;
         result
+    }
+
+    /// What a request changes of its message's anchor, and when the worker may edit again.
+    fn change_of(&self, anchor: &Anchor, incident: &Incident, sent: Result<Receipt, SendError>, now: UnixMs, result: &mut EditResult) -> EditChange {
+        match sent {
+            Ok(receipt) if anchor.ids.is_empty() => EditChange::Posted { shown: incident.version, ids: receipt.ids },
+            Ok(_) if self.spends() => EditChange::Last { shown: incident.version, over: ended(anchor, incident) },
+            Ok(_) => EditChange::Shown(incident.version),
+            Err(error) if error.gone && !anchor.ids.is_empty() => self.gone(anchor, incident, &error, now),
+            // It may be there: the next news brings one that is known.
+            Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
+                EditChange::GivenUp(format!("posted again, perhaps: {error}"))
+            }
+            Err(error) if error.kind == ErrorKind::Rejected && anchor.failures + 1 >= MAX_REFUSALS => {
+                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "an edit was refused too often: the message waits for news");
+                EditChange::GivenUp(format!("the edit was refused {MAX_REFUSALS} times: {error}"))
+            }
+            Err(error) => {
+                if let ErrorKind::RateLimited { retry_after } = error.kind {
+                    result.paused_until = Some(now + super::policy::pause(retry_after).max(backoff(anchor)));
+                }
+                tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "a message could not be edited; it is tried again");
+                EditChange::Failed
+            }
+        }
     }
 
     fn now(&self) -> UnixMs {
@@ -189,87 +186,6 @@ impl EditTask {
                 }
             }
         }
-    }
-
-    /// The message as it should be now: what its readers were notified of, in its newest state. `None` when nothing of it is stored any more.
-    async fn page(&self, anchor: &Anchor, incident: &Incident) -> Result<Option<Page>, StoreError> {
-        let notified: HashSet<u64> = anchor.notified.iter().map(|one| one.fingerprint).collect();
-        let mut places: BTreeMap<EventId, Vec<u32>> = BTreeMap::new();
-        let mut open: HashSet<EventId> = HashSet::new();
-        for alert in incident.alerts.iter().filter(|alert| notified.contains(&alert.fingerprint)) {
-            places.entry(alert.event).or_default().push(alert.index);
-            if alert.state != AlertState::Resolved {
-                open.insert(alert.event);
-            }
-        }
-        // What is not over first: without it the message would say that all is.
-        let mut ids: Vec<EventId> = places.keys().rev().copied().collect();
-        ids.sort_by_key(|id| !open.contains(id));
-        ids.truncate(MAX_EVENTS);
-        let bodies = self.shared.store.load_events(&ids, LARGE_BODY).await?;
-        let mut events = bodies.events;
-        let permit = if events.is_empty() && bodies.left > 0 {
-            let permit = self.shared.heavy.large_body().await;
-            events = self.shared.store.load_events(&ids[..1], usize::MAX).await?.events;
-            Some(permit)
-        } else {
-            None
-        };
-        if events.is_empty() {
-            return Ok(None);
-        }
-        let goes_on = events.iter().fold(open, |mut open, event| {
-            open.remove(&event.id);
-            open
-        });
-        events.sort_by_key(|event| event.id);
-        let members: Vec<PendingDelivery> = events.into_iter().map(|event| member(event, &mut places, anchor)).collect();
-        // Of what is stale nobody knows whether it fires, and what goes on elsewhere is not reported here any more.
-        let stale = matches!(incident.state, IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded);
-        let unknown = |state: AlertState| state == AlertState::Unreported || (stale && state == AlertState::Firing);
-        let unreported: HashSet<u64> = incident.alerts.iter().filter(|alert| unknown(alert.state)).map(|alert| alert.fingerprint).collect();
-        let notification = Notification {
-            mentions: false,
-            edited: true,
-            is_edit: true,
-            incidents: vec![NotifiedIncident {
-                id: incident.id,
-                version: incident.version,
-                complete: true,
-                state: incident.state,
-                left_out: incident.acks.left_out,
-                answer: answer(incident),
-                silence: silence(incident),
-                mute: mute(incident),
-                notified: anchor.notified.clone(),
-                acked: Vec::new(),
-                fired_at: None,
-                first_notified: Some(anchor.notified_at),
-            }],
-            unreported,
-            resolved: incident.alerts.iter().filter(|alert| alert.state == AlertState::Resolved).map(|alert| alert.fingerprint).collect(),
-            goes_on: !goes_on.is_empty(),
-            ..Notification::default()
-        };
-        let (plan, channel, message, now) = (self.plan.clone(), self.channel.clone(), anchor.message, self.now().timestamp());
-        let work = move || {
-            let draft = Draft {
-                plan: &plan,
-                templates: &plan.templates,
-                channel: &channel,
-                message,
-                members: &members,
-                kind: if members.len() > 1 { MessageKind::Fold } else { MessageKind::Single },
-                now,
-                wording: &Wording::default(),
-                context: &MessageContext::default(),
-                notification: &notification,
-            };
-            draft.compose().pages.into_iter().next()
-        };
-        let page = self.shared.heavy.run_blocking(work).await;
-        drop(permit);
-        Ok(page)
     }
 
     /// Edits a message, then its copies. A copy that fails for good is left as it is: it must not keep the message from being edited.
@@ -349,31 +265,6 @@ fn passes(error: &SendError) -> bool {
 /// How long to wait after an edit that failed, after those that failed before it.
 fn backoff(anchor: &Anchor) -> Duration {
     FIRST_WAIT.saturating_mul(2u32.saturating_pow(anchor.failures.min(8))).min(LONGEST_WAIT)
-}
-
-/// What an event says of the alerts whose newest state is in it, as if it were delivered.
-fn member(event: StoredEvent, places: &mut BTreeMap<EventId, Vec<u32>>, anchor: &Anchor) -> PendingDelivery {
-    let alerts = places.remove(&event.id).unwrap_or_default();
-    let fires = |index: &&u32| event.event.alerts.get(**index as usize).is_some_and(|alert| alert.status == Status::Firing);
-    let firing = alerts.iter().filter(fires).count() as u32;
-    PendingDelivery {
-        id: DeliveryId(uuid::Uuid::nil()),
-        event_id: event.id,
-        lane: LaneId(0),
-        lane_seq: 0,
-        channel: anchor.channel.clone(),
-        state: State::Waiting,
-        rank: 0,
-        summary: Summary { title: String::new(), firing, resolved: alerts.len() as u32 - firing },
-        target: Target { alerts, ..Target::default() },
-        // It is as old as its newest word: an edit is not late.
-        born_at: event.received_at,
-        due_at: event.received_at,
-        tries: 0,
-        fallback: Fallback::default(),
-        incident: Some(anchor.incident),
-        event: Some(event.event),
-    }
 }
 
 #[cfg(test)]
