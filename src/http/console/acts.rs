@@ -134,10 +134,11 @@ fn chinese_outcome(stored: &str) -> Option<String> {
     }
     let of_incidents = ["#", "the silence of #", "the mute of #", "This message belongs"].iter().any(|start| stored.starts_with(start));
     let text = Some(stored).filter(|_| of_incidents)?;
-    let (text, again) = match text.strip_suffix(" This had counted before; nothing was done again.") {
-        Some(text) => (text, "（该操作此前已生效，未重复执行）"),
-        None => (text, ""),
-    };
+    const ENDS: [(&str, &str); 2] = [
+        (" This had counted before; nothing was done again.", "（该操作此前已生效，未重复执行）"),
+        (" Somebody may have been faster.", "（可能已有他人先行处理）"),
+    ];
+    let (text, again) = ENDS.iter().find_map(|(en, zh)| Some((text.strip_suffix(*en)?, *zh))).unwrap_or((text, ""));
     let one = |part: &str| match part.strip_suffix(" alerts are not").and_then(|part| part.rsplit_once(", ")) {
         Some((acked, left)) => format!("{}，另有 {left} 条未认领", reason(Language::Zh, acked)),
         None => reason(Language::Zh, part).into_owned(),
@@ -212,6 +213,18 @@ mod tests {
             ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已推迟至 05:00；Alertmanager 尚未确认静默"),
             ("the silence of #7 ends.", "#7 的静默已结束"),
             ("#7", "#7"),
+            ("#7 ended 3 min ago. Somebody may have been faster.", "#7 已于 3 min 前结束（可能已有他人先行处理）"),
+            ("muted", "已静音"),
+            ("event 0199a, 2 queued", "通知 0199a，2 条已排队"),
+            (
+                "a mute without `channel=\"NAME\"` is not for the credential `team`, which is limited to ours (see its `channels` in server.auth)",
+                "不含 `channel=\"NAME\"` 的静音 不对凭证 `team` 开放，它只限于 ours（见 server.auth 中它的 `channels`）",
+            ),
+            ("there is no rota `dbb`; did you mean `db`?", "没有值班表 `dbb`；是否指 `db`？"),
+            (
+                "`for`: `2x` is not a duration: the units are ms, s, m, h, d, w, y; write it like `30s`, `5m` or `1h30m`",
+                "`for`：`2x` 不是时长：单位为 ms、s、m、h、d、w、y；请写成 `30s`、`5m` 或 `1h30m` 的形式",
+            ),
             ("2 queued", "2 条已重新排队"),
             ("1 dropped", "1 条已放弃"),
             ("override 3", "换班 3"),

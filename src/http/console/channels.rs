@@ -199,7 +199,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
         "probe" => (
             say(language, "Ask the platform of ", "询问平台："),
             html! {
-                p { (say(language, "The platform is asked whether it accepts the credentials of this channel, and its answer is shown. No message is made for it.", "询问平台是否接受该通道的凭据，并显示其返回；不会为此生成消息。")) }
+                p { (say(language, "The platform is asked whether it accepts the credentials of this channel, and its answer is shown. No message is made for it.", "询问平台是否接受该通道的凭证，并显示其返回；不会为此生成消息。")) }
                 p { (say(language, "If the channel is held and the platform does not refuse, what waits is tried at once.", "若该通道已挂起且平台未拒绝，等待中的消息会立即重试。")) }
             },
             say(language, "Ask it", "询问"),
@@ -255,7 +255,7 @@ fn probed(viewer: &Viewer, name: &str, answer: &Answer) -> Response {
     let body = html! {
         div.head { div {
             h1 { @match answer {
-                Answer::Accepted(_) => { (say(language, "The platform accepts the credentials", "平台接受凭据")) }
+                Answer::Accepted(_) => { (say(language, "The platform accepts the credentials", "平台接受凭证")) }
                 Answer::Unasked => { (say(language, "The platform cannot be asked without sending", "平台无法在不发送消息的情况下检查")) }
                 Answer::Refused(_) => { (say(language, "The channel cannot deliver as configured", "该通道按现有配置无法投递")) }
             } }

@@ -26,7 +26,7 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
                 pre.code { (shown(&alertmanager)) }
                 div.acts { button.b type="button" data-copy=(alertmanager) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
             li.step { span.no { "2" } div { h2 { (say(language, "Or send a test alert now", "或现在发送测试告警")) }
-                p.dim { (say(language, "It goes the whole way: received, kept, routed, sent, and confirmed by the platform. With server.auth, add its credential.", "走完整个流程：接收、落盘、路由、发送并由平台确认。启用 server.auth 时请附上凭据。")) }
+                p.dim { (say(language, "It goes the whole way: received, kept, routed, sent, and confirmed by the platform. With server.auth, add its credential.", "走完整个流程：接收、落盘、路由、发送并由平台确认。启用 server.auth 时请附上凭证。")) }
                 pre.code { (shown(&curl)) }
                 div.acts { button.b type="button" data-copy=(curl) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
             li.step { span.no.done { (icon("check")) } div { h2 { (ready.len()) (say(language, " of ", " / ")) (channels.len()) (say(language, " channels are ready", " 个通道就绪")) }

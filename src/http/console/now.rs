@@ -69,7 +69,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         div.head {
             div {
                 h1 data-head { (head.heading(language)) } p data-head { (head.detail(language)) }
-                @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭据。")) } }
+                @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭证。")) } }
             }
             (live::indicator(manner, newest))
         }

@@ -101,10 +101,10 @@ fn advice_of(file: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// What the errors of a driver say, with something in each of their places.
-fn errors_of(source: &str) -> Vec<String> {
+/// What the errors say that these calls make, with something in each of their places.
+fn errors_of(calls: &[&str], source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for call in ["SendError::new(", "reply.error(", "let summary ="] {
+    for call in calls {
         for rest in source.split(call).skip(1) {
             let end = [";\n", "\n}"].iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
             let statement = &rest[..end];
@@ -137,10 +137,10 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// What a reader of Chinese would read in English of what `texts` finds in the drivers.
-fn unknown(texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
+/// What a reader of Chinese would read in English of what `texts` finds in a folder.
+fn unknown(folder: &str, texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
     let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/channel"), &mut files);
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     let found: Vec<(&String, String)> =
         files.iter().flat_map(|(file, source)| texts(file, source).into_iter().map(move |text| (file, text))).collect();
     let unknown = found.iter().filter(|(_, text)| english(&zh(text)).is_some()).map(|(file, text)| format!("{file}: {text}")).collect();
@@ -149,16 +149,37 @@ fn unknown(texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
 
 #[test]
 fn every_entry_of_every_platforms_list_is_known() {
-    let (count, unknown) = unknown(advice_of);
+    let (count, unknown) = unknown("src/channel", advice_of);
     assert!(count > 150, "{count} are too few: the lists are not found");
     assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
 }
 
 #[test]
 fn every_error_of_every_driver_is_known() {
-    let (count, unknown) = unknown(|_, source| errors_of(source));
+    let calls = ["SendError::new(", "reply.error(", "let summary ="];
+    let (count, unknown) = unknown("src/channel", |_, source| errors_of(&calls, source));
     assert!(count > 60, "{count} are too few: the errors are not found");
     assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+}
+
+#[test]
+fn every_refusal_of_the_console_and_the_api_is_known() {
+    let calls = ["Failure::new(", "Failure::bad(", "Failure::missing(", "ApiError::new(", "ApiError::bad(", "ApiError::missing(", "let why ="];
+    // What is missing has one sentence for all kinds; the kinds are below. What begins with a blank is a piece of a page.
+    let own = |text: &String| !text.starts_with("there is no x1 ") && !text.starts_with(' ');
+    let refusals = |_: &str, source: &str| errors_of(&calls, source).into_iter().filter(own).collect::<Vec<_>>();
+    for (folder, least) in [("src/http/console", 40), ("src/http/api", 20)] {
+        let (count, unknown) = unknown(folder, refusals);
+        assert!(count > least, "{folder}: {count} are too few: the refusals are not found");
+        assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+    }
+    for kind in ["rota", "person", "escalation"] {
+        assert_chinese(&format!("there is no {kind} `nigth`; did you mean `night`?"));
+    }
+    for (kind, known_by) in [("event", "id"), ("delivery", "id"), ("incident", "number")] {
+        assert_chinese(&format!("there is no {kind} 7; those past `retention` are removed, `/api/v1/x` lists those that are there"));
+        assert_chinese(&format!("`x` is no {kind}'s {known_by}, as 7; `watchfire x ls` and `/api/v1/x` list those that are there"));
+    }
 }
 
 #[test]

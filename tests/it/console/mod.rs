@@ -316,6 +316,8 @@ async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads
     let missing = browser.get("/ui/nothing").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     assert!(missing.text().await.unwrap().contains("<main"), "errors are pages");
+    let zh = browser.http.get(app.url("/ui/nothing")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
+    assert!(zh.contains("没有这个页面") && !zh.contains("there is no such page"), "{zh}");
     let zh = browser.http.get(app.url("/ui")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
     assert!(zh.contains("lang=\"zh-CN\"") && zh.contains("已就绪"), "{zh}");
     let style = zh.split("/ui/assets/console.").nth(1).unwrap().split('"').next().unwrap();
