@@ -197,6 +197,72 @@ fn every_advice_of_every_preset_is_known() {
 }
 
 #[test]
+fn what_the_timeline_of_an_incident_says_is_known() {
+    for text in [
+        "step 1 of the escalation `db` sent",
+        "step 1 of the escalation `db` skipped: acked by Ann B 4h ago, and it still fires",
+        "step 2 of the escalation `db` at once, because of the step before: it is dead",
+        "step 2 of the escalation `db` at once: handed on by ann (API)",
+        "step 2 of the escalation `db` unknown: the platform did not confirm it",
+        "step 1 of the escalation `db` waits, for nobody was reached so far: quiet hours of ann",
+        "unacked by ann (console)",
+        "closed by ann (console)",
+        "handed on by ann (console)",
+        "acked by ann (console)",
+        "acked by ann (console), taken over from bob, cyd",
+        "2 of 3 alerts acked by ann (console)",
+        "snoozed until 2026-11-30T03:00:00Z by ann (console)",
+        "2 of 3 alerts snoozed until 2026-11-30T03:00:00Z by ann (console)",
+        "acked by Ann 4h ago, and it still fires",
+        "acked by ann 4h ago, and nothing was heard since",
+        "acked by ann (console) as #12",
+        "its sender groups its alerts in another way now: they go on as #13, #14",
+        "muted until 2026-11-30T03:00:00Z by ann (console)",
+        "the mute was ended by ann (console)",
+        "the mute was ended by hand",
+        "the mute by ann ends at 2026-11-30T03:00:00Z now",
+        "the mute by ann ended",
+        "posted again as it is now",
+        "edited to version 3",
+        "edited to version 3, the last of 12 edits",
+        "a silence until 2026-11-30T03:00:00Z was asked for by ann (console)",
+        "the silence was ended by ann (console)",
+        "silenced until 2026-11-30T03:00:00Z by ann (console)",
+        "the silence by ann ends at 2026-11-30T03:00:00Z now",
+        "the silence by ann is not confirmed, and is tried again: HTTP 503",
+        "the end of the silence by ann is not confirmed, and is tried again: HTTP 503",
+        "the silence by ann ended",
+        "was acked at warning, now it is critical",
+        "the snooze by ann ended",
+        "the silence by ann was refused: no answer within 10s",
+        "fires again",
+        "all of its alerts are resolved",
+        "its sender groups it as `g` now",
+        "nothing was reported since 2026-11-30T03:00:00Z",
+        "the incident ended long ago, and its message could not be edited since",
+        "unacked by ann (console); it rings at 2026-11-30T03:00:00Z if nobody is on it by then",
+        "the channel is not in the configuration any more, or cannot edit: its message stays as it is, unless that changes",
+        // Of deliveries, and of events that led to none.
+        "resolved alerts are not sent here (`send_resolved: false` on the channel)",
+        "resolved while it was muted",
+        "resolved; its firing was sent here because `ops` could not deliver it",
+        "its end was reported moments ago as #7: it rings if it still fires a minute after that",
+        "step 3 is due: of late steps only the latest is sent",
+        "moved to ops as 0199a",
+        "no route of the plan leads to a channel",
+        "a sign of life for the heartbeat `am`, which is not routed",
+        "the text names none of several incidents",
+    ] {
+        assert_chinese(text);
+    }
+    assert_eq!(zh("2 of 3 alerts acked by ann (console), taken over from bob"), "由 ann 认领 3 条告警中的 2 条（控制台），接手自 bob");
+    assert_eq!(
+        zh("step 2 of the escalation `db` at once, because of the step before: it is dead"),
+        "升级链 `db` 的第 2 步：立即执行，因为上一步投递失败"
+    );
+}
+
+#[test]
 fn reasons_of_many_parts_are_read_part_by_part() {
     for (en, expected) in [
         (

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::failure::Failure;
-use super::super::parts::{say, shown, time};
+use super::super::parts::{say, shown, time, worded};
 use super::super::viewer::Viewer;
 use super::super::window::pager;
 use super::asked::{Asked, View};
@@ -41,7 +41,7 @@ pub(super) async fn list(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Ma
         ul.card.rows {
             @if rows.is_empty() { li { span.dim { (none) } } }
             @for row in &rows { li data-row {
-                span.dim.s { (time::clock(manner, row.received_at)) } b { (shown(&row.source)) } span { (shown(row.note.as_deref().unwrap_or_default())) }
+                span.dim.s { (time::clock(manner, row.received_at)) } b { (shown(&row.source)) } span { (worded(manner, row.note.as_deref().unwrap_or_default())) }
                 span.s.end { @if !bare { a.l href={ "/ui/history?event=" (row.id) } { (say(language, "Deliveries", "投递")) } " " } a.l href={ "/ui/route?of=event&event=" (row.id) } { (say(language, "Explain", "说明")) } }
             } }
         }
