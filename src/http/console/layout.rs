@@ -206,6 +206,7 @@ fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
             span.acts {
                 button.b.g.sm type="submit" form="set" name="theme" value=(other_theme(manner)) data-theme-switch title=(say(language, "Light or dark", "浅色或深色")) { (icon("theme")) (say(language, "Theme", "主题")) }
                 button.b.g.sm type="submit" form="set" name="lang" value=(code) lang=(code) { (word) }
+                button.b.g.sm type="button" data-keys { (say(language, "Keys", "快捷键")) }
                 @if viewer.is_some_and(|viewer| viewer.login.is_some()) {
                     form method="post" action="/ui/logout" { button.b.g.sm { (say(language, "Sign out", "退出")) } }
                 }
@@ -257,6 +258,7 @@ fn keys(language: Language) -> Markup {
         dialog #keys.card.pad {
             h2 { (say(language, "Keys", "快捷键")) }
             dl.kv.mt { @for (key, what) in keys { dt { kbd { (key) } } dd { (what) } } }
+            p.mt { label { input type="checkbox" data-keys-on checked; " " (say(language, "Use these keys", "启用快捷键")) } }
             form.mt method="dialog" { button.b { (say(language, "Close", "关闭")) } }
         }
     }

@@ -267,7 +267,8 @@ pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
     let now = UnixMs::from(manner.now);
     html! {
         div.live #live data-live={ "/ui/live?newest=" (newest) "&from=" (now.0) }
-            data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接")) data-new=(say(language, " new", " 个新增")) {
+            data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接"))
+            data-old=(say(language, "Out of date", "已过时")) data-reload=(say(language, "Reload", "刷新")) data-new=(say(language, " new", " 个新增")) {
             span.dot {}
             span { span.state { (say(language, "As of ", "截至 ")) (time::clock(manner, now)) } noscript { " " a href="" { (say(language, "Reload", "刷新")) } } }
             button.b.g type="button" data-key="p" aria-pressed="false" aria-label=(say(language, "Pause live updates", "暂停实时更新")) { (icon("pause")) span.w { (say(language, "Pause", "暂停")) } }

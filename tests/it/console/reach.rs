@@ -48,6 +48,38 @@ async fn every_entry_of_an_open_menu_can_be_pressed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    for group in ["one", "two", "three"] {
+        fire(&app, None, &alert(group, "DiskAlmostFull", "firing")).await;
+    }
+    browser.size(1440, 900).await;
+    browser.open(&app.url("/ui")).await;
+    let key = |key: &str| format!("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))");
+    // No row is chosen, so there is nothing to ack; then the second is.
+    for pressed in ["a", "j", "j", "a"] {
+        browser.eval(&key(pressed)).await;
+    }
+    browser.until("document.querySelectorAll('li.inc')[1].innerText.includes('Hand back')").await;
+    let acked = "[...document.querySelectorAll('li.inc')].map(row => row.innerText.includes('Hand back')).join()";
+    assert_eq!(browser.eval(acked).await, "false,true,false");
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
+    // A page whose rows have nothing to press.
+    browser.open(&app.url("/ui/audit")).await;
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("document.querySelectorAll('tr.sel').length").await, 1);
+    // The switch holds for the pages that follow.
+    browser.press(".side [data-keys]").await;
+    browser.press("#keys [data-keys-on]").await;
+    browser.press("#keys form button").await;
+    browser.open(&app.url("/ui/channels")).await;
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("document.querySelectorAll('.sel').length").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
     let yaml = routes("").replace("ours", LONG)
