@@ -189,7 +189,7 @@ async fn result(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Markup, Fai
         Of::Body => of_event(&parsed(app, asked.fields.get("body"), at).await?),
     };
     if alerts.is_empty() {
-        return Ok(html! { p.dim { (say(language, "The answer appears here.", "结果显示在这里。")) } });
+        return Ok(html! { p.dim.mt { (say(language, "The answer appears here.", "结果显示在这里。")) } });
     }
     let rest = alerts.len().saturating_sub(MAX_ALERTS);
     let mutes = app.engine.mutes();
