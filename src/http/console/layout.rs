@@ -115,10 +115,8 @@ impl Page {
                 nav.side aria-label=(say(language, "Main", "主导航")) {
                     a.brand href="/ui" { (icon("mark")) "Watchfire" }
                     (entries(language, DAILY, self.at, viewer))
-                    h2 { (say(language, "Try", "试验")) }
-                    (entries(language, TRY, self.at, viewer))
-                    h2 { (say(language, "System", "系统")) }
-                    (entries(language, SYSTEM, self.at, viewer))
+                    (group(language, say(language, "Try", "试验"), TRY, self.at, viewer))
+                    (group(language, say(language, "System", "系统"), SYSTEM, self.at, viewer))
                     (me(manner, viewer))
                 }
                 main #main { (self.body) }
@@ -173,7 +171,7 @@ fn opens(entry: &Entry, viewer: Option<&Viewer>) -> bool {
     let Some(viewer) = viewer else { return true };
     match entry.place {
         Place::Config => viewer.operates && !viewer.caller.is_limited(),
-        Place::OnCall | Place::Simulate | Place::Audit => !viewer.caller.is_limited(),
+        Place::OnCall | Place::Route | Place::Templates | Place::Simulate | Place::Audit => !viewer.caller.is_limited(),
         _ => true,
     }
 }
@@ -183,6 +181,13 @@ fn entries(language: Language, entries: &[Entry], at: Place, viewer: Option<&Vie
         ul { @for entry in entries.iter().filter(|entry| opens(entry, viewer)) {
             li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) } }
         } }
+    }
+}
+
+/// The same below a heading; nothing where none of them opens.
+fn group(language: Language, title: &str, list: &[Entry], at: Place, viewer: Option<&Viewer>) -> Markup {
+    html! {
+        @if list.iter().any(|entry| opens(entry, viewer)) { h2 { (title) } (entries(language, list, at, viewer)) }
     }
 }
 

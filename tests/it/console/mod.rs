@@ -290,6 +290,9 @@ async fn who_is_limited_to_channels_sees_no_incident_of_others() {
     let history = team.page("/ui/history").await;
     assert!(!history.contains("view=incidents"), "no tab that leads to a refusal: {history}");
     assert_eq!(history.matches("action=\"/ui/logout\"").count(), 2, "also on a phone: {history}");
+    for link in links(&history, "/ui/") {
+        assert!(!team.get(&link).await.status().is_client_error(), "it leads to a refusal: {link}");
+    }
     for path in ["/ui/incidents/1", "/ui/audit", "/ui/audit.csv", "/ui/live"] {
         let answer = team.get(path).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
