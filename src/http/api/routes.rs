@@ -17,7 +17,7 @@ use crate::model::Labels;
 use crate::route::{Node, RouteTarget, TimeInterval};
 
 /// The routing tree names everybody's channels: it is for credentials that may see all of them.
-const WHAT: &str = "what all channels share, as routes are,";
+pub(super) const WHAT: &str = "what all channels share, as routes are,";
 
 /// The paths.
 pub(super) fn paths() -> Paths {

@@ -81,6 +81,7 @@ fn chinese_object(act: AuditAct, stored: &str) -> Option<String> {
             Some((event, to)) => event.strip_prefix("event ").map(|id| format!("通知 {id} 至通道 {to}")),
             None => named("event ", "通知"),
         },
+        AuditAct::Test if stored == "a test alert" => Some("测试告警".to_owned()),
         AuditAct::Press | AuditAct::Test | AuditAct::Probe => named("channel ", "通道"),
         AuditAct::Drill => named("channel ", "通道").or_else(|| named("escalation ", "升级策略")),
         AuditAct::Override => {
@@ -171,7 +172,8 @@ mod tests {
             }
             AuditAct::Mute => &[("incident #1", "事件 #1"), (r#"team="db" until 2026-11-24T03:00:00Z"#, r#"team="db"，至 2026-11-24T03:00:00Z"#)],
             AuditAct::Unmute => &[("incident #1", "事件 #1"), (r#"team="db""#, r#"team="db""#)],
-            AuditAct::Press | AuditAct::Test | AuditAct::Probe => &[("channel ops", "通道 ops")],
+            AuditAct::Press | AuditAct::Probe => &[("channel ops", "通道 ops")],
+            AuditAct::Test => &[("channel ops", "通道 ops"), ("a test alert", "测试告警")],
             AuditAct::Retry | AuditAct::Drop => &[("delivery a1", "投递 a1"), ("2 deliveries: a1, b2", "2 条投递：a1, b2")],
             AuditAct::Move => &[("delivery a1 to sms", "投递 a1 至通道 sms"), ("2 deliveries: a1, b2 to sms", "2 条投递：a1, b2 至通道 sms")],
             AuditAct::Replay => &[("event a1", "通知 a1"), ("event a1 to sms", "通知 a1 至通道 sms")],
