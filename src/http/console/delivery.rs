@@ -26,9 +26,9 @@ use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_t
 use crate::http::why::{was_routed, why_sent};
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
-use crate::model::{Alert, DeliveryId, ErrorKind, Language, Page, UnixMs};
+use crate::model::{Alert, DeliveryId, ErrorKind, Language, Page, Severity, UnixMs};
 use crate::route::Explanation;
-use crate::store::{AttemptKind, AttemptRow, DeliveryDetail, State as DeliveryState, replayed_as};
+use crate::store::{AttemptKind, AttemptRow, DeliveryDetail, IncidentState, State as DeliveryState, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
@@ -370,12 +370,15 @@ pub(super) async fn act(
 /// A line of a list of deliveries.
 pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
     let language = viewer.manner.language;
-    let severity = crate::model::Severity::from_rank(row.rank);
+    // What is only resolved has the rank of no alert of it.
+    let is_over = row.firing == 0 && row.resolved > 0;
+    let look = if is_over { Look::from(IncidentState::Resolved) } else { Look::of_severity(Severity::from_rank(row.rank)) };
+    let reason = row.reason.as_deref().unwrap_or_default();
     html! {
         tr data-row {
             td.nw { @if row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.born_at)) } }
-            td { div.tt.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) span.vh { (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
-                div.dim.s.c1 { (worded(&viewer.manner, row.reason.as_deref().unwrap_or_default())) } }
+            td { div.tt.(look.class) { (icon(look.icon)) span.vh { (say(language, look.en, look.zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
+                div.dim.s.c1 { @if is_over { (say(language, "resolved", "已恢复")) @if !reason.is_empty() { (say(language, ": ", "：")) } } (worded(&viewer.manner, reason)) } }
             td.ch { a.l href={ "/ui/history?channel=" (utf8_percent_encode(&row.channel, NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
             td.stt { (badge(language, row.state)) }
             td.r.off { (row.tries) }
