@@ -190,6 +190,7 @@ async fn an_id_or_a_number_leads_to_what_it_names_and_what_was_received_is_liste
     }
     let received = ann.page("/ui/history?view=received").await;
     assert_eq!(received.matches("<li data-row").count(), 2, "{received}");
+    assert!(received.contains(">First ours-host</b>") && received.contains(">First theirs-host</b>"), "{received}");
     let deliveries = links(&received, "/ui/history?event=");
     assert_eq!(deliveries[0], format!("/ui/history?event={event}"), "the newest first");
     assert!(links(&received, "/ui/route?of=event").contains(&format!("/ui/route?of=event&event={event}")), "{received}");
