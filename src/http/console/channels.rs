@@ -122,7 +122,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                                 None => { (say(language, "Held since before this process started, or by another node. ", "在本进程启动之前已挂起，或由其他节点挂起。")) }
                             }
                             (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。"))
-                            " "
+                            (say(language, " ", ""))
                             @if let Some(at) = channel.next_try_at {
                                 @if at > UnixMs::from(manner.now) { (say(language, "Tried next ", "下次重试：")) (time::coming(manner, at)) (say(language, ".", "。")) }
                                 @else { (say(language, "It is being tried.", "正在重试。")) }
@@ -133,8 +133,8 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                         "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
                         _ => { (say(language, "It goes on by itself when an attempt succeeds.", "尝试成功后自动恢复。")) }
                     }
-                    @if channel.waiting > 0 { " " (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
-                    @if channel.deferred > 0 { " " (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
+                    @if channel.waiting > 0 { (say(language, " ", "")) (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
+                    @if channel.deferred > 0 { (say(language, " ", "")) (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
                 }
             }
             @if viewer.operates { div.acts {

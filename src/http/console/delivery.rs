@@ -142,7 +142,7 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
         DeliveryState::Expired => say(language, "No slot came free in time.", "未能在期限内发送。"),
     };
     html! {
-        (word) @if !reason.is_empty() { " " (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
+        (word) @if !reason.is_empty() { (say(language, " ", "")) (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
         @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
         @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } (say(language, ".", "。")) }
         @else if nobody { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }

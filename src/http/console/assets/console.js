@@ -21,8 +21,7 @@
     if (doc.hidden) return;
     doc.querySelectorAll('time[data-ago]').forEach(function (t) { var v = age(now() - Date.parse(t.dateTime)); if (t.textContent !== v) t.textContent = v; });
     doc.querySelectorAll('time[data-due]').forEach(function (t) {
-      var ms = Date.parse(t.dateTime) - now();
-      t.textContent = ms > 0 ? left(ms) : zh ? '现在' : 'now';
+      t.textContent = left(Date.parse(t.dateTime) - now());
     });
   }
   setInterval(tick, 1000);
