@@ -54,6 +54,14 @@ pub(super) fn way(language: Language, stored: &str) -> &str {
     }
 }
 
+/// Who acted, as messages name them: without credentials nobody is known.
+pub(super) fn who(language: Language, stored: &str) -> &str {
+    match stored {
+        "somebody" if language == Language::Zh => "某人",
+        other => other,
+    }
+}
+
 /// What an act is done on. What it does not know stays as it is.
 pub(super) fn object<'t>(language: Language, act: &str, stored: &'t str) -> Cow<'t, str> {
     let act = AuditAct::parse(act).filter(|_| language == Language::Zh);
@@ -203,6 +211,7 @@ mod tests {
             }
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
+        assert_eq!(["somebody", "ann"].map(|name| who(Language::Zh, name)), ["某人", "ann"]);
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
     }
 

@@ -229,3 +229,19 @@ async fn on_the_page_of_a_new_server_a_press_sends_an_alert_the_whole_way() {
     let audit = ann.page("/ui/audit").await;
     assert!(audit.contains("a test alert") && audit.contains(", 1 queued"), "{audit}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_act_did_is_said_in_the_language_of_the_page() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("ours", "First", "firing")).await;
+    let press = async |verb: &str, of: &str| {
+        let request = browser.http.post(app.url(&format!("/ui/incidents/{of}/{verb}"))).headers(browser.headers());
+        request.header("hx-request", "true").header("accept-language", "zh-CN").body("").send().await.unwrap().text().await.unwrap()
+    };
+    let row = press("ack", "1").await;
+    assert!(row.contains("#1 已认领") && row.contains("某人") && row.contains("通过 控制台"), "{row}");
+    assert!(!row.contains("is acked") && !row.contains("somebody"), "{row}");
+    let refused = press("ack", "9").await;
+    assert!(refused.contains("没有事件 9") && !refused.contains("there is no"), "{refused}");
+}
