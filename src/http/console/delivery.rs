@@ -269,13 +269,13 @@ fn routed(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
     html! {
         p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !found.target.fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&found.target.fallback.join(", "))) } }
         @if shows && *found.event.plan != *plan.hash { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
-        @if let Some(absorbed) = &absorbed { p.dim.s { (shown(absorbed)) } }
+        @if let Some(absorbed) = &absorbed { p.dim.s { (worded(&viewer.manner, absorbed)) } }
         @for (alerts, way, alert) in ways.iter().take(MAX_WAYS) {
             @if ways.len() > 1 { p.mt { b { (shown(alert.name())) } @if *alerts > 1 { span.dim { " +" (alerts - 1) } } } }
             @let routes = way.steps.len().min(MAX_ROUTES);
             ul.tree { (tree(language, way, &way.steps[..routes])) }
             @if way.steps.len() > routes { p.dim.s { "+" (way.steps.len() - routes) (say(language, " routes", " 条路由")) } }
-            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels).lines()) { p.dim.s { (worded(&viewer.manner, line)) } }
+            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels, viewer.manner.language).lines()) { p.dim.s { (worded(&viewer.manner, line)) } }
         }
         @if ways.len() > MAX_WAYS { p.dim.s { "+" (ways.len() - MAX_WAYS) (say(language, " other ways", " 种其他路径")) } }
     }

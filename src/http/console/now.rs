@@ -21,6 +21,7 @@ use crate::http::App;
 use crate::http::api::channels::states;
 use crate::model::{Language, UnixMs};
 use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState};
+use crate::template::reason;
 
 /// Rows of a section.
 const MAX_ROWS: usize = 50;
@@ -159,7 +160,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
         (oncall::aside(viewer, &app.engine.plan(), &app.engine.overrides()))
         section.sec { h2 { (say(language, "Delivery", "投递")) a.l.s.end href="/ui/channels" { (say(language, "channels", "通道")) } }
             ul.card.rows {
-                @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(why)) { (say(language, look.en, look.zh)) } } }
+                @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(&reason(language, why))) { (say(language, look.en, look.zh)) } } }
                 li { (icon_of("ok", "ok")) span { (active.len() - not_ready.len()) (say(language, " of ", " / ")) (active.len()) (say(language, " ready", " 就绪")) } }
                 li { span.dim { (say(language, "Backlog", "积压")) } span.end.n {
                     @match oldest.filter(|_| waiting > 0) {

@@ -252,6 +252,10 @@ fn what_the_timeline_of_an_incident_says_is_known() {
         "no route of the plan leads to a channel",
         "a sign of life for the heartbeat `am`, which is not routed",
         "the text names none of several incidents",
+        "a sign of life for the heartbeat `am`; it is not routed (`route: true` there would)",
+        "channels of route.routes[0] by the label team: those of the team db",
+        "channels of route.routes[0] by the label team: the default: there is no label team",
+        "ops mentions ann, bob",
     ] {
         assert_chinese(text);
     }
