@@ -238,7 +238,7 @@ fn labels(text: &str) -> Result<Labels, Failure> {
 fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes), labels: &Labels, at: Timestamp, asked: &Asked) -> Markup {
     let language = viewer.manner.language;
     if let Some(heartbeat) = plan.absorbed(labels) {
-        return html! { div.note.acc { (icon("ok")) p { (shown(absorbed_text(heartbeat).trim_end())) } } };
+        return html! { div.note.acc { (icon("ok")) p { (worded(&viewer.manner, &absorbed_text(heartbeat))) } } };
     }
     let explanation = plan.tree.explain(labels, at);
     let active = mutes.at(explanation.at.into());

@@ -80,6 +80,16 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_new_server_shows_the_first_alert_by_itself() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    browser.open(&app.url("/ui")).await;
+    browser.until("document.body.innerText.includes('Nothing received yet')").await;
+    fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
+    browser.until("document.body.innerText.includes('1 needs somebody')").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
     let yaml = routes("").replace("ours", LONG)

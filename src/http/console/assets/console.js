@@ -65,7 +65,11 @@
       places[0].textContent = lines[0]; places[1].textContent = lines[1];
       doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
     }
-    function more_by(n) { more.hidden = !n; more.textContent = n + live.dataset.new; }
+    function more_by(n) {
+      // The page of a new server has nothing that somebody reads: it becomes the first page by itself.
+      if (n && !doc.querySelector('[data-head]')) { location.reload(); return; }
+      more.hidden = !n; more.textContent = n + live.dataset.new;
+    }
     function open() {
       if (source || paused || doc.hidden) return;
       source = new EventSource(last ? live.dataset.live.replace(/from=\d+/, 'from=' + last) : live.dataset.live);
