@@ -80,13 +80,19 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_of_a_new_server_shows_the_first_alert_by_itself() {
+async fn the_page_of_a_new_server_shows_the_first_alert_by_itself_and_later_ones_wait_behind_a_button() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
     let app = TestApp::start(&routes("")).await;
     browser.open(&app.url("/ui")).await;
     browser.until("document.body.innerText.includes('Nothing received yet')").await;
     fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
     browser.until("document.body.innerText.includes('1 needs somebody')").await;
+    browser.until("document.querySelector('#live .state').innerText == 'Live'").await;
+    fire(&app, None, &alert("two", "DiskAlmostFull", "firing")).await;
+    browser.until("!document.querySelector('[data-show-new]').hidden").await;
+    assert_eq!(browser.eval("document.querySelectorAll('li.inc').length").await, 1, "nothing is added under the thumb");
+    browser.press("[data-show-new]").await;
+    browser.until("document.readyState == 'complete' && document.querySelectorAll('li.inc').length == 2").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
