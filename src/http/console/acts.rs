@@ -221,7 +221,7 @@ mod tests {
             ("#1 is acked, taken over from bob, ann, 2 alerts are not.", "#1 已认领，接手自 bob, ann，另有 2 条未认领"),
             ("#1 is acked; #2 is acked, 3 alerts are not; 4 more.", "#1 已认领；#2 已认领，另有 3 条未认领；另有 4 个"),
             ("#1 is closed. This had counted before; nothing was done again.", "#1 已关闭（该操作此前已生效，未重复执行）"),
-            ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已推迟至 05:00；Alertmanager 尚未确认静默"),
+            ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已暂缓至 05:00；Alertmanager 尚未确认静默"),
             ("the silence of #7 ends.", "#7 的静默已结束"),
             ("#7", "#7"),
             ("#7 ended 3 min ago. Somebody may have been faster.", "#7 已于 3 min 前结束（可能已有他人先行处理）"),
