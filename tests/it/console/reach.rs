@@ -64,12 +64,16 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     browser.until("document.querySelectorAll('li.inc')[1].innerText.includes('Hand back')").await;
     let acked = "[...document.querySelectorAll('li.inc')].map(row => row.innerText.includes('Hand back')).join()";
     assert_eq!(browser.eval(acked).await, "false,true,false");
+    // It was replaced, and is not seen to be chosen any more: a key that is pressed twice does not hand it back.
+    browser.eval(&key("a")).await;
+    assert_eq!(browser.eval(acked).await, "false,true,false");
     browser.eval(&key("j")).await;
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
     // A page whose rows have nothing to press.
     browser.open(&app.url("/ui/audit")).await;
     browser.eval(&key("j")).await;
     assert_eq!(browser.eval("document.querySelectorAll('tr.sel').length").await, 1);
+    assert_eq!(browser.eval("document.querySelectorAll('tr[data-row]').length").await, 1, "one ack, and nothing else");
     // The switch holds for the pages that follow.
     browser.press(".side [data-keys]").await;
     browser.press("#keys [data-keys-on]").await;

@@ -112,9 +112,9 @@
     r[at].scrollIntoView({ block: 'nearest' });
   }
   function go(sel) { var el = doc.querySelector(sel); if (el) el.click(); }
-  // What a key means: of the row that has the focus, else of the one that was chosen, else of the page; never of the first row that there is.
+  // What a key means: of the row that has the focus, else of the one that is seen to be chosen, else of the page; never of the first row that there is.
   function act(target, key) {
-    var row = target.closest && target.closest('[data-row]') || rows()[at];
+    var row = target.closest && target.closest('[data-row]') || doc.querySelector('[data-row].sel');
     var el = (row || doc).querySelector('[data-key="' + key + '"]');
     if (el && (row || !el.closest('[data-row]'))) el.click();
   }
