@@ -110,7 +110,7 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels,
             let steps = plan.people.in_words(escalation, Some(labels), language);
             match language {
                 Language::En => format!("escalation {name}, unless somebody acks: {steps}\n"),
-                Language::Zh => format!("升级链 {name}，无人认领时：{steps}\n"),
+                Language::Zh => format!("升级策略 {name}，无人认领时：{steps}\n"),
             }
         })
         .collect()

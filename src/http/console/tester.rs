@@ -271,7 +271,7 @@ fn goes_to(
             (icon("channels")) b { (shown(&target.target.channel)) }
             span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
                 @if let Some(name) = target.target.escalation.as_deref() {
-                    (say(language, ", ", "，")) (say(language, "escalation ", "升级链 ")) (shown(name))
+                    (say(language, ", ", "，")) (say(language, "escalation ", "升级策略 ")) (shown(name))
                     @if let Some(escalation) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(escalation, Some(labels), language))) }
                 }
             }

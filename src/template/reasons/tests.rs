@@ -262,7 +262,7 @@ fn what_the_timeline_of_an_incident_says_is_known() {
     assert_eq!(zh("2 of 3 alerts acked by ann (console), taken over from bob"), "由 ann 认领 3 条告警中的 2 条（控制台），接手自 bob");
     assert_eq!(
         zh("step 2 of the escalation `db` at once, because of the step before: it is dead"),
-        "升级链 `db` 的第 2 步：立即执行，因为上一步投递失败"
+        "升级策略 `db` 的第 2 步：立即执行，因为上一步投递失败"
     );
 }
 
@@ -299,7 +299,7 @@ fn reasons_of_many_parts_are_read_part_by_part() {
             "four fifths of the month's 500 are used (`per_month`), and it is not critical",
             "本月限额 500 条已用五分之四（`per_month`），且不是 critical",
         ),
-        ("step 1 of the escalation `night`", "升级链 `night` 的第 1 步"),
+        ("step 1 of the escalation `night`", "升级策略 `night` 的第 1 步"),
         (
             "muted by `upgrade` (severity!=\"critical\",team=\"web\"): PostgreSQL 18 (owner ann, ticket OPS-4711)",
             "静音 `upgrade`（severity!=\"critical\",team=\"web\"）：PostgreSQL 18 (owner ann, ticket OPS-4711)",
