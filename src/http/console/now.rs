@@ -138,7 +138,7 @@ fn first_of(language: Language, names: &[&str]) -> Markup {
     }
 }
 
-/// Who was heard lately.
+/// Who sent something lately.
 struct Heard {
     /// When each sender sent something last.
     senders: BTreeMap<String, UnixMs>,
@@ -162,7 +162,7 @@ async fn heard(app: &App) -> Result<Heard, Failure> {
     Ok(Heard::of(app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?))
 }
 
-/// Each sender with when it was heard; how many are left out, and that others may have been heard before.
+/// Each sender with when it sent something last; how many are left out, and that others may have sent something before.
 fn senders(manner: &Manner, heard: &Heard) -> Markup {
     let language = manner.language;
     html! {
@@ -244,7 +244,7 @@ mod tests {
     use crate::model::EventId;
 
     #[test]
-    fn who_was_heard_is_named_and_the_list_says_what_it_leaves_out() {
+    fn who_sent_something_is_named_and_the_list_says_what_it_leaves_out() {
         let row = |source: &str, at: i64| EventRow { id: EventId::new(), source: source.to_owned(), received_at: UnixMs(at), note: None };
         let few = Heard::of(vec![row("am:a", 3), row("watchfire", 2), row("am:a", 1)]);
         assert_eq!((few.senders.into_iter().collect::<Vec<_>>(), few.is_cut), (vec![("am:a".to_owned(), UnixMs(3))], false));
