@@ -42,7 +42,7 @@ fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>,
                 tree_text(&explanation)
                     + &labels_text(plan, &explanation, &alert.labels)
                     + &mutes_text(mutes, &explanation, &alert.labels)
-                    + &escalations_text(plan, &explanation, &alert.labels)
+                    + &escalations_text(plan, &explanation, &alert.labels, Language::En)
             }
         };
         Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
@@ -135,7 +135,7 @@ pub fn absorbed_text(heartbeat: &HeartbeatPlan) -> String {
 }
 
 /// What happens when nobody acks: a line for each escalation of the targets.
-pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels) -> String {
+pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels, language: Language) -> String {
     let mut named: Vec<&str> = Vec::new();
     for name in explanation.targets.iter().filter_map(|target| target.target.escalation.as_deref()) {
         if !named.contains(&name) {
@@ -145,7 +145,11 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels)
     let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
     steps
         .map(|(name, escalation)| {
-            format!("escalation {name}, unless somebody acks: {}\n", plan.people.in_words(escalation, Some(labels), Language::En))
+            let steps = plan.people.in_words(escalation, Some(labels), language);
+            match language {
+                Language::En => format!("escalation {name}, unless somebody acks: {steps}\n"),
+                Language::Zh => format!("升级策略 {name}，无人认领时：{steps}\n"),
+            }
         })
         .collect()
 }

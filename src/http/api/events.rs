@@ -8,7 +8,10 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, in_order, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read};
+use super::routes::WHAT;
+use super::{
+    ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read,
+};
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::{AuditAct, Intent};
 use crate::http::audit::audited;
@@ -19,7 +22,7 @@ use crate::http::search::{Next, Span, Window};
 use crate::http::why::was_routed;
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::{EventId, SenderKind, UnixMs};
+use crate::model::{Event, EventId, SenderKind, UnixMs};
 use crate::store::{Accepted, DeliveryRow, EventDetail, EventFilter, Listed, StoredEvent};
 
 /// The paths.
@@ -180,6 +183,19 @@ async fn replay_checked(app: &App, caller: &Caller, id: EventId, to: Option<Stri
         return Err(refused("its sender named the channels itself, so no route is for it; name a channel with `to`"));
     }
     Ok(app.engine.replay(&stored, to.as_ref().map(std::slice::from_ref)).await?)
+}
+
+/// Accepts an alert as if a sender had sent it: it is routed, sent, and confirmed by the platform. It is of no Alertmanager, whose silence stays seen.
+pub(in crate::http) async fn send_test_alert(app: &App, caller: &Caller, body: &str) -> Result<Accepted, ApiError> {
+    for_all(caller, WHAT)?;
+    let intent = Intent { by: caller.author.clone(), act: AuditAct::Test, on: "a test alert".into(), reason: String::new() };
+    let work = async {
+        let (settings, now) = (app.settings.load_full(), app.engine.clock().wall().timestamp());
+        let parsed = ingest::parse(&ingest::Sender::Auto, body.as_bytes(), &settings.inputs, now);
+        let event = parsed.map_err(|error| ApiError::bad(error.to_string()))?.event;
+        Ok::<_, ApiError>(app.engine.accept(Event { source: "test".into(), ..event }, None).await?)
+    };
+    audited(app, intent, work, |accepted: &Accepted| format!("event {}, {} queued", accepted.event, accepted.deliveries.len())).await
 }
 
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> ApiResult<ExplainResponse> {

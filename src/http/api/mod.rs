@@ -3,7 +3,7 @@
 mod audit;
 pub(super) mod channels;
 pub(super) mod deliveries;
-mod events;
+pub(super) mod events;
 pub(super) mod incidents;
 pub(super) mod mutes;
 pub(super) mod next;

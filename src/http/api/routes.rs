@@ -13,11 +13,11 @@ use crate::delivery::mutes::{INDEFINITE, Mutes};
 use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_text, tree_text};
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Scope};
-use crate::model::Labels;
+use crate::model::{Labels, Language};
 use crate::route::{Node, RouteTarget, TimeInterval};
 
 /// The routing tree names everybody's channels: it is for credentials that may see all of them.
-const WHAT: &str = "what all channels share, as routes are,";
+pub(super) const WHAT: &str = "what all channels share, as routes are,";
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -101,7 +101,7 @@ pub fn routed(plan: &Plan, labels: &Labels, at: Timestamp, mutes: &Mutes) -> Rou
             targets.iter().map(line).collect::<String>(),
             labels_text(plan, &explanation, labels),
             mutes_text(mutes, &explanation, labels),
-            escalations_text(plan, &explanation, labels),
+            escalations_text(plan, &explanation, labels, Language::En),
             "\n".to_owned(),
             tree_text(&explanation),
         ]

@@ -54,6 +54,14 @@ pub(super) fn way(language: Language, stored: &str) -> &str {
     }
 }
 
+/// Who acted, as messages name them: without credentials nobody is known.
+pub(super) fn who(language: Language, stored: &str) -> &str {
+    match stored {
+        "somebody" if language == Language::Zh => "某人",
+        other => other,
+    }
+}
+
 /// What an act is done on. What it does not know stays as it is.
 pub(super) fn object<'t>(language: Language, act: &str, stored: &'t str) -> Cow<'t, str> {
     let act = AuditAct::parse(act).filter(|_| language == Language::Zh);
@@ -81,6 +89,7 @@ fn chinese_object(act: AuditAct, stored: &str) -> Option<String> {
             Some((event, to)) => event.strip_prefix("event ").map(|id| format!("通知 {id} 至通道 {to}")),
             None => named("event ", "通知"),
         },
+        AuditAct::Test if stored == "a test alert" => Some("测试告警".to_owned()),
         AuditAct::Press | AuditAct::Test | AuditAct::Probe => named("channel ", "通道"),
         AuditAct::Drill => named("channel ", "通道").or_else(|| named("escalation ", "升级策略")),
         AuditAct::Override => {
@@ -134,10 +143,11 @@ fn chinese_outcome(stored: &str) -> Option<String> {
     }
     let of_incidents = ["#", "the silence of #", "the mute of #", "This message belongs"].iter().any(|start| stored.starts_with(start));
     let text = Some(stored).filter(|_| of_incidents)?;
-    let (text, again) = match text.strip_suffix(" This had counted before; nothing was done again.") {
-        Some(text) => (text, "（该操作此前已生效，未重复执行）"),
-        None => (text, ""),
-    };
+    const ENDS: [(&str, &str); 2] = [
+        (" This had counted before; nothing was done again.", "（该操作此前已生效，未重复执行）"),
+        (" Somebody may have been faster.", "（可能已有他人先行处理）"),
+    ];
+    let (text, again) = ENDS.iter().find_map(|(en, zh)| Some((text.strip_suffix(*en)?, *zh))).unwrap_or((text, ""));
     let one = |part: &str| match part.strip_suffix(" alerts are not").and_then(|part| part.rsplit_once(", ")) {
         Some((acked, left)) => format!("{}，另有 {left} 条未认领", reason(Language::Zh, acked)),
         None => reason(Language::Zh, part).into_owned(),
@@ -170,7 +180,8 @@ mod tests {
             }
             AuditAct::Mute => &[("incident #1", "事件 #1"), (r#"team="db" until 2026-11-24T03:00:00Z"#, r#"team="db"，至 2026-11-24T03:00:00Z"#)],
             AuditAct::Unmute => &[("incident #1", "事件 #1"), (r#"team="db""#, r#"team="db""#)],
-            AuditAct::Press | AuditAct::Test | AuditAct::Probe => &[("channel ops", "通道 ops")],
+            AuditAct::Press | AuditAct::Probe => &[("channel ops", "通道 ops")],
+            AuditAct::Test => &[("channel ops", "通道 ops"), ("a test alert", "测试告警")],
             AuditAct::Retry | AuditAct::Drop => &[("delivery a1", "投递 a1"), ("2 deliveries: a1, b2", "2 条投递：a1, b2")],
             AuditAct::Move => &[("delivery a1 to sms", "投递 a1 至通道 sms"), ("2 deliveries: a1, b2 to sms", "2 条投递：a1, b2 至通道 sms")],
             AuditAct::Replay => &[("event a1", "通知 a1"), ("event a1 to sms", "通知 a1 至通道 sms")],
@@ -200,6 +211,7 @@ mod tests {
             }
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
+        assert_eq!(["somebody", "ann"].map(|name| who(Language::Zh, name)), ["某人", "ann"]);
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
     }
 
@@ -209,9 +221,21 @@ mod tests {
             ("#1 is acked, taken over from bob, ann, 2 alerts are not.", "#1 已认领，接手自 bob, ann，另有 2 条未认领"),
             ("#1 is acked; #2 is acked, 3 alerts are not; 4 more.", "#1 已认领；#2 已认领，另有 3 条未认领；另有 4 个"),
             ("#1 is closed. This had counted before; nothing was done again.", "#1 已关闭（该操作此前已生效，未重复执行）"),
-            ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已推迟至 05:00；Alertmanager 尚未确认静默"),
+            ("#1 is snoozed until 05:00; Alertmanager has not confirmed the silence yet.", "#1 已暂缓至 05:00；Alertmanager 尚未确认静默"),
             ("the silence of #7 ends.", "#7 的静默已结束"),
             ("#7", "#7"),
+            ("#7 ended 3 min ago. Somebody may have been faster.", "#7 已于 3 min 前结束（可能已有他人先行处理）"),
+            ("muted", "已静音"),
+            ("event 0199a, 2 queued", "通知 0199a，2 条已排队"),
+            (
+                "a mute without `channel=\"NAME\"` is not for the credential `team`, which is limited to ours (see its `channels` in server.auth)",
+                "不含 `channel=\"NAME\"` 的静音 不对凭证 `team` 开放，它只限于 ours（见 server.auth 中它的 `channels`）",
+            ),
+            ("there is no rota `dbb`; did you mean `db`?", "没有值班表 `dbb`；是否指 `db`？"),
+            (
+                "`for`: `2x` is not a duration: the units are ms, s, m, h, d, w, y; write it like `30s`, `5m` or `1h30m`",
+                "`for`：`2x` 不是时长：单位为 ms、s、m、h、d、w、y；请写成 `30s`、`5m` 或 `1h30m` 的形式",
+            ),
             ("2 queued", "2 条已重新排队"),
             ("1 dropped", "1 条已放弃"),
             ("override 3", "换班 3"),

@@ -50,7 +50,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let sought = search(language, fields.get("q"), say(language, "Search", "搜索"), say(language, "Person, act, thing", "人员、操作、对象"));
     let body = html! {
         div.head {
-            div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) " " (time::zone(manner, manner.now.into())) } }
+            div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) (say(language, " Times are ", "时间为 ")) (time::zone(manner, manner.now.into())) (say(language, ".", "。")) } }
             div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
         (bar(language, "/ui/audit", &sought, &ends(language, since, until), behind))
@@ -148,7 +148,7 @@ async fn about(app: &App, language: Language) -> Result<Markup, Failure> {
                 dt { (say(language, "Version", "版本")) } dd { (env!("CARGO_PKG_VERSION")) }
                 dt { (say(language, "Node", "节点")) } dd { (shown(app.engine.node())) }
                 dt { (say(language, "Configuration", "配置")) } dd { (plan.hash) }
-                dt { (say(language, "Store", "存储")) } dd { (stats.bytes / (1 << 20)) " MiB" }
+                dt { (say(language, "Store", "存储")) } dd { (stats.bytes.div_ceil(1 << 20)) " MiB" }
                 dt { (say(language, "Kept", "保留")) } dd { (days(plan.retention.sent)) (say(language, ", ", "，")) (say(language, "dead", "死信")) " " (days(plan.retention.dead)) }
             } }
         }

@@ -122,7 +122,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                                 None => { (say(language, "Held since before this process started, or by another node. ", "在本进程启动之前已挂起，或由其他节点挂起。")) }
                             }
                             (say(language, "The platform refuses every message, whatever it says. Correct the channel in routes.yaml and reload: then it is tried at once; until then with growing pauses.", "平台拒绝所有消息。请在 routes.yaml 中更正该通道并重新加载，届时立即重试；在此之前按递增间隔重试。"))
-                            " "
+                            (say(language, " ", ""))
                             @if let Some(at) = channel.next_try_at {
                                 @if at > UnixMs::from(manner.now) { (say(language, "Tried next ", "下次重试：")) (time::coming(manner, at)) (say(language, ".", "。")) }
                                 @else { (say(language, "It is being tried.", "正在重试。")) }
@@ -133,8 +133,8 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                         "No presses" => { (say(language, "Messages are delivered, but their buttons do nothing until the connection is back.", "消息照常投递，但连接恢复前按钮无效。")) }
                         _ => { (say(language, "It goes on by itself when an attempt succeeds.", "尝试成功后自动恢复。")) }
                     }
-                    @if channel.waiting > 0 { " " (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
-                    @if channel.deferred > 0 { " " (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
+                    @if channel.waiting > 0 { (say(language, " ", "")) (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
+                    @if channel.deferred > 0 { (say(language, " ", "")) (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
                 }
             }
             @if viewer.operates { div.acts {
@@ -199,7 +199,7 @@ pub(super) async fn confirm(State(app): State<Arc<App>>, Path((name, act)): Path
         "probe" => (
             say(language, "Ask the platform of ", "询问平台："),
             html! {
-                p { (say(language, "The platform is asked whether it accepts the credentials of this channel, and its answer is shown. No message is made for it.", "询问平台是否接受该通道的凭据，并显示其返回；不会为此生成消息。")) }
+                p { (say(language, "The platform is asked whether it accepts the credentials of this channel, and its answer is shown. No message is made for it.", "询问平台是否接受该通道的凭证，并显示其返回；不会为此生成消息。")) }
                 p { (say(language, "If the channel is held and the platform does not refuse, what waits is tried at once.", "若该通道已挂起且平台未拒绝，等待中的消息会立即重试。")) }
             },
             say(language, "Ask it", "询问"),
@@ -255,7 +255,7 @@ fn probed(viewer: &Viewer, name: &str, answer: &Answer) -> Response {
     let body = html! {
         div.head { div {
             h1 { @match answer {
-                Answer::Accepted(_) => { (say(language, "The platform accepts the credentials", "平台接受凭据")) }
+                Answer::Accepted(_) => { (say(language, "The platform accepts the credentials", "平台接受凭证")) }
                 Answer::Unasked => { (say(language, "The platform cannot be asked without sending", "平台无法在不发送消息的情况下检查")) }
                 Answer::Refused(_) => { (say(language, "The channel cannot deliver as configured", "该通道按现有配置无法投递")) }
             } }

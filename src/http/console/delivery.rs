@@ -26,9 +26,9 @@ use crate::http::explain::{absorbed_text, escalations_text, labels_text, mutes_t
 use crate::http::why::{was_routed, why_sent};
 use crate::http::{App, Scope};
 use crate::lookalike::{self, Reader};
-use crate::model::{Alert, DeliveryId, ErrorKind, Language, Page, UnixMs};
+use crate::model::{Alert, DeliveryId, ErrorKind, Language, Page, Severity, UnixMs};
 use crate::route::Explanation;
-use crate::store::{AttemptKind, AttemptRow, DeliveryDetail, State as DeliveryState, replayed_as};
+use crate::store::{AttemptKind, AttemptRow, DeliveryDetail, IncidentState, State as DeliveryState, replayed_as};
 
 /// Pages of a message that are shown.
 const MAX_PAGES: usize = 5;
@@ -142,7 +142,7 @@ fn verdict(viewer: &Viewer, found: &DeliveryDetail, nobody: bool) -> Markup {
         DeliveryState::Expired => say(language, "No slot came free in time.", "未能在期限内发送。"),
     };
     html! {
-        (word) @if !reason.is_empty() { " " (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
+        (word) @if !reason.is_empty() { (say(language, " ", "")) (worded(&viewer.manner, &reason)) (say(language, ".", "。")) }
         @if let Some(child) = instead { " " b { (shown(&child.channel)) (say(language, " has it instead.", " 已代为送达。")) } }
         @else if let Some(id) = replayed_as(&reason) { " " a.l href={ "/ui/deliveries/" (id) } { (say(language, "What became of the retry", "重试的结果")) } (say(language, ".", "。")) }
         @else if nobody { " " b { (say(language, "No other channel has it.", "没有其他通道送达。")) } }
@@ -269,13 +269,13 @@ fn routed(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
     html! {
         p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !found.target.fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&found.target.fallback.join(", "))) } }
         @if shows && *found.event.plan != *plan.hash { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
-        @if let Some(absorbed) = &absorbed { p.dim.s { (shown(absorbed)) } }
+        @if let Some(absorbed) = &absorbed { p.dim.s { (worded(&viewer.manner, absorbed)) } }
         @for (alerts, way, alert) in ways.iter().take(MAX_WAYS) {
             @if ways.len() > 1 { p.mt { b { (shown(alert.name())) } @if *alerts > 1 { span.dim { " +" (alerts - 1) } } } }
             @let routes = way.steps.len().min(MAX_ROUTES);
             ul.tree { (tree(language, way, &way.steps[..routes])) }
             @if way.steps.len() > routes { p.dim.s { "+" (way.steps.len() - routes) (say(language, " routes", " 条路由")) } }
-            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels).lines()) { p.dim.s { (worded(&viewer.manner, line)) } }
+            @for line in labels_text(plan, way, &alert.labels).lines().chain(mutes_text(&mutes, way, &alert.labels).lines()).chain(escalations_text(plan, way, &alert.labels, viewer.manner.language).lines()) { p.dim.s { (worded(&viewer.manner, line)) } }
         }
         @if ways.len() > MAX_WAYS { p.dim.s { "+" (ways.len() - MAX_WAYS) (say(language, " other ways", " 种其他路径")) } }
     }
@@ -370,12 +370,15 @@ pub(super) async fn act(
 /// A line of a list of deliveries.
 pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
     let language = viewer.manner.language;
-    let severity = crate::model::Severity::from_rank(row.rank);
+    // What is only resolved has the rank of no alert of it.
+    let is_over = row.firing == 0 && row.resolved > 0;
+    let look = if is_over { Look::from(IncidentState::Resolved) } else { Look::of_severity(Severity::from_rank(row.rank)) };
+    let reason = row.reason.as_deref().unwrap_or_default();
     html! {
         tr data-row {
             td.nw { @if row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.born_at)) } }
-            td { div.tt.(Look::of_severity(severity).class) { (icon(Look::of_severity(severity).icon)) span.vh { (say(language, Look::of_severity(severity).en, Look::of_severity(severity).zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
-                div.dim.s.c1 { (worded(&viewer.manner, row.reason.as_deref().unwrap_or_default())) } }
+            td { div.tt.(look.class) { (icon(look.icon)) span.vh { (say(language, look.en, look.zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
+                div.dim.s.c1 { @if is_over { (say(language, "resolved", "已恢复")) @if !reason.is_empty() { (say(language, ": ", "：")) } } (worded(&viewer.manner, reason)) } }
             td.ch { a.l href={ "/ui/history?channel=" (utf8_percent_encode(&row.channel, NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }
             td.stt { (badge(language, row.state)) }
             td.r.off { (row.tries) }

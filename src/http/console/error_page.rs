@@ -4,6 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
+use super::acts;
 use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{icon, icon_of, say, shown};
@@ -36,11 +37,12 @@ pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
 /// The answer to a browser that asked for a page, or for a part of one; `form`: the page whose form it sent.
 pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Option<&str>) -> Response {
     let language = manner.language;
+    let why = acts::outcome(language, why);
     if manner.fragment {
-        return toast(status, html! { b { (heading(language, status)) } (say(language, ". ", "。")) (shown(why)) });
+        return toast(status, html! { b { (heading(language, status)) } (say(language, ". ", "。")) (shown(&why)) });
     }
     let title = heading(language, status).to_owned();
-    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, why, form), ..Page::default() };
+    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, &why, form), ..Page::default() };
     (status, page.write(manner, None)).into_response()
 }
 

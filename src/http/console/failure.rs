@@ -18,7 +18,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// A refusal with its reason, in English: it names fields and settings.
+    /// A refusal with its reason, in English; `templates/reasons.yaml` has the Chinese of it.
     pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
         Self::Answer(status, why.into())
     }

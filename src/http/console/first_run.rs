@@ -1,12 +1,23 @@
 //! Nothing was received yet: what to do with this.
 
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use maud::{Markup, html};
 
+use super::failure::Failure;
+use super::form::{Form, go};
 use super::parts::{icon, say, shown};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
 use crate::http::App;
+use crate::http::api::events::send_test_alert;
+
+/// The alert of a test.
+const TEST: &str = r#"{"alerts":[{"status":"firing","labels":{"alertname":"Test","severity":"warning"},"annotations":{"summary":"A test"}}]}"#;
 
 /// The body of the page. `host` is what the browser calls this server.
 pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: &str) -> Markup {
@@ -14,8 +25,7 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
     let plan = app.engine.plan();
     let base = if plan.external_url.is_empty() { format!("http://{host}") } else { plan.external_url.clone() };
     let alertmanager = format!("receivers:\n  - name: watchfire\n    webhook_configs:\n      - url: {base}/webhook");
-    let body = r#"{"alerts":[{"status":"firing","labels":{"alertname":"Test","severity":"warning"},"annotations":{"summary":"A test"}}]}"#;
-    let curl = format!("curl -H 'Content-Type: application/json' -d '{body}' {base}/webhook");
+    let curl = format!("curl -H 'Content-Type: application/json' -d '{TEST}' {base}/webhook");
     let ready = channels.iter().filter(|channel| !channel.disabled && trouble(channel, viewer.manner.now.into(), language).is_none());
     let ready: Vec<&str> = ready.map(|channel| channel.name.as_str()).collect();
     html! {
@@ -26,7 +36,9 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
                 pre.code { (shown(&alertmanager)) }
                 div.acts { button.b type="button" data-copy=(alertmanager) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
             li.step { span.no { "2" } div { h2 { (say(language, "Or send a test alert now", "或现在发送测试告警")) }
-                p.dim { (say(language, "It goes the whole way: received, kept, routed, sent, and confirmed by the platform. With server.auth, add its credential.", "走完整个流程：接收、落盘、路由、发送并由平台确认。启用 server.auth 时请附上凭据。")) }
+                p.dim { (say(language, "It goes the whole way: received, kept, routed, sent, and confirmed by the platform. It fires until it is closed on its page.", "走完整个流程：接收、落盘、路由、发送并由平台确认。它会一直触发，直到在其页面上关闭。")) }
+                @if viewer.operates { form.acts method="post" action="/ui/test-alert" { button.b.p { (say(language, "Send a test alert", "发送测试告警")) } } }
+                p.dim.mt { (say(language, "The same from a shell; with server.auth, add its credential:", "从命令行发送；启用 server.auth 时请附上凭证：")) }
                 pre.code { (shown(&curl)) }
                 div.acts { button.b type="button" data-copy=(curl) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
             li.step { span.no.done { (icon("check")) } div { h2 { (ready.len()) (say(language, " of ", " / ")) (channels.len()) (say(language, " channels are ready", " 个通道就绪")) }
@@ -37,4 +49,10 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
             }
         }
     }
+}
+
+/// Sends the test alert.
+pub(super) async fn send(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
+    send_test_alert(&app, &form.viewer.caller, TEST).await?;
+    Ok(go(&headers, "/ui"))
 }

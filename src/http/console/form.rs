@@ -127,7 +127,7 @@ pub(super) fn page_of(headers: &HeaderMap) -> String {
 /// The page that has the form of an address below `/ui` that only takes forms: of an incident, of a delivery, or of a section.
 pub(super) fn page_with(path: &str) -> String {
     match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
-        ["logout" | "settings" | "", ..] => "/ui".to_owned(),
+        ["logout" | "settings" | "test-alert" | "", ..] => "/ui".to_owned(),
         [section @ ("incidents" | "deliveries"), id, _] => format!("/ui/{section}/{id}"),
         ["channels", name, act @ ("mute" | "test" | "probe")] => format!("/ui/channels/{name}/confirm/{act}"),
         [section, ..] => format!("/ui/{section}"),

@@ -115,10 +115,8 @@ impl Page {
                 nav.side aria-label=(say(language, "Main", "主导航")) {
                     a.brand href="/ui" { (icon("mark")) "Watchfire" }
                     (entries(language, DAILY, self.at, viewer))
-                    h2 { (say(language, "Try", "试验")) }
-                    (entries(language, TRY, self.at, viewer))
-                    h2 { (say(language, "System", "系统")) }
-                    (entries(language, SYSTEM, self.at, viewer))
+                    (group(language, say(language, "Try", "试验"), TRY, self.at, viewer))
+                    (group(language, say(language, "System", "系统"), SYSTEM, self.at, viewer))
                     (me(manner, viewer))
                 }
                 main #main { (self.body) }
@@ -173,7 +171,7 @@ fn opens(entry: &Entry, viewer: Option<&Viewer>) -> bool {
     let Some(viewer) = viewer else { return true };
     match entry.place {
         Place::Config => viewer.operates && !viewer.caller.is_limited(),
-        Place::OnCall | Place::Simulate | Place::Audit => !viewer.caller.is_limited(),
+        Place::OnCall | Place::Route | Place::Templates | Place::Simulate | Place::Audit => !viewer.caller.is_limited(),
         _ => true,
     }
 }
@@ -183,6 +181,13 @@ fn entries(language: Language, entries: &[Entry], at: Place, viewer: Option<&Vie
         ul { @for entry in entries.iter().filter(|entry| opens(entry, viewer)) {
             li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) } }
         } }
+    }
+}
+
+/// The same below a heading; nothing where none of them opens.
+fn group(language: Language, title: &str, list: &[Entry], at: Place, viewer: Option<&Viewer>) -> Markup {
+    html! {
+        @if list.iter().any(|entry| opens(entry, viewer)) { h2 { (title) } (entries(language, list, at, viewer)) }
     }
 }
 
@@ -206,6 +211,7 @@ fn me(manner: &Manner, viewer: Option<&Viewer>) -> Markup {
             span.acts {
                 button.b.g.sm type="submit" form="set" name="theme" value=(other_theme(manner)) data-theme-switch title=(say(language, "Light or dark", "浅色或深色")) { (icon("theme")) (say(language, "Theme", "主题")) }
                 button.b.g.sm type="submit" form="set" name="lang" value=(code) lang=(code) { (word) }
+                button.b.g.sm type="button" data-keys { (say(language, "Keys", "快捷键")) }
                 @if viewer.is_some_and(|viewer| viewer.login.is_some()) {
                     form method="post" action="/ui/logout" { button.b.g.sm { (say(language, "Sign out", "退出")) } }
                 }
@@ -257,6 +263,7 @@ fn keys(language: Language) -> Markup {
         dialog #keys.card.pad {
             h2 { (say(language, "Keys", "快捷键")) }
             dl.kv.mt { @for (key, what) in keys { dt { kbd { (key) } } dd { (what) } } }
+            p.mt { label { input type="checkbox" data-keys-on checked; " " (say(language, "Use these keys", "启用快捷键")) } }
             form.mt method="dialog" { button.b { (say(language, "Close", "关闭")) } }
         }
     }

@@ -21,6 +21,7 @@ use crate::http::body::BodySource;
 use crate::http::origin::host;
 use crate::http::{App, Refusal, Scope};
 use crate::store::{AuditState, SESSION_LIFE, Session};
+use crate::template::reason;
 
 /// The form.
 pub(super) async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Response {
@@ -51,7 +52,7 @@ fn form(manner: &Manner, host: &str, next: &str, status: StatusCode, wrong: &str
                 p.dim.s { (say(
                     language,
                     "With a credential of server.auth. You stay signed in for 12 h without use, 7 days at most. A signed link in a message works without signing in.",
-                    "使用 server.auth 中的凭据登录。闲置 12 小时或满 7 天后需重新登录。消息中的签名链接无需登录。",
+                    "使用 server.auth 中的凭证登录。闲置 12 小时或满 7 天后需重新登录。消息中的签名链接无需登录。",
                 )) }
             }
         }
@@ -82,7 +83,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
                     StatusCode::SERVICE_UNAVAILABLE,
                     say(language, "Too many passwords wait to be checked; try again.", "等待校验的密码过多，请稍后再试。").to_owned(),
                 ),
-                Refusal::NotFor { why, .. } => (StatusCode::FORBIDDEN, why),
+                Refusal::NotFor { why, .. } => (StatusCode::FORBIDDEN, reason(language, &why).into_owned()),
                 Refusal::Credentials(_) | Refusal::Unread => {
                     (StatusCode::UNAUTHORIZED, say(language, "The name, password or token is wrong.", "名称、密码或令牌有误。").to_owned())
                 }

@@ -55,6 +55,7 @@ pub(super) fn router(app: Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(now::page))
         .route("/live", get(live::stream))
+        .route("/test-alert", post(first_run::send))
         .route("/ack", get(incident::many::confirm).post(incident::many::ack))
         .route("/incidents/{id}", get(incident::page::page))
         .route("/incidents/{id}/confirm/close", get(incident::act::confirm_close))

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::incident::{Known, leads, most_urgent, next_steps, row};
 use super::layout::{Page, Place};
 use super::live;
+use super::manner::Manner;
 use super::parts::{badge_of, count, icon, icon_of, say, shown, time, worded};
 use super::readiness::trouble;
 use super::viewer::Viewer;
@@ -20,12 +21,15 @@ use crate::api::ChannelState;
 use crate::http::App;
 use crate::http::api::channels::states;
 use crate::model::{Language, UnixMs};
-use crate::store::{EventFilter, Incident, IncidentFilter, IncidentState};
+use crate::store::{EventFilter, EventRow, Incident, IncidentFilter, IncidentState};
+use crate::template::reason;
 
 /// Rows of a section.
 const MAX_ROWS: usize = 50;
 /// Events among which each sender's last one is looked for.
 const EVENTS: usize = 200;
+/// Senders that are named.
+const MAX_SENDERS: usize = 8;
 /// Held channels that are named above the list on a phone.
 const MAX_HELD: usize = 5;
 const DAY_MS: i64 = 86_400_000;
@@ -48,7 +52,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
     let side = side(&viewer, &app, &channels, &heard);
-    if head.open == 0 && heard.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
+    if head.open == 0 && heard.senders.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
         let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());
         return Ok(Page { title: say(language, "Now", "当前").into(), at: Place::Now, body: page, ..Page::default() }.of(&viewer));
     }
@@ -69,7 +73,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: H
         div.head {
             div {
                 h1 data-head { (head.heading(language)) } p data-head { (head.detail(language)) }
-                @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭据。")) } }
+                @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭证。")) } }
             }
             (live::indicator(manner, newest))
         }
@@ -134,17 +138,38 @@ fn first_of(language: Language, names: &[&str]) -> Markup {
     }
 }
 
-/// When each sender sent something last.
-type Heard = BTreeMap<String, UnixMs>;
+/// Who sent something lately.
+struct Heard {
+    /// When each sender sent something last.
+    senders: BTreeMap<String, UnixMs>,
+    /// Whether there were more events than were read: who sent only those is not among them.
+    is_cut: bool,
+}
+
+impl Heard {
+    fn of(rows: Vec<EventRow>) -> Self {
+        let is_cut = rows.len() == EVENTS;
+        let mut senders = BTreeMap::new();
+        for row in rows.into_iter().filter(|row| !row.source.starts_with("watchfire")) {
+            let at = senders.entry(row.source).or_insert(row.received_at);
+            *at = row.received_at.max(*at);
+        }
+        Self { senders, is_cut }
+    }
+}
 
 async fn heard(app: &App) -> Result<Heard, Failure> {
-    let rows = app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?;
-    let mut heard = Heard::new();
-    for row in rows.into_iter().filter(|row| !row.source.starts_with("watchfire")) {
-        let at = heard.entry(row.source).or_insert(row.received_at);
-        *at = row.received_at.max(*at);
+    Ok(Heard::of(app.engine.query().list_events(&EventFilter { limit: EVENTS, ..EventFilter::default() }).await?))
+}
+
+/// Each sender with when it sent something last; how many are left out, and that others may have sent something before.
+fn senders(manner: &Manner, heard: &Heard) -> Markup {
+    let language = manner.language;
+    html! {
+        @for (source, at) in heard.senders.iter().take(MAX_SENDERS) { li { (icon("in")) span.c1 { (shown(source)) } span.dim.s.end { (time::since(manner, *at)) } } }
+        @if heard.senders.len() > MAX_SENDERS { li { span.dim { "+" (heard.senders.len() - MAX_SENDERS) } } }
+        @if heard.is_cut { li { span.dim.s { (say(language, "Of the newest ", "最近 ")) (EVENTS) (say(language, " requests.", " 个请求的发送方。")) } } }
     }
-    Ok(heard)
 }
 
 fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) -> Markup {
@@ -159,7 +184,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
         (oncall::aside(viewer, &app.engine.plan(), &app.engine.overrides()))
         section.sec { h2 { (say(language, "Delivery", "投递")) a.l.s.end href="/ui/channels" { (say(language, "channels", "通道")) } }
             ul.card.rows {
-                @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(why)) { (say(language, look.en, look.zh)) } } }
+                @for (channel, (look, why)) in not_ready.iter().take(8) { li { (badge_of(*look, &channel.name)) a.l.s.end.c1 href="/ui/channels" title=(super::parts::plain(&reason(language, why))) { (say(language, look.en, look.zh)) } } }
                 li { (icon_of("ok", "ok")) span { (active.len() - not_ready.len()) (say(language, " of ", " / ")) (active.len()) (say(language, " ready", " 就绪")) } }
                 li { span.dim { (say(language, "Backlog", "积压")) } span.end.n {
                     @match oldest.filter(|_| waiting > 0) {
@@ -172,13 +197,13 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
         }
         section.sec { h2 { (say(language, "Heard from", "最近来信")) }
             ul.card.rows {
-                @for (source, at) in heard.iter().take(8) { li { (icon("in")) span.c1 { (shown(source)) } span.dim.s.end { (time::since(manner, *at)) } } }
+                (senders(manner, heard))
                 @for beat in app.engine.heartbeats().iter() { li {
                     @if beat.silent_since.is_some() { (icon_of("alert", "bad")) } @else { (icon_of("ok", "ok")) }
                     span { (shown(&beat.name)) }
                     span.dim.s.end { @match beat.seen_at { Some(at) => { (time::since(manner, at)) } None => { (say(language, "never", "从未")) } } }
                 } }
-                @if heard.is_empty() && app.engine.heartbeats().is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
+                @if heard.senders.is_empty() && app.engine.heartbeats().is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
             }
         }
     }
@@ -188,7 +213,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
 async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) -> Result<Markup, Failure> {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let ended = ended(app, IncidentState::Resolved, 10).await?;
-    let last = heard.iter().max_by_key(|(_, at)| **at);
+    let last = heard.senders.iter().max_by_key(|(_, at)| **at);
     let ready = channels.iter().all(|channel| channel.disabled || trouble(channel, manner.now.into(), language).is_none());
     Ok(html! {
         div.card.quiet {
@@ -216,6 +241,19 @@ async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &He
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::EventId;
+
+    #[test]
+    fn who_sent_something_is_named_and_the_list_says_what_it_leaves_out() {
+        let row = |source: &str, at: i64| EventRow { id: EventId::new(), source: source.to_owned(), received_at: UnixMs(at), note: None };
+        let few = Heard::of(vec![row("am:a", 3), row("watchfire", 2), row("am:a", 1)]);
+        assert_eq!((few.senders.into_iter().collect::<Vec<_>>(), few.is_cut), (vec![("am:a".to_owned(), UnixMs(3))], false));
+        let many = Heard::of((0..EVENTS).map(|n| row(&format!("am:{}", n % 11), 1)).collect());
+        let (now, zone) = (UnixMs(60_000).timestamp(), jiff::tz::TimeZone::UTC);
+        let manner = Manner { language: Language::En, theme: None, fragment: false, here: "/ui".into(), now, zone };
+        let list = senders(&manner, &many).into_string();
+        assert!(list.contains(">+3<") && list.contains("Of the newest 200 requests.") && !list.contains("am:9"), "{list}");
+    }
 
     #[test]
     fn of_many_held_channels_the_first_are_named() {

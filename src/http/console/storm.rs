@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::incident::many::{is_meant, path};
-use super::incident::{Known, row};
+use super::incident::{Known, MAX_OPEN, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
-use crate::model::Severity;
+use crate::model::{Language, Severity};
 use crate::store::{IncidentState, OpenIncidents};
 
 /// Critical ones that are named.
@@ -54,11 +54,34 @@ pub(super) fn named_first(known: &mut [Known]) -> usize {
     known.iter().filter(|one| is_named(one)).take(MAX_NAMED).count()
 }
 
+/// How many of those that are open are not among those that were read. What is counted may be a moment older than what was read.
+fn left_out(open: usize, read: usize) -> usize {
+    if read < MAX_OPEN { 0 } else { open.saturating_sub(read) }
+}
+
+/// What is said of all that are open, or of those that were read.
+fn shared_by(language: Language, read: usize, left_out: usize) -> String {
+    match (left_out, language) {
+        (0, _) => say(language, "What they share: ", "共同点：").to_owned(),
+        (_, Language::En) => format!("What the {read} most urgent share: "),
+        (_, Language::Zh) => format!("最紧急的 {read} 个的共同点："),
+    }
+}
+
+/// The heading of the groups.
+fn grouped(language: Language, by: &str, read: usize, left_out: usize) -> String {
+    match (left_out, language) {
+        (0, _) => format!("{}{by}", say(language, "All, by ", "全部，按 ")),
+        (_, Language::En) => format!("The {read} most urgent, by {by}"),
+        (_, Language::Zh) => format!("最紧急的 {read} 个，按 {by}"),
+    }
+}
+
 /// The body of the page: `known` are ordered by [`named_first`], and the most urgent of those that are open.
 pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let critical = open.count(|count| count.rank == 0 && count.state == IncidentState::Firing);
-    let left_out = open.count(|_| true).saturating_sub(known.len());
+    let left_out = left_out(open.count(|_| true), known.len());
     let first = known.iter().min_by_key(|one| one.incident.opened_at);
     let by = group_label(known);
     let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
@@ -70,7 +93,7 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
     let not_acked = known.iter().filter(|one| is_meant(one, "", "")).count();
     html! {
         div.note.acc { (icon("ask")) div { p {
-            b { (say(language, "What they share: ", "共同点：")) }
+            b { (shared_by(language, known.len(), left_out)) }
             @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) (say(language, ". ", "。")) }
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
@@ -78,10 +101,10 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(MAX_NAMED) { (row(viewer, one)) } }
             @if critical > MAX_NAMED { p.dim.s.mt { (critical - MAX_NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
         }
-        section.sec { h2 { (say(language, "All, by ", "全部，按 ")) (by) }
+        section.sec { h2 { (grouped(language, by, known.len(), left_out)) }
             ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }
             @if groups.len() > GROUPS { p.dim.s.mt { (groups.len() - GROUPS) (say(language, " more groups", " 个更多分组")) } }
-            @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more, acked or less severe: see ", " 个更多（已认领或级别较低），见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
+            @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more, less urgent: see ", " 个较不紧急，见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
         }
     }
 }
@@ -111,5 +134,18 @@ fn group(viewer: &Viewer, by: &str, value: &str, members: &[&Known]) -> Markup {
             span.dim.s.n.old { @if let Some(oldest) = oldest { b { (say(language, "oldest ", "最早 ")) } (time::ago(&viewer.manner, oldest)) } }
             @if viewer.operates && not_acked > 0 { div.end { a.b href=(path(by, value)) { (say(language, "Ack ", "认领 ")) (not_acked) "…" } } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_more_than_are_read_the_page_says_of_how_many_it_speaks() {
+        assert_eq!((left_out(40, 33), left_out(500, MAX_OPEN), left_out(2_800, MAX_OPEN)), (0, 0, 2_300), "a count of a moment ago is no rest");
+        assert_eq!((shared_by(Language::En, 33, 0), grouped(Language::Zh, "team", 33, 0)), ("What they share: ".into(), "全部，按 team".into()));
+        assert_eq!(shared_by(Language::En, 500, 2_300), "What the 500 most urgent share: ");
+        assert_eq!(grouped(Language::Zh, "team", 500, 2_300), "最紧急的 500 个，按 team");
     }
 }

@@ -189,7 +189,7 @@ async fn result(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Markup, Fai
         Of::Body => of_event(&parsed(app, asked.fields.get("body"), at).await?),
     };
     if alerts.is_empty() {
-        return Ok(html! { p.dim { (say(language, "The answer appears here.", "结果显示在这里。")) } });
+        return Ok(html! { p.dim.mt { (say(language, "The answer appears here.", "结果显示在这里。")) } });
     }
     let rest = alerts.len().saturating_sub(MAX_ALERTS);
     let mutes = app.engine.mutes();
@@ -238,7 +238,7 @@ fn labels(text: &str) -> Result<Labels, Failure> {
 fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes), labels: &Labels, at: Timestamp, asked: &Asked) -> Markup {
     let language = viewer.manner.language;
     if let Some(heartbeat) = plan.absorbed(labels) {
-        return html! { div.note.acc { (icon("ok")) p { (shown(absorbed_text(heartbeat).trim_end())) } } };
+        return html! { div.note.acc { (icon("ok")) p { (worded(&viewer.manner, &absorbed_text(heartbeat))) } } };
     }
     let explanation = plan.tree.explain(labels, at);
     let active = mutes.at(explanation.at.into());
@@ -271,7 +271,7 @@ fn goes_to(
             (icon("channels")) b { (shown(&target.target.channel)) }
             span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
                 @if let Some(name) = target.target.escalation.as_deref() {
-                    (say(language, ", ", "，")) (say(language, "escalation ", "升级链 ")) (shown(name))
+                    (say(language, ", ", "，")) (say(language, "escalation ", "升级策略 ")) (shown(name))
                     @if let Some(escalation) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(escalation, Some(labels), language))) }
                 }
             }

@@ -101,10 +101,10 @@ fn advice_of(file: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// What the errors of a driver say, with something in each of their places.
-fn errors_of(source: &str) -> Vec<String> {
+/// What the errors say that these calls make, with something in each of their places.
+fn errors_of(calls: &[&str], source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for call in ["SendError::new(", "reply.error(", "let summary ="] {
+    for call in calls {
         for rest in source.split(call).skip(1) {
             let end = [";\n", "\n}"].iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
             let statement = &rest[..end];
@@ -137,10 +137,10 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// What a reader of Chinese would read in English of what `texts` finds in the drivers.
-fn unknown(texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
+/// What a reader of Chinese would read in English of what `texts` finds in a folder.
+fn unknown(folder: &str, texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
     let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/channel"), &mut files);
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     let found: Vec<(&String, String)> =
         files.iter().flat_map(|(file, source)| texts(file, source).into_iter().map(move |text| (file, text))).collect();
     let unknown = found.iter().filter(|(_, text)| english(&zh(text)).is_some()).map(|(file, text)| format!("{file}: {text}")).collect();
@@ -149,16 +149,37 @@ fn unknown(texts: impl Fn(&str, &str) -> Vec<String>) -> (usize, Vec<String>) {
 
 #[test]
 fn every_entry_of_every_platforms_list_is_known() {
-    let (count, unknown) = unknown(advice_of);
+    let (count, unknown) = unknown("src/channel", advice_of);
     assert!(count > 150, "{count} are too few: the lists are not found");
     assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
 }
 
 #[test]
 fn every_error_of_every_driver_is_known() {
-    let (count, unknown) = unknown(|_, source| errors_of(source));
+    let calls = ["SendError::new(", "reply.error(", "let summary ="];
+    let (count, unknown) = unknown("src/channel", |_, source| errors_of(&calls, source));
     assert!(count > 60, "{count} are too few: the errors are not found");
     assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+}
+
+#[test]
+fn every_refusal_of_the_console_and_the_api_is_known() {
+    let calls = ["Failure::new(", "Failure::bad(", "Failure::missing(", "ApiError::new(", "ApiError::bad(", "ApiError::missing(", "let why ="];
+    // What is missing has one sentence for all kinds; the kinds are below. What begins with a blank is a piece of a page.
+    let own = |text: &String| !text.starts_with("there is no x1 ") && !text.starts_with(' ');
+    let refusals = |_: &str, source: &str| errors_of(&calls, source).into_iter().filter(own).collect::<Vec<_>>();
+    for (folder, least) in [("src/http/console", 40), ("src/http/api", 20)] {
+        let (count, unknown) = unknown(folder, refusals);
+        assert!(count > least, "{folder}: {count} are too few: the refusals are not found");
+        assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+    }
+    for kind in ["rota", "person", "escalation"] {
+        assert_chinese(&format!("there is no {kind} `nigth`; did you mean `night`?"));
+    }
+    for (kind, known_by) in [("event", "id"), ("delivery", "id"), ("incident", "number")] {
+        assert_chinese(&format!("there is no {kind} 7; those past `retention` are removed, `/api/v1/x` lists those that are there"));
+        assert_chinese(&format!("`x` is no {kind}'s {known_by}, as 7; `watchfire x ls` and `/api/v1/x` list those that are there"));
+    }
 }
 
 #[test]
@@ -173,6 +194,76 @@ fn every_advice_of_every_preset_is_known() {
         }
     }
     assert!(count > 80, "{count}");
+}
+
+#[test]
+fn what_the_timeline_of_an_incident_says_is_known() {
+    for text in [
+        "step 1 of the escalation `db` sent",
+        "step 1 of the escalation `db` skipped: acked by Ann B 4h ago, and it still fires",
+        "step 2 of the escalation `db` at once, because of the step before: it is dead",
+        "step 2 of the escalation `db` at once: handed on by ann (API)",
+        "step 2 of the escalation `db` unknown: the platform did not confirm it",
+        "step 1 of the escalation `db` waits, for nobody was reached so far: quiet hours of ann",
+        "unacked by ann (console)",
+        "closed by ann (console)",
+        "handed on by ann (console)",
+        "acked by ann (console)",
+        "acked by ann (console), taken over from bob, cyd",
+        "2 of 3 alerts acked by ann (console)",
+        "snoozed until 2026-11-30T03:00:00Z by ann (console)",
+        "2 of 3 alerts snoozed until 2026-11-30T03:00:00Z by ann (console)",
+        "acked by Ann 4h ago, and it still fires",
+        "acked by ann 4h ago, and nothing was heard since",
+        "acked by ann (console) as #12",
+        "its sender groups its alerts in another way now: they go on as #13, #14",
+        "muted until 2026-11-30T03:00:00Z by ann (console)",
+        "the mute was ended by ann (console)",
+        "the mute was ended by hand",
+        "the mute by ann ends at 2026-11-30T03:00:00Z now",
+        "the mute by ann ended",
+        "posted again as it is now",
+        "edited to version 3",
+        "edited to version 3, the last of 12 edits",
+        "a silence until 2026-11-30T03:00:00Z was asked for by ann (console)",
+        "the silence was ended by ann (console)",
+        "silenced until 2026-11-30T03:00:00Z by ann (console)",
+        "the silence by ann ends at 2026-11-30T03:00:00Z now",
+        "the silence by ann is not confirmed, and is tried again: HTTP 503",
+        "the end of the silence by ann is not confirmed, and is tried again: HTTP 503",
+        "the silence by ann ended",
+        "was acked at warning, now it is critical",
+        "the snooze by ann ended",
+        "the silence by ann was refused: no answer within 10s",
+        "fires again",
+        "all of its alerts are resolved",
+        "its sender groups it as `g` now",
+        "nothing was reported since 2026-11-30T03:00:00Z",
+        "the incident ended long ago, and its message could not be edited since",
+        "unacked by ann (console); it rings at 2026-11-30T03:00:00Z if nobody is on it by then",
+        "the channel is not in the configuration any more, or cannot edit: its message stays as it is, unless that changes",
+        // Of deliveries, and of events that led to none.
+        "resolved alerts are not sent here (`send_resolved: false` on the channel)",
+        "resolved while it was muted",
+        "resolved; its firing was sent here because `ops` could not deliver it",
+        "its end was reported moments ago as #7: it rings if it still fires a minute after that",
+        "step 3 is due: of late steps only the latest is sent",
+        "moved to ops as 0199a",
+        "no route of the plan leads to a channel",
+        "a sign of life for the heartbeat `am`, which is not routed",
+        "the text names none of several incidents",
+        "a sign of life for the heartbeat `am`; it is not routed (`route: true` there would)",
+        "channels of route.routes[0] by the label team: those of the team db",
+        "channels of route.routes[0] by the label team: the default: there is no label team",
+        "ops mentions ann, bob",
+    ] {
+        assert_chinese(text);
+    }
+    assert_eq!(zh("2 of 3 alerts acked by ann (console), taken over from bob"), "由 ann 认领 3 条告警中的 2 条（控制台），接手自 bob");
+    assert_eq!(
+        zh("step 2 of the escalation `db` at once, because of the step before: it is dead"),
+        "升级策略 `db` 的第 2 步：立即执行，因为上一步投递失败"
+    );
 }
 
 #[test]
@@ -208,7 +299,7 @@ fn reasons_of_many_parts_are_read_part_by_part() {
             "four fifths of the month's 500 are used (`per_month`), and it is not critical",
             "本月限额 500 条已用五分之四（`per_month`），且不是 critical",
         ),
-        ("step 1 of the escalation `night`", "升级链 `night` 的第 1 步"),
+        ("step 1 of the escalation `night`", "升级策略 `night` 的第 1 步"),
         (
             "muted by `upgrade` (severity!=\"critical\",team=\"web\"): PostgreSQL 18 (owner ann, ticket OPS-4711)",
             "静音 `upgrade`（severity!=\"critical\",team=\"web\"）：PostgreSQL 18 (owner ann, ticket OPS-4711)",

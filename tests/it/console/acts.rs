@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Browser, HOSTILE, ROOT, TEAM, fire, gateway, guarded, hidden, links, routes};
+use super::{Browser, HOSTILE, READER, ROOT, TEAM, fire, gateway, guarded, hidden, links, routes};
 use crate::support::app::{TestApp, alert};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,4 +204,44 @@ async fn a_proxy_that_is_trusted_says_who_looks() {
     assert_eq!(ask(reqwest::Method::POST, "/ui/incidents/1/ack").await.status(), StatusCode::SEE_OTHER);
     assert!(ask(reqwest::Method::GET, "/ui/audit").await.text().await.unwrap().contains("ann@example.com"));
     assert_eq!(ask(reqwest::Method::GET, "/api/v1/incidents").await.status(), StatusCode::UNAUTHORIZED, "programs have credentials of their own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_page_of_a_new_server_a_press_sends_an_alert_the_whole_way() {
+    let app = TestApp::start(&guarded()).await;
+    for (token, sees) in [(READER, true), (TEAM, false)] {
+        let mut other = Browser::of(&app);
+        other.log_in("", token).await;
+        assert!(!sees || !other.page("/ui").await.contains("/ui/test-alert"), "no button that does not work");
+        assert_eq!(other.post("/ui/test-alert", &[]).await.status(), StatusCode::FORBIDDEN);
+    }
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    assert!(ann.page("/ui").await.contains("action=\"/ui/test-alert\""));
+    assert_eq!(ann.post("/ui/test-alert", &[]).await.headers()["location"], "/ui");
+    let page = ann.page("/ui").await;
+    assert!(page.contains("1 needs somebody") && page.contains("A test") && page.contains("<span class=\"c1\">test</span>"), "{page}");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !ann.page("/ui/history?state=sent").await.contains("data-row") {
+        assert!(std::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let audit = ann.page("/ui/audit").await;
+    assert!(audit.contains("a test alert") && audit.contains(", 1 queued"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_act_did_is_said_in_the_language_of_the_page() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("ours", "First", "firing")).await;
+    let press = async |verb: &str, of: &str| {
+        let request = browser.http.post(app.url(&format!("/ui/incidents/{of}/{verb}"))).headers(browser.headers());
+        request.header("hx-request", "true").header("accept-language", "zh-CN").body("").send().await.unwrap().text().await.unwrap()
+    };
+    let row = press("ack", "1").await;
+    assert!(row.contains("#1 已认领") && row.contains("某人") && row.contains("通过 控制台"), "{row}");
+    assert!(!row.contains("is acked") && !row.contains("somebody"), "{row}");
+    let refused = press("ack", "9").await;
+    assert!(refused.contains("没有事件 9") && !refused.contains("there is no"), "{refused}");
 }

@@ -90,6 +90,7 @@ async fn an_address_that_only_takes_forms_leads_to_the_page_that_has_them() {
         ("/ui/incidents/1/ack", "/ui/incidents/1"),
         ("/ui/dead/retry", "/ui/dead"),
         ("/ui/mutes/end", "/ui/mutes"),
+        ("/ui/test-alert", "/ui"),
         ("/ui/oncall/overrides/3/end", "/ui/oncall"),
         ("/ui/audit/sessions/end", "/ui/audit"),
         ("/ui/settings", "/ui"),

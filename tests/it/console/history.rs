@@ -190,6 +190,7 @@ async fn an_id_or_a_number_leads_to_what_it_names_and_what_was_received_is_liste
     }
     let received = ann.page("/ui/history?view=received").await;
     assert_eq!(received.matches("<li data-row").count(), 2, "{received}");
+    assert!(received.contains(">First ours-host</b>") && received.contains(">First theirs-host</b>"), "{received}");
     let deliveries = links(&received, "/ui/history?event=");
     assert_eq!(deliveries[0], format!("/ui/history?event={event}"), "the newest first");
     assert!(links(&received, "/ui/route?of=event").contains(&format!("/ui/route?of=event&event={event}")), "{received}");
@@ -227,4 +228,23 @@ async fn what_was_posted_without_a_group_key_of_alertmanager_is_found_by_its_lab
             assert_eq!((page.contains(">First ours-host<"), page.contains(">Second theirs-host<")), (first, second), "{label}{view}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_says_that_it_is_over_is_known_by_a_word_and_has_no_severity() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    for (n, status) in [(1, "firing"), (2, "resolved")] {
+        fire(&app, Some(ROOT), &alert("ours", "Flap", status)).await;
+        while ann.page("/ui/history?state=sent").await.matches("data-row").count() < n {
+            assert!(std::time::Instant::now() < end, "{status}");
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    }
+    let page = ann.page("/ui/history").await;
+    let (newest, before) = page.split_once("data-row").and_then(|(_, rows)| rows.split_once("data-row")).expect("two rows");
+    assert!(newest.contains(">Resolved</span>") && newest.contains("c1\">resolved</div>"), "{newest}");
+    assert!(before.contains(">Critical</span>") && !before.contains("resolved"), "{before}");
 }

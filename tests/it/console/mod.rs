@@ -9,6 +9,7 @@ mod every_page;
 mod history;
 mod hostile;
 mod hostile_bodies;
+mod live;
 mod logins;
 mod mail;
 mod many;
@@ -290,6 +291,9 @@ async fn who_is_limited_to_channels_sees_no_incident_of_others() {
     let history = team.page("/ui/history").await;
     assert!(!history.contains("view=incidents"), "no tab that leads to a refusal: {history}");
     assert_eq!(history.matches("action=\"/ui/logout\"").count(), 2, "also on a phone: {history}");
+    for link in links(&history, "/ui/") {
+        assert!(!team.get(&link).await.status().is_client_error(), "it leads to a refusal: {link}");
+    }
     for path in ["/ui/incidents/1", "/ui/audit", "/ui/audit.csv", "/ui/live"] {
         let answer = team.get(path).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
@@ -316,6 +320,8 @@ async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads
     let missing = browser.get("/ui/nothing").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     assert!(missing.text().await.unwrap().contains("<main"), "errors are pages");
+    let zh = browser.http.get(app.url("/ui/nothing")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
+    assert!(zh.contains("没有这个页面") && !zh.contains("there is no such page"), "{zh}");
     let zh = browser.http.get(app.url("/ui")).header("accept-language", "zh-CN").send().await.unwrap().text().await.unwrap();
     assert!(zh.contains("lang=\"zh-CN\"") && zh.contains("已就绪"), "{zh}");
     let style = zh.split("/ui/assets/console.").nth(1).unwrap().split('"').next().unwrap();
@@ -323,41 +329,6 @@ async fn without_credentials_this_machine_needs_no_login_and_no_other_name_leads
     assert!(asset.headers()["cache-control"].to_str().unwrap().contains("immutable"));
     let set = browser.post("/ui/settings", &[("lang", "zh"), ("back", "/ui/audit")]).await;
     assert!(set.headers()["set-cookie"].to_str().unwrap().starts_with("wf_lang=zh; Path=/ui"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
-    let app = TestApp::start(&routes("")).await;
-    let browser = Browser::of(&app);
-    fire(&app, None, &alert("a", "First", "firing")).await;
-    let page = browser.page("/ui").await;
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
-    let mut stream = browser.get(&live).await;
-    assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    let mut heard = String::new();
-    let mut until = async |wanted: &[&str]| {
-        while !wanted.iter().all(|text| heard.contains(text)) {
-            let piece = tokio::time::timeout(std::time::Duration::from_secs(10), stream.chunk()).await;
-            heard.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted:?} in {heard}")).unwrap().unwrap()));
-        }
-    };
-    until(&["retry: 3000"]).await;
-    // The store is looked at once before what changes is known.
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
-    assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
-    fire(&app, None, &alert("b", "Second", "firing")).await;
-    until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
-    until(&["event: head", "data: 1 needs somebody", "data: 2 open: 1 not acked, 1 acked, 0 snoozed."]).await;
-    // A phone that slept while this happened asks for what it missed; another console is open, so that no look is the first.
-    let mut woken = browser.get(&live).await;
-    let mut missed = String::new();
-    while !["data: 1 needs somebody", "event: new"].iter().all(|text| missed.contains(text)) {
-        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), woken.chunk()).await;
-        missed.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no head in {missed}")).unwrap().unwrap()));
-    }
-    assert!(missed.contains("event: head") && missed.contains("data: 2 open: 1 not acked, 1 acked, 0 snoozed."), "{missed}");
-    let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
-    assert!(late.contains("event: reload"), "{late}");
 }
 
 /// A platform that refuses until it accepts.

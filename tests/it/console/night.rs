@@ -89,8 +89,6 @@ impl Night {
         self.heading("Ready. Nothing received yet").await;
         self.browser.until("document.querySelector('#live .state').innerText == 'Live'").await;
         self.alertmanager.post(&json!([reported(HOSTILE, "ours", true)])).await;
-        self.browser.until("!document.querySelector('[data-show-new]').hidden").await;
-        self.browser.press("[data-show-new]").await;
         self.browser.until("document.readyState == 'complete' && document.querySelectorAll('li.inc').length == 1").await;
         self.heading("1 needs somebody").await;
         self.fits().await;

@@ -75,6 +75,15 @@ async fn who_is_on_call_is_on_the_first_page_and_where_nobody_is_the_page_says_h
     super::fire(&app, Some(ROOT), &crate::support::app::alert("ours", "First", "firing")).await;
     let page = root.page("/ui").await;
     assert!(page.contains("<b>bob</b> <span class=\"dim\">db</span>") && page.contains("until Mon 30 Nov 10:00"), "{page}");
+    // Who has a name that people read is called by it, wherever the page says who is on call.
+    let named = start(&format!("{}{}", guarded(), ROTAS.replace("bob: { email", "bob: { name: 王小明, email"))).await;
+    let mut root = Browser::of(&named);
+    root.log_in("", ROOT).await;
+    super::fire(&named, Some(ROOT), &crate::support::app::alert("ours", "First", "firing")).await;
+    assert!(root.page("/ui").await.contains("<b>王小明</b> <span class=\"dim\">db</span>"));
+    let page = root.page("/ui/oncall").await;
+    assert!(page.contains("<p class=\"person\">王小明</p>") && page.contains("<option value=\"bob\">王小明</option>"), "{page}");
+    assert!(!page.contains(">bob<"), "{page}");
     let without = start(&guarded()).await;
     let mut root = Browser::of(&without);
     root.log_in("", ROOT).await;

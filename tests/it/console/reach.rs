@@ -48,6 +48,58 @@ async fn every_entry_of_an_open_menu_can_be_pressed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    for group in ["one", "two", "three"] {
+        fire(&app, None, &alert(group, "DiskAlmostFull", "firing")).await;
+    }
+    browser.size(1440, 900).await;
+    browser.open(&app.url("/ui")).await;
+    let key = |key: &str| format!("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))");
+    // No row is chosen, so there is nothing to ack; then the second is.
+    for pressed in ["a", "j", "j", "a"] {
+        browser.eval(&key(pressed)).await;
+    }
+    browser.until("document.querySelectorAll('li.inc')[1].innerText.includes('Hand back')").await;
+    let acked = "[...document.querySelectorAll('li.inc')].map(row => row.innerText.includes('Hand back')).join()";
+    assert_eq!(browser.eval(acked).await, "false,true,false");
+    // It was replaced, and is not seen to be chosen any more: a key that is pressed twice does not hand it back.
+    browser.eval(&key("a")).await;
+    assert_eq!(browser.eval(acked).await, "false,true,false");
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
+    // A page whose rows have nothing to press.
+    browser.open(&app.url("/ui/audit")).await;
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("document.querySelectorAll('tr.sel').length").await, 1);
+    assert_eq!(browser.eval("document.querySelectorAll('tr[data-row]').length").await, 1, "one ack, and nothing else");
+    // The switch holds for the pages that follow.
+    browser.press(".side [data-keys]").await;
+    browser.press("#keys [data-keys-on]").await;
+    browser.press("#keys form button").await;
+    browser.open(&app.url("/ui/channels")).await;
+    browser.eval(&key("j")).await;
+    assert_eq!(browser.eval("document.querySelectorAll('.sel').length").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_new_server_shows_the_first_alert_by_itself_and_later_ones_wait_behind_a_button() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    browser.open(&app.url("/ui")).await;
+    browser.until("document.body.innerText.includes('Nothing received yet')").await;
+    fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
+    browser.until("document.body.innerText.includes('1 needs somebody')").await;
+    browser.until("document.querySelector('#live .state').innerText == 'Live'").await;
+    fire(&app, None, &alert("two", "DiskAlmostFull", "firing")).await;
+    browser.until("!document.querySelector('[data-show-new]').hidden").await;
+    assert_eq!(browser.eval("document.querySelectorAll('li.inc').length").await, 1, "nothing is added under the thumb");
+    browser.press("[data-show-new]").await;
+    browser.until("document.readyState == 'complete' && document.querySelectorAll('li.inc').length == 2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
     let yaml = routes("").replace("ours", LONG)

@@ -21,8 +21,7 @@
     if (doc.hidden) return;
     doc.querySelectorAll('time[data-ago]').forEach(function (t) { var v = age(now() - Date.parse(t.dateTime)); if (t.textContent !== v) t.textContent = v; });
     doc.querySelectorAll('time[data-due]').forEach(function (t) {
-      var ms = Date.parse(t.dateTime) - now();
-      t.textContent = ms > 0 ? left(ms) : zh ? '现在' : 'now';
+      t.textContent = left(Date.parse(t.dateTime) - now());
     });
   }
   setInterval(tick, 1000);
@@ -66,13 +65,17 @@
       places[0].textContent = lines[0]; places[1].textContent = lines[1];
       doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
     }
-    function more_by(n) { more.hidden = !n; more.textContent = n + live.dataset.new; }
+    function more_by(n) {
+      // The page of a new server has nothing that somebody reads: it becomes the first page by itself.
+      if (n && !doc.querySelector('[data-head]')) { location.reload(); return; }
+      more.hidden = !n; more.textContent = n + live.dataset.new;
+    }
     function open() {
       if (source || paused || doc.hidden) return;
       source = new EventSource(last ? live.dataset.live.replace(/from=\d+/, 'from=' + last) : live.dataset.live);
       function on(name, f) { source.addEventListener(name, function (e) { if (e.lastEventId) last = e.lastEventId; heard = Date.now(); state(true, live.dataset.on); f(e.data); }); }
       on('row', take); on('beat', function () {}); on('new', function (n) { more_by(+n); }); on('head', head);
-      on('reload', function () { shut(); state(false, live.dataset.lost); more.hidden = false; more.textContent = '\u21bb'; });
+      on('reload', function () { shut(); state(false, live.dataset.old); more.hidden = false; more.textContent = live.dataset.reload; });
       source.onopen = function () { heard = Date.now(); state(true, live.dataset.on); };
       source.onerror = function () { state(false, live.dataset.lost); };
     }
@@ -105,26 +108,42 @@
     var r = rows(); if (!r.length) return;
     at = Math.max(0, Math.min(r.length - 1, i));
     r.forEach(function (x, n) { x.classList.toggle('sel', n === at); });
-    var a = r[at].querySelector('a'); a.focus({ preventScroll: true }); r[at].scrollIntoView({ block: 'nearest' });
+    var a = r[at].querySelector('a, button'); if (a) a.focus({ preventScroll: true });
+    r[at].scrollIntoView({ block: 'nearest' });
   }
   function go(sel) { var el = doc.querySelector(sel); if (el) el.click(); }
+  // What a key means: of the row that has the focus, else of the one that is seen to be chosen, else of the page; never of the first row that there is.
+  function act(target, key) {
+    var row = target.closest && target.closest('[data-row]') || doc.querySelector('[data-row].sel');
+    var el = (row || doc).querySelector('[data-key="' + key + '"]');
+    if (el && (row || !el.closest('[data-row]'))) el.click();
+  }
+  // One switch turns the keys off, for who dictates (WCAG 2.1.4); the browser keeps it.
+  var keys = doc.getElementById('keys'), off = false;
+  try { off = localStorage.getItem('wf_keys') === 'off'; } catch (e) { /* nothing is kept: they are on */ }
+  if (keys && keys.showModal) {
+    var choice = keys.querySelector('[data-keys-on]'); choice.checked = !off;
+    choice.addEventListener('change', function () {
+      off = !choice.checked;
+      try { localStorage.setItem('wf_keys', off ? 'off' : 'on'); } catch (e) { /* it lasts as long as the page */ }
+    });
+    doc.querySelectorAll('[data-keys]').forEach(function (b) { b.addEventListener('click', function () { keys.showModal(); }); });
+  }
   doc.addEventListener('keydown', function (e) {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     var open = doc.querySelector('details.menu[open]');
     if (e.key === 'Escape' && open) { open.open = false; open.querySelector('summary').focus(); return; }
-    if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) return;
+    if (off || keys && keys.open || /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) return;
     if (chord === 'g') { chord = ''; go('[data-go="' + e.key + '"]'); return; }
-    var here = rows()[at] || doc;
     switch (e.key) {
       case '/': { var q = doc.querySelector('[data-search]'); if (q) { e.preventDefault(); q.focus(); } else go('[data-go="h"]'); break; }
       case 'j': pick(at + 1); break;
       case 'k': pick(at - 1); break;
       case 'g': chord = 'g'; setTimeout(function () { chord = ''; }, 1200); break;
-      case 'a': { var b = here.querySelector('[data-key="a"]'); if (b) b.click(); break; }
-      case 's': case 'e': { var m = here.querySelector('[data-key="' + e.key + '"]'); if (m) m.click(); break; }
+      case 'a': case 's': case 'e': act(e.target, e.key); break;
       case 'p': go('[data-key="p"]'); break;
       case '.': go('[data-show-new]'); break;
-      case '?': { var d = doc.getElementById('keys'); if (d && d.showModal) d.showModal(); break; }
+      case '?': if (keys && keys.showModal && !keys.open) keys.showModal(); break;
     }
   });
 }());

@@ -53,7 +53,7 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
         div.head { div {
             h1 {
                 @if asked == 0 { (say(language, "No platform can be asked without sending", "所有平台都无法在不发送消息的情况下检查")) }
-                @else if refused == 0 { (say(language, "No platform refuses the credentials", "没有平台拒绝凭据")) }
+                @else if refused == 0 { (say(language, "No platform refuses the credentials", "没有平台拒绝凭证")) }
                 @else { (refused) (say(language, " cannot deliver as configured", " 个通道按现有配置无法投递")) }
             }
             p {

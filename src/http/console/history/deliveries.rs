@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::delivery::line;
 use super::super::failure::Failure;
-use super::super::parts::{plain, say, shown, time};
+use super::super::parts::{plain, say, shown, time, worded};
 use super::super::viewer::Viewer;
 use super::super::window::pager;
 use super::asked::Asked;
@@ -60,7 +60,7 @@ async fn event(app: &App, viewer: &Viewer, id: EventId) -> Result<Markup, Failur
             @match found {
                 Some(row) => {
                     (say(language, "Received ", "接收于 ")) (time::clock(manner, row.received_at)) (say(language, " from ", "，来自 ")) b { (shown(&row.source)) }
-                    @if let Some(note) = &row.note { (say(language, ": ", "：")) (shown(note)) }
+                    @if let Some(note) = &row.note { (say(language, ": ", "：")) (worded(manner, note)) }
                     @if !viewer.caller.is_limited() { " " a.l href={ "/ui/route?of=event&event=" (row.id) } { (say(language, "Why it went there", "路由说明")) } }
                 }
                 None => { (say(language, "There is no such event; those past `retention` are removed.", "没有该事件；超过保留期的已删除。")) }

@@ -13,6 +13,7 @@ use super::{read, row};
 use crate::http::App;
 use crate::http::api::incidents::act_on;
 use crate::http::api::no_id;
+use crate::http::console::acts;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::{Fields, Form, back, go};
 use crate::http::console::layout::fragment;
@@ -50,7 +51,7 @@ pub(in super::super) async fn act(
     };
     Ok(fragment(html! {
         @for one in &known { (row(&viewer, one)) }
-        div hx-swap-oob="beforeend:.toasts" { div.toast { (icon("check")) span { (shown(&done.text)) } @if let Some(undo) = undo { (undo) } } }
+        div hx-swap-oob="beforeend:.toasts" { div.toast { (icon("check")) span { (shown(&acts::outcome(viewer.manner.language, &done.text))) } @if let Some(undo) = undo { (undo) } } }
     }))
 }
 

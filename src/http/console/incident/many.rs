@@ -9,7 +9,7 @@ use axum::response::Response;
 use maud::html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Known, leads, most_urgent};
+use super::{Known, MAX_OPEN, leads, most_urgent};
 use crate::http::App;
 use crate::http::api::incidents::act_on_all;
 use crate::http::console::failure::Failure;
@@ -45,6 +45,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let (by, value) = (fields.get("by"), fields.whole("value"));
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let mut known = leads(&app, most_urgent(&app).await?).await?;
+    let is_cut = known.len() == MAX_OPEN;
     known.retain(|one| is_meant(one, by, value));
     known.sort_by_key(|one| (one.incident.rank, one.incident.opened_at));
     known.truncate(MAX_ACKED);
@@ -63,6 +64,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
         @if n == 0 { div.card.pad { p { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {
             form.conf method="post" action="/ui/ack" {
                 p { (say(language, "All of them are yours then: their escalations stop, and their messages say so. What joins one of them later rings again.", "它们将全部由你负责：升级停止，消息会显示。之后新增的告警会再次通知。")) }
+                @if is_cut { p.dim { (say(language, "They are among the 500 most urgent; what is open besides is not acked with them.", "仅限最紧急的 500 个；其他未结事件不会一并认领。")) } }
                 input type="hidden" name="ids" value=(ids.join(","));
                 div.acts { button.b.p data-key="a" { (say(language, "Ack ", "认领 ")) (n) } a.b.g href="/ui" { (say(language, "Cancel", "取消")) } }
             }

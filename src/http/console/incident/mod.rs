@@ -20,7 +20,7 @@ use crate::model::{Alert, Event, EventId, IncidentId, Labels, Severity, UnixMs};
 use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, State};
 
 /// Open incidents whose alerts are read.
-const MAX_OPEN: usize = 500;
+pub(super) const MAX_OPEN: usize = 500;
 /// Bytes of bodies that are read for one page.
 const MAX_BYTES: usize = 4 << 20;
 

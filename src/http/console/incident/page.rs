@@ -13,9 +13,10 @@ use super::{Known, alerts, events, read, timeline};
 use crate::http::App;
 use crate::http::api::incidents::attempts;
 use crate::http::api::no_id;
+use crate::http::console::acts;
 use crate::http::console::failure::Failure;
 use crate::http::console::layout::Page;
-use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time};
+use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::{DeliveryRow, Incident, IncidentDetail, SilenceState, State as DeliveryState};
@@ -79,8 +80,8 @@ fn silence(viewer: &Viewer, incident: &Incident) -> Markup {
     };
     html! {
         p.lead {
-            (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(&silence.by.name))
-            @if !silence.reason.is_empty() { (say(language, ": ", "：")) (shown(&silence.reason)) }
+            (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(acts::who(language, &silence.by.name)))
+            @if !silence.reason.is_empty() { (say(language, ": ", "：")) (worded(manner, &silence.reason)) }
         }
     }
 }
@@ -92,7 +93,7 @@ fn mute(viewer: &Viewer, incident: &Incident) -> Option<Markup> {
     Some(html! {
         p.lead {
             (icon("mute")) " " a href="/ui/mutes" { (say(language, "Muted until ", "已静音至 ")) } (time::clock(manner, mute.until))
-            (say(language, ", by ", "，")) (shown(&mute.by)) (say(language, ": ", "：")) code { (shown(&mute.matchers)) }
+            (say(language, ", by ", "，")) (shown(acts::who(language, &mute.by))) (say(language, ": ", "：")) code { (shown(&mute.matchers)) }
         }
     })
 }

@@ -14,6 +14,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::acts;
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
@@ -91,7 +92,10 @@ fn heading(language: Language, plan: &Plan, overrides: &[Override], now: UnixMs)
             Some(_) => {}
         }
     }
-    let on_call = |rota: &Rota| Some(format!("{}{}{}", rota.at(now, overrides)?.person, say(language, " for ", "："), rota.name));
+    let on_call = |rota: &Rota| {
+        let shift = rota.at(now, overrides)?;
+        Some(format!("{}{}{}", plan.people.people.shown(&shift.person), say(language, " for ", "："), rota.name))
+    };
     let all: Vec<String> = plan.people.rotas.values().filter_map(on_call).collect();
     if all.len() <= 3 {
         all.join(say(language, ", ", "，"))
@@ -106,17 +110,17 @@ fn encoded(name: &str) -> String {
 
 /// Files for calendars.
 fn calendars(language: Language, plan: &Plan) -> Markup {
-    let link = |kind: CalendarOf, name: &str| {
+    let link = |kind: CalendarOf, name: &str, text: &str| {
         html! {
-            a.l href={ "/ui/oncall/" (kind.as_str()) "/" (encoded(name)) "/calendar.ics" } download { (shown(name)) }
+            a.l href={ "/ui/oncall/" (kind.as_str()) "/" (encoded(name)) "/calendar.ics" } download { (shown(text)) }
             " " a.dim.s href=(calendar_url(plan, kind, name)) { (say(language, "address to subscribe", "订阅地址")) }
         }
     };
     html! {
         section.sec { h2 { (say(language, "Calendars (iCal)", "日历（iCal）")) }
             ul.card.rows {
-                @for name in plan.people.rotas.keys() { li { (icon("oncall")) (link(CalendarOf::Rota, name)) } }
-                @for name in plan.people.people.names() { li { (icon("acked")) (link(CalendarOf::Person, name)) } }
+                @for name in plan.people.rotas.keys() { li { (icon("oncall")) (link(CalendarOf::Rota, name, name)) } }
+                @for name in plan.people.people.names() { li { (icon("acked")) (link(CalendarOf::Person, name, plan.people.people.shown(name))) } }
             }
             p.dim.s.mt { (say(language, "A calendar subscribes by its address, without a login: who has the address can read the shifts. A new server.link_key ends all of them.", "日历软件用订阅地址订阅，无需登录：持有地址的人都能查看排班。更换 server.link_key 后，所有地址失效。")) }
         }
@@ -136,9 +140,9 @@ fn arranged(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Markup {
                 @for one in open {
                     @let zone = plan.people.rotas.get(one.rota.as_str()).map_or(&viewer.manner.zone, |rota| &rota.zone);
                     li.arr {
-                        (icon("swap")) span { b { (shown(&one.person)) } (say(language, " in ", "，")) (shown(&one.rota)) div.dim.s {
+                        (icon("swap")) span { b { (shown(plan.people.people.shown(&one.person))) } (say(language, " in ", "，")) (shown(&one.rota)) div.dim.s {
                             (time::day(language, zone, one.from)) (say(language, " to ", " 至 ")) (time::day(language, zone, one.until))
-                            (say(language, ", by ", "，由 ")) (shown(&one.by)) @if !one.reason.is_empty() { ": “" (shown(&one.reason)) "”" }
+                            (say(language, ", by ", "，由 ")) (shown(acts::who(language, &one.by))) @if !one.reason.is_empty() { ": “" (shown(&one.reason)) "”" }
                         } }
                         @if viewer.operates { form.end method="post" action={ "/ui/oncall/overrides/" (one.id) "/end" } { button.b.sm aria-label={ (say(language, "End override ", "结束换班 ")) (one.id) } { (say(language, "End", "结束")) } } }
                     }
@@ -156,7 +160,7 @@ fn form(language: Language, plan: &Plan) -> Markup {
             h2 { (say(language, "Make an override", "新增换班")) }
             div.tools.two {
                 label.f { span { (say(language, "Rota", "排班")) " " small { (say(language, "times are in its zone", "时间按其时区")) } } select.in name="rota" required { @for rota in plan.people.rotas.values() { option value=(rota.name) { (shown(&rota.name)) (say(language, " (", "（")) (zone(rota)) (say(language, ")", "）")) } } } }
-                label.f { span { (say(language, "Who is on call", "由谁值班")) } select.in name="person" required { @for name in plan.people.people.names() { option { (shown(name)) } } } }
+                label.f { span { (say(language, "Who is on call", "由谁值班")) } select.in name="person" required { @for name in plan.people.people.names() { option value=(name) { (shown(plan.people.people.shown(name))) } } } }
                 label.f { span { (say(language, "From", "从")) " " small { (say(language, "empty: now", "留空：现在")) } } input.in type="datetime-local" name="from"; }
                 label.f { span { (say(language, "Until", "至")) } input.in type="datetime-local" name="until" required; }
             }

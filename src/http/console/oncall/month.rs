@@ -69,19 +69,20 @@ pub(super) fn table(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Mar
                         tr { td.rh {} @for n in 0..DAYS / 7 { th colspan="14" scope="colgroup" { (week(n)) } } }
                         tr { td.rh {} @for n in 0..DAYS { @let date = day(first, n); th.today[date == today] colspan="2" scope="col" { (date.day()) } } }
                     }
-                    tbody { @for rota in plan.people.rotas.values() { tr { th scope="row" { (shown(&rota.name)) } @for (n, cell) in cells(rota, overrides, &manner.zone, first).iter().enumerate() { (of(viewer, rota, cell, n)) } } } }
+                    tbody { @for rota in plan.people.rotas.values() { tr { th scope="row" { (shown(&rota.name)) } @for (n, cell) in cells(rota, overrides, &manner.zone, first).iter().enumerate() { (of(viewer, plan, rota, (cell, n))) } } } }
                 }
             }
         }
     }
 }
 
-fn of(viewer: &Viewer, rota: &Rota, cell: &Cell, n: usize) -> Markup {
+fn of(viewer: &Viewer, plan: &Plan, rota: &Rota, (cell, n): (&Cell, usize)) -> Markup {
     let language = viewer.manner.language;
     let now = UnixMs::from(viewer.manner.now);
     let Some(shift) = &cell.shift else {
         return html! { td.hole colspan=(cell.wide) { (icon("alert")) " " (say(language, "nobody", "无人")) } };
     };
+    let person = plan.people.people.shown(&shift.person);
     let is_override = matches!(shift.kind, ShiftKind::Override(_));
     let mut class = vec![];
     class.extend((cell.wide <= 2).then_some("s1"));
@@ -92,10 +93,10 @@ fn of(viewer: &Viewer, rota: &Rota, cell: &Cell, n: usize) -> Markup {
         (false, false) if n % 2 == 1 => "alt",
         _ => "",
     });
-    let from_to = format!("{}: {} – {}", shift.person, time::day(language, &rota.zone, shift.from), time::day(language, &rota.zone, shift.until));
+    let from_to = format!("{person}: {} – {}", time::day(language, &rota.zone, shift.from), time::day(language, &rota.zone, shift.until));
     html! {
         td class=(class.join(" ")) colspan=(cell.wide) title=(crate::http::console::parts::plain(&from_to)) {
-            @if is_override { (icon("swap")) span.vh { (say(language, "override: ", "换班：")) } " " } (shown(&shift.person))
+            @if is_override { (icon("swap")) span.vh { (say(language, "override: ", "换班：")) } " " } (shown(person))
         }
     }
 }
@@ -117,7 +118,7 @@ pub(super) fn changes(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> M
             li {
                 b { (shown(&rota.name)) }
                 @if matches!(shift.kind, ShiftKind::Override(_)) { (icon("swap")) span.vh { (say(language, "override: ", "换班：")) } }
-                span { (shown(&shift.person)) }
+                span { (shown(plan.people.people.shown(&shift.person))) }
                 span.dim.s.end { (time::day(language, &rota.zone, shift.from)) }
             }
         }

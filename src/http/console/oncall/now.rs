@@ -88,7 +88,7 @@ pub(in super::super) fn aside(viewer: &Viewer, plan: &Plan, overrides: &[Overrid
             section.sec { h2 { (say(language, "On call", "值班")) a.l.s.end href="/ui/oncall" { (say(language, "four weeks", "四周")) } }
                 ul.card.rows { @for rota in plan.people.rotas.values() { li {
                     @match rota.at(now, &overrides) {
-                        Some(shift) => { (icon_of("oncall", "")) span { b { (shown(&shift.person)) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) } }
+                        Some(shift) => { (icon_of("oncall", "")) span { b { (shown(plan.people.people.shown(&shift.person))) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) } }
                         None => { (nobody(language)) span.dim { (shown(&rota.name)) } }
                     }
                 } } }

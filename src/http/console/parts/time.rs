@@ -101,21 +101,21 @@ pub(in super::super) fn next_at(zone: &TimeZone, now: Timestamp, text: &str) -> 
 pub(in super::super) fn due(manner: &Manner, at: UnixMs) -> Markup {
     let left = (at - UnixMs::from(manner.now)).max(0) / 1000;
     let (hours, minutes, seconds) = (left / 3600, left / 60 % 60, left % 60);
-    let text = match (left, hours) {
-        (0, _) => say(manner.language, "now", "现在").to_owned(),
-        (_, 0) => format!("{minutes}:{seconds:02}"),
+    let text = match hours {
+        0 => format!("{minutes}:{seconds:02}"),
         _ => format!("{hours}:{minutes:02}:{seconds:02}"),
     };
     html! { time.cd datetime=(exact(manner, at)) data-due title=(whole(manner, at)) { (text) } }
 }
 
-/// The same with the word before it: `in 2:41`; what is more than a day away has its date, `at 12-01 13:29`.
+/// The same with the word before it: `in 2:41`; what is more than a day away has its date, `at 12-01 13:29`, and what is late its word.
 pub(in super::super) fn coming(manner: &Manner, at: UnixMs) -> Markup {
     let language = manner.language;
-    if at - UnixMs::from(manner.now) > DAY_MS {
-        return html! { (say(language, "at ", "于 ")) (clock(manner, at)) };
+    match at - UnixMs::from(manner.now) {
+        ..=0 => html! { (say(language, "due now", "已到时间")) },
+        1..=DAY_MS => html! { (say(language, "in ", "还有 ")) (due(manner, at)) },
+        _ => html! { (say(language, "at ", "于 ")) (clock(manner, at)) },
     }
-    html! { (say(language, "in ", "还有 ")) (due(manner, at)) }
 }
 
 /// A span of time in one unit: `12 min`.
@@ -155,6 +155,8 @@ mod tests {
         assert!(spans("2026-11-29T05:34:39Z").contains("05:34:38</time> to <time"), "{}", spans("2026-11-29T05:34:39Z"));
         let near = said("2026-11-29T23:30:05Z");
         assert!(near.starts_with("in <time class=\"cd\"") && near.ends_with(">2:30:05</time>"), "{near}");
+        assert!(said("2026-11-29T21:00:00.500Z").ends_with(">0:00</time>"), "no `in now`");
+        assert_eq!(said("2026-11-29T20:59:59Z"), "due now", "a step that waits for its channel is late");
         let far = said("2099-12-01T05:00:00Z");
         assert!(far.starts_with("at <time") && far.ends_with(">2099-12-01 05:00</time>") && !far.contains("data-due"), "{far}");
     }

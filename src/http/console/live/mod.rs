@@ -3,12 +3,15 @@
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
 //! at what changed. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
-//! milliseconds), and is sent what changed since; after longer it loads the page again.
+//! milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within a second; after longer
+//! the page is out of date.
+
+mod looks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
@@ -17,13 +20,15 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use maud::{Markup, html};
+use tokio::sync::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Interval, interval, sleep};
 
+use self::looks::{BEHIND, Looks, MAX_ROWS, Rows, Update};
 use super::failure::Failure;
 use super::form::Fields;
 use super::headline::Headline;
-use super::incident::{Known, by_number, most_urgent, read, row};
+use super::incident::{by_number, most_urgent, read, row};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
 use super::viewer::Viewer;
@@ -45,22 +50,16 @@ const BEATS: u32 = 30;
 const CAUGHT_UP_MS: i64 = 15 * 60_000;
 /// Streams at once; each is a connection.
 const MAX_STREAMS: usize = 256;
-/// Updates that a slow console may be behind.
-const BEHIND: usize = 64;
-/// New incidents that are counted when a console connects; the next update counts all.
-const MAX_NEW: usize = 500;
-/// Rows of one update.
-const MAX_ROWS: usize = 150;
+/// What the store said to one console is good for others so long.
+const SHARED_MS: i64 = 1_000;
+/// It is asked from the last multiple of this on: consoles that lost one server heard it last within one [`BEAT`].
+const GRAIN_MS: i64 = 10_000;
 
-/// What changed within a second.
-#[derive(Clone)]
-struct Update {
+/// What the store said of what a console missed.
+struct Missed {
+    from: UnixMs,
     at: UnixMs,
-    changed: Arc<Vec<Known>>,
-    /// The numbers of the open incidents.
-    open: Arc<Vec<i64>>,
-    /// What the page says of all that are open.
-    head: Headline,
+    changed: Rows,
 }
 
 /// What the consoles of this node share.
@@ -69,31 +68,13 @@ pub(in crate::http) struct Live {
     looks: Looks,
     /// When the store was looked at last, Unix milliseconds: what changed since, no console knows.
     looked: AtomicI64,
+    /// What it said last to a console that came when nobody had looked.
+    missed: Mutex<Option<Missed>>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default(), looked: AtomicI64::default() }
-    }
-}
-
-/// Whether a task looks at the store.
-#[derive(Default)]
-struct Looks(AtomicBool);
-
-/// The one that looks; another may when it is dropped, however it ends.
-struct Looking<'a>(&'a Looks);
-
-impl Looks {
-    /// `None` where a task looks already.
-    fn begin(&self) -> Option<Looking<'_>> {
-        if self.0.swap(true, Ordering::AcqRel) { None } else { Some(Looking(self)) }
-    }
-}
-
-impl Drop for Looking<'_> {
-    fn drop(&mut self) {
-        self.0.0.swap(false, Ordering::AcqRel);
+        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default(), looked: AtomicI64::default(), missed: Mutex::default() }
     }
 }
 
@@ -104,11 +85,14 @@ async fn look(app: Arc<App>) {
     while needed() {
         let Some(_looking) = app.live.looks.begin() else { return };
         let mut seen: Option<Versions> = None;
-        while needed() {
+        while !app.live.looks.ends(needed) {
             let (began, at) = (app.engine.clock().instant(), app.engine.clock().wall());
             match changes(&app, at, &mut seen).await {
                 Ok(update) => {
-                    update.into_iter().for_each(|update| drop(app.live.updates.send(update)));
+                    if let Some(update) = update {
+                        app.live.looks.keep(app.engine.clock().wall(), &update);
+                        drop(app.live.updates.send(update));
+                    }
                     app.live.looked.store(at.0, Ordering::Release);
                 }
                 // A page says so when it is loaded; here the next look may succeed.
@@ -144,9 +128,14 @@ async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<O
         Some(before) if *before == now => return Ok(None),
         Some(before) => differences(before, &now, MAX_ROWS),
     };
-    let changed = read(app, by_number(app, ids).await?).await?;
+    let changed = shared(app, by_number(app, ids).await?).await?;
     *seen = Some(shown);
-    Ok(Some(Update { at, changed: Arc::new(changed), open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
+    Ok(Some(Update { at, changed, open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
+}
+
+/// What rows show of these incidents.
+async fn shared(app: &App, incidents: Vec<Incident>) -> Result<Rows, Failure> {
+    Ok(read(app, incidents).await?.into_iter().map(Arc::new).collect())
 }
 
 /// A console's stream.
@@ -167,16 +156,47 @@ struct Stream {
 
 impl Stream {
     fn add(&mut self, update: &Update) {
-        let id = update.at.0.to_string();
-        for known in update.changed.iter() {
-            self.waiting.push_back(Event::default().event("row").id(&id).data(row(&self.viewer, known).into_string()));
+        self.rows(update.at, &update.changed);
+        self.head(update);
+    }
+
+    /// The rows that changed.
+    fn rows(&mut self, at: UnixMs, changed: &Rows) {
+        for known in changed.iter() {
+            self.waiting.push_back(Event::default().event("row").id(at.0.to_string()).data(row(&self.viewer, known).into_string()));
         }
+    }
+
+    /// The head, and how many are new.
+    fn head(&mut self, update: &Update) {
+        let id = update.at.0.to_string();
         let new = update.open.iter().filter(|number| **number > self.newest).count();
         self.waiting.push_back(Event::default().event("head").id(&id).data(update.head.lines(self.viewer.manner.language)));
         if new != self.new {
             self.new = new;
             self.waiting.push_back(Event::default().event("new").id(&id).data(new.to_string()));
         }
+    }
+
+    /// What changed since a time. Where the task begins only now, the head comes with its first look.
+    async fn catch_up(&mut self, from: UnixMs, now: UnixMs) -> Result<(), Failure> {
+        let looked = UnixMs(self.app.live.looked.load(Ordering::Acquire).max(from.0));
+        let found = self.app.live.looks.after(from).map(|(update, whole)| (Update { at: looked, ..update }, whole));
+        match found {
+            Some((update, true)) => {
+                self.since = looked.0;
+                self.add(&update);
+            }
+            found => {
+                let (at, rows) = missed(&self.app, from, now).await?;
+                self.since = at.0;
+                self.rows(at, &rows);
+                if let Some((update, _)) = found {
+                    self.head(&update);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
@@ -236,19 +256,20 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
         stream.over = true;
         stream.waiting.push_back(Event::default().event("reload").data("away"));
     } else {
-        let update = missed(&app, newest, from, now).await?;
-        stream.add(&update);
+        stream.catch_up(from, now).await?;
     }
     // nginx keeps an answer back until a buffer is full, unless it is asked not to
     // (<https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering>).
     Ok(([("x-accel-buffering", "no")], Sse::new(stream::unfold(stream, Stream::next))).into_response())
 }
 
-/// What changed since a time, the head, and the newest of what was opened after the newest incident that the page knows.
-async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Update, Failure> {
-    let opened = IncidentFilter { after: Some(IncidentId(newest.saturating_add(1))), limit: MAX_NEW, ..IncidentFilter::default() };
-    let opened = app.engine.query().list_incidents(&opened).await?;
-    let numbers = opened.iter().filter(|incident| incident.state.is_open()).map(|incident| incident.id.0).collect();
+/// What changed since a time, as the store says, and when it said so. After a start all consoles come at once: one asks for all.
+async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), Failure> {
+    let mut last = app.live.missed.lock().await;
+    if let Some(known) = last.as_ref().filter(|known| known.from <= from && now - known.at < SHARED_MS) {
+        return Ok((known.at, known.changed.clone()));
+    }
+    let from = UnixMs(from.0 - from.0.rem_euclid(GRAIN_MS));
     let acted = |incident: &Incident| {
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
@@ -257,8 +278,9 @@ async fn missed(app: &App, newest: i64, from: UnixMs, now: UnixMs) -> Result<Upd
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
-    let head = Headline::counted(&app.engine.query().count_incidents().await?);
-    Ok(Update { at: now, changed: Arc::new(read(app, changed).await?), open: Arc::new(numbers), head })
+    let changed = shared(app, changed).await?;
+    *last = Some(Missed { from, at: now, changed: changed.clone() });
+    Ok((now, changed))
 }
 
 /// Whether the page is live, how to pause it, and how many rows wait. Its place is always there.
@@ -267,7 +289,8 @@ pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
     let now = UnixMs::from(manner.now);
     html! {
         div.live #live data-live={ "/ui/live?newest=" (newest) "&from=" (now.0) }
-            data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接")) data-new=(say(language, " new", " 个新增")) {
+            data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接"))
+            data-old=(say(language, "Out of date", "已过时")) data-reload=(say(language, "Reload", "刷新")) data-new=(say(language, " new", " 个新增")) {
             span.dot {}
             span { span.state { (say(language, "As of ", "截至 ")) (time::clock(manner, now)) } noscript { " " a href="" { (say(language, "Reload", "刷新")) } } }
             button.b.g type="button" data-key="p" aria-pressed="false" aria-label=(say(language, "Pause live updates", "暂停实时更新")) { (icon("pause")) span.w { (say(language, "Pause", "暂停")) } }
@@ -279,18 +302,6 @@ pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_task_looks_and_the_next_may_when_it_ended_by_a_panic() {
-        let looks = Looks::default();
-        let first = looks.begin();
-        assert!(first.is_some() && looks.begin().is_none() && looks.begin().is_none());
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            let _first = first;
-            panic!("a defect");
-        }));
-        assert!(ended.is_err() && looks.begin().is_some());
-    }
 
     #[test]
     fn what_did_not_fit_into_an_update_is_in_the_next() {

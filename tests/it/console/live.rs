@@ -1,0 +1,53 @@
+//! Live updates: what open consoles are sent, and what those that open or wake up are.
+
+use reqwest::StatusCode;
+
+use super::{Browser, fire, routes};
+use crate::support::app::{TestApp, alert};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut heard = String::new();
+    let mut until = async |wanted: &[&str]| {
+        while !wanted.iter().all(|text| heard.contains(text)) {
+            let piece = tokio::time::timeout(std::time::Duration::from_secs(10), stream.chunk()).await;
+            heard.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted:?} in {heard}")).unwrap().unwrap()));
+        }
+    };
+    until(&["retry: 3000"]).await;
+    // The store is looked at once before what changes is known.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
+    fire(&app, None, &alert("b", "Second", "firing")).await;
+    until(&["event: row", "id=\"i-1\"", "Hand back", "event: new", "data: 1"]).await;
+    until(&["event: head", "data: 1 needs somebody", "data: 2 open: 1 not acked, 1 acked, 0 snoozed."]).await;
+    // A phone that slept while this happened asks for what it missed; another console is open, so that no look is the first.
+    let mut woken = browser.get(&live).await;
+    let mut missed = String::new();
+    while !["data: 1 needs somebody", "event: new"].iter().all(|text| missed.contains(text)) {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), woken.chunk()).await;
+        missed.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no head in {missed}")).unwrap().unwrap()));
+    }
+    assert!(missed.contains("event: head") && missed.contains("data: 2 open: 1 not acked, 1 acked, 0 snoozed."), "{missed}");
+    // A page that was made while somebody looks is sent what the looks found since.
+    let page = browser.page("/ui").await;
+    let fresh = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    assert_eq!(browser.post("/ui/incidents/2/ack", &[]).await.status(), StatusCode::SEE_OTHER);
+    until(&["id=\"i-2\"", "data: Nothing needs you"]).await;
+    let mut opened = browser.get(&fresh).await;
+    let mut seen = String::new();
+    while !["id=\"i-2\"", "data: Nothing needs you", "event: beat"].iter().all(|text| seen.contains(text)) {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), opened.chunk()).await;
+        seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{seen}")).unwrap().unwrap()));
+    }
+    assert!(!seen.contains("event: new"), "it knows both incidents: {seen}");
+    let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
+    assert!(late.contains("event: reload"), "{late}");
+}
