@@ -387,6 +387,6 @@ fn a_mute_ends_at_the_time_of_the_files_zone_and_is_named_by_its_matchers() {
     let folder = written(&format!("time_zone: Asia/Shanghai\nchannels: {{ ops: {{ log: {{}} }} }}\nroute: {{ to: ops }}\n{mute}"));
     let plan = loaded(folder.path()).plan;
     let mute = &plan.tree.mutes()[0];
-    assert_eq!(mute.name.as_deref(), Some("team-web-env-test"));
+    assert_eq!(mute.name.as_deref(), Some("team-web-env-not-test"));
     assert!(matches!(mute.time, crate::route::MuteTime::Until(until) if until.to_string() == "2099-11-30T22:00:00Z"), "{:?}", mute.time);
 }

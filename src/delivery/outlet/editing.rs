@@ -22,10 +22,8 @@ pub(super) struct Edits {
     /// When to look next.
     pub(super) look_at: Instant,
     pub(super) looked_at: Instant,
-    /// Whether there was more than that look read, or than was edited of it.
-    pub(super) more: bool,
-    /// What rings comes first, or nothing may start: unless something ends before, it is tried again then.
-    not_before: Instant,
+    /// Whether the last look found as many as it reads: there are more.
+    pub(super) full: bool,
     /// The platform takes no edits before this; what rings it may take.
     pub(super) paused_until: Instant,
     /// When the first of what was found may be edited.
@@ -44,8 +42,7 @@ impl Edits {
             found: Vec::new(),
             look_at: now,
             looked_at: now - LOOK_INTERVAL,
-            more: false,
-            not_before: now,
+            full: false,
             paused_until: now,
             due_at: None,
             posting: false,
@@ -53,9 +50,8 @@ impl Edits {
         }
     }
 
-    /// A message ended: what was found before may have another place now, and is looked for again.
+    /// A message ended: what was found before may have another place now.
     pub(super) fn look_again(&mut self, now: Instant) {
-        self.more |= !self.found.is_empty() && self.due_at.is_none();
         self.found.clear();
         self.due_at = None;
         self.look_soon(now);
@@ -72,33 +68,25 @@ impl Edits {
             return None;
         }
         let next = self.due_at.map_or(self.look_at, |due| due.min(self.look_at));
-        Some(next.max(self.paused_until).max(self.not_before))
+        Some(next.max(self.paused_until))
     }
 
-    /// What rings comes first, or nothing may start. What was found a while ago is looked for again: however many messages ring, edits have their turns between
-    /// them.
+    /// What rings comes first, or nothing may start: the next look is later.
     pub(super) fn postpone(&mut self, now: Instant) {
-        if now >= self.looked_at + LOOK_INTERVAL {
-            self.found.clear();
-            self.due_at = None;
-            self.look_at = self.look_at.min(now);
-        }
-        self.not_before = now + LOOK_INTERVAL;
+        self.found.clear();
+        self.due_at = None;
+        self.look_at = self.look_at.max(now + LOOK_INTERVAL);
     }
 
-    /// Whether it is time to look for some.
+    /// Whether it is time to look. Of very many, the next are read as soon as those that were found are done or were let go for what rings: a look a second would
+    /// leave them behind for ever where messages ring all the time.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        now >= self.look_at || (self.more && self.found.is_empty())
+        now >= self.look_at || (self.full && self.found.is_empty())
     }
 
     /// Looks now, and again after `interval` at the latest.
     pub(super) fn look(&mut self, now: Instant, interval: Duration) {
-        (self.look_at, self.looked_at, self.more) = (now + interval, now, false);
-    }
-
-    /// Edits may start.
-    pub(super) fn may_start(&mut self, now: Instant) {
-        self.not_before = now;
+        (self.look_at, self.looked_at) = (now + interval, now);
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -110,27 +98,32 @@ impl Edits {
 mod tests {
     use super::*;
 
-    const LATER: Duration = Duration::from_secs(5);
+    const LATER: Duration = Duration::from_secs(60);
+
+    /// When it looks, in tenths of a second, while for ten seconds messages ring: each begins at a multiple of three, and takes one.
+    fn looks(edits: &mut Edits, start: Instant) -> Vec<u32> {
+        let at = |tenths: u32| start + Duration::from_millis(100) * tenths;
+        let mut looked = Vec::new();
+        for begun in (3..100).step_by(3) {
+            edits.postpone(at(begun));
+            edits.look_again(at(begun + 1));
+            if edits.is_due(at(begun + 1)) {
+                looked.push(begun + 1);
+                edits.look(at(begun + 1), LATER);
+            }
+        }
+        looked
+    }
 
     #[tokio::test]
-    async fn however_many_messages_ring_edits_have_their_turns_between_them() {
+    async fn messages_that_ring_all_the_time_leave_edits_their_turns() {
         let start = Instant::now();
         let mut edits = Edits::new(start);
         edits.look(start, LATER);
-        let mut looked = Vec::new();
-        for n in 1..=10 {
-            let now = start + Duration::from_millis(400) * n;
-            edits.postpone(now);
-            assert_eq!(edits.wake(), Some(now + LOOK_INTERVAL), "while it is on its way, nothing else wakes the worker sooner");
-            let ended = now + Duration::from_millis(100);
-            edits.look_again(ended);
-            edits.may_start(ended);
-            if edits.is_due(ended) {
-                looked.push(n);
-                edits.look(ended, LATER);
-            }
-        }
-        assert_eq!(looked, [3, 6, 9]);
+        assert_eq!(looks(&mut edits, start), [10, 22, 34, 46, 58, 70, 82, 94], "once a second, between two messages");
+        edits.look(start, LATER);
+        edits.full = true;
+        assert_eq!(looks(&mut edits, start).len(), 33, "of very many, after each message");
     }
 
     #[tokio::test]
@@ -139,9 +132,7 @@ mod tests {
         let mut edits = Edits::new(now);
         edits.look(now, LATER);
         assert!(!edits.is_due(now));
-        edits.more = true;
+        edits.full = true;
         assert!(edits.is_due(now));
-        edits.look(now, LATER);
-        assert!(!edits.is_due(now));
     }
 }

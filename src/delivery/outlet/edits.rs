@@ -19,10 +19,9 @@ const FOUND: usize = 16;
 impl Worker {
     /// Looks for messages to edit, and edits one, when nothing that rings may start.
     pub(super) fn start_edits(&mut self, now: Instant, wall: UnixMs) {
-        self.edits.may_start(now);
         let names = self.edited_channels();
         if names.is_empty() || self.inbox.mailbox.saves() {
-            (self.edits.more, self.edits.due_at) = (false, None);
+            (self.edits.full, self.edits.due_at) = (false, None);
             self.edits.found.clear();
             self.edits.look_at = now + POLL_INTERVAL;
             return;
@@ -90,11 +89,14 @@ impl Worker {
         match found {
             Ok(mut found) => {
                 // More than that many: as soon as these are done.
-                self.edits.more = found.len() == FOUND;
+                self.edits.full = found.len() == FOUND;
                 found.reverse();
                 self.edits.found = found;
             }
-            Err(error) => self.shared.health.request_failed(&error),
+            Err(error) => {
+                self.edits.full = false;
+                self.shared.health.request_failed(&error);
+            }
         }
     }
 
