@@ -40,11 +40,8 @@ through persistent connection (使用长连接接收回调), and add Card callba
 /// Prints what an app needs.
 fn print_app(name: &str) -> anyhow::Result<()> {
     let name = name.to_lowercase();
-    let app = match name.as_str() {
-        // One application of DingTalk's serves both channels.
-        "dingtalk_card" | "dingtalk_call" => "dingtalk",
-        other => other,
-    };
+    // One application of DingTalk's serves its cards and its calls.
+    let app = if name == "dingtalk_call" { "dingtalk" } else { name.as_str() };
     let Some((app, text)) = APPS.iter().find(|(known, _)| *known == app) else {
         let apps = APPS.map(|(known, _)| known).join(", ");
         anyhow::bail!("there is no app of `{name}` to print; apps: {apps}. What other platforms need is on their pages of the manual");

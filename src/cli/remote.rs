@@ -98,6 +98,7 @@ impl Remote {
         let client = reqwest::Client::builder()
             .user_agent(http::audit::COMMAND_LINE)
             .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(30))
             .build()?;
         Ok(Self::Server { base: context.server.clone(), authorization, client })
@@ -199,6 +200,9 @@ impl Remote {
             && bytes.trim_ascii_start().starts_with(b"<")
             && !(300..400).contains(&status)
         {
+            if status >= 500 {
+                return Err(Unanswered(base.clone(), format!("a proxy before it says HTTP {status}")).into());
+            }
             bail!(
                 "what answers at {base} is not Watchfire, but a web page (HTTP {status}): name the server's own address, without a login page before it"
             );
@@ -229,6 +233,9 @@ struct Unanswered(String, String);
 
 /// Why, without the causes that only repeat it.
 fn why_unanswered(base: &str, error: &reqwest::Error) -> String {
+    if error.is_timeout() && error.is_connect() {
+        return "no connection within 10 s; is the address right, and does a firewall let it through?".to_owned();
+    }
     if error.is_timeout() {
         return "it takes connections, and is silent".to_owned();
     }

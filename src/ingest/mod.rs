@@ -140,15 +140,20 @@ fn within(sender: &Sender, text: &str, received_at: Timestamp) -> Option<Parsed>
     if all.len() > MAX_WRAPPERS {
         return None;
     }
-    let inner = |raw: &str| {
-        let native = native(sender, &Source { text: raw }, received_at).ok().filter(|native| native.sure)?;
-        let is_named = native.parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
-        is_named.then_some(native.parsed)
+    // Alerts without a state of their own have that of the body around them, or the one that names their list.
+    let around = all.iter().find(|(name, _)| name == "status").map(|(_, raw)| value::text(raw).into_owned());
+    let around = around.filter(|word| alert::status_word(word).is_some());
+    let inner = |name: &str, raw: &str| {
+        let named = || alert::status_word(name).map(|_| name.to_owned());
+        let state = around.clone().or_else(named).filter(|_| raw.starts_with('['));
+        let list = state.map(|state| format!(r#"{{"status":{},"alerts":{raw}}}"#, serde_json::Value::from(state)));
+        native(sender, &Source { text: list.as_deref().unwrap_or(raw) }, received_at).ok()
     };
     let lists = all.iter().enumerate().filter(|(_, (_, raw))| raw.starts_with(['{', '[']));
-    let mut found = lists.filter_map(|(at, (_, raw))| Some((at, inner(raw)?)));
-    let (at, mut parsed) = found.next()?;
-    if found.next().is_some() {
+    let mut found = lists.filter_map(|(at, (name, raw))| Some((at, inner(name, raw)?)));
+    let (at, Native { mut parsed, sure }) = found.next()?;
+    let is_named = parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
+    if !sure || !is_named || found.next().is_some() {
         return None;
     }
     let trail = Trail::default();

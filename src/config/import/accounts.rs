@@ -61,8 +61,9 @@ fn email(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
     let user = settings.text("Email_user")?;
     let password = settings.secret("Email_password", notes)?;
     let mut block = Yaml::map([("server", Yaml::text(format!("{host}:{port}")))]);
+    // It encrypted where the server offers it. What is for users always does; a relay in the house may not.
     if port != "465" {
-        block.push("tls", Yaml::text("starttls"));
+        block.push("tls", Yaml::text(if port == "25" { "opportunistic" } else { "starttls" }));
     }
     block.push("username", user.clone());
     block.push("password", password);
@@ -91,7 +92,13 @@ fn telegram(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
     let is_channel = settings.get("TG_MODE_CHAN").is_some_and(|(mode, _)| mode != "0");
     let (chat, _) = settings.get(if is_channel { "TG_CHANNAME" } else { "TG_USERID" })?;
     let chat = if chat.parse::<i64>().is_ok() { Yaml::Bare(chat.to_owned()) } else { Yaml::text(chat) };
-    Some(Yaml::map([("token", settings.secret("TG_TOKEN", notes)?), ("chat", chat)]))
+    let mut block = Yaml::map([("token", settings.secret("TG_TOKEN", notes)?), ("chat", chat)]);
+    if let Some((proxy, _)) = settings.get("TG_API_PROXY")
+        && let Some((base, _)) = proxy.split_once("/bot")
+    {
+        block.push("api_base", Yaml::text(base));
+    }
+    Some(block)
 }
 
 fn aliyun_sms(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {

@@ -90,6 +90,16 @@ fn is_one_number(text: &str) -> bool {
     phone::e164(text).is_some() || ((1..=15).contains(&digits) && !text.contains(other))
 }
 
+/// What a text names: itself where it is one number, the numbers in it (`13800000000(张三)`) or itself where there are none.
+fn numbers_in(text: String) -> Vec<String> {
+    if is_one_number(&text) {
+        return vec![text];
+    }
+    let parts = text.split(|c: char| c.is_alphabetic() || matches!(c, '(' | ')' | '（' | '）' | '@' | '/' | '&'));
+    let numbers: Vec<String> = parts.map(|part| part.trim().to_owned()).filter(|part| phone::e164(part).is_some()).collect();
+    if numbers.is_empty() { vec![text] } else { numbers }
+}
+
 /// `POST /dingding/send/message`.
 pub async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/send/message", request, |app, _, body| {
@@ -98,7 +108,7 @@ pub async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
         // As texts have them, too: `@13800000000`.
         let named = call.at_mobiles.iter().map(|one| one.trim_start_matches(['@', '＠']).to_owned());
-        let (mobiles, words): (Vec<String>, Vec<String>) = named.partition(|one| is_one_number(one));
+        let (mobiles, words): (Vec<String>, Vec<String>) = named.flat_map(numbers_in).partition(|one| is_one_number(one));
         // With everybody pinged nobody misses it; else its caller must know who is not.
         if let (Some(word), false) = (words.first(), call.is_at_all) {
             let word: String = word.chars().take(40).collect();

@@ -39,6 +39,11 @@ const MAX_TEXT: usize = 32 << 20;
 /// A text that may walk the whole body, or failed, counts as this part of the body besides what it becomes.
 const WALKED: usize = 8;
 
+/// Bytes of a member that is kept of the first alert of a body of more than [`MAX_EXTRA`].
+const SHORT: usize = 1024;
+/// Such members that are kept.
+const SHORT_MEMBERS: usize = 8;
+
 /// What a text makes of an object: nobody can read that, and two of them would be the same.
 const OBJECT: &str = "[object]";
 
@@ -92,8 +97,19 @@ struct Field {
     text: Text,
     /// What it becomes of a body that holds nothing: where it becomes that, nothing was found. `None`: it fails there.
     blank: Option<String>,
+    /// The members of the body and of the alert that it names: where one is there, something was found, whatever is made of it.
+    names: Vec<String>,
     /// Whether it may walk the whole body for each alert.
     walks: bool,
+}
+
+/// The members that a text names as `body.x` and `alert.x`, as pointers.
+fn named(text: &str) -> Vec<String> {
+    let of = |root: &'static str| {
+        let places = text.split(root).skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+        places.filter(|name| !name.is_empty()).map(move |name| format!("/{}/{name}", root.trim_end_matches('.')))
+    };
+    of("body.").chain(of("alert.")).collect()
 }
 
 enum Target {
@@ -129,8 +145,8 @@ impl Input {
                     _ => Target::GeneratorUrl,
                 },
             };
-            let (walks, text) = (walks(text), compile(&path, text)?);
-            Some(Field { target, blank: text(&nothing).map(|blank| blank.trim().to_owned()), text, walks })
+            let (walks, names, text) = (walks(text), named(text), compile(&path, text)?);
+            Some(Field { target, blank: text(&nothing).map(|blank| blank.trim().to_owned()), text, names, walks })
         };
         let lower = |word: &String| word.trim().to_lowercase();
         let resolved = if block.resolved_values.is_empty() {
@@ -165,7 +181,7 @@ impl Input {
             |path: &str, what: &str| Err(source.error(source.start(), path, format!("no alert to deliver: the input `{}` {what}", self.name)));
         let keeps = source.text.len() <= MAX_EXTRA;
         let (list, found) = (AlertList { over: left_out, ..AlertList::default() }, self.fits(&document));
-        let mut reading = Reading { list, found, spent: 0, walk: source.text.len() / WALKED };
+        let mut reading = Reading { list, found, literal: source.text.contains(OBJECT), spent: 0, walk: source.text.len() / WALKED };
         let mut rest = Value::Null;
         match (document, &self.alerts) {
             (Value::Array(items), None) => {
@@ -233,6 +249,8 @@ struct Reading {
     list: AlertList,
     /// Whether it is a body of the input's sender: by `when`, or because a text found anything.
     found: bool,
+    /// Whether the sender itself writes what an object would become.
+    literal: bool,
     /// Bytes that texts have become.
     spent: usize,
     /// What is added for a text that walked the body.
@@ -266,9 +284,12 @@ impl Reading {
         if let Some(identity) = identity(input, &alert.labels) {
             alert.fingerprint = identity;
         }
-        if let Value::Object(members) = part
-            && keeps
-        {
+        if let Value::Object(mut members) = part {
+            // Of a large body short members are kept: they may say where it goes.
+            if !keeps {
+                let short = members.into_iter().filter(|(_, value)| value.as_str().is_some_and(|text| text.len() <= SHORT));
+                members = if self.list.alerts.is_empty() { short.take(SHORT_MEMBERS).collect() } else { serde_json::Map::new() };
+            }
             alert.extra = members;
         }
         self.push(alert);
@@ -283,7 +304,7 @@ impl Reading {
     fn alert(&mut self, input: &Input, context: &Context) -> (Alert, bool) {
         let (mut alert, mut failed) = (Alert::default(), false);
         for field in &input.fields {
-            let text = (field.text)(context).filter(|text| !text.contains(OBJECT));
+            let text = (field.text)(context).filter(|text| self.literal || !text.contains(OBJECT));
             if field.walks || text.is_none() {
                 self.spent += self.walk;
             }
@@ -296,7 +317,11 @@ impl Reading {
             if value.is_empty() {
                 continue;
             }
-            self.found |= field.blank.as_deref() != Some(value) && matches!(field.target, Target::Label(_) | Target::Annotation(_));
+            let says = || {
+                field.blank.as_deref() != Some(value)
+                    || field.names.iter().any(|place| context.data().pointer(place).is_some_and(|value| !value.is_null()))
+            };
+            self.found = self.found || (matches!(field.target, Target::Label(_) | Target::Annotation(_)) && says());
             match &field.target {
                 Target::Label(name) => drop(alert.labels.insert(name.clone(), value.to_owned())),
                 Target::Annotation(name) => drop(alert.annotations.insert(name.clone(), value.to_owned())),

@@ -337,9 +337,16 @@ fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
         assert_eq!((event.alerts[0].name(), event.alerts[0].status, event.alerts[0].label("severity")), ("Disk", Status::Resolved, "critical"));
         assert_eq!((event.extra["team"].as_str(), &event.notes[..]), (Some("db"), &[][..]), "{body}");
     }
+    for body in [r#"{"status":"resolved","data":[{"labels":{"alertname":"Disk"}}]}"#, r#"{"resolved":[{"labels":{"alertname":"Disk"}}],"firing":[]}"#]
+    {
+        assert_eq!(read(body).unwrap().event.alerts[0].status, Status::Resolved, "{body}");
+    }
     // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.
     for body in [
         format!(r#"{{"a":[{alert}],"b":[{alert}]}}"#),
+        format!(r#"{{"firing":[{alert}],"resolved":[{{"status":"firing","labels":{{"job":"db"}},"annotations":{{"summary":"it burns"}}}}]}}"#),
+        format!(r#"{{"data":{{"alerts":[{alert}]}},"more":{{"alerts":[{alert},{{"labels":{{"job":"db"}}}}]}}}}"#),
+        format!(r#"{{"data":[{alert}],"data2":{{"alerts":[{{"annotations":{{"summary":"it burns"}}}}]}}}}"#),
         r#"{"containers":[{"labels":{"app":"x"}}]}"#.to_owned(),
         format!("{{\"data\":[{alert}]}}\n{{\"data\":[{alert}]}}"),
     ] {
