@@ -24,6 +24,8 @@ use super::plan::{ChannelPlan, Plan};
 
 /// The wait after the first edit that failed; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// The wait after the store took or gave nothing.
+const STORE_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after an edit that failed, and between two edits of a message.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry.
@@ -35,7 +37,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// What a worker learns of an edit.
 #[derive(Debug)]
 pub struct EditResult {
-    /// Not before this does the platform take another edit.
+    /// Not before this is another edit made: the platform takes none, or the store is busy.
     pub paused_until: Option<UnixMs>,
     /// Whether the outlet is not this node's any more.
     pub fenced: bool,
@@ -64,22 +66,20 @@ impl EditTask {
         let mut result = EditResult { paused_until: None, fenced: false };
         if anchor.ids.is_empty() && !self.channel.follows_incidents() {
             let why = "it is gone, and its channel posts no message again (`living`)".to_owned();
-            result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
-            return result;
+            return self.record(&anchor, EditChange::GivenUp(why), self.now(), result).await;
         }
         if keeps_its_edit(&self.channel, &anchor, &incident) {
-            result.fenced = self.record(&anchor, EditChange::Kept(incident.version), self.now()).await;
-            return result;
+            return self.record(&anchor, EditChange::Kept(incident.version), self.now(), result).await;
         }
         let page = match self.page(&anchor, &incident).await {
             Ok(Some(page)) => page,
             Ok(None) => {
                 let why = "nothing is stored any more of what it showed".to_owned();
-                result.fenced = self.record(&anchor, EditChange::GivenUp(why), self.now()).await;
-                return result;
+                return self.record(&anchor, EditChange::GivenUp(why), self.now(), result).await;
             }
             Err(error) => {
                 self.shared.health.request_failed(&error);
+                result.paused_until = Some(self.now() + STORE_WAIT);
                 return result;
             }
         };
@@ -103,8 +103,7 @@ impl EditTask {
             EditChange::Gone { .. } => Duration::ZERO,
             _ => interval,
         };
-        result.fenced = self.record(&anchor, change, now + wait).await;
-        result
+        self.record(&anchor, change, now + wait, result).await
     }
 
     /// What a request changes of its message's anchor, and when the worker may edit again.
@@ -150,7 +149,7 @@ impl EditTask {
         EditChange::Gone { repost, why: error.to_string() }
     }
 
-    async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs) -> bool {
+    async fn record(&self, anchor: &Anchor, change: EditChange, next_edit_at: UnixMs, mut result: EditResult) -> EditResult {
         let accepted = matches!(change, EditChange::Shown(_) | EditChange::Last { .. } | EditChange::Posted { .. });
         let counts = accepted && self.channel.allowance.per_month.is_some();
         let outcome = EditOutcome {
@@ -170,9 +169,12 @@ impl EditTask {
             match self.shared.store.record_edit(self.fence.clone(), outcome.clone()).await {
                 Ok(()) => {
                     self.shared.health.store_checked(&Ok(()));
-                    return false;
+                    return result;
                 }
-                Err(StoreError::Fenced) => return true,
+                Err(StoreError::Fenced) => {
+                    result.fenced = true;
+                    return result;
+                }
                 // What was posted must not be posted once more: nothing else starts meanwhile (I11).
                 Err(error) if posted && !matches!(error, StoreError::Invalid(_)) => {
                     self.shared.health.store_failed(&error);
@@ -182,7 +184,8 @@ impl EditTask {
                 // It is dirty still, and edited once more.
                 Err(error) => {
                     self.shared.health.request_failed(&error);
-                    return false;
+                    result.paused_until = result.paused_until.max(Some(self.now() + STORE_WAIT));
+                    return result;
                 }
             }
         }

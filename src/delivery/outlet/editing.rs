@@ -15,6 +15,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// What a worker knows of the messages that it keeps up to date.
 pub(super) struct Edits {
     pub(super) looking: JoinSet<Result<Vec<DirtyAnchor>, StoreError>>,
+    /// Whether a message ended since the look that is on its way began.
+    pub(super) outdated: bool,
     /// At most one is in flight.
     pub(super) tasks: JoinSet<EditResult>,
     /// What the last look found and was not edited yet, the first at the end.
@@ -38,6 +40,7 @@ impl Edits {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             looking: JoinSet::new(),
+            outdated: false,
             tasks: JoinSet::new(),
             found: Vec::new(),
             look_at: now,
@@ -52,6 +55,7 @@ impl Edits {
 
     /// A message ended: what was found before may have another place now.
     pub(super) fn look_again(&mut self, now: Instant) {
+        self.outdated |= !self.looking.is_empty();
         self.found.clear();
         self.due_at = None;
         self.look_soon(now);

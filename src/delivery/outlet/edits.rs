@@ -86,10 +86,14 @@ impl Worker {
 
     /// What a look found.
     pub(super) fn edits_found(&mut self, found: Result<Vec<DirtyAnchor>, StoreError>) {
+        let outdated = std::mem::take(&mut self.edits.outdated);
         match found {
             Ok(mut found) => {
-                // More than that many: as soon as these are done.
-                self.edits.full = found.len() == FOUND;
+                // More than that many are due: as soon as these are done.
+                let wall = self.shared.clock.wall();
+                self.edits.full = found.len() == FOUND && found.last().is_some_and(|last| last.anchor.next_edit_at <= wall);
+                // What was gone may have been posted by the message that ended meanwhile.
+                found.retain(|dirty| !outdated || !dirty.anchor.ids.is_empty());
                 found.reverse();
                 self.edits.found = found;
             }
