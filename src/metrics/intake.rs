@@ -40,7 +40,7 @@ impl Intake {
         for sender in ["alertmanager", "grafana"] {
             new.unrouted.get_or_create(&Sender { sender }).inc_by(0);
         }
-        for outcome in ["malformed", "too_large", "unauthorized", "unavailable", "unread", "limited"] {
+        for outcome in ["malformed", "too_large", "unauthorized", "unavailable", "unread", "limited", "not_found"] {
             new.received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
         }
         new

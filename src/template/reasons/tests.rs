@@ -259,6 +259,7 @@ fn what_the_timeline_of_an_incident_says_is_known() {
     ] {
         assert_chinese(text);
     }
+    assert_eq!(zh("acked by Ann (as written) (console)"), "由 Ann (as written) 认领（控制台）");
     assert_eq!(zh("2 of 3 alerts acked by ann (console), taken over from bob"), "由 ann 认领 3 条告警中的 2 条（控制台），接手自 bob");
     assert_eq!(
         zh("step 2 of the escalation `db` at once, because of the step before: it is dead"),

@@ -52,6 +52,8 @@ const CAUGHT_UP_MS: i64 = 15 * 60_000;
 const MAX_STREAMS: usize = 256;
 /// What the store said to one console is good for others so long.
 const SHARED_MS: i64 = 1_000;
+/// What the looks found is what the store says, when the last one was no longer ago.
+const FRESH_MS: i64 = 60_000;
 /// It is asked from the last multiple of this on: consoles that lost one server heard it last within one [`BEAT`].
 const GRAIN_MS: i64 = 10_000;
 
@@ -181,18 +183,20 @@ impl Stream {
     /// What changed since a time. Where the task begins only now, the head comes with its first look.
     async fn catch_up(&mut self, from: UnixMs, now: UnixMs) -> Result<(), Failure> {
         let looked = UnixMs(self.app.live.looked.load(Ordering::Acquire).max(from.0));
-        let found = self.app.live.looks.after(from).map(|(update, whole)| (Update { at: looked, ..update }, whole));
+        let found = self.app.live.looks.after(from, self.newest).map(|(update, whole)| (Update { at: looked, ..update }, whole));
         match found {
-            Some((update, true)) => {
+            // While the store cannot be read, what is known is old.
+            Some((update, true)) if (now - looked).abs() < FRESH_MS => {
                 self.since = looked.0;
                 self.add(&update);
             }
-            found => {
+            _ => {
                 let (at, rows) = missed(&self.app, from, now).await?;
                 self.since = at.0;
                 self.rows(at, &rows);
-                if let Some((update, _)) = found {
-                    self.head(&update);
+                // What a look found after the store was read, perhaps for another console, is in none of these rows.
+                if let Some((update, _)) = self.app.live.looks.after(at, self.newest) {
+                    self.add(&Update { at: UnixMs(update.at.0.max(at.0)), ..update });
                 }
             }
         }
@@ -266,7 +270,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
 /// What changed since a time, as the store says, and when it said so. After a start all consoles come at once: one asks for all.
 async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), Failure> {
     let mut last = app.live.missed.lock().await;
-    if let Some(known) = last.as_ref().filter(|known| known.from <= from && now - known.at < SHARED_MS) {
+    if let Some(known) = last.as_ref().filter(|known| known.from <= from && (now - known.at).abs() < SHARED_MS) {
         return Ok((known.at, known.changed.clone()));
     }
     let from = UnixMs(from.0 - from.0.rem_euclid(GRAIN_MS));
