@@ -5,6 +5,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::store::StoreError;
 
+/// How the errors of the store begin.
+const OF_STORE: &str = "not accepted: ";
+
 /// An answer that is not 2xx.
 #[derive(Debug)]
 pub struct HttpError {
@@ -44,6 +47,11 @@ impl HttpError {
         &self.text
     }
 
+    /// Whether the store could not do it.
+    pub(super) fn is_of_store(&self) -> bool {
+        self.text.starts_with(OF_STORE)
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -54,7 +62,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Invalid(text) => Self::bad_request(text),
-            other => Self::unavailable(format!("not accepted: {other}")),
+            other => Self::unavailable(format!("{OF_STORE}{other}")),
         }
     }
 }

@@ -26,12 +26,12 @@ mod search;
 mod senders;
 pub mod serve;
 pub mod tls_listener;
+mod untaken;
 mod waiting;
 mod webhook;
 mod why;
 
 use crate::model::UnixMs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,8 +39,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, StatusCode};
 use axum::routing::any;
 
 use crate::config::ServerSettings;
@@ -140,6 +138,8 @@ pub struct App {
     live: console::Live,
     /// The current minute and the refusals in it that were recorded.
     refusals: Mutex<(i64, u32)>,
+    /// Bodies that no handler took.
+    untaken: untaken::Untaken,
 }
 
 /// Bodies that were no alerts, since the start.
@@ -168,6 +168,7 @@ impl App {
             senders: senders::Senders::default(),
             live: console::Live::default(),
             refusals: Mutex::new((0, 0)),
+            untaken: untaken::Untaken::default(),
         }
     }
 
@@ -248,44 +249,8 @@ pub fn router(app: Arc<App>) -> Router {
     let plain: Router = paths()
         .router()
         .nest("/ui", console::router(app.clone()))
-        .fallback(any(unknown))
-        .method_not_allowed_fallback(wrong_method)
+        .fallback(any(untaken::unknown))
+        .method_not_allowed_fallback(untaken::wrong_method)
         .with_state(app.clone());
     middleware::wrap(app, plain)
-}
-
-/// The path of a request that no handler takes. A body is logged: its sender drops what it was refused, and that may be an alert.
-fn untaken(app: &App, request: &Request) -> String {
-    let path: String = request.uri().path().chars().take(80).collect();
-    if matches!(*request.method(), Method::POST | Method::PUT) {
-        let direct = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|direct| direct.0.ip());
-        let peer =
-            admission::peer(&app.settings.load_full(), request.headers(), direct).map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-        app.engine.metrics().received("any", "not_found");
-        tracing::warn!(path, peer, "a body came to a path that takes none and was refused");
-    }
-    path
-}
-
-/// A path that does not exist. Senders log the first line, so it names the right one.
-async fn unknown(State(app): State<Arc<App>>, request: Request) -> HttpError {
-    let path = untaken(&app, &request);
-    let hint = match path.as_str() {
-        "/api/v1/alerts" | "/api/v2/alerts" => {
-            "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
-        }
-        _ => "webhooks of Alertmanager and Grafana go to /webhook, those of other senders to /in/NAME",
-    };
-    HttpError::not_found(format!("no such path: {path}; {hint}\nThe README lists the direct paths of older clients."))
-}
-
-/// A path that exists, with a method that it does not take.
-async fn wrong_method(State(app): State<Arc<App>>, request: Request) -> HttpError {
-    let path = untaken(&app, &request);
-    let hint = match path.as_str() {
-        "/" => "webhooks of Alertmanager and Grafana go to /webhook",
-        "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "this is the right place; Alertmanager and Grafana POST to it",
-        _ => "the README lists the paths and their methods",
-    };
-    HttpError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not taken at {path}; {hint}", request.method()))
 }

@@ -154,6 +154,12 @@ async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere()
         assert_eq!((status, kind.as_str()), (404, "text/plain; charset=utf-8"), "{path}");
         assert_eq!(line, "no such message: it is no longer stored, or the link is incomplete\n");
     }
+    // Every refusal is in the reader's language.
+    let post = links.app.http.post(links.app.url(&links.of_ann())).header("sec-fetch-site", "cross-site").body("verb=ack&nonce=x1");
+    let answer = post.header("accept", "text/html").header("accept-language", "zh-CN").send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("该表单来自其他网站，请打开消息中的链接"), "{page}");
 }
 
 /// Where only known people may ack, the page of a room's link has no button, and says why.
@@ -197,12 +203,18 @@ async fn a_form_that_was_sent_before_says_that_its_ack_has_ended() {
 async fn a_known_persons_name_that_somebody_wrote_is_shown_as_written() {
     let links = Links::start().await;
     let room = links.of_room();
-    for (name, shown) in [("Bob%20the%20other", "Bob the other"), ("Ann", "Ann (as written)")] {
+    // Also with a character that nobody sees.
+    let names = [
+        ("Bob%20the%20other", "Bob%20the%20other", "Bob the other"),
+        ("%20Ann%E2%80%AE", "Ann", "Ann (as written)"),
+        ("Ann", "Ann", "Ann (as written)"),
+    ];
+    for (name, keeps, shown) in names {
         let form = format!("verb=ack&nonce=n{}&name={name}", name.len());
         let answer = links.app.http.post(links.app.url(&room)).body(form).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let kept = answer.headers()["set-cookie"].to_str().unwrap();
-        assert!(kept.starts_with(&format!("wf_name={name}; ")) && !kept.contains("Path"), "for the folder that the browser sees: {kept}");
+        assert!(kept.starts_with(&format!("wf_name={keeps}; ")) && !kept.contains("Path"), "for the folder that the browser sees: {kept}");
         assert_eq!(links.incident().await.incident.acks[0].by, shown);
     }
     assert_eq!(links.post(&links.of_ann(), "verb=ack&nonce=a1".into()).await.0, 200);

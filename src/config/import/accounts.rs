@@ -61,7 +61,7 @@ fn email(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
     let user = settings.text("Email_user")?;
     let password = settings.secret("Email_password", notes)?;
     let mut block = Yaml::map([("server", Yaml::text(format!("{host}:{port}")))]);
-    // It encrypted where the server offers it. What is for users always does; a relay in the house may not.
+    // It encrypted where the server offers it. What is for users always does; a relay of one's own may not.
     if port != "465" {
         block.push("tls", Yaml::text(if port == "25" { "opportunistic" } else { "starttls" }));
     }

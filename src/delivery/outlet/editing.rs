@@ -83,7 +83,7 @@ impl Edits {
     }
 
     /// Whether it is time to look. Of very many, the next are read as soon as those that were found are done or were let go for what rings: a look a second would
-    /// leave them behind for ever where messages ring all the time.
+    /// leave them behind indefinitely where messages ring all the time.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.look_at || (self.full && self.found.is_empty())
     }

@@ -9,30 +9,27 @@ use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::form::{COOKIE, Form, kept_name};
 use super::words::{filled, word};
 use super::{brief, build, html_under, language, now, refusal, render};
 use crate::delivery::press::{Deed, answer};
 use crate::delivery::{AuditAct, Intent, PersonName, Plan, Why, links};
 use crate::http::admission::address;
 use crate::http::body::{self, BodySource};
-use crate::http::pairs::pairs;
 use crate::http::{App, HttpError};
 use crate::model::{IncidentId, Language, Recipient, Verb};
-use crate::store::{ActOn, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
+use crate::store::{ActOn, ActResult, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
 use crate::template::reason;
 
 /// As on the other pages, and a form that posts to its own address.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
-/// The name that a reader wrote last.
-const COOKIE: &str = "wf_name";
 const MAX_FORM_BYTES: usize = 4096;
-const MAX_NAME: usize = 60;
 /// Seconds after which one more press of a link is taken.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const SNOOZE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
@@ -80,8 +77,10 @@ async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &s
 fn wrong(app: &App, from: &str) -> HttpError {
     app.engine.metrics().pressed("link", "", "not_believed");
     if !app.engine.admits_press(&format!("wrong link {from}")) {
-        let text = "too many wrong links came from this address: open the link from the message again, in a minute";
-        return HttpError::new(StatusCode::TOO_MANY_REQUESTS, text);
+        return HttpError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many wrong links came from this address: open the link from the message again, in a minute",
+        );
     }
     tracing::warn!(from, "the code of a link is wrong, or its message is no longer stored");
     HttpError::not_found(super::GONE)
@@ -116,13 +115,13 @@ pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code)
         }
         Err(error) => Err(error),
     };
-    shown.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
+    shown.unwrap_or_else(|error| refusal(&app, error, (&parts.headers, "no_store")))
 }
 
 /// Does what the form says.
 pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, sent) = request.into_parts();
-    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, error, &parts.headers))
+    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, error, (&parts.headers, "act_failed")))
 }
 
 async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Response, HttpError> {
@@ -180,9 +179,9 @@ async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Respo
     let told = match find(app, code, &parts.headers, form.version, &from).await {
         Ok(acting) => {
             // The form of a page that a browser went back to: what it did then is not what holds now.
-            let is_spent = matches!(&acted, Ok(acted) if acted.repeated) && matches!(verb, Verb::Ack | Verb::Snooze | Verb::Silence);
-            let is_nobodys = |incident: &Incident| incident.state == IncidentState::Firing && incident.acks.list.is_empty();
-            let outcome: &str = if is_spent && acting.incidents.iter().any(is_nobodys) { word(language, "act_again") } else { &outcome };
+            let holdings: Vec<Holding> = acting.incidents.iter().map(Holding::of).collect();
+            let ended = matches!(&acted, Ok(acted) if acted.repeated && is_spent(&acted.results, &holdings));
+            let outcome: &str = if ended { word(language, "act_again") } else { &outcome };
             let keeps = acting.person.is_none().then_some(name);
             page(app, acting, &parts.headers, outcome, keeps).await
         }
@@ -190,6 +189,30 @@ async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Respo
     };
     // What was done is said, also where the store is lost right after it.
     Ok(told.map_or_else(|_| brief(status, language, &outcome), |told| (status, told).into_response()))
+}
+
+/// Whether somebody is on an incident.
+#[derive(Debug)]
+struct Holding {
+    id: IncidentId,
+    is_held: bool,
+    /// Whether it fires and is waiting for somebody.
+    is_nobodys: bool,
+}
+
+impl Holding {
+    fn of(incident: &Incident) -> Self {
+        let is_held = incident.state.is_open() && !incident.acks.list.is_empty();
+        Self { id: incident.id, is_held, is_nobodys: incident.state == IncidentState::Firing && !is_held }
+    }
+}
+
+/// Whether what a press acked then is acked no longer, all of it, and waits for somebody again. What it did not ack is no sign of that.
+fn is_spent(results: &[(IncidentId, ActResult)], now: &[Holding]) -> bool {
+    let was_acked = |result: &ActResult| matches!(result, ActResult::Acked { .. } | ActResult::Already { .. } | ActResult::Silenced { .. });
+    let acked = |holding: &&Holding| results.iter().any(|(id, result)| *id == holding.id && was_acked(result));
+    let of_it: Vec<&Holding> = now.iter().filter(acked).collect();
+    of_it.iter().any(|holding| holding.is_nobodys) && !of_it.iter().any(|holding| holding.is_held)
 }
 
 /// Who acts: whom the configuration names, else whom the link was sent to, else who they say they are; `None` when they say nothing.
@@ -310,64 +333,35 @@ fn form(acting: &Acting, name: &str) -> Value {
     form
 }
 
-fn kept_name(headers: &HeaderMap) -> Option<String> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
-    let kept = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('=')).next()?;
-    let name = percent_decode_str(kept).decode_utf8().ok()?;
-    Some(cleaned(&name)).filter(|name| !name.is_empty())
-}
-
-fn cleaned(name: &str) -> String {
-    name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
-}
-
-/// What the form sends.
-#[derive(Default)]
-struct Form {
-    verb: Option<Verb>,
-    version: i64,
-    nonce: String,
-    name: String,
-}
-
-impl Form {
-    fn read(bytes: &[u8]) -> Self {
-        let mut form = Self::default();
-        let text = String::from_utf8_lossy(bytes);
-        for (key, value) in pairs(Some(&*text)) {
-            match key.as_str() {
-                "verb" => form.verb = Verb::parse(&value),
-                "version" => form.version = value.parse().unwrap_or(0),
-                "nonce" => form.nonce = value.chars().filter(char::is_ascii_alphanumeric).take(64).collect(),
-                "name" => form.name = cleaned(&value),
-                _ => {}
-            }
-        }
-        form
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::UnixMs;
+    use crate::store::NoSilence;
 
     #[test]
-    fn a_form_says_what_is_done_by_whom_and_nothing_that_it_may_not() {
-        let form = Form::read("verb=ack&version=7&nonce=ab-c1&name=%E5%BC%A0+%0A%E4%B8%89&x=1".as_bytes());
-        assert_eq!((form.verb, form.version, form.nonce.as_str(), form.name.as_str()), (Some(Verb::Ack), 7, "abc1", "张 三"));
-        assert_eq!(Form::read(b"verb=close").verb, Some(Verb::Close));
-        for none in ["verb=shut", "verb=", "", "&&&=", "verb"] {
-            assert_eq!(Form::read(none.as_bytes()).verb, None, "{none}");
+    fn only_what_was_acked_then_and_is_nobodys_now_is_spent() {
+        let acked = ActResult::Acked { alerts: 1, left: 0, until: None, taken_from: Vec::new(), after: 0 };
+        let (over, cannot) = (ActResult::Over { since: None }, ActResult::CannotSilence { why: NoSilence::NotConfigured });
+        let silenced = ActResult::Silenced { until: UnixMs(0), state: SilenceState::Active, reason: String::new() };
+        let (held, free) = ((true, false), (false, true));
+        for (results, now, spent) in [
+            (vec![acked.clone()], vec![free], true),
+            (vec![ActResult::Already { since: UnixMs(0) }], vec![free], true),
+            (vec![acked.clone()], vec![held], false),
+            // The other one was never acked by it.
+            (vec![silenced, cannot], vec![held, free], false),
+            (vec![acked.clone(), over.clone()], vec![held, free], false),
+            (vec![over.clone()], vec![free], false),
+            (vec![acked.clone(), acked.clone()], vec![held, free], false),
+            (vec![acked.clone(), acked.clone()], vec![free, free], true),
+            // It has ended, and nobody is asked to press again.
+            (vec![acked.clone()], vec![(false, false)], false),
+            (vec![acked, over], vec![free, held], true),
+        ] {
+            let results: Vec<_> = (1..).map(IncidentId).zip(results).collect();
+            let now: Vec<_> = (1..).map(IncidentId).zip(now).map(|(id, (is_held, is_nobodys))| Holding { id, is_held, is_nobodys }).collect();
+            assert_eq!(is_spent(&results, &now), spent, "{results:?} {now:?}");
         }
-        assert_eq!(Form::read(&[0xff, b'=', 0xfe]).version, 0);
-        let long = format!("name={}", "x".repeat(3000));
-        assert_eq!(Form::read(long.as_bytes()).name.len(), MAX_NAME);
-    }
-
-    #[test]
-    fn the_name_that_was_written_last_is_kept() {
-        let asked = |cookie: &str| kept_name(&[(header::COOKIE, HeaderValue::from_str(cookie).unwrap())].into_iter().collect());
-        assert_eq!(asked("a=1; wf_name=%E5%BC%A0%E4%B8%89; b=2").as_deref(), Some("张三"));
-        assert_eq!((asked("wf_name="), asked("wf_names=x"), asked("x=wf_name")), (None, None, None));
     }
 }

@@ -5,9 +5,11 @@
 
 mod act;
 pub(super) mod build;
+mod form;
 mod now;
 pub(super) mod words;
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{Path, State};
@@ -21,7 +23,7 @@ use subtle::ConstantTimeEq;
 use super::{App, HttpError};
 use crate::delivery::links;
 use crate::model::{Language, MessageId};
-use crate::template::register_len;
+use crate::template::{reason, register_len};
 
 /// Nothing inline, nothing from elsewhere.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -91,18 +93,19 @@ fn wants_html(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"))
 }
 
-/// What somebody sees in place of a message: a page in a browser, which may be a phone's; a line elsewhere.
-fn refusal(app: &App, error: HttpError, headers: &HeaderMap) -> Response {
+/// What somebody sees in place of a message: a page in a browser, which may be a phone's; a line elsewhere. `no_store` is the word for a store that is
+/// not available.
+fn refusal(app: &App, error: HttpError, (headers, no_store): (&HeaderMap, &'static str)) -> Response {
     if !wants_html(headers) {
         return error.into_response();
     }
     let language = language(app.engine.plan().language_of(""), headers);
     let text = match error.status() {
-        StatusCode::NOT_FOUND => words::word(language, "gone"),
-        StatusCode::SERVICE_UNAVAILABLE => words::word(language, "no_store"),
-        _ => error.text(),
+        StatusCode::NOT_FOUND => Cow::Borrowed(words::word(language, "gone")),
+        StatusCode::SERVICE_UNAVAILABLE if error.is_of_store() => Cow::Borrowed(words::word(language, no_store)),
+        _ => reason(language, error.text()),
     };
-    let mut response = brief(error.status(), language, text);
+    let mut response = brief(error.status(), language, &text);
     if let Some(after) = error.into_response().headers().get(header::RETRY_AFTER) {
         response.headers_mut().insert(header::RETRY_AFTER, after.clone());
     }
@@ -117,7 +120,7 @@ fn brief(status: StatusCode, language: Language, text: &str) -> Response {
 
 /// Shows a message to anybody who has its link.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Response {
-    shown(&app, &code, &headers).await.unwrap_or_else(|error| refusal(&app, error, &headers))
+    shown(&app, &code, &headers).await.unwrap_or_else(|error| refusal(&app, error, (&headers, "no_store")))
 }
 
 async fn shown(app: &App, code: &str, headers: &HeaderMap) -> Result<Response, HttpError> {

@@ -67,7 +67,7 @@ const WORDS: [(&str, &str, &str); 77] = [
     ("act_who", "Only people whom the configuration names can ack here.", "此处仅配置中登记的人员可以认领。"),
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
-    ("no_store", "The store is not available, and nothing was done. Try again in a moment.", "存储暂不可用，未做任何操作，请稍后重试。"),
+    ("no_store", "The store is not available. Try again in a moment.", "存储暂不可用，请稍后重试。"),
     (
         "act_again",
         "Nothing was done: this form was sent before, and its ack has ended since. Press again.",

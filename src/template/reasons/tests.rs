@@ -173,6 +173,13 @@ fn every_refusal_of_the_console_and_the_api_is_known() {
         assert!(count > least, "{folder}: {count} are too few: the refusals are not found");
         assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
     }
+    // The pages of links.
+    let (count, unknown) = unknown("src/http/page", |_, source| errors_of(&["HttpError::new("], source));
+    assert!(count > 3, "{count} are too few: the refusals are not found");
+    assert!(unknown.is_empty(), "{} are missing in templates/reasons.yaml: {unknown:#?}", unknown.len());
+    for of_the_body in ["the body is larger than 4096 bytes (server.max_body)", "too many large bodies are being read; try again"] {
+        assert_chinese(of_the_body);
+    }
     for kind in ["rota", "person", "escalation"] {
         assert_chinese(&format!("there is no {kind} `nigth`; did you mean `night`?"));
     }

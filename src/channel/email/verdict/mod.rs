@@ -45,8 +45,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         _ if code < 500 => put_off(stage, code),
         // Nobody's mailbox is named yet: the quota is the sender's.
         Some(FULL) if stage <= Stage::Mail => says(RateLimited { retry_after: delay(&lower, detail) }, LIMIT.hint),
-        // An account that is named with a recipient is the recipient's.
-        Some(ACCOUNT) if stage == Stage::Rcpt => UNKNOWN,
+        // An account that is named with a recipient is the recipient's. Many servers refuse the sender's only there, too (`smtpd_delay_reject`).
+        Some(ACCOUNT) if stage == Stage::Rcpt && !OF_SENDER.iter().any(|word| holds(&lower, word)) => UNKNOWN,
         Some(said) if stage > Stage::Mail || said.kind == Misconfigured => said,
         // Nobody but the sender is named yet: who does not exist, or is not proven, is he.
         Some(UNPROVEN) if stage == Stage::Mail => says(Misconfigured, UNPROVEN.hint),
@@ -54,6 +54,29 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         _ => by_stage(stage, code, &lower, detail),
     }
 }
+
+/// Words by which an account is the sender's, also where a recipient is named.
+const OF_SENDER: &[&str] = &[
+    "sending suspended",
+    "sending paused",
+    "is not authorized to perform",
+    "login name",
+    "login rejected",
+    "sasl",
+    "authenticated",
+    "sender account",
+    "sender's account",
+    "sender rejected",
+    "sender blocked",
+    "sending account",
+    "outgoing",
+    "outbound",
+    "your account",
+    "发件人账号",
+    "发件账号",
+    "发信",
+    "您的账号",
+];
 
 /// A reply without the addresses that it names: `dmarc@example.com` says nothing.
 fn without_addresses(lower: &str) -> String {
