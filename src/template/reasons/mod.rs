@@ -78,7 +78,7 @@ impl Pattern {
             let (before, after) = match open {
                 None => ("", rest.strip_prefix(words)?),
                 Some(_) if at + 1 == self.en.len() => (rest.strip_suffix(words)?, ""),
-                // What stands in brackets at the end: a name before it may have brackets of its own.
+                // The last brackets: a name before them may have some of its own.
                 Some(_) if words == " (" && at + 3 == self.en.len() => {
                     let is_whole = |(before, _): &(&str, &str)| before.matches('(').count() == before.matches(')').count();
                     rest.rsplit_once(words).filter(is_whole).or_else(|| rest.split_once(words))?
