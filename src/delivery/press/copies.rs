@@ -77,7 +77,7 @@ impl PlatformPresses {
             detail.deliveries.iter().filter_map(|row| of_platform(&row.channel)).map(|channel| channel.name.clone()).collect();
         let anchors = detail.anchors.into_iter().filter_map(|anchor| of_platform(&anchor.channel).map(|channel| (channel, anchor)));
         let Some((channel, anchor)) = beside(anchors.collect(), &to, &press.message) else { return Ok(None) };
-        let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
+        let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None, begun: Vec::new() });
         let on = ActOn { incident: detail.incident.id, shown };
         // What came after the first message was none that is edited.
         let kept = anchor.filter(|anchor| formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit() && !press.message.is_empty());
