@@ -1,14 +1,17 @@
 //! Presses without a button of ours: keys in calls, text messages that answer ours, and what people do about an incident at a platform that keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, UnixMs, Verb, hash_hex};
-use crate::store::{AckRules, Act, ActOn, Actor, AlertState, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, ShownIn, StoreError};
+use crate::ingest::short_fingerprint;
+use crate::model::{ButtonValue, DeliveryId, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, UnixMs, Verb, hash_hex};
+use crate::store::{
+    AckRules, Act, ActOn, Actor, AlertState, DeliveryRow, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, ShownIn, State, StoreError,
+};
 
 /// So many of the last messages to a number are searched for what a text message is about.
 const MAX_MESSAGES: usize = 20;
@@ -59,32 +62,47 @@ impl Engine {
         }
         let on = self.shown_on(channel, &ids, kept.occurred_at).await?;
         if on.is_empty() {
-            let why = match (ids.is_empty(), too_late) {
-                (false, _) => "this channel was not notified of the incident that has this key",
-                (true, true) => "too late: the incident that has this key now began after it",
-                (true, false) => "no open incident has this key",
-            };
+            if !ids.is_empty() {
+                let why = "this channel was not notified of the incident that has this key";
+                return presses.refused_and_noted(&kept.by, why, "").await.map(|_| ());
+            }
+            // An account may have incidents of others, too: no row for each.
+            let why = if too_late { "too late: the incident that has this key now began after it" } else { "no open incident has this key" };
             return presses.refused(&kept.by, why, "").map(|_| ());
         }
         let press = Press { event_id: kept.event_id, value: String::new(), message: PlatformIds::default(), by: kept.by };
         presses.act(channel, kept.verb, Duration::ZERO, press, on).await.map(|_| ())
     }
 
-    /// What of these incidents a channel shows, or another one with its credential: the platform keeps one incident for them.
+    /// What of these incidents a channel shows, and others with its credential: the platform keeps one incident for them.
     async fn shown_on(&self, channel: &ChannelPlan, ids: &[IncidentId], at: UnixMs) -> Result<Vec<ActOn>, StoreError> {
-        let plan = self.shared.plan.load_full();
-        let mut names = vec![channel.name.clone()];
-        names.extend(plan.channels.values().filter(|other| other.outlet == channel.outlet).map(|other| other.name.clone()));
+        let is_of = |name: &str| *name == *channel.name || self.shared.current_channel(name).is_some_and(|other| other.outlet == channel.outlet);
         let mut on: Vec<ActOn> = Vec::new();
-        for name in names {
-            for (incident, anchors) in self.shared.store.incidents(ids, &name).await? {
-                if !anchors.is_empty() && !on.iter().any(|known| known.incident == incident.id) {
-                    let shown = ShownIn { channel: name.to_string(), version: 0, formed_at: at, pressed: None };
-                    on.push(ActOn { incident: incident.id, shown: Some(shown) });
-                }
+        for id in ids {
+            let Some(detail) = self.shared.store.get_incident(*id).await? else { continue };
+            let shown = |channel: &str, begun: Vec<u64>| {
+                let shown = ShownIn { channel: channel.to_owned(), version: 0, formed_at: at, pressed: None, begun };
+                ActOn { incident: *id, shown: Some(shown) }
+            };
+            let names: BTreeSet<&str> = detail.anchors.iter().map(|anchor| anchor.channel.as_str()).filter(|name| is_of(name)).collect();
+            on.extend(names.iter().map(|name| shown(name, Vec::new())));
+            if names.is_empty() {
+                let begun = self.begun(may_be_there(detail.deliveries.iter().filter(|row| is_of(&row.channel)))).await?;
+                on.extend((!begun.is_empty()).then(|| shown(&channel.name, begun)));
             }
         }
         Ok(on)
+    }
+
+    /// The alerts of deliveries that the platform may have though nobody knows it yet: what a person did about them meanwhile it reports once.
+    async fn begun(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<u64>, StoreError> {
+        let mut begun = Vec::new();
+        for id in deliveries {
+            let Some(detail) = self.shared.store.get_delivery(id).await? else { continue };
+            let alerts = detail.target.alerts.iter().filter_map(|place| detail.event.event.alerts.get(*place as usize));
+            begun.extend(alerts.map(|alert| short_fingerprint(&alert.fingerprint)));
+        }
+        Ok(begun)
     }
 
     /// What a person is shown whose message is no longer stored.
@@ -103,6 +121,23 @@ impl Engine {
 
 fn has_key(incident: &Incident, kept: &Kept) -> bool {
     hash_hex(&[&incident.source, &incident.group_key]) == kept.key
+}
+
+/// Of deliveries, oldest first, those that the platform may have: what a channel sends now, and what ended without a word of the platform. What waits behind
+/// it nobody has seen.
+fn may_be_there<'a>(rows: impl Iterator<Item = &'a DeliveryRow>) -> Vec<DeliveryId> {
+    let (mut found, mut waits) = (Vec::new(), BTreeSet::new());
+    for row in rows {
+        let may_be_there = match row.state {
+            State::Waiting => waits.insert(row.channel.as_str()),
+            State::Dead | State::Unknown => row.tries > 0,
+            _ => false,
+        };
+        if may_be_there {
+            found.push(row.id);
+        }
+    }
+    found
 }
 
 /// Whether who did it can have meant the incident as it is: it was open, and not all of what fires now began later, as after a reopening.

@@ -87,6 +87,22 @@ impl PlatformIds {
         self.room().is_some() && self.room() == other.room()
     }
 
+    /// Whether both are of one message, of which one may not say in which room it is.
+    pub fn is_same_message(&self, other: &Self) -> bool {
+        let one_room = self.room().is_none() || other.room().is_none() || self.shares_room(other);
+        let (own, others) = (self.without_room(), other.without_room());
+        one_room && !own.is_empty() && own == others
+    }
+
+    /// Whether both have ids of the same names, whatever they say of the room: they are of one platform and one time.
+    pub fn is_named_as(&self, other: &Self) -> bool {
+        self.without_room().keys().eq(other.without_room().keys())
+    }
+
+    fn without_room(&self) -> BTreeMap<&str, &str> {
+        self.iter().filter(|(name, _)| *name != COPIES && !ROOMS.contains(name)).collect()
+    }
+
     /// As a store keeps them: a JSON object; `None` when there are none.
     pub fn to_stored(&self) -> Option<String> {
         (!self.is_empty()).then(|| serde_json::json!(self.0).to_string())
@@ -146,5 +162,10 @@ mod tests {
         // Telegram counts messages by chat: the same number in another chat is another message.
         assert!(!telegram("-1001", "57").shares_room(&telegram("-1002", "57")) && !slack("C1", "1.0").shares_room(&slack("C2", "1.0")));
         assert!(!feishu("om_1").shares_room(&feishu("om_1")) && !telegram("-1001", "57").shares_room(&feishu("57")), "no room is named");
+        // Feishu's messages were stored without their room once.
+        let there = |id: &str| feishu(id).and("chat_id", "oc_1".to_owned());
+        assert!(feishu("om_1").is_same_message(&there("om_1")) && there("om_1").is_same_message(&there("om_1")));
+        assert!(!feishu("om_1").is_same_message(&there("om_2")) && !telegram("-1001", "57").is_same_message(&telegram("-1002", "57")));
+        assert!(feishu("om_1").is_named_as(&there("om_2")) && !PlatformIds::one("id", "57".to_owned()).is_named_as(&telegram("-1001", "57")));
     }
 }

@@ -23,7 +23,8 @@ pub(super) const PRESS_BATCH: i64 = 1000;
 /// The alerts that a message showed: its channel was notified of them, and they had begun to fire by then.
 pub(super) fn shown(shown: &ShownIn, incident: &Incident, anchors: &[Anchor]) -> HashSet<u64> {
     let of_channel = anchors.iter().filter(|anchor| anchor.channel == shown.channel);
-    let notified: HashSet<u64> = of_channel.flat_map(|anchor| &anchor.notified).map(|one| one.fingerprint).collect();
+    let notified = of_channel.flat_map(|anchor| &anchor.notified).map(|one| one.fingerprint);
+    let notified: HashSet<u64> = notified.chain(shown.begun.iter().copied()).collect();
     let had_begun = |alert: &super::IncidentAlert| match shown.version {
         0 => alert.changed_at <= shown.formed_at,
         version => alert.fired <= version,
@@ -208,15 +209,14 @@ impl<'a> Acting<'a> {
     /// Acts on what somebody named; `anchors` are those of the incidents of which only what a message showed is meant.
     pub(super) fn run(mut self, known: &BTreeMap<IncidentId, Incident>, anchors: &BTreeMap<IncidentId, Vec<Anchor>>) -> Self {
         let named: HashSet<IncidentId> = self.act.on.iter().map(|on| on.incident).collect();
-        for on in &self.act.on {
+        let mut done = HashSet::new();
+        // Several channels may show of one incident what is meant: it changes once.
+        for on in self.act.on.iter().filter(|on| done.insert(on.incident)) {
             let Some(incident) = known.get(&on.incident) else {
                 self.results.push((on.incident, ActResult::Unknown));
                 continue;
             };
-            // A silence and a mute are of everything that their labels match.
-            let by_labels = matches!(self.act.verb, Verb::Silence | Verb::Unsilence | Verb::Mute | Verb::Unmute);
-            let shown_only = on.shown.as_ref().filter(|_| !by_labels);
-            let only = shown_only.map(|s| shown(s, incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice)));
+            let only = self.meant(incident, anchors.get(&on.incident).map_or(&[][..], Vec::as_slice));
             self.one(incident, only.as_ref(), true);
             if !spreads(self.act.verb) {
                 continue;
@@ -229,6 +229,17 @@ impl<'a> Acting<'a> {
             }
         }
         self
+    }
+
+    /// The alerts of an incident that any of the channels showed that are named with it; `None`: all.
+    fn meant(&self, incident: &Incident, anchors: &[Anchor]) -> Option<HashSet<u64>> {
+        // A silence and a mute are of everything that their labels match.
+        if matches!(self.act.verb, Verb::Silence | Verb::Unsilence | Verb::Mute | Verb::Unmute) {
+            return None;
+        }
+        let of_incident = self.act.on.iter().filter(|on| on.incident == incident.id);
+        let of_each: Option<Vec<HashSet<u64>>> = of_incident.map(|on| on.shown.as_ref().map(|one| shown(one, incident, anchors))).collect();
+        of_each.map(|sets| sets.into_iter().flatten().collect())
     }
 
     fn one(&mut self, incident: &Incident, only: Option<&HashSet<u64>>, named: bool) {

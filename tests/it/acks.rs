@@ -37,7 +37,7 @@ pub fn disk(status: &str) -> Value {
     one("DiskFilling", "warning", status, START)
 }
 
-fn down(status: &str) -> Value {
+pub fn down(status: &str) -> Value {
     one("NodeDown", "critical", status, LATER)
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use watchfire::delivery::links::{act_code, button_mac};
 use watchfire::model::{ButtonValue, IncidentId, MessageId, Secret, Verb};
-use watchfire::store::IncidentState;
+use watchfire::store::{IncidentState, State};
 
 use crate::acks::{CHAT, Rooms, disk, group, incident, kinds, report, until};
 use crate::crash::{free_port, serve, up};
@@ -109,12 +109,15 @@ fn lost_value(formed_at: u128) -> String {
     ButtonValue { verb: Verb::Ack, code, version: 1, minutes: 0, incident: 1, mac }.encode()
 }
 
+fn keyed(channels: &str, to: &str) -> String {
+    format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  {channels}\nroute: {{ to: [{to}] }}\n"
+    )
+}
+
 /// One channel, with one message of two minutes ago.
 async fn shown_on(channel: &str) -> TestApp {
-    let routes = format!(
-        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ {channel} }}\nroute: {{ to: [ops] }}\n"
-    );
-    let (app, hand) = TestApp::start_timed(&routes).await;
+    let (app, hand) = TestApp::start_timed(&keyed(&format!("ops: {{ {channel} }}"), "ops")).await;
     report(&app, &group(&[disk("firing")])).await;
     // A message of this minute may be on its way to the disk: its press waits for it.
     hand.jump(120_000);
@@ -246,6 +249,12 @@ async fn acked_on(fake: &Fake<DingtalkCard>, app: &TestApp, cards: usize) {
 async fn a_press_adopts_a_lost_card_of_dingtalk_which_names_no_room() {
     let formed_at = now_ms();
     let (fake, app) = dingtalk().await;
+    press_lost(&fake, formed_at);
+    acked_on(&fake, &app, 2).await;
+}
+
+/// Anna presses a button of a card that is not stored.
+fn press_lost(fake: &Fake<DingtalkCard>, formed_at: u128) {
     fake.with(|dingtalk| {
         let (stored, mut card) = dingtalk.cards.iter().next().map(|(id, card)| (id.clone(), card.clone())).expect("a card");
         let post = dingtalk.transcript.get(&stored).expect("its message").clone();
@@ -254,7 +263,38 @@ async fn a_press_adopts_a_lost_card_of_dingtalk_which_names_no_room() {
         dingtalk.transcript.post("watchfire-lost", post, false);
         dingtalk.press("watchfire-lost", &label, "anna", "dingcorp1");
     });
-    acked_on(&fake, &app, 2).await;
+}
+
+/// Of two groups of one application one has no card that is known: the one that is pressed may be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_of_a_lost_card_is_given_to_no_group_where_it_may_be_of_another() {
+    let formed_at = now_ms();
+    let fake = Fake::start(DingtalkCard::new(("key", "S3CRET"), "bot", &["cidOPS==", "cidDBA=="], &["anna"])).await;
+    fake.unpaced();
+    let channel = |name: &str, to: &str| {
+        let more = format!("robot_code: bot, to: ['{to}'], buttons: true, corp_id: dingcorp1");
+        format!("{name}: {{ dingtalk_card: {{ app_key: key, app_secret: S3CRET, {more}, api_base: \"{}\" }} }}", fake.url())
+    };
+    // One group has a card, and the other none.
+    fake.faults.push_on("createAndDeliver", Fault::Pass);
+    fake.faults.always_on("createAndDeliver", Fault::Status(500, None));
+    let channels = format!("{}\n  {}", channel("ops", "cidOPS=="), channel("dba", "cidDBA=="));
+    let (app, hand) = TestApp::start_timed(&keyed(&channels, "ops, dba")).await;
+    assert_eq!(app.post("/webhook", &group(&[disk("firing")])).await.0, 200);
+    app.until("", |rows| rows.iter().any(|row| row.state == State::Sent)).await;
+    hand.jump(120_000);
+    until("it listens", || fake.with(|dingtalk| !dingtalk.stream.lines().is_empty())).await;
+    press_lost(&fake, formed_at);
+    let mut refused = Value::Null;
+    for _ in 0..100 {
+        let audit: Value = app.read("/api/v1/audit").await;
+        refused = audit["acts"][0]["state"].clone();
+        if refused.is_string() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((refused, incident(&app).await.incident.state), (json!("refused"), IncidentState::Firing));
 }
 
 /// After a kill the card is delivered under its first id: DingTalk keeps the one that is there, whose buttons are those of the lost message.

@@ -4,12 +4,15 @@ use serde_json::{Value, json};
 use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::store::IncidentState::{Acked, Closed, Firing};
 
+use crate::acks::{disk, down, group, report};
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::pagerduty::webhook;
-use crate::support::fakes::{Fake, PagerDuty};
+use crate::support::fakes::{Fake, Fault, PagerDuty};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const SECRET: &str = "pd-webhook-secret";
+const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
+const OTHER_SECRET: &str = "the-secret-of-another-account";
 
 async fn incident(app: &TestApp) -> IncidentResponse {
     let found: Incidents = app.read("/api/v1/incidents").await;
@@ -64,6 +67,75 @@ async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
     assert_eq!(incident(&app).await.incident.state, Firing, "which counts once");
     assert_eq!(post(&event("01H", "incident.resolved", &key, &jane)).await, 200);
     assert_eq!(incident(&app).await.incident.state, Closed);
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+/// A program with two accounts, `pd` (and `plain`) and `other`; what is critical goes to `critical`, all else to `pd`.
+async fn two_accounts(critical: &str) -> (Fake<PagerDuty>, TestApp) {
+    let mut account = PagerDuty::new(KEY);
+    account.keys.push(OTHER_KEY.to_owned());
+    let pagerduty = Fake::start(account).await;
+    let channel = |key: &str, more: &str| format!("{{ pagerduty: {{ routing_key: {key}{more}, api_base: \"{}\" }} }}", pagerduty.url());
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  pd: {}\n  other: {}\n  plain: {}\n\
+         route:\n  to: [pd]\n  routes:\n    - {{ matchers: 'severity=\"critical\"', to: [{critical}] }}\n",
+        channel(KEY, &format!(", webhook_secret: {SECRET}")),
+        channel(OTHER_KEY, &format!(", webhook_secret: {OTHER_SECRET}")),
+        channel(KEY, "")
+    );
+    let app = TestApp::start(&routes).await;
+    (pagerduty, app)
+}
+
+/// Jane does it to the only incident there; PagerDuty posts it to the channel.
+async fn jane_does(pagerduty: &Fake<PagerDuty>, app: &TestApp, (channel, secret): (&str, &str), id: &str, kind: &str) {
+    let jane = json!({ "id": "PLH1HKV", "summary": "Jane Doe", "type": "user_reference" });
+    let key = pagerduty.with(|pagerduty| pagerduty.alerts.keys().next().cloned()).expect("an alert");
+    let (body, signature) = webhook(&[secret], id, kind, &key, &jane);
+    let request = app.http.post(app.url(&format!("/press/{channel}"))).header("X-PagerDuty-Signature", signature).body(body);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200, "{kind}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resolve_there_ends_nothing_of_which_its_account_was_not_notified() {
+    let (pagerduty, app) = two_accounts("other").await;
+    report(&app, &group(&[disk("firing"), down("firing")])).await;
+    jane_does(&pagerduty, &app, ("pd", SECRET), "01A", "incident.resolved").await;
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, found.incident.acks.len()), (Firing, 1), "the other account's is critical: {found:#?}");
+    // Its own is over, and what is left is the other account's.
+    report(&app, &group(&[disk("resolved"), down("firing")])).await;
+    jane_does(&pagerduty, &app, ("other", OTHER_SECRET), "01B", "incident.resolved").await;
+    assert_eq!(incident(&app).await.incident.state, Closed);
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+/// Two channels of one integration have one incident there, also where each was notified of a part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_there_is_of_what_all_channels_of_its_account_were_notified_of() {
+    let (pagerduty, app) = two_accounts("plain").await;
+    report(&app, &group(&[disk("firing"), down("firing")])).await;
+    jane_does(&pagerduty, &app, ("pd", SECRET), "01A", "incident.acknowledged").await;
+    let found = incident(&app).await;
+    assert_eq!((found.incident.state, found.incident.acks.len()), (Acked, 1), "{found:#?}");
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
+/// PagerDuty has the event, and its answer does not come: the phone rings meanwhile, and what the person does is posted once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_there_counts_before_the_outcome_is_known_here() {
+    let (pagerduty, app) = two_accounts("pd").await;
+    pagerduty.faults.push(Fault::HangAfter);
+    assert_eq!(app.post("/webhook", &alert("db", "HostDown", "firing")).await.0, 200);
+    assert!(pagerduty.rec.wait(SOON, |_| pagerduty.with(|pagerduty| !pagerduty.alerts.is_empty())).await, "it has no alert");
+    jane_does(&pagerduty, &app, ("other", OTHER_SECRET), "01A", "incident.acknowledged").await;
+    assert_eq!(incident(&app).await.incident.state, Firing, "no delivery is for that account");
+    let audit: Value = app.read("/api/v1/audit").await;
+    let act = &audit["acts"][0];
+    assert_eq!((&act["who"], &act["state"]), (&json!("PLH1HKV"), &json!("refused")), "{audit}");
+    jane_does(&pagerduty, &app, ("pd", SECRET), "01B", "incident.acknowledged").await;
+    assert_eq!(incident(&app).await.incident.state, Acked);
     app.app.stop(std::time::Duration::from_secs(2)).await;
 }
 

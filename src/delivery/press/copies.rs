@@ -2,6 +2,7 @@
 //!
 //! The message was sent once more, so the copy stays red beside the message that is edited. A press names it; from then on both are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::PlatformPresses;
@@ -43,7 +44,7 @@ impl PlatformPresses {
 
     /// The same where the message is not stored; `None`: nothing is known of it.
     pub(super) async fn act_on_lost(&self, value: &ButtonValue, press: &Press) -> Result<Option<PressAnswer>, StoreError> {
-        let Some(LostMessage { channel, on, anchor }) = self.shared.lost_message(self.platform, value, press).await? else { return Ok(None) };
+        let Some(LostMessage { channel, on, anchor }) = self.lost_message(value, press).await? else { return Ok(None) };
         let answer = self.act_unshown(&channel, value.verb, value.span(), press.clone(), vec![on]).await?;
         let (shared, pressed, may) = (self.shared.clone(), press.message.clone(), self.may_press(&channel, value.verb, press));
         self.show_after(async move {
@@ -53,6 +54,34 @@ impl PlatformPresses {
             }
         });
         Ok(Some(answer))
+    }
+
+    /// What a press is about whose message is not stored, because a crash cut off its answer: the incident that its button names and proves, as far as that is
+    /// shown in the same room. Who presses there can do the same in the message that took its place.
+    async fn lost_message(&self, value: &ButtonValue, press: &Press) -> Result<Option<LostMessage>, StoreError> {
+        let (shared, plan) = (&self.shared, self.shared.plan.load_full());
+        let proved = links::proves_incident(&plan.link_key, value);
+        let Some(formed_at) = links::formed_at(&value.code, shared.clock.wall()).filter(|_| proved) else { return Ok(None) };
+        let Some(detail) = shared.store.get_incident(IncidentId(value.incident)).await? else { return Ok(None) };
+        // After a restore, other incidents have the numbers of lost ones.
+        if detail.incident.opened_at > formed_at + CLOCK_SKEW_MS {
+            return Ok(None);
+        }
+        // A press that names no room is of a message of this credential.
+        let asked = plan.channel(&self.asked).filter(|_| press.message.room().is_none()).map(|asked| &asked.outlet);
+        let of_platform = |name: &str| {
+            let channel = shared.current_channel(name).filter(|channel| channel.platform.name == self.platform)?;
+            asked.is_none_or(|asked| channel.outlet == *asked).then_some(channel)
+        };
+        let to: BTreeSet<Arc<str>> =
+            detail.deliveries.iter().filter_map(|row| of_platform(&row.channel)).map(|channel| channel.name.clone()).collect();
+        let anchors = detail.anchors.into_iter().filter_map(|anchor| of_platform(&anchor.channel).map(|channel| (channel, anchor)));
+        let Some((channel, anchor)) = beside(anchors.collect(), &to, &press.message) else { return Ok(None) };
+        let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None, begun: Vec::new() });
+        let on = ActOn { incident: detail.incident.id, shown };
+        // What came after the first message was none that is edited.
+        let kept = anchor.filter(|anchor| formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit() && !press.message.is_empty());
+        Ok(Some(LostMessage { channel, on, anchor: kept }))
     }
 
     /// Whether who presses may do that: a refused press changes no message.
@@ -85,44 +114,21 @@ impl Shared {
     ) -> Result<(), StoreError> {
         // A digest is never edited. Which of several pages was pressed, nobody knows.
         let (Some(incident), [_], pressed) = (incident, message.pages.as_slice(), &press.message) else { return Ok(()) };
-        if press.by.foreign || !channel.can_edit() || pressed.is_empty() || message.cells.iter().any(|cell| cell.ids == *pressed) {
+        if press.by.foreign || !channel.can_edit() || pressed.is_empty() || message.cells.iter().any(|cell| cell.ids.is_same_message(pressed)) {
             return Ok(());
         }
         let found = self.store.incidents(&[incident], &channel.name).await?;
         let anchors: Vec<Anchor> = found.into_iter().flat_map(|(_, anchors)| anchors).filter(|anchor| anchor.message == message.id).collect();
-        // Where a platform names no room, the only anchor is meant.
+        // Where a platform names no room, or named none when the message was sent, the only anchor is meant.
         let is_beside = |anchor: &&Anchor| {
             let known = known_ids(anchor, message);
-            known.shares_room(pressed) || (anchors.len() == 1 && known.room().is_none() && pressed.room().is_none())
+            let may_be = pressed.room().is_none() || known.is_named_as(pressed);
+            known.shares_room(pressed) || (anchors.len() == 1 && known.room().is_none() && may_be)
         };
         match anchors.iter().find(is_beside) {
             Some(anchor) => self.keep_copy(channel, anchor, pressed).await,
             None => Ok(()),
         }
-    }
-
-    /// What a press is about whose message is not stored, because a crash cut off its answer: the incident that its button names and proves, as far as that is
-    /// shown in the same room. Who presses there can do the same in the message that took its place.
-    async fn lost_message(&self, platform: &str, value: &ButtonValue, press: &Press) -> Result<Option<LostMessage>, StoreError> {
-        let proved = links::proves_incident(&self.plan.load().link_key, value);
-        let Some(formed_at) = links::formed_at(&value.code, self.clock.wall()).filter(|_| proved) else { return Ok(None) };
-        let Some(detail) = self.store.get_incident(IncidentId(value.incident)).await? else { return Ok(None) };
-        // After a restore, other incidents have the numbers of lost ones.
-        if detail.incident.opened_at > formed_at + CLOCK_SKEW_MS {
-            return Ok(None);
-        }
-        let mut shown = Vec::new();
-        for anchor in detail.anchors {
-            if let Some(channel) = self.current_channel(&anchor.channel).filter(|channel| channel.platform.name == platform) {
-                shown.push((channel, anchor));
-            }
-        }
-        let Some((channel, anchor)) = beside(shown, &press.message) else { return Ok(None) };
-        let shown = Some(ShownIn { channel: channel.name.to_string(), version: value.version, formed_at, pressed: None });
-        let on = ActOn { incident: detail.incident.id, shown };
-        // What came after the first message was none that is edited.
-        let kept = anchor.filter(|anchor| formed_at <= anchor.notified_at && !press.by.foreign && channel.can_edit() && !press.message.is_empty());
-        Ok(Some(LostMessage { channel, on, anchor: kept }))
     }
 
     async fn keep_copy(&self, channel: &ChannelPlan, anchor: &Anchor, pressed: &PlatformIds) -> Result<(), StoreError> {
@@ -138,14 +144,15 @@ impl Shared {
 }
 
 /// Where a lost message was, among the places of a platform that show its incident: the channel, and the message that took its place. Where a press names no
-/// room, it is the only channel that does; which of several messages there took its place, nobody knows.
-fn beside(mut shown: Vec<(Arc<ChannelPlan>, Anchor)>, pressed: &PlatformIds) -> Option<(Arc<ChannelPlan>, Option<Anchor>)> {
+/// room, it is the only channel that shows it, if no other of those to which the incident went lost all its messages; which of several there took its place,
+/// nobody knows.
+fn beside(mut shown: Vec<(Arc<ChannelPlan>, Anchor)>, to: &BTreeSet<Arc<str>>, pressed: &PlatformIds) -> Option<(Arc<ChannelPlan>, Option<Anchor>)> {
     if pressed.room().is_some() {
         let (channel, anchor) = shown.into_iter().find(|(_, anchor)| anchor.ids.shares_room(pressed))?;
         return Some((channel, Some(anchor)));
     }
     let (channel, anchor) = shown.pop()?;
-    if shown.iter().any(|(other, _)| other.name != channel.name) {
+    if shown.iter().any(|(other, _)| other.name != channel.name) || to.iter().any(|other| *other != channel.name) {
         return None;
     }
     Some((channel, shown.is_empty().then_some(anchor)))

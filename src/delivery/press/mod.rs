@@ -135,7 +135,8 @@ impl Shared {
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
         let (platform, verb) = (press.platform.clone(), deed.verb);
-        let named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
+        let mut named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
+        named.dedup();
         let intent = Intent { by: deed.author, act: verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
         let record = self.begin_audit(intent).await?;
         let act = Act { press, verb, until, labels: BTreeMap::new(), mutes: BTreeMap::new(), by: by.clone(), on, rules, now };
@@ -241,7 +242,7 @@ impl Shared {
         let version = if incidents.len() == 1 { version } else { 0 };
         // What its readers know moves with the channel's name, the message does not.
         let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
-        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None });
+        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None, begun: Vec::new() });
         Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
     }
 }
@@ -346,7 +347,7 @@ impl PlatformPresses {
     }
 
     /// The same as [`Self::refused`], and a row of the audit.
-    async fn refused_and_noted(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
+    pub(in crate::delivery) async fn refused_and_noted(&self, by: &Presser, why: &str, text: &str) -> Result<PressAnswer, StoreError> {
         let author = Author { name: shown_as(by).to_owned(), via: self.platform.to_owned(), from: String::new() };
         let intent = Intent { by: author, act: AuditAct::Press, on: format!("channel {}", self.asked), reason: String::new() };
         self.shared.note_audit(intent, AuditState::Refused, why).await;

@@ -136,7 +136,8 @@ pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {
     // A second alert was reported, but the message that somebody looks at shows the first version.
     put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 1).await;
     let message = Some(MessageId::new());
-    let shown = |version| ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version, formed_at: T0, pressed: message }) };
+    let shown =
+        |version| ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version, formed_at: T0, pressed: message, begun: Vec::new() }) };
     let press = Act { on: vec![shown(1)], ..act(Verb::Ack, "alice", "1", &[], T0 + 2) };
     let acted = store.act(press).await.unwrap();
     let [(_, ActResult::Acked { alerts: 1, left: 1, .. })] = acted.results.as_slice() else { panic!("{acted:?}") };
@@ -144,9 +145,16 @@ pub async fn what_a_message_showed_is_acked_and_no_more(store: S) {
     assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
     assert_eq!(now.acks.list[0].pressed, message, "its card shows who is on it");
     // Of another channel, which was notified of nothing, nothing was shown.
-    let elsewhere = ActOn { incident: id, shown: Some(ShownIn { channel: "dba".into(), version: 9, formed_at: T0 + 9, pressed: None }) };
+    let elsewhere =
+        ActOn { incident: id, shown: Some(ShownIn { channel: "dba".into(), version: 9, formed_at: T0 + 9, pressed: None, begun: Vec::new() }) };
     let acted = store.act(Act { on: vec![elsewhere], ..act(Verb::Ack, "alice", "2", &[], T0 + 3) }).await.unwrap();
     assert_eq!(acted.results, [(id, ActResult::Over { since: None })]);
+    // Of two channels with one account, each showed a part, one of them in a message whose outcome is not stored: it changes once.
+    let begun = ShownIn { channel: "dba".into(), version: 0, formed_at: T0 + 9, pressed: None, begun: vec![2] };
+    let press = Act { on: vec![shown(9), ActOn { incident: id, shown: Some(begun) }], ..act(Verb::Ack, "bob", "3", &[], T0 + 9) };
+    let acted = store.act(press).await.unwrap();
+    let [(_, ActResult::Acked { alerts: 2, left: 0, .. })] = acted.results.as_slice() else { panic!("{acted:?}") };
+    assert_eq!(incident(&store, id).await.incident.state, IncidentState::Acked);
 }
 
 pub async fn every_unack_rings(store: S) {
@@ -282,7 +290,7 @@ pub async fn the_same_alerts_in_another_incident_are_acked_with_it(store: S) {
     let other = put_report(&store, IncidentReport { receiver: "other".into(), ..report("b", &[(1, true), (2, true)]) }, T0).await.incident.unwrap();
     let elsewhere = put_report(&store, IncidentReport { source: "alertmanager:b".into(), ..report("c", &[(1, true)]) }, T0).await.incident.unwrap();
     let pressed = Some(MessageId::new());
-    let shown = Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed });
+    let shown = Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed, begun: Vec::new() });
     let press = Act { on: vec![ActOn { incident: one, shown }], ..act(Verb::Ack, "alice", "1", &[], T0) };
     let acted = store.act(press).await.unwrap();
     assert_eq!(acted.results.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [one, other]);

@@ -181,7 +181,7 @@ pub async fn no_step_begins_after_an_ack(store: S) {
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 2 * MIN).await;
     // Somebody is on what the step is for, though not on all of the incident.
     store.record_outcome(OutcomeBatch { anchors: vec![anchored(id, 1)], now: T0, ..settlement(&fence) }).await.unwrap();
-    let shown = ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed: None }) };
+    let shown = ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed: None, begun: Vec::new() }) };
     let acted = store.act(Act { on: vec![shown], ..press(Verb::Ack, "1", id, T0 + 3 * MIN) }).await.unwrap();
     assert!(matches!(acted.results[0].1, ActResult::Acked { alerts: 1, left: 1, .. }) && acted.ended_steps.is_empty(), "{acted:?}");
     assert_eq!(refused(store.begin_attempt(fence.clone(), begin.clone()).await), "acked by ann");

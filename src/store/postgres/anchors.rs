@@ -171,7 +171,7 @@ async fn is_known(tx: &Tx, near: IncidentId, message: &PlatformIds) -> Result<bo
     let rows = tx.query(sql, &[&near.0.saturating_sub(MAX_NEIGHBOURS), &near.0.saturating_add(MAX_NEIGHBOURS)]).await?;
     for row in &rows {
         let ids: String = get(row, 0)?;
-        if PlatformIds::from_stored(&ids).all().contains(message) {
+        if PlatformIds::from_stored(&ids).all().iter().any(|known| known.is_same_message(message)) {
             return Ok(true);
         }
     }

@@ -69,7 +69,7 @@ fn is_known(db: &Connection, near: IncidentId, message: &PlatformIds) -> Result<
     let mut rows = select.query([near.0.saturating_sub(MAX_NEIGHBOURS), near.0.saturating_add(MAX_NEIGHBOURS)])?;
     while let Some(row) = rows.next()? {
         let ids: String = row.get(0)?;
-        if PlatformIds::from_stored(&ids).all().contains(message) {
+        if PlatformIds::from_stored(&ids).all().iter().any(|known| known.is_same_message(message)) {
             return Ok(true);
         }
     }

@@ -360,7 +360,7 @@ impl Stage {
             by: Actor { id: format!("person:{name}"), name: name.into(), via: "API".into() },
             author: Author::default(),
         };
-        let shown = seen.map(|channel| ShownIn { channel: channel.into(), version: 0, formed_at: process.clock.wall(), pressed: None });
+        let shown = seen.map(|room| ShownIn { channel: room.into(), version: 0, formed_at: process.clock.wall(), pressed: None, begun: vec![] });
         let acted = process.engine.act(deed, vec![ActOn { incident: on, shown }]).await.expect("it is stored");
         let said = acted.results.iter().map(|(id, result)| format!("{verb} for #{id}: {}", short(result)));
         self.rooms.lock().unwrap().log.extend(said);

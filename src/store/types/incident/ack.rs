@@ -272,6 +272,8 @@ impl Incident {
                 self.acks.unacked = Some(unacked.after(self.acks.unacked.as_ref(), act.rules.repeat));
                 (ActResult::Unacked, answered(TimelineKind::Unacked, why.clone(), Some(Ring { why, about: meant })))
             }
+            // Who was shown a part ends nothing of the rest.
+            Verb::Close if meant != self.open_alerts(None) => return self.ack(act, &meant),
             Verb::Close => {
                 self.acks.closed_at = Some(now);
                 (self.state, self.ended_at) = (IncidentState::Closed, Some(now));
@@ -296,7 +298,7 @@ impl Incident {
     pub(in crate::store::types) fn ack(&mut self, act: &Act, meant: &HashSet<u64>) -> (ActResult, Option<Answered>) {
         let now = act.now;
         let own = self.acks.list.iter().find(|ack| ack.by.id == act.by.id && meant.iter().all(|one| ack.alerts.contains(one)));
-        if let Some(own) = own.filter(|own| act.verb == Verb::Ack && own.until.is_none() && own.reminded_in == 0) {
+        if let Some(own) = own.filter(|own| matches!(act.verb, Verb::Ack | Verb::Close) && own.until.is_none() && own.reminded_in == 0) {
             return (ActResult::Already { since: own.at }, None);
         }
         let since = own.map_or(now, |own| own.at);

@@ -131,6 +131,14 @@ fn pressed(incident: &Incident, verb: Verb, alerts: &[u64], now: UnixMs) -> Inci
 }
 
 #[test]
+fn a_close_of_a_part_ends_nothing_of_the_rest() {
+    let incident = opened(&report(&[alert(1, true), alert(2, true)]));
+    let part = pressed(&incident, Verb::Close, &[1], T0);
+    assert_eq!((part.state, part.is_acked(1), part.is_acked(2)), (IncidentState::Firing, true, false));
+    assert_eq!(pressed(&part, Verb::Close, &[1, 2], T0).state, IncidentState::Closed);
+}
+
+#[test]
 fn an_ack_is_of_one_outage() {
     let both = acked(&opened(&report(&[alert(1, true), alert(2, true)])), &[1, 2], T0);
     let half = applied(&both, &report(&[alert(1, false), alert(2, true)]), T0 + MIN);
