@@ -213,7 +213,7 @@ async fn a_press_adopts_a_lost_message_in_the_chat_of_feishu_that_it_names() {
         let line = feishu.callbacks.open_lines()[0].clone();
         feishu.callbacks.send(&line, &event, 1);
     });
-    let acked = |fake: &Fake<Feishu>| fake.with(|feishu| feishu.transcript.all().filter(|(_, post)| post.text.contains("acked by ou_anna")).count());
+    let acked = |fake: &Fake<Feishu>| fake.with(|feishu| feishu.transcript.all().filter(|(_, post)| post.text.contains("acked by")).count());
     until("three messages show who is on it", || acked(&fake) == 3).await;
     let found = incident(&app).await;
     assert_eq!((found.incident.state, kinds(&found, "acked")), (IncidentState::Acked, 1), "{found:#?}");
