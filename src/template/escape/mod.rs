@@ -59,7 +59,7 @@ pub fn link(dialect: Escape, label: &str, url: &str) -> String {
     }
 }
 
-/// A bold value in the dialect, with code where [`prose`] has it; plain where bold does not exist. Line breaks become spaces: bold ends at a line's end
+/// A bold value in the dialect, with code where `prose` has it; plain where bold does not exist. Line breaks become spaces: bold ends at a line's end
 /// everywhere.
 pub fn bold(dialect: Escape, value: &str) -> String {
     let flat = clean(value).replace('\n', " ");
