@@ -49,7 +49,8 @@ async fn a_storm_is_digested_within_the_platforms_pace() {
         assert_eq!(status.unwrap(), 200);
     }
     println!("{} alerts in {GROUPS} groups taken after {:?}", GROUPS * ALERTS, started.elapsed());
-    assert!(started.elapsed() < Duration::from_secs(10));
+    // How fast it is, benchmarks say; a sender gives up after its group's interval, of which the shortest in use are half a minute.
+    assert!(started.elapsed() < Duration::from_secs(30));
     let critical = GROUPS / 4 * 2;
     let mut told = [None; 3];
     while told.iter().any(Option::is_none) && started.elapsed() < Duration::from_secs(60) {
