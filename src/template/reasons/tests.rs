@@ -221,7 +221,7 @@ fn what_the_timeline_of_an_incident_says_is_known() {
         "snoozed until 2026-11-30T03:00:00Z by ann (console)",
         "2 of 3 alerts snoozed until 2026-11-30T03:00:00Z by ann (console)",
         "acked by Ann 4h ago, and it still fires",
-        "acked by ann 4h ago, and nothing was heard since",
+        "acked by ann 4h ago, and nothing was received since",
         "acked by ann (console) as #12",
         "its sender groups its alerts in another way now: they go on as #13, #14",
         "muted until 2026-11-30T03:00:00Z by ann (console)",

@@ -143,7 +143,7 @@ impl UnackReason {
             Self::Worse { was, is } => format!("was acked at {}, now it is {}", severity(*was), severity(*is)),
             Self::SnoozeEnded { name } => format!("the snooze by {name} ended"),
             Self::Expired { name, seconds } => {
-                format!("acked by {name} {} ago, and nothing was heard since", format_duration(Duration::from_secs(*seconds)))
+                format!("acked by {name} {} ago, and nothing was received since", format_duration(Duration::from_secs(*seconds)))
             }
             Self::By { name } => format!("unacked by {name}"),
             Self::SilenceEnded { name } => format!("the silence by {name} ended"),
