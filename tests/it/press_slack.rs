@@ -162,6 +162,7 @@ async fn a_connection_that_is_about_to_end_is_replaced_first_and_both_deliver() 
     until(|| state(&fake, &envelope) == Envelope::Acked).await;
     lines(&fake)[0].close(1000, "");
     assert!(matches!(listening.end().await, ListenEnd::Closed));
+    until(|| lines(&fake).is_empty()).await;
     // Without a warning it is the same.
     let listening = Listening::connected(listener(wire.driver()), &presses).await;
     lines(&fake)[0].close(1001, "bye");

@@ -261,12 +261,11 @@ fn most(messages: &[(Instant, Vec<String>)], window: Duration) -> usize {
 }
 
 /// An outlet changes hands only by a new epoch: a node that sent after another had taken its outlet over would show as a change without one.
-fn one_at_a_time(database: &Postgres, tenures: &Tenures, least: usize) {
+fn one_at_a_time(database: &Postgres, tenures: &Tenures) {
     let epochs: usize = database.sql("SELECT sum(epoch) FROM watchfire.outlet").trim().parse().unwrap();
     let tenures = tenures.lock().unwrap();
     let changes: usize = tenures.values().map(Vec::len).sum();
     assert!(changes <= epochs, "{changes} tenures by what arrived, {epochs} by the database: {tenures:?}");
-    assert!(tenures.values().any(|nodes| nodes.len() >= least), "no outlet had {least} owners in turn: {tenures:?}");
 }
 
 /// How many outlets each node owns, by name.
