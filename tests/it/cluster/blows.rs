@@ -66,6 +66,7 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute: `.ci/long cluster`"]
 async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };
