@@ -116,6 +116,12 @@ struct Listed {
     repeated: bool,
 }
 
+/// The numbers of a text, as they are written.
+fn figures(text: &str) -> impl Iterator<Item = String> {
+    let figures = text.split(|c: char| !c.is_ascii_digit() && c != ',').map(|figure| figure.trim_matches(','));
+    figures.filter(|figure| !figure.is_empty()).map(str::to_owned)
+}
+
 impl Listed {
     fn read(line: &str) -> Self {
         let address = |c: char| c.is_ascii_alphanumeric() || ":/._-#?=&%".contains(c);
@@ -124,8 +130,7 @@ impl Listed {
             if word.starts_with("https://") {
                 sources.push(word.trim_end_matches([',', '.']).to_owned());
             } else {
-                let figures = word.split(|c: char| !c.is_ascii_digit() && c != ',').map(|figure| figure.trim_matches(','));
-                numbers.extend(figures.filter(|figure| !figure.is_empty()).map(str::to_owned));
+                numbers.extend(figures(word));
             }
         }
         numbers.sort();
@@ -151,6 +156,34 @@ fn the_chinese_list_of_platforms_has_the_numbers_and_sources_of_the_english_one(
     for (wanted, said) in english.iter().zip(&chinese) {
         assert_eq!(said, wanted, "docs/platforms.zh-CN.md and docs/platforms.md differ about {}", wanted.key);
     }
+}
+
+/// Each row of a table of keys: its key, and what is the same in every language: names in backticks and numbers (sorted).
+fn keys(table: &str) -> Vec<(String, Vec<String>)> {
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let read = |line: &str| {
+        let parts: Vec<&str> = line.split('`').collect();
+        let names = parts.iter().skip(1).step_by(2).map(|name| (*name).to_owned());
+        let mut same: Vec<String> = names.chain(parts.iter().step_by(2).flat_map(|text| figures(text))).collect();
+        same.sort();
+        (parts[1].to_owned(), same)
+    };
+    rows.map(read).collect()
+}
+
+/// The keys of platforms in Chinese are written by hand: none is missing or left over, and names, defaults and limits are the program's.
+#[test]
+fn chinese_pages_of_platforms_have_the_keys_of_the_program() {
+    let mut compared = 0;
+    for platform in PLATFORMS {
+        let name = format!("docs/platforms/{}.zh-CN.md", platform.name);
+        let Ok(page) = fs::read_to_string(root().join(&name)) else { continue };
+        let table = page.split_once("<!-- keys -->\n").and_then(|(_, rest)| rest.split_once("<!-- /keys -->"));
+        let (table, _) = table.unwrap_or_else(|| panic!("{name} has no table of keys"));
+        assert_eq!(keys(table), keys(&watchfire::config::platform_reference(platform.name)), "{name} has other keys than the program");
+        compared += 1;
+    }
+    assert!(compared >= 12, "only {compared} pages were compared");
 }
 
 #[test]
