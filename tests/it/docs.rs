@@ -30,6 +30,10 @@ fn sizing_and_comparison_repeat_what_was_measured() {
     for wanted in [format!("{idle} idle"), format!("{waiting} with a million deliveries waiting")] {
         assert!(sizing.contains(&wanted), "docs/sizing.md does not say `{wanted}`, which benches/README.md has");
     }
+    let (sizing, chinese) = (read("docs/sizing.zh-CN.md"), read("docs/comparison.zh-CN.md"));
+    for wanted in [format!("空闲 {idle}"), format!("一百万条投递等待时 {waiting}")] {
+        assert!(sizing.contains(&wanted), "docs/sizing.zh-CN.md does not say `{wanted}`, which benches/README.md has");
+    }
     for peer in [
         "Alertmanager to a webhook, nothing synced",
         "Alertmanager to Slack, nothing synced",
@@ -39,7 +43,9 @@ fn sizing_and_comparison_repeat_what_was_measured() {
         let row = between(&measured, &format!("| {peer} | "), "\n");
         let ratio = row.split(" | ").nth(1).unwrap();
         assert!(ratio.parse::<f64>().is_ok(), "{row}");
-        assert!(comparison.contains(ratio), "docs/comparison.md does not say {ratio}, the ratio to {peer} in benches/README.md");
+        for (name, page) in [("docs/comparison.md", &comparison), ("docs/comparison.zh-CN.md", &chinese)] {
+            assert!(page.contains(ratio), "{name} does not say {ratio}, the ratio to {peer} in benches/README.md");
+        }
     }
 }
 

@@ -113,6 +113,25 @@ fn scripts_that_need_nothing_run() {
     assert!(tried >= 3, "only {tried} scripts were found");
 }
 
+/// `check --online`, `send` and `serve` stop at one that is missing.
+#[test]
+fn quick_starts_set_every_variable_that_their_file_asks_for() {
+    for name in ["docs/quick-start.md", "docs/quick-start.zh-CN.md"] {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        let line = blocks(&page).iter().flat_map(|block| lines(&block.text)).find(|line| line.starts_with("watchfire init ")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let out = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(&calls(&line)[0]).current_dir(folder.path()).output().unwrap();
+        assert!(out.status.success(), "{name}: {line}\n{}", String::from_utf8_lossy(&out.stderr));
+        let file = fs::read_to_string(folder.path().join("mine.yaml")).unwrap();
+        let active = file.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let asked: Vec<&str> = active.flat_map(|line| line.split("{ env: ").skip(1)).filter_map(|rest| rest.split(' ').next()).collect();
+        assert!(asked.len() >= 2, "{name}: {file}");
+        for variable in asked {
+            assert!(page.contains(&format!(" {variable}=")), "{name} does not set {variable}, which the file of `{line}` asks for");
+        }
+    }
+}
+
 /// What a `curl` line asks for.
 fn request(app: &TestApp, line: &str) -> (Method, String, Vec<(String, String)>, Option<String>) {
     let (mut method, mut url, mut headers, mut body) = (None, String::new(), Vec::new(), None);
@@ -135,7 +154,7 @@ fn request(app: &TestApp, line: &str) -> (Method, String, Vec<(String, String)>,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_curl_is_answered_by_a_server() {
-    for (name, least) in [("docs/http-api.md", 15), ("docs/quick-start.md", 2), ("docs/quick-start.zh-CN.md", 2)] {
+    for (name, least) in [("docs/http-api.md", 15), ("docs/http-api.zh-CN.md", 15), ("docs/quick-start.md", 2), ("docs/quick-start.zh-CN.md", 2)] {
         let app = TestApp::start(ROUTES).await;
         let (mut event, mut delivery, mut tried) = (String::new(), String::new(), 0);
         for block in blocks(&fs::read_to_string(root().join(name)).unwrap()).into_iter().filter(|block| block.language == "sh") {

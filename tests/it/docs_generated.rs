@@ -73,18 +73,19 @@ fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
 fn the_book_lists_every_platform() {
     let path = root().join("docs/SUMMARY.md");
     let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once("[Platforms](platforms.md)\n").unwrap();
+    let heading = "[Platforms](platforms.md)\n  - [平台](platforms.zh-CN.md)\n";
+    let (before, rest) = page.split_once(heading).unwrap();
     let after: String = rest.split_inclusive('\n').skip_while(|line| line.contains("](platforms/")).collect();
     let mut list = String::new();
     for platform in PLATFORMS {
         list.push_str(&format!("  - [{}](platforms/{}.md)\n", platform.title, platform.name));
         let chinese = format!("platforms/{}.zh-CN.md", platform.name);
         if let Ok(page) = fs::read_to_string(root().join("docs").join(&chinese)) {
-            let heading = page.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_else(|| panic!("docs/{chinese} has no heading"));
-            list.push_str(&format!("    - [{heading}]({chinese})\n"));
+            let title = page.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_else(|| panic!("docs/{chinese} has no heading"));
+            list.push_str(&format!("    - [{title}]({chinese})\n"));
         }
     }
-    hold(&path, &format!("{before}[Platforms](platforms.md)\n{list}{after}"));
+    hold(&path, &format!("{before}{heading}{list}{after}"));
 }
 
 #[test]
@@ -101,6 +102,88 @@ fn the_list_of_platforms_is_the_registrys() {
         table.push('\n');
     }
     hold_part(&root().join("docs/platforms.md"), "platforms", &table);
+}
+
+/// What the list of platforms says of one of them in every language: its key, its sources, its numbers (sorted), and its last three columns, those of
+/// the English page in Chinese.
+#[derive(Debug, PartialEq)]
+struct Listed {
+    key: String,
+    sources: Vec<String>,
+    numbers: Vec<String>,
+    later: String,
+    resolved: String,
+    repeated: bool,
+}
+
+/// The numbers of a text, as they are written.
+fn figures(text: &str) -> impl Iterator<Item = String> {
+    let figures = text.split(|c: char| !c.is_ascii_digit() && c != ',').map(|figure| figure.trim_matches(','));
+    figures.filter(|figure| !figure.is_empty()).map(str::to_owned)
+}
+
+impl Listed {
+    fn read(line: &str) -> Self {
+        let address = |c: char| c.is_ascii_alphanumeric() || ":/._-#?=&%".contains(c);
+        let (mut sources, mut numbers) = (Vec::new(), Vec::new());
+        for word in line.split(|c| !address(c) && c != ',') {
+            if word.starts_with("https://") {
+                sources.push(word.trim_end_matches([',', '.']).to_owned());
+            } else {
+                numbers.extend(figures(word));
+            }
+        }
+        numbers.sort();
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let chinese = [("one edit", "编辑一次"), ("edit", "编辑"), ("reply", "回复"), (", ", "、"), ("yes", "是"), ("no", "否")];
+        let said = |cell: &str| chinese.iter().fold(cell.to_owned(), |text, (english, chinese)| text.replace(english, chinese));
+        let repeated = !cells[8].starts_with("never sent again") && !cells[8].starts_with("不再重发");
+        let key = line.split('`').nth(1).unwrap_or_default().to_owned();
+        Self { key, sources, numbers, later: said(cells[6]), resolved: said(cells[7]), repeated }
+    }
+}
+
+/// The list in Chinese is written by hand: no limit, rate or source of it may fall behind the registry's.
+#[test]
+fn the_chinese_list_of_platforms_has_the_numbers_and_sources_of_the_english_one() {
+    let listed = |name: &str| -> Vec<Listed> {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        page.lines().filter(|line| line.starts_with("| [`")).map(Listed::read).collect()
+    };
+    let (english, chinese) = (listed("docs/platforms.md"), listed("docs/platforms.zh-CN.md"));
+    assert!(english.len() > 30, "{english:?}");
+    assert_eq!(english.len(), chinese.len());
+    for (wanted, said) in english.iter().zip(&chinese) {
+        assert_eq!(said, wanted, "docs/platforms.zh-CN.md and docs/platforms.md differ about {}", wanted.key);
+    }
+}
+
+/// Each row of a table of keys: its key, and what is the same in every language: names in backticks and numbers (sorted).
+fn keys(table: &str) -> Vec<(String, Vec<String>)> {
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let read = |line: &str| {
+        let parts: Vec<&str> = line.split('`').collect();
+        let names = parts.iter().skip(1).step_by(2).map(|name| (*name).to_owned());
+        let mut same: Vec<String> = names.chain(parts.iter().step_by(2).flat_map(|text| figures(text))).collect();
+        same.sort();
+        (parts[1].to_owned(), same)
+    };
+    rows.map(read).collect()
+}
+
+/// The keys of platforms in Chinese are written by hand: none is missing or left over, and names, defaults and limits are the program's.
+#[test]
+fn chinese_pages_of_platforms_have_the_keys_of_the_program() {
+    let mut compared = 0;
+    for platform in PLATFORMS {
+        let name = format!("docs/platforms/{}.zh-CN.md", platform.name);
+        let Ok(page) = fs::read_to_string(root().join(&name)) else { continue };
+        let table = page.split_once("<!-- keys -->\n").and_then(|(_, rest)| rest.split_once("<!-- /keys -->"));
+        let (table, _) = table.unwrap_or_else(|| panic!("{name} has no table of keys"));
+        assert_eq!(keys(table), keys(&watchfire::config::platform_reference(platform.name)), "{name} has other keys than the program");
+        compared += 1;
+    }
+    assert!(compared >= 16, "only {compared} pages were compared");
 }
 
 #[test]
