@@ -206,7 +206,7 @@ fn pages_are_measured_in_the_bytes_of_the_body() {
 fn buttons_carry_their_value_in_an_object() {
     let button = |verb, label: &str| Button { verb, label: label.into(), value: format!("{}.x.1", verb.as_str()) };
     let mut page = rich(&[("text", "db-1")]);
-    page.facts.incident.buttons = vec![button(Verb::Ack, "认领"), button(Verb::Snooze, "推迟 2 小时")];
+    page.facts.incident.buttons = vec![button(Verb::Ack, "认领"), button(Verb::Snooze, "暂缓 2 小时")];
     let driver = build::<Config>("{ app_id: a, app_secret: s, to: [oc_1], buttons: true }", "").unwrap().channel;
     let card: Value = serde_json::from_str(driver.body(&page)["content"].as_str().unwrap()).unwrap();
     let row = &card["elements"][1];

@@ -66,7 +66,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         false => format!("; it rings at {} unless acked", clock(at)),
     };
     let one = |(id, result): &(IncidentId, ActResult)| match result {
-        ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已推迟至 {}", clock(*until)),
+        ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已暂缓至 {}", clock(*until)),
         ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
         ActResult::Acked { left, taken_from, .. } => {
             let from = match (taken_from.is_empty(), zh) {
@@ -104,7 +104,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::Silenced { until, state: SilenceState::Active, .. } if zh => format!("#{id} 已静默至 {}", clock(*until)),
         ActResult::Silenced { until, state: SilenceState::Active, .. } => format!("#{id} is silenced until {}", clock(*until)),
         ActResult::Silenced { until, reason, .. } if zh => {
-            format!("#{id} 已推迟至 {}，Alertmanager 尚未确认静默{}", clock(*until), because(&in_language(language, reason)))
+            format!("#{id} 已暂缓至 {}，Alertmanager 尚未确认静默{}", clock(*until), because(&in_language(language, reason)))
         }
         ActResult::Silenced { until, reason, .. } => {
             format!("#{id} is snoozed until {}; Alertmanager has not confirmed the silence yet{}", clock(*until), because(reason))

@@ -313,12 +313,12 @@ fn reasons_of_many_parts_are_read_part_by_part() {
             "静音 `upgrade`（severity!=\"critical\",team=\"web\"）：PostgreSQL 18 (owner ann, ticket OPS-4711)",
         ),
         // Why a person muted stays as it is, and what follows it does not.
-        ("channel muted by hand: upgrade; ask Ann; not sent (`on_mute: drop`)", "通道已手动静音：upgrade; ask Ann；不发送（`on_mute: drop`）"),
-        ("muted by hand (team=\"db\"): upgrade; not sent (`on_mute: drop`)", "手动静音（team=\"db\"）：upgrade；不发送（`on_mute: drop`）"),
-        ("channel muted by hand: upgrade; ended early", "通道已手动静音：upgrade；已提前结束"),
+        ("channel muted by hand: upgrade; ask Ann; not sent (`on_mute: drop`)", "通道已手工静音：upgrade; ask Ann；不发送（`on_mute: drop`）"),
+        ("muted by hand (team=\"db\"): upgrade; not sent (`on_mute: drop`)", "手工静音（team=\"db\"）：upgrade；不发送（`on_mute: drop`）"),
+        ("channel muted by hand: upgrade; ended early", "通道已手工静音：upgrade；已提前结束"),
         (
             "the channel is muted by hand until 21:00: upgrade; given up after 2026-11-30T21:41:50.000Z",
-            "通道已手动静音至 21:00：upgrade；2026-11-30T21:41:50.000Z 之后放弃",
+            "通道已手工静音至 21:00：upgrade；2026-11-30T21:41:50.000Z 之后放弃",
         ),
         ("acked by Ann B 4h ago, and it still fires", "由 Ann B 4h 前认领，仍在触发"),
         (
