@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::contexts::{self, Context as ServerContext};
-use super::{Common, load};
+use super::{Common, ExitStatus, block_on, load};
 use crate::api::Problem;
 use crate::config::{self, Admission, CredentialKind, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts};
@@ -36,6 +36,17 @@ pub enum Remote {
     Server { base: String, authorization: Option<String>, client: reqwest::Client },
     /// None runs: the store is opened here.
     Local { router: axum::Router, store: Arc<dyn Store> },
+}
+
+/// Asks the API, and prints what came of it on a line of its own.
+pub(super) fn print_answer(common: &Common, ask: impl AsyncFnOnce(&Remote) -> Result<String>) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let answer = ask(&remote).await;
+        remote.close().await;
+        anstream::println!("{}", answer?);
+        Ok(ExitStatus::Success)
+    })?
 }
 
 impl Remote {
