@@ -27,7 +27,7 @@ impl AttemptTask {
         }
         // Its end is a message of its own where no edit will show it.
         let mode = match self.channel.content.living {
-            LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
+            LivingMode::Edit if self.outlet.mailbox.saves() => LivingMode::New,
             mode => mode,
         };
         let Some(found) = self.incidents_of(message, mode).await? else { return Ok(None) };
@@ -85,7 +85,7 @@ impl AttemptTask {
             (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
         }
         notification.mentions = rings;
-        notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
+        notification.edited = self.channel.follows_incidents() && !self.outlet.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
     }
@@ -145,7 +145,7 @@ impl AttemptTask {
         if moment == Moment::Doubted {
             return format!("its end was reported moments ago as #{id}: it rings if it still fires a minute after that");
         }
-        if edited && self.mailbox.saves() {
+        if edited && self.outlet.mailbox.saves() {
             return format!("state only: #{id} is not edited while what is left of the month's messages is kept for what rings{later}");
         }
         if edited {
@@ -204,7 +204,7 @@ impl AttemptTask {
         let members: Vec<&PendingDelivery> = message.members.iter().filter(|member| member.event.is_some()).collect();
         let said = said_by(&members, incident);
         let can = self.channel.driver.living(self.channel.platform);
-        let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
+        let mut notification = Notification { edited: self.channel.follows_incidents() && !self.outlet.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
         let mut notice = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };

@@ -58,7 +58,7 @@ impl AttemptTask {
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts, &anchors);
         let batch = OutcomeBatch {
-            fence: self.fence.clone(),
+            fence: self.outlet.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
             cells: changed_cells(&message, page, &to, lost),
@@ -75,7 +75,7 @@ impl AttemptTask {
         self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
         if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
-            self.mailbox.wake();
+            self.outlet.mailbox.wake();
         }
         let answered = answered.is_some();
         let recorded = self.record_outcome(batch).await;

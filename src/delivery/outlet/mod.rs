@@ -11,6 +11,7 @@ mod editing;
 mod edits;
 pub mod gate;
 pub mod mailbox;
+mod owned;
 mod ownership;
 mod poll;
 mod polled;
@@ -23,5 +24,6 @@ mod wake;
 pub mod worker;
 
 pub use mailbox::{Command, Mailbox, OutletState};
+pub use owned::OwnedOutlet;
 pub use worker::Worker;
 pub(crate) use worker::supervised;
