@@ -19,7 +19,7 @@ use crate::store::{
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
 
-/// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
+/// [`crate::store::QueryStore::list_deliveries`]. Newest first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
 /// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
 pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, DbError> {
     let mut values: Vec<Value> = Vec::new();
