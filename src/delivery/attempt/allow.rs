@@ -162,12 +162,7 @@ impl AttemptTask {
         if message.step().is_some() {
             self.shared.change_steps_soon();
         }
-        let mut result = self.complete(message, Vec::new(), false);
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        self.complete(message, Vec::new(), false).recorded(recorded)
     }
 
     /// A message goes back to its lanes until its recipients may get one more; what comes meanwhile goes with it.

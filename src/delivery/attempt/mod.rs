@@ -60,6 +60,16 @@ pub struct AttemptResult {
     pub fenced: bool,
 }
 
+impl AttemptResult {
+    /// The same, once its outcome was recorded, or could not be.
+    fn recorded(self, recorded: Result<Vec<AcceptedDelivery>, StoreError>) -> Self {
+        match recorded {
+            Ok(children) => Self { children, ..self },
+            Err(_) => Self { fenced: true, ..self },
+        }
+    }
+}
+
 /// What an attempt works with.
 pub struct AttemptTask {
     /// What all workers share.

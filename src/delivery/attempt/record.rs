@@ -85,13 +85,7 @@ impl AttemptTask {
         if !requeued {
             message.phase.mark_stored();
         }
-        let mut result = self.conclude(message, outcome).await;
-        result.answered = answered;
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        AttemptResult { answered, ..self.conclude(message, outcome).await.recorded(recorded) }
     }
 
     fn finished(&self, id: AttemptId, page: u16, begun_at: UnixMs, now: UnixMs, outcome: &Outcome) -> FinishedAttempt {
@@ -247,12 +241,7 @@ impl AttemptTask {
         if message.step().is_some() {
             self.shared.change_steps_soon();
         }
-        let mut result = self.complete(&mut message, Vec::new(), false);
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        self.complete(&mut message, Vec::new(), false).recorded(recorded)
     }
 }
 
