@@ -155,10 +155,6 @@ fn settle(bencher: Bencher, together: usize) {
             let placed = accepted.into_iter().flat_map(|done| done.expect("accepted").deliveries);
             placed
                 .map(|delivery| OutcomeBatch {
-                    fence: Fence { outlet: outlet.clone(), epoch },
-                    message: None,
-                    attempt: None,
-                    cells: Vec::new(),
                     deliveries: vec![DeliveryUpdate {
                         id: delivery.id,
                         lane: delivery.lane,
@@ -168,14 +164,7 @@ fn settle(bencher: Bencher, together: usize) {
                         reason: Some("measured".into()),
                         leave_message: false,
                     }],
-                    children: Vec::new(),
-                    anchors: Vec::new(),
-                    timeline: Vec::new(),
-                    outlet: None,
-                    sent_in_month: None,
-                    needless: None,
-                    may_wait: false,
-                    now,
+                    ..OutcomeBatch::new(Fence { outlet: outlet.clone(), epoch }, now)
                 })
                 .collect::<Vec<_>>()
         })

@@ -39,21 +39,7 @@ impl AttemptTask {
 
     /// An outcome that changes these deliveries only.
     pub(super) fn outcome_batch(&self, deliveries: Vec<DeliveryUpdate>) -> OutcomeBatch {
-        OutcomeBatch {
-            fence: self.outlet.fence.clone(),
-            message: None,
-            attempt: None,
-            cells: Vec::new(),
-            deliveries,
-            children: Vec::new(),
-            anchors: Vec::new(),
-            timeline: Vec::new(),
-            outlet: None,
-            sent_in_month: None,
-            needless: None,
-            may_wait: false,
-            now: self.shared.clock.wall(),
-        }
+        OutcomeBatch { deliveries, ..OutcomeBatch::new(self.outlet.fence.clone(), self.shared.clock.wall()) }
     }
 
     /// Writes an outcome, for as long as it takes: one that is not on disk would be sent again or lost.

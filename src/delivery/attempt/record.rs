@@ -58,7 +58,6 @@ impl AttemptTask {
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts, &anchors);
         let batch = OutcomeBatch {
-            fence: self.outlet.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
             cells: changed_cells(&message, page, &to, lost),
@@ -68,9 +67,8 @@ impl AttemptTask {
             timeline,
             outlet: outcome.outlet.clone(),
             sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
-            needless: None,
             may_wait,
-            now,
+            ..OutcomeBatch::new(self.outlet.fence.clone(), now)
         };
         self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
         if let Some(count) = answered {

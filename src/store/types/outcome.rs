@@ -229,6 +229,27 @@ pub struct OutcomeBatch {
     pub now: UnixMs,
 }
 
+impl OutcomeBatch {
+    /// One that changes nothing yet.
+    pub fn new(fence: Fence, now: UnixMs) -> Self {
+        Self {
+            fence,
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries: Vec::new(),
+            children: Vec::new(),
+            anchors: Vec::new(),
+            timeline: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            needless: None,
+            may_wait: false,
+            now,
+        }
+    }
+}
+
 /// The message of a settlement.
 #[derive(Debug, Clone)]
 pub struct MessageOutcome {
