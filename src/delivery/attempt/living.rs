@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::channel::LivingMode;
+use crate::channel::{Living, LivingMode};
 use crate::delivery::evaluate::Evaluator;
 use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, news};
 use crate::delivery::pending::PendingMessage;
@@ -57,15 +57,11 @@ impl AttemptTask {
                 Moment::News { .. } => message.notification.reminds.extend(owners(incident, &news(&said, incident, &notified))),
                 _ => {}
             }
-            // Each recipient has a message that can be answered, and that is edited where others are.
-            let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
-            let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
-            let how = how(moment, mode, can, recipients.iter().all(lives));
+            let how = how(moment, mode, can, all_have_a_message(anchors, &recipients, mode, can));
             if how == How::Silent {
-                let shows = |recipient: &Recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient);
                 // The only edit is kept for the end, whose readers see then what came and went.
                 let kept = can.spends.is_some() && !matches!(moment, Moment::Over | Moment::Missed);
-                silent.insert(lane, self.silent_reason(incident, moment, !kept && recipients.iter().all(shows)));
+                silent.insert(lane, self.silent_reason(incident, moment, !kept && all_are_edited(anchors, &recipients)));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
@@ -295,6 +291,17 @@ fn said_by(members: &[&PendingDelivery], incident: &Incident) -> Said {
         ends: order.iter().filter(|one| !fires[*one]).copied().collect(),
         left_out: members.last().and_then(|member| member.event.as_deref()).is_some_and(Event::may_fire_on),
     }
+}
+
+/// Whether each of these recipients has a message that can be answered, and that is edited where others are.
+fn all_have_a_message(anchors: &[Anchor], recipients: &[Recipient], mode: LivingMode, can: Living) -> bool {
+    let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
+    recipients.iter().all(|recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient))
+}
+
+/// Whether each of these recipients has a message that is kept up to date by edits.
+fn all_are_edited(anchors: &[Anchor], recipients: &[Recipient]) -> bool {
+    recipients.iter().all(|recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient))
 }
 
 /// The newest event that an incident knows of. Ids grow with time.

@@ -83,6 +83,17 @@ impl Refusal {
     pub(super) fn not_for(who: &str, why: impl Into<String>) -> Self {
         Self::NotFor { who: who.to_owned(), why: why.into() }
     }
+
+    /// A credential is right and does not open what needs `scope`.
+    fn lacks(credential: &Credential, scope: Scope) -> Self {
+        let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
+        let (name, needs) = (&credential.name, scope.as_str());
+        let why = format!(
+            "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
+            has.join(", ")
+        );
+        Self::not_for(name, why)
+    }
 }
 
 /// A caller that was admitted.
@@ -216,13 +227,7 @@ impl Auth {
             return Err(Refusal::not_for("", why));
         }
         if let Some(credential) = known {
-            let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
-            let (name, needs) = (&credential.name, scope.as_str());
-            let why = format!(
-                "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
-                has.join(", ")
-            );
-            return Err(Refusal::not_for(name, why));
+            return Err(Refusal::lacks(credential, scope));
         }
         Err(Refusal::Credentials(why))
     }
