@@ -23,7 +23,7 @@ pub mod supervise;
 mod wake;
 pub mod worker;
 
-pub use mailbox::{Command, Mailbox, OutletState};
+pub use mailbox::{Command, OutletState};
 pub use owned::OwnedOutlet;
 pub use worker::Worker;
 pub(crate) use worker::supervised;
