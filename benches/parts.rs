@@ -8,8 +8,8 @@ use body::body;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use watchfire::channel::PLATFORMS;
-use watchfire::config::{self, LoadOptions, Loaded};
-use watchfire::http::auth::{Auth, Credential, Kind, Scope};
+use watchfire::config::{self, CredentialKind, LoadOptions, Loaded};
+use watchfire::http::auth::{Auth, Credential, Scope};
 use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
@@ -185,7 +185,7 @@ fn signature(bencher: Bencher, alerts: usize) {
     mac.update(&body);
     let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let secrets = vec![watchfire::model::Secret::new("0123456789abcdef")];
-    let kind = Kind::Hmac { secrets, header: "x-grafana-alerting-signature".into(), timestamp_header: None };
+    let kind = CredentialKind::Hmac { secrets, header: "x-grafana-alerting-signature".into(), timestamp_header: None };
     let credential = Credential { name: "grafana".into(), kind, scopes: Vec::new(), channels: Vec::new() };
     let auth = Auth { credentials: vec![credential], ..Auth::default() };
     let mut headers = axum::http::HeaderMap::new();
