@@ -267,7 +267,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The only page of a message of plain text, which is about no alert in particular.
+    /// The only page of a message of plain text.
     pub fn of_text(fields: BTreeMap<String, String>, facts: Facts) -> Self {
         Self { fields, facts, number: 1, total: 1, plain: true, quiet: false, coverage: Vec::new(), missed: Vec::new() }
     }
