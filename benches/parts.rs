@@ -8,8 +8,8 @@ use body::body;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use watchfire::channel::PLATFORMS;
-use watchfire::config::{self, LoadOptions, Loaded};
-use watchfire::http::auth::{Auth, Credential, Kind, Scope};
+use watchfire::config::{self, CredentialKind, LoadOptions, Loaded};
+use watchfire::http::auth::{Auth, Credential, Scope};
 use watchfire::ingest::{self, Inputs, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
@@ -155,10 +155,6 @@ fn settle(bencher: Bencher, together: usize) {
             let placed = accepted.into_iter().flat_map(|done| done.expect("accepted").deliveries);
             placed
                 .map(|delivery| OutcomeBatch {
-                    fence: Fence { outlet: outlet.clone(), epoch },
-                    message: None,
-                    attempt: None,
-                    cells: Vec::new(),
                     deliveries: vec![DeliveryUpdate {
                         id: delivery.id,
                         lane: delivery.lane,
@@ -168,14 +164,7 @@ fn settle(bencher: Bencher, together: usize) {
                         reason: Some("measured".into()),
                         leave_message: false,
                     }],
-                    children: Vec::new(),
-                    anchors: Vec::new(),
-                    timeline: Vec::new(),
-                    outlet: None,
-                    sent_in_month: None,
-                    needless: None,
-                    may_wait: false,
-                    now,
+                    ..OutcomeBatch::new(Fence { outlet: outlet.clone(), epoch }, now)
                 })
                 .collect::<Vec<_>>()
         })
@@ -196,7 +185,7 @@ fn signature(bencher: Bencher, alerts: usize) {
     mac.update(&body);
     let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let secrets = vec![watchfire::model::Secret::new("0123456789abcdef")];
-    let kind = Kind::Hmac { secrets, header: "x-grafana-alerting-signature".into(), timestamp_header: None };
+    let kind = CredentialKind::Hmac { secrets, header: "x-grafana-alerting-signature".into(), timestamp_header: None };
     let credential = Credential { name: "grafana".into(), kind, scopes: Vec::new(), channels: Vec::new() };
     let auth = Auth { credentials: vec![credential], ..Auth::default() };
     let mut headers = axum::http::HeaderMap::new();

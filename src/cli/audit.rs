@@ -5,9 +5,9 @@ use clap::Subcommand;
 
 use super::part::Part;
 use super::print::{more, shown, time};
-use super::remote::Remote;
+use super::remote::print_answer;
 use super::table::{Cell, Table, cell, text};
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus};
 use crate::api::{Audit, AuditedAct};
 
 /// Look at what people did by hand.
@@ -30,13 +30,10 @@ pub enum AuditCommand {
 pub fn run(common: &Common, command: &AuditCommand) -> Result<ExitStatus> {
     let AuditCommand::Ls { person, text, part } = command;
     let path = format!("/api/v1/audit?{}", part.query(&[("person", person.as_deref()), ("text", text.as_deref())]));
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let found: Result<Audit> = remote.get(&path).await;
-        remote.close().await;
-        anstream::println!("{}", shown(common.json, &found?, table)?);
-        Ok(ExitStatus::Success)
-    })?
+    print_answer(common, async |remote| {
+        let found: Audit = remote.get(&path).await?;
+        shown(common.json, &found, table)
+    })
 }
 
 fn table(found: &Audit) -> String {

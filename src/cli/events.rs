@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::part::Part;
 use super::print::{more, shown, time};
-use super::remote::Remote;
+use super::remote::{Remote, print_answer};
 use super::table::{Table, cell, text};
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus};
 use crate::api::{AcceptedResponse, EventResponse, Events, ReplayRequest};
 use crate::model::Event;
 use crate::store::EventRow;
@@ -48,13 +48,7 @@ pub enum EventsCommand {
 
 /// Runs `events`.
 pub fn run(common: &Common, command: &EventsCommand) -> Result<ExitStatus> {
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let result = answer(&remote, command, common.json).await;
-        remote.close().await;
-        anstream::println!("{}", result?);
-        Ok(ExitStatus::Success)
-    })?
+    print_answer(common, async |remote| answer(remote, command, common.json).await)
 }
 
 async fn answer(remote: &Remote, command: &EventsCommand, as_json: bool) -> Result<String> {

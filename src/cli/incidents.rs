@@ -6,9 +6,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::part::Part;
 use super::print::{more, shown, time};
-use super::remote::Remote;
+use super::remote::{Remote, print_answer};
 use super::table::{Table, cell, number, state, text};
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus};
 use crate::api::{ActRequest, ActResponse, IncidentResponse, IncidentSummary, Incidents};
 use crate::model::Verb;
 
@@ -38,13 +38,7 @@ pub enum IncidentsCommand {
 
 /// Runs `incidents`.
 pub fn run(common: &Common, command: &IncidentsCommand) -> Result<ExitStatus> {
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let result = answer(&remote, command, common.json).await;
-        remote.close().await;
-        anstream::println!("{}", result?);
-        Ok(ExitStatus::Success)
-    })?
+    print_answer(common, async |remote| answer(remote, command, common.json).await)
 }
 
 async fn answer(remote: &Remote, command: &IncidentsCommand, as_json: bool) -> Result<String> {
@@ -155,15 +149,13 @@ pub fn act_for(common: &Common, verb: Verb, args: &SnoozeArgs) -> Result<ExitSta
 }
 
 fn send_act(common: &Common, verb: Verb, args: &ActArgs, (duration, until): (Option<String>, Option<String>)) -> Result<ExitStatus> {
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let number = utf8_percent_encode(args.number.trim_start_matches('#'), NON_ALPHANUMERIC);
-        let request = ActRequest { by: args.by.clone(), duration, until };
-        let result: Result<ActResponse> = remote.post(&format!("/api/v1/incidents/{number}/{}", verb.as_str()), &request).await;
-        remote.close().await;
-        anstream::println!("{}", shown(common.json, &result?, |done| done.text.clone())?);
-        Ok(ExitStatus::Success)
-    })?
+    let number = utf8_percent_encode(args.number.trim_start_matches('#'), NON_ALPHANUMERIC);
+    let path = format!("/api/v1/incidents/{number}/{}", verb.as_str());
+    let request = ActRequest { by: args.by.clone(), duration, until };
+    print_answer(common, async |remote| {
+        let done: ActResponse = remote.post(&path, &request).await?;
+        shown(common.json, &done, |done| done.text.clone())
+    })
 }
 
 #[cfg(test)]

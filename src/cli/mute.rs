@@ -5,9 +5,9 @@ use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{shown, time};
-use super::remote::Remote;
+use super::remote::{Remote, print_answer};
 use super::table::{Table, cell, text};
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus};
 use crate::api::{Mute, MuteRequest, MuteResponse, MuteState, Mutes};
 use crate::delivery::mutes::{INDEFINITE, held_text};
 use crate::model::Language;
@@ -69,13 +69,7 @@ pub fn run(common: &Common, command: &MuteCommand) -> Result<ExitStatus> {
     if let MuteCommand::Add { what, .. } | MuteCommand::Rm { what } = command {
         what.texts()?;
     }
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let result = change(&remote, command, common.json).await;
-        remote.close().await;
-        anstream::println!("{}", result?);
-        Ok(ExitStatus::Success)
-    })?
+    print_answer(common, async |remote| change(remote, command, common.json).await)
 }
 
 async fn change(remote: &Remote, command: &MuteCommand, as_json: bool) -> Result<String> {

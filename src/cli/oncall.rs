@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::print::{shown, time};
-use super::remote::Remote;
+use super::remote::{Remote, print_answer};
 use super::table::{Table, cell, number, text};
-use super::{Common, ExitStatus, block_on};
+use super::{Common, ExitStatus};
 use crate::api::{Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift};
 use crate::model::UnixMs;
 
@@ -60,13 +60,7 @@ enum OnCallCommand {
 
 /// Runs `oncall`.
 pub fn run(common: &Common, args: &OnCallArgs) -> Result<ExitStatus> {
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let result = answer(&remote, args, common.json).await;
-        remote.close().await;
-        anstream::println!("{}", result?);
-        Ok(ExitStatus::Success)
-    })?
+    print_answer(common, async |remote| answer(remote, args, common.json).await)
 }
 
 async fn answer(remote: &Remote, args: &OnCallArgs, as_json: bool) -> Result<String> {

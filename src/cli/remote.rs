@@ -14,11 +14,11 @@ use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::contexts::{self, Context as ServerContext};
-use super::{Common, load};
+use super::{Common, ExitStatus, block_on, load};
 use crate::api::Problem;
-use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
+use crate::config::{self, Admission, CredentialKind, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions, EngineParts};
-use crate::http::auth::{Auth, Credential, Kind};
+use crate::http::auth::{Auth, Credential};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -36,6 +36,17 @@ pub enum Remote {
     Server { base: String, authorization: Option<String>, client: reqwest::Client },
     /// None runs: the store is opened here.
     Local { router: axum::Router, store: Arc<dyn Store> },
+}
+
+/// Asks the API, and prints what came of it on a line of its own.
+pub(super) fn print_answer(common: &Common, ask: impl AsyncFnOnce(&Remote) -> Result<String>) -> Result<ExitStatus> {
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let answer = ask(&remote).await;
+        remote.close().await;
+        anstream::println!("{}", answer?);
+        Ok(ExitStatus::Success)
+    })?
 }
 
 impl Remote {
@@ -378,8 +389,8 @@ fn authorization(credentials: &[Credential]) -> Option<String> {
     let mut able: Vec<&Credential> = credentials.iter().filter(|c| opens(c) > 0).collect();
     able.sort_by_key(|c| (std::cmp::Reverse(opens(c)), !c.channels.is_empty()));
     able.into_iter().find_map(|c| match &c.kind {
-        Kind::Bearer(token) => Some(format!("Bearer {}", token.expose())),
-        Kind::Basic { username, password: Password::Plain(password) } => {
+        CredentialKind::Bearer(token) => Some(format!("Bearer {}", token.expose())),
+        CredentialKind::Basic { username, password: Password::Plain(password) } => {
             Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.expose()))))
         }
         _ => None,

@@ -126,16 +126,7 @@ fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: 
         ..ViewInput::of(&entries, event, channel.content.language, now, &plan.scale, &plan.messages.shown)
     });
     let facts = Facts { form: kind.into(), ..template::facts(&scene) };
-    Page {
-        fields: template::line_fields(channel.platform.fields, &scene, kind),
-        facts,
-        number: 1,
-        total: 1,
-        plain: true,
-        quiet: false,
-        coverage: Vec::new(),
-        missed: Vec::new(),
-    }
+    Page::of_text(template::line_fields(channel.platform.fields, &scene, kind), facts)
 }
 
 /// What is left of an event when all that it reports as firing is over, as of now.

@@ -64,9 +64,9 @@ pub struct CredentialSettings {
 /// What is compared.
 #[derive(Debug, Clone)]
 pub enum CredentialKind {
-    /// A bearer token.
+    /// `Authorization: Bearer <token>`.
     Bearer(Secret),
-    /// A user name and a password.
+    /// `Authorization: Basic`.
     Basic {
         /// User name.
         username: String,
@@ -80,9 +80,9 @@ pub enum CredentialKind {
         /// Where the proxy is.
         from: Vec<ipnet::IpNet>,
     },
-    /// HMAC-SHA256 over the body, in hexadecimal digits; with a timestamp header over timestamp, colon, body.
+    /// HMAC-SHA256 over the body, in hexadecimal digits as Grafana signs; with a timestamp header over timestamp, colon, body.
     Hmac {
-        /// Any of these.
+        /// Any of these verifies (rotation).
         secrets: Vec<Secret>,
         /// Header with the signature.
         header: String,

@@ -127,18 +127,7 @@ impl Engine {
             // The sender keeps what would not outlive this process.
             self.shared.store.check_files()?;
         }
-        // Nothing of what its alerts say.
-        tracing::info!(
-            event = %accepted.event,
-            source = event.source,
-            alerts = event.alerts.len(),
-            deliveries = accepted.deliveries.len(),
-            duplicate = accepted.duplicate,
-            "accepted: it is on disk"
-        );
-        for delivery in accepted.deliveries.iter().filter(|_| !accepted.duplicate) {
-            tracing::debug!(event = %accepted.event, delivery = %delivery.id, channel = delivery.channel, state = delivery.state.as_str(), "routed");
-        }
+        log_accepted(&event, &accepted);
         Ok(accepted)
     }
 
@@ -310,6 +299,21 @@ impl Routed {
         }
         let note = self.note.map_or_else(|| format!("replay of {first}"), |note| format!("replay of {first}: {note}"));
         Self { deliveries, steps: Vec::new(), incidents: Vec::new(), dedup: None, note: Some(note) }
+    }
+}
+
+/// Says what was accepted, and nothing of what its alerts say.
+fn log_accepted(event: &Event, accepted: &Accepted) {
+    tracing::info!(
+        event = %accepted.event,
+        source = event.source,
+        alerts = event.alerts.len(),
+        deliveries = accepted.deliveries.len(),
+        duplicate = accepted.duplicate,
+        "accepted: it is on disk"
+    );
+    for delivery in accepted.deliveries.iter().filter(|_| !accepted.duplicate) {
+        tracing::debug!(event = %accepted.event, delivery = %delivery.id, channel = delivery.channel, state = delivery.state.as_str(), "routed");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -302,9 +301,6 @@ pub fn known_channels(plan: &Plan, to: &[String]) -> (Vec<String>, Vec<String>) 
     }
     (known, unknown)
 }
-
-/// Shared, so that many deliveries of one event hold it once.
-pub type SharedEvent = Arc<Event>;
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ mod compose;
 mod core;
 mod counts;
 pub mod direct;
+mod driver_result;
 mod edit;
 pub mod engine;
 pub mod escalation;

@@ -29,7 +29,7 @@ mod tests;
 pub use anonymize::anonymize;
 pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
-pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, short_fingerprint, source};
+pub use identity::{dedup_key, fingerprint, lane_group, short_fingerprint, source};
 pub use input::{Input, InputBlock, InputProblem, Inputs, Text};
 pub use schema::WebhookBody;
 pub use send::{SendBody, SendCall, send};

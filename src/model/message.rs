@@ -267,6 +267,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// The only page of a message of plain text.
+    pub fn of_text(fields: BTreeMap<String, String>, facts: Facts) -> Self {
+        Self { fields, facts, number: 1, total: 1, plain: true, quiet: false, coverage: Vec::new(), missed: Vec::new() }
+    }
+
     /// A field's text, or an empty string.
     pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)

@@ -51,27 +51,7 @@ pub fn admission(validator: &mut Validator<'_, '_>) -> Admission {
                 "give each a `name` of its own",
             );
         }
-        let limited = entry.channels.is_some();
-        let default = || if limited { Scope::LIMITED.into() } else { Scope::ALL.into() };
-        let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(default, |scopes| scopes.iter().copied().collect());
-        if limited && scopes.contains(&Scope::Admin) {
-            validator.report.error(
-                codes::BAD_AUTH,
-                &path.key("scopes"),
-                Anchor::Value,
-                "`admin` reaches every channel, so `channels` cannot limit it",
-                "remove `admin`, or `channels`",
-            );
-        }
-        if scopes.is_empty() {
-            validator.report.error(
-                codes::BAD_AUTH,
-                &path.key("scopes"),
-                Anchor::Value,
-                "a credential without scopes admits to nothing",
-                "name scopes, or remove the key",
-            );
-        }
+        let scopes = scopes(validator, entry, &path);
         let channels = entry.channels.as_ref().map(|channels| {
             if channels.is_empty() {
                 let label = "name channels, or remove the key";
@@ -85,6 +65,23 @@ pub fn admission(validator: &mut Validator<'_, '_>) -> Admission {
         admitted.push(CredentialSettings { name: name.into(), kind, scopes, channels });
     }
     Admission::Credentials(admitted)
+}
+
+/// What a credential opens.
+fn scopes(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path) -> BTreeSet<Scope> {
+    let limited = entry.channels.is_some();
+    let default = || if limited { Scope::LIMITED.into() } else { Scope::ALL.into() };
+    let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(default, |scopes| scopes.iter().copied().collect());
+    let mut blame = |message: &str, label: &str| {
+        validator.report.error(codes::BAD_AUTH, &path.key("scopes"), Anchor::Value, message, label);
+    };
+    if limited && scopes.contains(&Scope::Admin) {
+        blame("`admin` reaches every channel, so `channels` cannot limit it", "remove `admin`, or `channels`");
+    }
+    if scopes.is_empty() {
+        blame("a credential without scopes admits to nothing", "name scopes, or remove the key");
+    }
+    scopes
 }
 
 /// What is compared, and a name for it; `None` when that cannot be said.

@@ -52,7 +52,7 @@ impl AttemptTask {
         if limits.is_empty() {
             return Ok(Allowed::Send(None));
         }
-        let ticket = self.mailbox.on_the_way.add(&open);
+        let ticket = self.outlet.mailbox.on_the_way.add(&open);
         let mut limited = self.limited(limits, &ticket, &open, now).await?;
         if limited.iter().any(|one| one.by_what_is_ahead) {
             // What ended while the store was read counted twice. Nobody waits for an hour because of that.
@@ -102,7 +102,7 @@ impl AttemptTask {
     fn month_withholds(&self, message: &PendingMessage) -> Option<Withheld> {
         let critical = message.members.iter().any(|member| member.rank <= Severity::Critical.rank());
         let phones = self.channel.platform.counts_recipients();
-        let why = match self.mailbox.month() {
+        let why = match self.outlet.mailbox.month() {
             MonthUse::All => Withheld::MonthUsed,
             MonthUse::Most if phones && !critical => Withheld::MonthSaved,
             MonthUse::Most | MonthUse::Little => return None,
@@ -162,12 +162,7 @@ impl AttemptTask {
         if message.step().is_some() {
             self.shared.change_steps_soon();
         }
-        let mut result = self.complete(message, Vec::new(), false);
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        self.complete(message, Vec::new(), false).recorded(recorded)
     }
 
     /// A message goes back to its lanes until its recipients may get one more; what comes meanwhile goes with it.

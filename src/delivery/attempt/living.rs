@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::channel::LivingMode;
+use crate::channel::{Living, LivingMode};
 use crate::delivery::evaluate::Evaluator;
 use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, news};
 use crate::delivery::pending::PendingMessage;
@@ -27,7 +27,7 @@ impl AttemptTask {
         }
         // Its end is a message of its own where no edit will show it.
         let mode = match self.channel.content.living {
-            LivingMode::Edit if self.mailbox.saves() => LivingMode::New,
+            LivingMode::Edit if self.outlet.mailbox.saves() => LivingMode::New,
             mode => mode,
         };
         let Some(found) = self.incidents_of(message, mode).await? else { return Ok(None) };
@@ -57,15 +57,11 @@ impl AttemptTask {
                 Moment::News { .. } => message.notification.reminds.extend(owners(incident, &news(&said, incident, &notified))),
                 _ => {}
             }
-            // Each recipient has a message that can be answered, and that is edited where others are.
-            let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
-            let lives = |recipient: &Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient);
-            let how = how(moment, mode, can, recipients.iter().all(lives));
+            let how = how(moment, mode, can, all_have_a_message(anchors, &recipients, mode, can));
             if how == How::Silent {
-                let shows = |recipient: &Recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient);
                 // The only edit is kept for the end, whose readers see then what came and went.
                 let kept = can.spends.is_some() && !matches!(moment, Moment::Over | Moment::Missed);
-                silent.insert(lane, self.silent_reason(incident, moment, !kept && recipients.iter().all(shows)));
+                silent.insert(lane, self.silent_reason(incident, moment, !kept && all_are_edited(anchors, &recipients)));
                 if !said.ends.is_empty() {
                     ended.insert(lane);
                 }
@@ -85,7 +81,7 @@ impl AttemptTask {
             (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
         }
         notification.mentions = rings;
-        notification.edited = self.channel.follows_incidents() && !self.mailbox.saves();
+        notification.edited = self.channel.follows_incidents() && !self.outlet.mailbox.saves();
         let children = if ended.is_empty() { Vec::new() } else { self.ends_elsewhere(message, &ended, now).await };
         Ok(self.silenced(message, &silent, silent_anchors, now).map(|batch| OutcomeBatch { children, ..batch }))
     }
@@ -145,7 +141,7 @@ impl AttemptTask {
         if moment == Moment::Doubted {
             return format!("its end was reported moments ago as #{id}: it rings if it still fires a minute after that");
         }
-        if edited && self.mailbox.saves() {
+        if edited && self.outlet.mailbox.saves() {
             return format!("state only: #{id} is not edited while what is left of the month's messages is kept for what rings{later}");
         }
         if edited {
@@ -204,7 +200,7 @@ impl AttemptTask {
         let members: Vec<&PendingDelivery> = message.members.iter().filter(|member| member.event.is_some()).collect();
         let said = said_by(&members, incident);
         let can = self.channel.driver.living(self.channel.platform);
-        let mut notification = Notification { edited: self.channel.follows_incidents() && !self.mailbox.saves(), ..Notification::default() };
+        let mut notification = Notification { edited: self.channel.follows_incidents() && !self.outlet.mailbox.saves(), ..Notification::default() };
         let how = if form == Form::Card { How::Card { mentions, reply: false } } else { How::Line { form, reply: can.reply, mentions } };
         notification.set(how, anchors);
         let mut notice = NotifiedIncident { version, ..NotifiedIncident::of(incident, &said, anchors, incident.version == version) };
@@ -295,6 +291,17 @@ fn said_by(members: &[&PendingDelivery], incident: &Incident) -> Said {
         ends: order.iter().filter(|one| !fires[*one]).copied().collect(),
         left_out: members.last().and_then(|member| member.event.as_deref()).is_some_and(Event::may_fire_on),
     }
+}
+
+/// Whether each of these recipients has a message that can be answered, and that is edited where others are.
+fn all_have_a_message(anchors: &[Anchor], recipients: &[Recipient], mode: LivingMode, can: Living) -> bool {
+    let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
+    recipients.iter().all(|recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient))
+}
+
+/// Whether each of these recipients has a message that is kept up to date by edits.
+fn all_are_edited(anchors: &[Anchor], recipients: &[Recipient]) -> bool {
+    recipients.iter().all(|recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient))
 }
 
 /// The newest event that an incident knows of. Ids grow with time.

@@ -18,16 +18,13 @@ mod unreached;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use tokio::time::Instant;
-
 use crate::channel::OnAmbiguous;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, UnixMs};
-use crate::store::{AcceptedDelivery, CellState, Fence, StoreError};
+use crate::store::{AcceptedDelivery, CellState, StoreError};
 
 use super::core::Shared;
 use super::lanes::LaneReturn;
-use super::outlet::Mailbox;
-use super::outlet::mailbox::Renewal;
+use super::outlet::OwnedOutlet;
 use super::pending::{PendingMessage, Phase, next_due};
 use super::plan::{ChannelPlan, Plan};
 use super::started::StartedLanes;
@@ -63,6 +60,16 @@ pub struct AttemptResult {
     pub fenced: bool,
 }
 
+impl AttemptResult {
+    /// The same, once its outcome was recorded, or could not be.
+    fn recorded(self, recorded: Result<Vec<AcceptedDelivery>, StoreError>) -> Self {
+        match recorded {
+            Ok(children) => Self { children, ..self },
+            Err(_) => Self { fenced: true, ..self },
+        }
+    }
+}
+
 /// What an attempt works with.
 pub struct AttemptTask {
     /// What all workers share.
@@ -71,12 +78,8 @@ pub struct AttemptTask {
     pub plan: Arc<Plan>,
     /// The channel.
     pub channel: Arc<ChannelPlan>,
-    /// Outlet and epoch.
-    pub fence: Fence,
-    /// The worker's mailbox, which knows the latest lease.
-    pub mailbox: Arc<Mailbox>,
-    /// When the outlet was claimed, and until when it was leased at the attempt's start; `None` without leases.
-    pub lease: Option<(Instant, Instant)>,
+    /// The outlet.
+    pub outlet: OwnedOutlet,
     /// Counter of attempts that are answered but not yet recorded; `None` for rate-limited outlets.
     pub answered: Option<Arc<AtomicUsize>>,
     /// Whether the platform refused it before as a fault of the outlet, and accepted others since: the fault is its own.
@@ -167,15 +170,6 @@ impl AttemptTask {
 
     /// Whether the outlet is this node's for long enough to send.
     fn holds_lease(&self) -> bool {
-        holds_lease(&self.shared, &self.mailbox, self.lease)
-    }
-}
-
-/// Whether an outlet is this node's for long enough to send: it was claimed, and leased at the start of what is to be sent, at these times.
-pub(super) fn holds_lease(shared: &Shared, mailbox: &Mailbox, lease: Option<(Instant, Instant)>) -> bool {
-    let Some((claimed_at, at_start)) = lease else { return true };
-    match mailbox.assignment().renewal {
-        Some(Renewal { until, asked }) if claimed_at < asked => until.is_some_and(|until| shared.clock.instant() < until.max(at_start)),
-        _ => shared.clock.instant() < at_start,
+        self.outlet.may_send(self.shared.clock.instant())
     }
 }

@@ -17,7 +17,7 @@ impl AttemptTask {
         to: &[Recipient],
     ) -> Result<(), StoreError> {
         if !message.is_stored() && (at_most_once || message.cells.len() > 1) {
-            self.shared.store.store_message(self.fence.clone(), message.to_record(self.channel.platform.name)).await?;
+            self.shared.store.store_message(self.outlet.fence.clone(), message.to_record(self.channel.platform.name)).await?;
             message.phase.mark_stored();
         }
         if at_most_once {
@@ -31,7 +31,7 @@ impl AttemptTask {
                 begun_at,
                 guard: self.attempt_guard(message),
             };
-            self.shared.store.begin_attempt(self.fence.clone(), new).await?;
+            self.shared.store.begin_attempt(self.outlet.fence.clone(), new).await?;
             message.phase.set_begun(Some(BegunAttempt { id: attempt, page }));
         }
         Ok(())
@@ -39,21 +39,7 @@ impl AttemptTask {
 
     /// An outcome that changes these deliveries only.
     pub(super) fn outcome_batch(&self, deliveries: Vec<DeliveryUpdate>) -> OutcomeBatch {
-        OutcomeBatch {
-            fence: self.fence.clone(),
-            message: None,
-            attempt: None,
-            cells: Vec::new(),
-            deliveries,
-            children: Vec::new(),
-            anchors: Vec::new(),
-            timeline: Vec::new(),
-            outlet: None,
-            sent_in_month: None,
-            needless: None,
-            may_wait: false,
-            now: self.shared.clock.wall(),
-        }
+        OutcomeBatch { deliveries, ..OutcomeBatch::new(self.outlet.fence.clone(), self.shared.clock.wall()) }
     }
 
     /// Writes an outcome, for as long as it takes: one that is not on disk would be sent again or lost.

@@ -58,7 +58,6 @@ impl AttemptTask {
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts, &anchors);
         let batch = OutcomeBatch {
-            fence: self.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
             attempt: Some(ended),
             cells: changed_cells(&message, page, &to, lost),
@@ -68,14 +67,13 @@ impl AttemptTask {
             timeline,
             outlet: outcome.outlet.clone(),
             sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
-            needless: None,
             may_wait,
-            now,
+            ..OutcomeBatch::new(self.outlet.fence.clone(), now)
         };
         self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
         if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
-            self.mailbox.wake();
+            self.outlet.mailbox.wake();
         }
         let answered = answered.is_some();
         let recorded = self.record_outcome(batch).await;
@@ -85,13 +83,7 @@ impl AttemptTask {
         if !requeued {
             message.phase.mark_stored();
         }
-        let mut result = self.conclude(message, outcome).await;
-        result.answered = answered;
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        AttemptResult { answered, ..self.conclude(message, outcome).await.recorded(recorded) }
     }
 
     fn finished(&self, id: AttemptId, page: u16, begun_at: UnixMs, now: UnixMs, outcome: &Outcome) -> FinishedAttempt {
@@ -247,12 +239,7 @@ impl AttemptTask {
         if message.step().is_some() {
             self.shared.change_steps_soon();
         }
-        let mut result = self.complete(&mut message, Vec::new(), false);
-        match recorded {
-            Ok(children) => result.children = children,
-            Err(_) => result.fenced = true,
-        }
-        result
+        self.complete(&mut message, Vec::new(), false).recorded(recorded)
     }
 }
 

@@ -1,14 +1,12 @@
 //! One request to the platform, under a deadline.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-
 use crate::channel::{CellResult, SendContext};
+use crate::delivery::driver_result::driver_result;
 use crate::delivery::links;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{ErrorKind, OwnLinks, PlatformIds, Recipient, SendError, format_duration};
+use crate::model::{ErrorKind, OwnLinks, PlatformIds, Recipient, SendError};
 use crate::store::{Cell, CellState};
 
 use super::AttemptTask;
@@ -49,12 +47,8 @@ impl AttemptTask {
         let started = clock.instant();
         // The driver has the deadline too; the second more lets it say at which stage it gave up.
         let end = deadline + self.channel.driver.response_grace(cx.direct) + Duration::from_secs(1);
-        let sending = AssertUnwindSafe(self.channel.driver.send(page, to, &cx)).catch_unwind();
-        let mut results: Vec<CellResult> = match tokio::time::timeout_at(end, sending).await {
-            Ok(Ok(results)) => results,
-            Ok(Err(_)) => fail(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", self.channel.platform.name)),
-            Err(_) => fail(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(timeout))),
-        };
+        let sent = driver_result(self.channel.platform.name, timeout, end, self.channel.driver.send(page, to, &cx)).await;
+        let mut results: Vec<CellResult> = sent.unwrap_or_else(|error| fail(error.kind, error.summary));
         let (metrics, platform) = (&self.shared.telemetry.metrics, self.channel.platform.name);
         metrics.attempt(platform, started.elapsed());
         for (_, result) in &results {

@@ -64,7 +64,7 @@ impl Renderer<'_> {
             facts.image.clear();
             // What answers the card has its links above it.
             facts.links.retain(|link| notification.answers.is_empty() && link.kind == LinkKind::Details);
-            Page { fields, facts, number: 1, total: 1, plain: true, quiet: self.is_quiet(), coverage: Vec::new(), missed: self.missed() }
+            Page { quiet: self.is_quiet(), missed: self.missed(), ..Page::of_text(fields, facts) }
         })
     }
 }

@@ -8,16 +8,9 @@ use crate::model::{Alert, Event, Facts, Form, Page, SenderKind, Severity};
 pub fn text_page(channel: &ChannelPlan, text: &str) -> (Event, Page) {
     let title: String = text.lines().next().unwrap_or("").chars().take(120).collect();
     let fields = channel.platform.fields.iter().filter(|f| f.required);
-    let page = Page {
-        fields: fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect(),
-        facts: Facts { title: title.clone(), severity: Some(Severity::Info), form: Form::Note, ..Facts::default() },
-        number: 1,
-        total: 1,
-        plain: true,
-        quiet: false,
-        coverage: Vec::new(),
-        missed: Vec::new(),
-    };
+    let fields = fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect();
+    let facts = Facts { title: title.clone(), severity: Some(Severity::Info), form: Form::Note, ..Facts::default() };
+    let page = Page::of_text(fields, facts);
     let mut alert = Alert { fingerprint: fingerprint(text), ..Default::default() };
     alert.labels.insert("alertname".into(), title.clone());
     let event =

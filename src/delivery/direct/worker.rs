@@ -11,7 +11,9 @@ use crate::delivery::month;
 use crate::delivery::outlet::Worker;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, MonthlySends, OpenMessage, OutcomeBatch, PendingDelivery, State};
+use crate::store::{
+    Cell, CellState, DeliveryUpdate, Fence, LaneSummary, MessageOutcome, MonthlySends, OpenMessage, OutcomeBatch, PendingDelivery, State,
+};
 
 use super::DEADLINE;
 use super::elsewhere::await_elsewhere;
@@ -64,19 +66,11 @@ impl Worker {
         // The vendor may have counted them.
         let counts = !lost.is_empty() && self.channel(&open.channel).is_some_and(|channel| channel.platform.counts_recipients());
         let batch = OutcomeBatch {
-            fence: self.fence(),
             message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
-            attempt: None,
             sent_in_month: counts.then(|| MonthlySends { month: month(now), sends: lost.len() as i64 }),
             cells: lost,
             deliveries: open.members.iter().map(change).collect(),
-            children: Vec::new(),
-            anchors: Vec::new(),
-            timeline: Vec::new(),
-            outlet: None,
-            needless: None,
-            may_wait: false,
-            now,
+            ..OutcomeBatch::new(self.fence(), now)
         };
         let shared = self.shared.clone();
         self.shared.tracker.spawn(async move { drop(shared.record_outcome(batch).await) });
@@ -157,10 +151,6 @@ impl Shared {
         let Some(member) = members.into_iter().next() else { return };
         let now = self.clock.wall();
         let batch = OutcomeBatch {
-            fence: crate::store::Fence { outlet: outlet.clone(), epoch },
-            message: None,
-            attempt: None,
-            cells: Vec::new(),
             deliveries: vec![DeliveryUpdate {
                 id: member.id,
                 lane: member.lane,
@@ -170,14 +160,7 @@ impl Shared {
                 reason: Some("no slot within the deadline at the platform's rate limit; it is not sent later".into()),
                 leave_message: false,
             }],
-            children: Vec::new(),
-            anchors: Vec::new(),
-            timeline: Vec::new(),
-            outlet: None,
-            sent_in_month: None,
-            needless: None,
-            may_wait: false,
-            now,
+            ..OutcomeBatch::new(Fence { outlet: outlet.clone(), epoch }, now)
         };
         let shared = self.clone();
         self.tracker.spawn(async move {

@@ -5,21 +5,17 @@
 
 mod page;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::time::Instant;
-
 use crate::channel::SendContext;
-use crate::model::{ErrorKind, Page, Receipt, SendError, UnixMs, format_duration};
-use crate::store::{Anchor, DirtyAnchor, EditChange, EditOutcome, Fence, Incident, MonthlySends, StoreError};
+use crate::model::{ErrorKind, Page, Receipt, SendError, UnixMs};
+use crate::store::{Anchor, DirtyAnchor, EditChange, EditOutcome, Incident, MonthlySends, StoreError};
 
-use super::attempt::holds_lease;
 use super::core::Shared;
+use super::driver_result::driver_result;
 use super::incident::{deserves_its_edit, ended, is_over};
-use super::outlet::Mailbox;
+use super::outlet::OwnedOutlet;
 use super::plan::{ChannelPlan, Plan};
 
 /// The wait after the first edit that failed; it doubles.
@@ -51,12 +47,8 @@ pub struct EditTask {
     pub plan: Arc<Plan>,
     /// The channel.
     pub channel: Arc<ChannelPlan>,
-    /// Outlet and epoch.
-    pub fence: Fence,
-    /// The worker's mailbox, which knows the latest lease.
-    pub mailbox: Arc<Mailbox>,
-    /// When the outlet was claimed, and until when it was leased at the edit's start; `None` without leases.
-    pub lease: Option<(Instant, Instant)>,
+    /// The outlet.
+    pub outlet: OwnedOutlet,
 }
 
 impl EditTask {
@@ -83,7 +75,7 @@ impl EditTask {
                 return result;
             }
         };
-        if !holds_lease(&self.shared, &self.mailbox, self.lease) {
+        if !self.outlet.may_send(self.shared.clock.instant()) {
             result.fenced = true;
             return result;
         }
@@ -166,7 +158,7 @@ impl EditTask {
         let posted = matches!(outcome.change, EditChange::Posted { .. });
         let mut wait = Duration::from_millis(100);
         loop {
-            match self.shared.store.record_edit(self.fence.clone(), outcome.clone()).await {
+            match self.shared.store.record_edit(self.outlet.fence.clone(), outcome.clone()).await {
                 Ok(()) => {
                     self.shared.health.store_checked(&Ok(()));
                     return result;
@@ -238,15 +230,7 @@ impl EditTask {
                 self.update(anchor, &page, &cx).await
             }
         };
-        let sending = AssertUnwindSafe(sending).catch_unwind();
-        match tokio::time::timeout_at(deadline + Duration::from_secs(1), sending).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                let name = self.channel.platform.name;
-                Err(SendError::new(ErrorKind::Transient, format!("the {name} driver failed unexpectedly; please report it")))
-            }
-            Err(_) => Err(SendError::new(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(self.channel.timeout)))),
-        }
+        driver_result(self.channel.platform.name, self.channel.timeout, deadline + Duration::from_secs(1), sending).await?
     }
 }
 

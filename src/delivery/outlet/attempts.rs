@@ -78,9 +78,7 @@ impl Worker {
             shared: self.shared.clone(),
             plan: self.shared.plan.load_full(),
             channel,
-            fence: self.fence(),
-            mailbox: self.inbox.mailbox.clone(),
-            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
+            outlet: self.owned_outlet(),
             answered: self.rate.is_unlimited().then(|| self.in_flight.answered.clone()),
             at_fault,
         };

@@ -73,14 +73,7 @@ impl Worker {
     }
 
     fn start_edit(&mut self, channel: Arc<ChannelPlan>, dirty: DirtyAnchor) {
-        let task = EditTask {
-            shared: self.shared.clone(),
-            plan: self.shared.plan.load_full(),
-            channel,
-            fence: self.fence(),
-            mailbox: self.inbox.mailbox.clone(),
-            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
-        };
+        let task = EditTask { shared: self.shared.clone(), plan: self.shared.plan.load_full(), channel, outlet: self.owned_outlet() };
         self.edits.tasks.spawn(task.run(dirty));
     }
 

@@ -11,6 +11,7 @@ mod editing;
 mod edits;
 pub mod gate;
 pub mod mailbox;
+mod owned;
 mod ownership;
 mod poll;
 mod polled;
@@ -22,6 +23,7 @@ pub mod supervise;
 mod wake;
 pub mod worker;
 
-pub use mailbox::{Command, Mailbox, OutletState};
+pub use mailbox::{Command, OutletState};
+pub use owned::OwnedOutlet;
 pub use worker::Worker;
 pub(crate) use worker::supervised;

@@ -1,14 +1,14 @@
 //! Who owns an outlet, seen from this node. Every transition is here, pure: the worker reports what happened and does what [`Ownership::next`] asks for.
 //!
-//! ```text
-//!             claimed                      assigned elsewhere
-//!  Unowned ------------> Owned ---------------------------------> Draining(Release) --+
-//!   ^   ^                 |  ^                                                        |
-//!   |   | lease lost,     |  | claimed          in-memory state is stale              | nothing in flight:
-//!   |   | fenced, panic   |  +------------- Draining(Resync) <---- Owned              | the lease is released
-//!   |   +-----------------+                                                           |
-//!   +---------------------------------------------------------------------------------+
-//! ```
+//! | from | to | when |
+//! |---|---|---|
+//! | `Unowned` | `Owned` | it was claimed |
+//! | `Owned` | `Draining(Resync)` | memory is stale |
+//! | `Owned`, `Draining(Resync)` | `Draining(Release)` | it is assigned to another node |
+//! | `Draining(Release)` | `Draining(Resync)` | it is assigned here again |
+//! | `Draining(Resync)` | `Owned` | nothing is in flight: it was claimed again, with the next epoch |
+//! | `Draining(Release)` | `Unowned` | nothing is in flight: the lease was released |
+//! | `Owned`, `Draining` | `Unowned` | the lease is lost, the store fenced or refused it, or a step panicked |
 
 use tokio::time::Instant;
 

@@ -23,6 +23,7 @@ use crate::store::Fence;
 use super::editing::Edits;
 use super::gate::Gate;
 use super::mailbox::{Command, Flag, Mailbox, OutletState};
+use super::owned::OwnedOutlet;
 use super::ownership::{Action, Ownership, Signal};
 pub(crate) use super::polled::POLL_INTERVAL;
 use super::polled::Poll;
@@ -320,6 +321,11 @@ impl Worker {
     /// What a write of this worker is checked against.
     pub(crate) fn fence(&self) -> Fence {
         Fence { outlet: self.outlet.clone(), epoch: self.ownership.epoch() }
+    }
+
+    /// The outlet as a task that begins now has it.
+    pub(super) fn owned_outlet(&self) -> OwnedOutlet {
+        OwnedOutlet { fence: self.fence(), mailbox: self.inbox.mailbox.clone(), lease: self.ownership.lease() }
     }
 
     pub(super) fn publish_state(&self) {

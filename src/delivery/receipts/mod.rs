@@ -6,11 +6,9 @@
 mod cancel;
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +20,7 @@ use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, Recei
 
 use self::cancel::Cancelled;
 use super::core::Shared;
+use super::driver_result::driver_result;
 use super::engine::Engine;
 use super::evaluate::Evaluator;
 use super::plan::{ChannelPlan, Plan};
@@ -138,11 +137,8 @@ async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Resu
 
 /// What a driver answers by its deadline; one that panics or is late may succeed another time.
 async fn guarded<T>(platform: &str, deadline: Instant, asking: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
-    match tokio::time::timeout_at(deadline + Duration::from_secs(1), AssertUnwindSafe(asking).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(SendError::new(ErrorKind::Transient, format!("the {platform} driver failed unexpectedly; please report it"))),
-        Err(_) => Err(SendError::new(ErrorKind::Transient, format!("no answer within {}", format_duration(QUERY_TIMEOUT)))),
-    }
+    let answer = driver_result(platform, QUERY_TIMEOUT, deadline + Duration::from_secs(1), asking).await;
+    answer.map_err(|error| SendError { kind: ErrorKind::Transient, ..error })?
 }
 
 /// No final status yet: queried again at `due`, or given up when its time is over.

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::signature::{Signatures, may_be_signed};
-use super::{Credential, Kind, same};
-use crate::config::{Password, PasswordHash};
+use super::{Credential, same};
+use crate::config::{CredentialKind, Password, PasswordHash};
 
 /// The reason of a refusal that does not say which of the two is wrong.
 pub const WRONG_PASSWORD: &str = "the user name or password is wrong; compare them with server.auth in routes.yaml";
@@ -29,18 +29,18 @@ pub enum Checked<'a> {
 pub fn check<'a>(credential: &'a Credential, headers: &HeaderMap, signatures: Option<&Signatures>, now: i64) -> Checked<'a> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     match &credential.kind {
-        Kind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
+        CredentialKind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
             Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Checked::Right,
             Some(_) => Checked::Wrong("the bearer token is not known here; compare it with server.auth in routes.yaml"),
             None => Checked::Absent,
         },
-        Kind::Basic { username, password } => match authorization.and_then(|v| strip_scheme(v, "basic")) {
+        CredentialKind::Basic { username, password } => match authorization.and_then(|v| strip_scheme(v, "basic")) {
             Some(given) => basic(given, username, password).unwrap_or_else(Checked::Wrong),
             None => Checked::Absent,
         },
         // What a proxy says of its clients counts on pages, where they are; programs have credentials of their own.
-        Kind::Proxy { .. } => Checked::Absent,
-        Kind::Hmac { header, timestamp_header, .. } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
+        CredentialKind::Proxy { .. } => Checked::Absent,
+        CredentialKind::Hmac { header, timestamp_header, .. } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
             Some(given) => match may_be_signed(given, timestamp_header.as_deref(), headers, now) {
                 Err(why) => Checked::Wrong(why),
                 Ok(()) => match signatures {

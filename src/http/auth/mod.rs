@@ -15,41 +15,10 @@ use subtle::ConstantTimeEq;
 
 use self::check::{Checked, WRONG_PASSWORD, check};
 use self::signature::{Signatures, Signing};
-use crate::config::{Admission, CredentialKind, Password, ServerSettings};
-use crate::model::Secret;
+use crate::config::{Admission, CredentialKind, ServerSettings};
 use crate::store::Author;
 
 pub use crate::config::Scope;
-
-/// A kind of credential.
-#[derive(Debug, Clone)]
-pub enum Kind {
-    /// `Authorization: Bearer <token>`.
-    Bearer(Secret),
-    /// `Authorization: Basic`; the password in plain or hashed.
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        password: Password,
-    },
-    /// A header of a reverse proxy that logs people in; for the console only.
-    Proxy {
-        /// The header with the person's name.
-        header: String,
-        /// Where the proxy is.
-        from: Vec<ipnet::IpNet>,
-    },
-    /// Grafana's signature: lower-case hex of HMAC-SHA256 over the body, or over `<unix seconds>:<body>` when a timestamp header is named.
-    Hmac {
-        /// Any of these verifies (rotation).
-        secrets: Vec<Secret>,
-        /// Header that holds the signature.
-        header: String,
-        /// Header that holds the timestamp.
-        timestamp_header: Option<String>,
-    },
-}
 
 /// One credential.
 #[derive(Debug, Clone)]
@@ -57,7 +26,7 @@ pub struct Credential {
     /// Its name: part of `source`, shown in logs.
     pub name: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: CredentialKind,
     /// What it opens; empty: everything.
     pub scopes: Vec<Scope>,
     /// The only channels that it may name, see and touch; empty: all.
@@ -114,6 +83,17 @@ impl Refusal {
     pub(super) fn not_for(who: &str, why: impl Into<String>) -> Self {
         Self::NotFor { who: who.to_owned(), why: why.into() }
     }
+
+    /// A credential is right and does not open what needs `scope`.
+    fn lacks(credential: &Credential, scope: Scope) -> Self {
+        let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
+        let (name, needs) = (&credential.name, scope.as_str());
+        let why = format!(
+            "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
+            has.join(", ")
+        );
+        Self::not_for(name, why)
+    }
 }
 
 /// A caller that was admitted.
@@ -163,14 +143,7 @@ impl Auth {
                 .iter()
                 .map(|c| Credential {
                     name: c.name.to_string(),
-                    kind: match &c.kind {
-                        CredentialKind::Bearer(token) => Kind::Bearer(token.clone()),
-                        CredentialKind::Basic { username, password } => Kind::Basic { username: username.clone(), password: password.clone() },
-                        CredentialKind::Proxy { header, from } => Kind::Proxy { header: header.clone(), from: from.clone() },
-                        CredentialKind::Hmac { secrets, header, timestamp_header } => {
-                            Kind::Hmac { secrets: secrets.clone(), header: header.clone(), timestamp_header: timestamp_header.clone() }
-                        }
-                    },
+                    kind: c.kind.clone(),
                     scopes: c.scopes.iter().copied().collect(),
                     channels: c.channels.iter().flatten().cloned().collect(),
                 })
@@ -222,7 +195,7 @@ impl Auth {
             return Ok(Caller::default());
         }
         let (mut known, mut elsewhere, mut unread) = (None, false, false);
-        let signed = self.credentials.iter().all(|c| matches!(c.kind, Kind::Hmac { .. }));
+        let signed = self.credentials.iter().all(|c| matches!(c.kind, CredentialKind::Hmac { .. }));
         let mut why = if signed { NO_SIGNATURE } else { "credentials are missing: send `Authorization: Bearer <token>` or basic credentials" };
         for credential in &self.credentials {
             let verdict = match check(credential, headers, signatures, now) {
@@ -235,9 +208,9 @@ impl Auth {
             };
             match verdict {
                 // A signature covers the body alone: anybody who has seen one could replay it to another path.
-                Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
+                Checked::Right if matches!(credential.kind, CredentialKind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
                 Checked::Right if credential.opens(scope) => {
-                    let signed = matches!(credential.kind, Kind::Hmac { .. });
+                    let signed = matches!(credential.kind, CredentialKind::Hmac { .. });
                     return Ok(Caller { signed, ..Caller::of(credential) });
                 }
                 Checked::Right => known = Some(credential),
@@ -254,13 +227,7 @@ impl Auth {
             return Err(Refusal::not_for("", why));
         }
         if let Some(credential) = known {
-            let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
-            let (name, needs) = (&credential.name, scope.as_str());
-            let why = format!(
-                "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
-                has.join(", ")
-            );
-            return Err(Refusal::not_for(name, why));
+            return Err(Refusal::lacks(credential, scope));
         }
         Err(Refusal::Credentials(why))
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use super::{Auth, Credential, Kind};
-use crate::config::Password;
+use super::{Auth, Credential};
+use crate::config::{CredentialKind, Password};
 
 /// The longest name of a person, in characters.
 const MAX_NAME: usize = 60;
@@ -21,7 +21,7 @@ impl Auth {
     pub fn by_proxy(&self, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<(String, &Credential)> {
         let direct = direct?.to_canonical();
         self.credentials.iter().find_map(|credential| {
-            let Kind::Proxy { header, from } = &credential.kind else { return None };
+            let CredentialKind::Proxy { header, from } = &credential.kind else { return None };
             // Of two headers one is not the proxy's.
             let mut values = headers.get_all(header.as_str()).iter();
             let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -36,15 +36,15 @@ impl Credential {
     pub fn seal(&self, id: &[u8; 32]) -> Option<[u8; 32]> {
         let seal = Sha256::new().chain_update(id);
         let sealed = match &self.kind {
-            Kind::Bearer(token) => seal.chain_update([0]).chain_update(token.expose()),
-            Kind::Basic { username, password } => {
+            CredentialKind::Bearer(token) => seal.chain_update([0]).chain_update(token.expose()),
+            CredentialKind::Basic { username, password } => {
                 let seal = seal.chain_update([1]).chain_update(username).chain_update([0]);
                 match password {
                     Password::Plain(secret) => seal.chain_update([0]).chain_update(secret.expose()),
                     Password::Hashed(hash) => seal.chain_update([1]).chain_update(hash.tag(id, "")),
                 }
             }
-            Kind::Hmac { .. } | Kind::Proxy { .. } => return None,
+            CredentialKind::Hmac { .. } | CredentialKind::Proxy { .. } => return None,
         };
         Some(sealed.finalize().into())
     }

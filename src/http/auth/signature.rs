@@ -4,7 +4,8 @@ use axum::http::HeaderMap;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{Credential, Kind, same};
+use super::{Credential, same};
+use crate::config::CredentialKind;
 
 /// How far a signed timestamp may be off, in seconds.
 const SIGNATURE_WINDOW: u64 = 300;
@@ -41,7 +42,7 @@ impl Signatures {
 pub fn begin(credentials: &[Credential], headers: &HeaderMap) -> Signing {
     let mut macs = Vec::new();
     for credential in credentials {
-        let Kind::Hmac { secrets, header, timestamp_header } = &credential.kind else { continue };
+        let CredentialKind::Hmac { secrets, header, timestamp_header } = &credential.kind else { continue };
         let stamp = timestamp_header.as_ref().map(|name| headers.get(name.as_str()).and_then(|stamp| stamp.to_str().ok()));
         for secret in secrets.iter().filter(|_| headers.contains_key(header.as_str())) {
             let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };

@@ -9,9 +9,10 @@ use sha2::Sha256;
 
 use super::signature::hex;
 use super::*;
-use crate::config::PasswordHash;
+use crate::config::{Password, PasswordHash};
+use crate::model::Secret;
 
-fn auth(kind: Kind) -> Auth {
+fn auth(kind: CredentialKind) -> Auth {
     Auth { credentials: vec![Credential { name: "one".into(), kind, scopes: vec![], channels: vec![] }], ..Auth::default() }
 }
 
@@ -30,13 +31,13 @@ fn header(name: &'static str, value: &str) -> HeaderMap {
 
 #[tokio::test]
 async fn bearer_and_basic() {
-    let bearer = auth(Kind::Bearer(Secret::new("t0ken")));
+    let bearer = auth(CredentialKind::Bearer(Secret::new("t0ken")));
     assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), None, None, 0).await.unwrap().name, "one");
     assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), None, None, 0).await.is_err());
     assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), None, None, 0).await.is_err());
     let hash = PasswordHash::create("pw", b"salt of the test", argon2::Params::new(8, 1, 1, None).unwrap()).unwrap();
     for password in [Password::Plain(Secret::new("pw")), Password::Hashed(PasswordHash::parse(&hash).unwrap())] {
-        let basic = auth(Kind::Basic { username: "grafana".into(), password });
+        let basic = auth(CredentialKind::Basic { username: "grafana".into(), password });
         let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
         assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), None, None, 0).await.is_ok());
         assert!(basic.admit(Scope::Webhook, &given("grafana:no"), None, None, 0).await.is_err());
@@ -47,7 +48,7 @@ async fn bearer_and_basic() {
 #[tokio::test]
 async fn grafana_signatures_with_rotation_and_a_window() {
     let secrets = vec![Secret::new("old"), Secret::new("new")];
-    let kind = |stamp: Option<&str>| Kind::Hmac {
+    let kind = |stamp: Option<&str>| CredentialKind::Hmac {
         secrets: secrets.clone(),
         header: "x-grafana-alerting-signature".into(),
         timestamp_header: stamp.map(Into::into),
@@ -83,7 +84,7 @@ async fn grafana_signatures_with_rotation_and_a_window() {
 
 #[tokio::test]
 async fn scopes_and_open_legacy_paths() {
-    let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
+    let mut auth = auth(CredentialKind::Bearer(Secret::new("t0ken")));
     auth.credentials[0].scopes = vec![Scope::Webhook];
     let given = header("authorization", "Bearer t0ken");
     let refused = auth.admit(Scope::Read, &given, None, None, 0).await;
@@ -103,7 +104,7 @@ async fn scopes_and_open_legacy_paths() {
 
 #[test]
 fn a_proxy_names_people_from_its_own_network_only() {
-    let auth = auth(Kind::Proxy { header: "x-forwarded-user".into(), from: vec!["10.0.0.0/8".parse().unwrap()] });
+    let auth = auth(CredentialKind::Proxy { header: "x-forwarded-user".into(), from: vec!["10.0.0.0/8".parse().unwrap()] });
     let named = |headers: &HeaderMap, direct: &str| auth.by_proxy(headers, direct.parse().ok()).map(|(name, _)| name);
     let ann = header("x-forwarded-user", " ann ");
     assert_eq!(named(&ann, "10.0.0.7").as_deref(), Some("ann"));
@@ -118,7 +119,7 @@ fn a_proxy_names_people_from_its_own_network_only() {
 
 #[tokio::test]
 async fn what_a_proxy_says_opens_no_path_of_the_api() {
-    let auth = auth(Kind::Proxy { header: "x-forwarded-user".into(), from: vec!["0.0.0.0/0".parse().unwrap()] });
+    let auth = auth(CredentialKind::Proxy { header: "x-forwarded-user".into(), from: vec!["0.0.0.0/0".parse().unwrap()] });
     let asked = auth.admit(Scope::Read, &header("x-forwarded-user", "ann"), None, "10.0.0.7".parse().ok(), 0).await;
     assert!(matches!(asked, Err(Refusal::Credentials(_))), "{asked:?}");
 }

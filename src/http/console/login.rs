@@ -15,8 +15,8 @@ use super::layout::bare;
 use super::manner::{LANGUAGE, Manner, THEME};
 use super::parts::{icon, say, shown};
 use super::viewer::{PLAIN_COOKIE, SECURE_COOKIE, Viewer, is_https, key, new_id, origin};
+use crate::config::CredentialKind;
 use crate::delivery::{AuditAct, Intent};
-use crate::http::auth::Kind;
 use crate::http::body::BodySource;
 use crate::http::origin::host;
 use crate::http::{App, Refusal, Scope};
@@ -89,7 +89,8 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
                 }
             };
             // What was typed may be a password in the wrong field: only the name of a user that exists is kept.
-            let is_user = settings.auth.credentials.iter().any(|known| matches!(&known.kind, Kind::Basic { username, .. } if username == user));
+            let is_user =
+                settings.auth.credentials.iter().any(|known| matches!(&known.kind, CredentialKind::Basic { username, .. } if username == user));
             author.name = if is_user { user.to_owned() } else { String::new() };
             app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(peer = author.from, "a login to the console was refused");

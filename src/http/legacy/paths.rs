@@ -22,16 +22,9 @@ fn bound(app: &App, name: Option<&str>, path: &str) -> Result<Arc<ChannelPlan>, 
 
 /// The page of a call.
 pub fn page(fields: &[(&str, &str)], mentions: Mentions, title: &str) -> Page {
-    Page {
-        fields: fields.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        facts: Facts { title: title.chars().take(120).collect(), severity: Some(Severity::Info), mentions, ..Facts::default() },
-        number: 1,
-        total: 1,
-        plain: true,
-        quiet: false,
-        coverage: Vec::new(),
-        missed: Vec::new(),
-    }
+    let fields = fields.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let facts = Facts { title: title.chars().take(120).collect(), severity: Some(Severity::Info), mentions, ..Facts::default() };
+    Page::of_text(fields, facts)
 }
 
 fn recipients(list: &[String]) -> Vec<Recipient> {

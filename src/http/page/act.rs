@@ -55,6 +55,18 @@ struct Acting {
     closes: bool,
 }
 
+impl Acting {
+    /// Whether a reader who may do anything may do this. Whether there is anything to do by then, the act itself finds.
+    fn offers(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Silence | Verb::Unsilence => self.silences,
+            Verb::Mute | Verb::Unmute => self.mutes,
+            Verb::Close => self.closes,
+            Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
+        }
+    }
+}
+
 async fn find(app: &App, code: &str, headers: &HeaderMap, version: i64, from: &str) -> Result<Acting, HttpError> {
     let Some(id) = app.engine.message_to_act_on(code).await? else { return Err(wrong(app, from)) };
     let plan = app.engine.plan();
@@ -159,13 +171,7 @@ async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Respo
         let told = page(app, acting, &parts.headers, word(language, "act_no_name"), None).await?;
         return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
-    let verb = form.verb.filter(|verb| match verb {
-        Verb::Silence | Verb::Unsilence => acting.silences,
-        Verb::Mute | Verb::Unmute => acting.mutes,
-        Verb::Close => acting.closes,
-        Verb::Ack | Verb::Unack | Verb::Snooze | Verb::Escalate => true,
-    });
-    let Some(verb) = verb else {
+    let Some(verb) = form.verb.filter(|verb| acting.offers(*verb)) else {
         refused(app, &acting, &from, "not a button of the page").await;
         return Err(HttpError::new(StatusCode::BAD_REQUEST, "`verb` is one of the buttons of the page"));
     };

@@ -1,4 +1,4 @@
-//! Contract of `requeue`, `drop_deliveries`, `adopt`, `assign` and `check`.
+//! Contract of `requeue`, `drop_deliveries`, `relocate`, `update_heartbeats` and `check_writable`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Contract of `fall_back` and `followers`.
+//! Contract of `copy_to_fallback`, `fallback_targets` and `delivered_elsewhere`.
 
 use super::fixtures::*;
 use crate::model::{DeliveryId, Mentions, OutletKey, Recipient, UnixMs};

@@ -149,21 +149,7 @@ pub fn press(verb: Verb, event: &str, on: IncidentId, now: UnixMs) -> Act {
 
 /// A settlement of nothing yet.
 pub fn settlement(fence: &Fence) -> OutcomeBatch {
-    OutcomeBatch {
-        fence: fence.clone(),
-        message: None,
-        attempt: None,
-        cells: Vec::new(),
-        deliveries: Vec::new(),
-        children: Vec::new(),
-        anchors: Vec::new(),
-        timeline: Vec::new(),
-        outlet: None,
-        sent_in_month: None,
-        needless: None,
-        may_wait: false,
-        now: T0,
-    }
+    OutcomeBatch::new(fence.clone(), T0)
 }
 
 /// A settlement of a stored message.

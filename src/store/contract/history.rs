@@ -1,4 +1,4 @@
-//! Contract of `page`, `show`, `show_event`, `message` and `stats`.
+//! Contract of what people read: `list_deliveries`, `get_delivery`, `list_events`, `get_event`, `get_message`, `reach` and `stats`.
 
 use super::fixtures::*;
 use crate::model::{DeliveryId, EventId, MessageId, PlatformIds};

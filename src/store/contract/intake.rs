@@ -1,4 +1,4 @@
-//! Contract of `accept` and `events`: one transaction (I1), contiguous places (I2), dedup.
+//! Contract of `accept` and `load_events`: one transaction (I1), contiguous places (I2), dedup.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Contract of `lanes_ready` and `waiting`: order, ageing, counters, what hides a lane.
+//! Contract of `ready_lanes`, `pending` and `lane_history`: order, ageing, counters, what hides a lane.
 
 use super::fixtures::*;
 use crate::model::{DeliveryId, LaneId, UnixMs};

@@ -1,4 +1,4 @@
-//! Contract of `form`, `begin` and `message`: I3, I4, I5, I6.
+//! Contract of `store_message`, `begin_attempt` and `get_message`: I3, I4, I5, I6.
 
 use super::fixtures::*;
 use crate::model::{AttemptId, Recipient};

@@ -74,7 +74,7 @@ impl Model {
         self.deliveries.iter().filter(|d| d.lane == lane).filter_map(|d| d.message).find(|m| self.open.contains(m))
     }
 
-    /// What `lanes_ready` must give, by definition.
+    /// What `ready_lanes` must return, by definition.
     pub fn ready(&self) -> Vec<LaneSummary> {
         let mut heads: Vec<LaneSummary> =
             self.lanes.iter().filter(|lane| self.message_in(lane.id).is_none()).filter_map(|lane| self.head(lane)).collect();

@@ -1,4 +1,4 @@
-//! Contract of `settle`: outcomes, counters, children (I8), attempts, and that what is final stays.
+//! Contract of `record_outcome`: outcomes, counters, children (I8), attempts, and that what is final stays.
 
 use super::fixtures::*;
 use crate::model::{EventId, MessageId, MessageKind, PlatformIds};

@@ -1,4 +1,4 @@
-//! Contract of `own`, `renew` and `outlet`, and of the fence (I7).
+//! Contract of `claim_outlet`, `renew_leases`, `release_outlet` and `set_outlet_state`, and of the fence (I7).
 
 use super::fixtures::*;
 use crate::model::{AttemptId, MessageKind, PlatformIds, UnixMs};

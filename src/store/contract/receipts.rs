@@ -1,4 +1,4 @@
-//! Contract of `receipts_due`, `receipt_of`, `carried` and `hear`, and of what settlements, renames and purges do with receipts.
+//! Contract of `due_receipts`, `find_receipt`, `sent_deliveries` and `update_receipt`, and of what outcomes, renames and purges do with receipts.
 
 use super::fixtures::*;
 use crate::model::{AttemptId, MessageId, Recipient, UnixMs};

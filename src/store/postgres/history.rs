@@ -45,7 +45,7 @@ impl Conditions {
     }
 }
 
-/// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
+/// [`crate::store::QueryStore::list_deliveries`]. Newest first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
 /// back until they have enough hits.
 pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, DbError> {
     let mut only = Conditions::default();

@@ -93,7 +93,7 @@ impl Lane {
     }
 }
 
-/// LaneMap whose rows are locked, by channel and key.
+/// Lanes whose rows are locked, by channel and key.
 pub(super) type LaneMap<'a> = BTreeMap<(&'a str, &'a str), Lane>;
 
 /// Deliveries with their places in their lanes, not written yet.
@@ -101,7 +101,7 @@ pub(super) struct Entry<'a> {
     arrivals: &'a [Arrival<'a>],
     lanes: LaneMap<'a>,
     places: Vec<(i64, i64, Option<Uuid>)>,
-    /// LaneMap that were made for what turned out to be a repeat.
+    /// Lanes that were made for what turned out to be a repeat.
     unused: Vec<i64>,
     /// What the caller receives.
     pub(super) accepted: Vec<AcceptedDelivery>,

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use uuid::Uuid;
 
+use super::conditions::Conditions;
 use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
 use super::timeline::{ACKED_BY, OF_GROUP};
@@ -19,73 +19,65 @@ use crate::store::{
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
 
-/// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
+/// [`crate::store::QueryStore::list_deliveries`]. Newest first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
 /// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
 pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, DbError> {
-    let mut values: Vec<Value> = Vec::new();
-    let mut conditions: Vec<String> = Vec::new();
-    let mut bind = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("?{}", values.len())));
-    };
+    let mut only = Conditions::default();
     if let Some(id) = filter.before {
-        bind("d.id < ?", Value::Blob(bytes(&id.0).to_vec()));
+        only.add("d.id < ?", bytes(&id.0).to_vec());
     }
     if let Some(id) = filter.after {
-        bind("d.id >= ?", Value::Blob(bytes(&id.0).to_vec()));
+        only.add("d.id >= ?", bytes(&id.0).to_vec());
     }
     if let Some(id) = filter.event {
-        bind("d.event_id = ?", Value::Blob(bytes(&id.0).to_vec()));
+        only.add("d.event_id = ?", bytes(&id.0).to_vec());
     }
     if let Some(id) = filter.message {
-        bind("d.message_id = ?", Value::Blob(bytes(&id.0).to_vec()));
+        only.add("d.message_id = ?", bytes(&id.0).to_vec());
     }
     let of_incident = |condition: &str| format!("EXISTS (SELECT 1 FROM incident i WHERE i.id = d.incident AND {condition})");
     if let Some(label) = &filter.label {
-        bind(&of_incident(OF_GROUP), Value::Text(label.in_group_key()));
+        only.add(&of_incident(OF_GROUP), label.in_group_key());
     }
     if let Some(person) = &filter.acked_by {
-        bind(&of_incident(ACKED_BY), Value::Text(acked_by(person)));
+        only.add(&of_incident(ACKED_BY), acked_by(person));
     }
     if let Some(names) = names(&filter.channels) {
-        bind("d.channel IN (SELECT value FROM json_each(?))", Value::Text(names));
+        only.add("d.channel IN (SELECT value FROM json_each(?))", names);
     }
     if let Some(since) = filter.since {
-        bind("d.born_at >= ?", Value::Integer(since.0));
+        only.add("d.born_at >= ?", since.0);
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        bind("(d.title LIKE ? ESCAPE '\\' OR d.reason LIKE ? ESCAPE '\\')", Value::Text(format!("%{escaped}%")));
+        only.add_text("(d.title LIKE ? ESCAPE '\\' OR d.reason LIKE ? ESCAPE '\\')", text);
     }
-    bind("?", Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
-    let limit = conditions.pop().unwrap_or_default();
+    let limit = only.bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
     let narrow = filter.event.is_some() || filter.message.is_some();
     let mut index = "";
     match filter.states.as_slice() {
         [] => {}
         [State::Dead] => {
-            conditions.push("d.state = 'dead'".into());
+            only.texts.push("d.state = 'dead'".into());
             index = "INDEXED BY delivery_dead";
         }
         states => {
             if states.iter().all(|s| !s.is_final()) {
                 // Letter for letter the condition of the partial index.
-                conditions.push("d.state IN ('waiting', 'deferred')".into());
+                only.texts.push("d.state IN ('waiting', 'deferred')".into());
                 if few_open(db)? {
                     index = "INDEXED BY delivery_open";
                 }
             }
             let names: Vec<String> = states.iter().map(|s| format!("'{}'", s.as_str())).collect();
-            conditions.push(format!("d.state IN ({})", names.join(", ")));
+            only.texts.push(format!("d.state IN ({})", names.join(", ")));
         }
     }
     if narrow {
         index = "";
     }
-    let condition = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-    let sql = format!("SELECT {DELIVERY} FROM delivery d {index} WHERE {condition} ORDER BY d.id DESC LIMIT {limit}");
+    let sql = format!("SELECT {DELIVERY} FROM delivery d {index} WHERE {} ORDER BY d.id DESC LIMIT {limit}", only.sql());
     let mut select = db.prepare_cached(&sql)?;
-    Ok(select.query_map(params_from_iter(values), delivery_row)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(params_from_iter(only.values), delivery_row)?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn few_open(db: &Connection) -> Result<bool, DbError> {

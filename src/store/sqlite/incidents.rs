@@ -1,9 +1,9 @@
 //! Incidents: what events, silence and time do to them, and how they are read.
 
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::anchors;
+use super::conditions::Conditions;
 use super::error::DbError;
 use super::rows::{count, delivery_row, find_incident, insert};
 use super::timeline::{self, ACKED_BY, OF_GROUP};
@@ -195,68 +195,61 @@ pub(super) fn remove(db: &Connection, incident: i64, ended_before: UnixMs) -> Re
 /// [`crate::store::QueryStore::list_incidents`]: walks back by number until it has enough hits, over those that are open, or from those that ended
 /// last.
 pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incident>, DbError> {
-    let mut values: Vec<Value> = Vec::new();
-    let mut conditions: Vec<String> = vec!["true".into()];
-    let mut bind = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("?{}", values.len())));
-    };
+    let mut only = Conditions::default();
     if let Some(id) = filter.before {
-        bind("i.id < ?", Value::Integer(id.0));
+        only.add("i.id < ?", id.0);
     }
     if let Some(id) = filter.after {
-        bind("i.id >= ?", Value::Integer(id.0));
+        only.add("i.id >= ?", id.0);
     }
     if let Some(label) = &filter.label {
-        bind(OF_GROUP, Value::Text(label.in_group_key()));
+        only.add(OF_GROUP, label.in_group_key());
     }
     if let Some(person) = &filter.acked_by {
-        bind(ACKED_BY, Value::Text(acked_by(person)));
+        only.add(ACKED_BY, acked_by(person));
     }
     if !filter.ids.is_empty() {
         let ids: Vec<i64> = filter.ids.iter().map(|id| id.0).collect();
-        bind("i.id IN (SELECT value FROM json_each(?))", Value::Text(serde_json::json!(ids).to_string()));
+        only.add("i.id IN (SELECT value FROM json_each(?))", serde_json::json!(ids).to_string());
     }
     if let Some(rank) = filter.max_rank {
-        bind("i.rank <= ?", Value::Integer(rank.into()));
+        only.add("i.rank <= ?", i64::from(rank));
     }
     if let Some(since) = filter.since {
-        bind("i.opened_at >= ?", Value::Integer(since.0));
+        only.add("i.opened_at >= ?", since.0);
     }
     if let Some(until) = filter.until {
-        bind("i.opened_at < ?", Value::Integer(until.0));
+        only.add("i.opened_at < ?", until.0);
     }
     let (mut index, mut order) = ("", "i.id DESC");
     if let Some(ended) = filter.ended_since {
-        bind("i.ended_at IS NOT NULL AND i.ended_at >= ?", Value::Integer(ended.0));
+        only.add("i.ended_at IS NOT NULL AND i.ended_at >= ?", ended.0);
         (index, order) = ("INDEXED BY incident_ended", "i.ended_at DESC, i.id DESC");
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        bind("i.title LIKE ? ESCAPE '\\'", Value::Text(format!("%{escaped}%")));
+        only.add_text("i.title LIKE ? ESCAPE '\\'", text);
     }
     if !filter.channels.is_empty() {
         let names = serde_json::json!(filter.channels).to_string();
-        bind("EXISTS (SELECT 1 FROM anchor a WHERE a.incident = i.id AND a.channel IN (SELECT value FROM json_each(?)))", Value::Text(names));
+        only.add("EXISTS (SELECT 1 FROM anchor a WHERE a.incident = i.id AND a.channel IN (SELECT value FROM json_each(?)))", names);
     }
-    bind("?", Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
-    let limit = conditions.pop().unwrap_or_default();
+    let limit = only.bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
     match filter.states.as_slice() {
         [] => {}
         states => {
             if states.iter().all(|state| state.is_open()) {
                 // Letter for letter the condition of the partial indexes.
-                conditions.push("i.ended_at IS NULL".into());
+                only.texts.push("i.ended_at IS NULL".into());
                 // Few are open, of however many: their order is made after.
                 index = "INDEXED BY incident_open";
             }
             let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-            conditions.push(format!("i.state IN ({})", names.join(", ")));
+            only.texts.push(format!("i.state IN ({})", names.join(", ")));
         }
     }
-    let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY {order} LIMIT {limit}", conditions.join(" AND "));
+    let sql = format!("SELECT {INCIDENT} FROM incident i {index} WHERE {} ORDER BY {order} LIMIT {limit}", only.sql());
     let mut select = db.prepare_cached(&sql)?;
-    Ok(select.query_map(params_from_iter(values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(params_from_iter(only.values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::QueryStore::open_incidents`].

@@ -11,6 +11,7 @@ mod audit;
 mod backup;
 mod begin;
 mod checkpoint;
+mod conditions;
 mod engine;
 mod error;
 mod fallback;

@@ -83,7 +83,7 @@ pub struct NewMessage {
     pub formed_at: UnixMs,
     /// Its pages.
     pub pages: Arc<Vec<Page>>,
-    /// Its cells. When a message with this id is already stored, `form` replaces pages and generation and adds or replaces these cells.
+    /// Its cells. When a message with this id is already stored, `store_message` replaces pages and generation and adds or replaces these cells.
     pub cells: Vec<Cell>,
     /// The deliveries it carries.
     pub members: Vec<DeliveryId>,
@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for AttemptKind {
 /// An attempt that ended.
 #[derive(Debug, Clone)]
 pub struct FinishedAttempt {
-    /// Its identity; inserted when `begin` did not.
+    /// Its identity; inserted when `begin_attempt` did not.
     pub id: AttemptId,
     /// The page, from 0.
     pub page: u16,
@@ -229,12 +229,33 @@ pub struct OutcomeBatch {
     pub now: UnixMs,
 }
 
-/// The message of a settlement.
+impl OutcomeBatch {
+    /// One that changes nothing yet.
+    pub fn new(fence: Fence, now: UnixMs) -> Self {
+        Self {
+            fence,
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries: Vec::new(),
+            children: Vec::new(),
+            anchors: Vec::new(),
+            timeline: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            needless: None,
+            may_wait: false,
+            now,
+        }
+    }
+}
+
+/// The message of an outcome.
 #[derive(Debug, Clone)]
 pub struct MessageOutcome {
     /// Its identity.
     pub id: MessageId,
-    /// The message itself, when `form` has not stored it: written now, with its members' `message_id`.
+    /// The message itself, when `store_message` has not stored it: written now, with its members' `message_id`.
     pub store: Option<NewMessage>,
     /// Whether it is done.
     pub done: bool,

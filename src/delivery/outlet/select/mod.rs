@@ -186,6 +186,11 @@ fn select_queued(
         // One message at a time, and no more that may have to wait for another try.
         return Work::Nothing { until, held_back: conditions.in_flight > 0 };
     }
+    select_lanes(queue, channels, rate, conditions, now, until)
+}
+
+/// What is next of the lanes, alone or as a digest; what is before them may start at `until`.
+fn select_lanes(queue: &Queue, channels: &impl Channels, rate: &RateLimiter, conditions: Conditions, now: Instant, until: Option<Instant>) -> Work {
     let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
     let found = queue.lanes.first_ready(|channel| {
         let slot = |rate: &RateLimiter| rate.slot(now, &channels.counted_of(channel));
