@@ -1,8 +1,64 @@
-//! Entries that are no alert, or only a part of one: what they say is shown as text.
+//! Entries that are no alert, or only a part of one: what names them becomes labels, and what they say is shown.
 
-use super::alert::Item;
+use super::alert::{Item, status_word};
+use super::json::{Trail, is_name};
+use super::time;
 use super::unread::{MAX_RAW_TEXT, cut};
-use crate::model::{Alert, hash_hex};
+use super::value::{kind_of, members, text};
+use crate::model::{Alert, Status, hash_hex};
+
+/// A member of an entry that is no field of an alert.
+pub(super) struct Member {
+    name: String,
+    text: String,
+    /// Whether it is a text, a number or a boolean.
+    is_plain: bool,
+}
+
+impl Member {
+    /// A member that is not null.
+    pub(super) fn new(name: &str, raw: &str) -> Self {
+        let is_plain = !matches!(kind_of(raw), "an object" | "an array");
+        Self { name: cut(name, 100), text: cut(&text(raw), MAX_RAW_TEXT), is_plain }
+    }
+
+    /// Its name in lower case and without what separates words: senders write `alertname`, `alertName` and `alert_name`.
+    fn word(&self) -> String {
+        self.name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+    }
+
+    fn is_one_of(&self, names: &[&str]) -> bool {
+        names.contains(&self.word().as_str())
+    }
+
+    /// Whether it distinguishes one alert from another, and is the same from its beginning to its end.
+    fn is_label(&self) -> bool {
+        let (word, value) = (self.word(), self.text.trim());
+        let changes = word.contains("value") || ["time", "timestamp", "duration"].iter().any(|end| word.ends_with(end));
+        self.is_plain
+            && !changes
+            && !NO_LABELS.iter().chain(&NO_TEXTS).chain(&SUMMARIES).chain(&DESCRIPTIONS).any(|name| *name == word)
+            && is_name(&self.name)
+            && is_label_value(value)
+    }
+}
+
+/// A short word or number; no time, no measurement, no address of a page, and no yes or no.
+fn is_label_value(value: &str) -> bool {
+    let is_number = match value.bytes().all(|b| b.is_ascii_digit()) {
+        true => value.len() > 9,
+        false => value.trim_end_matches('%').trim_end().parse::<f64>().is_ok(),
+    };
+    let is_time = || value.bytes().any(|b| b == b'-' || b == b':') && time::parse(value).is_some();
+    !value.is_empty()
+        && value.len() <= MAX_LABEL
+        && !value.contains('\n')
+        && !matches!(value, "true" | "false")
+        && !value.starts_with("http://")
+        && !value.starts_with("https://")
+        && !is_number
+        && !is_time()
+}
 
 impl Item {
     /// An entry that is no object, as text.
@@ -14,25 +70,106 @@ impl Item {
         Self { alert, odd: true, ..Self::default() }
     }
 
-    /// An entry that has neither labels nor annotations is known by its other members: some senders write an alert's labels where the alert should be.
-    /// What names it becomes labels, and all of it is shown.
-    pub(super) fn describe(&mut self, members: &[(String, String)]) {
-        if !self.alert.labels.is_empty() || !self.alert.annotations.is_empty() || members.is_empty() {
-            return;
+    /// What an entry says beside its fields. Some senders write an alert's labels where the alert should be: `{"alertname": "Disk", "severity":
+    /// "critical", "status": "firing"}`. An entry that has a name in its labels keeps them as they are.
+    pub(super) fn describe(&mut self, trail: &Trail, members: &[Member]) {
+        self.state(members);
+        if self.alert.labels.is_empty() {
+            self.sets(trail, members);
         }
-        for (label, names) in FLAT_LABELS {
-            if let Some((_, value)) = names.iter().find_map(|name| members.iter().find(|(key, value)| key == name && !value.trim().is_empty())) {
-                self.alert.labels.insert(label.into(), cut(value.trim(), 120));
+        self.named = self.alert.labels.contains_key("alertname");
+        if self.named || members.is_empty() {
+            return self.texts(trail, members, false);
+        }
+        let of = |names: &[&str]| names.iter().find_map(|name| members.iter().find(|m| m.is_plain && m.word() == *name && !m.text.trim().is_empty()));
+        let own = of(&["alertname"]);
+        let severity = of(&["severity", "level", "priority"]);
+        let is_bare = self.alert.labels.is_empty();
+        let is_alert = !is_bare || self.explicit || severity.is_some();
+        let name = own.or_else(|| of(&NAMES)).or_else(|| if is_alert { of(&DESCRIPTIONS) } else { None });
+        if name.is_none() && !is_bare {
+            return self.texts(trail, members, false);
+        }
+        let named = name.and_then(|name| name.text.lines().map(str::trim).find(|line| !line.is_empty()));
+        let named = named.map(|named| if own.is_some() { named } else { without_state(named) });
+        let found = [("alertname", named), ("severity", severity.map(|m| m.text.trim())), ("instance", of(&INSTANCES).map(|m| m.text.trim()))];
+        for (label, value) in found.into_iter().filter_map(|(label, value)| Some((label, value?))) {
+            self.alert.labels.entry(label.into()).or_insert_with(|| cut(value, MAX_LABEL));
+        }
+        self.named = name.is_some() && (own.is_some() || is_alert);
+        self.readable |= self.named;
+        if !is_bare {
+            return self.texts(trail, members, true);
+        }
+        self.odd |= own.is_none();
+        if own.is_none() && !self.explicit {
+            // `ok` and `normal` may be the state of anything.
+            self.word = None;
+        }
+        if self.word.is_none() {
+            self.alert.ends_at = None;
+        }
+        let lines: Vec<String> = members.iter().map(|member| format!("{}: {}", member.name, member.text)).collect();
+        let lines = lines.join("\n");
+        // Without a name of its own and without a state nothing says that two entries are the same alert.
+        if self.alert.fingerprint.is_empty() && own.is_none() && (name.is_none() || !self.explicit) {
+            self.alert.fingerprint = hash_hex(&["entry", &lines]);
+        }
+        if self.named {
+            let is_name = |member: &Member| name.is_some_and(|name| name.name == member.name);
+            for member in members.iter().filter(|member| !is_name(member) && member.is_label()) {
+                if !self.alert.labels.contains_key(&member.name) && trail.count() {
+                    self.alert.labels.insert(member.name.clone(), member.text.trim().to_owned());
+                }
             }
-        }
-        let text: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-        let text = text.join("\n");
-        if self.alert.fingerprint.is_empty() && !self.alert.labels.contains_key("alertname") {
-            self.alert.fingerprint = hash_hex(&["entry", &text]);
+            return self.texts(trail, members, true);
         }
         self.alert.labels.entry("alertname".into()).or_insert_with(|| "Unknown entry".to_owned());
-        self.alert.annotations.insert("description".into(), cut(&text, MAX_RAW_TEXT));
-        self.odd = true;
+        self.alert.annotations.entry("description".into()).or_insert_with(|| cut(&lines, MAX_RAW_TEXT));
+    }
+
+    /// `state` where there is no `status`. Where they contradict each other, it fires.
+    fn state(&mut self, members: &[Member]) {
+        let Some(member) = members.iter().find(|member| member.is_plain && member.word() == "state") else { return };
+        let state = status_word(&member.text);
+        self.explicit |= is_explicit(&member.text);
+        self.word = if state == Some(Status::Firing) && self.word == Some(Status::Resolved) { state } else { self.word.or(state) };
+    }
+
+    /// The labels and annotations that the alerts of a group have in common, in place of the alerts.
+    fn sets(&mut self, trail: &Trail, members: &[Member]) {
+        let sets = members.iter().filter(|member| member.text.starts_with('{'));
+        for set in sets {
+            let into = match set.word().as_str() {
+                "grouplabels" | "commonlabels" => &mut self.alert.labels,
+                "commonannotations" => &mut self.alert.annotations,
+                _ => continue,
+            };
+            for (name, value) in self::members(&set.text) {
+                let value = text(value);
+                if !value.is_empty() && trail.count() {
+                    into.insert(name.into_owned(), value.into_owned());
+                }
+            }
+        }
+    }
+
+    /// Texts beside the fields become `summary` and `description`, where there are no annotations, and with `all` what is no label besides.
+    fn texts(&mut self, trail: &Trail, members: &[Member], all: bool) {
+        if !self.alert.annotations.is_empty() {
+            return;
+        }
+        for member in members.iter().filter(|member| member.is_plain && !member.is_one_of(&NO_TEXTS)) {
+            let text = member.text.trim();
+            if text.is_empty() || text == self.alert.name() || self.alert.labels.contains_key(&member.name) {
+                continue;
+            }
+            let place = [("summary", &SUMMARIES[..]), ("description", &DESCRIPTIONS[..])].into_iter().find(|(_, names)| member.is_one_of(names));
+            let place = place.map(|(place, _)| place).filter(|place| !self.alert.annotations.contains_key(*place));
+            if (all || place.is_some()) && trail.count() {
+                self.alert.annotations.insert(place.map_or_else(|| member.name.clone(), str::to_owned), text.to_owned());
+            }
+        }
     }
 
     /// What was sent in place of labels or annotations is shown with the alert, and distinguishes it from others.
@@ -54,9 +191,49 @@ impl Item {
     }
 }
 
-/// Labels that are read of an entry without labels, and the members that may have them.
-const FLAT_LABELS: [(&str, &[&str]); 3] = [
-    ("alertname", &["alertname", "alert", "name", "title", "summary"]),
-    ("severity", &["severity", "level", "priority"]),
-    ("instance", &["instance", "host", "hostname"]),
+/// Whether a word is said of alerts only; `ok`, `active` and `normal` are said of anything.
+pub(super) fn is_explicit(word: &str) -> bool {
+    ["firing", "alerting", "resolved"].iter().any(|known| word.trim().eq_ignore_ascii_case(known))
+}
+
+/// A title without the state in front of it (`[FIRING:2] Disk full`): its end has another one.
+fn without_state(title: &str) -> &str {
+    let Some((mark, rest)) = title.strip_prefix('[').and_then(|title| title.split_once(']')) else { return title };
+    let word = mark.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    let rest = rest.trim();
+    if status_word(word).is_some() && !rest.is_empty() { rest } else { title }
+}
+
+/// Bytes of a label.
+const MAX_LABEL: usize = 120;
+/// What may name an entry that has no `alertname`.
+const NAMES: [&str; 6] = ["alert", "rulename", "name", "title", "subject", "summary"];
+const INSTANCES: [&str; 3] = ["instance", "host", "hostname"];
+const SUMMARIES: [&str; 3] = ["summary", "title", "subject"];
+const DESCRIPTIONS: [&str; 8] = ["description", "message", "msg", "text", "content", "details", "detail", "body"];
+/// Members that say nothing of the alert to a reader: its state, and what belongs to the body.
+const NO_TEXTS: [&str; 9] =
+    ["state", "receiver", "groupkey", "version", "externalurl", "orgid", "truncatedalerts", "notificationreason", "appversion"];
+/// Members that are no labels, for they change while an alert lasts.
+const NO_LABELS: [&str; 20] = [
+    "current",
+    "count",
+    "total",
+    "tries",
+    "attempt",
+    "attempts",
+    "retries",
+    "elapsed",
+    "age",
+    "date",
+    "ts",
+    "numfiring",
+    "numresolved",
+    "firing",
+    "resolved",
+    "percent",
+    "usage",
+    "note",
+    "reason",
+    "comment",
 ];
