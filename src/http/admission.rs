@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::body::{self, BodySource, BufferedBody};
 use super::origin::another_site;
 use super::senders::InFlight;
-use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
+use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit, encoding};
 use crate::delivery::{AuditAct, Intent};
 use crate::ingest::{Decoded, to_utf8};
 use crate::store::{AuditState, Author};
@@ -87,6 +87,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     if let Some(caller) = admitted {
         within_limits(app, &settings, scope, &caller, (&from, whose))?;
         let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
+        let held = encoding::inflated(app, held, settings.max_body).await?;
         return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
@@ -94,6 +95,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     match auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await {
         Ok(caller) => {
             within_limits(app, &settings, scope, &caller, (&from, whose))?;
+            let held = encoding::inflated(app, held, settings.max_body).await?;
             Ok(Admitted::new(known(caller), held, trace, &parts.headers))
         }
         Err(refusal) => Err(refuse(refusal).await),

@@ -1,16 +1,20 @@
-//! How a body says that it is compressed, and what becomes of one that says so and is not.
+//! How a body says that it is compressed, and what becomes of one that says so and is not, or is and does not say so.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_http::decompression::RequestDecompressionLayer;
 
-use super::HttpError;
+use super::body::{self, BodySource, BufferedBody};
+use super::{App, HttpError};
 
 /// How long the first piece of a body is waited for: nobody knows its caller yet. What comes later is read as its header says, within the body's own time.
 const FIRST_PIECE: Duration = Duration::from_secs(2);
@@ -48,6 +52,28 @@ pub(super) async fn believed(request: Request) -> Result<Request, HttpError> {
 /// Whether a body begins as JSON. Neither gzip (RFC 1952 2.3.1: 0x1f) nor zlib (RFC 1950 2.2: the lower half of the first byte is 8) begins so.
 fn is_json(piece: &[u8]) -> bool {
     matches!(piece.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// How gzip begins, with the only method that there is (RFC 1952 2.3.1). No text in UTF-8 begins so.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// A body that begins as gzip though no header says so, inflated within the bounds of every body; what turns out to be no gzip stays as it is. Its caller
+/// was admitted: a signature is that of the bytes as they came.
+pub(super) async fn inflated(app: &App, held: BufferedBody, max: usize) -> Result<BufferedBody, HttpError> {
+    if !held.bytes.starts_with(&GZIP) {
+        return Ok(held);
+    }
+    let mut request = Request::new(Body::from(held.bytes.clone()));
+    request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let inflating: Router = Router::new().fallback(|request: Request| async move { request.into_body() }).layer(RequestDecompressionLayer::new());
+    let body = match inflating.oneshot(request).await {
+        Ok(response) => response.into_body(),
+        Err(never) => match never {},
+    };
+    match body::read(app, body, max, BodySource::Authenticated, |_| {}).await {
+        Err(error) if error.status() == StatusCode::BAD_REQUEST => Ok(held),
+        read => read,
+    }
 }
 
 /// A body whose first piece was read.
