@@ -4,7 +4,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, skip};
-use super::odd::{Member, is_explicit};
+use super::member::Member;
 use super::time::instant;
 use super::unread::{MAX_RAW_TEXT, cut};
 use super::value::{finite, integer, is_null, kind_of, members, text};
@@ -24,6 +24,11 @@ pub(super) fn status_word(word: &str) -> Option<Status> {
     } else {
         None
     }
+}
+
+/// Whether a word is said of alerts only; `ok`, `active` and `normal` are said of anything.
+pub(super) fn is_explicit(word: &str) -> bool {
+    ["firing", "alerting", "resolved"].iter().any(|known| word.trim().eq_ignore_ascii_case(known))
 }
 
 /// The text of a raw value.

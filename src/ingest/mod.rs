@@ -15,6 +15,7 @@ mod identity;
 mod input;
 mod json;
 pub mod legacy;
+mod member;
 mod mend;
 mod odd;
 mod schema;

@@ -1,64 +1,11 @@
 //! Entries that are no alert, or only a part of one: what names them becomes labels, and what they say is shown.
 
-use super::alert::{Item, status_word};
-use super::json::{Trail, is_name};
-use super::time;
+use super::alert::{Item, is_explicit, status_word};
+use super::json::Trail;
+use super::member::{DESCRIPTIONS, MAX_LABEL, Member, NO_TEXTS, SUMMARIES};
 use super::unread::{MAX_RAW_TEXT, cut};
-use super::value::{kind_of, members, text};
+use super::value::{members, text};
 use crate::model::{Alert, Status, hash_hex};
-
-/// A member of an entry that is no field of an alert.
-pub(super) struct Member {
-    name: String,
-    text: String,
-    /// Whether it is a text, a number or a boolean.
-    is_plain: bool,
-}
-
-impl Member {
-    /// A member that is not null.
-    pub(super) fn new(name: &str, raw: &str) -> Self {
-        let is_plain = !matches!(kind_of(raw), "an object" | "an array");
-        Self { name: cut(name, 100), text: cut(&text(raw), MAX_RAW_TEXT), is_plain }
-    }
-
-    /// Its name in lower case and without what separates words: senders write `alertname`, `alertName` and `alert_name`.
-    fn word(&self) -> String {
-        self.name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
-    }
-
-    fn is_one_of(&self, names: &[&str]) -> bool {
-        names.contains(&self.word().as_str())
-    }
-
-    /// Whether it distinguishes one alert from another, and is the same from its beginning to its end.
-    fn is_label(&self) -> bool {
-        let (word, value) = (self.word(), self.text.trim());
-        let changes = word.contains("value") || ["time", "timestamp", "duration"].iter().any(|end| word.ends_with(end));
-        self.is_plain
-            && !changes
-            && !NO_LABELS.iter().chain(&NO_TEXTS).chain(&SUMMARIES).chain(&DESCRIPTIONS).any(|name| *name == word)
-            && is_name(&self.name)
-            && is_label_value(value)
-    }
-}
-
-/// A short word or number; no time, no measurement, no address of a page, and no yes or no.
-fn is_label_value(value: &str) -> bool {
-    let is_number = match value.bytes().all(|b| b.is_ascii_digit()) {
-        true => value.len() > 9,
-        false => value.trim_end_matches('%').trim_end().parse::<f64>().is_ok(),
-    };
-    let is_time = || value.bytes().any(|b| b == b'-' || b == b':') && time::parse(value).is_some();
-    !value.is_empty()
-        && value.len() <= MAX_LABEL
-        && !value.contains('\n')
-        && !matches!(value, "true" | "false")
-        && !value.starts_with("http://")
-        && !value.starts_with("https://")
-        && !is_number
-        && !is_time()
-}
 
 impl Item {
     /// An entry that is no object, as text.
@@ -191,11 +138,6 @@ impl Item {
     }
 }
 
-/// Whether a word is said of alerts only; `ok`, `active` and `normal` are said of anything.
-pub(super) fn is_explicit(word: &str) -> bool {
-    ["firing", "alerting", "resolved"].iter().any(|known| word.trim().eq_ignore_ascii_case(known))
-}
-
 /// A title without the state in front of it (`[FIRING:2] Disk full`): its end has another one.
 fn without_state(title: &str) -> &str {
     let Some((mark, rest)) = title.strip_prefix('[').and_then(|title| title.split_once(']')) else { return title };
@@ -204,36 +146,6 @@ fn without_state(title: &str) -> &str {
     if status_word(word).is_some() && !rest.is_empty() { rest } else { title }
 }
 
-/// Bytes of a label.
-const MAX_LABEL: usize = 120;
 /// What may name an entry that has no `alertname`.
 const NAMES: [&str; 6] = ["alert", "rulename", "name", "title", "subject", "summary"];
 const INSTANCES: [&str; 3] = ["instance", "host", "hostname"];
-const SUMMARIES: [&str; 3] = ["summary", "title", "subject"];
-const DESCRIPTIONS: [&str; 8] = ["description", "message", "msg", "text", "content", "details", "detail", "body"];
-/// Members that say nothing of the alert to a reader: its state, and what belongs to the body.
-const NO_TEXTS: [&str; 9] =
-    ["state", "receiver", "groupkey", "version", "externalurl", "orgid", "truncatedalerts", "notificationreason", "appversion"];
-/// Members that are no labels, for they change while an alert lasts.
-const NO_LABELS: [&str; 20] = [
-    "current",
-    "count",
-    "total",
-    "tries",
-    "attempt",
-    "attempts",
-    "retries",
-    "elapsed",
-    "age",
-    "date",
-    "ts",
-    "numfiring",
-    "numresolved",
-    "firing",
-    "resolved",
-    "percent",
-    "usage",
-    "note",
-    "reason",
-    "comment",
-];

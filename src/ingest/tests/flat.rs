@@ -58,6 +58,9 @@ fn its_end_is_the_end_of_the_same_alert() {
     assert_eq!(begun.fingerprint, ended.fingerprint);
     let other = one(r#"{"title":"[FIRING:2] Disk","status":"firing","message":"x","port":9101}"#);
     assert_ne!(other.fingerprint, begun.fingerprint, "a number may be all that distinguishes two alerts");
+    let [one, again, account] = ["\"at\":1764547200", "\"at\":1764547260", "\"account\":\"123456789012\""]
+        .map(|member| one(&format!(r#"{{"alertname":"Disk","status":"firing",{member}}}"#)).fingerprint);
+    assert!(one == again && one != account, "a time distinguishes none, an account does");
 }
 
 #[test]
