@@ -90,8 +90,9 @@ pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timesta
         return Ok(parsed);
     }
     // What a template wrote is read where it can be; the error is that of the body as it came.
-    parse_text(sender, &text, inputs, received_at)
-        .or_else(|error| mend::mended(&text).and_then(|text| parse_text(sender, &text, inputs, received_at).ok()).ok_or(error))
+    parse_text(sender, &text, inputs, received_at).or_else(|error| {
+        [mend::mended, mend::unquoted].iter().find_map(|mend| parse_text(sender, &mend(&text)?, inputs, received_at).ok()).ok_or(error)
+    })
 }
 
 /// A body within another: a JSON text that is JSON itself (Alertmanager's `payload` may be one), or a form with one field that is JSON.
@@ -184,7 +185,9 @@ fn within(sender: &Sender, text: &str, received_at: Timestamp) -> Option<Parsed>
     let mut found = lists.filter_map(|(at, (name, raw))| Some((at, inner(name, raw)?)));
     let (at, Native { mut parsed, sure }) = found.next()?;
     let is_named = parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
-    if !sure || !is_named || found.next().is_some() {
+    // An object that is one whole alert or body is that; in a list of unlabelled entries nobody knows.
+    let is_whole = all[at].1.starts_with('{') && !parsed.event.notes.iter().any(|note| matches!(note, Note::Odd(_)));
+    if !(sure || is_whole) || !is_named || found.next().is_some() {
         return None;
     }
     let trail = Trail::default();

@@ -42,6 +42,15 @@ fn labels_and_texts_are_told_apart() {
         assert_eq!(labels(&alert), read, "{body}");
         assert!(alert.annotation("description").ends_with('m') && alert.status == Status::Firing, "{body}: {:?}", alert.annotations);
     }
+    // Within another member, and in the quotes that a template of texts puts around it.
+    for body in [
+        r#"{"alert":{"labels":{"alertname":"Disk"},"status":"firing","annotations":{"description":"m"}}}"#,
+        r#"{"alerts":"[{\"labels\":{\"alertname\":\"Disk\"},\"annotations\":{\"description\":\"m\"}}]"}"#,
+        r#"{"status":"firing","commonLabels":"{\"alertname\":\"Disk\"}","commonAnnotations":"{\"description\":\"m\"}"}"#,
+    ] {
+        let alert = one(body);
+        assert_eq!((labels(&alert).as_str(), alert.annotation("description")), ("alertname=Disk", "m"), "{body}");
+    }
     let list = read(&format!("[{DISK},{}]", DISK.replace("a:9100", "b:9100"))).unwrap().event;
     assert_eq!(list.alerts.iter().map(|alert| alert.label("instance")).collect::<Vec<_>>(), ["a:9100", "b:9100"]);
     assert_ne!(list.alerts[0].fingerprint, list.alerts[1].fingerprint);
