@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::body::{self, BodySource, BufferedBody};
 use super::origin::another_site;
 use super::senders::InFlight;
-use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit};
+use super::{App, Caller, HttpError, HttpSettings, Refusal, Scope, audit, encoding};
 use crate::delivery::{AuditAct, Intent};
 use crate::ingest::{Decoded, to_utf8};
 use crate::store::{AuditState, Author};
@@ -81,12 +81,17 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         Err(Refusal::Unread) => None,
         Err(refusal) => return Err(refuse(refusal).await),
     };
+    if let Some(caller) = &admitted {
+        encoding::known(app, &parts.headers, &caller.name)?;
+    }
     body::check_length(app, &parts.headers, settings.max_body)?;
     let known = |caller: Caller| Caller { author: audit::author(&caller.name, &parts.headers, &from), ..caller };
     let whose = parts.extensions.get::<InFlight>();
     if let Some(caller) = admitted {
         within_limits(app, &settings, scope, &caller, (&from, whose))?;
-        let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
+        let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await;
+        let held = held.inspect_err(|error| note_unreadable(app, &caller, error))?;
+        let held = encoding::inflated(app, held, settings.max_body).await?;
         return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
@@ -94,6 +99,8 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     match auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await {
         Ok(caller) => {
             within_limits(app, &settings, scope, &caller, (&from, whose))?;
+            encoding::known(app, &parts.headers, &caller.name)?;
+            let held = encoding::inflated(app, held, settings.max_body).await?;
             Ok(Admitted::new(known(caller), held, trace, &parts.headers))
         }
         Err(refusal) => Err(refuse(refusal).await),
@@ -135,6 +142,14 @@ fn within_limits(
     }
     let text = format!("more than {limit} requests of `{sender}` in this minute (server.limits.per_sender); try again in {} s", beyond.wait);
     Err(HttpError::unavailable_for(beyond.wait, text))
+}
+
+/// Counts and logs a body of a sender that could not be read: it may have been an alert.
+fn note_unreadable(app: &App, caller: &Caller, error: &HttpError) {
+    if matches!(error.status(), StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT) {
+        app.engine.metrics().received("any", "malformed");
+        tracing::warn!(error = error.text(), sender = caller.name, "a body was refused");
+    }
 }
 
 /// Records that somebody who is known may not do what they asked for.

@@ -23,7 +23,7 @@ const WORTH_DEFLATING: u16 = 1400;
 
 /// Wraps the routes. Nothing is routed before it: a path that is routed twice would have its parameters twice.
 pub(super) fn wrap(app: Arc<App>, plain: Router) -> Router {
-    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).deflate(true).pass_through_unaccepted(false));
+    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).deflate(true).pass_through_unaccepted(true));
     let worth_it = SizeAbove::new(WORTH_DEFLATING).and(NotForContentType::SSE);
     let deflating = plain.clone().layer(CompressionLayer::new().gzip(true).compress_when(worth_it));
     Router::new().fallback(middleware).with_state(Arc::new(Middleware { app, plain, inflating, deflating }))
@@ -145,13 +145,7 @@ async fn with_body(format: ErrorFormat, response: Response) -> Response {
     }
     let (parts, body) = response.into_parts();
     let text = axum::body::to_bytes(body, 8 << 10).await.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
-    let text = match status {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE if text.is_empty() => {
-            "this content encoding is not known; send the body as it is, or with gzip or deflate".to_owned()
-        }
-        _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
-        _ => text,
-    };
+    let text = if text.is_empty() { status.canonical_reason().unwrap_or("error").to_owned() } else { text };
     let mut answer = match format {
         ErrorFormat::Api => api::problem(status, text),
         ErrorFormat::Legacy => legacy::refusal(status, &text),

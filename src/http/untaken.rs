@@ -19,6 +19,9 @@ const KNOWN: &[&str] = &[
     "/webhook",
     "/webhook/alertmanager",
     "/webhook/grafana",
+    "/webhook/send",
+    "/prometheusalert",
+    "/zabbix/alert",
     "/api/v1/alerts",
     "/api/v2/alerts",
     "/api/v1/alerts/groups",
@@ -109,6 +112,8 @@ pub(super) async fn wrong_method(State(app): State<Arc<App>>, request: Request) 
     let hint = match path.as_str() {
         "/" => "webhooks of Alertmanager and Grafana go to /webhook",
         "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "this is the right place; Alertmanager and Grafana POST to it",
+        "/prometheusalert" | "/webhook/send" | "/zabbix/alert" => "this is the right place; POST the alerts to it, as to the bridge before",
+        path if path.starts_with("/dingtalk/") || path.starts_with("/in/") => "this is the right place; POST the alerts to it",
         _ => "the README lists the paths and their methods",
     };
     HttpError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not taken at {path}; {hint}", request.method()))

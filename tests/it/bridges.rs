@@ -70,6 +70,24 @@ async fn prometheusalert_finds_robots_by_their_tokens_and_pings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prometheusalert_takes_get_with_a_body_and_says_what_is_wrong_without_one() {
+    let (four, app) = start().await;
+    let get = async |body: String| {
+        let answer = app.http.get(app.url("/prometheusalert?type=dd&tpl=prometheus-dd")).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get(alert("a", "One", "firing").to_string()).await.0, 200);
+    assert!(four.ding.rec.wait(SOON, |rec| rec.accepted().len() == 1).await);
+    let (status, text) = get(String::new()).await;
+    assert!(status == 400 && text.contains("the body is empty"), "{status} {text}");
+    for path in ["/webhook/send?channel_type=dingtalk", "/dingtalk/webhook1/send", "/zabbix/alert"] {
+        let answer = app.http.get(app.url(path)).send().await.unwrap();
+        assert_eq!(answer.status(), 405, "{path}");
+        assert!(answer.text().await.unwrap().contains("this is the right place; POST the alerts to it"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_adapters_query_names_a_type_or_a_token() {
     let (four, app) = start().await;
     assert_eq!(call(&app, "/webhook/send?channel_type=dingtalk&token=ding-token", &alert("a", "One", "firing")).await, (204, String::new()));

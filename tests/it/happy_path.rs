@@ -90,6 +90,30 @@ async fn put_gzip_and_bad_bodies() {
     assert_eq!(garbled.status(), 400);
     let garbled = garbled.text().await.unwrap();
     assert!(garbled.contains("compress it so, or leave the header out"), "{garbled}");
+    // One that forgot the header: gzip is known by its beginning, within the same limits; what only begins so is text.
+    let zipped = |body: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(body).unwrap();
+        gzip.finish().unwrap()
+    };
+    let unsaid = async |body: Vec<u8>| app.http.post(app.url("/webhook")).body(body).send().await.unwrap();
+    let unnamed = unsaid(zipped(body.replace("db", "de").as_bytes())).await;
+    assert_eq!(unnamed.status(), 200);
+    let unnamed: Value = unnamed.json().await.unwrap();
+    let (_, event) = app.get(&format!("/api/v1/events/{}", unnamed["event"].as_str().unwrap())).await;
+    assert_eq!(event["event"]["alerts"][0]["labels"]["alertname"], "HostDown", "{event}");
+    assert_eq!(unsaid(zipped(&vec![b' '; 1 << 20])).await.status(), 413);
+    assert_eq!(unsaid(b"\x1f\x8b\x08 is how it begins".to_vec()).await.status(), 200);
+    // What names no compression does not count; what is refused for one is counted.
+    for encoding in ["utf-8", "", "br"] {
+        let asked = app.http.post(app.url("/webhook")).header("content-encoding", encoding).body(body.replace("db", "df"));
+        assert_eq!(asked.send().await.unwrap().status(), 200, "{encoding}");
+    }
+    let brotli = app.http.post(app.url("/webhook")).header("content-encoding", "br").body("\u{1b}\u{0}x").send().await.unwrap();
+    assert_eq!(brotli.status(), 415);
+    let (_, metrics) = app.get("/metrics").await;
+    let malformed = "watchfire_received_total{sender=\"any\",outcome=\"malformed\"} 2";
+    assert!(metrics.as_str().unwrap().contains(malformed), "the one that is no gzip, and this: {metrics}");
     let (code, text) = app.post("/webhook", &json!({ "version": "4", "alerts": [{}] })).await;
     assert_eq!((code, &text["deliveries"]), (200, &json!([])), "kept without a delivery: {text}");
     app.settled().await;

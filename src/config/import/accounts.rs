@@ -1,5 +1,5 @@
-//! The settings of PrometheusAlert's `app.conf`, and the accounts in it that a channel can go on with: mail, a WeCom application, Telegram, and text
-//! messages and calls by Alibaba Cloud.
+//! The settings of PrometheusAlert's `app.conf`, and the accounts in it that a channel can go on with: mail, applications of WeCom and Feishu, Telegram,
+//! Bark, and text messages and calls by Alibaba Cloud.
 
 use super::reader::{Notes, environment_name};
 use super::text::Yaml;
@@ -42,17 +42,44 @@ impl<'t> Settings<'t> {
     }
 }
 
-/// An account: what turns it on, its type in the query, the platform, and the block that it becomes; `None` where a setting is missing.
-type Account = (&'static str, &'static str, &'static str, fn(&Settings<'_>, &mut Notes) -> Option<Yaml>);
+/// An account: what turns it on, its type in the query, the platform, and the blocks that it becomes, one a channel; none where a setting is missing.
+type Account = (&'static str, &'static str, &'static str, fn(&Settings<'_>, &mut Notes) -> Vec<Yaml>);
 
 /// The accounts that are carried.
-pub const ACCOUNTS: [Account; 5] = [
-    ("open-email", "email", "email", email),
-    ("open-workwechat", "workwechat", "wecom", wecom),
-    ("open-tg", "tg", "telegram", telegram),
-    ("open-alydx", "alydx", "aliyun_sms", aliyun_sms),
-    ("open-alydh", "alydh", "aliyun_voice", aliyun_voice),
+pub const ACCOUNTS: [Account; 7] = [
+    ("open-email", "email", "email", |settings, notes| Vec::from_iter(email(settings, notes))),
+    ("open-workwechat", "workwechat", "wecom", |settings, notes| Vec::from_iter(wecom(settings, notes))),
+    ("open-feishuapp", "fsapp", "feishu", |settings, notes| Vec::from_iter(feishu(settings, notes))),
+    ("open-tg", "tg", "telegram", |settings, notes| Vec::from_iter(telegram(settings, notes))),
+    ("open-bark", "bark", "preset", bark),
+    ("open-alydx", "alydx", "aliyun_sms", |settings, notes| Vec::from_iter(aliyun_sms(settings, notes))),
+    ("open-alydh", "alydh", "aliyun_voice", |settings, notes| Vec::from_iter(aliyun_voice(settings, notes))),
 ];
+
+/// What to do about an account that is not carried, by what turns it on: why not, and what to write.
+pub fn advice(open: &str) -> (&'static str, &'static str) {
+    let bind = "add a channel and bind its `type` under `legacy.prometheusalert`";
+    match open {
+        "open-txdx" | "open-txdh" => (
+            "its AppKey is of Tencent Cloud's older interface; Watchfire calls the newer one, which asks for SecretId and SecretKey",
+            "make a key in the console of Tencent Cloud (CAM), add a `tencent_sms` or `tencent_voice` channel with the same app id, template and sign, and bind the \
+             type under `legacy.prometheusalert`",
+        ),
+        "open-hwdx" | "open-baidudx" | "open-7moordx" => (
+            "Watchfire does not send text messages by this vendor",
+            "add an `aliyun_sms`, `tencent_sms` or `twilio_sms` channel, or a preset of your own for this vendor, and bind the type under `legacy.prometheusalert`",
+        ),
+        "RLY_DH_open-rlydh" | "open-7moordh" => (
+            "Watchfire does not call by this vendor",
+            "add an `aliyun_voice`, `tencent_voice` or `twilio_voice` channel, and bind the type under `legacy.prometheusalert`",
+        ),
+        "open-ruliu" | "open-kafka" | "open-voice" => {
+            ("Watchfire has no such platform", "write a preset of your own (docs/presets.md), or a `webhook` channel, and bind it")
+        }
+        _ if ACCOUNTS.iter().any(|(known, ..)| *known == open) => ("a setting of it is missing or a placeholder", bind),
+        _ => ("Watchfire has no such setting", bind),
+    }
+}
 
 fn email(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
     let (host, line) = settings.get("Email_host")?;
@@ -99,6 +126,32 @@ fn telegram(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
         block.push("api_base", Yaml::text(base));
     }
     Some(block)
+}
+
+fn feishu(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {
+    let (to, _) = settings.get("AT_USER_ID")?;
+    let mut block = Yaml::map([("app_id", settings.text("FEISHU_APPID")?)]);
+    block.push("app_secret", settings.secret("FEISHU_APPSECRET", notes)?);
+    block.push("to", Yaml::texts(to.split(',').map(str::trim).filter(|one| !one.is_empty())));
+    Some(block)
+}
+
+/// Each key is a phone; it separates them by `-`.
+fn bark(settings: &Settings<'_>, notes: &mut Notes) -> Vec<Yaml> {
+    let Some((keys, line)) = settings.get("BARK_KEYS") else { return Vec::new() };
+    let keys = keys.split(['-', ',']).map(str::trim).filter(|key| !key.is_empty());
+    let channel = |(n, key): (usize, &str)| {
+        let key = notes.variable("PROMETHEUSALERT_BARK_KEY", Secret::new(key), line, &format!("key {} of `BARK_KEYS`", n + 1));
+        let mut params = Yaml::map([("device_key", key)]);
+        if let Some((url, _)) = settings.get("BARK_URL") {
+            params.push("url", Yaml::text(url.trim_end_matches('/').trim_end_matches("/push")));
+        }
+        if let Some(group) = settings.text("BARK_GROUP") {
+            params.push("group", group);
+        }
+        Yaml::map([("name", Yaml::text("bark")), ("params", params)])
+    };
+    keys.enumerate().map(channel).collect()
 }
 
 fn aliyun_sms(settings: &Settings<'_>, notes: &mut Notes) -> Option<Yaml> {

@@ -3,7 +3,7 @@
 
 use indexmap::IndexMap;
 
-use super::accounts::{ACCOUNTS, Settings};
+use super::accounts::{ACCOUNTS, Settings, advice};
 use super::context::plain_name;
 use super::reader::{Keys, Notes, environment_name};
 use super::text::Yaml;
@@ -124,15 +124,17 @@ pub fn prometheusalert(file: &str, text: &str, endpoint: &Endpoint) -> Result<Im
     }
     let mut carried = vec!["open-dingding-secret", "open-hotreload"];
     carried.extend(ROBOTS.map(|(open, ..)| open));
-    for (open, kind, platform, block) in ACCOUNTS.into_iter().filter(|(open, ..)| get(open).is_some_and(|(value, _)| value == "1")) {
-        if let Some(block) = block(&settings, &mut notes) {
+    for (open, kind, platform, blocks) in ACCOUNTS.into_iter().filter(|(open, ..)| get(open).is_some_and(|(value, _)| value == "1")) {
+        for block in blocks(&settings, &mut notes) {
             carried.push(open);
             made.bind(kind, kind, platform, block);
         }
     }
-    for (key, value, line) in settings.iter().filter(|(key, value, _)| key.starts_with("open-") && *value == "1" && !carried.contains(key)) {
-        let why = "there is no channel for it, or a setting of it is missing";
-        notes.remark(line, format!("`{key}={value}`"), why, "add a channel and bind its `type` under `legacy.prometheusalert`");
+    // Of one account the name has the vendor before it.
+    let opens = |key: &str| key.starts_with("open-") || key.contains("_open-");
+    for (key, value, line) in settings.iter().filter(|(key, value, _)| opens(key) && *value == "1" && !carried.contains(key)) {
+        let (why, todo) = advice(key);
+        notes.remark(line, format!("`{key}={value}`"), why, todo);
     }
     if made.of.is_empty() {
         let span = Span { line: 1, column: 1, width: 1 };
@@ -260,19 +262,34 @@ mod tests {
                         Email_user=w@example.com\nEmail_password=pppp1111\nDefault_emails=a@example.com, b@example.com\nopen-workwechat=1\n\
                         WorkWechat_CropID=ww1\nWorkWechat_AgentID=1000002\nWorkWechat_AgentSecret=ssss2222\nWorkWechat_ToUser=\"zhangsan|lisi\"\n\
                         WorkWechat_ToTag=\"\"\nopen-alydx=1\nALY_DX_AccessKeyId=LTAI1\nALY_DX_AccessSecret=aaaa3333\nALY_DX_SignName=运维\n\
-                        ALY_DX_Template=SMS_1\nopen-tg=1\nTG_TOKEN=1:tttt4444\nTG_MODE_CHAN=0\nTG_USERID=42\nopen-alydh=1\nopen-kafka=1\n";
+                        ALY_DX_Template=SMS_1\nopen-tg=1\nTG_TOKEN=1:tttt4444\nTG_MODE_CHAN=0\nTG_USERID=42\nopen-alydh=1\nopen-kafka=1\n\
+                        open-feishuapp=1\nFEISHU_APPID=cli_1\nFEISHU_APPSECRET=ffff5555\nAT_USER_ID=\"ou_1,oc_2\"\nopen-bark=1\n\
+                        BARK_URL=https://bark.example.com/push\nBARK_KEYS=bbbb6666-cccc7777\nBARK_GROUP=ops\nRLY_DH_open-rlydh=1\n";
         let made = imported(accounts, "http://127.0.0.1:9091/webhook");
-        assert_eq!(made.channels.keys().collect::<Vec<_>>(), ["email", "workwechat", "tg", "alydx"]);
-        for part in
-            ["server: 'smtp.example.com:587'", "agent_id: 1000002", "to_user: 'zhangsan|lisi'", "chat: 42", "code: '{title}'", "sign_name: 运维"]
-        {
+        assert_eq!(made.channels.keys().collect::<Vec<_>>(), ["email", "workwechat", "fsapp", "tg", "bark", "alydx"]);
+        assert_eq!(made.channels["bark"], ["bark", "bark-2"], "a phone each");
+        for part in [
+            "server: 'smtp.example.com:587'",
+            "agent_id: 1000002",
+            "to_user: 'zhangsan|lisi'",
+            "chat: 42",
+            "code: '{title}'",
+            "sign_name: 运维",
+            "app_id: cli_1",
+            "to: [ou_1, oc_2]",
+            "url: 'https://bark.example.com'",
+        ] {
             assert!(made.routes.contains(part) || made.routes.replace(['"', '\''], "").contains(&part.replace('\'', "")), "{part}: {}", made.routes);
         }
-        for secret in ["pppp1111", "ssss2222", "aaaa3333", "tttt4444"] {
+        for secret in ["pppp1111", "ssss2222", "aaaa3333", "tttt4444", "ffff5555", "bbbb6666", "cccc7777"] {
             assert!(!made.routes.contains(secret), "{}", made.routes);
         }
         let said = |word: &str| made.remarks.iter().any(|remark| remark.what.contains(word));
-        assert!(said("open-alydh=1") && said("open-kafka=1") && said("Email_host") && !said("open-email"), "{:?}", made.remarks);
+        assert!(
+            said("open-alydh=1") && said("open-kafka=1") && said("RLY_DH_open-rlydh=1") && said("Email_host") && !said("open-email"),
+            "{:?}",
+            made.remarks
+        );
         let options = crate::config::LoadOptions::without_secrets();
         let checked = crate::config::from_text(std::path::Path::new("routes.yaml"), &made.routes, &options);
         assert!(checked.is_ok(), "{:?}", checked.err().map(|found| crate::config::report(&found)));

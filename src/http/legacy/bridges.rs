@@ -36,23 +36,32 @@ pub(super) fn paths() -> Paths {
         Param::text("to_user", "Members, separated by `|`: recipients of a WeCom application; `to_party` and `to_tag` likewise"),
         at(),
     ];
-    let alert = [
-        Param::text("type", "The type of channel"),
-        Param::text("tpl", "A template of PrometheusAlert, in place of which the channel's own is used; or a set of templates here"),
-        Param::text("from", "`aliyun`: the body is Alibaba CloudMonitor's"),
-        Param::text("split", "Taken without effect: alerts of one body go where each of them belongs, and share a message there"),
-        Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
-        Param::text("rr", "`true`: one of the robots"),
-        Param::text("phone", "Mobile numbers, separated by commas: recipients of a channel that sends text messages or calls"),
-        Param::text("email", "Mail addresses, separated by commas: recipients of a mail channel"),
-        Param::text("wxuser", "Members, separated by `|`: recipients of a WeCom application; `wxparty` and `wxtag` likewise"),
-        at(),
-    ];
-    let about = "Accepts alerts as PrometheusAlert does";
+    // GET, too: PrometheusAlert answers both, and old scripts send a body with it.
+    let alert = || {
+        [
+            Param::text("type", "The type of channel"),
+            Param::text("tpl", "A template of PrometheusAlert, in place of which the channel's own is used; or a set of templates here"),
+            Param::text("from", "`aliyun`: the body is Alibaba CloudMonitor's"),
+            Param::text("split", "Taken without effect: alerts of one body go where each of them belongs, and share a message there"),
+            Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
+            Param::text("rr", "`true`: one of the robots"),
+            Param::text("phone", "Mobile numbers, separated by commas: recipients of a channel that sends text messages or calls"),
+            Param::text("email", "Mail addresses, separated by commas: recipients of a mail channel"),
+            Param::text("wxuser", "Members, separated by `|`: recipients of a WeCom application; `wxparty` and `wxtag` likewise"),
+            at(),
+        ]
+    };
     let zabbix = bridge(Op::post("zabbixAlert", "Accepts alerts of Zabbix as PrometheusAlert does, from its zabbixclient", zabbix_alert));
     Paths::default()
         .at("/dingtalk/{target}/send", [bridge(Op::post("dingtalkBridge", "Accepts alerts as prometheus-webhook-dingtalk does", dingtalk))])
-        .at("/prometheusalert", [bridge(Op::post("prometheusalert", about, prometheusalert)).query(alert).gives_anything()])
+        .at(
+            "/prometheusalert",
+            [
+                Op::post("prometheusalert", "Accepts alerts as PrometheusAlert does", prometheusalert),
+                Op::get("prometheusalertGet", "The same, as PrometheusAlert takes it, too", prometheusalert),
+            ]
+            .map(|op| bridge(op).query(alert()).gives_anything()),
+        )
         .at("/zabbix/alert", [zabbix.takes::<Value>("What zabbixclient posts").gives_anything()])
         .at(
             "/webhook/send",
@@ -70,7 +79,7 @@ async fn dingtalk(State(app): State<Arc<App>>, Path(target): Path<String>, reque
     Ok("OK")
 }
 
-/// `POST /prometheusalert?type=..`.
+/// `POST|GET /prometheusalert?type=..`.
 async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<&'static str>, HttpError> {
     let query = Query::of(query.as_deref());
     let tpl = query.get("tpl");

@@ -170,8 +170,9 @@ impl Input {
     }
 
     fn fits(&self, document: &Value) -> bool {
-        let first = if let Value::Array(items) = document { items.first() } else { Some(document) };
-        !self.when.is_empty() && first.is_some_and(|body| self.when.iter().all(|place| body.pointer(place).is_some()))
+        // Of a list the first entry may be the odd one.
+        let bodies = if let Value::Array(items) = document { items } else { std::slice::from_ref(document) };
+        !self.when.is_empty() && bodies.iter().take(16).any(|body| self.when.iter().all(|place| body.pointer(place).is_some()))
     }
 
     /// The event of a body. Refused are bodies where the alerts are missing, and those that lack a place of `when` and in which no text of the input finds

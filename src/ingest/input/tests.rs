@@ -180,6 +180,17 @@ fn event_of(inputs: &Inputs, body: &str) -> Event {
 }
 
 #[test]
+fn the_first_entry_of_a_list_may_be_the_odd_one() {
+    let inputs = inputs(&[("x", r#"{"when": ["/n"], "labels": {"alertname": "{{alert.n}}"}}"#)]);
+    for body in [r#"[{"n":"a"},5]"#, r#"[5,{"n":"a"}]"#, r#"[{"m":1},{"n":"a"}]"#] {
+        let mut names: Vec<String> = event(&inputs, body).alerts.iter().map(|alert| alert.name().to_owned()).collect();
+        names.sort_unstable_by_key(|name| name != "a");
+        assert!(names.len() == 2 && names[0] == "a", "{body}: {names:?}");
+    }
+    assert_eq!(event(&inputs, r#"[null,{"n":"a"}]"#).alerts.len(), 1);
+}
+
+#[test]
 fn a_small_body_cannot_become_large() {
     let inputs = inputs(&[("x", r#"{"alerts": "/e", "when": ["/e"], "labels": {"alertname": "{{alert.n}}", "all": "{{body.long}}"}}"#)]);
     let entries = vec![r#"{"n":"a"}"#; 500].join(",");
