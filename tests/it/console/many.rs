@@ -104,7 +104,9 @@ async fn a_storm_of_large_bodies_speaks_of_those_that_were_read() {
         fire(&app, Some(ROOT), &body).await;
     }
     let page = ann.page("/ui").await;
-    for said in ["32 open: a storm", "What the 24 most urgent share: ", "The 24 most urgent, by cluster", "+8 more, less urgent", ">Ack 32 incidents…<"] {
+    for said in
+        ["32 open: a storm", "What the 24 most urgent share: ", "The 24 most urgent, by cluster", "+8 more, less urgent", ">Ack 32 incidents…<"]
+    {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(!page.contains("without cluster") && page.matches(">Ack 12…<").count() == 2, "{page}");

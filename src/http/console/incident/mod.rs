@@ -130,7 +130,7 @@ fn firing(incident: &Incident) -> impl Iterator<Item = &IncidentAlert> {
 /// The events of their leads, each once, of the most urgent incident first: what no longer fits is left out.
 fn by_urgency(incidents: &[Incident]) -> Vec<EventId> {
     let mut all: Vec<&Incident> = incidents.iter().collect();
-    all.sort_by_key(|one| (one.state != IncidentState::Firing, one.rank, one.opened_at));
+    all.sort_by_key(|one| (one.state != IncidentState::Firing, one.rank, one.opened_at, one.id));
     let mut seen = HashSet::new();
     all.into_iter().filter_map(lead).map(|alert| alert.event).filter(|event| seen.insert(*event)).collect()
 }
