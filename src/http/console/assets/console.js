@@ -64,6 +64,7 @@
       var lines = text.split('\n'), places = doc.querySelectorAll('[data-head]'); if (places.length !== 2) return;
       places[0].textContent = lines[0]; places[1].textContent = lines[1];
       doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
+      doc.querySelectorAll('[data-waiting]').forEach(function (k) { k.hidden = lines[2] === '0'; k.firstChild.data = lines[2] > 999 ? '999+' : lines[2]; });
     }
     function more_by(n) {
       // The page of a new server has nothing that somebody reads: it becomes the first page by itself.
