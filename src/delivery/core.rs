@@ -146,6 +146,11 @@ impl Shared {
         self.telemetry.counts.stats.recent_or_count(&self.clock, self.store.stats()).await
     }
 
+    /// The same, as it was counted last.
+    pub(super) fn last_count(&self) -> Option<Arc<Stats>> {
+        self.telemetry.counts.stats.last()
+    }
+
     /// What is deferred, where counting takes long as of a few seconds ago.
     pub(super) async fn recent_held(&self) -> Result<Arc<Vec<HeldRow>>, StoreError> {
         self.telemetry.counts.held.recent_or_count(&self.clock, self.store.count_held()).await

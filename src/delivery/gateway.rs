@@ -75,6 +75,11 @@ impl Engine {
         self.shared.recent_count().await
     }
 
+    /// The same as of when it was counted last, without asking the store: seconds ago, for it is counted at every tick. `None` just after a start.
+    pub fn last_stats(&self) -> Option<Arc<Stats>> {
+        self.shared.last_count()
+    }
+
     /// The same as of now, however long it takes.
     pub async fn stats_now(&self) -> Result<Arc<Stats>, StoreError> {
         self.shared.count().await

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use watchfire::delivery::links::message_code;
-use watchfire::model::Secret;
+use watchfire::model::{MessageId, Secret};
 
 use crate::support::app::TestApp;
 
@@ -245,6 +245,32 @@ async fn what_pages_load_is_served_for_ever_and_the_first_page_reads_in_both_lan
     assert!(read(&app, "/", "zh").await.contains("正常接收告警"));
     let (status, text) = app.get("/").await;
     assert!(status == 200 && text.as_str().unwrap().starts_with("Watchfire "), "{text}");
+}
+
+/// After its retention nothing is left of a message by which its link could be checked: a guess of that age is answered the same.
+#[tokio::test]
+async fn a_link_that_is_older_than_messages_are_kept_names_the_retention() {
+    let app = TestApp::start(&(routes("en") + "retention: { sent: 20d, dead: 60d }\n")).await;
+    let of = |days: i64| {
+        let formed = jiff::Timestamp::now().as_millisecond() - days * 86_400_000;
+        message_code(&Secret::new(KEY), MessageId(uuid::Uuid::from_u128(u128::try_from(formed).unwrap() << 80)))
+    };
+    let read = async |path: String, takes: &str, asks: &str| {
+        let answer = app.http.get(app.url(&path)).header("accept-language", asks).header("accept", takes).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        answer.text().await.unwrap()
+    };
+    let (old, young) = (of(21), of(19));
+    for page in ["m", "a"] {
+        let english = read(format!("/{page}/{old}"), "text/html", "en").await;
+        assert!(english.contains("<html lang=\"en\"") && english.contains("removed after 20d, what was not delivered after 60d"), "{english}");
+        let chinese = read(format!("/{page}/{old}"), "text/html", "zh").await;
+        assert!(chinese.contains("已送达的消息保留 20天，未送达的保留 60天"), "{chinese}");
+        let newer = read(format!("/{page}/{young}"), "text/html", "en").await;
+        assert!(newer.contains("There is no such message: it is no longer stored") && !newer.contains("20d"), "{newer}");
+        let line = read(format!("/{page}/{old}"), "*/*", "en").await;
+        assert!(line.starts_with("There is no such message any more") && line.contains("20d"), "{line}");
+    }
 }
 
 #[tokio::test]

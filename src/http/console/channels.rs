@@ -9,6 +9,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::counts::Counts;
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
@@ -30,13 +31,14 @@ const LOOKED_AT: usize = 5000;
 const ACTS: &str = "a channel is tested, asked, muted or unmuted";
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer) -> Result<Response, Failure> {
     let language = viewer.manner.language;
     let now = UnixMs::from(viewer.manner.now);
     let (plan, channels) = (app.engine.plan(), states(&app, &viewer.caller).await?.channels);
     let (troubled, working): (Vec<_>, Vec<_>) =
         channels.iter().map(|channel| (channel, trouble(channel, now, language))).partition(|(_, trouble)| trouble.is_some());
     let kinds = |word: &str| troubled.iter().filter(|(_, trouble)| trouble.as_ref().is_some_and(|(look, _)| look.en == word)).count();
+    viewer.counts = Counts { held: kinds("Held") as u64, ..Counts::of(&app, &viewer.caller) };
     let parts: Vec<String> = ["Held", "Paused", "Failing", "Muted", "No presses"]
         .into_iter()
         .filter(|word| kinds(word) > 0)

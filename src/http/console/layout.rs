@@ -14,6 +14,9 @@ use crate::model::Language;
 /// htmx without what the policy of pages refuses: no eval, no style of its own, no requests to elsewhere.
 const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0,"scrollBehavior":"auto","responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},{"code":"[45]..","swap":true,"error":true}]}"#;
 
+/// The largest count that the navigation has room for.
+const MOST: u64 = 999;
+
 /// Where a page is in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Place {
@@ -179,8 +182,25 @@ fn opens(entry: &Entry, viewer: Option<&Viewer>) -> bool {
 fn entries(language: Language, entries: &[Entry], at: Place, viewer: Option<&Viewer>) -> Markup {
     html! {
         ul { @for entry in entries.iter().filter(|entry| opens(entry, viewer)) {
-            li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) } }
+            li { a href=(entry.path) data-go=(entry.key) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en, entry.zh)) (tally(language, entry.place, viewer)) } }
         } }
+    }
+}
+
+/// How much of an entry's page needs somebody. On the first page live updates keep its own count right, so it is there also when it is 0.
+fn tally(language: Language, place: Place, viewer: Option<&Viewer>) -> Markup {
+    let counts = viewer.map(|viewer| viewer.counts).unwrap_or_default();
+    let (n, class, word) = match place {
+        Place::Now => (counts.firing, "k hot", say(language, " not acked", " 个待认领")),
+        Place::Dead => (counts.dead, "k", say(language, " not delivered", " 条未送达")),
+        Place::Channels => (counts.held, "k hot", say(language, " held", " 个已挂起")),
+        _ => return Markup::default(),
+    };
+    let live = place == Place::Now;
+    html! {
+        @if live || n > 0 {
+            span class=(class) data-waiting[live] hidden[n == 0] { @if n > MOST { (MOST) "+" } @else { (n) } span.vh { (word) } }
+        }
     }
 }
 
@@ -227,7 +247,7 @@ fn bar(manner: &Manner, at: Place, viewer: Option<&Viewer>) -> Markup {
     html! {
         nav.bar5 aria-label=(say(language, "Quick", "快捷导航")) {
             @for entry in first.clone() {
-                a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en.split(' ').next().unwrap_or_default(), entry.zh)) }
+                a href=(entry.path) aria-current=[(entry.place == at).then_some("page")] { (icon(entry.icon)) (say(language, entry.en.split(' ').next().unwrap_or_default(), entry.zh)) (tally(language, entry.place, viewer)) }
             }
             details.menu {
                 summary aria-current=[(!first.clone().any(|entry| entry.place == at) && at != Place::default()).then_some("true")] { (icon("more")) (say(language, "More", "更多")) }

@@ -8,6 +8,7 @@ mod assets;
 mod audit;
 mod channels;
 mod config;
+mod counts;
 mod dead;
 mod delivery;
 mod error_page;

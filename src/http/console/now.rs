@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::counts::Counts;
 use super::failure::Failure;
 use super::incident::{Known, leads, most_urgent, next_steps, row};
 use super::layout::{Page, Place};
@@ -42,15 +43,16 @@ async fn ended(app: &App, state: IncidentState, limit: usize) -> Result<Vec<Inci
 }
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderMap, uri: axum::http::Uri) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, headers: HeaderMap, uri: axum::http::Uri) -> Result<Response, Failure> {
     if viewer.caller.is_limited() {
         return Ok(super::form::go(&headers, "/ui/history"));
     }
-    let (manner, language) = (&viewer.manner, viewer.manner.language);
     let open = app.engine.open_incidents().await?;
     let (head, newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
+    viewer.counts = Counts { firing: head.firing as u64, ..Counts::of(&app, &viewer.caller) };
+    let (manner, language) = (&viewer.manner, viewer.manner.language);
     let side = side(&viewer, &app, &channels, &heard);
     if head.open == 0 && heard.senders.is_empty() && app.engine.heartbeats().iter().all(|beat| beat.seen_at.is_none()) {
         let page = first_run::body(&app, &viewer, &channels, crate::http::origin::host(&headers, &uri).unwrap_or_default());

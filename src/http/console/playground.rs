@@ -14,7 +14,7 @@ use super::delivery::look_alike;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
-use super::parts::{count, icon, icon_of, say, shown, time, unit};
+use super::parts::{count, icon, icon_of, meaning, say, shown, time, unit};
 use super::viewer::Viewer;
 use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::App;
@@ -339,6 +339,7 @@ fn mistakes(language: Language, findings: &[Finding], composed: &Composed) -> Ma
                     li.find {
                         (icon_of("alert", if finding.level == Level::Error { "bad" } else { "wn" }))
                         span {
+                            @if let Some(meaning) = meaning(language, finding.code) { (meaning) br; }
                             b { (shown(&finding.message)) }
                             br; span.dim.s {
                                 @if let Some(span) = finding.place.as_ref().and_then(|place| place.span) { (say(language, "line ", "行 ")) (span.line) (say(language, ", column ", "，列 ")) (span.column) (say(language, ": ", "：")) }

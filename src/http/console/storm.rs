@@ -8,7 +8,7 @@ use super::incident::many::{is_meant, path};
 use super::incident::{Known, MAX_OPEN, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
-use crate::model::{Language, Severity};
+use crate::model::{Labels, Language, Severity};
 use crate::store::{IncidentState, OpenIncidents};
 
 /// Critical ones that are named.
@@ -21,12 +21,11 @@ const GROUPED_BY: [&str; 8] = ["cluster", "region", "zone", "namespace", "team",
 /// How many of them have each label.
 fn shares(known: &[Known]) -> Vec<(String, String, usize)> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for one in known {
-        for (name, value) in one.labels().into_iter().flatten() {
-            *counts.entry((name, value)).or_default() += 1;
-        }
+    let read: Vec<&Labels> = known.iter().filter_map(Known::labels).collect();
+    for (name, value) in read.iter().copied().flatten() {
+        *counts.entry((name, value)).or_default() += 1;
     }
-    let often = counts.into_iter().filter(|((name, _), n)| *n * 2 > known.len() && !name.starts_with("__") && *name != "prometheus");
+    let often = counts.into_iter().filter(|((name, _), n)| *n * 2 > read.len() && !name.starts_with("__") && *name != "prometheus");
     let mut often: Vec<_> = often.map(|((name, value), n)| (name.to_owned(), value.to_owned(), n)).collect();
     often.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
     often.truncate(4);
@@ -35,10 +34,10 @@ fn shares(known: &[Known]) -> Vec<(String, String, usize)> {
 
 /// The label by which they are grouped.
 fn group_label(known: &[Known]) -> &'static str {
-    let of = |name: &str| known.iter().filter_map(|one| one.labels()?.get(name)).collect::<Vec<_>>();
+    let read: Vec<&Labels> = known.iter().filter_map(Known::labels).collect();
     let separates = |name: &&str| {
-        let values = of(name);
-        values.len() * 2 >= known.len() && values.iter().any(|value| *value != values[0])
+        let values: Vec<&String> = read.iter().filter_map(|labels| labels.get(*name)).collect();
+        values.len() * 2 >= read.len() && values.iter().any(|value| *value != values[0])
     };
     GROUPED_BY.into_iter().find(separates).unwrap_or("alertname")
 }
@@ -54,9 +53,10 @@ pub(super) fn named_first(known: &mut [Known]) -> usize {
     known.iter().filter(|one| is_named(one)).take(MAX_NAMED).count()
 }
 
-/// How many of those that are open are not among those that were read. What is counted may be a moment older than what was read.
-fn left_out(open: usize, read: usize) -> usize {
-    if read < MAX_OPEN { 0 } else { open.saturating_sub(read) }
+/// How many of those that are open the page does not speak of: of `found` the labels of `read` are known. What is counted may be a moment older than what was
+/// found.
+fn left_out(open: usize, found: usize, read: usize) -> usize {
+    if found < MAX_OPEN { found - read } else { open.saturating_sub(read) }
 }
 
 /// What is said of all that are open, or of those that were read.
@@ -81,19 +81,20 @@ fn grouped(language: Language, by: &str, read: usize, left_out: usize) -> String
 pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let critical = open.count(|count| count.rank == 0 && count.state == IncidentState::Firing);
-    let left_out = left_out(open.count(|_| true), known.len());
     let first = known.iter().min_by_key(|one| one.incident.opened_at);
     let by = group_label(known);
     let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
-    for one in known {
-        groups.entry(one.labels().and_then(|labels| labels.get(by)).map_or("", String::as_str)).or_default().push(one);
+    for (one, labels) in known.iter().filter_map(|one| Some((one, one.labels()?))) {
+        groups.entry(labels.get(by).map_or("", String::as_str)).or_default().push(one);
     }
+    let read: usize = groups.values().map(Vec::len).sum();
+    let left_out = left_out(open.count(|_| true), known.len(), read);
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
     let not_acked = known.iter().filter(|one| is_meant(one, "", "")).count();
     html! {
         div.note.acc { (icon("ask")) div { p {
-            b { (shared_by(language, known.len(), left_out)) }
+            b { (shared_by(language, read, left_out)) }
             @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) (say(language, ". ", "。")) }
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
@@ -101,7 +102,7 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(MAX_NAMED) { (row(viewer, one)) } }
             @if critical > MAX_NAMED { p.dim.s.mt { (critical - MAX_NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
         }
-        section.sec { h2 { (grouped(language, by, known.len(), left_out)) }
+        section.sec { h2 { (grouped(language, by, read, left_out)) }
             ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }
             @if groups.len() > GROUPS { p.dim.s.mt { (groups.len() - GROUPS) (say(language, " more groups", " 个更多分组")) } }
             @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more, less urgent: see ", " 个较不紧急，见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
@@ -143,7 +144,9 @@ mod tests {
 
     #[test]
     fn of_more_than_are_read_the_page_says_of_how_many_it_speaks() {
-        assert_eq!((left_out(40, 33), left_out(500, MAX_OPEN), left_out(2_800, MAX_OPEN)), (0, 0, 2_300), "a count of a moment ago is no rest");
+        let all = |open: usize, found: usize| left_out(open, found, found);
+        assert_eq!((all(40, 33), all(200, MAX_OPEN), all(2_800, MAX_OPEN)), (0, 0, 2_600), "a count of a moment ago is no rest");
+        assert_eq!((left_out(40, 40, 12), left_out(2_800, MAX_OPEN, 150)), (28, 2_650), "those whose labels were not read are rest");
         assert_eq!((shared_by(Language::En, 33, 0), grouped(Language::Zh, "team", 33, 0)), ("What they share: ".into(), "全部，按 team".into()));
         assert_eq!(shared_by(Language::En, 500, 2_300), "What the 500 most urgent share: ");
         assert_eq!(grouped(Language::Zh, "team", 500, 2_300), "最紧急的 500 个，按 team");

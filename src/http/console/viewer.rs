@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::counts::Counts;
 use super::failure::Failure;
 use super::manner::{Manner, cookie};
 use crate::http::admission::peer;
@@ -38,11 +39,14 @@ pub(super) struct Viewer {
     pub(super) administers: bool,
     /// The key of the login; `None` where nobody has to log in.
     pub(super) login: Option<[u8; 32]>,
+    /// What the navigation counts.
+    pub(super) counts: Counts,
 }
 
 impl Viewer {
-    fn new(manner: Manner, caller: Caller, credential: &Credential, login: Option<[u8; 32]>) -> Self {
-        Self { manner, caller, operates: credential.opens(Scope::Operate), administers: credential.opens(Scope::Admin), login }
+    fn new(app: &App, manner: Manner, caller: Caller, credential: &Credential, login: Option<[u8; 32]>) -> Self {
+        let counts = Counts::of(app, &caller);
+        Self { manner, caller, operates: credential.opens(Scope::Operate), administers: credential.opens(Scope::Admin), login, counts }
     }
 
     /// Refuses who may not act.
@@ -91,7 +95,8 @@ impl FromRequestParts<Arc<App>> for Viewer {
         if auth.credentials.is_empty() {
             of_this_server(app, parts)?;
             let caller = Caller { author, ..Caller::default() };
-            return Ok(Self { manner, caller, operates: true, administers: true, login: None });
+            let counts = Counts::of(app, &caller);
+            return Ok(Self { manner, caller, operates: true, administers: true, login: None, counts });
         }
         let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|connection| connection.0.ip());
         if let Some((name, credential)) = auth.by_proxy(&parts.headers, direct) {
@@ -99,7 +104,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
                 return Err(Failure::new(StatusCode::FORBIDDEN, format!("the credential `{}` has not the scope `read`", credential.name)));
             }
             author.name.clone_from(&name);
-            return Ok(Self::new(manner, Caller { name, author, ..Caller::of(credential) }, credential, None));
+            return Ok(Self::new(app, manner, Caller { name, author, ..Caller::of(credential) }, credential, None));
         }
         let id = session_id(&parts.headers, &parts.uri).ok_or(Failure::Login)?;
         let key = key(&id);
@@ -118,7 +123,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
         }
         author.name.clone_from(&credential.name);
         let caller = Caller { author, ..Caller::of(credential) };
-        Ok(Self::new(manner, caller, credential, Some(key)))
+        Ok(Self::new(app, manner, caller, credential, Some(key)))
     }
 }
 

@@ -127,13 +127,13 @@ pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code)
         }
         Err(error) => Err(error),
     };
-    shown.unwrap_or_else(|error| refusal(&app, error, (&parts.headers, "no_store")))
+    shown.unwrap_or_else(|error| refusal(&app, &code, error, (&parts.headers, "no_store")))
 }
 
 /// Does what the form says.
 pub(in crate::http) async fn act(State(app): State<Arc<App>>, Path(code): Path<String>, request: Request) -> Response {
     let (parts, sent) = request.into_parts();
-    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, error, (&parts.headers, "act_failed")))
+    acted(&app, &code, &parts, sent).await.unwrap_or_else(|error| refusal(&app, &code, error, (&parts.headers, "act_failed")))
 }
 
 async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Response, HttpError> {

@@ -22,8 +22,9 @@ use subtle::ConstantTimeEq;
 
 use super::{App, HttpError};
 use crate::delivery::links;
-use crate::model::{Language, MessageId};
-use crate::template::{reason, register_len};
+use crate::delivery::plan::RetentionPlan;
+use crate::model::{Language, MessageId, UnixMs};
+use crate::template::{humanize, reason, register_len};
 
 /// Nothing inline, nothing from elsewhere.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -86,8 +87,18 @@ fn language(own: Language, headers: &HeaderMap) -> Language {
     }
 }
 
-/// Said of a link that leads to no message, whatever the reason is: without the message nobody can tell.
-const GONE: &str = "no such message: it is no longer stored, or the link is incomplete";
+/// Why a link leads to no message; [`gone`] has the words.
+const GONE: &str = "no such message";
+
+/// Said of a link that leads to no message, whatever the reason is: without the message nobody can tell. A code says when its message was formed. Of every
+/// code that is older than messages are kept, real or guessed, the retention is named.
+fn gone(code: &str, kept: RetentionPlan, now: UnixMs, language: Language) -> String {
+    let shortest = kept.sent.min(kept.dead);
+    if links::formed_at(code, now).is_none_or(|formed| formed > now - shortest) {
+        return words::word(language, "gone").to_owned();
+    }
+    words::filled(language, "purged", &humanize(language, kept.sent), &humanize(language, kept.dead))
+}
 
 fn wants_html(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"))
@@ -95,13 +106,16 @@ fn wants_html(headers: &HeaderMap) -> bool {
 
 /// What somebody sees in place of a message: a page in a browser, which may be a phone's; a line elsewhere. `no_store` is the word for a store that is
 /// not available.
-fn refusal(app: &App, error: HttpError, (headers, no_store): (&HeaderMap, &'static str)) -> Response {
+fn refusal(app: &App, code: &str, error: HttpError, (headers, no_store): (&HeaderMap, &'static str)) -> Response {
+    let plan = app.engine.plan();
+    let gone = |language| gone(code, plan.retention, app.engine.clock().wall(), language);
     if !wants_html(headers) {
+        let error = if error.status() == StatusCode::NOT_FOUND { HttpError::not_found(gone(Language::En)) } else { error };
         return error.into_response();
     }
-    let language = language(app.engine.plan().language_of(""), headers);
+    let language = language(plan.language_of(""), headers);
     let text = match error.status() {
-        StatusCode::NOT_FOUND => Cow::Borrowed(words::word(language, "gone")),
+        StatusCode::NOT_FOUND => Cow::Owned(gone(language)),
         StatusCode::SERVICE_UNAVAILABLE if error.is_of_store() => Cow::Borrowed(words::word(language, no_store)),
         _ => reason(language, error.text()),
     };
@@ -120,7 +134,7 @@ fn brief(status: StatusCode, language: Language, text: &str) -> Response {
 
 /// Shows a message to anybody who has its link.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Response {
-    shown(&app, &code, &headers).await.unwrap_or_else(|error| refusal(&app, error, (&headers, "no_store")))
+    shown(&app, &code, &headers).await.unwrap_or_else(|error| refusal(&app, &code, error, (&headers, "no_store")))
 }
 
 async fn shown(app: &App, code: &str, headers: &HeaderMap) -> Result<Response, HttpError> {
@@ -188,6 +202,23 @@ mod tests {
         assert_eq!(language(Language::Zh, &asked("en-US,en;q=0.9,zh-CN;q=0.8")), Language::Zh);
         assert_eq!(language(Language::En, &asked("zh-CN,zh;q=0.9")), Language::Zh);
         assert_eq!(language(Language::En, &asked("fr")), Language::En);
+    }
+
+    #[test]
+    fn of_a_link_that_is_older_than_messages_are_kept_the_retention_is_named() {
+        let day = std::time::Duration::from_secs(86_400);
+        let (kept, now) = (RetentionPlan { sent: 30 * day, dead: 90 * day, max_bytes: 0 }, UnixMs(1_795_000_000_000));
+        let formed = |before: std::time::Duration| MessageId(uuid::Uuid::from_u128(u128::from((now - before).0.cast_unsigned()) << 80));
+        let code = |before| links::message_code(&crate::model::Secret::new("key"), formed(before));
+        let said = |code: &str, language| gone(code, kept, now, language);
+        let purged = said(&code(31 * day), Language::En);
+        assert!(purged.contains("removed after 30d") && purged.contains("not delivered after 90d"), "{purged}");
+        assert_eq!(said(&links::message_code(&crate::model::Secret::new("guess"), formed(31 * day)), Language::En), purged, "nothing is confirmed");
+        let purged = said(&code(31 * day), Language::Zh);
+        assert!(purged.contains("保留 30天") && purged.contains("保留 90天"), "{purged}");
+        for young in [code(29 * day), code(day), "x".into(), String::new(), "/".repeat(14)] {
+            assert_eq!(said(&young, Language::En), words::word(Language::En, "gone"), "{young}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 77] = [
+const WORDS: [(&str, &str, &str); 78] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -67,6 +67,11 @@ const WORDS: [(&str, &str, &str); 77] = [
     ("act_who", "Only people whom the configuration names can ack here.", "此处仅配置中登记的人员可以认领。"),
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
+    (
+        "purged",
+        "There is no such message any more: what was sent is removed after {n}, what was not delivered after {m}, and this link is older. Or the link is incomplete.",
+        "这条消息已不在：已送达的消息保留 {n}，未送达的保留 {m}，之后清除；该链接早于此期限。也可能链接不完整。",
+    ),
     ("no_store", "The store is not available. Try again in a moment.", "存储暂不可用，请稍后重试。"),
     (
         "act_again",

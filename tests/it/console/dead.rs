@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{Browser, ROOT, fire, gateway, guarded, hidden, links};
+use super::{Browser, ROOT, TEAM, fire, gateway, guarded, hidden, links};
 use crate::support::app::{TestApp, alert};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,6 +33,19 @@ async fn what_a_filter_lists_is_retried_all_of_it_or_what_still_fires() {
     until("/api/v1/deliveries?state=dead", &|found| rows(found) == 3).await;
     let page = ann.page("/ui/dead").await;
     assert!(page.contains("3 dead letters") && page.contains("Retry all 3…"), "{page}");
+    // The navigation of a desk and that of a phone count them, and of somebody with one channel those of that.
+    let dead = |page: &str, n: usize| page.matches(&format!("<span class=\"k\">{n}<span class=\"vh\"> not delivered</span></span>")).count();
+    let firing =
+        |page: &str, n: &str| page.matches(&format!("<span class=\"k hot\" data-waiting{n}<span class=\"vh\"> not acked</span></span>")).count();
+    assert_eq!(dead(&page, 3), 2, "{page}");
+    let now = ann.page("/ui").await;
+    assert_eq!((firing(&now, ">3"), dead(&now, 3)), (2, 2), "{now}");
+    let history = ann.page("/ui/history").await;
+    assert_eq!((firing(&history, ">3"), dead(&history, 3), history.contains(" held</span>")), (2, 2, false), "{history}");
+    let mut team = Browser::of(&app);
+    team.log_in("", TEAM).await;
+    let theirs = team.page("/ui/history").await;
+    assert_eq!((firing(&theirs, " hidden>0"), dead(&theirs, 2)), (2, 2), "{theirs}");
     let third = ann.page("/ui/dead?q=third").await;
     assert!(third.contains("1 dead letter<") && third.contains(">Third theirs-host<") && !third.contains("First"), "{third}");
     let asked = ann.page(&links(&third, "/ui/dead/confirm/retry?q=third").remove(0)).await;

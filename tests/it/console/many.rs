@@ -89,3 +89,30 @@ async fn the_next_step_comes_at_once_by_a_button_and_a_snooze_lasts_until_a_time
     let after = until % 86_400_000 - 9 * 3_600_000;
     assert!((0..1000).contains(&after), "nine o'clock in UTC, the configuration's zone: {until}");
 }
+
+/// Bodies that are too large together are not all read. Of the others nothing is said, least of all that they lack a label.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_large_bodies_speaks_of_those_that_were_read() {
+    let app = TestApp::start(&guarded()).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    // 24 of them are within 4 MiB, and 25 are not.
+    for n in 0..32 {
+        let mut body = alert(&format!("g{n}"), "PodRestarts", "firing");
+        body["alerts"][0]["labels"]["cluster"] = if n % 2 == 0 { "eu".into() } else { "us".into() };
+        body["alerts"][0]["annotations"]["description"] = "x".repeat(170_000).into();
+        fire(&app, Some(ROOT), &body).await;
+    }
+    let page = ann.page("/ui").await;
+    for said in
+        ["32 open: a storm", "What the 24 most urgent share: ", "The 24 most urgent, by cluster", "+8 more, less urgent", ">Ack 32 incidents…<"]
+    {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("without cluster") && page.matches(">Ack 12…<").count() == 2, "{page}");
+    assert!(ann.page("/ui/ack?by=cluster&value=").await.contains("Nothing to ack"));
+    let asked = ann.page("/ui/ack?by=cluster&value=eu").await;
+    assert!(asked.contains("Ack 12 incidents?") && asked.contains("They are among the 24 most urgent"), "{asked}");
+    let asked = ann.page("/ui/ack").await;
+    assert!(asked.contains("Ack 32 incidents?") && !asked.contains("They are among the"), "{asked}");
+}

@@ -83,6 +83,27 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     assert_eq!(browser.eval("document.querySelectorAll('.sel').length").await, 0);
 }
 
+/// The button that acks is replaced by the one that hands back: the second tap of a double one is not meant for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_double_tap_acks_and_does_not_hand_back() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
+    browser.size(390, 844).await;
+    browser.open(&app.url("/ui")).await;
+    // A press that is taken disables the button until it is answered.
+    let twice = "window.first = () => document.querySelector('li.inc .act button'); first().click();
+        window.seen = setInterval(() => { if (first().innerText != 'Hand back') return; clearInterval(seen);
+            setTimeout(() => { first().click(); window.second = first().disabled; }, 100);
+            setTimeout(() => { first().click(); window.later = first().disabled; }, 1500); }, 10); 0";
+    browser.eval(twice).await;
+    browser.until("window.second !== undefined").await;
+    assert_eq!(browser.eval("window.second").await, false, "it lands on Hand back, and is ignored");
+    browser.until("window.later !== undefined").await;
+    assert_eq!(browser.eval("window.later").await, true, "who means it hands it back");
+    browser.until("first().innerText == 'Acknowledge'").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_a_new_server_shows_the_first_alert_by_itself_and_later_ones_wait_behind_a_button() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };

@@ -42,13 +42,21 @@
     // One menu at a time; a click elsewhere closes it.
     doc.querySelectorAll('details.menu[open]').forEach(function (d) { if (!d.contains(e.target)) d.open = false; });
   });
+  // The second tap of a double one lands on what took the button's place, which is its opposite: just changed, it takes no press.
+  doc.addEventListener('click', function (e) {
+    var b = e.target.closest('button'), row = b && b.closest('[data-row]');
+    if (row ? b.dataset.key === 'a' && Date.now() - row.changed < 800 : b && performance.now() < 800 && b.closest('form[action$="/unack"]')) {
+      e.preventDefault(); e.stopPropagation();
+    }
+  }, true);
+  doc.addEventListener('htmx:load', function (e) { e.target.changed = Date.now(); });
   // Live updates. A row that is under the pointer, has the focus or an open menu is replaced when it is left; a hidden tab hears nothing.
   var live = doc.getElementById('live');
   if (live && live.dataset.live && window.EventSource) (function () {
     var source = null, paused = false, held = {}, last = '', heard = 0, more = live.querySelector('[data-show-new]'), pause = live.querySelector('[data-key="p"]');
     function state(on, text) { live.classList.toggle('off', !on); live.querySelector('.state').textContent = text; }
     function busy(el) { return el.matches(':hover') || el.contains(doc.activeElement) || el.querySelector('details[open]'); }
-    function put(el, fresh) { el.replaceWith(fresh); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
+    function put(el, fresh) { el.replaceWith(fresh); fresh.changed = Date.now(); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
     function take(html) {
       var box = doc.createElement('template'); box.innerHTML = html;
       var fresh = box.content.firstElementChild, el = fresh && doc.getElementById(fresh.id);
@@ -64,6 +72,7 @@
       var lines = text.split('\n'), places = doc.querySelectorAll('[data-head]'); if (places.length !== 2) return;
       places[0].textContent = lines[0]; places[1].textContent = lines[1];
       doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
+      doc.querySelectorAll('[data-waiting]').forEach(function (k) { k.hidden = lines[2] === '0'; k.firstChild.data = lines[2] > 999 ? '999+' : lines[2]; });
     }
     function more_by(n) {
       // The page of a new server has nothing that somebody reads: it becomes the first page by itself.

@@ -18,7 +18,7 @@ use self::disk::OnDisk;
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
-use super::parts::{count, icon, icon_of, say, shown, time};
+use super::parts::{count, icon, icon_of, meaning, say, shown, time};
 use super::viewer::Viewer;
 use crate::http::diff::{Line, diff};
 use crate::http::health::{NotReloaded, reload_by};
@@ -122,21 +122,22 @@ fn findings(language: Language, found: &[Finding]) -> Markup {
                     @if errors > 0 && warnings > 0 { (say(language, ", ", "，")) }
                     @if warnings > 0 { (count(language, warnings as u64, "warning", "warnings", "处警告")) }
                 }
-                ul.list { @for finding in sorted.iter().take(MAX_FINDINGS) { (one(finding)) } }
+                ul.list { @for finding in sorted.iter().take(MAX_FINDINGS) { (one(language, finding)) } }
                 @if sorted.len() > MAX_FINDINGS { p.dim.s.mt { (sorted.len() - MAX_FINDINGS) (say(language, " more: watchfire check shows them", " 处更多：见 watchfire check")) } }
             }
         }
     }
 }
 
-/// A finding as `check` prints it.
-fn one(finding: &Finding) -> Markup {
+/// A finding as `check` prints it. To who reads Chinese its code is explained first.
+fn one(language: Language, finding: &Finding) -> Markup {
     let error = finding.level == Level::Error;
     let place = finding.place.as_ref();
     let span = place.and_then(|place| place.span);
     let line = place.and_then(|place| place.line_text.as_deref()).zip(span);
     html! {
         li.pad.rel.edge.(if error { "critical" } else { "warning" }) data-row {
+            @if let Some(meaning) = meaning(language, finding.code) { p { (meaning) } }
             p {
                 b { (icon_of("alert", if error { "bad" } else { "wn" })) " " (if error { "error" } else { "warning" }) "[" (finding.code) "]: " (shown(&finding.message)) }
                 @if let Some(place) = place { " " span.dim.nw { (shown(&place.file)) @if let Some(span) = span { ":" (span.line) ":" (span.column) } } }

@@ -53,7 +53,7 @@ fn groups(rows: Vec<DeliveryRow>, elsewhere: &HashSet<DeliveryId>) -> Vec<Group>
 }
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let chosen = Chosen::of_address(&viewer, query.as_deref().unwrap_or_default(), &FILTERS)?;
     let Letters { rows, saved, more } = chosen.letters(&app, &viewer, None).await?;
     let (total, saved_n) = (rows.len(), rows.iter().filter(|row| saved.contains(&row.id)).count());
@@ -61,6 +61,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let groups = groups(rows, &saved);
     let language = viewer.manner.language;
     let is_narrowed = chosen != Chosen::default();
+    if !is_narrowed && !more {
+        viewer.counts.dead = total as u64;
+    }
     let heading = match total {
         0 if is_narrowed => say(language, "No such dead letter", "没有符合条件的死信").to_owned(),
         0 => say(language, "No dead letters", "没有死信").to_owned(),

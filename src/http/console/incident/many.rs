@@ -25,10 +25,11 @@ const MAX_ACKED: usize = 500;
 /// Names that are shown at once; the others are folded away.
 const MAX_NAMED: usize = 50;
 
-/// Whether nobody is on it, and it has this value of a label; an empty one for those without that label, an empty label for all.
+/// Whether nobody is on it, and it has this value of a label; an empty one for those without that label, an empty label for all. One whose labels were not
+/// read has no value.
 pub(in super::super) fn is_meant(one: &Known, by: &str, value: &str) -> bool {
-    let of = one.labels().and_then(|labels| labels.get(by)).map_or("", String::as_str);
-    one.incident.state == IncidentState::Firing && (by.is_empty() || of == value)
+    let has = || one.labels().is_some_and(|labels| labels.get(by).map_or("", String::as_str) == value);
+    one.incident.state == IncidentState::Firing && (by.is_empty() || has())
 }
 
 /// Where it is asked.
@@ -45,7 +46,8 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let (by, value) = (fields.get("by"), fields.whole("value"));
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let mut known = leads(&app, most_urgent(&app).await?).await?;
-    let is_cut = known.len() == MAX_OPEN;
+    let among = known.iter().filter(|one| by.is_empty() || one.lead.is_some()).count();
+    let is_cut = known.len() == MAX_OPEN || among < known.len();
     known.retain(|one| is_meant(one, by, value));
     known.sort_by_key(|one| (one.incident.rank, one.incident.opened_at));
     known.truncate(MAX_ACKED);
@@ -64,7 +66,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
         @if n == 0 { div.card.pad { p { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {
             form.conf method="post" action="/ui/ack" {
                 p { (say(language, "All of them are yours then: their escalations stop, and their messages say so. What joins one of them later rings again.", "它们将全部由你负责：升级停止，消息会显示。之后新增的告警会再次通知。")) }
-                @if is_cut { p.dim { (say(language, "They are among the 500 most urgent; what is open besides is not acked with them.", "仅限最紧急的 500 个；其他未结事件不会一并认领。")) } }
+                @if is_cut { p.dim { (say(language, "They are among the ", "仅限最紧急的 ")) (among) (say(language, " most urgent; what is open besides is not acked with them.", " 个；其他未结事件不会一并认领。")) } }
                 input type="hidden" name="ids" value=(ids.join(","));
                 div.acts { button.b.p data-key="a" { (say(language, "Ack ", "认领 ")) (n) } a.b.g href="/ui" { (say(language, "Cancel", "取消")) } }
             }

@@ -19,8 +19,8 @@ use crate::http::App;
 use crate::model::{Alert, Event, EventId, IncidentId, Labels, Severity, UnixMs};
 use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, IncidentState, State};
 
-/// Open incidents whose alerts are read.
-pub(super) const MAX_OPEN: usize = 500;
+/// Open incidents whose alerts are read, the most urgent ones. Each costs its body, read whole, of which a page shows a line or a count.
+pub(super) const MAX_OPEN: usize = 200;
 /// Bytes of bodies that are read for one page.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -35,7 +35,7 @@ pub(super) struct NextStep {
 /// An incident with what a row shows of it.
 pub(super) struct Known {
     pub(super) incident: Incident,
-    /// Its most severe alert that fires, else its newest, as it was reported.
+    /// Its most severe alert that fires, else its newest, as it was reported; `None` where its body was not read: others were more urgent.
     pub(super) lead: Option<Alert>,
     /// The next step of its escalations.
     pub(super) next: Option<NextStep>,
@@ -104,7 +104,7 @@ pub(super) async fn read(app: &App, incidents: Vec<Incident>) -> Result<Vec<Know
 
 /// The same without the next steps.
 pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Known>, Failure> {
-    let mut events = events(app, &ids(incidents.iter().filter_map(lead))).await?;
+    let mut events = events(app, &by_urgency(&incidents)).await?;
     let mutes = app.engine.mutes();
     let mutes = mutes.at(app.engine.clock().wall());
     // Whether anything rings is seen from the lead, unless that is muted.
@@ -125,6 +125,14 @@ pub(super) async fn leads(app: &App, incidents: Vec<Incident>) -> Result<Vec<Kno
 /// Those of its alerts that fire.
 fn firing(incident: &Incident) -> impl Iterator<Item = &IncidentAlert> {
     incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing)
+}
+
+/// The events of their leads, each once, of the most urgent incident first: what no longer fits is left out.
+fn by_urgency(incidents: &[Incident]) -> Vec<EventId> {
+    let mut all: Vec<&Incident> = incidents.iter().collect();
+    all.sort_by_key(|one| (one.state != IncidentState::Firing, one.rank, one.opened_at, one.id));
+    let mut seen = HashSet::new();
+    all.into_iter().filter_map(lead).map(|alert| alert.event).filter(|event| seen.insert(*event)).collect()
 }
 
 /// The events of alerts, each once.

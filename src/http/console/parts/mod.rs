@@ -13,7 +13,7 @@ use crate::model::{Language, Severity};
 
 pub(super) use look::{Look, badge, badge_of};
 pub(super) use pace::{pace, pace_of};
-pub(super) use text::{kind, label, link, plain, shown, timed, unit, worded};
+pub(super) use text::{kind, label, link, meaning, plain, shown, timed, unit, worded};
 
 /// The text in the reader's language.
 pub(super) fn say<'a>(language: Language, en: &'a str, zh: &'a str) -> &'a str {

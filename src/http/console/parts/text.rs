@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{say, time};
+use crate::config::explain;
 use crate::http::console::manner::Manner;
 use crate::http::page::build::turns;
 use crate::model::{Language, MessageKind, UnixMs};
@@ -76,6 +77,11 @@ pub(in super::super) fn unit(language: Language, unit: &'static str) -> &'static
     }
 }
 
+/// What a finding is, in Chinese for who reads that: its message, as `check` prints it, is English.
+pub(in super::super) fn meaning(language: Language, code: &str) -> Option<&'static str> {
+    explain(code).filter(|_| language == Language::Zh).map(|code| code.title_zh)
+}
+
 /// A label.
 pub(in super::super) fn label(name: &str, value: &str) -> Markup {
     html! { span.lab { (shown(name)) "=" b { (shown(value)) } } }
@@ -122,6 +128,12 @@ mod tests {
     fn what_is_counted_in_is_said_in_the_readers_language() {
         assert_eq!((unit(Language::Zh, "bytes"), unit(Language::Zh, "characters"), unit(Language::En, "bytes")), ("字节", "字符", "bytes"));
         assert_eq!((kind(Language::Zh, MessageKind::Digest), kind(Language::En, MessageKind::Digest)), ("汇总", "digest"));
+    }
+
+    #[test]
+    fn a_finding_is_explained_to_who_reads_chinese() {
+        let found = [(Language::Zh, "E014"), (Language::En, "E014"), (Language::Zh, "E999")].map(|(language, code)| meaning(language, code));
+        assert_eq!(found, [Some("通道不存在"), None, None]);
     }
 
     #[test]
