@@ -32,10 +32,10 @@ impl PeoplePlan {
     }
 
     /// The same mentions for alerts of several owners: all of them; and those that count where the label names nobody, when it does not for one of the alerts.
-    pub fn of_owners(&self, mentions: &Mentions, alerts: &[Alert], channel: &ChannelPlan) -> Mentions {
+    pub fn of_owners<'a>(&'a self, mentions: &Mentions, alerts: impl IntoIterator<Item = &'a Alert>, channel: &ChannelPlan) -> Mentions {
         let Some(label) = &mentions.label else { return mentions.clone() };
         let owners: Vec<Option<&str>> = alerts
-            .iter()
+            .into_iter()
             .map(|alert| match self.owner(label, &alert.labels, channel) {
                 Owner::Named(name) => Some(name),
                 _ => None,
