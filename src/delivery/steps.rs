@@ -1,5 +1,6 @@
 //! Escalations as the configuration has them: steps, each some time after the first message.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,17 @@ pub struct PeoplePlan {
     pub rotas: IndexMap<RotaName, Rota>,
     /// The escalations, by name.
     pub escalations: IndexMap<Arc<str>, EscalationPlan>,
+    /// Which addresses their calendars have.
+    pub calendars: Calendars,
+}
+
+/// Which address the calendar of somebody has, or of a rota, where it is not the first one: another number ends the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Calendars {
+    /// Of people, by their names.
+    pub people: HashMap<String, u32>,
+    /// Of rotas, by their names.
+    pub rotas: HashMap<String, u32>,
 }
 
 /// People who own alerts together.

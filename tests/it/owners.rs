@@ -314,3 +314,25 @@ route: { to: ops, escalation: db }
     let pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
     assert_eq!(pinged, [Vec::<String>::new(), vec!["<@U7>".to_owned(), "<@U7>".to_owned()]]);
 }
+
+/// One calendar's address is ended by itself: those of the others stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_makes_another_address_of_one_calendar() {
+    let addresses = async |number: &str| {
+        let rest = format!(
+            "people: {{ ann: {{ mobile: \"+8613800000000\"{number} }}, bob: {{ mobile: \"+8613800000001\" }} }}\n\
+             rotas: {{ night: {{ handoff: \"monday 00:00\", start: 2020-01-06, people: [ann, bob]{number}, tell: ops }} }}\nroute: {{ to: ops }}\n"
+        );
+        let server = "server: { link_key: 0123456789abcdef0123456789abcdef0123456789abcdef,";
+        let app = TestApp::start(&routes("  ops: { log: {} }\n", &rest).replace("server: {", server)).await;
+        let (status, found) = app.get("/api/v1/oncall/calendars").await;
+        assert_eq!(status, 200);
+        let url = |place: usize| found["calendars"][place]["url"].as_str().unwrap().to_owned();
+        [url(0), url(1), url(2)]
+    };
+    let [night, ann, bob] = addresses("").await;
+    assert!(ann.contains("/people/ann/calendar.ics?k=") && bob.contains("/people/bob/") && night.contains("/rotas/night/"), "{night} {ann} {bob}");
+    let [other_night, other_ann, same] = addresses(", calendar: 2").await;
+    assert!(night != other_night && ann != other_ann && bob == same, "{other_night} {other_ann} {same}");
+    assert_eq!(addresses(", calendar: 1").await, [night, ann, bob]);
+}

@@ -202,6 +202,7 @@ impl Scene {
             teams: IndexMap::new(),
             rotas: rotas.into_iter().chain(self.offices.iter().cloned()).map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
+            ..PeoplePlan::default()
         };
         let routes = self.routes();
         let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };
