@@ -53,6 +53,11 @@ impl Missed {
         Missed::NotFound(person.name.clone(), why)
     }
 
+    /// Whether a rota or a team has nobody, which is an alarm.
+    pub fn is_vacant(&self) -> bool {
+        matches!(self, Missed::NobodyOnCall(_) | Missed::NobodyNext(_) | Missed::NobodyInTeam(_))
+    }
+
     /// In a language.
     pub fn text(&self, language: Language) -> String {
         if language == Language::En {

@@ -57,7 +57,7 @@ impl AttemptTask {
         let reached = self.reached(asked, None, self.shared.clock.wall()).await;
         for missed in &reached.missed {
             tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
-            if matches!(missed, Missed::NobodyOnCall(_) | Missed::NobodyNext(_)) {
+            if missed.is_vacant() {
                 self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
             }
         }

@@ -117,6 +117,12 @@ impl AttemptTask {
             self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
             return Some(StepEnd { state: State::Dead, ..StepEnd::skipped(&why) });
         }
+        for missed in &reached.missed {
+            tracing::warn!(delivery = %member.id, channel = %self.channel.name, %missed, "a step of an escalation reaches nobody in their place");
+            if missed.is_vacant() {
+                self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
+            }
+        }
         (member.target.recipients, member.target.mentions) = (reached.recipients, Some(reached.mentions));
         None
     }
