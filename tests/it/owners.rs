@@ -90,10 +90,10 @@ route: { to: ops, mentions: { label: owner, oncall: night } }
 async fn a_message_to_a_room_mentions_all_who_own_what_it_is_about() {
     let slack = slack().await;
     let rest = r#"
-people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 } }
+people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 }, lead: { slack: U5 } }
 teams: { web: { people: [bob, cid] } }
 rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-01, people: [cid] } }
-route: { to: ops, mentions: { label: owner, oncall: night } }
+route: { to: ops, mentions: { label: owner, people: [lead], oncall: night } }
 "#;
     let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
     let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", "ann")], &[("owner", "nobody")], &[]];
@@ -103,16 +103,16 @@ route: { to: ops, mentions: { label: owner, oncall: night } }
     assert!(rows[0].incident.is_some(), "{rows:#?}");
     let (_, mut pinged) = posts(&slack).remove(0);
     pinged.sort();
-    assert_eq!(pinged, ["<@U1>", "<@U2>", "<@U3>"], "the owners, the team, and who is on call where the label names nobody");
+    assert_eq!(pinged, ["<@U1>", "<@U2>", "<@U3>", "<@U5>"], "who is named anyway, the owners, the team, and who is on call where there is no owner");
     let told = pages(&app, &rows[0]).await;
     let trace = told.routes.unwrap().alerts[0].routes.clone();
-    assert!(trace.contains("ops mentions ann (the label owner)"), "{trace}");
+    assert!(trace.contains("ops mentions lead, ann (the label owner)"), "{trace}");
 
     // The preview says the same, and why.
     let (_, told) = app.post("/api/v1/explain", &body("web", &[&[("owner", "nobody")], &[]])).await;
     let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
-    assert!(trace(0).contains("ops mentions who is on call in night: nobody and no team is called \"nobody\" (the label owner)"), "{told}");
-    assert!(trace(1).contains("ops mentions who is on call in night: there is no label owner"), "{told}");
+    assert!(trace(0).contains("ops mentions lead, who is on call in night: nobody and no team is called \"nobody\" (the label owner)"), "{told}");
+    assert!(trace(1).contains("ops mentions lead, who is on call in night: there is no label owner"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

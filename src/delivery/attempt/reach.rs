@@ -43,9 +43,21 @@ impl AttemptTask {
         is_room && self.asked(message).label.is_some()
     }
 
+    /// Whom a message mentions that mentions owners: them, and whom the configuration names beside the label, whoever owns what it rings for.
+    fn with_owners(&self, message: &PendingMessage) -> Mentions {
+        let asked = self.asked(message);
+        let mut named = self.plan.people.of_owners(asked, rung_for(message), &self.channel);
+        for name in &asked.people {
+            if !named.people.contains(name) {
+                named.people.push(name.clone());
+            }
+        }
+        named
+    }
+
     /// Whom a message pings, where it names people; `None` where it names none.
     pub(super) async fn pinged(&self, message: &PendingMessage) -> Option<Reached> {
-        let owned = self.mentions_owners(message).then(|| self.plan.people.of_owners(self.asked(message), rung_for(message), &self.channel));
+        let owned = self.mentions_owners(message).then(|| self.with_owners(message));
         let asked = owned.as_ref().unwrap_or_else(|| self.asked(message));
         if owned.is_none() && !asked.has_people() {
             return None;
