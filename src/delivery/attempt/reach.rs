@@ -43,7 +43,7 @@ impl AttemptTask {
         is_room && self.asked(message).label.is_some()
     }
 
-    /// Whom a message mentions that mentions owners: them, and whom the configuration names beside the label, whoever owns what it rings for.
+    /// Whom a message mentions that mentions owners: them, and those whom the configuration names beside the label.
     fn with_owners(&self, message: &PendingMessage) -> Mentions {
         let asked = self.asked(message);
         let mut named = self.plan.people.of_owners(asked, rung_for(message), &self.channel);
