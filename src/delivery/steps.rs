@@ -255,7 +255,7 @@ impl PeoplePlan {
     /// Whom a step is for of an alert with these labels, where a label decides it.
     fn owner_in_words(&self, people: &StepPeople, labels: &Labels, language: Language) -> Option<String> {
         let StepPeople::Owner { label, default } = people else { return None };
-        let owner = labels.get(label).filter(|value| self.people.get(value).is_some() || self.teams.contains_key(value.as_str()));
+        let owner = labels.get(label).and_then(|value| self.person_or_team(value));
         Some(match (owner, language) {
             (Some(owner), Language::En) => format!("{owner} (the label {label})"),
             (Some(owner), Language::Zh) => format!("{owner}（标签 {label}）"),

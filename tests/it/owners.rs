@@ -96,7 +96,7 @@ rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-0
 route: { to: ops, mentions: { label: owner, people: [lead], oncall: night } }
 "#;
     let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
-    let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", "ann")], &[("owner", "nobody")], &[]];
+    let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", " Ann ")], &[("owner", "nobody")], &[("owner", " ")]];
     app.post("/webhook", &body("db", owners)).await;
     let rows = app.settled().await;
     assert!(rows.len() == 1 && rows[0].state == State::Sent && rows[0].firing == 5, "{rows:#?}");
@@ -126,15 +126,16 @@ route: { to: { label: team, default: ops } }
 tests:
   - { labels: { team: db }, expect: [db] }
   - { labels: { team: "C1" }, expect: [ops] }
+  - { labels: { team: "Db " }, expect: [db] }
   - { labels: {}, expect: [ops] }
 "#;
     let app = TestApp::start(&routes(&channels, rest)).await;
-    let teams: &[&[(&str, &str)]] = &[&[("team", "db")], &[("team", "web")], &[("team", "C1")], &[("team", "ops-only")], &[]];
+    let teams: &[&[(&str, &str)]] = &[&[("team", "db")], &[("team", "web")], &[("team", "C1")], &[("team", "ops-only")], &[], &[("team", " DB")]];
     app.post("/webhook", &body("all", teams)).await;
     let rows = app.settled().await;
     let mut sent: Vec<(String, u64)> = rows.iter().map(|row| (row.channel.clone(), u64::from(row.firing))).collect();
     sent.sort();
-    assert_eq!(sent, [("db".to_owned(), 1), ("ops".to_owned(), 3), ("web".to_owned(), 1)], "{rows:#?}");
+    assert_eq!(sent, [("db".to_owned(), 2), ("ops".to_owned(), 3), ("web".to_owned(), 1)], "{rows:#?}");
     let (_, told) = app.post("/api/v1/explain", &body("x", &[&[("team", "C1")], &[("team", "db")]])).await;
     let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
     assert!(trace(0).contains("channels of route by the label team: the default: no team \"C1\" has channels"), "{told}");
