@@ -48,11 +48,11 @@ impl AttemptTask {
             let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
             let is_step = members.iter().any(|member| member.target.step.is_some());
-            let moment = match if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) } {
-                // What others own may be more severe: nobody was mentioned for this.
-                Moment::News { .. } if by_owner => Moment::News { mentions: true },
-                moment => moment,
-            };
+            let mut moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
+            // What others own may be more severe, and its owner was mentioned for nothing yet.
+            if by_owner && let Moment::News { mentions } = &mut moment {
+                *mentions = true;
+            }
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
                 notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
