@@ -155,6 +155,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let intervals = validate::intervals(&mut validator);
     validator.people.people = validate::people(&mut validator, &intervals);
     validate::rotas(&mut validator, &extras.time_zone);
+    validator.people.calendars = validate::calendars(&validator);
     validate::teams(&mut validator);
     let channels = validate::channels(&mut validator, &templates.library, &templates.presets, &http);
     let silence = validate::silence(&mut validator, &templates.presets, &http);

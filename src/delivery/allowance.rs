@@ -1,5 +1,6 @@
 //! What an account may still send in a month, and what one recipient may still get. Pure, but for the list of what is on its way.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -9,7 +10,7 @@ use crate::model::{OutletKey, Recipient, UnixMs};
 
 use super::lock::lock;
 use super::plan::{ChannelPlan, Plan};
-use crate::store::{Cell, CellState};
+use crate::store::{Cell, CellState, MonthlySends};
 
 /// How much is used of what an account may send in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -38,6 +39,33 @@ impl MonthUse {
     /// The one of that number.
     pub fn numbered(number: u8) -> Self {
         [Self::Little, Self::Most, Self::All].into_iter().find(|one| *one as u8 == number).unwrap_or_default()
+    }
+}
+
+/// What an account sent in a month, as this node knows it, and how much it may send: the store counts, and what this node sends since is added.
+#[derive(Debug, Default)]
+pub struct MonthCount {
+    /// The month, `2026-11`.
+    pub month: String,
+    /// Messages sent in it.
+    pub sent: i64,
+    /// How many may be sent in it, where they are counted.
+    pub most: Option<u32>,
+}
+
+impl MonthCount {
+    /// Adds what was sent; what comes in late for a month gone by counts for nothing.
+    pub fn add(&mut self, sends: &MonthlySends) {
+        match self.month.cmp(&sends.month) {
+            Ordering::Less => (self.month, self.sent) = (sends.month.clone(), sends.sends),
+            Ordering::Equal => self.sent += sends.sends,
+            Ordering::Greater => {}
+        }
+    }
+
+    /// How much of it is used.
+    pub fn used(&self) -> MonthUse {
+        self.most.map_or(MonthUse::Little, |most| MonthUse::of(self.sent, most))
     }
 }
 
@@ -191,6 +219,21 @@ mod tests {
             assert_eq!(MonthUse::of(sent, most), used, "{sent} of {most}");
             assert_eq!(MonthUse::numbered(used as u8), used);
         }
+    }
+
+    #[test]
+    fn what_is_sent_between_two_looks_at_the_store_counts_at_once() {
+        let sends = |month: &str, sends| MonthlySends { month: month.into(), sends };
+        let mut count = MonthCount { month: "2026-11".into(), sent: 7, most: Some(10) };
+        let mut used = Vec::new();
+        for (month, sent) in [("2026-10", 9), ("2026-11", 1), ("2026-11", 2), ("2026-12", 1)] {
+            count.add(&sends(month, sent));
+            used.push((count.sent, count.used()));
+        }
+        assert_eq!(used, [(7, MonthUse::Little), (8, MonthUse::Most), (10, MonthUse::All), (1, MonthUse::Little)]);
+        let mut uncounted = MonthCount::default();
+        uncounted.add(&sends("2026-11", 99));
+        assert_eq!(uncounted.used(), MonthUse::Little, "nothing is counted without `per_month`");
     }
 
     #[test]

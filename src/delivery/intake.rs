@@ -33,7 +33,7 @@ struct GroupKey<'a> {
     /// A node of the tree; none past the routing table.
     route: Option<usize>,
     group: &'a str,
-    /// The person or team that the alert's label names, where mentions depend on it.
+    /// The person or team that the alert's label names, where messages are sent to them.
     owner: Option<&'a str>,
     disposition: Disposition,
 }
@@ -122,7 +122,11 @@ impl Intake<'_> {
         (!channel.driver.keeps_incidents()).then_some(asked)
     }
 
+    /// The owner of an alert, where messages are sent to people. A room has one message for all owners: it mentions them when it is sent.
     fn owner<'p>(&'p self, alert: &'p Alert, channel: &'p ChannelPlan, route: Option<usize>) -> Option<&'p str> {
+        if !channel.platform.pings.writes_to_people() {
+            return None;
+        }
         let label = self.asked(channel, route)?.label.as_deref()?;
         match self.plan.people.owner(label, &alert.labels, channel) {
             Owner::Named(name) => Some(name),
@@ -180,7 +184,7 @@ impl Intake<'_> {
         let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.content.template);
         let mentions = self.asked(channel, key.route).and_then(|asked| {
             // People whom it names are another audience, where the message is sent to them.
-            let named = asked.label.is_some() || (asked.has_people() && channel.platform.pings.writes_to_people());
+            let named = channel.platform.pings.writes_to_people() && (asked.label.is_some() || asked.has_people());
             if named { Some(asked.of_owner(key.owner)) } else { Some(asked).filter(|asked| **asked != channel.content.mentions).cloned() }
         });
         let target = Target {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{IncidentCount, IncidentState, OutletRow, Retention, State, Stats, StoreError};
 
-use super::allowance::MonthUse;
+use super::allowance::{MonthCount, MonthUse};
 use super::catch_up;
 use super::core::Shared;
 use super::engine::Engine;
@@ -255,13 +255,12 @@ fn report_orphaned(shared: &Shared, reported: &mut BTreeSet<String>, orphaned: &
 fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
     let shared = &engine.shared;
     let Some(mailbox) = shared.outlets.get(&channel.outlet) else { return };
-    let Some(most) = plan.per_month(&channel.outlet) else {
-        mailbox.set_month(MonthUse::Little);
-        return;
-    };
-    let sent = stored.filter(|outlet| outlet.month == super::month(now)).map_or(0, |outlet| outlet.month_sent);
-    let used = MonthUse::of(sent, most);
-    let before = mailbox.set_month(used);
+    let (most, month) = (plan.per_month(&channel.outlet), super::month(now));
+    let sent = stored.filter(|outlet| outlet.month == month).map_or(0, |outlet| outlet.month_sent);
+    mailbox.set_month(MonthCount { month, sent, most });
+    let used = most.map_or(MonthUse::Little, |most| MonthUse::of(sent, most));
+    let before = mailbox.see_month(used);
+    let Some(most) = most else { return };
     if used <= before {
         return;
     }

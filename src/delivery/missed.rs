@@ -15,6 +15,8 @@ pub enum Missed {
     NobodyOnCall(String),
     /// Nobody comes next in this rota.
     NobodyNext(String),
+    /// The team has no people.
+    NobodyInTeam(String),
     /// Nobody and no team has this name any more.
     Unknown(String),
     /// The person lacks the id or address under this key.
@@ -51,6 +53,11 @@ impl Missed {
         Missed::NotFound(person.name.clone(), why)
     }
 
+    /// Whether a rota or a team has nobody, which is an alarm.
+    pub fn is_vacant(&self) -> bool {
+        matches!(self, Missed::NobodyOnCall(_) | Missed::NobodyNext(_) | Missed::NobodyInTeam(_))
+    }
+
     /// In a language.
     pub fn text(&self, language: Language) -> String {
         if language == Language::En {
@@ -59,6 +66,7 @@ impl Missed {
         match self {
             Missed::NobodyOnCall(rota) => format!("排班 `{rota}` 当前无人值班"),
             Missed::NobodyNext(rota) => format!("排班 `{rota}` 没有下一位"),
+            Missed::NobodyInTeam(team) => format!("团队 `{team}` 没有成员"),
             Missed::Unknown(name) => format!("配置中已没有 `{name}`"),
             Missed::NoId(person, key) => format!("`{person}` 没有 `{key}`"),
             Missed::NobodyByName(_, person, platform) => format!("{platform} 无法按人通知，请另行通知 {person}"),
@@ -72,6 +80,7 @@ impl fmt::Display for Missed {
         match self {
             Missed::NobodyOnCall(rota) => write!(f, "nobody is on call in the rota `{rota}`"),
             Missed::NobodyNext(rota) => write!(f, "nobody comes next in the rota `{rota}`"),
+            Missed::NobodyInTeam(team) => write!(f, "the team `{team}` has no people"),
             Missed::Unknown(name) => write!(f, "nobody and no team is called `{name}` any more"),
             Missed::NoId(person, key) => write!(f, "`{person}` has no `{key}`"),
             Missed::NobodyByName(_, person, platform) => write!(f, "{platform} reaches nobody by name: notify {person}"),

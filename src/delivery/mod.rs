@@ -85,7 +85,7 @@ pub use plan::{
 };
 pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};
-pub use steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
+pub use steps::{Calendars, EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(at: UnixMs) -> String {

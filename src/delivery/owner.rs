@@ -21,21 +21,28 @@ pub enum Owner<'a> {
 impl PeoplePlan {
     /// Whom a label of an alert names as its owner, for a channel.
     pub fn owner<'a>(&'a self, label: &str, labels: &'a Labels, channel: &ChannelPlan) -> Owner<'a> {
-        let Some(value) = labels.get(label).map(String::as_str).filter(|value| !value.is_empty()) else { return Owner::Missing };
+        let Some(value) = labels.get(label).map(|value| value.trim()).filter(|value| !value.is_empty()) else { return Owner::Missing };
+        let Some(name) = self.person_or_team(value) else { return Owner::Unknown(value) };
         let reached = |person: &Person| person.is_reached(channel.platform, channel.content.looks_up);
-        let (name, somebody) = match (self.people.get(value), self.teams.get_key_value(value)) {
-            (Some(person), _) => (&*person.name, reached(person)),
-            (None, Some((name, team))) => (&**name, self.members(team).any(reached)),
-            (None, None) => return Owner::Unknown(value),
+        let somebody = match (self.people.get(name), self.teams.get(name)) {
+            (Some(person), _) => reached(person),
+            (None, team) => team.is_some_and(|team| self.members(team).any(reached)),
         };
         if somebody { Owner::Named(name) } else { Owner::Unreachable(name) }
     }
 
+    /// The person or team that the value of a label names: the one that is written like it, else one that differs in case only. Blanks around it do not count.
+    pub fn person_or_team(&self, value: &str) -> Option<&str> {
+        let value = value.trim();
+        let names = || self.people.names().chain(self.teams.keys().map(|name| &**name));
+        names().find(|name| *name == value).or_else(|| names().find(|name| name.eq_ignore_ascii_case(value)))
+    }
+
     /// The same mentions for alerts of several owners: all of them; and those that count where the label names nobody, when it does not for one of the alerts.
-    pub fn of_owners(&self, mentions: &Mentions, alerts: &[Alert], channel: &ChannelPlan) -> Mentions {
+    pub fn of_owners<'a>(&'a self, mentions: &Mentions, alerts: impl IntoIterator<Item = &'a Alert>, channel: &ChannelPlan) -> Mentions {
         let Some(label) = &mentions.label else { return mentions.clone() };
         let owners: Vec<Option<&str>> = alerts
-            .iter()
+            .into_iter()
             .map(|alert| match self.owner(label, &alert.labels, channel) {
                 Owner::Named(name) => Some(name),
                 _ => None,

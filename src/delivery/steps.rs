@@ -1,5 +1,6 @@
 //! Escalations as the configuration has them: steps, each some time after the first message.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,17 @@ pub struct PeoplePlan {
     pub rotas: IndexMap<RotaName, Rota>,
     /// The escalations, by name.
     pub escalations: IndexMap<Arc<str>, EscalationPlan>,
+    /// Which addresses their calendars have.
+    pub calendars: Calendars,
+}
+
+/// Which address the calendar of somebody has, or of a rota, where it is not the first one: another number ends the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Calendars {
+    /// Of people, by their names.
+    pub people: HashMap<String, u32>,
+    /// Of rotas, by their names.
+    pub rotas: HashMap<String, u32>,
 }
 
 /// People who own alerts together.
@@ -243,7 +255,7 @@ impl PeoplePlan {
     /// Whom a step is for of an alert with these labels, where a label decides it.
     fn owner_in_words(&self, people: &StepPeople, labels: &Labels, language: Language) -> Option<String> {
         let StepPeople::Owner { label, default } = people else { return None };
-        let owner = labels.get(label).filter(|value| self.people.get(value).is_some() || self.teams.contains_key(value.as_str()));
+        let owner = labels.get(label).and_then(|value| self.person_or_team(value));
         Some(match (owner, language) {
             (Some(owner), Language::En) => format!("{owner} (the label {label})"),
             (Some(owner), Language::Zh) => format!("{owner}（标签 {label}）"),

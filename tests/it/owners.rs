@@ -51,38 +51,68 @@ async fn pages(app: &TestApp, row: &DeliveryRow) -> DeliveryResponse {
     app.delivery(row.id).await
 }
 
+/// Owners who share a room share the message of their incident, with its number and its button. It mentions each of them, and news mention whose they are.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_event_splits_by_its_owners_and_each_is_mentioned_for_what_is_theirs() {
+async fn owners_who_share_a_room_share_its_message_and_each_is_mentioned_for_what_is_theirs() {
     let slack = slack().await;
     let rest = r#"
-people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 } }
+people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 }, dan: { slack: U4 } }
 teams: { web: { people: [bob, cid] } }
-rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-01, people: [cid] } }
+rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-01, people: [dan] } }
 route: { to: ops, mentions: { label: owner, oncall: night } }
 "#;
     let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
-    let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", "ann")], &[("owner", "nobody")], &[]];
-    app.post("/webhook", &body("db", owners)).await;
+    let (ann, web, nobody) = ([("owner", "ann")], [("owner", "web"), ("severity", "warning")], [("owner", "nobody"), ("severity", "warning")]);
+    let pinged = |slack: &Fake<Slack>| posts(slack).into_iter().map(|(_, pinged)| pinged).collect::<Vec<_>>();
+    let users = |ids: &[&str]| ids.iter().map(|id| format!("<@{id}>")).collect::<Vec<_>>();
+
+    app.post("/webhook", &body("db", &[&ann])).await;
+    app.settled().await;
+    assert_eq!(pinged(&slack), [users(&["U1"])], "who is on call is mentioned only where the label names nobody");
+
+    // Less severe than what fires, and of others.
+    app.post("/webhook", &body("db", &[&ann, &web])).await;
+    app.settled().await;
+    assert_eq!(pinged(&slack)[1..], [users(&["U2", "U3"])], "the owners of what is new");
+
+    app.post("/webhook", &body("db", &[&ann, &web, &nobody])).await;
+    app.settled().await;
+    assert_eq!(pinged(&slack)[2..], [users(&["U4"])], "who is on call, where the label names nobody");
+
     let rows = app.settled().await;
     assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
-    let mut pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
+    assert!(rows[0].incident.is_some() && rows.iter().all(|row| row.incident == rows[0].incident), "they are of one incident: {rows:#?}");
+    let cards = slack.rec.accepted().into_iter().filter(|one| one.call.path.ends_with("chat.postMessage") && one.json()["thread_ts"].is_null());
+    assert_eq!(cards.count(), 1, "and have one message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_a_room_mentions_all_who_own_what_it_is_about() {
+    let slack = slack().await;
+    let rest = r#"
+people: { ann: { slack: U1 }, bob: { slack: U2 }, cid: { slack: U3 }, lead: { slack: U5 } }
+teams: { web: { people: [bob, cid] } }
+rotas: { night: { zone: UTC, rotation: daily, handoff: "00:00", start: 2020-01-01, people: [cid] } }
+route: { to: ops, mentions: { label: owner, people: [lead], oncall: night } }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    let owners: &[&[(&str, &str)]] = &[&[("owner", "ann")], &[("owner", "web")], &[("owner", " Ann ")], &[("owner", "nobody")], &[("owner", " ")]];
+    app.post("/webhook", &body("db", owners)).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 1 && rows[0].state == State::Sent && rows[0].firing == 5, "{rows:#?}");
+    assert!(rows[0].incident.is_some(), "{rows:#?}");
+    let (_, mut pinged) = posts(&slack).remove(0);
     pinged.sort();
-    let users = |ids: &[&str]| ids.iter().map(|id| format!("<@{id}>")).collect::<Vec<_>>();
-    assert_eq!(
-        pinged,
-        [users(&["U1"]), users(&["U2", "U3"]), users(&["U3"])],
-        "the owner, the team, and who is on call where the label names nobody"
-    );
-    let ann = rows.iter().find(|row| row.firing == 2 && row.title.contains("db-0")).expect("both of ann's alerts in one delivery");
-    let told = pages(&app, ann).await;
+    assert_eq!(pinged, ["<@U1>", "<@U2>", "<@U3>", "<@U5>"], "who is named anyway, the owners, the team, and who is on call where there is no owner");
+    let told = pages(&app, &rows[0]).await;
     let trace = told.routes.unwrap().alerts[0].routes.clone();
-    assert!(trace.contains("ops mentions ann (the label owner)"), "{trace}");
+    assert!(trace.contains("ops mentions lead, ann (the label owner)"), "{trace}");
 
     // The preview says the same, and why.
     let (_, told) = app.post("/api/v1/explain", &body("web", &[&[("owner", "nobody")], &[]])).await;
     let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
-    assert!(trace(0).contains("ops mentions who is on call in night: nobody and no team is called \"nobody\" (the label owner)"), "{told}");
-    assert!(trace(1).contains("ops mentions who is on call in night: there is no label owner"), "{told}");
+    assert!(trace(0).contains("ops mentions lead, who is on call in night: nobody and no team is called \"nobody\" (the label owner)"), "{told}");
+    assert!(trace(1).contains("ops mentions lead, who is on call in night: there is no label owner"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,15 +126,16 @@ route: { to: { label: team, default: ops } }
 tests:
   - { labels: { team: db }, expect: [db] }
   - { labels: { team: "C1" }, expect: [ops] }
+  - { labels: { team: "Db " }, expect: [db] }
   - { labels: {}, expect: [ops] }
 "#;
     let app = TestApp::start(&routes(&channels, rest)).await;
-    let teams: &[&[(&str, &str)]] = &[&[("team", "db")], &[("team", "web")], &[("team", "C1")], &[("team", "ops-only")], &[]];
+    let teams: &[&[(&str, &str)]] = &[&[("team", "db")], &[("team", "web")], &[("team", "C1")], &[("team", "ops-only")], &[], &[("team", " DB")]];
     app.post("/webhook", &body("all", teams)).await;
     let rows = app.settled().await;
     let mut sent: Vec<(String, u64)> = rows.iter().map(|row| (row.channel.clone(), u64::from(row.firing))).collect();
     sent.sort();
-    assert_eq!(sent, [("db".to_owned(), 1), ("ops".to_owned(), 3), ("web".to_owned(), 1)], "{rows:#?}");
+    assert_eq!(sent, [("db".to_owned(), 2), ("ops".to_owned(), 3), ("web".to_owned(), 1)], "{rows:#?}");
     let (_, told) = app.post("/api/v1/explain", &body("x", &[&[("team", "C1")], &[("team", "db")]])).await;
     let trace = |place: usize| told["alerts"][place]["routes"].as_str().unwrap().to_owned();
     assert!(trace(0).contains("channels of route by the label team: the default: no team \"C1\" has channels"), "{told}");
@@ -154,7 +185,7 @@ route: { to: ops, mentions: { label: owner } }
     app.post("/webhook", &body("db", &[&[("owner", "ann")]])).await;
     app.post("/webhook", &body("web", &[&[("owner", "ann")], &[("owner", "gone")]])).await;
     let rows = app.settled().await;
-    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert_eq!(posts(&slack).iter().filter(|(_, pinged)| *pinged == ["<@U7>"]).count(), 2, "{:?}", posts(&slack));
     let mut asked = slack.with(|slack| slack.people.asked.clone());
     asked.sort();
@@ -283,4 +314,26 @@ route: { to: ops, escalation: db }
     // A line has the mention in its text and in its block.
     let pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
     assert_eq!(pinged, [Vec::<String>::new(), vec!["<@U7>".to_owned(), "<@U7>".to_owned()]]);
+}
+
+/// One calendar's address is ended by itself: those of the others stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_makes_another_address_of_one_calendar() {
+    let addresses = async |number: &str| {
+        let rest = format!(
+            "people: {{ ann: {{ mobile: \"+8613800000000\"{number} }}, bob: {{ mobile: \"+8613800000001\" }} }}\n\
+             rotas: {{ night: {{ handoff: \"monday 00:00\", start: 2020-01-06, people: [ann, bob]{number}, tell: ops }} }}\nroute: {{ to: ops }}\n"
+        );
+        let server = "server: { link_key: 0123456789abcdef0123456789abcdef0123456789abcdef,";
+        let app = TestApp::start(&routes("  ops: { log: {} }\n", &rest).replace("server: {", server)).await;
+        let (status, found) = app.get("/api/v1/oncall/calendars").await;
+        assert_eq!(status, 200);
+        let url = |place: usize| found["calendars"][place]["url"].as_str().unwrap().to_owned();
+        [url(0), url(1), url(2)]
+    };
+    let [night, ann, bob] = addresses("").await;
+    assert!(ann.contains("/people/ann/calendar.ics?k=") && bob.contains("/people/bob/") && night.contains("/rotas/night/"), "{night} {ann} {bob}");
+    let [other_night, other_ann, same] = addresses(", calendar: 2").await;
+    assert!(night != other_night && ann != other_ann && bob == same, "{other_night} {other_ann} {same}");
+    assert_eq!(addresses(", calendar: 1").await, [night, ann, bob]);
 }

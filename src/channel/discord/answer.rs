@@ -64,8 +64,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Ok(reply.receipt("204", PlatformIds::default()));
     }
     let answer: Answer = parse(reply, now)?;
-    if reply.status() == 200 && answer.id.as_deref().is_some_and(|id| !id.is_empty()) {
-        return Ok(reply.receipt("200", PlatformIds::one("channel_id", answer.channel_id).and("message_id", answer.id)));
+    if reply.is_success() && answer.id.as_deref().is_some_and(|id| !id.is_empty()) {
+        return Ok(reply.receipt(reply.status().to_string(), PlatformIds::one("channel_id", answer.channel_id).and("message_id", answer.id)));
     }
     let refuses = |field: &str| answer.errors.get(field).is_some();
     let code = answer.code.to_string();

@@ -25,20 +25,32 @@ impl<'a> Response<'a> {
 
     /// Whether it looks like that.
     pub fn is(&self, when: &When) -> bool {
-        let at = |pointer: &str| self.json.as_ref().and_then(|json| json.pointer(pointer));
-        when.status.is_none_or(|status| status == self.status)
-            && when.json.iter().all(|(pointer, value)| at(pointer) == Some(value))
-            && when.has.iter().all(|pointer| at(pointer).is_some_and(|value| !value.is_null() && value != ""))
+        when.status.is_none_or(|status| status == self.status) && self.has_words_of(when)
+    }
+
+    /// Whether it says that, whatever its status.
+    fn has_words_of(&self, when: &When) -> bool {
+        when.json.iter().all(|(pointer, value)| self.at(pointer) == Some(value))
+            && when.has.iter().all(|pointer| self.at(pointer).is_some_and(|value| value != ""))
             && when.text.as_deref().is_none_or(|text| self.text.trim().eq_ignore_ascii_case(text))
             && when.contains.as_deref().is_none_or(|part| self.text.contains(part))
             && (when.says.is_empty() || kit::says(&self.text, &when.says.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
-    /// Whether it holds anything by which the service says what became of a message.
-    fn speaks_for(&self, preset: &Preset) -> bool {
-        let success = preset.success.iter().flat_map(|look| look.json.keys().chain(&look.has));
-        let mut looked_at = success.chain(&preset.code).chain(&preset.message);
-        self.json.as_ref().is_some_and(|json| looked_at.any(|pointer| json.pointer(pointer).is_some_and(|value| !value.is_null())))
+    /// Whether the service refuses by it: it has a code (words, where the preset points to no code), or another value than the one of a delivered message.
+    /// The words of a delivered message under a status that the preset does not name leave a doubt.
+    pub fn refuses(&self, preset: &Preset) -> bool {
+        if preset.success.iter().any(|look| self.has_words_of(look)) {
+            return false;
+        }
+        let is_wanted = |pointer: &str, value: &Value| preset.success.iter().any(|look| look.json.get(pointer) == Some(value));
+        let mut pointers = preset.success.iter().flat_map(|look| look.json.keys()).chain(preset.code.as_ref().or(preset.message.as_ref()));
+        pointers.any(|pointer| self.at(pointer).is_some_and(|value| !is_wanted(pointer, value)))
+    }
+
+    /// The value at a pointer, if there is one.
+    fn at(&self, pointer: &str) -> Option<&Value> {
+        self.json.as_ref()?.pointer(pointer).filter(|value| !value.is_null())
     }
 
     /// The value at a pointer, as text.
@@ -105,7 +117,7 @@ pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Re
         None => match kit::classify_status(reply, now) {
             Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),
             // A 2xx that is not the service's word for success: its own words refuse, anything else leaves a doubt.
-            None if response.speaks_for(preset) => {
+            None if response.refuses(preset) => {
                 let summary = format!("{}: it answered {code}{said}, which is not its word for a delivered message", preset.title);
                 Err(reply.error(ErrorKind::Rejected, code, summary))
             }

@@ -132,6 +132,53 @@ async fn what_reads_the_same_as_another_message_is_sent_with_a_mark() {
     }
 }
 
+/// The service's word counts under every 2xx, and no 2xx counts without it. What is no word of the service neither delivers nor refuses.
+#[tokio::test]
+async fn the_word_decides_under_every_2xx() {
+    let registry = PresetRegistry::default();
+    let is_delivered = |answer: &&file::Fixture| (200..300).contains(&answer.status) && answer.means == file::ResponseClass::Delivered;
+    for name in registry.names() {
+        let preset = registry.get(name).unwrap();
+        let body = &preset.fixtures.iter().find(is_delivered).unwrap().body;
+        for status in [200, 201, 202, 203, 206, 299] {
+            let read = response::Response::new(status, body);
+            assert_eq!(response::classify(&preset, &read), Some(response::Meaning::Delivered), "{name}: {status}");
+        }
+        for (status, body) in [(200, ""), (202, ""), (202, "accepted"), (204, ""), (202, "{}")] {
+            assert_eq!(response::classify(&preset, &response::Response::new(status, body)), None, "{name}: {status} {body:?}");
+        }
+    }
+    let bot = "{ name: mattermost_bot, params: { url: BASE, token: t, channel_id: c } }";
+    let pushover = "{ name: pushover, params: { url: BASE, token: t, user: u } }";
+    let rows = [
+        (pushover, Answer::new(202, r#"{"status":1,"request":"r"}"#), Ok(None)),
+        (pushover, Answer::new(202, r#"{"status":0,"errors":["no"]}"#), Err(Rejected)),
+        (pushover, Answer::new(204, ""), Err(Ambiguous)),
+        (bot, Answer::new(202, r#"{"id":"p1","channel_id":"c","message":"x"}"#), Ok(Some("id p1".to_owned()))),
+        // The text of a post is no refusal.
+        (bot, Answer::new(200, r#"{"id":"p1","message":"x"}"#), Err(Ambiguous)),
+        (bot, Answer::new(200, r#"{"id":"api.post.new","message":"no","status_code":599}"#), Err(Rejected)),
+    ];
+    for (config, answer, expected) in rows {
+        let server = ScriptedServer::start([answer.clone()]).await;
+        let built = build::<Config>(config, &server.base).unwrap();
+        let results = kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await);
+        assert_eq!(results, [expected.map_err(|kind| (kind, results[0].as_ref().err().and_then(|error| error.1.clone())))], "{answer:?}");
+    }
+}
+
+/// A preset that names a status stays with it: the same words under another 2xx are a doubt, not a refusal.
+#[test]
+fn a_status_that_a_preset_names_is_a_part_of_its_word() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/presets/bark.yaml")).unwrap();
+    let preset = registry::read(&text.replace("success: { json", "success: { status: 200, json")).unwrap();
+    let read = |status, body| response::Response::new(status, body);
+    let (good, bad) = (r#"{"code":200,"message":"success"}"#, r#"{"code":201,"message":"no"}"#);
+    assert_eq!(response::classify(&preset, &read(200, good)), Some(response::Meaning::Delivered));
+    assert_eq!(response::classify(&preset, &read(202, good)), None);
+    assert!(!read(202, good).refuses(&preset) && read(202, bad).refuses(&preset) && !read(202, "{}").refuses(&preset));
+}
+
 /// What is pasted whole where a token, a topic or a key belongs is found, on every preset, with what to write.
 #[test]
 fn a_whole_address_is_found_wherever_a_part_of_it_belongs() {
@@ -325,8 +372,8 @@ fn faults_in_a_file_are_all_told() {
     assert!(text.contains("\"{{topic}}\""));
     let topic = told("\"{{topic}}\"", "\"{{topik}}\"");
     assert!(topic.contains("`{{topik}}` in `request` is not a parameter") && topic.contains("`topic` is used nowhere"), "{topic}");
-    assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: { status: 200 }").contains("names only a status"));
-    assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: []").contains("names only a status"));
+    assert!(told("success: { has: [/id], json: { /event: message } }", "success: { status: 200 }").contains("names only a status"));
+    assert!(told("success: { has: [/id], json: { /event: message } }", "success: []").contains("names only a status"));
     assert!(told("breaks: [", "breaks: [\"x\", ").contains("begins a mention or a link"));
     assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("fixtures[1]"));
     assert!(told("\"{{url}}/\"", "\"{{topic}}/\"").contains("begins with `https://`"));

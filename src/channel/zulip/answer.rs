@@ -89,7 +89,7 @@ pub(super) fn of_question(reply: &Reply, now: Timestamp) -> Result<(), SendError
 
 fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
     let answer: Answer = parse(reply, now)?;
-    if reply.status() == 200 && answer.result == "success" {
+    if reply.is_success() && answer.result == "success" {
         return Ok(answer);
     }
     if reply.is_success() && answer.result != "error" {

@@ -38,6 +38,8 @@ pub struct PersonBlock {
     pub mattermost: Option<String>,
     /// When steps of escalations leave this person alone. Default: never.
     pub quiet: Option<QuietBlock>,
+    /// Which address this person's calendar has: another number makes another address, and the one before is no longer valid. Default 1.
+    pub calendar: Option<u32>,
 }
 
 /// A team: people who own alerts together. `mentions: { label: owner }` and `to: { label: team, default: .. }` find it by its name.
@@ -168,6 +170,9 @@ pub struct RotaBlock {
     /// Channel that is notified of handoffs: 15 minutes before and at the change, with the incidents that are open. Default: none.
     #[serde(default)]
     pub tell: Option<String>,
+    /// Which address its calendar has: another number makes another address, and the one before is no longer valid. Default 1.
+    #[serde(default)]
+    pub calendar: Option<u32>,
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub use inputs::{inputs, is_shipped_input};
 pub use legacy::legacy;
 pub use matchers::intervals;
 pub use mutes::mutes;
-pub use people::people;
+pub use people::{calendars, people};
 pub use rotas::rotas;
 pub use routes::routes;
 pub use routing_tests::routing_tests;

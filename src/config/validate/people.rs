@@ -12,7 +12,7 @@ use crate::config::codes;
 use crate::config::file::{PersonBlock, QuietBlock};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::delivery::{People, Person, PersonName, Quiet};
+use crate::delivery::{Calendars, People, Person, PersonName, Quiet};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Severity};
 use crate::route::{Intervals, TimeInterval};
@@ -41,6 +41,14 @@ pub fn people(validator: &mut Validator<'_, '_>, intervals: &Intervals) -> Peopl
         people.push(person);
     }
     people.into_iter().collect()
+}
+
+/// Which addresses the calendars of people and rotas have.
+pub fn calendars(validator: &Validator<'_, '_>) -> Calendars {
+    let file = validator.file;
+    let people = file.people.iter().filter_map(|(name, block)| Some((name.clone(), block.calendar?)));
+    let rotas = file.rotas.iter().filter_map(|(name, block)| Some((name.clone(), block.calendar?)));
+    Calendars { people: people.collect(), rotas: rotas.collect() }
 }
 
 fn person(validator: &mut Validator<'_, '_>, name: &str, block: &PersonBlock, intervals: &Intervals, path: &Path) -> Person {

@@ -36,6 +36,7 @@ impl AttemptTask {
         let (mut silent, mut silent_anchors, mut ended) = (HashMap::new(), Vec::new(), HashSet::new());
         let recipients = message.recipients(&self.channel).to_vec();
         let (mut rings, mut lanes) = (false, 0);
+        let by_owner = self.mentions_owners(message);
         for (lane, members) in by_lane(&message.members) {
             // A lane that holds the end of one incident and the next one is about the next one; what is left of the other its card shows.
             let Some((incident, anchors)) = members.iter().rev().find_map(|member| found.get(&member.incident?)) else {
@@ -47,7 +48,11 @@ impl AttemptTask {
             let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
             let is_step = members.iter().any(|member| member.target.step.is_some());
-            let moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
+            let mut moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
+            // What others own may be more severe, and its owner was mentioned for nothing yet.
+            if by_owner && let Moment::News { mentions } = &mut moment {
+                *mentions = true;
+            }
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
                 notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));

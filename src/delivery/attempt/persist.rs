@@ -44,7 +44,11 @@ impl AttemptTask {
 
     /// Writes an outcome, for as long as it takes: one that is not on disk would be sent again or lost.
     pub(super) async fn record_outcome(&self, batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        self.shared.record_outcome(batch).await
+        let sent = batch.sent_in_month.clone();
+        let children = self.shared.record_outcome(batch).await?;
+        // Maintenance reads the store's count every few seconds: the next message may be one too many before.
+        sent.iter().for_each(|sends| self.mailbox.add_to_month(sends));
+        Ok(children)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use crate::channel::Reach;
 use crate::channel::directory::{NotFound, Why};
 use crate::delivery::missed::Missed;
@@ -9,7 +11,8 @@ use crate::delivery::pending::PendingMessage;
 use crate::delivery::people::{Person, Way};
 use crate::delivery::rota::Reached;
 use crate::delivery::self_alert::SelfAlert;
-use crate::model::{ErrorKind, Mentions, Recipient, UnixMs};
+use crate::ingest::short_fingerprint;
+use crate::model::{Alert, ErrorKind, Form, Mentions, Recipient, Status, UnixMs};
 
 use super::AttemptTask;
 
@@ -28,11 +31,35 @@ impl AttemptTask {
         message.members.iter_mut().for_each(|member| member.target.recipients.clone_from(&recipients));
     }
 
+    /// Whom the route or the channel of a message has it mention.
+    fn asked<'a>(&'a self, message: &'a PendingMessage) -> &'a Mentions {
+        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
+        own.unwrap_or(&self.channel.content.mentions)
+    }
+
+    /// Whether a message mentions the owners of what it rings for: those of one incident who share a room share its message.
+    pub(super) fn mentions_owners(&self, message: &PendingMessage) -> bool {
+        let is_room = !self.channel.platform.pings.writes_to_people() && !self.channel.driver.keeps_incidents();
+        is_room && self.asked(message).label.is_some()
+    }
+
+    /// Whom a message mentions that mentions owners: them, and those whom the configuration names beside the label.
+    fn with_owners(&self, message: &PendingMessage) -> Mentions {
+        let asked = self.asked(message);
+        let mut named = self.plan.people.of_owners(asked, rung_for(message), &self.channel);
+        for name in &asked.people {
+            if !named.people.contains(name) {
+                named.people.push(name.clone());
+            }
+        }
+        named
+    }
+
     /// Whom a message pings, where it names people; `None` where it names none.
     pub(super) async fn pinged(&self, message: &PendingMessage) -> Option<Reached> {
-        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
-        let asked = own.unwrap_or(&self.channel.content.mentions);
-        if !asked.has_people() {
+        let owned = self.mentions_owners(message).then(|| self.with_owners(message));
+        let asked = owned.as_ref().unwrap_or_else(|| self.asked(message));
+        if owned.is_none() && !asked.has_people() {
             return None;
         }
         // The end of something pings nobody: nobody is looked up for it.
@@ -42,7 +69,7 @@ impl AttemptTask {
         let reached = self.reached(asked, None, self.shared.clock.wall()).await;
         for missed in &reached.missed {
             tracing::warn!(delivery = message.delivery(), channel = %self.channel.name, message_id = %message.id, %missed, "the message reaches nobody in their place");
-            if matches!(missed, Missed::NobodyOnCall(_) | Missed::NobodyNext(_)) {
+            if missed.is_vacant() {
                 self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
             }
         }
@@ -54,8 +81,7 @@ impl AttemptTask {
         let found = futures_util::future::join_all(message.notification.reminds.iter().map(|id| self.acker(id))).await;
         let mut mentioned = found.into_iter().flatten();
         let Some(first) = mentioned.next() else { return pinged };
-        let own = message.members.first().and_then(|member| member.target.mentions.as_ref());
-        let mut all = pinged.unwrap_or_else(|| own.unwrap_or(&self.channel.content.mentions).clone());
+        let mut all = pinged.unwrap_or_else(|| self.asked(message).clone());
         for one in std::iter::once(first).chain(mentioned) {
             all.users.extend(one.users.into_iter().filter(|id| !all.users.contains(id)).collect::<Vec<_>>());
             all.mobiles.extend(one.mobiles.into_iter().filter(|id| !all.mobiles.contains(id)).collect::<Vec<_>>());
@@ -140,4 +166,18 @@ impl AttemptTask {
             tracing::warn!(channel = %self.channel.name, "the platform refused an id that it had named itself; it is looked up again in ten minutes");
         }
     }
+}
+
+/// What a message rings for: what fires by the newest report of it, and of news only what is new.
+fn rung_for(message: &PendingMessage) -> impl Iterator<Item = &Alert> {
+    let notification = &message.notification;
+    let mut newest: IndexMap<u64, &Alert> = IndexMap::new();
+    for member in &message.members {
+        let Some(event) = member.event.as_deref() else { continue };
+        for alert in member.target.alerts.iter().filter_map(|place| event.alerts.get(*place as usize)) {
+            newest.insert(short_fingerprint(&alert.fingerprint), alert);
+        }
+    }
+    let is_meant = move |one: &u64| notification.form != Form::News || notification.news.contains(one);
+    newest.into_iter().filter(move |(one, alert)| alert.status == Status::Firing && is_meant(one)).map(|(_, alert)| alert)
 }

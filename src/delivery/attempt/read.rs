@@ -98,9 +98,11 @@ impl AttemptTask {
     pub(super) async fn load_events(&self, message: &mut PendingMessage, back: bool) -> Result<Option<LargeBodyPermit>, StoreError> {
         let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
-        // Mutes that look at labels must know them all.
+        // Mutes that look at labels must know them all, and so must mentions of those whom a label names.
+        let by_owner = self.mentions_owners(message);
         let all = self.shared.mutes().look_at_labels(&self.channel.name, self.shared.clock.wall());
-        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || all || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
+        let wanted =
+            |m: &&PendingDelivery| m.event.is_none() && (!digest || all || by_owner || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
         for member in message.members.iter().filter(wanted).take(if digest { MAX_NAMED_DELIVERIES } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {
                 ids.push(member.event_id);

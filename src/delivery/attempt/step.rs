@@ -9,7 +9,7 @@ use crate::delivery::intake::{self, title};
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::people::{PersonName, Way};
 use crate::delivery::self_alert::SelfAlert;
-use crate::delivery::steps::{StepPeople, StepPlan};
+use crate::delivery::steps::{StepPeople, StepPlan, StepTarget};
 use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, EventId, IncidentId, Mentions, UnixMs};
 use crate::store::{
@@ -37,6 +37,12 @@ impl AttemptTask {
             Some(incident) => self.firing_of(incident, member, &step.escalation).await?,
             None => None,
         };
+        // The configuration may name others since the escalation began, or other numbers of theirs.
+        if member.state == State::Deferred
+            && let Some(to) = self.step_target(&step)
+        {
+            (member.target.recipients, member.target.mentions) = (to.recipients.clone(), to.mentions.clone());
+        }
         if let Some(asked) = member.target.mentions.take() {
             let alerts = firing.as_ref().map_or(&[][..], |(_, alerts)| alerts.as_slice());
             member.target.mentions = Some(self.plan.people.of_owners(&asked, alerts, &self.channel));
@@ -76,6 +82,12 @@ impl AttemptTask {
         plan.steps.get((step.number as usize).checked_sub(1)?)
     }
 
+    /// To whom the configuration now sends a step on this channel; `None` where it has no such step any more.
+    fn step_target(&self, step: &EscalationStep) -> Option<&StepTarget> {
+        let plan = self.step_plan(step).filter(|plan| plan.after.as_millis() as i64 == step.after)?;
+        plan.targets.iter().find(|to| to.channel == *self.channel.name)
+    }
+
     /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody.
     async fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, now: UnixMs) -> Option<StepEnd> {
         let rank = member.rank;
@@ -104,6 +116,12 @@ impl AttemptTask {
             let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
             return Some(StepEnd { state: State::Dead, ..StepEnd::skipped(&why) });
+        }
+        for missed in &reached.missed {
+            tracing::warn!(delivery = %member.id, channel = %self.channel.name, %missed, "a step of an escalation reaches nobody in their place");
+            if missed.is_vacant() {
+                self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, std::slice::from_ref(missed)));
+            }
         }
         (member.target.recipients, member.target.mentions) = (reached.recipients, Some(reached.mentions));
         None

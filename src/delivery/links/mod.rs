@@ -280,16 +280,34 @@ impl CalendarOf {
 /// The address by which calendars read shifts: its secret part is all that they need. Only a path without `external_url`. It ends with the key.
 pub fn calendar_url(plan: &Plan, of: CalendarOf, name: &str) -> String {
     let encoded = percent_encoding::utf8_percent_encode(name, UNRESERVED);
-    format!("{}/api/v1/oncall/{}/{encoded}/calendar.ics?k={}", plan.external_url, of.as_str(), calendar_key(&plan.link_key, of, name))
+    format!(
+        "{}/api/v1/oncall/{}/{encoded}/calendar.ics?k={}",
+        plan.external_url,
+        of.as_str(),
+        calendar_key(&plan.link_key, of, name, calendar_number(plan, of, name))
+    )
 }
 
 /// Whether this is the secret part of that address.
-pub fn opens_calendar(key: &Secret, of: CalendarOf, name: &str, given: &str) -> bool {
-    !key.is_empty() && bool::from(given.as_bytes().ct_eq(calendar_key(key, of, name).as_bytes()))
+pub fn opens_calendar(plan: &Plan, of: CalendarOf, name: &str, given: &str) -> bool {
+    is_calendar_key(&plan.link_key, (of, name, calendar_number(plan, of, name)), given)
 }
 
-fn calendar_key(key: &Secret, of: CalendarOf, name: &str) -> String {
-    mac(key, &[b"calendar of ", of.as_str().as_bytes(), b" ", name.as_bytes()])
+/// Which address a calendar has.
+fn calendar_number(plan: &Plan, of: CalendarOf, name: &str) -> u32 {
+    let calendars = &plan.people.calendars;
+    let numbers = if of == CalendarOf::Person { &calendars.people } else { &calendars.rotas };
+    numbers.get(name).copied().unwrap_or(1)
+}
+
+fn is_calendar_key(key: &Secret, (of, name, number): (CalendarOf, &str, u32), given: &str) -> bool {
+    !key.is_empty() && bool::from(given.as_bytes().ct_eq(calendar_key(key, of, name, number).as_bytes()))
+}
+
+fn calendar_key(key: &Secret, of: CalendarOf, name: &str, number: u32) -> String {
+    // No name has a line break.
+    let number = if number == 1 { String::new() } else { format!("\n{number}") };
+    mac(key, &[b"calendar of ", of.as_str().as_bytes(), b" ", name.as_bytes(), number.as_bytes()])
 }
 
 fn mac(key: &Secret, parts: &[&[u8]]) -> String {

@@ -93,10 +93,10 @@ fn a_link_of_ones_own_is_as_long_and_names_its_recipient_only() {
 #[test]
 fn the_address_of_a_calendar_opens_that_one_only() {
     let (key, other) = (Secret::new("key"), Secret::new("other"));
-    let own = calendar_key(&key, CalendarOf::Person, "ann");
-    assert!(own.len() == 24 && opens_calendar(&key, CalendarOf::Person, "ann", &own), "{own}");
+    let own = calendar_key(&key, CalendarOf::Person, "ann", 1);
+    assert!(own.len() == 24 && is_calendar_key(&key, (CalendarOf::Person, "ann", 1), &own), "{own}");
     let none = Secret::new("");
-    let of_none = calendar_key(&none, CalendarOf::Person, "ann");
+    let of_none = calendar_key(&none, CalendarOf::Person, "ann", 1);
     for (key, of, name, given) in [
         (&key, CalendarOf::Rota, "ann", own.as_str()),
         (&key, CalendarOf::Person, "bob", own.as_str()),
@@ -105,8 +105,11 @@ fn the_address_of_a_calendar_opens_that_one_only() {
         (&key, CalendarOf::Person, "ann", &own[..23]),
         (&none, CalendarOf::Person, "ann", of_none.as_str()),
     ] {
-        assert!(!opens_calendar(key, of, name, given), "{of:?} {name} {given}");
+        assert!(!is_calendar_key(key, (of, name, 1), given), "{of:?} {name} {given}");
     }
+    let again = calendar_key(&key, CalendarOf::Person, "ann", 2);
+    assert!(!is_calendar_key(&key, (CalendarOf::Person, "ann", 2), &own), "another number ends the address before");
+    assert!(is_calendar_key(&key, (CalendarOf::Person, "ann", 2), &again) && !is_calendar_key(&key, (CalendarOf::Person, "ann", 12), &again));
 }
 
 #[test]

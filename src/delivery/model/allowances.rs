@@ -235,6 +235,27 @@ fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fa
     assert_eq!(reached(&scene).len(), 7);
 }
 
+/// Maintenance reads the store's count every five seconds; what is sent in between counts at once, and after a restart from the first message on.
+#[test]
+fn a_month_that_is_used_up_within_seconds_is_used_up() {
+    let mut scene = phone(AllowancePlan { per_month: Some(4), per_recipient: Vec::new() }, &["mail"]);
+    scene.live(async |process| {
+        for n in 0..3 {
+            call(process, &format!("g{n}"), &[&format!("Disk{n}")], "critical").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(MINUTE).await;
+        let states: Vec<State> = rows(process, "voice").await.into_iter().map(|row| row.state).collect();
+        assert_eq!(states, [State::Sent, State::Sent, State::Dead], "two numbers each");
+    });
+    assert_eq!(reached(&scene), [(0, "voice"), (0, "mail")]);
+    scene.live(async |process| {
+        call(process, "last", &["Load"], "critical").await;
+        tokio::time::sleep(MINUTE).await;
+    });
+    assert!(reached(&scene)[1..].iter().all(|(_, channel)| *channel == "mail"), "{:?}", reached(&scene));
+}
+
 /// Four incidents at once, two calls a minute, and everything acked after the second call: the other two waited for their minute, and are never begun.
 #[test]
 fn calls_that_wait_for_the_rate_limit_are_not_begun_for_what_was_acked_meanwhile() {

@@ -172,6 +172,36 @@ fn a_step_by_label_is_for_the_owners_of_what_fires_when_it_is_due_and_for_the_ch
     assert_eq!(steps, owned(&[(6, "voice", "ann"), (6, "voice", "bob"), (6, "voice", "carol"), (10, "mail", "bob"), (10, "voice", "bob")]));
 }
 
+#[test]
+fn a_step_that_reaches_only_some_reports_that_nobody_is_on_call_for_the_others() {
+    let mut scene = Scene::new();
+    scene.rota.first = jiff::civil::date(2027, 11, 20);
+    scene.live(async |process| {
+        let fires = |name: &str, owner: &str| {
+            let mut alert = testing::alert(name, "warning", Status::Firing);
+            alert.labels.extend([("owned", "yes"), ("owner", owner)].map(|(label, value)| (label.to_owned(), value.to_owned())));
+            alert
+        };
+        process.report_all("g", vec![fires("Disk", "carol"), fires("Load", "dora")]).await;
+        tokio::time::sleep(8 * MINUTE).await;
+        assert!(process.shows(r#"watchfire_self_alerts_total{what="WatchfireNobodyOnCall"} 1"#));
+    });
+    assert_eq!(scene.steps(), owned(&[(6, "voice", "carol")]));
+}
+
+/// The file names somebody else, or another number of theirs, while an escalation runs.
+#[test]
+fn a_step_goes_to_whom_the_configuration_names_when_it_is_due() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[("Disk", "sure", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.instead = Some(("ann", "carol"));
+    scene.live(async |_| tokio::time::sleep(20 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "carol"), (10, "mail", "bob")]));
+}
+
 /// As many incidents as a storm opens; all of their steps are due within a minute.
 #[test]
 #[ignore = "it takes half a minute: `.ci/long model`"]

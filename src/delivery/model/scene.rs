@@ -43,6 +43,8 @@ pub struct Scene {
     pub per_minute: Option<u32>,
     /// A channel with `disabled: true`.
     pub disabled: Option<&'static str>,
+    /// Who steps by name are for in place of somebody, as after a reload.
+    pub instead: Option<(&'static str, &'static str)>,
 }
 
 pub struct Process {
@@ -107,6 +109,7 @@ impl Scene {
             phone: None,
             per_minute: None,
             disabled: None,
+            instead: None,
         }
     }
 
@@ -189,6 +192,11 @@ impl Scene {
         ]);
         let office = |rota: &Rota| EscalationPlan { steps: vec![at(2, "voice", on_call(&rota.name)), step(4, "mail", "eve")] };
         escalations.extend(self.offices.iter().map(|rota| (rota.name.clone(), office(rota))));
+        if let Some((of, to)) = self.instead {
+            let targets = escalations.values_mut().flat_map(|one| &mut one.steps).flat_map(|step| &mut step.targets);
+            let recipients = targets.flat_map(|target| &mut target.recipients).filter(|one| **one == Recipient::new(of));
+            recipients.for_each(|one| *one = Recipient::new(to));
+        }
         let hours = || Quiet { intervals: vec![Arc::new(quiet())], unless: Severity::Critical };
         let person = |name: &str| {
             let own = self.hours.iter().find(|(of, _)| *of == name).map(|(_, hours)| hours.clone());
@@ -202,6 +210,7 @@ impl Scene {
             teams: IndexMap::new(),
             rotas: rotas.into_iter().chain(self.offices.iter().cloned()).map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
+            ..PeoplePlan::default()
         };
         let routes = self.routes();
         let root = RouteSpec { name: "route".into(), to: Destinations::to(["free"]), escalation: Some("db".into()), routes, ..RouteSpec::default() };

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::channel::OnAmbiguous;
+use crate::delivery::allowance::MonthCount;
 use crate::delivery::clock::Now;
 use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
+use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::rate_limit::RateLimiter;
 use crate::model::UnixMs;
@@ -88,6 +90,10 @@ impl Worker {
                 return false;
             }
         };
+        // Before anything is sent: the last owner may have used all of it.
+        let (month, most) = (month(now.wall), self.shared.plan.load().per_month(&self.outlet));
+        let sent = if owned.month == month { owned.month_sent } else { 0 };
+        self.inbox.mailbox.set_month(MonthCount { month, sent, most });
         let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;
         let until = self.shared.leased().then(|| now.mono + self.shared.node.lease - LEASE_SAFETY_MARGIN);
         self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now.mono, until }));

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::delivery::allowance::{MonthUse, OnTheWay};
+use crate::delivery::allowance::{MonthCount, MonthUse, OnTheWay};
 use crate::delivery::direct::Caller;
 use crate::delivery::lanes::Reservation;
 use crate::delivery::lock::lock;
 use crate::model::{LaneId, UnixMs};
-use crate::store::PendingDelivery;
+use crate::store::{MonthlySends, PendingDelivery};
 
 use super::recent::Recent;
 
@@ -109,8 +109,10 @@ pub struct Mailbox {
     flags: AtomicU8,
     assignment: Mutex<Assignment>,
     wake: Notify,
-    /// How much is used of what the platform allows in a month.
-    month: AtomicU8,
+    /// What was sent in the month, of what may be.
+    month: Mutex<MonthCount>,
+    /// How much of it was used when maintenance last looked.
+    month_seen: AtomicU8,
     /// Whom something is on its way to that its platform counts for each.
     pub(crate) on_the_way: Arc<OnTheWay>,
     pub(crate) falling: Falling,
@@ -128,7 +130,8 @@ impl Mailbox {
             flags: AtomicU8::new(0),
             assignment: Mutex::new(Assignment { assigned, renewal: None }),
             wake: Notify::new(),
-            month: AtomicU8::new(MonthUse::Little as u8),
+            month: Mutex::default(),
+            month_seen: AtomicU8::new(MonthUse::Little as u8),
             on_the_way: Arc::default(),
             falling: Falling::default(),
             state: Mutex::default(),
@@ -184,14 +187,24 @@ impl Mailbox {
         self.wake();
     }
 
-    /// Says how much is used of what the platform allows in a month. Returns how much it was before.
-    pub fn set_month(&self, used: MonthUse) -> MonthUse {
-        MonthUse::numbered(self.month.swap(used as u8, Ordering::AcqRel))
+    /// Says what the store counted in a month, and how much may be sent in it.
+    pub fn set_month(&self, count: MonthCount) {
+        *lock(&self.month) = count;
+    }
+
+    /// Adds what was sent since the store counted.
+    pub fn add_to_month(&self, sends: &MonthlySends) {
+        lock(&self.month).add(sends);
     }
 
     /// How much is used of what the platform allows in a month.
     pub fn month(&self) -> MonthUse {
-        MonthUse::numbered(self.month.load(Ordering::Acquire))
+        lock(&self.month).used()
+    }
+
+    /// Remembers how much of it maintenance saw to be used. Returns what it saw before.
+    pub fn see_month(&self, used: MonthUse) -> MonthUse {
+        MonthUse::numbered(self.month_seen.swap(used as u8, Ordering::AcqRel))
     }
 
     /// Whether nothing is spent on edits.

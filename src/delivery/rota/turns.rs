@@ -51,6 +51,10 @@ impl PeoplePlan {
                 (Some(person), _) => named.add(person, rank, at),
                 (None, Some(team)) => match team.rota.as_deref().and_then(on_call) {
                     Some(person) => named.add(person, rank, at),
+                    None if team.people.is_empty() => named.missed.push(match &team.rota {
+                        Some(rota) => Missed::NobodyOnCall(rota.to_string()),
+                        None => Missed::NobodyInTeam(name.clone()),
+                    }),
                     None => team.people.iter().filter_map(|name| self.people.get(name)).for_each(|person| named.add(person, rank, at)),
                 },
                 (None, None) => named.missed.push(Missed::Unknown(name.clone())),
@@ -177,7 +181,13 @@ mod tests {
         };
         PeoplePlan {
             people: [person("ann", "U1"), person("bob", "U2"), person("cid", "")].into_iter().collect(),
-            teams: [("db".into(), team(&["ann", "bob"], None)), ("web".into(), team(&["cid", "bob"], Some("night")))].into(),
+            teams: [
+                ("db".into(), team(&["ann", "bob"], None)),
+                ("web".into(), team(&["cid", "bob"], Some("night"))),
+                ("turns".into(), team(&[], Some("night"))),
+                ("room".into(), team(&[], None)),
+            ]
+            .into(),
             rotas: [("night".into(), rota)].into(),
             ..PeoplePlan::default()
         }
@@ -203,6 +213,9 @@ mod tests {
         assert_eq!(names(&asked(&["web"], None), before), ("cid,bob".into(), String::new()));
         let missed = "nobody and no team is called `dba` any more, nobody is on call in the rota `night`";
         assert_eq!(names(&asked(&["dba"], Some("night")), before), (String::new(), missed.into()));
+        assert_eq!(names(&asked(&["turns"], None), first), ("ann".into(), String::new()));
+        let missed = "nobody is on call in the rota `night`, the team `room` has no people";
+        assert_eq!(names(&asked(&["turns", "room"], None), before), (String::new(), missed.into()), "nobody is left out without a word");
     }
 
     #[test]

@@ -149,7 +149,7 @@ async fn person_calendar(
 /// Lets in who has the calendar's address, or a credential: calendars that subscribe send neither cookies nor headers.
 async fn may_read(app: &App, of: CalendarOf, name: &str, query: Option<&str>, request: Request) -> Result<(), ApiError> {
     let given = pairs(query).find_map(|(key, value)| (key == "k").then_some(value));
-    if given.is_some_and(|given| opens_calendar(&app.engine.plan().link_key, of, name, &given)) {
+    if given.is_some_and(|given| opens_calendar(&app.engine.plan(), of, name, &given)) {
         return Ok(());
     }
     for_all(&gate(app, Scope::Read, request).await?.caller, WHAT)

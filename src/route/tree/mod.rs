@@ -51,9 +51,11 @@ pub struct ByLabel {
 }
 
 impl ByLabel {
-    /// The channels of an alert's value.
+    /// The channels of an alert's value: those of the name that is written like it, else of one that differs in case only. Blanks around it do not count.
     pub fn of(&self, labels: &Labels) -> Option<&[Arc<str>]> {
-        self.channels.get(labels.get(&self.label)?).map(Vec::as_slice)
+        let value = labels.get(&self.label)?.trim();
+        let alike = || self.channels.iter().filter(|(name, _)| name.eq_ignore_ascii_case(value)).min().map(|(_, channels)| channels);
+        self.channels.get(value).or_else(alike).map(Vec::as_slice)
     }
 }
 

@@ -237,6 +237,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "hl:ipb",
             "hl:ihu",
             "banned sending ip",
+            // Proofpoint's, in front of iCloud and many companies.
+            "blocked - see",
             "block list",
             "blocklist",
         ],
@@ -296,6 +298,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
     (
         &[
             "dt:spm",
+            // Yahoo's, with 5.7.9, which is about logins elsewhere.
+            "message not accepted for policy",
             "content rejected",
             "content denied",
             "content reject",

@@ -286,3 +286,19 @@ fn delays_are_sane() {
         assert_eq!(verdict(Stage::Mail, 550, text).kind, RateLimited { retry_after: after }, "{text}");
     }
 }
+
+#[test]
+fn what_providers_say_of_a_mail_or_an_address_holds_nothing_else_up() {
+    for (stage, code, text, meaning) in [
+        (End, 554, "5.7.9 Message not accepted for policy reasons. See https://postmaster.yahooinc.com/error-codes", Is::Mail),
+        (Rcpt, 550, "5.7.0 Blocked - see https://support.proofpoint.com/dnsbl-lookup.cgi?ip=192.0.2.1", Is::Channel),
+        (Banner, 554, "Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", Is::Channel),
+        (Rcpt, 452, "4.2.2 The recipient's inbox is out of storage space. Please direct the recipient to", Is::Later),
+        (Rcpt, 552, "5.2.2 The recipient's inbox is out of storage space and inactive.", Is::Recipient),
+        (Rcpt, 550, "5.2.1 The email account that you tried to reach is disabled.", Is::Recipient),
+        (End, 554, "Message rejected: Email address is not verified. The following identities failed the check", Is::Channel),
+        (Mail, 432, "4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", Is::Limit),
+    ] {
+        assert_eq!(is(stage, code, text), meaning, "{stage:?} {code} {text}");
+    }
+}
