@@ -47,7 +47,7 @@ impl AttemptTask {
         let sent = batch.sent_in_month.clone();
         let children = self.shared.record_outcome(batch).await?;
         // Maintenance reads the store's count every few seconds: the next message may be one too many before.
-        sent.iter().for_each(|sends| self.mailbox.add_to_month(sends));
+        sent.iter().for_each(|sends| self.outlet.mailbox.add_to_month(sends));
         Ok(children)
     }
 }

@@ -161,7 +161,7 @@ impl EditTask {
             match self.shared.store.record_edit(self.outlet.fence.clone(), outcome.clone()).await {
                 Ok(()) => {
                     self.shared.health.store_checked(&Ok(()));
-                    outcome.sent_in_month.iter().for_each(|sends| self.mailbox.add_to_month(sends));
+                    outcome.sent_in_month.iter().for_each(|sends| self.outlet.mailbox.add_to_month(sends));
                     return result;
                 }
                 Err(StoreError::Fenced) => {
