@@ -1,7 +1,10 @@
 //! What the navigation counts: how much needs somebody, page by page.
 
+use std::collections::HashSet;
+
 use crate::delivery::ChannelPlan;
 use crate::http::{App, Caller};
+use crate::model::OutletKey;
 use crate::store::{IncidentState, Stats};
 
 /// How much needs somebody, of what a caller may see.
@@ -19,10 +22,10 @@ impl Counts {
     /// As of when the store was counted last, which is seconds ago: a page asks the store for nothing that only its navigation shows.
     pub(super) fn of(app: &App, caller: &Caller) -> Self {
         let Some(stats) = app.engine.last_stats() else { return Self::default() };
+        let recorded: HashSet<&OutletKey> = stats.outlets.iter().filter(|row| row.suspended.is_some()).map(|row| &row.key).collect();
         let is_held = |channel: &ChannelPlan| {
             let outlet = app.engine.outlet_state(&channel.outlet);
-            let recorded = || stats.outlets.iter().any(|row| row.key == channel.outlet && row.suspended.is_some());
-            outlet.suspended.is_some() || (!outlet.owned && recorded())
+            outlet.suspended.is_some() || (!outlet.owned && recorded.contains(&channel.outlet))
         };
         let plan = app.engine.plan();
         let channels = plan.channels.values().filter(|channel| !channel.disabled && caller.may_use(&channel.name));

@@ -100,12 +100,12 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
             ol.list { @for one in known.iter().filter(|one| is_named(one)).take(MAX_NAMED) { (row(viewer, one)) } }
-            @if critical > MAX_NAMED { p.dim.s.mt { (critical - MAX_NAMED) (say(language, " more, by label below", " 个更多，见下方分组")) } }
+            @if critical > MAX_NAMED { p.dim.s.mt { (critical - MAX_NAMED) (say(language, " more, below or in History", " 个更多，见下方分组或「历史」")) } }
         }
         section.sec { h2 { (grouped(language, by, read, left_out)) }
             ol.list { @for (value, members) in groups.iter().take(GROUPS) { (group(viewer, by, value, members)) } }
             @if groups.len() > GROUPS { p.dim.s.mt { (groups.len() - GROUPS) (say(language, " more groups", " 个更多分组")) } }
-            @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more, less urgent: see ", " 个较不紧急，见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
+            @if left_out > 0 { p.dim.s.mt { "+" (left_out) (say(language, " more that are not shown here: see ", " 个未在此显示，见")) a.l href="/ui/history?view=incidents" { (say(language, "History", "历史")) } } }
         }
     }
 }

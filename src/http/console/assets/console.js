@@ -47,6 +47,7 @@
     var b = e.target.closest('button'), row = b && b.closest('[data-row]');
     if (row ? b.dataset.key === 'a' && Date.now() - row.changed < 800 : b && performance.now() < 800 && b.closest('form[action$="/unack"]')) {
       e.preventDefault(); e.stopPropagation();
+      say(zh ? '按钮刚刚变化，请再按一次' : 'The button has just changed: press again');
     }
   }, true);
   doc.addEventListener('htmx:load', function (e) { e.target.changed = Date.now(); });
@@ -56,7 +57,8 @@
     var source = null, paused = false, held = {}, last = '', heard = 0, more = live.querySelector('[data-show-new]'), pause = live.querySelector('[data-key="p"]');
     function state(on, text) { live.classList.toggle('off', !on); live.querySelector('.state').textContent = text; }
     function busy(el) { return el.matches(':hover') || el.contains(doc.activeElement) || el.querySelector('details[open]'); }
-    function put(el, fresh) { el.replaceWith(fresh); fresh.changed = Date.now(); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
+    function main(el) { var b = el.querySelector('[data-key="a"]'); return b ? b.textContent : ''; }
+    function put(el, fresh) { el.replaceWith(fresh); fresh.changed = main(el) === main(fresh) ? el.changed : Date.now(); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
     function take(html) {
       var box = doc.createElement('template'); box.innerHTML = html;
       var fresh = box.content.firstElementChild, el = fresh && doc.getElementById(fresh.id);

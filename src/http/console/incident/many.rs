@@ -60,10 +60,10 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
     let (first, rest) = known.split_at(n.min(MAX_NAMED));
     let body = html! {
         div.head { div {
-            h1 { @if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) (say(language, "?", "？")) } }
+            h1 { @if n == 0 && is_cut { (say(language, "Nothing found to ack", "未找到待认领的事件")) } @else if n == 0 { (say(language, "Nothing to ack", "没有待认领的事件")) } @else { (say(language, "Ack ", "认领 ")) (what) (say(language, "?", "？")) } }
             @if !by.is_empty() { p { (label(by, value)) } }
         } }
-        @if n == 0 { div.card.pad { p { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {
+        @if n == 0 { div.card.pad { p { @if is_cut { (say(language, "Only the ", "只查看了最紧急的 ")) (among) (say(language, " most urgent were looked at. The others are in History.", " 个，其他在「历史」中。")) } @else { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {
             form.conf method="post" action="/ui/ack" {
                 p { (say(language, "All of them are yours then: their escalations stop, and their messages say so. What joins one of them later rings again.", "它们将全部由你负责：升级停止，消息会显示。之后新增的告警会再次通知。")) }
                 @if is_cut { p.dim { (say(language, "They are among the ", "仅限最紧急的 ")) (among) (say(language, " most urgent; what is open besides is not acked with them.", " 个；其他未结事件不会一并认领。")) } }

@@ -23,6 +23,8 @@ use crate::store::{AlertState, Incident, IncidentAlert, IncidentFilter, Incident
 pub(super) const MAX_OPEN: usize = 200;
 /// Bytes of bodies that are read for one page.
 const MAX_BYTES: usize = 4 << 20;
+/// How many bodies that are larger than that a page passes over.
+const LARGE: usize = 8;
 
 /// What happens when nobody acks.
 pub(super) struct NextStep {
@@ -77,7 +79,12 @@ impl Known {
 
 /// The open incidents in which somebody is needed most, the newest first.
 pub(super) async fn most_urgent(app: &App) -> Result<Vec<Incident>, Failure> {
-    let urgent = app.engine.query().urgent_incidents(MAX_OPEN).await?;
+    urgent(app, MAX_OPEN).await
+}
+
+/// The same, at most `limit`.
+pub(super) async fn urgent(app: &App, limit: usize) -> Result<Vec<Incident>, Failure> {
+    let urgent = app.engine.query().urgent_incidents(limit).await?;
     by_number(app, urgent.into_iter().map(|one| one.id).collect()).await
 }
 
@@ -179,6 +186,14 @@ type Bodies = HashMap<EventId, Arc<Event>>;
 
 /// The bodies of events, as far as a page may read them.
 async fn events(app: &App, ids: &[EventId]) -> Result<Bodies, Failure> {
-    let bodies = app.engine.load_events(ids, MAX_BYTES).await?;
+    let (mut rest, mut bodies) = (ids, app.engine.load_events(ids, MAX_BYTES).await?);
+    // One that is too large by itself hides no other.
+    for _ in 0..LARGE {
+        if !bodies.events.is_empty() || bodies.left == 0 {
+            break;
+        }
+        rest = &rest[rest.len() + 1 - bodies.left.min(rest.len())..];
+        bodies = app.engine.load_events(rest, MAX_BYTES).await?;
+    }
     Ok(bodies.events.into_iter().map(|stored| (stored.id, stored.event)).collect())
 }

@@ -28,13 +28,16 @@ use self::looks::{BEHIND, Looks, MAX_ROWS, Rows, Update};
 use super::failure::Failure;
 use super::form::Fields;
 use super::headline::Headline;
-use super::incident::{by_number, most_urgent, read, row};
+use super::incident::{by_number, read, row, urgent};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
 use crate::store::{Incident, IncidentFilter};
+
+/// Open incidents that are searched for what changed while a page was not seen: more than a page shows, for what is acked is less urgent.
+const OPEN: usize = 500;
 
 /// How often the store is looked at, when a look is fast.
 const LOOK: Duration = Duration::from_secs(1);
@@ -278,7 +281,7 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), 
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
-    let mut changed: Vec<Incident> = most_urgent(app).await?.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let mut changed: Vec<Incident> = urgent(app, OPEN).await?.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
