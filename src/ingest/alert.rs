@@ -4,7 +4,6 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, skip};
-use super::member::Member;
 use super::time::instant;
 use super::unread::{MAX_RAW_TEXT, cut};
 use super::value::{finite, integer, is_null, kind_of, members, text};
@@ -24,11 +23,6 @@ pub(super) fn status_word(word: &str) -> Option<Status> {
     } else {
         None
     }
-}
-
-/// Whether a word is said of alerts only; `ok`, `active` and `normal` are said of anything.
-pub(super) fn is_explicit(word: &str) -> bool {
-    ["firing", "alerting", "resolved"].iter().any(|known| word.trim().eq_ignore_ascii_case(known))
 }
 
 /// The text of a raw value.
@@ -62,10 +56,6 @@ pub(super) struct Item {
     pub(super) readable: bool,
     /// Whether it has labels of its own.
     pub(super) labelled: bool,
-    /// Whether the word on its status is one that is said of alerts only.
-    pub(super) explicit: bool,
-    /// Whether it has a name, in its labels or where nothing but an alert has one.
-    pub(super) named: bool,
     /// The alerts of an entry that is a whole body itself: forwarders send several bodies as one array.
     pub(super) list: Option<AlertList>,
 }
@@ -133,7 +123,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
         let mut item = Item { readable: true, ..Item::default() };
         let mut says_something = false;
         let mut rest = String::new();
-        let mut members: Vec<Member> = Vec::new();
+        let mut members: Vec<(String, String)> = Vec::new();
         let mut left_out = 0;
         while let Some(Key(key)) = map.next_key()? {
             let alert = &mut item.alert;
@@ -153,8 +143,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                 "status" => {
                     let word = raw(&mut map, trail, "status")?;
                     says_something |= !is_null(word);
-                    let word = text(word);
-                    (item.word, item.explicit) = (status_word(&word), is_explicit(&word));
+                    item.word = status_word(&text(word));
                     continue;
                 }
                 "startsAt" => {
@@ -197,7 +186,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                     }
                     trail.keep(&mut alert.extra, other, value);
                     if !is_null(value) {
-                        members.push(Member::new(other, value));
+                        members.push((cut(other, 100), cut(&owned(value), MAX_RAW_TEXT)));
                     }
                     continue;
                 }
@@ -219,7 +208,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             }
         }
         (item.readable, item.labelled) = (says_something, !item.alert.labels.is_empty());
-        item.describe(trail, &members);
+        item.describe(&members);
         Ok((says_something || !members.is_empty()).then_some(item))
     }
 }

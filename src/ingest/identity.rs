@@ -95,6 +95,24 @@ pub fn lane_group<'a>(event: &'a Event, alert: &'a Alert) -> &'a str {
     }
 }
 
+/// The event's alerts by [`lane_group`]: group text and places in `event.alerts`, groups in the order of their first alert.
+pub fn lane_parts(event: &Event) -> Vec<(&str, Vec<usize>)> {
+    if !event.group_key.is_empty() {
+        return vec![(&event.group_key, (0..event.alerts.len()).collect())];
+    }
+    let mut place = std::collections::HashMap::new();
+    let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (i, alert) in event.alerts.iter().enumerate() {
+        let group = lane_group(event, alert);
+        let at = *place.entry(group).or_insert_with(|| {
+            parts.push((group, Vec::new()));
+            parts.len() - 1
+        });
+        parts[at].1.push(i);
+    }
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,13 +191,14 @@ mod tests {
     fn alerts_without_a_group_are_grouped_by_name() {
         let mut event =
             Event { alerts: vec![alert("a", Status::Firing, 1), alert("b", Status::Firing, 1), alert("a", Status::Firing, 2)], ..Event::default() };
-        let groups = |event: &Event| event.alerts.iter().map(|alert| lane_group(event, alert).to_owned()).collect::<Vec<_>>();
-        assert_eq!(groups(&event), ["a", "b", "a"]);
+        assert_eq!(lane_parts(&event), [("a", vec![0, 2]), ("b", vec![1])]);
+        assert_eq!(lane_group(&event, &event.alerts[1]), "b");
         event.apart = true;
         let (first, second) = (event.alerts[0].fingerprint.clone(), event.alerts[1].fingerprint.clone());
-        assert_eq!(groups(&event), [first.as_str(), second.as_str(), first.as_str()], "each by what makes it the same");
+        assert_eq!(lane_parts(&event), [(first.as_str(), vec![0, 2]), (second.as_str(), vec![1])], "each by what makes it the same");
         event.group_key = "{}:{}".into();
-        assert_eq!(groups(&event), ["{}:{}"; 3]);
+        assert_eq!(lane_parts(&event), [("{}:{}", vec![0, 1, 2])]);
+        assert_eq!(lane_group(&event, &event.alerts[1]), "{}:{}");
     }
 
     #[test]

@@ -259,7 +259,7 @@ impl Set {
 }
 
 /// A name as labels have them in the classic form; a sentence with an equals sign in it is none.
-pub(super) fn is_name(text: &str) -> bool {
+fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | ':' | '/'))
 }
 

@@ -1,28 +1,4 @@
-//! JSON as templates write it: line breaks within texts, a comma behind the last entry of a list, and lists and objects in quotes. Pure.
-
-use serde_json::value::RawValue;
-
-use super::value::{kind_of, members, text};
-
-/// Members whose value is a list or an object: `payload` of Alertmanager has texts only, and `{{ .Alerts | toJson }}` becomes one.
-const QUOTED: [&str; 6] = ["alerts", "labels", "annotations", "commonLabels", "groupLabels", "commonAnnotations"];
-
-/// The body with those of its members that are the text of JSON as that JSON; `None` where there are none. Time and memory: linear in the body.
-pub(super) fn unquoted(body: &str) -> Option<String> {
-    let all = members(serde_json::from_str::<&RawValue>(body).ok()?.get());
-    let (mut out, mut changed) = (String::with_capacity(body.len()), false);
-    for (name, raw) in &all {
-        out.push(if out.is_empty() { '{' } else { ',' });
-        out.push_str(&serde_json::Value::from(&**name).to_string());
-        out.push(':');
-        let inner = if QUOTED.contains(&&**name) && kind_of(raw) == "a string" { text(raw) } else { "".into() };
-        let json = serde_json::from_str::<&RawValue>(&inner).ok().filter(|json| json.get().starts_with(['{', '[']));
-        changed |= json.is_some();
-        out.push_str(json.map_or(raw, RawValue::get));
-    }
-    out.push('}');
-    changed.then_some(out)
-}
+//! JSON as templates write it: line breaks within texts, and a comma behind the last entry of a list. Pure.
 
 /// The body with what JSON forbids and nobody can take for anything else written as JSON wants it; `None` where it holds nothing of the kind. What is
 /// wrong besides stays wrong. Time and memory: linear in the body.
@@ -66,15 +42,6 @@ fn escape(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_and_objects_in_quotes_are_that() {
-        let body = r#"{"a":"[1]","alerts":"[{\"labels\":{\"a\":\"b\"}}]","labels":"x","n":null}"#;
-        assert_eq!(unquoted(body).as_deref(), Some(r#"{"a":"[1]","alerts":[{"labels":{"a":"b"}}],"labels":"x","n":null}"#));
-        for same in ["", "[1]", "x", r#"{"labels":"x"}"#, r#"{"labels":"[1"}"#, r#"{"labels":"1"}"#, r#"{"labels":{"a":"{}"}}"#] {
-            assert_eq!(unquoted(same), None, "{same}");
-        }
-    }
 
     #[test]
     fn what_everybody_understands_is_json_and_all_else_stays() {

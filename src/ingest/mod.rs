@@ -15,7 +15,6 @@ mod identity;
 mod input;
 mod json;
 pub mod legacy;
-mod member;
 mod mend;
 mod odd;
 mod schema;
@@ -30,7 +29,7 @@ mod tests;
 pub use anonymize::anonymize;
 pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
-pub use identity::{dedup_key, fingerprint, lane_group, short_fingerprint, source};
+pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, short_fingerprint, source};
 pub use input::{Input, InputBlock, InputProblem, Inputs, Text};
 pub use schema::WebhookBody;
 pub use send::{SendBody, SendCall, send};
@@ -42,7 +41,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::model::{Event, Note, SenderKind};
-use alert::{AlertList, AlertSeed, AlertsSeed, Item};
+use alert::{AlertSeed, AlertsSeed};
 use body::{Body, BodySeed};
 use error::{Source, echo, echo_up_to};
 use input::Document;
@@ -74,7 +73,7 @@ pub struct Parsed {
 
 /// Reads a webhook body: Alertmanager "4", Grafana unified "1" and legacy, an array of alerts, a single alert (an object with `labels`), or
 /// anything else through one of the `inputs`: the one that `sender` names, else, for bodies that are none of the others, the first whose `when` fits.
-/// What none of them fits may have one of these bodies as its only member that holds alerts, or be one alert that is written without `labels`.
+/// What none of them fits may have one of these bodies as its only member that holds alerts.
 /// `sender` also decides between Alertmanager and Grafana where both are possible. `received_at` settles the status of alerts that have an end but no
 /// status.
 ///
@@ -90,9 +89,8 @@ pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timesta
         return Ok(parsed);
     }
     // What a template wrote is read where it can be; the error is that of the body as it came.
-    parse_text(sender, &text, inputs, received_at).or_else(|error| {
-        [mend::mended, mend::unquoted].iter().find_map(|mend| parse_text(sender, &mend(&text)?, inputs, received_at).ok()).ok_or(error)
-    })
+    parse_text(sender, &text, inputs, received_at)
+        .or_else(|error| mend::mended(&text).and_then(|text| parse_text(sender, &text, inputs, received_at).ok()).ok_or(error))
 }
 
 /// A body within another: a JSON text that is JSON itself (Alertmanager's `payload` may be one), or a form with one field that is JSON.
@@ -127,38 +125,8 @@ fn parse_text(sender: &Sender, text: &str, inputs: &Inputs, received_at: Timesta
     let chosen = chosen.map(|(input, document)| document.by(&source, input, received_at));
     match (chosen, native) {
         (Some(Ok(parsed)), _) | (_, Ok(Native { parsed, .. })) => Ok(parsed),
-        (chosen, Err(native)) => {
-            // An input knows its sender's words better than a guess does.
-            let meant = refused.or(chosen.and_then(Result::err));
-            let flat = || if meant.is_none() { flat(text, received_at) } else { None };
-            within(sender, text, received_at).or_else(flat).ok_or_else(|| meant.unwrap_or(native))
-        }
+        (chosen, Err(native)) => within(sender, text, received_at).ok_or_else(|| refused.or(chosen.and_then(Result::err)).unwrap_or(native)),
     }
-}
-
-/// A body that is one alert, its labels beside its texts, as `payload` of Alertmanager and Grafana's custom payload write it: `{"alertname": "Disk", "severity":
-/// "critical", "status": "firing", "summary": ".."}`; or the labels that its alerts have in common, in place of them.
-fn flat(text: &str, received_at: Timestamp) -> Option<Parsed> {
-    let all = members(serde_json::from_str::<&RawValue>(text).ok()?.get());
-    if all.iter().any(|(name, _)| name == "alerts") {
-        return None;
-    }
-    let (source, trail) = (Source { text }, Trail::default());
-    let item = read(&source, text, "", &trail, AlertSeed { trail: &trail }).ok()??;
-    if !item.named {
-        return None;
-    }
-    let of = |name: &str| all.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| value::text(raw).into_owned()).unwrap_or_default();
-    let mut parsed = single(item, &trail, received_at);
-    (parsed.event.group_key, parsed.event.receiver, parsed.event.external_url) = (of("groupKey"), of("receiver"), of("externalURL"));
-    Some(parsed)
-}
-
-/// The event of one alert with nothing around it.
-fn single(item: Item, trail: &Trail, received_at: Timestamp) -> Parsed {
-    let org_id = item.org_id;
-    let list = AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..AlertList::default() };
-    noted(Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, trail)
 }
 
 /// Members of a body that are looked into for alerts.
@@ -185,9 +153,7 @@ fn within(sender: &Sender, text: &str, received_at: Timestamp) -> Option<Parsed>
     let mut found = lists.filter_map(|(at, (name, raw))| Some((at, inner(name, raw)?)));
     let (at, Native { mut parsed, sure }) = found.next()?;
     let is_named = parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
-    // An object that is one whole alert or body is that; in a list of unlabelled entries nobody knows.
-    let is_whole = all[at].1.starts_with('{') && !parsed.event.notes.iter().any(|note| matches!(note, Note::Odd(_)));
-    if !(sure || is_whole) || !is_named || found.next().is_some() {
+    if !sure || !is_named || found.next().is_some() {
         return None;
     }
     let trail = Trail::default();
@@ -238,7 +204,12 @@ fn native(sender: &Sender, source: &Source<'_>, received_at: Timestamp) -> Resul
     if !body.has_alerts && body.own_labels.is_some_and(|labels| kind_of(labels) == "an object") {
         let trail = Trail::default();
         if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
-            return Ok(Native { parsed: single(item, &trail, received_at), sure: false });
+            let org_id = item.org_id;
+            let list = alert::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
+            return Ok(Native {
+                parsed: noted(Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, &trail),
+                sure: false,
+            });
         }
     }
     Err(nothing_in(source, &body))

@@ -1,7 +1,6 @@
 //! Tests of the whole reader: bodies of real senders, broken bodies, and arbitrary ones.
 
 mod broken;
-mod flat;
 mod properties;
 mod quirks;
 mod recorded;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::ingest::input::tests::inputs;
 use crate::ingest::legacy::{DingCall, DingdingCall, EmailCall, SlackCall, SmsCall, VmsCall, WxCall, contains_html};
-use crate::ingest::{dedup_key, says_something, send, to_utf8, unread};
+use crate::ingest::{dedup_key, lane_parts, says_something, send, to_utf8, unread};
 
 const KEYS: [&str; 44] = [
     "alerts",
@@ -85,6 +85,8 @@ fn read_all(body: &[u8]) {
                 Ok(parsed) => {
                     let event = parsed.event;
                     assert!(!event.alerts.is_empty() && event.alerts.iter().all(|a| !a.fingerprint.is_empty()));
+                    let placed: usize = lane_parts(&event).iter().map(|(_, alerts)| alerts.len()).sum();
+                    assert_eq!(placed, event.alerts.len());
                     assert_eq!(dedup_key(&event, ""), dedup_key(&event, ""));
                     let stored = serde_json::to_string(&event).unwrap();
                     assert_eq!(serde_json::from_str::<crate::model::Event>(&stored).unwrap(), event);
