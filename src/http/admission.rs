@@ -91,7 +91,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         within_limits(app, &settings, scope, &caller, (&from, whose))?;
         let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await;
         let held = held.inspect_err(|error| note_unreadable(app, &caller, error))?;
-        let held = encoding::inflated(app, held, settings.max_body).await?;
+        let held = encoding::inflated(app, held, settings.max_body).await.inspect_err(|error| note_unreadable(app, &caller, error))?;
         return Ok(Admitted::new(known(caller), held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
@@ -100,7 +100,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         Ok(caller) => {
             within_limits(app, &settings, scope, &caller, (&from, whose))?;
             encoding::known(app, &parts.headers, &caller.name)?;
-            let held = encoding::inflated(app, held, settings.max_body).await?;
+            let held = encoding::inflated(app, held, settings.max_body).await.inspect_err(|error| note_unreadable(app, &caller, error))?;
             Ok(Admitted::new(known(caller), held, trace, &parts.headers))
         }
         Err(refusal) => Err(refuse(refusal).await),

@@ -17,7 +17,7 @@ const AUTHENTICATED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same before its caller is known.
 const UNAUTHENTICATED_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of each body that need no room: every sender's ordinary bodies come in, however many large ones are read.
-const UNCOUNTED_BYTES: usize = 64 << 10;
+pub(super) const UNCOUNTED_BYTES: usize = 64 << 10;
 /// Bytes of all bodies being read or worked on, without the free ones of each: a body of the usual largest size fits eight times.
 const AUTHENTICATED_BYTES: usize = 64 << 20;
 /// The same of callers that are not known yet.

@@ -19,8 +19,28 @@ use super::{App, HttpError};
 /// How long the first piece of a body is waited for: nobody knows its caller yet. What comes later is read as its header says, within the body's own time.
 const FIRST_PIECE: Duration = Duration::from_secs(2);
 
-/// Codings of content (<https://www.iana.org/assignments/http-parameters/http-parameters.xhtml#content-coding>).
-const CODINGS: [&str; 11] = ["gzip", "x-gzip", "deflate", "identity", "br", "zstd", "compress", "x-compress", "dcb", "dcz", "aes128gcm"];
+/// Codings of content (<https://www.iana.org/assignments/http-parameters/http-parameters.xhtml#content-coding>),
+/// and what senders call by a name of their own.
+const CODINGS: [&str; 18] = [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "identity",
+    "br",
+    "zstd",
+    "compress",
+    "x-compress",
+    "dcb",
+    "dcz",
+    "aes128gcm",
+    "exi",
+    "pack200-gzip",
+    "snappy",
+    "zlib",
+    "lz4",
+    "xz",
+    "bzip2",
+];
 
 /// Names of encodings are read as RFC 9110 8.4.1 has them: in any case, and `x-gzip` is `gzip`. A sender that is refused for one drops its alerts. What is
 /// no coding, as the charset that some write there, does not count.
@@ -80,9 +100,9 @@ pub(super) fn known(app: &App, headers: &HeaderMap, sender: &str) -> Result<(), 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 /// A body that begins as gzip though no header says so, inflated within the bounds of every body; what turns out to be no gzip stays as it is. Its caller
-/// was admitted: a signature is that of the bytes as they came.
+/// was admitted: a signature is that of the bytes as they came. Of a larger one room is held, and who holds some must not wait for more.
 pub(super) async fn inflated(app: &App, held: BufferedBody, max: usize) -> Result<BufferedBody, HttpError> {
-    if !held.bytes.starts_with(&GZIP) {
+    if !held.bytes.starts_with(&GZIP) || held.bytes.len() > body::UNCOUNTED_BYTES {
         return Ok(held);
     }
     let mut request = Request::new(Body::from(held.bytes.clone()));

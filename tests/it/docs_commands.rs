@@ -124,7 +124,11 @@ fn quick_starts_set_every_variable_that_their_file_asks_for() {
         assert!(out.status.success(), "{name}: {line}\n{}", String::from_utf8_lossy(&out.stderr));
         let file = fs::read_to_string(folder.path().join("mine.yaml")).unwrap();
         let active = file.lines().filter(|line| !line.trim_start().starts_with('#'));
-        let asked: Vec<&str> = active.flat_map(|line| line.split("{ env: ").skip(1)).filter_map(|rest| rest.split(' ').next()).collect();
+        let asked: Vec<&str> = active
+            .filter_map(|line| line.split(" #").next())
+            .flat_map(|line| line.split("{ env: ").skip(1))
+            .filter_map(|rest| rest.split(' ').next())
+            .collect();
         assert!(asked.len() >= 2, "{name}: {file}");
         for variable in asked {
             assert!(page.contains(&format!(" {variable}=")), "{name} does not set {variable}, which the file of `{line}` asks for");

@@ -203,7 +203,7 @@ async fn what_is_answered_is_what_is_described() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_that_no_handler_writes_are_problems_below_api() {
-    let auth = "server: { listen: '127.0.0.1:0', auth: [{ bearer: 0123456789abcdef, scopes: [read] }] }\n";
+    let auth = "server: { listen: '127.0.0.1:0', auth: [{ bearer: 0123456789abcdef, scopes: [read, webhook] }] }\n";
     let app =
         TestApp::start(&format!("{auth}store: sqlite:watchfire.db\nchannels: {{ terminal: {{ log: {{}} }} }}\nroute: {{ to: [terminal] }}\n")).await;
     for (method, path, status) in
@@ -215,7 +215,9 @@ async fn errors_that_no_handler_writes_are_problems_below_api() {
         let problem: Value = answer.json().await.unwrap();
         assert!(problem["status"] == status && problem["detail"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
     }
-    let odd = app.http.post(app.url("/webhook")).header("content-encoding", "br").body("x").send().await.unwrap();
+    let odd = || app.http.post(app.url("/webhook")).header("content-encoding", "br").body("x");
+    assert_eq!(odd().send().await.unwrap().status().as_u16(), 401, "who may not send learns nothing of encodings");
+    let odd = odd().bearer_auth("0123456789abcdef").send().await.unwrap();
     assert_eq!(odd.status().as_u16(), 415);
     assert!(odd.text().await.unwrap().contains("gzip"));
 }

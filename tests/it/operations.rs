@@ -18,7 +18,8 @@ async fn a_channel_muted_by_hand_waits_and_tells_afterwards_what_still_fires() {
     let rows = app.settled().await;
     assert_eq!(rows.iter().filter(|row| row.title.starts_with("Gone") && row.state == State::Skipped).count(), 2, "{rows:#?}");
     assert!(rows.iter().any(|row| row.title.starts_with("Still") && row.state == State::Sent), "{rows:#?}");
-    let accepted = four.wecom.rec.accepted();
+    // On a busy machine the mute has lasted long enough for a notice.
+    let accepted: Vec<_> = four.wecom.rec.accepted().into_iter().filter(|one| !one.text.starts_with("Muted until")).collect();
     assert!(accepted.len() == 1 && accepted[0].text.contains("Still"), "{accepted:?}");
 }
 

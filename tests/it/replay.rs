@@ -56,7 +56,13 @@ async fn a_replay_is_a_new_event_that_nothing_swallows() {
 async fn what_would_mislead_is_refused_with_a_reason() {
     let app = TestApp::start(ROUTES).await;
     let (_, beat) = app.post("/webhook", &alert("x", "Watchdog", "firing")).await;
-    let seen = app.get("/api/v1/heartbeats").await.1["heartbeats"][0]["seen_at"].clone();
+    let seen = loop {
+        let seen = app.get("/api/v1/heartbeats").await.1["heartbeats"][0]["seen_at"].clone();
+        if !seen.is_null() {
+            break seen;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
     for to in [json!({}), json!({ "to": "ops" })] {
         let (code, why) = replayed(&app, &id(&beat), to).await;
         assert!(code == 409 && why["detail"].as_str().unwrap().contains("it is a heartbeat"), "{why}");

@@ -30,7 +30,7 @@ impl<'a> Response<'a> {
 
     /// Whether it says that, whatever its status.
     fn has_words_of(&self, when: &When) -> bool {
-        when.json.iter().all(|(pointer, value)| self.at(pointer) == Some(value))
+        when.json.iter().all(|(pointer, value)| self.json.as_ref().and_then(|json| json.pointer(pointer)) == Some(value))
             && when.has.iter().all(|pointer| self.at(pointer).is_some_and(|value| value != ""))
             && when.text.as_deref().is_none_or(|text| self.text.trim().eq_ignore_ascii_case(text))
             && when.contains.as_deref().is_none_or(|part| self.text.contains(part))

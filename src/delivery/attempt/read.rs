@@ -113,7 +113,7 @@ impl AttemptTask {
         }
         let left = self.attach_events(message, &ids, LARGE_BODY).await?;
         if left == 0 {
-            if back && digest && all {
+            if back && digest && (all || by_owner) {
                 message.return_unread();
             }
             return Ok(None);
@@ -130,7 +130,7 @@ impl AttemptTask {
             let from = message.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(message.members.len());
             message.lanes.returned.extend(message.members.drain(from.max(1)..));
         }
-        if back && digest && all {
+        if back && digest && (all || by_owner) {
             message.return_unread();
         }
         Ok(Some(permit))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::channel::LivingMode;
 use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::{self, title};
-use crate::delivery::pending::PendingMessage;
+use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::people::{PersonName, Way};
 use crate::delivery::self_alert::SelfAlert;
 use crate::delivery::steps::{StepPeople, StepPlan, StepTarget};
@@ -28,6 +28,7 @@ impl AttemptTask {
     /// Makes a step one of what fires now of its incident, for those whose turn it is. Returns why it ends without being sent; `None` where it goes on, and
     /// for what is no step.
     pub(super) async fn renew_step(&self, message: &mut PendingMessage, now: UnixMs) -> Result<Option<StepEnd>, StoreError> {
+        let is_formed = matches!(message.phase, Phase::Formed);
         let Some(member) = message.members.first_mut().filter(|member| member.target.step.is_some()) else { return Ok(None) };
         let (Some(step), Some(id)) = (member.target.step.clone(), member.incident) else { return Ok(None) };
         let store = &self.shared.store;
@@ -38,7 +39,8 @@ impl AttemptTask {
             None => None,
         };
         // The configuration may name others since the escalation began, or other numbers of theirs.
-        if member.state == State::Deferred
+        if is_formed
+            && member.fallback.of.is_none()
             && let Some(to) = self.step_target(&step)
         {
             (member.target.recipients, member.target.mentions) = (to.recipients.clone(), to.mentions.clone());
