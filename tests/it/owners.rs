@@ -1,5 +1,6 @@
 //! Alerts and their owners: teams and people by labels, in rooms, in mails and as mentions; ids that are looked up, and what is said when there is none.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,6 +48,15 @@ fn posts(slack: &Fake<Slack>) -> Vec<(String, Vec<String>)> {
     posted.map(|one| (one.to[0].clone(), one.to[1..].to_vec())).collect()
 }
 
+/// Who was pinged by each message to a room, each of them once: a line has its mentions in its text and in its block.
+fn pinged(slack: &Fake<Slack>) -> Vec<Vec<String>> {
+    let once = |all: Vec<String>| {
+        let mut seen = HashSet::new();
+        all.into_iter().filter(|one| seen.insert(one.clone())).collect::<Vec<_>>()
+    };
+    posts(slack).into_iter().map(|(_, all)| once(all)).collect()
+}
+
 async fn pages(app: &TestApp, row: &DeliveryRow) -> DeliveryResponse {
     app.delivery(row.id).await
 }
@@ -63,7 +73,6 @@ route: { to: ops, mentions: { label: owner, oncall: night } }
 "#;
     let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
     let (ann, web, nobody) = ([("owner", "ann")], [("owner", "web"), ("severity", "warning")], [("owner", "nobody"), ("severity", "warning")]);
-    let pinged = |slack: &Fake<Slack>| posts(slack).into_iter().map(|(_, pinged)| pinged).collect::<Vec<_>>();
     let users = |ids: &[&str]| ids.iter().map(|id| format!("<@{id}>")).collect::<Vec<_>>();
 
     app.post("/webhook", &body("db", &[&ann])).await;
@@ -79,11 +88,33 @@ route: { to: ops, mentions: { label: owner, oncall: night } }
     app.settled().await;
     assert_eq!(pinged(&slack)[2..], [users(&["U4"])], "who is on call, where the label names nobody");
 
+    // Less severe than what fires, and of one who was mentioned for that.
+    app.post("/webhook", &body("db", &[&ann, &web, &nobody, &[("owner", "ann"), ("severity", "warning")]])).await;
+    app.settled().await;
+    assert_eq!(pinged(&slack)[3..], [users(&[])], "ann is told, and not mentioned once more");
+
     let rows = app.settled().await;
-    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert!(rows[0].incident.is_some() && rows.iter().all(|row| row.incident == rows[0].incident), "they are of one incident: {rows:#?}");
     let cards = slack.rec.accepted().into_iter().filter(|one| one.call.path.ends_with("chat.postMessage") && one.json()["thread_ts"].is_null());
     assert_eq!(cards.count(), 1, "and have one message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_mention_whose_they_are_also_where_no_message_is_edited() {
+    for living in ["reply", "new"] {
+        let slack = slack().await;
+        let channel = format!("  ops: {{ slack: {{ token: {TOKEN}, channel: C0123, api_base: \"{}\" }}, living: {living} }}\n", slack.url());
+        let rest = "people: { ann: { slack: U1 }, bob: { slack: U2 } }\nroute: { to: ops, mentions: { label: owner } }\n";
+        let app = TestApp::start(&routes(&channel, rest)).await;
+        let (ann, bob) = ([("owner", "ann")], [("owner", "bob"), ("severity", "warning")]);
+        app.post("/webhook", &body("db", &[&ann])).await;
+        app.settled().await;
+        app.post("/webhook", &body("db", &[&ann, &bob])).await;
+        let rows = app.settled().await;
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{living}: {rows:#?}");
+        assert_eq!(pinged(&slack), [["<@U1>"], ["<@U2>"]], "{living}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

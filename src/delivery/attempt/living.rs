@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::channel::{Living, LivingMode};
 use crate::delivery::evaluate::Evaluator;
-use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, news};
+use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, is_due_again, news};
 use crate::delivery::pending::PendingMessage;
 use crate::ingest::short_fingerprint;
 use crate::model::{Event, EventId, Form, IncidentId, LaneId, Recipient, Status, UnixMs};
@@ -49,9 +49,10 @@ impl AttemptTask {
             let notified = Known::of(anchors, &recipients);
             let is_step = members.iter().any(|member| member.target.step.is_some());
             let mut moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
-            // What others own may be more severe, and its owner was mentioned for nothing yet.
+            let fresh = news(&said, incident, &notified);
+            // What fires beside it may be more severe, but is not theirs.
             if by_owner && let Moment::News { mentions } = &mut moment {
-                *mentions = true;
+                *mentions |= self.is_of_others(message, &members, &fresh);
             }
             if !matches!(moment, Moment::First | Moment::News { .. }) {
                 // It is news later.
@@ -59,7 +60,7 @@ impl AttemptTask {
             }
             match moment {
                 Moment::Again => message.notification.reminds.extend(reminded(incident, &notified)),
-                Moment::News { .. } => message.notification.reminds.extend(owners(incident, &news(&said, incident, &notified))),
+                Moment::News { .. } => message.notification.reminds.extend(owners(incident, &fresh)),
                 _ => {}
             }
             let how = how(moment, mode, can, all_have_a_message(anchors, &recipients, mode, can));
@@ -76,14 +77,17 @@ impl AttemptTask {
             rings |= matches!(how, How::Card { mentions: true, .. } | How::Line { mentions: true, .. });
             lanes += 1;
             message.notification.set(how, anchors);
-            if message.notification.form == Form::News {
-                message.notification.news = news(&said, incident, &notified);
+            // A card says all of it: it is for all when what people know rings again with it.
+            let is_line = message.notification.form == Form::News;
+            if matches!(moment, Moment::News { .. }) && (is_line || !is_due_again(incident, &notified, repeat, now)) {
+                message.notification.news = fresh;
             }
             message.notification.incidents.push(notice);
         }
         let notification = &mut message.notification;
         if lanes != 1 {
             (notification.form, notification.answers, notification.digest) = (Form::Card, Vec::new(), lanes > 1);
+            notification.news.clear();
         }
         notification.mentions = rings;
         notification.edited = self.channel.follows_incidents() && !self.outlet.mailbox.saves();

@@ -1,5 +1,6 @@
 //! People of the configuration whom a message reaches: whose turn it is, and by which ids, which are looked up where the configuration has none.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -7,12 +8,14 @@ use indexmap::IndexMap;
 use crate::channel::Reach;
 use crate::channel::directory::{NotFound, Why};
 use crate::delivery::missed::Missed;
+use crate::delivery::owner::Owner;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::people::{Person, Way};
 use crate::delivery::rota::Reached;
 use crate::delivery::self_alert::SelfAlert;
 use crate::ingest::short_fingerprint;
-use crate::model::{Alert, ErrorKind, Form, Mentions, Recipient, Status, UnixMs};
+use crate::model::{Alert, ErrorKind, Mentions, Recipient, Status, UnixMs};
+use crate::store::PendingDelivery;
 
 use super::AttemptTask;
 
@@ -41,6 +44,25 @@ impl AttemptTask {
     pub(super) fn mentions_owners(&self, message: &PendingMessage) -> bool {
         let is_room = !self.channel.platform.pings.writes_to_people() && !self.channel.driver.keeps_incidents();
         is_room && self.asked(message).label.is_some()
+    }
+
+    /// Whether somebody owns of what is new, and nothing else that fires: nobody mentioned them yet.
+    pub(super) fn is_of_others(&self, message: &PendingMessage, members: &[&PendingDelivery], news: &HashSet<u64>) -> bool {
+        let Some(label) = self.asked(message).label.as_deref() else { return false };
+        // Whose it is that is not in memory, nobody knows.
+        if members.iter().any(|member| member.event.is_none()) {
+            return true;
+        }
+        let (mut of_news, mut of_others) = (HashSet::new(), HashSet::new());
+        for (fingerprint, alert) in firing(members.iter().copied()) {
+            let owner = match self.plan.people.owner(label, &alert.labels, &self.channel) {
+                Owner::Named(name) => Some(name),
+                _ => None,
+            };
+            let of = if news.contains(&fingerprint) { &mut of_news } else { &mut of_others };
+            of.insert(owner);
+        }
+        !of_news.is_subset(&of_others)
     }
 
     /// Whom a message mentions that mentions owners: them, and those whom the configuration names beside the label.
@@ -168,16 +190,20 @@ impl AttemptTask {
     }
 }
 
-/// What a message rings for: what fires by the newest report of it, and of news only what is new.
+/// What a message rings for: what fires by the newest report of it, and where some of it is news only that.
 fn rung_for(message: &PendingMessage) -> impl Iterator<Item = &Alert> {
-    let notification = &message.notification;
-    let mut newest: IndexMap<u64, &Alert> = IndexMap::new();
-    for member in &message.members {
+    let news = &message.notification.news;
+    firing(&message.members).filter(move |(one, _)| news.is_empty() || news.contains(one)).map(|(_, alert)| alert)
+}
+
+/// What fires by the newest report of it, by eight bytes of its fingerprint.
+fn firing<'a>(members: impl IntoIterator<Item = &'a PendingDelivery>) -> impl Iterator<Item = (u64, &'a Alert)> {
+    let mut newest: IndexMap<u64, &'a Alert> = IndexMap::new();
+    for member in members {
         let Some(event) = member.event.as_deref() else { continue };
         for alert in member.target.alerts.iter().filter_map(|place| event.alerts.get(*place as usize)) {
             newest.insert(short_fingerprint(&alert.fingerprint), alert);
         }
     }
-    let is_meant = move |one: &u64| notification.form != Form::News || notification.news.contains(one);
-    newest.into_iter().filter(move |(one, alert)| alert.status == Status::Firing && is_meant(one)).map(|(_, alert)| alert)
+    newest.into_iter().filter(|(_, alert)| alert.status == Status::Firing)
 }

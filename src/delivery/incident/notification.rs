@@ -29,7 +29,8 @@ pub struct Notification {
     pub goes_on: bool,
     /// The incidents.
     pub incidents: Vec<NotifiedIncident>,
-    /// Alerts that are new to its channel, by eight bytes of their fingerprints; looked at where it names only those.
+    /// Alerts that are new to its channel, by eight bytes of their fingerprints: a line names only those, and of owners theirs are mentioned. Empty where it
+    /// is for all that fires.
     pub news: HashSet<u64>,
     /// Alerts that are over, whatever the body that named them last says, by eight bytes of their fingerprints.
     pub resolved: HashSet<u64>,

@@ -98,6 +98,13 @@ pub fn news(said: &Said, incident: &Incident, notified: &Known) -> HashSet<u64> 
     said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(is_news).collect()
 }
 
+/// Whether what people know rings again: the ack ended, which rings once, and ends by hand once in a time, or it is time to say that it goes on.
+pub fn is_due_again(incident: &Incident, notified: &Known, repeat: Duration, now: UnixMs) -> bool {
+    let rang_in = notified.rang.version;
+    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > rang_in && !unacked.is_held(rang_in, now));
+    unacked || now.since(notified.rang.at) >= repeat
+}
+
 /// What a delivery means to a channel that was notified so much; a repeat rings at most once in `repeat`.
 pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Duration, now: UnixMs) -> Moment {
     if notified.first_at.is_none() {
@@ -105,11 +112,9 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     }
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
-    // The ack ended, or its owner is reminded: that rings once, and ends by hand once in a time.
-    let rang_in = notified.rang.version;
-    let unacked = incident.acks.unacked.as_ref().is_some_and(|unacked| unacked.version > rang_in && !unacked.is_held(rang_in, now));
-    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > rang_in);
-    let again = unacked || now.since(notified.rang.at) >= repeat;
+    // Its owner is reminded: that rings once.
+    let reminded = incident.acks.list.iter().any(|ack| ack.reminded_in > notified.rang.version);
+    let again = is_due_again(incident, notified, repeat, now);
     let news = news(said, incident, notified);
     let is_sure = |one: &u64| !(news.contains(one) && notified.doubts(*one, incident, now));
     // What rings anyway takes along what twins disagree about.
