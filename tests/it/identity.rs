@@ -233,7 +233,7 @@ async fn a_mute_that_drops_still_lets_the_end_of_what_was_told_through() {
     // The interval begins: the file says so on a reload.
     let now = jiff::Timestamp::now();
     let minute = |seconds: i64| jiff::Timestamp::from_second(now.as_second() + seconds).unwrap().strftime("%H:%M").to_string();
-    let (start, end) = (minute(-120), minute(60));
+    let (start, end) = (minute(-120), minute(180));
     if end < start {
         return; // Around midnight an interval of one day cannot say this.
     }
