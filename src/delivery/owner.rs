@@ -34,8 +34,9 @@ impl PeoplePlan {
     /// The person or team that the value of a label names: the one that is written like it, else one that differs in case only. Blanks around it do not count.
     pub fn person_or_team(&self, value: &str) -> Option<&str> {
         let value = value.trim();
-        let names = || self.people.names().chain(self.teams.keys().map(|name| &**name));
-        names().find(|name| *name == value).or_else(|| names().find(|name| name.eq_ignore_ascii_case(value)))
+        let same = self.people.get(value).map(|person| &*person.name).or_else(|| self.teams.get_key_value(value).map(|(name, _)| &**name));
+        let mut names = self.people.names().chain(self.teams.keys().map(|name| &**name));
+        same.or_else(|| names.find(|name| name.eq_ignore_ascii_case(value)))
     }
 
     /// The same mentions for alerts of several owners: all of them; and those that count where the label names nobody, when it does not for one of the alerts.

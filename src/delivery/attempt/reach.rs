@@ -69,6 +69,10 @@ impl AttemptTask {
     fn with_owners(&self, message: &PendingMessage) -> Mentions {
         let asked = self.asked(message);
         let mut named = self.plan.people.of_owners(asked, rung_for(message), &self.channel);
+        // Whose it is that was not read, as of a message in short, nobody knows.
+        if message.members.iter().any(|member| member.event.is_none() && member.summary.firing > 0) {
+            (named.oncall, named.next) = (asked.oncall.clone(), asked.next.clone());
+        }
         for name in &asked.people {
             if !named.people.contains(name) {
                 named.people.push(name.clone());
