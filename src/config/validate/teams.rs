@@ -1,5 +1,7 @@
 //! `teams:`, and what names people and teams: `mentions`.
 
+use std::collections::HashMap;
+
 use super::Validator;
 use super::people::named;
 use super::rotas::rota;
@@ -42,6 +44,22 @@ pub fn teams(validator: &mut Validator<'_, '_>) {
         let team =
             Team { people: members, rota: rota.map(|rota| RotaName::clone(&rota.name)), to: to.iter().map(|name| name.as_str().into()).collect() };
         validator.people.teams.insert(name.as_str().into(), team);
+    }
+    names_alike(validator);
+}
+
+/// Reports people and teams whose names differ in case only.
+fn names_alike(validator: &mut Validator<'_, '_>) {
+    let file = validator.file;
+    let people = file.people.keys().map(|name| ("people", codes::BAD_PERSON, name));
+    let teams = file.teams.keys().map(|name| ("teams", codes::BAD_TEAM, name));
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for (key, code, name) in people.chain(teams) {
+        if let Some(other) = seen.insert(name.to_ascii_lowercase(), name).filter(|other| other != name) {
+            let label = "the value of a label is read in any case, and would mean either; rename one of them";
+            let message = format!("`{other}` and `{name}` differ in case only");
+            validator.report.error(code, &Path::of(key).key(name), Anchor::Key, message, label);
+        }
     }
 }
 
