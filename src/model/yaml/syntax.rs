@@ -64,14 +64,14 @@ pub fn cut_off(lines: &[&str], line: usize) -> Option<(Span, (String, String))> 
 }
 
 /// The cause on the line above the parser's complaint at `line`, from 1: a bracket that is left open, although the next key begins there or the text ends.
-/// A line that ends with a comma or a bracket goes on, and a `}` or `]` closes what several lines hold.
+/// A line that ends with a comma or a bracket goes on where another one follows, and a `}` or `]` closes what several lines hold.
 pub fn left_open(lines: &[&str], line: usize) -> Option<(Span, (String, String))> {
     let above = says_something_above(lines, line)?;
     let opener = *lines.get(above)?;
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let goes_on = opener.trim_end().ends_with([',', '{', '[']);
-    let ends = lines.get(line - 1).is_none_or(|next| indent(next) <= indent(opener) && !next.trim_start().starts_with(['}', ']']));
-    let (column, open) = open_brackets(&structure(opener)?).pop().filter(|_| ends && !goes_on)?;
+    let is_left = lines.get(line - 1).is_none_or(|next| !goes_on && indent(next) <= indent(opener) && !next.trim_start().starts_with(['}', ']']));
+    let (column, open) = open_brackets(&structure(opener)?).pop().filter(|_| is_left)?;
     let span = Span { line: above + 1, column: column + 1, width: 1 };
     Some((span, (format!("this `{open}` is never closed"), format!("close it with `{}`", closing(open)))))
 }
@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(found("r:\n  to: [a\n  routes:\n", 3), this(2, 7, '[', ']'));
         assert_eq!(found("a: { b: [1, \"]\" }\n", 2), this(1, 9, '[', ']'));
         assert_eq!(found("a: { b: [1, \"]\"\n", 2), this(1, 9, '[', ']'), "the text ends");
+        assert_eq!(found("a: 1\nb: [\n", 3), this(2, 4, '[', ']'), "nothing follows");
         for (sound, line) in [
             ("a: {\n  b: c: d }", 2),
             ("a: [x,\ny: z]", 2),
