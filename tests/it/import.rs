@@ -103,7 +103,7 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
         ("route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'hunter2 here'}]\n", 4, "no web address"),
         ("channels: {a: {log: {}}}\nroute: {to: [a]}\n", 1, "Watchfire's own configuration"),
         ("scrape_configs: []\n", 1, "the configuration of Prometheus"),
-        ("a: [\n", 2, ""),
+        ("a: [\n", 1, "never closed"),
         ("", 0, "empty"),
         (
             "global: {smtp_require_tls: maybe}\nroute: {receiver: a}\nreceivers: [{name: a, email_configs: [{to: a@b.c, from: a@b.c, smarthost: 'x:25'}]}]\n",
