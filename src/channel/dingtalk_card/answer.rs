@@ -48,6 +48,9 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["system.error", "systemError", "unknownError"], ErrorKind::Transient, "it could not serve the request this time"),
 ];
 
+/// Refusals of the one place that a card goes to.
+pub(super) const OF_PLACE: &[&str] = &["deliverResults", "param.openSpaceModelInvalid", "param.openSpaceIdInvalid", "param.spaceNotExist"];
+
 /// Words of a refused edit whose card is not there. No code of it is documented.
 const GONE: &[&str] = &[
     "cardnotexist",

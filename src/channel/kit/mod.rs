@@ -50,7 +50,7 @@ pub use call::{Call, Http, guarded, http};
 pub use cbc::{BLOCK, decrypt_cbc};
 pub use check::{PLACEHOLDER, check_base, check_quota, check_secret, check_text, host_header, is_placeholder, join, read_secret};
 pub use clients::{HttpClients, install_crypto};
-pub use codes::{CodeRule, classify, classify_words};
+pub use codes::{CodeRule, classify, classify_words, of_receiver, only};
 pub use command::command;
 pub use file_limit::FileLimit;
 pub use guard::SsrfGuard;
