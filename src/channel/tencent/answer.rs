@@ -257,6 +257,9 @@ const RECIPIENT_CODES: &[&str] = &[
     "UnsupportedOperation.UnsuportedRegion",
 ];
 
+/// Codes of what the application may not do to this number: its country.
+pub(super) const NUMBER_CODES: &[&str] = &["LimitExceeded.AppCountryOrRegionInBlacklist"];
+
 /// What a code means.
 fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {
     if RECIPIENT_CODES.contains(&code) {
