@@ -56,7 +56,7 @@ pub use file_limit::FileLimit;
 pub use guard::SsrfGuard;
 pub use living::{edited, gone_if, has_code, id};
 pub use members::Members;
-pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
+pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, passing, unclear, undeniable, weigh};
 pub use spoken::spoken;
 pub use text::{broken, colour, cut_bytes, cut_units, links_in_text, outside_addresses, split_units, units};
 pub use websocket::{Frame, Socket, Upgrade};

@@ -124,7 +124,10 @@ impl Line {
         let deadline = now + cx.deadline.saturating_duration_since(now) * 3 / 4;
         let post = async |pairs: &[(&str, &str)]| {
             let call = self.http.post_form(kit::join(&self.url, &format!("/{what}.json")), pairs);
-            call.basic(&self.user, &self.secret).send(deadline).await.and_then(|reply| of(&reply, cx.now))
+            call.basic(&self.user, &self.secret)
+                .send(deadline)
+                .await
+                .and_then(|reply| of(&reply, cx.now).map_err(|error| kit::passing(&reply, error, cx.now)))
         };
         let mut result = post(&pairs).await;
         // It does not like the address: the message matters more, and its last word is asked for anyhow.
