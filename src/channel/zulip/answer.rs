@@ -66,6 +66,8 @@ const ERROR_WORDS: &[CodeRule] = &[
         ErrorKind::Misconfigured,
         "the bot may not write there; look at the channel's permissions, and subscribe the bot",
     ),
+    // Of a channel that has no topics (11.0): every message of ours has one.
+    (&["topic is allowed in this channel"], ErrorKind::Misconfigured, "the channel takes no topics; allow them in its settings, or name another one"),
     (
         &["invalid email", "invalid user id", "no longer using zulip", "不再使用"],
         ErrorKind::Rejected,
