@@ -34,6 +34,7 @@ pub(super) const SENDER: Verdict =
 pub(super) const HELLO: Verdict = says(Misconfigured, "it does not accept this host's name; set `hello` to a full name that leads to this host");
 /// The host or its domain is not one that the server sends for, whoever the recipient is.
 const NO_RELAY: Verdict = says(Misconfigured, "it does not relay to other domains for us; log in, or let this host relay there");
+const UNVERIFIED: Verdict = says(Misconfigured, "it knows none of these addresses: verify them there, or ask it for production access");
 pub(super) const ACCOUNT: Verdict = says(Misconfigured, "the account may not send; look into the provider's console");
 pub(super) const BLOCKED: Verdict =
     says(Misconfigured, "this host's address is blocked there; send through a relay that is not, or ask for its removal");
@@ -280,6 +281,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         BLOCKED,
     ),
+    // Amazon's.
+    (&["identities failed"], UNVERIFIED),
     (
         &[
             "not allowed to send",
