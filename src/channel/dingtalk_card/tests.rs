@@ -139,6 +139,8 @@ async fn answers_mean_what_dingtalk_says() {
         let result = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1;
         let error = result.unwrap_err();
         assert!(error.kind == kind || kind == Transient && error.kind == Ambiguous, "{said}: {error:?}");
+        let of_receiver = matches!(error.code.as_deref(), Some("param.userIdNotExist" | "param.spaceNotExist"));
+        assert_eq!(error.recipient, of_receiver || error.summary.contains("robot is not"), "{said}: {error:?}");
         assert!(!format!("{error:?}").contains("T0KEN"), "{error:?}");
     }
 }
