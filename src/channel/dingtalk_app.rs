@@ -182,7 +182,7 @@ pub(super) fn refusal(own: &[kit::CodeRule], answer: &Answer, reply: &kit::Reply
     let known = kit::classify(own, &answer.code).or_else(|| kit::classify(ERROR_CODES, &answer.code)).or_else(by_words);
     let (kind, advice) = known.unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
-    reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message))
+    kit::passing(reply, reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message)), now)
 }
 
 /// The answer to the question for a mobile's user.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::Called;
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, phone, unclear};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, passing, phone, unclear};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -42,7 +42,11 @@ const ERROR_CODES: &[CodeRule] = &[
         ErrorKind::Rejected,
         "the account's own limit for the day or month is reached; raise it in the console",
     ),
-    (&["isv.OUT_OF_SERVICE", "isv.AMOUNT_NOT_ENOUGH"], ErrorKind::Misconfigured, "the account has no balance or is out of service; top it up"),
+    (
+        &["isv.OUT_OF_SERVICE", "isv.AMOUNT_NOT_ENOUGH", "isv.AMOUNT_NOT_ENOUG"],
+        ErrorKind::Misconfigured,
+        "the account has no balance or is out of service; top it up",
+    ),
     (
         &[
             "isv.SMS_SIGNATURE_ILLEGAL",
@@ -51,17 +55,18 @@ const ERROR_CODES: &[CodeRule] = &[
             "isv.SIGN_NAME_ILLEGAL",
             "isv.SMS_SIGNATURE_SCENE_ILLEGAL",
             "SIGNATURE_BLACKLIST",
+            "isv.SMS_SIGN_EMOJI_ILLEGAL",
         ],
         ErrorKind::Misconfigured,
         "the signature is not approved for this account or for this kind of template; check `sign_name`",
     ),
     (
-        &["isv.TTS_TEMPLATE_ILLEGAL", "isv.VOICE_FILE_ILLEGAL", "InvalidTemplateCode.Malformed"],
+        &["isv.TTS_TEMPLATE_ILLEGAL", "isv.TEMPLATE_ILLEGAL", "isv.VOICE_FILE_ILLEGAL", "InvalidTemplateCode.Malformed"],
         ErrorKind::Misconfigured,
         "the template is not approved for this account; check `template`",
     ),
     (
-        &["isv.DISPLAY_NUMBER_ILLEGAL", "isv.DISPLAY_NUMBER_NOT_EXIST", "isv.NO_AVAILABLE_DISPLAY_NUMBER"],
+        &["isv.DISPLAY_NUMBER_ILLEGAL", "isv.DISPLAY_NUMBER_NOT_EXIST", "isv.NO_AVAILABLE_DISPLAY_NUMBER", "isv.BILLID_NOT_EXIST", "BillidNotExist"],
         ErrorKind::Misconfigured,
         "the number that is shown is not one of the account's; check `show_number`",
     ),
@@ -75,6 +80,10 @@ const ERROR_CODES: &[CodeRule] = &[
             "isv.PRODUCT_UNSUBSCRIBE",
             "isv.ACCOUNT_NOT_EXISTS",
             "isv.ACCOUNT_ABNORMAL",
+            // Of the caller, though the prefix is that of the vendor's own trouble.
+            "isp.USER_NOT_EXIST",
+            "isp.USER_ASSERT_NOT_EXIST",
+            "isp.RES_OWNER_ID_UNKNOWN",
             "isv.SECURITY_FROZEN_ACCOUNT",
             "isv.TEST_SIGN_TEMPLATE_LIMIT",
             "isv.SMS_TEST_SIGN_TEMPLATE_LIMIT",
@@ -121,7 +130,7 @@ const ERROR_CODES: &[CodeRule] = &[
 const VARIABLES_ADVICE: &str = "the template's variables are not accepted";
 
 /// Codes that refuse the number (same pages).
-const RECIPIENT_CODES: [&str; 9] = [
+const RECIPIENT_CODES: [&str; 10] = [
     "isv.MOBILE_NUMBER_ILLEGAL",
     "isv.CALLED_NUMBER_ILLEGAL",
     "isv.MOBILE_COUNT_OVER_LIMIT",
@@ -131,6 +140,7 @@ const RECIPIENT_CODES: [&str; 9] = [
     "isv.SMS_TEST_NUMBER_LIMIT",
     "isv.TEST_NUMBER_LIMIT",
     "isv.COMPLAINT_REJECT",
+    "ComplaintReject",
 ];
 
 /// What messages of `isv.SMS_TEMPLATE_ILLEGAL` say that are about the template itself. Any other is about the variables of this one message, most
@@ -144,6 +154,10 @@ const PER_MINUTE_PHRASES: [&str; 4] = ["分钟级", "秒级", "minute-level", "m
 
 /// The answer to an SMS or a call. `variables` are the names of the template's variables, for the advice.
 pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
+    outcome(reply, variables, now).map_err(|error| passing(reply, error, now))
+}
+
+fn outcome(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let read = reply.json::<Answer>();
     // What failed on the way back may have been carried out, unless the body says which of the vendor's own codes it is.
     let named = read.as_ref().is_some_and(|answer| classify(ERROR_CODES, &answer.code).is_some());

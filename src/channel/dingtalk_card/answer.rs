@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::body::ID;
 use crate::channel::dingtalk_app;
-use crate::channel::kit::{CodeRule, Reply, parse, says, unclear};
+use crate::channel::kit::{CodeRule, Reply, has_code, parse, says, unclear};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 #[derive(Deserialize, Default)]
@@ -31,7 +31,7 @@ const ERROR_CODES: &[CodeRule] = &[
         ErrorKind::Misconfigured,
         "the template of cards is not known there, or not published; check `template_id`",
     ),
-    (&["param.userIdNotExist", "param.userIdEmpty"], ErrorKind::Rejected, "the person is not known, or not in the application's visible range"),
+    (OF_PERSON, ErrorKind::Rejected, "the person is not known, or not in the application's visible range"),
     (
         &["param.openSpaceModelInvalid", "param.openSpaceIdInvalid", "param.spaceNotExist"],
         ErrorKind::Misconfigured,
@@ -47,6 +47,12 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["param.empty", "param.outTrackIdEmpty", "param.cardPublicDataEmpty"], ErrorKind::Rejected, "its content is not accepted"),
     (&["system.error", "systemError", "unknownError"], ErrorKind::Transient, "it could not serve the request this time"),
 ];
+
+/// Refusals of the person whom a card goes to.
+const OF_PERSON: &[&str] = &["param.userIdNotExist", "param.userIdEmpty"];
+
+/// Refusals of the one place that a card goes to.
+pub(super) const OF_PLACE: &[&str] = &["deliverResults", "param.openSpaceModelInvalid", "param.openSpaceIdInvalid", "param.spaceNotExist"];
 
 /// Words of a refused edit whose card is not there. No code of it is documented.
 const GONE: &[&str] = &[
@@ -67,7 +73,8 @@ const NO_PLACE: &[&str] = &["robot", "conversation", "space", "group", "user", "
 pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
     if !(reply.is_success() && answer.success == Some(true)) {
-        return Err(refusal(&answer, reply, now));
+        let error = refusal(&answer, reply, now);
+        return Err(if error.kind == ErrorKind::Rejected && has_code(&error, OF_PERSON) { error.of_recipient() } else { error });
     }
     let results: Vec<Delivered> = serde_json::from_value(answer.result["deliverResults"].clone()).unwrap_or_default();
     if let Some(failed) = results.iter().find(|one| !one.success) {

@@ -157,7 +157,8 @@ impl PlatformConfig for Config {
         let credential = [member.app.base.as_str(), &member.app.key, member.app.secret.expose()];
         let directory = cx.http.directory("dingtalk", &credential, UNKNOWN);
         let template = self.template_id.as_deref().unwrap_or(body::TEMPLATE).trim().to_owned();
-        let driver = Driver { directory, member, stream, robot: self.robot_code.trim().to_owned(), template };
+        let only = kit::only(&self.recipients());
+        let driver = Driver { directory, member, stream, robot: self.robot_code.trim().to_owned(), template, only };
         Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
@@ -168,6 +169,8 @@ struct Driver {
     stream: Option<Arc<Stream>>,
     robot: String,
     template: String,
+    /// The only group or person that the channel has.
+    only: Option<Recipient>,
 }
 
 #[async_trait]
@@ -176,7 +179,8 @@ impl Channel for Driver {
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt.
         for (place, to) in to.iter().enumerate() {
-            results.push((place, self.deliver(page, to.expose(), cx).await));
+            let result = self.deliver(page, to.expose(), cx).await;
+            results.push((place, result.map_err(|error| kit::of_receiver(error, answer::OF_PLACE, self.only.as_ref() == Some(to)))));
         }
         results
     }

@@ -117,13 +117,14 @@ async fn answers_mean_what_dingtalk_says() {
         (no(400, "param.tomorrow"), Rejected),
         (no(500, "system.error"), Transient),
         (Scripted::new(502, "<html>"), Transient),
-        // Created, and not delivered.
+        // Created, and not delivered: one of the channel's two places.
         (
             Scripted::from(
                 r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"robot is not in the group"}]}}"#,
             ),
-            Misconfigured,
+            Rejected,
         ),
+        (no(400, "param.spaceNotExist"), Rejected),
         (Scripted::from(r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"?"}]}}"#), Rejected),
         // It does not say that it was delivered, or says it of another card.
         (Scripted::from(r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[]}}"#), Transient),
@@ -138,7 +139,21 @@ async fn answers_mean_what_dingtalk_says() {
         let result = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1;
         let error = result.unwrap_err();
         assert!(error.kind == kind || kind == Transient && error.kind == Ambiguous, "{said}: {error:?}");
+        let of_receiver = matches!(error.code.as_deref(), Some("param.userIdNotExist" | "param.spaceNotExist"));
+        assert_eq!(error.recipient, of_receiver || error.summary.contains("robot is not"), "{said}: {error:?}");
         assert!(!format!("{error:?}").contains("T0KEN"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_without_the_robot_holds_a_channel_that_has_no_other() {
+    let away = r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"robot is not in the group"}]}}"#;
+    let alone = CONFIG.replace(", 'user:anna'", "");
+    for (config, kind, of_recipient) in [(alone.as_str(), Misconfigured, false), (CONFIG, Rejected, true)] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), Scripted::from(away)]).await;
+        let driver = build::<Config>(config, &server.base).unwrap().channel;
+        let error = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1.unwrap_err();
+        assert_eq!((error.kind, error.recipient), (kind, of_recipient), "{error:?}");
     }
 }
 

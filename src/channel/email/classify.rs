@@ -72,6 +72,15 @@ impl Failure {
         self.stage <= Stage::Auth || matches!(self.kind(), ErrorKind::Misconfigured | ErrorKind::RateLimited { .. })
     }
 
+    /// Whether the server names addresses that nobody verified, and of the two only the recipient's: Amazon's sandbox writes to verified ones alone
+    /// (<https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html>).
+    pub(super) fn is_of_recipient(&self, to: &str, from: &str) -> bool {
+        let Cause::Reply(500.., text) = &self.cause else { return false };
+        let text = text.to_lowercase();
+        let named = text.split_once("identities failed").map_or("", |(_, named)| named);
+        named.contains(&to.to_lowercase()) && !named.contains(&from.to_lowercase())
+    }
+
     /// Whether the server let this recipient wait too long before it took any content: others may be served first.
     pub(super) fn is_slow(&self) -> bool {
         matches!(self.stage, Stage::Mail | Stage::Rcpt | Stage::Data) && self.cause == Cause::Timeout

@@ -100,8 +100,10 @@ impl Driver {
                             continue;
                         }
                         Err(failure) => {
-                            let all = failure.concerns_all();
+                            let own = failure.is_of_recipient(mail.to.as_ref(), mail.from.as_ref());
+                            let all = !own && failure.concerns_all();
                             let error = self.error(failure);
+                            let error = if own { SendError { kind: ErrorKind::Rejected, ..error }.of_recipient() } else { error };
                             if all {
                                 batch.fail_rest(error.clone());
                             }

@@ -35,9 +35,9 @@ fn read(reply: &Reply) -> Option<Answer> {
 
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: None };
 
-/// Recalled, older than 14 days, deleted:
+/// Recalled, older than 14 days, invisible to the bot, deleted, about to delete itself:
 /// <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
-const GONE: &[&str] = &["230011", "230031", "230110"];
+const GONE: &[&str] = &["230011", "230031", "230050", "230110", "230111"];
 
 const ERROR_CODES: &[CodeRule] = &[
     (&["11232", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),

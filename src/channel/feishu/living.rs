@@ -97,6 +97,8 @@ mod tests {
             (no(230_011, "The message was withdrawn."), Rejected, true, true),
             (no(230_031, "The message is older than 14 days."), Rejected, true, true),
             (no(230_110, "The message was deleted."), Rejected, true, true),
+            (no(230_050, "The message is invisible to the operator."), Rejected, true, true),
+            (no(230_111, "Action unavailable as the message will self-destruct soon."), Rejected, true, true),
             (no(230_001, "Your request contains an invalid request parameter, ext=invalid message_id."), Rejected, true, true),
             (no(230_001, "Your request contains an invalid request parameter, ext=invalid content."), Rejected, false, false),
             (no(230_072, "The chat does not support thread reply."), Rejected, true, true),

@@ -197,3 +197,11 @@ pub fn weigh(reply: &Reply, now: Timestamp, known: Option<ErrorKind>) -> ErrorKi
     let by_status = || classify_status(reply, now).map(|error| error.kind);
     reply.with_wait(undeniable(reply, now).or(known).or_else(by_status).unwrap_or(ErrorKind::Rejected), now)
 }
+
+/// A refusal under a status that no body may deny ([`undeniable`]) is none, of the message or of its receiver: it passes.
+pub fn passing(reply: &Reply, error: SendError, now: Timestamp) -> SendError {
+    match (undeniable(reply, now), error.kind) {
+        (Some(kind), ErrorKind::Rejected | ErrorKind::Misconfigured) => SendError { kind, recipient: false, ..error },
+        _ => error,
+    }
+}

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::Called;
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, passing};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -144,7 +144,7 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
     }
     let answer = parse::<Outer>(reply, now)?.response;
     match (answer.error, classify_status(reply, now)) {
-        (Some(trouble), _) => Err(refusal(reply, &trouble.code, &trouble.message)),
+        (Some(trouble), _) => Err(passing(reply, refusal(reply, &trouble.code, &trouble.message), now)),
         // It answers 200 whatever happens: another status is somebody else's, whatever the body says.
         (None, Some(error)) => Err(error),
         (None, None) => Ok(Answer { error: None, ..answer }),
@@ -256,6 +256,9 @@ const RECIPIENT_CODES: &[&str] = &[
     "UnsupportedOperation.UnsupportedRegion",
     "UnsupportedOperation.UnsuportedRegion",
 ];
+
+/// Codes of what the application may not do to this number: its country.
+pub(super) const NUMBER_CODES: &[&str] = &["LimitExceeded.AppCountryOrRegionInBlacklist"];
 
 /// What a code means.
 fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {

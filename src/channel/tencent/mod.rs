@@ -20,7 +20,7 @@ use super::kit;
 use super::kit::pattern;
 use super::kit::phone::{self, Use};
 use super::{BuildContext, Problem, Sent};
-use crate::model::{Page, Secret, SecretSource, SendError};
+use crate::model::{Page, Receipt, Secret, SecretSource, SendError};
 
 /// The account, the application and its template.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -101,6 +101,12 @@ struct Line {
 const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 impl Line {
+    /// A result for this number: what is of its country is not of a channel that has others.
+    fn of_number(&self, number: &str, result: Result<Receipt, SendError>) -> Result<Receipt, SendError> {
+        let only = kit::only(&phone::recipients(&self.account.to));
+        result.map_err(|error| kit::of_receiver(error, answer::NUMBER_CODES, only.is_some_and(|only| only.is(number))))
+    }
+
     /// The template's variables for a page, at most `each` characters each and `all` together, and how many were cut; a direct call's own take
     /// their places (`1`, `2`, ...), as they are.
     fn params(&self, page: &Page, each: usize, all: usize, fill: fn(&str, &Page) -> String) -> (Vec<String>, usize) {

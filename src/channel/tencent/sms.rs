@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, pattern, phone, sms};
+use crate::channel::kit::{pattern, phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
     SendContext, Sent,
@@ -99,32 +99,17 @@ impl Channel for Driver {
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let numbers: Vec<Result<String, SendError>> = to.iter().map(|to| phone::reachable(to.expose(), phone::Use::Mobile)).collect();
-        let known: Vec<&String> = numbers.iter().flatten().collect();
         let mut results: Vec<CellResult> = Vec::with_capacity(to.len());
-        results.extend(numbers.iter().enumerate().filter_map(|(place, number)| Some((place, Err(number.clone().err()?)))));
-        if known.is_empty() {
-            return results;
+        let mut sides: [Vec<(usize, String)>; 2] = Default::default();
+        for (place, number) in numbers.into_iter().enumerate() {
+            match number {
+                Ok(number) => sides[usize::from(number.starts_with("+86"))].push((place, number)),
+                Err(error) => results.push((place, Err(error))),
+            }
         }
-        let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT, sms::variable);
-        let body = json!({
-            "PhoneNumberSet": known, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
-            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,
-        });
-        let answer = match self.0.order("SendSms", "2021-01-11", &body, cx).await {
-            Ok(reply) => answer::of_sms(&reply, cx.now),
-            Err(error) => Err(error),
-        };
-        let places: Vec<usize> = (0..to.len()).filter(|place| numbers[*place].is_ok()).collect();
-        match answer {
-            Err(error) => {
-                let all = kit::all(to, Err(error));
-                results.extend(all.into_iter().filter(|(place, _)| places.contains(place)));
-            }
-            Ok(entries) => {
-                let missing = || Err(SendError::new(ErrorKind::Ambiguous, "the answer does not say what became of this number"));
-                let mut entries = entries.into_iter();
-                results.extend(places.into_iter().map(|place| (place, phone::told(entries.next().unwrap_or_else(missing), cut))));
-            }
+        // A request with numbers of both sides of the border is refused for all of them.
+        for side in sides.iter().filter(|side| !side.is_empty()) {
+            results.extend(self.one_side(page, side, cx).await);
         }
         results
     }
@@ -140,5 +125,28 @@ impl Channel for Driver {
             "EndTime": sent.now.as_second() + 60, "Offset": 0, "Limit": 100,
         });
         answer::word_of_sms(&self.0.inquire("PullSmsSendStatusByPhoneNumber", "2021-01-11", &body, sent).await?, sent.platform_id, sent.now)
+    }
+}
+
+impl Driver {
+    /// One request: numbers of one side of the border, each with its place among the recipients.
+    async fn one_side(&self, page: &Page, numbers: &[(usize, String)], cx: &SendContext) -> Vec<CellResult> {
+        let known: Vec<&String> = numbers.iter().map(|(_, number)| number).collect();
+        let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT, sms::variable);
+        let body = json!({
+            "PhoneNumberSet": known, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
+            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,
+        });
+        let answer = match self.0.order("SendSms", "2021-01-11", &body, cx).await {
+            Ok(reply) => answer::of_sms(&reply, cx.now),
+            Err(error) => Err(error),
+        };
+        let missing = || Err(SendError::new(ErrorKind::Ambiguous, "the answer does not say what became of this number"));
+        let mut answer = answer.map(Vec::into_iter);
+        let mut result = || match &mut answer {
+            Err(error) => Err(error.clone()),
+            Ok(entries) => phone::told(entries.next().unwrap_or_else(missing), cut),
+        };
+        numbers.iter().map(|(place, number)| (*place, self.0.of_number(number, result()))).collect()
     }
 }

@@ -45,6 +45,37 @@ async fn each_number_has_a_result_and_variables_are_kept_short() {
     );
 }
 
+/// Of a channel with several numbers; one that has no other does not work.
+#[tokio::test]
+async fn a_country_that_is_not_served_is_its_numbers_own_fault() {
+    let code = "LimitExceeded.AppCountryOrRegionInBlacklist";
+    let answer = format!(r#"{{"Response":{{"SendStatusSet":[{{"SerialNo":"S1","Code":"Ok"}},{{"SerialNo":"","Code":"{code}","Message":"no"}}]}}}}"#);
+    let server = ScriptedServer::start([Scripted::from(answer.as_str())]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
+    let to = ["+8613711112222", "+8613711113333"].map(Recipient::new);
+    let results = sms.send(&page(&[("text", "x")]), &to, &context()).await;
+    assert_eq!(kinds(&results), [Ok(Some("SerialNo S1".to_owned())), Err((Rejected, Some(code.to_owned())))]);
+    assert!(results[1].1.as_ref().unwrap_err().recipient);
+}
+
+/// Numbers of people who are on call may be of either side of the border; one request with both would be refused for all of them.
+#[tokio::test]
+async fn numbers_of_both_sides_of_the_border_are_sent_in_a_request_each() {
+    let abroad =
+        r#"{"Response":{"SendStatusSet":[{"SerialNo":"","Code":"UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone","Message":"no"}]}}"#;
+    let home = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","Code":"Ok"},{"SerialNo":"S2","Code":"Ok"}]}}"#;
+    let server = ScriptedServer::start([Scripted::from(abroad), Scripted::from(home)]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
+    let to = ["+8613711112222", "+15005550009", "+8613711113333"].map(Recipient::new);
+    let mut results = sms.send(&page(&[("text", "x")]), &to, &context()).await;
+    results.sort_by_key(|(place, _)| *place);
+    let refused = Err((Rejected, Some("UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone".to_owned())));
+    assert_eq!(kinds(&results), [Ok(Some("SerialNo S1".to_owned())), refused, Ok(Some("SerialNo S2".to_owned()))]);
+    assert!(results[1].1.as_ref().unwrap_err().recipient);
+    let numbers = |place: usize| server.seen()[place].json()["PhoneNumberSet"].clone();
+    assert_eq!((numbers(0), numbers(1)), (serde_json::json!(["+15005550009"]), serde_json::json!(["+8613711112222", "+8613711113333"])));
+}
+
 #[tokio::test]
 async fn answers_mean_what_the_vendor_says() {
     let no = |code: &str| Scripted::from(format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#).as_str());
@@ -56,6 +87,7 @@ async fn answers_mean_what_the_vendor_says() {
         ("LimitExceeded.DeliveryFrequencyLimit", Rejected, true),
         ("LimitExceeded.PhoneNumberDailyLimit", Rejected, true),
         ("LimitExceeded.AppDailyLimit", Rejected, false),
+        ("LimitExceeded.AppCountryOrRegionInBlacklist", Misconfigured, false),
         ("InternalError.Timeout", Ambiguous, false),
         ("InternalError.OtherError", Transient, false),
         ("ServiceUnavailable", Transient, false),

@@ -119,6 +119,6 @@ impl Driver {
         let body = json!({
             "TemplateId": self.0.account.template, "CalledNumber": number, "VoiceSdkAppid": self.0.account.app_id, "TemplateParamSet": params, "PlayTimes": 2,
         });
-        answer::of_call(&self.0.order("SendTtsVoice", "2020-09-02", &body, cx).await?, cx.now)
+        self.0.of_number(&number, answer::of_call(&self.0.order("SendTtsVoice", "2020-09-02", &body, cx).await?, cx.now))
     }
 }

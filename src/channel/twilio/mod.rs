@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::kit::phone::{self, Use};
 use super::kit::{self, CodeRule};
 use super::{BuildContext, Callback, Called, Problem, SendContext, Sent};
-use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SecretSource, SendError, Word};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Word};
 
 const API_BASE: &str = "https://api.twilio.com";
 
@@ -76,6 +76,7 @@ impl Account {
             secret,
             signs: self.api_key.is_none(),
             confirmed: Mutex::default(),
+            only: kit::only(&phone::recipients(&self.to)),
             from: if self.from.starts_with("MG") { self.from.clone() } else { phone::e164(&self.from).unwrap_or_default() },
         })
     }
@@ -90,6 +91,8 @@ struct Line {
     /// Whether `secret` is the account's token, with which Twilio signs what it sends; it is not when it belongs to an API key.
     signs: bool,
     from: String,
+    /// The channel's only number.
+    only: Option<Recipient>,
     /// Recently confirmed messages: a lost answer was not about one of them.
     confirmed: Mutex<VecDeque<String>>,
 }
@@ -121,7 +124,10 @@ impl Line {
         let deadline = now + cx.deadline.saturating_duration_since(now) * 3 / 4;
         let post = async |pairs: &[(&str, &str)]| {
             let call = self.http.post_form(kit::join(&self.url, &format!("/{what}.json")), pairs);
-            call.basic(&self.user, &self.secret).send(deadline).await.and_then(|reply| of(&reply, cx.now))
+            call.basic(&self.user, &self.secret)
+                .send(deadline)
+                .await
+                .and_then(|reply| of(&reply, cx.now).map_err(|error| kit::passing(&reply, error, cx.now)))
         };
         let mut result = post(&pairs).await;
         // It does not like the address: the message matters more, and its last word is asked for anyhow.
@@ -135,7 +141,7 @@ impl Line {
                 Some(found) => Ok(found),
                 None => Err(error),
             },
-            result => result,
+            result => result.map_err(|error| kit::of_receiver(error, NUMBER_CODES, self.only.as_ref().is_some_and(|only| only.is(&number)))),
         };
         if let Some(sid) = result.as_ref().ok().and_then(|receipt| receipt.ids.single()) {
             let mut told = self.confirmed();
@@ -292,6 +298,9 @@ const ERROR_CODES: &[CodeRule] = &[
         "its content is not accepted",
     ),
 ];
+
+/// Codes of what the account may not do to this number: its country, or a trial's (same page).
+const NUMBER_CODES: &[&str] = &["21608", "21219", "21408", "21215", "13227"];
 
 /// Codes that refuse the number (same page).
 const RECIPIENT_CODES: [i64; 22] = [

@@ -102,6 +102,23 @@ async fn answers_mean_what_twilio_says() {
     }
 }
 
+#[tokio::test]
+async fn a_number_that_the_account_may_not_reach_holds_only_a_channel_that_has_no_other() {
+    let codes = [21608, 21408, 21215];
+    let script = codes.iter().flat_map(|code| (0..3).map(move |_| Scripted::new(400, format!(r#"{{"code":{code},"message":"why","status":400}}"#))));
+    let server = ScriptedServer::start(script).await;
+    let two = CONFIG.replace("to: [", "to: ['+15005550009', ");
+    // The number of somebody who is on call, in place of the channel's own.
+    let another = CONFIG.replace("+8613800000000", "+15005550009");
+    for code in codes {
+        for (config, kind, of_recipient) in [(CONFIG, Misconfigured, false), (two.as_str(), Rejected, true), (another.as_str(), Rejected, true)] {
+            let results = send(&build::<sms::Config>(config, &server.base).unwrap().channel, "x").await;
+            let error = results[0].1.as_ref().unwrap_err();
+            assert_eq!((error.kind, error.recipient, error.code.clone()), (kind, of_recipient, Some(code.to_string())), "{config}");
+        }
+    }
+}
+
 #[test]
 fn mistakes_are_found_and_dates_are_read() {
     let config: Account = serde_yaml::from_str("{ account_sid: SK1, auth_token: a, from: ops, to: ['12'] }").unwrap();

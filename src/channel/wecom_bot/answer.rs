@@ -17,14 +17,13 @@ const ERROR_CODES: &[CodeRule] = &[
         "the robot is not known by this id and secret; copy both from the robot's page, API mode, long connection",
     ),
     (&["93004"], ErrorKind::Misconfigured, "the robot is disabled; an administrator can enable it"),
-    (
-        &["40003", "60111", "86001", "86003", "93006", "93008"],
-        ErrorKind::Misconfigured,
-        "it cannot write there; somebody must write to the robot in that chat first, with an @ in a group",
-    ),
+    (OF_CHAT, ErrorKind::Misconfigured, "it cannot write there; somebody must write to the robot in that chat first, with an @ in a group"),
     (&["45002", "45003", "45004"], ErrorKind::Rejected, "the message is too long"),
     (&["82004"], ErrorKind::Rejected, "the content is held to be unlawful"),
 ];
+
+/// Refusals of the one chat that a message goes to.
+pub(super) const OF_CHAT: &[&str] = &["40003", "60111", "86001", "86003", "93006", "93008"];
 
 /// The answer to a message.
 pub(super) fn sent(answer: &Incoming, robot: &Robot) -> Result<Receipt, SendError> {

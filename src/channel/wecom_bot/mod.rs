@@ -104,7 +104,8 @@ impl PlatformConfig for Config {
         if self.buttons {
             hub.members.add(&robot);
         }
-        Ok(Built { descriptor: None, channel: Arc::new(Driver { robot, hub, buttons: self.buttons }), outlet })
+        let driver = Driver { robot, hub, buttons: self.buttons, only: kit::only(&self.recipients()) };
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 
@@ -112,6 +113,8 @@ struct Driver {
     robot: Arc<Robot>,
     hub: Arc<Hub>,
     buttons: bool,
+    /// The only chat that the channel has.
+    only: Option<Recipient>,
 }
 
 #[async_trait]
@@ -120,7 +123,8 @@ impl Channel for Driver {
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt.
         for (place, to) in to.iter().enumerate() {
-            results.push((place, self.push(page, to.expose(), cx).await));
+            let result = self.push(page, to.expose(), cx).await;
+            results.push((place, result.map_err(|error| kit::of_receiver(error, answer::OF_CHAT, self.only.as_ref() == Some(to)))));
         }
         results
     }

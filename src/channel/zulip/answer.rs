@@ -40,6 +40,8 @@ const ERROR_CODES: &[CodeRule] = &[
 /// Codes for a mention that the bot may not make.
 const MENTIONS: &[&str] = &["STREAM_WILDCARD_MENTION_NOT_ALLOWED", "TOPIC_WILDCARD_MENTION_NOT_ALLOWED"];
 
+const NOBODY: &str = "there is no such person; check the address or id under `to`";
+
 /// Words of errors whose code is only `BAD_REQUEST`.
 const ERROR_WORDS: &[CodeRule] = &[
     (
@@ -66,11 +68,9 @@ const ERROR_WORDS: &[CodeRule] = &[
         ErrorKind::Misconfigured,
         "the bot may not write there; look at the channel's permissions, and subscribe the bot",
     ),
-    (
-        &["invalid email", "invalid user id", "no longer using zulip", "不再使用"],
-        ErrorKind::Rejected,
-        "there is no such person; check the address or id under `to`",
-    ),
+    // Of a channel that has no topics (11.0): every message of ours has one.
+    (&["topic is allowed in this channel"], ErrorKind::Misconfigured, "the channel takes no topics; allow them in its settings, or name another one"),
+    (&["invalid email", "invalid user id", "no longer using zulip", "不再使用"], ErrorKind::Rejected, NOBODY),
     (&["must not be empty", "null bytes"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
 ];
 
@@ -107,5 +107,9 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
         .map_or_else(|| classify_status(reply, now).map_or("it refused the message".into(), |error| error.summary), |(_, advice)| advice.to_owned());
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code };
     let error = reply.error(kind, code, format!("Zulip: {advice} (\"{}\")", answer.msg));
-    Err(if of_mentions && kind == ErrorKind::Rejected { error.of_mentions() } else { error })
+    Err(match kind {
+        ErrorKind::Rejected if of_mentions => error.of_mentions(),
+        ErrorKind::Rejected if advice == NOBODY => error.of_recipient(),
+        _ => error,
+    })
 }

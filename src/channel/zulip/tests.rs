@@ -93,6 +93,7 @@ async fn answers_say_what_to_do_and_hold_no_secret() {
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &channel(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert_eq!(results[0].1.as_ref().unwrap_err().recipient, *kind == Rejected, "only the person is refused: other words would not help");
         assert!(!format!("{results:?}").contains("S3CRET"));
     }
 }

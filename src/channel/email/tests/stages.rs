@@ -352,6 +352,20 @@ async fn a_limit_stops_the_batch_and_a_mailbox_does_not() {
 }
 
 #[tokio::test]
+async fn an_address_that_nobody_verified_is_the_recipients_own_unless_the_sender_is_named() {
+    const SAID: &str = "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: ";
+    for (named, kind, delivered) in [("b@x.org", Rejected, [true, false, true]), ("w@example.com, b@x.org", Misconfigured, [true, false, false])] {
+        let said: &'static str = format!("{SAID}{named}").leak();
+        let fake = Fake::start(Tls::Never, move |turn| (turn.stage == "dot" && turn.mail == 2).then_some(Act::Say(said))).await;
+        let results = send(&driver(fake.port, "tls: none"), &["a@x.org", "b@x.org", "c@x.org"]).await;
+        assert_eq!([0, 1, 2].map(|place: usize| results[place].1.is_ok()), delivered, "{named}");
+        let error = results[1].1.as_ref().unwrap_err();
+        assert_eq!((error.kind, error.recipient), (kind, kind == Rejected), "{error}");
+        assert!(error.summary.contains("verify them"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_cannot_be_reset_is_not_used_again() {
     let fake = Fake::start(Tls::Never, |turn| match turn.stage {
         "rcpt" if turn.connection == 1 => Some(Act::Say("550 5.1.1 unknown")),

@@ -13,8 +13,10 @@ use regex::Regex;
 use super::stage::{Stage, enhanced};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 
+mod codes;
 mod table;
 
+use codes::CODES;
 pub(super) use table::Verdict;
 use table::*;
 
@@ -28,8 +30,8 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         534 | 538 => return WEAK_LOGIN,
         // Also QQ's "login frequency limited, or system is busy", which means any failed login there.
         535 => return WRONG_PASSWORD,
-        // Aliyun's own code: the sender is not the account. Waiting does not mend it.
-        436 => return SENDER,
+        // Aliyun's own codes (DirectMail's, and its mailboxes'): the sender is not the account. Waiting does not mend it.
+        436 | 440 => return SENDER,
         _ => {}
     }
     let lower = without_addresses(&text.to_lowercase());

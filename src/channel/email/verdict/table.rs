@@ -31,6 +31,10 @@ pub(super) const TOO_LARGE: Verdict = says(Rejected, "the mail is larger than it
 pub(super) const SPAM: Verdict = says(Rejected, "it takes the mail for spam or against its policy");
 pub(super) const SENDER: Verdict =
     says(Misconfigured, "the login may not send as `from`; many providers want `from` to be the account's own address");
+pub(super) const HELLO: Verdict = says(Misconfigured, "it does not accept this host's name; set `hello` to a full name that leads to this host");
+/// The host or its domain is not one that the server sends for, whoever the recipient is.
+const NO_RELAY: Verdict = says(Misconfigured, "it does not relay to other domains for us; log in, or let this host relay there");
+const UNVERIFIED: Verdict = says(Misconfigured, "it knows none of these addresses: verify them there, or ask it for production access");
 pub(super) const ACCOUNT: Verdict = says(Misconfigured, "the account may not send; look into the provider's console");
 pub(super) const BLOCKED: Verdict =
     says(Misconfigured, "this host's address is blocked there; send through a relay that is not, or ask for its removal");
@@ -65,12 +69,30 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         BUSY_MAILBOX,
     ),
+    // Only this recipient does not take mail of ours.
+    (
+        &[
+            "not allowed to send to",
+            "not allowed to send mail to",
+            "not allowed to send mails to",
+            "not allowed to send email to",
+            "not allowed to send emails to",
+            "not allowed to send a message to",
+            "not allowed to send messages to",
+            "not authenticated for",
+            "rst.authrequired",
+            "rst.notauthorized",
+            "allowed to receive",
+        ],
+        UNKNOWN,
+    ),
     (&["greylist", "graylist", "grey-list", "gray-list", "grey list", "灰名单"], GREYLISTED),
     (
         &[
             "mailsize limit",
             "message size",
             "mail size",
+            "email size",
             "size limit",
             "fixed limit",
             "fixed maximum",
@@ -130,6 +152,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "too many sessions",
             "too many recipients",
             "too much recipient",
+            "rcpt attempts",
+            "total of rcpts",
             "too many requests",
             "too many login",
             "too many auth",
@@ -144,6 +168,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "thread limit",
             "relay limit",
             "limit exceeded",
+            "exceeded permitted limits",
+            "tenant has exceeded threshold",
             "exceeded the limit",
             "exceeded its",
             "exceeded your",
@@ -226,9 +252,18 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         LATER,
     ),
+    (&["helo command rejected", "ehlo command rejected", "bad helo", "invalid helo", "helo name"], HELLO),
     (
         &[
             "spamhaus",
+            "spamcop",
+            "barracudacentral",
+            "rbl",
+            "dnsbl",
+            "in a black list",
+            "in a blacklist",
+            "is blacklisted",
+            "poor reputation",
             "blocked using",
             "client host",
             "suspected spam ip",
@@ -241,9 +276,13 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "blocked - see",
             "block list",
             "blocklist",
+            // Google's, of addresses at homes and offices.
+            "not authorized to send email directly",
         ],
         BLOCKED,
     ),
+    // Amazon's.
+    (&["identities failed"], UNVERIFIED),
     (
         &[
             "not allowed to send",
@@ -255,6 +294,9 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "same as auth",
             "conform with authentication",
             "not owned by user",
+            "not owned by auth",
+            // Zoho's.
+            "relaying disallowed as",
             "sender address rejected",
             "sender identity",
             "is not verified",
@@ -265,12 +307,21 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         SENDER,
     ),
+    // Google's, of a host or a domain that is not registered with its relay.
+    (&["credentials for relay"], NO_RELAY),
     (
         &[
             "account unavailable",
             "account is disabled",
             "account disabled",
             "account suspended",
+            "account has been disabled",
+            "account has been suspended",
+            "account has been blocked",
+            "account has been locked",
+            "account is suspended",
+            "account is blocked",
+            "account is locked",
             "account is not yet activated",
             "sending suspended",
             "sending paused",
@@ -343,51 +394,4 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         UNKNOWN,
     ),
-];
-
-/// Enhanced status codes without their class and what they mean in a permanent refusal: RFC 3463, RFC 5248's registry, Google's and Microsoft's
-/// lists. Those that are not here depend on the stage.
-pub(super) const CODES: &[(&str, Verdict)] = &[
-    ("1.7", SENDER),
-    ("1.8", SENDER),
-    ("1.90", LIMIT),
-    ("2.2", FULL),
-    ("2.3", TOO_LARGE),
-    ("2.121", BUSY_MAILBOX),
-    ("2.122", BUSY_MAILBOX),
-    ("2.252", SENDER),
-    ("3.1", LATER),
-    ("3.2", LATER),
-    ("3.4", TOO_LARGE),
-    ("4.5", LIMIT),
-    ("5.3", LIMIT),
-    ("7.3", NO_LOGIN),
-    ("7.8", WRONG_PASSWORD),
-    ("7.9", WEAK_LOGIN),
-    ("7.14", WEAK_LOGIN),
-    ("7.20", UNPROVEN),
-    ("7.21", UNPROVEN),
-    ("7.22", UNPROVEN),
-    ("7.23", UNPROVEN),
-    ("7.24", UNPROVEN),
-    ("7.25", BLOCKED),
-    ("7.26", UNPROVEN),
-    ("7.27", UNPROVEN),
-    ("7.28", LIMIT),
-    ("7.30", WEAK_LOGIN),
-    ("7.57", NO_LOGIN),
-    ("7.60", SENDER),
-    ("7.64", NO_LOGIN),
-    ("7.139", WEAK_LOGIN),
-    ("7.232", LIMIT),
-    ("7.233", LIMIT),
-    ("7.501", BLOCKED),
-    ("7.502", BLOCKED),
-    ("7.503", BLOCKED),
-    ("7.509", UNPROVEN),
-    ("7.511", BLOCKED),
-    ("7.703", BLOCKED),
-    ("7.705", LIMIT),
-    ("7.708", BLOCKED),
-    ("7.750", SENDER),
 ];

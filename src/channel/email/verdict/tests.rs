@@ -136,12 +136,18 @@ fn limits_are_limits_whatever_their_code() {
         (Rcpt, 451, "4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation."),
         (Banner, 451, "4.7.500 Access denied, please try again later"),
         (Mail, 421, "RP-001 The mail server IP connecting to Outlook.com server has exceeded the rate limit allowed."),
+        (Rcpt, 550, "5.7.508 Access denied, [2001:db8::7] has exceeded permitted limits within /64 range"),
+        (End, 550, "5.7.700 Access denied, tenant has exceeded threshold. For more information please go to"),
+        (Rcpt, 550, "5.7.705 Service unavailable. Access denied, tenant has exceeded threshold"),
         // Amazon SES, SendGrid, Yahoo, Zoho.
         (End, 454, "Throttling failure: Maximum sending rate exceeded."),
         (End, 454, "Throttling failure: Daily message quota exceeded."),
         (Auth, 451, "Authentication failed: Maximum credits exceeded"),
         (Mail, 421, "4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints"),
         (Mail, 550, "5.4.6 Unusual sending activity detected. Please try after sometime"),
+        // Aliyun mail.
+        (Rcpt, 504, "the number of RCPT attempts is achieved the maximum threshold"),
+        (Rcpt, 505, "the total of RCPTs is achieved the maximum threshold"),
         // Postfix, policyd, Exim with cPanel.
         (Rcpt, 450, "4.7.1 Error: too much mail from 192.0.2.1"),
         (Banner, 421, "4.7.0 mx Error: too many connections from 192.0.2.1"),
@@ -182,6 +188,13 @@ fn a_mailbox_is_told_from_a_limit() {
         (End, 554, "5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded", Is::Recipient),
         (Rcpt, 550, "5.4.1 Recipient address rejected: Access denied", Is::Recipient),
         (Rcpt, 556, "5.1.10 null MX", Is::Recipient),
+        // Whom one recipient keeps out may write to the others.
+        (Rcpt, 550, "You are not allowed to send emails to the account", Is::Recipient),
+        (End, 550, "5.7.1 You are not allowed to send to this group", Is::Recipient),
+        (End, 550, "5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; Sender not authenticated for group", Is::Recipient),
+        (Rcpt, 550, "5.7.1 RESOLVER.RST.AuthRequired; authentication required", Is::Recipient),
+        (Rcpt, 542, "This account isn't allowed to receive email", Is::Recipient),
+        (Rcpt, 550, "5.1.1 User account has been disabled", Is::Recipient),
         (Rcpt, 450, "4.7.1 <w@example.com>: Sender address rejected: Domain not found", Is::Later),
         (Rcpt, 450, "4.1.1 <x@example.org>: Recipient address rejected: unverified address", Is::Later),
     ] {
@@ -249,6 +262,33 @@ fn what_concerns_the_channel_holds_it_at_any_stage() {
         (Mail, 550, "5.7.23 SPF validation failed"),
         (Mail, 550, "w@example.com: user unknown"),
         (End, 554, "DT:SUM envelope sender and header mismatch"),
+        // The name of this host, which Postfix and cPanel refuse only where a recipient is named.
+        (Rcpt, 504, "5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname"),
+        (Rcpt, 550, "5.7.1 <db-1>: Helo command rejected: Host not found"),
+        (Rcpt, 550, "Access denied - Invalid HELO name (See RFC2821 4.1.1.1)"),
+        (Rcpt, 550, "5.7.506 Access Denied, Bad HELO"),
+        // Aliyun's mailboxes.
+        (Mail, 440, "mail from account doesn't conform with authentication (Auth Account:a@example.com|Mail Account:b@example.com)"),
+        // Zoho, Yandex.
+        (Rcpt, 553, "Relaying disallowed as w@example.com"),
+        (Rcpt, 553, "5.7.1 Sender rejected: not owned by auth user"),
+        // Google's relay, and Google's servers to a host that is none.
+        (
+            Rcpt,
+            550,
+            "5.7.1 Invalid credentials for relay [192.0.2.1]. The IP address you've registered in your Workspace SMTP Relay service doesn't match",
+        ),
+        (End, 550, "5.7.0 Mail relay denied [192.0.2.1]. Invalid credentials for relay for one of the domains in: example.com"),
+        (
+            End,
+            550,
+            "5.7.1 [192.0.2.1] The IP you're using to send mail is not authorized to send email directly to our servers. Please use the SMTP relay",
+        ),
+        (Rcpt, 550, "JunkMail rejected - host [192.0.2.1]:45010 is in an RBL, see http://www.example.com/removal"),
+        (Rcpt, 554, "5.7.1 Service unavailable; 192.0.2.1 is blacklisted"),
+        (Rcpt, 550, "csi.mimecast.org Poor Reputation Sender"),
+        (End, 554, "5.7.1 Your account has been suspended"),
+        (Rcpt, 550, "5.7.1 Your account has been blocked for spam"),
     ] {
         assert_eq!(is(stage, code, text), Is::Channel, "{stage:?} {code} {text}");
     }
@@ -264,6 +304,8 @@ fn one_mail_is_not_the_channel() {
         (End, 552, "Requested mail action aborted: exceed mailsize limit"),
         (End, 557, "The length of DATA content is achieved the maximum threshold"),
         (Mail, 552, "5.2.3 Message size exceeds fixed maximum message size"),
+        (Mail, 550, "Maximum email size exceeded"),
+        (End, 554, "5.7.1 spam score exceeded threshold"),
     ] {
         assert_eq!(is(stage, code, text), Is::Mail, "{stage:?} {code} {text}");
     }

@@ -84,6 +84,27 @@ async fn the_status_outweighs_the_code_only_where_no_body_can_deny_it() {
 }
 
 #[tokio::test]
+async fn a_refusal_under_a_status_of_passing_trouble_passes() {
+    use ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+    let slow = RateLimited { retry_after: Some(Duration::from_secs(2)) };
+    let rows = [
+        (429, Rejected, RateLimited { retry_after: None }, false),
+        (429, slow, slow, true),
+        (503, Misconfigured, Transient, false),
+        // What may have been carried out still may.
+        (503, Ambiguous, Ambiguous, true),
+        (400, Rejected, Rejected, true),
+        (200, Misconfigured, Misconfigured, true),
+    ];
+    let server = ScriptedServer::start(rows.iter().map(|(status, ..)| Answer::new(*status, ""))).await;
+    for (status, said, expected, of_recipient) in rows {
+        let reply = post(&server.base).send(soon()).await.unwrap();
+        let error = passing(&reply, reply.error(said, "1", "no").of_recipient(), context().now);
+        assert_eq!((error.kind, error.recipient), (expected, of_recipient), "{status} {said:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_servers_clock_is_read_from_its_date() {
     let server = ScriptedServer::start([Answer::new(200, "").header("date", "Tue, 14 Nov 2023 22:13:20 GMT")]).await;
     let reply = post(&server.base).send(soon()).await.unwrap();
