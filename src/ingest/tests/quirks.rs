@@ -104,6 +104,10 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     assert_eq!(of(r#""status":"firing","#, past), (Firing, vec![Firing]));
     assert_eq!(of(r#""status":"firing","#, &format!("{past},{future}")), (Firing, vec![Resolved, Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":{"state":"active"}}"#), (Firing, vec![Firing]));
+    // Named as Prometheus names it.
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"resolved"}"#), (Resolved, vec![Resolved]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"CA"}"#), (Firing, vec![Firing]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"firing","state":"ok"}"#), (Firing, vec![Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"weird"}"#), (Firing, vec![Firing]));
 }
 
