@@ -345,6 +345,25 @@ fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
     {
         assert_eq!(read(body).unwrap().event.alerts[0].status, Status::Resolved, "{body}");
     }
+    // As the text of its JSON.
+    for text in [format!("[{alert}]"), format!(r#" {{"alerts":[{alert}]}}"#)] {
+        for member in ["alerts", "message"] {
+            let event = read(&serde_json::json!({ member: text, "team": "db" }).to_string()).unwrap().event;
+            assert_eq!(
+                (event.alerts[0].name(), event.alerts[0].status, event.extra["team"].as_str()),
+                ("Disk", Status::Resolved, Some("db")),
+                "{text}"
+            );
+        }
+    }
+    // Both lists that Alertmanager's and Grafana's templates know. One of them or both: it is one sender.
+    let (disk, load) = (r#"{"labels":{"alertname":"Disk"}}"#, r#"{"labels":{"alertname":"Load"},"endsAt":"2100-01-01T00:00:00Z"}"#);
+    let both = read(&format!(r#"{{"status":"firing","resolved":[{load}],"firing":[{disk}],"team":"db"}}"#)).unwrap();
+    let mut seen: Vec<_> = both.event.alerts.iter().map(|alert| (alert.name(), alert.status)).collect();
+    seen.sort_unstable();
+    assert_eq!((seen, both.event.extra["team"].as_str()), (vec![("Disk", Status::Firing), ("Load", Status::Resolved)], Some("db")));
+    let one = read(&format!(r#"{{"status":"resolved","resolved":[{disk}],"firing":[]}}"#)).unwrap();
+    assert_eq!((one.event.kind, one.event.alerts[0].status), (both.event.kind, Status::Resolved));
     // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.
     for body in [
         format!(r#"{{"a":[{alert}],"b":[{alert}]}}"#),
