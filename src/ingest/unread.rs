@@ -117,9 +117,11 @@ fn is_blank(body: &str) -> bool {
     }
     body.is_empty()
         || serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok_and(|raw| {
-            // A body with a list of no alerts says itself that there is nothing to tell.
-            let none = |(name, value): (_, &str)| name == "alerts" && matches!(kind_of(value), "an array" | "null") && empty(value, 1);
-            empty(raw.get(), 0) || members(raw.get()).into_iter().any(none)
+            // A body with a list of no alerts says itself that there is nothing to tell, unless it has a title or a text of its own.
+            let all = members(raw.get());
+            let none = all.iter().any(|(name, value)| name == "alerts" && matches!(kind_of(value), "an array" | "null") && empty(value, 1));
+            let says = |name: &&str| all.iter().any(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value) && !empty(value, 1));
+            empty(raw.get(), 0) || (none && !NAMES.iter().any(says))
         })
 }
 
@@ -193,6 +195,9 @@ mod tests {
             let kept = unread(blank.as_bytes());
             assert!(kept.alerts.is_empty() && kept.message == echo(blank.trim()), "{kept:?}");
         }
+        // As somebody's template writes it, of those that fire.
+        let over = r#"{"title": "[RESOLVED] Disk full", "status": "resolved", "alerts": []}"#;
+        assert_eq!((of(over).0.as_str(), unread(over.as_bytes()).status), ("[RESOLVED] Disk full", Status::Resolved));
         for told in ["0", "x", "{\"a\": 1}", "[false]", r#"{"alerts": [1]}"#, r#"{"alerts": {"a": 1}}"#, "{"] {
             assert!(!is_blank(told), "{told}");
         }
