@@ -201,6 +201,8 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
         }
         item.keep(rest.trim());
+        // Prometheus, and templates of people's own, name it `state`.
+        item.word = item.word.or_else(|| members.iter().find(|(name, _)| name == "state").and_then(|(_, value)| status_word(value)));
         if let Some(list) = &mut item.list {
             list.over += left_out;
             if item.alert.labels.is_empty() && item.alert.annotations.is_empty() {

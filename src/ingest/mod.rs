@@ -132,38 +132,57 @@ fn parse_text(sender: &Sender, text: &str, inputs: &Inputs, received_at: Timesta
 /// Members of a body that are looked into for alerts.
 const MAX_WRAPPERS: usize = 40;
 
-/// A body within a member of another, as `payload` of Alertmanager or a gateway in between wraps it: `{"data": {"alerts": [..]}}`, `{"firing": [..]}`. Only
-/// one member may hold alerts, and each of them has a name; else nobody knows what is meant. The other members are kept.
+/// A body within a member of another, as `payload` of Alertmanager or a gateway in between wraps it: `{"data": {"alerts": [..]}}`, `{"firing": [..],
+/// "resolved": [..]}`, also as the text of its JSON. Only one member may hold alerts, or those that are named after states, and each alert has a name; else
+/// nobody knows what is meant. The other members are kept.
 fn within(sender: &Sender, text: &str, received_at: Timestamp) -> Option<Parsed> {
     // Nothing may follow it: that would be lost.
     let all = members(serde_json::from_str::<&RawValue>(text).ok()?.get());
     if all.len() > MAX_WRAPPERS {
         return None;
     }
-    // Alerts without a state of their own have that of the body around them, or the one that names their list.
-    let around = all.iter().find(|(name, _)| name == "status").map(|(_, raw)| value::text(raw).into_owned());
-    let around = around.filter(|word| alert::status_word(word).is_some());
-    let inner = |name: &str, raw: &str| {
-        let named = || alert::status_word(name).map(|_| name.to_owned());
-        let state = around.clone().or_else(named).filter(|_| raw.starts_with('['));
-        let list = state.map(|state| format!(r#"{{"status":{},"alerts":{raw}}}"#, serde_json::Value::from(state)));
-        native(sender, &Source { text: list.as_deref().unwrap_or(raw) }, received_at).ok()
-    };
-    let lists = all.iter().enumerate().filter(|(_, (_, raw))| raw.starts_with(['{', '[']));
-    let mut found = lists.filter_map(|(at, (name, raw))| Some((at, inner(name, raw)?)));
-    let (at, Native { mut parsed, sure }) = found.next()?;
+    let mut found =
+        candidates(&all).into_iter().filter_map(|(places, text)| Some((places, native(sender, &Source { text: &text }, received_at).ok()?)));
+    let (places, Native { mut parsed, sure }) = found.next()?;
     let is_named = parsed.event.alerts.iter().all(|alert| alert.labels.contains_key("alertname"));
     if !sure || !is_named || found.next().is_some() {
         return None;
     }
     let trail = Trail::default();
     for (other, (name, raw)) in all.iter().enumerate() {
-        if other != at && !parsed.event.extra.contains_key(&**name) {
+        if !places.contains(&other) && !parsed.event.extra.contains_key(&**name) {
             trail.keep(&mut parsed.event.extra, name, raw);
         }
     }
     let is_noted = parsed.event.notes.contains(&Note::Extra);
     Some(if is_noted { parsed } else { noted(parsed, &trail) })
+}
+
+/// The bodies that the members of a body may be, each with the places of those that it is of. Alerts without a state of their own have the one that names
+/// their list, or that of the body around them.
+fn candidates<'a>(all: &'a [(Cow<'a, str>, &'a str)]) -> Vec<(Vec<usize>, Cow<'a, str>)> {
+    let with_state = |state: &str, list: &str| format!(r#"{{"status":{},"alerts":{list}}}"#, serde_json::Value::from(state));
+    let around = all.iter().find(|(name, _)| name == "status").map(|(_, raw)| value::text(raw).into_owned());
+    let around = around.filter(|word| alert::status_word(word).is_some());
+    let (mut bodies, mut places, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, (name, raw)) in all.iter().enumerate() {
+        let text = if raw.starts_with('"') { Cow::Owned(value::text(raw).trim().to_owned()) } else { Cow::Borrowed(*raw) };
+        match text.strip_prefix('[') {
+            Some(rest) if alert::status_word(name).is_some() => {
+                if !rest.trim_start().starts_with(']') {
+                    places.push(at);
+                    states.push(with_state(name, &text));
+                }
+            }
+            Some(_) => bodies.push((vec![at], around.as_deref().map_or_else(|| text.clone(), |state| with_state(state, &text).into()))),
+            None if text.starts_with('{') => bodies.push((vec![at], text)),
+            None => {}
+        }
+    }
+    if !states.is_empty() {
+        bodies.push((places, format!(r#"{{"alerts":[{}]}}"#, states.join(",")).into()));
+    }
+    bodies
 }
 
 /// A body understood without an input; not `sure` when it could as well be meant for one.

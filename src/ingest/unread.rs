@@ -4,7 +4,7 @@ use super::decode::to_utf8;
 use super::error::echo;
 use super::form;
 use super::value::{elements, kind_of, members, text};
-use crate::model::{Alert, Event, Note, SenderKind, hash_hex};
+use crate::model::{Alert, Event, Note, SenderKind, Status, hash_hex};
 
 /// Characters that are kept of what could only be read as text.
 pub(super) const MAX_RAW_TEXT: usize = 4000;
@@ -13,12 +13,16 @@ const MAX_SHOWN: usize = MAX_RAW_TEXT;
 const MAX_VALUE: usize = 500;
 /// Members that are shown of an object.
 const MAX_MEMBERS: usize = 40;
+/// Members that say whether it is over, and the words for that: those that nothing else is called by.
+const STATES: [&str; 2] = ["status", "state"];
+const OVER: [&str; 2] = ["resolved", "recovered"];
 /// Members that name what a body is about, in the order in which they are looked for.
 const NAMES: [&str; 12] =
     ["alertname", "title", "subject", "summary", "name", "ruleName", "rule", "message", "msg", "text", "description", "content"];
 
-/// The event of a body that holds no alert that could be read: one alert that fires and whose description is the text. Its name is what the body calls
-/// itself. Two bodies are the same when their bytes are. A body that is no JSON is shown as it is.
+/// The event of a body that holds no alert that could be read: one alert whose description is the text. It fires, unless the body says `resolved` of
+/// itself: what somebody's own template makes of an end must wake nobody. Its name is what the body calls itself. Two bodies are the same when their bytes
+/// are. A body that is no JSON is shown as it is.
 ///
 /// The text is cut after 4,000 characters: a message shows no more, and a body may have megabytes.
 ///
@@ -30,19 +34,31 @@ pub fn unread(body: &[u8]) -> Event {
         return Event { kind: SenderKind::Generic, message: echo(whole), ..Event::default() };
     }
     let json = serde_json::from_str::<&serde_json::value::RawValue>(whole).ok().map(|raw| raw.get());
-    let (name, shown) = match json.map(kind_of) {
-        Some("an object") => described(json.unwrap_or_default()),
-        Some("a string") => named(&text(json.unwrap_or_default())),
-        Some(_) => named(whole),
-        None => match form::fields(whole) {
-            Some(fields) => described(&form_text(fields)),
-            None => named(whole),
-        },
+    let form = if json.is_none() { form::fields(whole).map(form_text) } else { None };
+    let object = form.as_deref().or(json.filter(|raw| kind_of(raw) == "an object"));
+    let (name, shown) = match (object, json.map(kind_of)) {
+        (Some(object), _) => described(object),
+        (None, Some("a string")) => named(&text(json.unwrap_or_default())),
+        (None, _) => named(whole),
     };
-    let mut alert = Alert { fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
+    let status = if object.is_some_and(is_over) { Status::Resolved } else { Status::Firing };
+    let mut alert = Alert { status, fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
     alert.labels.insert("alertname".into(), name.unwrap_or_else(|| "Unknown body".into()));
     alert.annotations.insert("description".into(), shown);
-    Event { kind: SenderKind::Generic, common_labels: alert.labels.clone(), notes: vec![Note::NoAlert], alerts: vec![alert], ..Event::default() }
+    Event {
+        kind: SenderKind::Generic,
+        status,
+        common_labels: alert.labels.clone(),
+        notes: vec![Note::NoAlert],
+        alerts: vec![alert],
+        ..Event::default()
+    }
+}
+
+/// Whether an object says that it is over.
+fn is_over(raw: &str) -> bool {
+    let mut states = members(raw).into_iter().filter(|(name, value)| STATES.contains(&&**name) && is_scalar(value));
+    states.any(|(_, value)| OVER.iter().any(|word| text(value).trim().eq_ignore_ascii_case(word)))
 }
 
 /// A text and its first line, if it has one that can be a name.
@@ -101,9 +117,11 @@ fn is_blank(body: &str) -> bool {
     }
     body.is_empty()
         || serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok_and(|raw| {
-            // A body with a list of no alerts says itself that there is nothing to tell.
-            let none = |(name, value): (_, &str)| name == "alerts" && matches!(kind_of(value), "an array" | "null") && empty(value, 1);
-            empty(raw.get(), 0) || members(raw.get()).into_iter().any(none)
+            // A body with a list of no alerts says itself that there is nothing to tell, unless it has a title or a text of its own.
+            let all = members(raw.get());
+            let none = all.iter().any(|(name, value)| name == "alerts" && matches!(kind_of(value), "an array" | "null") && empty(value, 1));
+            let says = |name: &&str| all.iter().any(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value) && !empty(value, 1));
+            empty(raw.get(), 0) || (none && !NAMES.iter().any(says))
         })
 }
 
@@ -129,6 +147,24 @@ mod tests {
         assert_eq!(of("<html>"), ("Unknown body".into(), "<html>".into()));
         let (_, shown) = of(&format!("{{\"a\": \"{}\"}}", "告".repeat(100_000)));
         assert_eq!(shown.chars().count(), 3 + MAX_VALUE + 1);
+    }
+
+    #[test]
+    fn a_body_that_says_it_is_over_does_not_fire() {
+        let status = |body: &str| unread(body.as_bytes()).alerts[0].status;
+        for over in [r#"{"title": "x", "status": "resolved"}"#, r#"{"title": "x", "state": " Recovered"}"#, "title=x&status=RESOLVED"] {
+            assert_eq!((status(over), unread(over.as_bytes()).status), (Status::Resolved, Status::Resolved), "{over}");
+        }
+        for fires in [
+            r#"{"title": "x", "status": "firing"}"#,
+            r#"{"service": "nginx", "status": "inactive"}"#,
+            r#"{"status": "ok", "data": {"disk": "full"}}"#,
+            r#"{"text": "the ticket is resolved"}"#,
+            r#"{"status": {"x": "resolved"}}"#,
+            "resolved",
+        ] {
+            assert_eq!(status(fires), Status::Firing, "{fires}");
+        }
     }
 
     #[test]
@@ -159,6 +195,9 @@ mod tests {
             let kept = unread(blank.as_bytes());
             assert!(kept.alerts.is_empty() && kept.message == echo(blank.trim()), "{kept:?}");
         }
+        // As somebody's template writes it, of those that fire.
+        let over = r#"{"title": "[RESOLVED] Disk full", "status": "resolved", "alerts": []}"#;
+        assert_eq!((of(over).0.as_str(), unread(over.as_bytes()).status), ("[RESOLVED] Disk full", Status::Resolved));
         for told in ["0", "x", "{\"a\": 1}", "[false]", r#"{"alerts": [1]}"#, r#"{"alerts": {"a": 1}}"#, "{"] {
             assert!(!is_blank(told), "{told}");
         }

@@ -61,6 +61,14 @@ async fn prometheusalert_finds_robots_by_their_tokens_and_pings() {
     assert_eq!(call(&app, &unknown, &alert("b", "Two", "firing")).await.0, 200);
     assert_eq!(call(&app, "/prometheusalert?type=webhook&webhookurl=http://169.254.169.254/latest", &alert("c", "Three", "firing")).await.0, 200);
     assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-slack"]);
+    // The robots of a group are in PrometheusAlert's own configuration: the type's channels get the alert, and the event says so.
+    assert_eq!(call(&app, "/prometheusalert?type=dd&alertgroup=dba", &alert("e", "Five", "firing")).await.0, 200);
+    assert_eq!(channels(&app).await, ["ops-ding", "ops-ding", "ops-ding", "ops-slack"]);
+    assert_eq!(newest(&app).await.event.unknown_to, ["alertgroup=dba"]);
+    let found = format!("/prometheusalert?type=dd&alertgroup=dba&ddurl={}", robot("ding-token"));
+    assert_eq!(call(&app, &found, &alert("f", "Six", "firing")).await.0, 200);
+    assert_eq!(channels(&app).await.len(), 5);
+    assert!(newest(&app).await.event.unknown_to.is_empty(), "a robot that a channel has is no guess");
     // Its levels are severities.
     let mut body = alert("d", "Four", "firing");
     body["alerts"][0]["labels"] = json!({ "alertname": "Four", "level": "4" });

@@ -5,6 +5,7 @@ use watchfire::store::State;
 
 use crate::support::app::{Four, TestApp};
 use crate::support::every_platform::All;
+use crate::support::fakes::fault::Fault;
 use crate::support::fakes::recorder::Record;
 
 const TITLE: &str = "Release0815 is out";
@@ -77,5 +78,25 @@ async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
         let said = all.member(name).rec.accepted().iter().map(shown).collect::<Vec<_>>().join("\n");
         assert_eq!(count(&said, "Step4711"), 1, "{name}: {said}");
         assert!(count(&said, "Release0815") <= 2, "{name}: a title, and its preview: {said}");
+    }
+}
+
+/// They share a title: a later one must not take the place of an earlier one that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_wait_together_are_all_read() {
+    let four = Four::start().await;
+    let app = TestApp::start(&four.routes()).await;
+    for (severity, hosts) in [(None, ["db-1", "db-2", "db-3"]), (Some("error"), ["web-1", "web-2", "web-3"])] {
+        four.ding.faults.push(Fault::Status(503, None));
+        for host in hosts {
+            let text = json!({ "to": "ops-ding", "title": "Backup failed", "text": format!("no space left on {host}"), "severity": severity });
+            assert_eq!(app.post("/api/v1/send", &text).await.0, 200);
+        }
+        let rows = app.settled().await;
+        assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+        let read: Vec<String> = four.ding.rec.accepted().iter().map(|record| record.text.clone()).collect();
+        for host in hosts {
+            assert_eq!(read.iter().filter(|text| text.contains(host)).count(), 1, "{host}: {read:?}");
+        }
     }
 }

@@ -93,8 +93,8 @@ pub struct RoutesFile {
     /// Alerts that always fire, and who is notified when they are missing.
     pub heartbeats: Vec<Heartbeat>,
     /// How the bodies of other senders are read, by name: each is posted to `/in/<name>`, or chosen on `/webhook` by what it holds. Those that come with
-    /// Watchfire (`zabbix`, `zabbixclient`, `uptime_kuma`, `sns`, `cloudwatch`, `aliyun`, `tencent`) are there without being named here; one of the same name
-    /// replaces one of them.
+    /// Watchfire (`zabbix`, `zabbixclient`, `uptime_kuma`, `sns`, `cloudwatch`, `eventbridge`, `aliyun`, `tencent`) are there without being named here; one of the
+    /// same name replaces one of them.
     pub inputs: IndexMap<String, InputBlock>,
     /// Expectations about the routing, checked at every start, reload and `check`.
     pub tests: Vec<Expectation>,

@@ -26,7 +26,7 @@ const WIRES: [Wire; 7] = [
     Wire { key: "wx", what: "a WeCom application", fits: |name| name == "wecom" },
     Wire { key: "sms", what: "an SMS channel", fits: |name| name.contains("sms") },
     Wire { key: "vms", what: "a voice channel", fits: |name| name.contains("voice") || name.contains("vms") },
-    Wire { key: "dingding_call", what: "a channel for DingTalk calls", fits: |name| name.starts_with("dingtalk_") },
+    Wire { key: "dingding_call", what: "a channel for DingTalk calls", fits: |name| name == "dingtalk_call" },
 ];
 
 /// Validates `legacy:`.
@@ -106,4 +106,27 @@ fn bound(validator: &mut Validator<'_, '_>, name: &str, path: &Path, key: &str) 
         .note(format!("channels that fit: {}", listed(fitting.iter().copied())));
     validator.report.add(finding, path, Anchor::Value);
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WIRES;
+
+    #[test]
+    fn a_path_is_bound_to_what_speaks_for_it() {
+        for (key, platforms) in [
+            ("email", &["email"][..]),
+            ("slack", &["slack"]),
+            ("dingding", &["dingtalk"]),
+            ("wx", &["wecom"]),
+            ("sms", &["aliyun_sms", "tencent_sms", "twilio_sms"]),
+            ("vms", &["aliyun_voice", "tencent_voice", "twilio_voice"]),
+            ("dingding_call", &["dingtalk_call"]),
+        ] {
+            let wire = WIRES.iter().find(|wire| wire.key == key).unwrap();
+            let mut fit: Vec<&str> = crate::channel::PLATFORMS.iter().map(|platform| platform.name).filter(|name| (wire.fits)(name)).collect();
+            fit.sort_unstable();
+            assert_eq!(fit, platforms, "{key}");
+        }
+    }
 }

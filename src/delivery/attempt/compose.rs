@@ -15,6 +15,7 @@ use crate::template::MessageKind;
 
 use super::living::forget_deferred;
 use super::persist::skipped;
+use super::texts::take_other_texts;
 use super::{AttemptResult, AttemptTask};
 
 impl AttemptTask {
@@ -25,6 +26,7 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
         later.extend(take_other_audiences(message));
+        later.extend(take_other_texts(message));
         match self.renew_step(message, now).await {
             Ok(None) => {}
             Ok(Some(end)) => return Ok(Some(self.not_sent_now(message, end, later).await)),

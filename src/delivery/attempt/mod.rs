@@ -13,6 +13,7 @@ mod record;
 mod release;
 mod send;
 mod step;
+mod texts;
 mod unreached;
 
 use std::sync::Arc;

@@ -45,6 +45,7 @@ pub(super) fn paths() -> Paths {
             Param::text("split", "Taken without effect: alerts of one body go where each of them belongs, and share a message there"),
             Param::text("ddurl", "Robots of DingTalk, separated by commas; `wxurl`, `fsurl` and `webhookurl` likewise"),
             Param::text("rr", "`true`: one of the robots"),
+            Param::text("alertgroup", "A group of PrometheusAlert's own configuration: noted, for the type's channels get the alert"),
             Param::text("phone", "Mobile numbers, separated by commas: recipients of a channel that sends text messages or calls"),
             Param::text("email", "Mail addresses, separated by commas: recipients of a mail channel"),
             Param::text("wxuser", "Members, separated by `|`: recipients of a WeCom application; `wxparty` and `wxtag` likewise"),
@@ -105,6 +106,7 @@ async fn prometheusalert(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
             name: format!("prometheusalert?type={kind}"),
             robots: robots_at(kind, query.get(url)),
             one_of: query.get("rr") == "true",
+            group: query.get("alertgroup"),
             at: query.get("at"),
             template: tpl,
         }
@@ -229,6 +231,8 @@ struct Named<'q> {
     robots: Vec<OutletKey>,
     /// Whether one of them is enough.
     one_of: bool,
+    /// The group that it names: its robots are in the bridge's own configuration.
+    group: &'q str,
     /// Whom it pings.
     at: &'q str,
     /// To whom it goes, on channels that write to people.
@@ -256,10 +260,14 @@ impl Named<'_> {
             strangers = false;
         }
         let mut unknown = Vec::new();
+        let shown = |name: &str| name.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
         match self.bound {
             _ if !strangers => {}
             Some(bound) => to.extend(bound.into_iter().filter(|name| plan.channels.contains_key(name))),
-            None => unknown.push(self.name.chars().filter(|c| !c.is_control()).take(100).collect()),
+            None => unknown.push(shown(&self.name)),
+        }
+        if strangers && !self.group.is_empty() {
+            unknown.push(shown(&format!("alertgroup={}", self.group)));
         }
         let mut seen = HashSet::new();
         to.retain(|name| seen.insert(name.clone()));

@@ -104,6 +104,10 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     assert_eq!(of(r#""status":"firing","#, past), (Firing, vec![Firing]));
     assert_eq!(of(r#""status":"firing","#, &format!("{past},{future}")), (Firing, vec![Resolved, Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":{"state":"active"}}"#), (Firing, vec![Firing]));
+    // Named as Prometheus names it.
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"resolved"}"#), (Resolved, vec![Resolved]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"CA"}"#), (Firing, vec![Firing]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"firing","state":"ok"}"#), (Firing, vec![Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"weird"}"#), (Firing, vec![Firing]));
 }
 
@@ -341,6 +345,25 @@ fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
     {
         assert_eq!(read(body).unwrap().event.alerts[0].status, Status::Resolved, "{body}");
     }
+    // As the text of its JSON.
+    for text in [format!("[{alert}]"), format!(r#" {{"alerts":[{alert}]}}"#)] {
+        for member in ["alerts", "message"] {
+            let event = read(&serde_json::json!({ member: text, "team": "db" }).to_string()).unwrap().event;
+            assert_eq!(
+                (event.alerts[0].name(), event.alerts[0].status, event.extra["team"].as_str()),
+                ("Disk", Status::Resolved, Some("db")),
+                "{text}"
+            );
+        }
+    }
+    // Both lists that Alertmanager's and Grafana's templates know. One of them or both: it is one sender.
+    let (disk, load) = (r#"{"labels":{"alertname":"Disk"}}"#, r#"{"labels":{"alertname":"Load"},"endsAt":"2100-01-01T00:00:00Z"}"#);
+    let both = read(&format!(r#"{{"status":"firing","resolved":[{load}],"firing":[{disk}],"team":"db"}}"#)).unwrap();
+    let mut seen: Vec<_> = both.event.alerts.iter().map(|alert| (alert.name(), alert.status)).collect();
+    seen.sort_unstable();
+    assert_eq!((seen, both.event.extra["team"].as_str()), (vec![("Disk", Status::Firing), ("Load", Status::Resolved)], Some("db")));
+    let one = read(&format!(r#"{{"status":"resolved","resolved":[{disk}],"firing":[]}}"#)).unwrap();
+    assert_eq!((one.event.kind, one.event.alerts[0].status), (both.event.kind, Status::Resolved));
     // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.
     for body in [
         format!(r#"{{"a":[{alert}],"b":[{alert}]}}"#),

@@ -61,7 +61,10 @@ fn shown(event: &Event) -> Value {
 fn every_file_is_an_input() {
     assert_eq!(SHIPPED.files().count(), BLOCKS.len(), "a file of templates/inputs cannot be read");
     let inputs = shipped();
-    assert_eq!(inputs.names().collect::<Vec<_>>(), ["aliyun", "cloudwatch", "sns", "tencent", "uptime_kuma", "zabbix", "zabbixclient"]);
+    assert_eq!(
+        inputs.names().collect::<Vec<_>>(),
+        ["aliyun", "cloudwatch", "eventbridge", "sns", "tencent", "uptime_kuma", "zabbix", "zabbixclient"]
+    );
 }
 
 #[test]
@@ -91,6 +94,7 @@ fn what_is_over_ends_what_fired() {
         ("zabbix-7.0-problem", "zabbix-7.0-resolved"),
         ("uptime_kuma-1.23-down", "uptime_kuma-1.23-up"),
         ("aliyun-2023-alert", "aliyun-2023-ok"),
+        ("eventbridge-2019-alarm", "eventbridge-2019-ok"),
         ("tencent-2020-metric", "tencent-2020-recovered"),
         ("zabbixclient-1.1-problem", "zabbixclient-1.1-resolved"),
     ] {
@@ -108,6 +112,102 @@ fn a_subscription_is_a_note_with_the_address_that_confirms_it() {
     assert_eq!((alert.name(), alert.label("severity")), ("SNS subscription to confirm", "info"));
     assert!(alert.generator_url.starts_with("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription"), "{}", alert.generator_url);
     assert!(alert.annotation("summary").starts_with("You have chosen to subscribe"));
+}
+
+/// What SNS posts of a message.
+fn by_sns(id: &str, subject: &str, message: &Value) -> Value {
+    let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+    json!({
+        "Type": "Notification", "MessageId": id, "TopicArn": "arn:aws:sns:us-east-1:123456789012:ops", "Subject": subject, "Message": text,
+        "Timestamp": "2026-11-01T10:00:00.000Z",
+    })
+}
+
+/// A change of state of a series of an alarm over several, as an event.
+fn changed(series: &str, state: &str) -> Value {
+    json!({
+        "id": format!("{series} {state}"), "detail-type": "CloudWatch Alarm Contributor State Change", "source": "aws.cloudwatch", "region": "us-east-1",
+        "account": "123456789012", "time": "2026-11-01T10:00:00Z", "detail": {
+            "alarmName": "Throttled tables", "alarmContributor": { "id": format!("id-{series}"), "attributes": { "TableName": series } },
+            "state": { "value": state, "reason": "Threshold Crossed", "timestamp": "2026-11-01T10:00:00.919+0000" },
+        },
+    })
+}
+
+#[test]
+fn a_series_of_an_alarm_is_over_while_another_one_fires() {
+    let inputs = shipped();
+    let alarm = |series: &str, state: &str| {
+        json!({
+            "AlarmName": "Throttled tables", "AWSAccountId": "123456789012", "NewStateValue": state, "NewStateReason": "Threshold Crossed",
+            "StateChangeTime": "2026-11-01T10:00:00.919+0000", "Region": "US East (N. Virginia)", "AlarmContributorId": format!("id-{series}"),
+            "AlarmContributorAttributes": { "TableName": series },
+        })
+    };
+    let alarm_by_sns = |series: &str, state: &str| by_sns(state, "", &alarm(series, state));
+    let event_by_sns = |series: &str, state: &str| by_sns(state, "", &changed(series, state));
+    let ways: [(&str, &dyn Fn(&str, &str) -> Value); 4] =
+        [("alarm", &alarm), ("event", &changed), ("alarm by SNS", &alarm_by_sns), ("event by SNS", &event_by_sns)];
+    for (way, post) in ways {
+        let of = |series: &str, state: &str| event(&inputs, post(series, state).to_string().as_bytes());
+        let (fires, over, other) = (of("orders", "ALARM"), of("orders", "OK"), of("users", "OK"));
+        assert_eq!((fires.status, over.status, other.status), (Status::Firing, Status::Resolved, Status::Resolved), "{way}");
+        let (fires, over, other) = (&fires.alerts[0], &over.alerts[0], &other.alerts[0]);
+        assert_eq!(
+            (fires.name(), fires.label("instance"), fires.annotation("summary")),
+            ("Throttled tables", "orders", "Threshold Crossed"),
+            "{way}"
+        );
+        assert_eq!(fires.fingerprint, over.fingerprint, "{way}: its own end");
+        assert_ne!(fires.fingerprint, other.fingerprint, "{way}: the end of another is not its end");
+    }
+}
+
+/// They share a subject, or have none: the second one must not take the place of the first.
+#[test]
+fn a_message_that_is_no_alarm_is_an_alert_by_itself() {
+    let inputs = shipped();
+    let of = |body: Value| event(&inputs, body.to_string().as_bytes());
+    let edited = |name: &str| {
+        let mut event = changed(name, "OK");
+        event["detail-type"] = "CloudWatch Alarm Configuration Change".into();
+        event
+    };
+    for subject in ["", "AWS Notification Message"] {
+        let text = |id: &str| of(by_sns(id, subject, &json!(format!("the backup of {id} failed"))));
+        let (one, other) = (text("db-1"), text("db-2"));
+        assert_ne!(one.alerts[0].fingerprint, other.alerts[0].fingerprint, "{subject}");
+        assert_eq!(one.alerts[0].fingerprint, text("db-1").alerts[0].fingerprint, "{subject}: one message that SNS posts twice");
+        assert_eq!(one.status, Status::Firing);
+    }
+    let edited_by_sns = |name: &str| by_sns(name, "", &edited(name));
+    let ways: [&dyn Fn(&str) -> Value; 2] = [&edited, &edited_by_sns];
+    for post in ways {
+        let (one, other) = (of(post("orders")), of(post("users")));
+        assert_eq!((one.status, one.alerts[0].name()), (Status::Firing, "CloudWatch Alarm Configuration Change"), "not the end of an alarm");
+        assert_ne!(one.alerts[0].fingerprint, other.alerts[0].fingerprint);
+    }
+}
+
+#[test]
+fn a_subscription_that_was_removed_is_none_to_confirm() {
+    let mut body: Value = serde_json::from_slice(&bodies().into_iter().find(|(name, ..)| name == "sns-subscription").unwrap().2).unwrap();
+    body["Type"] = "UnsubscribeConfirmation".into();
+    let event = event(&shipped(), body.to_string().as_bytes());
+    assert_eq!((event.alerts[0].name(), event.alerts[0].label("severity")), ("SNS subscription removed", "warning"));
+}
+
+#[test]
+fn objects_that_tencent_names_otherwise_are_apart() {
+    let inputs = shipped();
+    let of = |object: &str| {
+        let mut body: Value = serde_json::from_slice(&bodies().into_iter().find(|(name, ..)| name == "tencent-2020-event").unwrap().2).unwrap();
+        body["alarmObjInfo"]["dimensions"] = json!({ "directConnectConnId": object, "objDetail": { "vpc": "vpc-1" } });
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    let (one, other) = (of("dc-1"), of("dc-2"));
+    assert!(one.label("instance").contains("dc-1"), "{one:?}");
+    assert_ne!(one.fingerprint, other.fingerprint);
 }
 
 /// Two such bodies would be the same alert, and the second one a repeat of the first.
