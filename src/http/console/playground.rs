@@ -339,17 +339,16 @@ fn mistakes(language: Language, findings: &[Finding], composed: &Composed) -> Ma
                     li.find {
                         (icon_of("alert", if finding.level == Level::Error { "bad" } else { "wn" }))
                         span {
-                            @if let Some(meaning) = meaning(language, finding.code) { (meaning) br; }
-                            b { (shown(&finding.message)) }
+                            @if let Some(code) = meaning(language, finding.code) { b { (code.title_zh) "。" } (code.help_zh) br; }
+                            b lang="en" { (shown(&finding.message)) }
                             br; span.dim.s {
                                 @if let Some(span) = finding.place.as_ref().and_then(|place| place.span) { (say(language, "line ", "行 ")) (span.line) (say(language, ", column ", "，列 ")) (span.column) (say(language, ": ", "：")) }
-                                (shown(&finding.label))
-                                @for note in &finding.notes { " " (shown(note)) }
+                                span lang="en" { (shown(&finding.label)) @for note in &finding.notes { " " (shown(note)) } }
                             }
                         }
                     }
                 }
-                @for error in &composed.fallbacks { li.find { (icon_of("alert", "bad")) span { b { (shown(&error.to_string())) } } } }
+                @for error in &composed.fallbacks { li.find { (icon_of("alert", "bad")) span { b lang="en" { (shown(&error.to_string())) } } } }
             }
         }
     }
