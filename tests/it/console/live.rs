@@ -2,8 +2,10 @@
 
 use reqwest::StatusCode;
 
-use super::{Browser, fire, routes};
+use super::{Browser, ROOT, fire, guarded, routes};
 use crate::support::app::{TestApp, alert};
+use crate::support::chromium::Chromium;
+use crate::support::skip::skip;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
@@ -50,4 +52,26 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert!(!seen.contains("event: new"), "it knows both incidents: {seen}");
     let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
     assert!(late.contains("event: reload"), "{late}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_whose_stream_was_refused_asks_for_it_again() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&guarded()).await;
+    fire(&app, Some(ROOT), &alert("a", "First", "firing")).await;
+    browser.open(&app.url("/ui/login")).await;
+    browser.write("[name=secret]", ROOT).await;
+    browser.press("form.login button").await;
+    let state =
+        |word: &str| format!("document.querySelector('#live .state') != null && document.querySelector('#live .state').textContent == '{word}'");
+    browser.until(&state("Live")).await;
+    browser.press("#live [data-key=p]").await;
+    browser.until(&state("Paused")).await;
+    browser.eval("fetch('/ui/logout', { method: 'POST' }).then(() => window.out = true); 0").await;
+    browser.until("window.out === true").await;
+    // It is led to the form of the login, which is no stream; browsers do not ask again by themselves.
+    browser.press("#live [data-key=p]").await;
+    browser.until(&state("Not connected")).await;
+    browser.eval(&format!("fetch('/ui/login', {{ method: 'POST', body: new URLSearchParams({{ secret: '{ROOT}' }}) }}); 0")).await;
+    browser.until(&state("Live")).await;
 }
