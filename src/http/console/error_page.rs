@@ -8,6 +8,7 @@ use super::acts;
 use super::layout::{Page, Place};
 use super::manner::Manner;
 use super::parts::{icon, icon_of, say, shown};
+use crate::http::error::is_of_store;
 use crate::model::Language;
 
 /// The heading of an error.
@@ -37,21 +38,22 @@ pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
 /// The answer to a browser that asked for a page, or for a part of one; `form`: the page whose form it sent.
 pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Option<&str>) -> Response {
     let language = manner.language;
+    // Of what else is not available now (a channel that is disabled, one login too many) nothing follows for alerts.
+    let is_down = status == StatusCode::SERVICE_UNAVAILABLE && is_of_store(why);
     let why = acts::outcome(language, why);
     if manner.fragment {
         return toast(status, html! { b { (heading(language, status)) } (say(language, ". ", "。")) (shown(&why)) });
     }
     let title = heading(language, status).to_owned();
-    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, &why, form), ..Page::default() };
+    let page = Page { title: title.clone(), at: Place::None, body: body(language, (status, is_down), &title, &why, form), ..Page::default() };
     (status, page.write(manner, None)).into_response()
 }
 
-fn body(language: Language, status: StatusCode, title: &str, why: &str, form: Option<&str>) -> Markup {
-    let down = status == StatusCode::SERVICE_UNAVAILABLE;
+fn body(language: Language, (status, is_down): (StatusCode, bool), title: &str, why: &str, form: Option<&str>) -> Markup {
     html! {
         div.head { div { h1 { (title) } } }
         div.card.pad.errc {
-            @if down {
+            @if is_down {
                 h2 { (say(language, "What this means", "这意味着")) }
                 ul.rows.flush.say3 {
                     li { (icon_of("ok", "ok")) span { b { (say(language, "Nothing is lost.", "没有丢失。")) } " " (say(language, "What was acknowledged is on disk.", "已应答的告警都已落盘。")) } }
