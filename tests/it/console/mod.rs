@@ -231,9 +231,10 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
     assert!(second["acts"][0]["id"].as_str() < first["acts"][0]["id"].as_str(), "newest first: {first} {second}");
     assert_eq!(read("until=1000", READER).await.1["acts"], json!([]));
     assert_eq!((read("colour=red", READER).await.0, read("", TEAM).await.0), (StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN));
-    let file = ann.get("/ui/audit.csv").await.text().await.unwrap();
+    let file = ann.get("/ui/audit.csv").await.bytes().await.unwrap();
+    let file = std::str::from_utf8(&file).unwrap();
     assert!(
-        file.starts_with("time,who,via,from,act,on,reason,state,outcome\r\n")
+        file.starts_with("\u{FEFF}time,who,via,from,act,on,reason,state,outcome\r\n")
             && file.contains("\"ann\",\"console\",\"127.0.0.1\",\"ack\",\"incident #1\""),
         "{file}"
     );
