@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::acts;
-use super::layout::{Page, Place};
+use super::failure::Failure;
+use super::layout::{Page, Place, fragment};
 use super::manner::Manner;
 use super::parts::{icon, icon_of, say, shown};
 use crate::http::error::is_of_store;
@@ -33,6 +34,17 @@ fn toast(status: StatusCode, text: Markup) -> Response {
 /// An error that no page wrote, for a part of a page.
 pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
     toast(status, shown(text))
+}
+
+/// The answer to a form that is sent while somebody types: why there is no result is where that would be. A toast would come at each pause, and stay.
+pub(super) fn in_place(manner: &Manner, answered: Result<Response, Failure>) -> Result<Response, Failure> {
+    match answered {
+        Err(Failure::Answer(status, why)) if manner.fragment && status.is_client_error() => {
+            let why = acts::outcome(manner.language, &why);
+            Ok((status, fragment(html! { div.note.warn.mt { (icon("ask")) p { (shown(&why)) } } })).into_response())
+        }
+        answered => answered,
+    }
 }
 
 /// The answer to a browser that asked for a page, or for a part of one; `form`: the page whose form it sent.

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, RawQuery, Request, State};
-use axum::http::request::Parts;
 use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::error_page::in_place;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
@@ -64,7 +63,7 @@ struct Asked {
 /// `GET /ui/route`: the address holds the labels, or names the event.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let fields = Fields::read(query.as_deref().unwrap_or_default());
-    answer(&app, &viewer, Asked { of: Of::read(&fields), fields }).await
+    in_place(&viewer.manner, answer(&app, &viewer, Asked { of: Of::read(&fields), fields }).await)
 }
 
 /// A pasted body.
@@ -75,7 +74,7 @@ impl FromRequest<Arc<App>> for Pasted {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         use axum::extract::FromRequestParts as _;
-        let (mut parts, body): (Parts, Body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         form::own(app, &parts)?;
         let viewer = Viewer::from_request_parts(&mut parts, app).await?;
         let fields = form::read_up_to(app, body, BodySource::Authenticated, 3 * MAX_BODY).await?;
@@ -85,7 +84,7 @@ impl FromRequest<Arc<App>> for Pasted {
 
 /// `POST /ui/route`: a body is too long for an address. Nothing changes by it.
 pub(super) async fn paste(State(app): State<Arc<App>>, Pasted(viewer, fields): Pasted) -> Result<Response, Failure> {
-    answer(&app, &viewer, Asked { of: Of::Body, fields }).await
+    in_place(&viewer.manner, answer(&app, &viewer, Asked { of: Of::Body, fields }).await)
 }
 
 async fn answer(app: &App, viewer: &Viewer, asked: Asked) -> Result<Response, Failure> {

@@ -73,6 +73,11 @@ impl Browser {
         self.http.get(format!("{}{path}", self.base)).headers(self.headers()).send().await.unwrap()
     }
 
+    /// What htmx is answered.
+    pub async fn while_typing(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.base)).headers(self.headers()).header("hx-request", "true").send().await.unwrap()
+    }
+
     /// A page's text, which must be there and be safe.
     pub async fn page(&self, path: &str) -> String {
         let response = self.get(path).await;
