@@ -55,6 +55,23 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
+    let steps = "escalations: { night: [{ after: 5s, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
+    let app = TestApp::start(&routes("").replace("route: { to: [ours],", steps)).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    assert!(page.contains("Next: theirs"), "{page}");
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    let mut seen = String::new();
+    while !seen.contains("Next: ours") {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(20), stream.chunk()).await;
+        seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no next step in {seen}")).unwrap().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_console_whose_stream_was_refused_asks_for_it_again() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
     let app = TestApp::start(&guarded()).await;

@@ -2,10 +2,11 @@
 //! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
-//! at what changed. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
+//! at what changed, or whose next step was due. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
 //! milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within a second; after longer
 //! the page is out of date.
 
+mod due;
 mod looks;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Interval, interval, sleep};
 
+use self::due::Due;
 use self::looks::{BEHIND, Looks, MAX_ROWS, Rows, Update};
 use super::failure::Failure;
 use super::form::Fields;
@@ -34,7 +36,7 @@ use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::{Incident, IncidentFilter};
+use crate::store::{Incident, IncidentFilter, IncidentState};
 
 /// Open incidents that are searched for what changed while a page was not seen: more than a page shows, for what is acked is less urgent.
 const OPEN: usize = 500;
@@ -89,7 +91,7 @@ async fn look(app: Arc<App>) {
     // A console that opened while the last look ended found a task that looks: so it is checked again after the end.
     while needed() {
         let Some(_looking) = app.live.looks.begin() else { return };
-        let mut seen: Option<Versions> = None;
+        let mut seen: Option<Seen> = None;
         while !app.live.looks.ends(needed) {
             let (began, at) = (app.engine.clock().instant(), app.engine.clock().wall());
             match changes(&app, at, &mut seen).await {
@@ -113,6 +115,13 @@ async fn look(app: Arc<App>) {
 /// The versions of open incidents.
 type Versions = BTreeMap<IncidentId, i64>;
 
+/// What is open, as the last look found it.
+#[derive(Default)]
+struct Seen {
+    versions: Versions,
+    due: Due,
+}
+
 /// Which incidents changed or ended, at most `most`, and what is known when these were shown: what is left out is found by the next look.
 fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentId>, Versions) {
     let ended = before.keys().filter(|id| !now.contains_key(id));
@@ -124,17 +133,33 @@ fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentI
     (ids, shown)
 }
 
-async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
+async fn changes(app: &App, at: UnixMs, seen: &mut Option<Seen>) -> Result<Option<Update>, Failure> {
     let open = app.engine.query().open_incidents().await?;
     let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
+    let before = seen.as_ref();
+    let is_same = before.is_some_and(|before| before.versions == now);
     // What changed between the page and the first look is in no row, but in the head.
-    let (ids, shown) = match seen.as_ref() {
-        None => (Vec::new(), now),
-        Some(before) if *before == now => return Ok(None),
-        Some(before) => differences(before, &now, MAX_ROWS),
-    };
-    let changed = shared(app, by_number(app, ids).await?).await?;
-    *seen = Some(shown);
+    let (ids, shown) = before.map_or_else(|| (Vec::new(), now.clone()), |before| differences(&before.versions, &now, MAX_ROWS));
+    let passed = before.into_iter().flat_map(|before| before.due.passed(at)).filter(|id| now.contains_key(id) && !ids.contains(id));
+    let passed: Vec<IncidentId> = passed.take(MAX_ROWS - ids.len()).collect();
+    if is_same && passed.is_empty() {
+        return Ok(None);
+    }
+    let is_new = |id: &IncidentId| before.is_none_or(|before| !before.versions.contains_key(id));
+    let new: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing && is_new(&one.id)).map(|one| one.id).collect();
+    let due = Due::of(app, &new).await?;
+    let mut changed = read(app, by_number(app, ids.into_iter().chain(passed.iter().copied()).collect()).await?).await?;
+    let seen = seen.get_or_insert_default();
+    seen.versions = shown;
+    seen.due.add(due);
+    changed.retain(|known| {
+        let id = known.incident.id;
+        seen.due.read(id, known.next.as_ref().map(|next| next.at), at) || !passed.contains(&id)
+    });
+    if is_same && changed.is_empty() {
+        return Ok(None);
+    }
+    let changed = changed.into_iter().map(Arc::new).collect();
     Ok(Some(Update { at, changed, open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
 }
 
