@@ -28,6 +28,7 @@ use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
 use crate::route::tree::{ExplainedTarget, Step};
 use crate::store::{EventFilter, EventRow};
+use crate::template::reason;
 
 /// Stored events to choose from.
 const EVENTS: usize = 10;
@@ -278,11 +279,11 @@ fn goes_to(
                 @if let Some(muted) = &target.target.muted {
                     @let until = muted.until.map(|until| time::whole(&viewer.manner, until.into()));
                     @let word = if muted.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") };
-                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}: {}{}", muted.by, until.map(|until| format!(", {until}")).unwrap_or_default())))
+                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}{}{}{}", say(language, ": ", "："), muted.by, until.map(|until| format!("{}{until}", say(language, ", ", "，"))).unwrap_or_default())))
                 } @else if let Some(active) = mutes.of_alert(&target.target.channel, labels) {
                     (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, if active.mute.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") }))
                 } @else if let Some((look, why)) = state.and_then(|channel| trouble(channel, viewer.manner.now.into(), language)) {
-                    (badge_of(look, &format!("{}: {why}", say(language, look.en, look.zh))))
+                    (badge_of(look, &format!("{}{}{}", say(language, look.en, look.zh), say(language, ": ", "："), reason(language, &why))))
                 } @else { span.dim.s { (say(language, "at once", "立即")) } }
             }
         }
