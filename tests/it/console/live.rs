@@ -54,8 +54,8 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert!(late.contains("event: reload"), "{late}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
+/// A console whose page shows the first of two steps, and the address of its stream.
+async fn with_steps() -> (TestApp, Browser, String) {
     let steps = "escalations: { night: [{ after: 5s, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
     let app = TestApp::start(&routes("").replace("route: { to: [ours],", steps)).await;
     let browser = Browser::of(&app);
@@ -63,12 +63,29 @@ async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
     let page = browser.page("/ui").await;
     assert!(page.contains("Next: theirs"), "{page}");
     let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
-    let mut stream = browser.get(&live).await;
+    (app, browser, live)
+}
+
+/// Reads a stream until a row shows the second step.
+async fn until_next(mut stream: reqwest::Response) {
     let mut seen = String::new();
     while !seen.contains("Next: ours") {
         let piece = tokio::time::timeout(std::time::Duration::from_secs(20), stream.chunk()).await;
         seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no next step in {seen}")).unwrap().unwrap()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
+    let (_app, browser, live) = with_steps().await;
+    until_next(browser.get(&live).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_slept_is_sent_the_step_that_came_while_it_did() {
+    let (app, browser, live) = with_steps().await;
+    app.until("state=sent&channel=theirs", |rows| rows.len() == 1).await;
+    until_next(browser.get(&live).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

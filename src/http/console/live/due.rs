@@ -1,14 +1,23 @@
 //! When the next step of an escalation is due, for each open incident: then its row shows another one, and nothing else of the incident changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::http::App;
 use crate::http::console::failure::Failure;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::State;
+use crate::store::{State, StepRow};
 
 /// How long the row of a step that is late is left as it is: the step waits for its channel.
 const LATE_MS: i64 = 3_000;
+
+async fn steps(app: &App, ids: &[IncidentId]) -> Result<Vec<StepRow>, Failure> {
+    if ids.is_empty() { Ok(Vec::new()) } else { Ok(app.engine.steps(ids).await?) }
+}
+
+/// Those of these incidents of which a step was due in a time.
+pub(super) async fn between(app: &App, ids: &[IncidentId], from: UnixMs, until: UnixMs) -> Result<HashSet<IncidentId>, Failure> {
+    Ok(steps(app, ids).await?.into_iter().filter(|step| (from..=until).contains(&step.due_at)).map(|step| step.incident).collect())
+}
 
 /// When the next step of each is due.
 #[derive(Default)]
@@ -18,8 +27,7 @@ impl Due {
     /// Of these incidents.
     pub(super) async fn of(app: &App, ids: &[IncidentId]) -> Result<Self, Failure> {
         let mut due = BTreeMap::new();
-        let steps = if ids.is_empty() { Vec::new() } else { app.engine.steps(ids).await? };
-        for step in steps.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
+        for step in steps(app, ids).await?.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
             let known = due.entry(step.incident).or_insert(step.due_at);
             *known = step.due_at.min(*known);
         }

@@ -306,7 +306,11 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), 
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
-    let mut changed: Vec<Incident> = urgent(app, OPEN).await?.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let open = urgent(app, OPEN).await?;
+    let firing: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing).map(|one| one.id).collect();
+    let stepped = due::between(app, &firing, from, now).await?;
+    let is_meant = |incident: &Incident| incident.heard_at >= from || acted(incident) || stepped.contains(&incident.id);
+    let mut changed: Vec<Incident> = open.into_iter().filter(is_meant).collect();
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);
