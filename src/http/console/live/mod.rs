@@ -2,9 +2,9 @@
 //! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
-//! at what changed, or whose next step was due. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
-//! milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within a second; after longer
-//! the page is out of date.
+//! at what changed, or whose next step was due. What it finds is shared by all. A console that was asleep says when it last received something
+//! (`Last-Event-ID`, in Unix milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within
+//! a second; after longer the page is out of date.
 
 mod due;
 mod looks;
