@@ -54,6 +54,24 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert!(late.contains("event: reload"), "{late}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_a_mute_that_began_and_that_it_ended() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    // The store is looked at once before what changes is known.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    until(&mut stream, "event: beat").await;
+    let mute = [("matchers", "alertname=\"First\""), ("for", "1h"), ("reason", "deploy")];
+    assert_eq!(browser.post("/ui/mutes", &mute).await.status(), StatusCode::SEE_OTHER);
+    until(&mut stream, "Muted until ").await;
+    assert_eq!(browser.post("/ui/mutes/end", &mute[..1]).await.status(), StatusCode::SEE_OTHER);
+    until(&mut stream, "no escalation is configured for it").await;
+}
+
 /// A console whose page shows the first of two steps, and the address of its stream.
 async fn with_steps() -> (TestApp, Browser, String) {
     let steps = "escalations: { night: [{ after: 5s, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
@@ -66,26 +84,26 @@ async fn with_steps() -> (TestApp, Browser, String) {
     (app, browser, live)
 }
 
-/// Reads a stream until a row shows the second step.
-async fn until_next(mut stream: reqwest::Response) {
+/// Reads a stream until it holds this.
+async fn until(stream: &mut reqwest::Response, wanted: &str) {
     let mut seen = String::new();
-    while !seen.contains("Next: ours") {
+    while !seen.contains(wanted) {
         let piece = tokio::time::timeout(std::time::Duration::from_secs(20), stream.chunk()).await;
-        seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("no next step in {seen}")).unwrap().unwrap()));
+        seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted} is not in {seen}")).unwrap().unwrap()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
     let (_app, browser, live) = with_steps().await;
-    until_next(browser.get(&live).await).await;
+    until(&mut browser.get(&live).await, "Next: ours").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_console_that_slept_is_sent_the_step_that_came_while_it_did() {
     let (app, browser, live) = with_steps().await;
     app.until("state=sent&channel=theirs", |rows| rows.len() == 1).await;
-    until_next(browser.get(&live).await).await;
+    until(&mut browser.get(&live).await, "Next: ours").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

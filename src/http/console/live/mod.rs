@@ -2,7 +2,7 @@
 //! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
-//! at what changed, or whose next step was due. What it finds is shared by all. A console that was asleep says when it last received something
+//! at what changed, whose next step was due, or what a mute began or ended to hold. What it finds is shared by all. A console that was asleep says when it last received something
 //! (`Last-Event-ID`, in Unix milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within
 //! a second; after longer the page is out of date.
 
@@ -36,7 +36,7 @@ use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::{Incident, IncidentFilter, IncidentState};
+use crate::store::{Incident, IncidentFilter, IncidentState, OpenIncident};
 
 /// Open incidents that are searched for what changed while a page was not seen: more than a page shows, for what is acked is less urgent.
 const OPEN: usize = 500;
@@ -120,6 +120,15 @@ type Versions = BTreeMap<IncidentId, i64>;
 struct Seen {
     versions: Versions,
     due: Due,
+    /// The matchers of each mute that was active, and until when.
+    mutes: Vec<(String, UnixMs)>,
+}
+
+/// Those on which nobody is, the most urgent first.
+fn firing(open: &[OpenIncident]) -> Vec<IncidentId> {
+    let mut firing: Vec<&OpenIncident> = open.iter().filter(|one| one.state == IncidentState::Firing).collect();
+    firing.sort_by_key(|one| (one.rank, one.opened_at));
+    firing.into_iter().map(|one| one.id).collect()
 }
 
 /// Which incidents changed or ended, at most `most`, and what is known when these were shown: what is left out is found by the next look.
@@ -136,25 +145,34 @@ fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentI
 async fn changes(app: &App, at: UnixMs, seen: &mut Option<Seen>) -> Result<Option<Update>, Failure> {
     let open = app.engine.query().open_incidents().await?;
     let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
+    let mut mutes: Vec<(String, UnixMs)> = app.engine.mutes().active(at).map(|active| (active.mute.text.clone(), active.until)).collect();
+    mutes.sort();
     let before = seen.as_ref();
-    let is_same = before.is_some_and(|before| before.versions == now);
+    let is_remuted = before.is_some_and(|before| before.mutes != mutes);
+    let is_same = !is_remuted && before.is_some_and(|before| before.versions == now);
     // What changed between the page and the first look is in no row, but in the head.
     let (ids, shown) = before.map_or_else(|| (Vec::new(), now.clone()), |before| differences(&before.versions, &now, MAX_ROWS));
-    let passed = before.into_iter().flat_map(|before| before.due.passed(at)).filter(|id| now.contains_key(id) && !ids.contains(id));
-    let passed: Vec<IncidentId> = passed.take(MAX_ROWS - ids.len()).collect();
-    if is_same && passed.is_empty() {
+    // Nothing of these changed, and yet their rows show something else. A mute may be of any of them.
+    let mut beside: Vec<IncidentId> = match before {
+        None => Vec::new(),
+        Some(_) if is_remuted => firing(&open),
+        Some(before) => before.due.passed(at).filter(|id| now.contains_key(id)).collect(),
+    };
+    beside.retain(|id| !ids.contains(id));
+    beside.truncate(MAX_ROWS - ids.len());
+    if is_same && beside.is_empty() {
         return Ok(None);
     }
     let is_new = |id: &IncidentId| before.is_none_or(|before| !before.versions.contains_key(id));
-    let new: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing && is_new(&one.id)).map(|one| one.id).collect();
+    let new: Vec<IncidentId> = firing(&open).into_iter().filter(is_new).collect();
     let due = Due::of(app, &new).await?;
-    let mut changed = read(app, by_number(app, ids.into_iter().chain(passed.iter().copied()).collect()).await?).await?;
+    let mut changed = read(app, by_number(app, ids.into_iter().chain(beside.iter().copied()).collect()).await?).await?;
     let seen = seen.get_or_insert_default();
-    seen.versions = shown;
+    (seen.versions, seen.mutes) = (shown, mutes);
     seen.due.add(due);
     changed.retain(|known| {
         let id = known.incident.id;
-        seen.due.read(id, known.next.as_ref().map(|next| next.at), at) || !passed.contains(&id)
+        seen.due.read(id, known.next.as_ref().map(|next| next.at), at) || is_remuted || !beside.contains(&id)
     });
     if is_same && changed.is_empty() {
         return Ok(None);
