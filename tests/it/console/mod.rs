@@ -179,7 +179,8 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         "{page}"
     );
     assert!(page.contains("no escalation is configured for it") && !page.contains("no further step"), "{page}");
-    ann.page("/ui/incidents/1").await;
+    assert!(page.contains("Times are in UTC.") && ann.page("/ui/incidents/1").await.contains("Times are in UTC."), "{page}");
+    assert_eq!(ann.page("/ui/history").await.matches("Times are ").count(), 1, "once");
     let url = app.url("/ui/incidents/1/ack");
     let row = ann.http.post(url).headers(ann.headers()).header("hx-request", "true").body("").send().await.unwrap();
     assert_eq!(row.status(), StatusCode::OK);
