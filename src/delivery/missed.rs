@@ -64,8 +64,8 @@ impl Missed {
             return self.to_string();
         }
         match self {
-            Missed::NobodyOnCall(rota) => format!("排班 `{rota}` 当前无人值班"),
-            Missed::NobodyNext(rota) => format!("排班 `{rota}` 没有下一位"),
+            Missed::NobodyOnCall(rota) => format!("轮值表 `{rota}` 当前无人值班"),
+            Missed::NobodyNext(rota) => format!("轮值表 `{rota}` 没有下一位"),
             Missed::NobodyInTeam(team) => format!("团队 `{team}` 没有成员"),
             Missed::Unknown(name) => format!("配置中已没有 `{name}`"),
             Missed::NoId(person, key) => format!("`{person}` 没有 `{key}`"),

@@ -8,6 +8,11 @@ use crate::store::StoreError;
 /// How the errors of the store begin.
 const OF_STORE: &str = "not accepted: ";
 
+/// Whether the text of an error says that the store could not do it, be it after a part of it was done.
+pub(super) fn is_of_store(text: &str) -> bool {
+    text.contains(OF_STORE)
+}
+
 /// An answer that is not 2xx.
 #[derive(Debug)]
 pub struct HttpError {
@@ -49,7 +54,7 @@ impl HttpError {
 
     /// Whether the store could not do it.
     pub(super) fn is_of_store(&self) -> bool {
-        self.text.starts_with(OF_STORE)
+        is_of_store(&self.text)
     }
 
     /// The status.

@@ -44,6 +44,11 @@ async fn where_labels_a_body_and_a_stored_event_would_go_is_shown_with_every_mat
         assert_eq!(browser.get(&format!("/ui/route?{path}")).await.status().as_u16(), status, "{path}");
     }
     assert_eq!(browser.post("/ui/route", &[("of", "body"), ("body", "no json")]).await.status(), StatusCode::BAD_REQUEST);
+    // While somebody types, it is said where the result would be, and not by a note more at each pause.
+    let typed = browser.while_typing("/ui/route?labels=sev").await;
+    assert_eq!((typed.status(), typed.headers().get("hx-retarget")), (StatusCode::BAD_REQUEST, None));
+    let typed = typed.text().await.unwrap();
+    assert!(typed.starts_with("<div class=\"note warn mt\">") && typed.contains("`sev` is no label"), "{typed}");
     browser.log_in("", TEAM).await;
     assert_eq!(browser.get("/ui/route?labels=a%3Db").await.status(), StatusCode::FORBIDDEN);
 }
@@ -86,11 +91,17 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
     for (name, value, status) in [("channel", "none", 404), ("set", "../x", 400), ("event", "x", 400)] {
         assert_eq!(browser.get(&format!("/ui/templates?{name}={value}")).await.status().as_u16(), status, "{name}");
     }
-    assert!(browser.page("/ui/templates").await.contains("<code>log/default."), "nothing was saved");
+    let page = browser.page("/ui/templates").await;
+    assert!(page.contains("<code>log/default."), "nothing was saved");
+    // The event is chosen beside the template: to try it on another one does not lose it.
+    let (opens, tries) = page.split_once("<form method=\"post\" action=\"/ui/templates\"").unwrap();
+    assert!(!opens.contains("<select class=\"in\" name=\"event\"") && tries.contains("<select class=\"in\" name=\"event\""), "{page}");
     // Who may only read sees what templates make, and has none of their own rendered.
     let app = TestApp::start(&guarded()).await;
     let mut reader = Browser::of(&app);
     reader.log_in("", READER).await;
-    assert!(reader.page("/ui/templates").await.contains("class=\"phone\""));
+    let page = reader.page("/ui/templates").await;
+    assert!(page.contains("class=\"phone\"") && page.contains("<select class=\"in\" name=\"event\""), "{page}");
+    assert!(!page.contains("<textarea") && !page.contains("hx-post"), "nothing that leads to a refusal: {page}");
     assert_eq!(reader.post("/ui/templates", &[("channel", "ours"), ("template", "x")]).await.status(), StatusCode::FORBIDDEN);
 }

@@ -1,5 +1,7 @@
 //! What somebody who acted on incidents is answered.
 
+use jiff::tz::TimeZone;
+
 use crate::channel::{PressAnswer, Presser};
 use crate::delivery::plan::Plan;
 use crate::model::{IncidentId, Language, UnixMs};
@@ -51,6 +53,13 @@ fn cannot_silence(why: &NoSilence, zh: bool) -> String {
     }
 }
 
+/// The time of day; with its date where it is a day or more from now: a snooze may last 30 days.
+fn time(at: UnixMs, now: UnixMs, zone: &TimeZone) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let format = if (at - now).abs() < DAY_MS { "%H:%M" } else { "%m-%d %H:%M" };
+    at.timestamp().to_zoned_datetime(zone.clone()).strftime(format).to_string()
+}
+
 /// What the person reads, at most three incidents by name.
 pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> PressAnswer {
     const MAX_NAMED: usize = 3;
@@ -60,7 +69,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         let text = if zh { "该消息没有对应的事件。" } else { "This message belongs to no incident." };
         return PressAnswer { text: text.into(), done: false };
     }
-    let clock = |at: UnixMs| at.timestamp().to_zoned_datetime(plan.messages.time_zone.clone()).strftime("%H:%M").to_string();
+    let clock = |at: UnixMs| time(at, now, &plan.messages.time_zone);
     let later = |at: UnixMs| match zh {
         true => format!("，暂不提醒；若届时仍无人认领，将于 {} 再次提醒", clock(at)),
         false => format!("; it rings at {} unless acked", clock(at)),
@@ -141,4 +150,20 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
     }
     PressAnswer { text: text.chars().take(MAX_TEXT).collect(), done }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_a_day_away_has_its_date() {
+        let at = |text: &str| UnixMs::from(text.parse::<Timestamp>().unwrap());
+        let (now, zone) = (at("2026-11-29T19:10:00Z"), TimeZone::get("Asia/Shanghai").unwrap());
+        let said = |text: &str| time(at(text), now, &zone);
+        assert_eq!((said("2026-11-30T01:00:00Z"), said("2026-11-30T19:09:59Z")), ("09:00".into(), "03:09".into()));
+        assert_eq!((said("2026-12-01T01:00:00Z"), said("2026-11-27T01:00:00Z")), ("12-01 09:00".into(), "11-27 09:00".into()));
+    }
 }

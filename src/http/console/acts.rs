@@ -231,7 +231,7 @@ mod tests {
                 "a mute without `channel=\"NAME\"` is not for the credential `team`, which is limited to ours (see its `channels` in server.auth)",
                 "不含 `channel=\"NAME\"` 的静音 不对凭证 `team` 开放，它只限于 ours（见 server.auth 中它的 `channels`）",
             ),
-            ("there is no rota `dbb`; did you mean `db`?", "没有值班表 `dbb`；是否指 `db`？"),
+            ("there is no rota `dbb`; did you mean `db`?", "没有轮值表 `dbb`；是否指 `db`？"),
             (
                 "`for`: `2x` is not a duration: the units are ms, s, m, h, d, w, y; write it like `30s`, `5m` or `1h30m`",
                 "`for`：`2x` 不是时长：单位为 ms、s、m、h、d、w、y；请写成 `30s`、`5m` 或 `1h30m` 的形式",

@@ -27,6 +27,8 @@ use crate::store::{AuditFilter, AuditRow, AuditState, Listed, SESSION_LIFE, Sess
 
 /// Rows of a page.
 const PAGE: usize = 50;
+/// Logins that are shown at once; the others are folded away.
+const MAX_SESSIONS: usize = 20;
 /// Rows of a file, and how many are read at a time.
 const EXPORTED: usize = 50_000;
 const ROWS_PER_READ: usize = 500;
@@ -117,24 +119,29 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
 
 fn logins(viewer: &Viewer, sessions: &[Session]) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
+    let line = |session: &Session| {
+        html! {
+            li {
+                b { (shown(&session.credential)) }
+                span.dim.s { (shown(&session.from)) (say(language, ", ", "，")) (time::since(manner, session.seen_at)) }
+                @if viewer.login == Some(session.key) { span.dim.s.end { (say(language, "this one", "当前会话")) } }
+                @else if viewer.administers {
+                    form.end method="post" action="/ui/audit/sessions/end" {
+                        input type="hidden" name="key" value=(hex(&session.key));
+                        button.b.sm title=(time::whole(manner, session.opened_at + SESSION_LIFE)) { (say(language, "End", "结束")) }
+                    }
+                }
+            }
+        }
+    };
+    let (newest, others) = sessions.split_at(sessions.len().min(MAX_SESSIONS));
     html! {
         section.sec { h2 { (say(language, "Signed in", "已登录")) " " span.dim { (sessions.len()) } }
             ul.card.rows {
                 @if sessions.is_empty() { li { span.dim { (say(language, "Nobody: no login is needed, or all have ended.", "无：无需登录或均已结束。")) } } }
-                @for session in sessions.iter().take(20) {
-                    li {
-                        b { (shown(&session.credential)) }
-                        span.dim.s { (shown(&session.from)) (say(language, ", ", "，")) (time::since(manner, session.seen_at)) }
-                        @if viewer.login == Some(session.key) { span.dim.s.end { (say(language, "this one", "当前会话")) } }
-                        @else if viewer.administers {
-                            form.end method="post" action="/ui/audit/sessions/end" {
-                                input type="hidden" name="key" value=(hex(&session.key));
-                                button.b.sm title=(time::whole(manner, session.opened_at + SESSION_LIFE)) { (say(language, "End", "结束")) }
-                            }
-                        }
-                    }
-                }
+                @for session in newest { (line(session)) }
             }
+            @if !others.is_empty() { details.mt { summary { (others.len()) (say(language, " more", " 个更多")) } ul.card.rows.mt { @for session in others { (line(session)) } } } }
         }
     }
 }
@@ -191,7 +198,8 @@ pub(super) async fn export(State(app): State<Arc<App>>, viewer: Viewer, RawQuery
     let mut file = stream::try_unfold((app, Some(Export { filter, span, left: EXPORTED })), read).boxed();
     // Where nothing can be read there is no file; what fails later cuts it off.
     let first = file.try_next().await?.unwrap_or_default();
-    let head = format!("time,who,via,from,act,on,reason,state,outcome\r\n{first}");
+    // Without a mark of its encoding Excel reads a file by that of the system, and Chinese names as nonsense.
+    let head = format!("\u{FEFF}time,who,via,from,act,on,reason,state,outcome\r\n{first}");
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"watchfire-audit.csv\"")),

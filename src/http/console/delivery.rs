@@ -222,7 +222,7 @@ fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
     all.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at));
     html! {
         section.sec { h2 { (say(language, "Attempts", "尝试")) " " span.dim { (all.len()) } }
-            @if all.is_empty() { p.dim { (say(language, "None yet.", "尚无。")) } } @else { ol.tl.card { @for attempt in all.into_iter().take(50) {
+            @if all.is_empty() { p.dim { (say(language, "None yet.", "尚无。")) } } @else { ol.tl.card { @for attempt in all.iter().take(50) {
                 @let (class, name) = match attempt.kind { None => ("warn", "clock"), Some(AttemptKind::Ok) => ("ok", "ok"), Some(AttemptKind::Unknown | AttemptKind::Partial) => ("warn", "ask"), Some(AttemptKind::Failed(_)) => ("crit", "x") };
                 @let (word, code) = (ended_as(language, attempt.kind), attempt.code.as_deref().unwrap_or_default());
                 li { span.d.(class) { (icon(name)) } div {
@@ -230,7 +230,7 @@ fn attempts(manner: &Manner, found: &DeliveryDetail) -> Markup {
                     p.x { (say(language, "page ", "第 ")) (attempt.page + 1) (say(language, "", " 页")) @if let Some(ended) = attempt.ended_at { " · " (ended - attempt.begun_at) " ms" } }
                     (answer(language, attempt.answer.as_deref().unwrap_or_default()))
                 } }
-            } } }
+            } @if all.len() > 50 { li { span.d {} div { p.x { "+" (all.len() - 50) } } } } } }
         }
     }
 }

@@ -5,9 +5,11 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::acts;
-use super::layout::{Page, Place};
+use super::failure::Failure;
+use super::layout::{Page, Place, fragment};
 use super::manner::Manner;
 use super::parts::{icon, icon_of, say, shown};
+use crate::http::error::is_of_store;
 use crate::model::Language;
 
 /// The heading of an error.
@@ -34,24 +36,36 @@ pub(in crate::http) fn part(status: StatusCode, text: &str) -> Response {
     toast(status, shown(text))
 }
 
+/// The answer to a form that is sent while somebody types: why there is no result is where that would be. A toast would come at each pause, and stay.
+pub(super) fn in_place(manner: &Manner, answered: Result<Response, Failure>) -> Result<Response, Failure> {
+    match answered {
+        Err(Failure::Answer(status, why)) if manner.fragment && status.is_client_error() => {
+            let why = acts::outcome(manner.language, &why);
+            Ok((status, fragment(html! { div.note.warn.mt { (icon("ask")) p { (shown(&why)) } } })).into_response())
+        }
+        answered => answered,
+    }
+}
+
 /// The answer to a browser that asked for a page, or for a part of one; `form`: the page whose form it sent.
 pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Option<&str>) -> Response {
     let language = manner.language;
+    // Of what else is not available now (a channel that is disabled, one login too many) nothing follows for alerts.
+    let is_down = status == StatusCode::SERVICE_UNAVAILABLE && is_of_store(why);
     let why = acts::outcome(language, why);
     if manner.fragment {
         return toast(status, html! { b { (heading(language, status)) } (say(language, ". ", "。")) (shown(&why)) });
     }
     let title = heading(language, status).to_owned();
-    let page = Page { title: title.clone(), at: Place::None, body: body(language, status, &title, &why, form), ..Page::default() };
+    let page = Page { title: title.clone(), at: Place::None, body: body(language, (status, is_down), &title, &why, form), ..Page::default() };
     (status, page.write(manner, None)).into_response()
 }
 
-fn body(language: Language, status: StatusCode, title: &str, why: &str, form: Option<&str>) -> Markup {
-    let down = status == StatusCode::SERVICE_UNAVAILABLE;
+fn body(language: Language, (status, is_down): (StatusCode, bool), title: &str, why: &str, form: Option<&str>) -> Markup {
     html! {
         div.head { div { h1 { (title) } } }
         div.card.pad.errc {
-            @if down {
+            @if is_down {
                 h2 { (say(language, "What this means", "这意味着")) }
                 ul.rows.flush.say3 {
                     li { (icon_of("ok", "ok")) span { b { (say(language, "Nothing is lost.", "没有丢失。")) } " " (say(language, "What was acknowledged is on disk.", "已应答的告警都已落盘。")) } }

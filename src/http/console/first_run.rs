@@ -26,7 +26,8 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
     let base = if plan.external_url.is_empty() { format!("http://{host}") } else { plan.external_url.clone() };
     let alertmanager = format!("receivers:\n  - name: watchfire\n    webhook_configs:\n      - url: {base}/webhook");
     let curl = format!("curl -H 'Content-Type: application/json' -d '{TEST}' {base}/webhook");
-    let ready = channels.iter().filter(|channel| !channel.disabled && trouble(channel, viewer.manner.now.into(), language).is_none());
+    let active = || channels.iter().filter(|channel| !channel.disabled);
+    let ready = active().filter(|channel| trouble(channel, viewer.manner.now.into(), language).is_none());
     let ready: Vec<&str> = ready.map(|channel| channel.name.as_str()).collect();
     html! {
         div.head { div { h1 { (say(language, "Ready. Nothing received yet", "已就绪，尚未收到告警")) } p { (say(language, "This page shows the first alert as soon as it fires.", "第一条告警触发后，此页即会显示。")) } } (super::live::indicator(&viewer.manner, 0)) }
@@ -41,7 +42,7 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
                 p.dim.mt { (say(language, "The same from a shell; with server.auth, add its credential:", "从命令行发送；启用 server.auth 时请附上凭证：")) }
                 pre.code { (shown(&curl)) }
                 div.acts { button.b type="button" data-copy=(curl) { (icon("copy")) (say(language, "Copy", "复制")) } } } }
-            li.step { span.no.done { (icon("check")) } div { h2 { (ready.len()) (say(language, " of ", " / ")) (channels.len()) (say(language, " channels are ready", " 个通道就绪")) }
+            li.step { span.no.done { (icon("check")) } div { h2 { (ready.len()) (say(language, " of ", " / ")) (active().count()) (say(language, " channels are ready", " 个通道就绪")) }
                 p.dim { (shown(&ready.join(", "))) } div.acts { a.b href="/ui/channels" { (say(language, "Test a channel", "测试通道")) } } } }
             @if app.engine.heartbeats().is_empty() {
                 li.step { span.no { "4" } div { h2 { (say(language, "Before you rely on it", "正式使用之前")) }

@@ -122,7 +122,7 @@ impl Page {
                     (group(language, say(language, "System", "系统"), SYSTEM, self.at, viewer))
                     (me(manner, viewer))
                 }
-                main #main { (self.body) }
+                main #main { (self.body) @if viewer.is_some() { (zone(manner, self.at)) } }
             }
             @if let Some(sheet) = &self.sheet { div.sheet.po role="region" aria-label=(say(language, "Acts", "操作")) { (sheet) } } @else { (bar(manner, self.at, viewer)) }
             form #set method="post" action="/ui/settings" hidden { input type="hidden" name="back" value=(manner.here); }
@@ -131,6 +131,15 @@ impl Page {
         };
         html_page(document(manner, &self.title, self.waiting, "", body))
     }
+}
+
+/// The zone of a page's times, which only those who can hover over one would know; these pages say it in their head.
+fn zone(manner: &Manner, at: Place) -> Markup {
+    if matches!(at, Place::History | Place::OnCall | Place::Audit) {
+        return Markup::default();
+    }
+    let language = manner.language;
+    html! { p.dim.s.mt { (say(language, "Times are in ", "时间为 ")) (time::zone(manner, manner.now.into())) (say(language, ".", "。")) } }
 }
 
 /// A page without navigation.

@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Semaphore;
 
 use super::delivery::look_alike;
+use super::error_page::in_place;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
@@ -79,7 +80,7 @@ pub(super) async fn attempt(State(app): State<Arc<App>>, Tried(viewer, fields): 
         let headers = [("content-type", "text/plain; charset=utf-8".to_owned()), ("content-disposition", name)];
         return Ok((headers, fields.whole("template").replace("\r\n", "\n")).into_response());
     }
-    answer(&app, &viewer, fields).await
+    in_place(&viewer.manner, answer(&app, &viewer, fields).await)
 }
 
 /// What is tried.
@@ -196,6 +197,15 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
         return Ok(fragment(result));
     }
     let language = viewer.manner.language;
+    let on: &str = if chosen.is_empty() { "sample" } else { &chosen };
+    // It is chosen beside the template that is tried, which another page would not have. Who may not try one opens the page with another event.
+    let choice_of_event = html! {
+        label.f { span { (say(language, "Event", "事件")) } select.in name="event" {
+            @for row in &events { option value=(row.id) selected[row.id.to_string() == chosen] { (time::clock(&viewer.manner, row.received_at)) " · " (shown(&row.source)) } }
+            option value="sample" selected[chosen.is_empty()] { (say(language, "A sample", "示例")) }
+        } }
+    };
+    let message = html! { section.sec #out aria-live="polite" { (result) } };
     let body = html! {
         div.head { div {
             h1 { (say(language, "Template playground", "模板试验")) }
@@ -214,42 +224,47 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
                 label.f { span { (say(language, "Field", "字段")) } select.in name="field" {
                     @for spec in choice.channel.platform.fields { option selected[spec.name == choice.field] { (spec.name) } }
                 } }
-                label.f { span { (say(language, "Event", "事件")) } select.in name="event" {
-                    @for row in &events { option value=(row.id) selected[row.id.to_string() == chosen] { (time::clock(&viewer.manner, row.received_at)) " · " (shown(&row.source)) } }
-                    option value="sample" selected[chosen.is_empty()] { (say(language, "A sample", "示例")) }
-                } }
+                @if viewer.operates { input type="hidden" name="event" value=(on); } @else { (choice_of_event) }
             }
             div.acts.mt { button.b { (say(language, "Open", "打开")) } }
         }
-        form method="post" action="/ui/templates" hx-post="/ui/templates" hx-target="#out" hx-trigger="input delay:200ms" hx-sync="this:replace" {
+        @if viewer.operates { form method="post" action="/ui/templates" hx-post="/ui/templates" hx-target="#out" hx-trigger="input delay:200ms" hx-sync="this:replace" {
             input type="hidden" name="channel" value=(choice.channel.name);
             input type="hidden" name="set" value=(choice.set);
             input type="hidden" name="field" value=(choice.field);
-            input type="hidden" name="event" value=(if chosen.is_empty() { "sample" } else { &chosen });
-            div.half.mt {
-                section.sec {
-                    h2 { code { (choice.file()) } }
-                    textarea.in.ed name="template" rows="18" spellcheck="false" aria-label=(say(language, "Template", "模板")) { "\n" (text) }
-                    details.mt { summary { (say(language, "On a pasted body", "使用粘贴的请求体")) }
-                        textarea.in name="body" rows="8" spellcheck="false" aria-label=(say(language, "Body", "请求体")) { "\n" (fields.get("body")) } }
-                    div.acts.mt {
-                        button.b { (say(language, "Show", "显示")) }
-                        button.b name="save" value="1" { (icon("in")) (say(language, "Save as file", "保存为文件")) }
-                        a.b.g href={ "/ui/templates?channel=" (choice.channel.name) "&field=" (choice.field) } { (icon("retry")) (say(language, "Back to what runs", "恢复当前使用的模板")) }
-                    }
-                }
-                section.sec #out aria-live="polite" { (result) }
-            }
-            @if choice.is_mail() { (mail_frame(language, &choice, &fields, &chosen)) }
+            div.half.mt { section.sec { h2 { code { (choice.file()) } } (choice_of_event) (editor(language, &choice, &text, fields.get("body"))) } (message) }
+            @if choice.is_mail() { (mail_frame(viewer, &choice, &fields, on)) }
+        } } @else {
+            div.half.mt { section.sec { h2 { code { (choice.file()) } } (template_of(language, &text)) } (message) }
+            @if choice.is_mail() { (mail_frame(viewer, &choice, &fields, on)) }
         }
     };
     Ok(Page { title: say(language, "Templates", "模板").into(), at: Place::Templates, body, ..Page::default() }.of(viewer))
 }
 
+/// The template that is tried, and a body of one's own.
+fn editor(language: Language, choice: &Choice<'_>, text: &str, body: &str) -> Markup {
+    html! {
+        textarea.in.ed.mt name="template" rows="18" spellcheck="false" aria-label=(say(language, "Template", "模板")) { "\n" (text) }
+        details.mt { summary { (say(language, "On a pasted body", "使用粘贴的请求体")) }
+            textarea.in name="body" rows="8" spellcheck="false" aria-label=(say(language, "Body", "请求体")) { "\n" (body) } }
+        div.acts.mt {
+            button.b { (say(language, "Show", "显示")) }
+            button.b name="save" value="1" { (icon("in")) (say(language, "Save as file", "保存为文件")) }
+            a.b.g href={ "/ui/templates?channel=" (choice.channel.name) "&field=" (choice.field) } { (icon("retry")) (say(language, "Back to what runs", "恢复当前使用的模板")) }
+        }
+    }
+}
+
+/// The template in use, for who may not try another.
+fn template_of(language: Language, text: &str) -> Markup {
+    html! { pre.code.tall tabindex="0" role="region" aria-label=(say(language, "Template", "模板")) { (shown(text)) } }
+}
+
 /// Where a mail is shown as its client shows it. What is tried comes there by a button, for a frame takes no other answer.
-fn mail_frame(language: Language, choice: &Choice<'_>, fields: &Fields, chosen: &str) -> Markup {
+fn mail_frame(viewer: &Viewer, choice: &Choice<'_>, fields: &Fields, event: &str) -> Markup {
+    let language = viewer.manner.language;
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let event = if chosen.is_empty() { "sample" } else { chosen };
     let (channel, set, event) = (encoded(&choice.channel.name), encoded(&choice.set), encoded(event));
     // It knows neither a template nor a body that was sent with a form.
     let is_as_used = !fields.has("template") && fields.get("body").is_empty();
@@ -257,7 +272,7 @@ fn mail_frame(language: Language, choice: &Choice<'_>, fields: &Fields, chosen: 
     html! {
         section.sec {
             h2 { (say(language, "As a mail client shows it", "邮件客户端中的样子")) }
-            div.acts { button.b formaction="/ui/templates/mail" formtarget="mail" { (icon("retry")) (say(language, "Show the mail", "显示邮件")) } }
+            @if viewer.operates { div.acts { button.b formaction="/ui/templates/mail" formtarget="mail" { (icon("retry")) (say(language, "Show the mail", "显示邮件")) } } }
             div.phone.mt { div.lookalike.mail { iframe sandbox="" name="mail" title=(say(language, "The mail", "邮件")) src=[address] {} } }
         }
     }
@@ -339,17 +354,16 @@ fn mistakes(language: Language, findings: &[Finding], composed: &Composed) -> Ma
                     li.find {
                         (icon_of("alert", if finding.level == Level::Error { "bad" } else { "wn" }))
                         span {
-                            @if let Some(meaning) = meaning(language, finding.code) { (meaning) br; }
-                            b { (shown(&finding.message)) }
+                            @if let Some(code) = meaning(language, finding.code) { b { (code.title_zh) "。" } (code.help_zh) br; }
+                            b lang="en" { (shown(&finding.message)) }
                             br; span.dim.s {
                                 @if let Some(span) = finding.place.as_ref().and_then(|place| place.span) { (say(language, "line ", "行 ")) (span.line) (say(language, ", column ", "，列 ")) (span.column) (say(language, ": ", "：")) }
-                                (shown(&finding.label))
-                                @for note in &finding.notes { " " (shown(note)) }
+                                span lang="en" { (shown(&finding.label)) @for note in &finding.notes { " " (shown(note)) } }
                             }
                         }
                     }
                 }
-                @for error in &composed.fallbacks { li.find { (icon_of("alert", "bad")) span { b { (shown(&error.to_string())) } } } }
+                @for error in &composed.fallbacks { li.find { (icon_of("alert", "bad")) span { b lang="en" { (shown(&error.to_string())) } } } }
             }
         }
     }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, RawQuery, Request, State};
-use axum::http::request::Parts;
 use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::error_page::in_place;
 use super::failure::Failure;
 use super::form::{self, Fields};
 use super::layout::{Page, Place, fragment};
@@ -29,6 +28,7 @@ use crate::model::{Event, Labels, Language};
 use crate::route::Explanation;
 use crate::route::tree::{ExplainedTarget, Step};
 use crate::store::{EventFilter, EventRow};
+use crate::template::reason;
 
 /// Stored events to choose from.
 const EVENTS: usize = 10;
@@ -64,7 +64,7 @@ struct Asked {
 /// `GET /ui/route`: the address holds the labels, or names the event.
 pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let fields = Fields::read(query.as_deref().unwrap_or_default());
-    answer(&app, &viewer, Asked { of: Of::read(&fields), fields }).await
+    in_place(&viewer.manner, answer(&app, &viewer, Asked { of: Of::read(&fields), fields }).await)
 }
 
 /// A pasted body.
@@ -75,7 +75,7 @@ impl FromRequest<Arc<App>> for Pasted {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         use axum::extract::FromRequestParts as _;
-        let (mut parts, body): (Parts, Body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         form::own(app, &parts)?;
         let viewer = Viewer::from_request_parts(&mut parts, app).await?;
         let fields = form::read_up_to(app, body, BodySource::Authenticated, 3 * MAX_BODY).await?;
@@ -85,7 +85,7 @@ impl FromRequest<Arc<App>> for Pasted {
 
 /// `POST /ui/route`: a body is too long for an address. Nothing changes by it.
 pub(super) async fn paste(State(app): State<Arc<App>>, Pasted(viewer, fields): Pasted) -> Result<Response, Failure> {
-    answer(&app, &viewer, Asked { of: Of::Body, fields }).await
+    in_place(&viewer.manner, answer(&app, &viewer, Asked { of: Of::Body, fields }).await)
 }
 
 async fn answer(app: &App, viewer: &Viewer, asked: Asked) -> Result<Response, Failure> {
@@ -279,11 +279,11 @@ fn goes_to(
                 @if let Some(muted) = &target.target.muted {
                     @let until = muted.until.map(|until| time::whole(&viewer.manner, until.into()));
                     @let word = if muted.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") };
-                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}: {}{}", muted.by, until.map(|until| format!(", {until}")).unwrap_or_default())))
+                    (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}{}{}{}", say(language, ": ", "："), muted.by, until.map(|until| format!("{}{until}", say(language, ", ", "，"))).unwrap_or_default())))
                 } @else if let Some(active) = mutes.of_alert(&target.target.channel, labels) {
                     (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, if active.mute.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") }))
                 } @else if let Some((look, why)) = state.and_then(|channel| trouble(channel, viewer.manner.now.into(), language)) {
-                    (badge_of(look, &format!("{}: {why}", say(language, look.en, look.zh))))
+                    (badge_of(look, &format!("{}{}{}", say(language, look.en, look.zh), say(language, ": ", "："), reason(language, &why))))
                 } @else { span.dim.s { (say(language, "at once", "立即")) } }
             }
         }

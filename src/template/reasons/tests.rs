@@ -249,6 +249,8 @@ fn what_the_timeline_of_an_incident_says_is_known() {
         "the incident ended long ago, and its message could not be edited since",
         "unacked by ann (console); it rings at 2026-11-30T03:00:00Z if nobody is on it by then",
         "the channel is not in the configuration any more, or cannot edit: its message stays as it is, unless that changes",
+        // What a simulation says of very many text messages or calls.
+        "800 messages to each of 2, 1600 in all; a `rate_limit: { per_minute: 6 }` on `sms` bounds it, because what cannot leave soon is merged",
         // Of deliveries, and of events that led to none.
         "resolved alerts are not sent here (`send_resolved: false` on the channel)",
         "resolved while it was muted",

@@ -245,3 +245,14 @@ async fn what_an_act_did_is_said_in_the_language_of_the_page() {
     let refused = press("ack", "9").await;
     assert!(refused.contains("没有事件 9") && !refused.contains("there is no"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_available_speaks_of_the_store_only_where_that_is_down() {
+    let app = TestApp::start(&routes("").replace("theirs: { log: {} } }", "theirs: { log: {} }, off: { log: {}, disabled: true } }")).await;
+    let browser = Browser::of(&app);
+    assert!(browser.page("/ui").await.contains("2 of 2 channels are ready"), "one that is disabled is not waited for");
+    let answer = browser.post("/ui/channels/off/test", &[("text", "x")]).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("channel `off` is disabled") && !text.contains("New alerts are refused"), "{text}");
+}

@@ -24,7 +24,9 @@ async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compa
     assert!(page.contains("error[E") && page.contains("routes.yaml:") && page.contains("<mark>nowhere-&lt;b&gt;</mark>"), "{page}");
     let chinese = root.http.get(app.url("/ui/config")).headers(root.headers()).header("accept-language", "zh-CN").send().await.unwrap();
     let chinese = chinese.text().await.unwrap();
-    assert!(chinese.contains("error[E014]") && chinese.contains("<p>通道不存在</p>") && !page.contains("通道不存在"), "{chinese}");
+    let code = watchfire::config::explain("E014").unwrap();
+    let said = format!("<p><b>{}。</b>{}</p><p lang=\"en\">", code.title_zh, code.help_zh);
+    assert!(chinese.contains("error[E014]: ") && chinese.contains(&said) && !page.contains(code.title_zh), "{chinese}");
     assert!(page.contains("class=\"del\"") && page.contains("class=\"ins\""), "{page}");
     assert!(!page.contains("action=\"/ui/config/reload\""), "no button that cannot work: {page}");
     let refused = root.post("/ui/config/reload", &[]).await;

@@ -2,8 +2,10 @@
 
 use reqwest::StatusCode;
 
-use super::{Browser, fire, routes};
+use super::{Browser, ROOT, fire, guarded, routes};
 use crate::support::app::{TestApp, alert};
+use crate::support::chromium::Chromium;
+use crate::support::skip::skip;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
@@ -50,4 +52,78 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert!(!seen.contains("event: new"), "it knows both incidents: {seen}");
     let late = browser.http.get(app.url(&live)).header("last-event-id", "1000").send().await.unwrap().text().await.unwrap();
     assert!(late.contains("event: reload"), "{late}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_a_mute_that_began_and_that_it_ended() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    // The store is looked at once before what changes is known.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    until(&mut stream, "event: beat").await;
+    let mute = [("matchers", "alertname=\"First\""), ("for", "1h"), ("reason", "deploy")];
+    assert_eq!(browser.post("/ui/mutes", &mute).await.status(), StatusCode::SEE_OTHER);
+    until(&mut stream, "Muted until ").await;
+    assert_eq!(browser.post("/ui/mutes/end", &mute[..1]).await.status(), StatusCode::SEE_OTHER);
+    until(&mut stream, "no escalation is configured for it").await;
+}
+
+/// A console whose page shows the first of two steps, and the address of its stream.
+async fn with_steps() -> (TestApp, Browser, String) {
+    let steps = "escalations: { night: [{ after: 5s, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
+    let app = TestApp::start(&routes("").replace("route: { to: [ours],", steps)).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    assert!(page.contains("Next: theirs"), "{page}");
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    (app, browser, live)
+}
+
+/// Reads a stream until it holds this.
+async fn until(stream: &mut reqwest::Response, wanted: &str) {
+    let mut seen = String::new();
+    while !seen.contains(wanted) {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(20), stream.chunk()).await;
+        seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted} is not in {seen}")).unwrap().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_the_step_that_comes_after_the_one_that_was_due() {
+    let (_app, browser, live) = with_steps().await;
+    until(&mut browser.get(&live).await, "Next: ours").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_slept_is_sent_the_step_that_came_while_it_did() {
+    let (app, browser, live) = with_steps().await;
+    app.until("state=sent&channel=theirs", |rows| rows.len() == 1).await;
+    until(&mut browser.get(&live).await, "Next: ours").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_whose_stream_was_refused_asks_for_it_again() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&guarded()).await;
+    fire(&app, Some(ROOT), &alert("a", "First", "firing")).await;
+    browser.open(&app.url("/ui/login")).await;
+    browser.write("[name=secret]", ROOT).await;
+    browser.press("form.login button").await;
+    let state =
+        |word: &str| format!("document.querySelector('#live .state') != null && document.querySelector('#live .state').textContent == '{word}'");
+    browser.until(&state("Live")).await;
+    browser.press("#live [data-key=p]").await;
+    browser.until(&state("Paused")).await;
+    browser.eval("fetch('/ui/logout', { method: 'POST' }).then(() => window.out = true); 0").await;
+    browser.until("window.out === true").await;
+    // It is led to the form of the login, which is no stream; browsers do not ask again by themselves.
+    browser.press("#live [data-key=p]").await;
+    browser.until(&state("Not connected")).await;
+    browser.eval(&format!("fetch('/ui/login', {{ method: 'POST', body: new URLSearchParams({{ secret: '{ROOT}' }}) }}); 0")).await;
+    browser.until(&state("Live")).await;
 }

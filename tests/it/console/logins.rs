@@ -58,3 +58,14 @@ async fn the_cookie_of_a_login_over_https_is_bound_to_its_host() {
     assert_eq!(whole(&left), ["__Host-wf=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]);
     app.app.stop(std::time::Duration::from_secs(5)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_login_can_be_ended_however_many_there_are() {
+    let app = TestApp::start(&guarded()).await;
+    let mut root = Browser::of(&app);
+    for _ in 0..25 {
+        assert_eq!(root.log_in("", ROOT).await, StatusCode::SEE_OTHER);
+    }
+    let page = root.page("/ui/audit").await;
+    assert_eq!((page.matches("name=\"key\" value=\"").count(), page.matches("this one").count()), (24, 1), "{page}");
+}

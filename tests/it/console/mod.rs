@@ -73,6 +73,11 @@ impl Browser {
         self.http.get(format!("{}{path}", self.base)).headers(self.headers()).send().await.unwrap()
     }
 
+    /// What htmx is answered.
+    pub async fn while_typing(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.base)).headers(self.headers()).header("hx-request", "true").send().await.unwrap()
+    }
+
     /// A page's text, which must be there and be safe.
     pub async fn page(&self, path: &str) -> String {
         let response = self.get(path).await;
@@ -174,7 +179,8 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         "{page}"
     );
     assert!(page.contains("no escalation is configured for it") && !page.contains("no further step"), "{page}");
-    ann.page("/ui/incidents/1").await;
+    assert!(page.contains("Times are in UTC.") && ann.page("/ui/incidents/1").await.contains("Times are in UTC."), "{page}");
+    assert_eq!(ann.page("/ui/history").await.matches("Times are ").count(), 1, "once");
     let url = app.url("/ui/incidents/1/ack");
     let row = ann.http.post(url).headers(ann.headers()).header("hx-request", "true").body("").send().await.unwrap();
     assert_eq!(row.status(), StatusCode::OK);
@@ -231,9 +237,10 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
     assert!(second["acts"][0]["id"].as_str() < first["acts"][0]["id"].as_str(), "newest first: {first} {second}");
     assert_eq!(read("until=1000", READER).await.1["acts"], json!([]));
     assert_eq!((read("colour=red", READER).await.0, read("", TEAM).await.0), (StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN));
-    let file = ann.get("/ui/audit.csv").await.text().await.unwrap();
+    let file = ann.get("/ui/audit.csv").await.bytes().await.unwrap();
+    let file = std::str::from_utf8(&file).unwrap();
     assert!(
-        file.starts_with("time,who,via,from,act,on,reason,state,outcome\r\n")
+        file.starts_with("\u{FEFF}time,who,via,from,act,on,reason,state,outcome\r\n")
             && file.contains("\"ann\",\"console\",\"127.0.0.1\",\"ack\",\"incident #1\""),
         "{file}"
     );

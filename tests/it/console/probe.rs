@@ -78,6 +78,11 @@ async fn a_held_channel_is_tried_when_somebody_says_so_and_not_only_when_its_wai
     ann.log_in("ann", "pässword 1234567890").await;
     fire(&app, Some(ROOT), &alert("theirs", "Down", "firing")).await;
     until_held(&app, "theirs", true).await;
+    let (led, why) = (ann.page("/ui/route?labels=group%3Dtheirs").await, "the credentials are not accepted");
+    assert!(led.contains("Held: ") && led.contains(why), "{led}");
+    let zh = ann.http.get(app.url("/ui/route?labels=group%3Dtheirs")).headers(ann.headers()).header("accept-language", "zh-CN").send().await.unwrap();
+    let zh = zh.text().await.unwrap();
+    assert!(zh.contains("已挂起：") && zh.contains("凭证未被接受") && !zh.contains(why), "{zh}");
     let page = ann.page("/ui/channels").await;
     assert!(page.contains("1 held") && page.contains("The platform’s last answer: ") && page.contains("401"), "{page}");
     assert!(page.contains("Tried next ") && page.contains("href=\"/ui/channels/theirs/confirm/probe\""), "{page}");

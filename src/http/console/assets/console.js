@@ -67,7 +67,8 @@
     }
     setInterval(function () {
       Object.keys(held).forEach(function (id) { var el = doc.getElementById(id); if (el && !busy(el)) put(el, held[id]); });
-      if (source && heard && Date.now() - heard > 30000) state(false, live.dataset.lost);
+      // A connection that died unnoticed says nothing more, of its end neither.
+      if (source && Date.now() - heard > 30000) { state(false, live.dataset.lost); shut(); open(); }
     }, 500);
     // Heading, the line below it, and how many the title counts.
     function head(text) {
@@ -83,12 +84,14 @@
     }
     function open() {
       if (source || paused || doc.hidden) return;
+      heard = Date.now();
       source = new EventSource(last ? live.dataset.live.replace(/from=\d+/, 'from=' + last) : live.dataset.live);
       function on(name, f) { source.addEventListener(name, function (e) { if (e.lastEventId) last = e.lastEventId; heard = Date.now(); state(true, live.dataset.on); f(e.data); }); }
       on('row', take); on('beat', function () {}); on('new', function (n) { more_by(+n); }); on('head', head);
       on('reload', function () { shut(); state(false, live.dataset.old); more.hidden = false; more.textContent = live.dataset.reload; });
       source.onopen = function () { heard = Date.now(); state(true, live.dataset.on); };
-      source.onerror = function () { state(false, live.dataset.lost); };
+      // What is no stream (a proxy's 502 while the server starts again, the form of a login) a browser asks for once only.
+      source.onerror = function () { state(false, live.dataset.lost); if (source && source.readyState === 2) { shut(); setTimeout(open, 5000); } };
     }
     function shut() { if (source) source.close(); source = null; }
     pause.addEventListener('click', function () {

@@ -80,7 +80,7 @@ async fn shown_to(app: &App, viewer: &Viewer, told: Told) -> Result<Response, Fa
             Told::Nothing => {}
             Told::Reloaded => div.note.ok { (icon("ok")) p { (say(language, "Reloaded: what is on disk runs now.", "已重新加载：磁盘上的配置现已生效。")) } },
             Told::Refused(report) => div.note.crit { (icon("alert")) div { p { b { (say(language, "Not reloaded.", "未重新加载。")) } " " (say(language, "The previous configuration goes on.", "原配置继续运行。")) }
-                @if file.errors() == 0 { pre.code.mt { (shown(report)) } } } },
+                @if file.errors() == 0 { pre.code.mt lang="en" { (shown(report)) } } } },
         }
         (findings(language, &file.findings))
         @if !same { (difference(language, &changes, &file)) }
@@ -129,7 +129,7 @@ fn findings(language: Language, found: &[Finding]) -> Markup {
     }
 }
 
-/// A finding as `check` prints it. To who reads Chinese its code is explained first.
+/// A finding as `check` prints it. To who reads Chinese, what it is and what to do is said first.
 fn one(language: Language, finding: &Finding) -> Markup {
     let error = finding.level == Level::Error;
     let place = finding.place.as_ref();
@@ -137,14 +137,14 @@ fn one(language: Language, finding: &Finding) -> Markup {
     let line = place.and_then(|place| place.line_text.as_deref()).zip(span);
     html! {
         li.pad.rel.edge.(if error { "critical" } else { "warning" }) data-row {
-            @if let Some(meaning) = meaning(language, finding.code) { p { (meaning) } }
-            p {
+            @if let Some(code) = meaning(language, finding.code) { p { b { (code.title_zh) "。" } (code.help_zh) } }
+            p lang="en" {
                 b { (icon_of("alert", if error { "bad" } else { "wn" })) " " (if error { "error" } else { "warning" }) "[" (finding.code) "]: " (shown(&finding.message)) }
                 @if let Some(place) = place { " " span.dim.nw { (shown(&place.file)) @if let Some(span) = span { ":" (span.line) ":" (span.column) } } }
             }
             @if let Some((text, span)) = line { pre.code.mt { i { (span.line) " | " } (marked(text, span.column, span.width)) } }
-            @if !finding.label.is_empty() { p.mt { (shown(&finding.label)) } }
-            @for note in &finding.notes { p.dim.s { (shown(note)) } }
+            @if !finding.label.is_empty() { p.mt lang="en" { (shown(&finding.label)) } }
+            @for note in &finding.notes { p.dim.s lang="en" { (shown(note)) } }
         }
     }
 }

@@ -54,7 +54,7 @@ impl Chosen {
             "" => None,
             text => Some(text.parse().map_err(|_| Failure::bad("`elsewhere` is true or false"))?),
         };
-        let reason = fields.has("reason").then(|| fields.get("reason").to_owned());
+        let reason = fields.has("reason").then(|| in_a_line(fields.get("reason")));
         Ok(Self { text: fields.get("q").to_owned(), channel, span: Span::read(&viewer.manner, fields)?, reason, elsewhere })
     }
 
@@ -102,7 +102,7 @@ impl Chosen {
         // Somebody took care of what was replayed: its new delivery says what became of it.
         rows.retain(|row| row.reason.as_deref().is_none_or(|reason| replayed_as(reason).is_none()));
         if let Some(reason) = &self.reason {
-            rows.retain(|row| reason_of(row).trim() == reason);
+            rows.retain(|row| reason_of(row) == *reason);
         }
         let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
         let saved = app.engine.query().delivered_elsewhere(&ids).await?;
@@ -145,7 +145,12 @@ pub(super) fn example(rows: &[DeliveryRow]) -> String {
 
 /// The reason by which a letter is grouped.
 pub(super) fn reason_of(row: &DeliveryRow) -> String {
-    cut(row.reason.as_deref().unwrap_or_default(), REASON)
+    cut(&in_a_line(row.reason.as_deref().unwrap_or_default()), REASON)
+}
+
+/// A reason as a form sends it back: a platform's own words may have several lines, whose ends a browser rewrites.
+fn in_a_line(reason: &str) -> String {
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// From when to when they died.
@@ -165,6 +170,13 @@ pub(super) fn hash(rows: &[DeliveryRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_of_several_lines_is_the_same_when_a_browser_sends_it_back() {
+        let said = "the service refuses it (\"no such room\n  ask its owner\")";
+        assert_eq!(in_a_line(said), "the service refuses it (\"no such room ask its owner\")");
+        assert_eq!(in_a_line(&said.replace('\n', "\r\n")), in_a_line(said));
+    }
 
     #[test]
     fn what_is_chosen_is_an_address_that_means_the_same_later() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::forms::{Way, press};
@@ -17,9 +18,9 @@ use crate::http::console::acts;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::{Fields, Form, back, go};
 use crate::http::console::layout::fragment;
-use crate::http::console::parts::{icon, say, shown, time};
+use crate::http::console::parts::{icon, say, shown};
 use crate::http::console::viewer::Viewer;
-use crate::model::{IncidentId, Verb, parse_duration};
+use crate::model::{IncidentId, UnixMs, Verb, parse_duration};
 
 /// Does it.
 pub(in super::super) async fn act(
@@ -55,14 +56,16 @@ pub(in super::super) async fn act(
     }))
 }
 
-/// For how long: so long, or until the next time that it is so late.
+/// For how long: so long, or until the time that the button showed, however old the page is.
 fn snoozed_for(viewer: &Viewer, fields: &Fields) -> Result<Duration, Failure> {
-    let manner = &viewer.manner;
+    let now = UnixMs::from(viewer.manner.now);
     match fields.get("until") {
         "" => parse_duration(fields.get("for")).map_err(|error| Failure::bad(format!("`for`: {error}"))),
         text => {
-            let at = time::next_at(&manner.zone, manner.now, text).ok_or_else(|| Failure::bad("`until` takes a time of day, as 09:00"))?;
-            Ok(at.since(manner.now.into()))
+            let at: Timestamp = text.parse().map_err(|_| Failure::bad("`until` takes a time, as 2026-11-28T09:00:00+08:00"))?;
+            let left = UnixMs::from(at).since(now);
+            let passed = || Failure::new(StatusCode::CONFLICT, "the time that the button showed has passed; look at the page again");
+            if left.is_zero() { Err(passed()) } else { Ok(left) }
         }
     }
 }

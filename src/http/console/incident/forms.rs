@@ -59,7 +59,7 @@ pub(in super::super) fn snoozes(viewer: &Viewer, id: IncidentId, way: Way) -> Ma
         p.t { (say(language, "Snooze: mine, with an end", "暂缓：由我负责，到时提醒")) }
         @for (span, word) in spans { button name="for" value=(span) { (icon("moon")) (word) } }
         @if let Some(morning) = time::next_at(&manner.zone, manner.now, MORNING) {
-            button name="until" value=(MORNING) { (icon("moon")) (say(language, "until ", "至 ")) (time::day(language, &manner.zone, morning)) }
+            button name="until" value=(time::exact(manner, morning)) { (icon("moon")) (say(language, "until ", "至 ")) (time::day(language, &manner.zone, morning)) " " (time::zone(manner, morning)) }
         }
     };
     press(id, Verb::Snooze, way, inside)

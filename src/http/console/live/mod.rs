@@ -2,10 +2,11 @@
 //! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
-//! at what changed. What it finds is shared by all. A console that was asleep says when it last received something (`Last-Event-ID`, in Unix
-//! milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within a second; after longer
-//! the page is out of date.
+//! at what changed, whose next step was due, or what a mute began or ended to hold. What it finds is shared by all. A console that was asleep says when it last received something
+//! (`Last-Event-ID`, in Unix milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within
+//! a second; after longer the page is out of date.
 
+mod due;
 mod looks;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Interval, interval, sleep};
 
+use self::due::Due;
 use self::looks::{BEHIND, Looks, MAX_ROWS, Rows, Update};
 use super::failure::Failure;
 use super::form::Fields;
@@ -34,7 +36,7 @@ use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::{Incident, IncidentFilter};
+use crate::store::{Incident, IncidentFilter, IncidentState, OpenIncident};
 
 /// Open incidents that are searched for what changed while a page was not seen: more than a page shows, for what is acked is less urgent.
 const OPEN: usize = 500;
@@ -89,7 +91,7 @@ async fn look(app: Arc<App>) {
     // A console that opened while the last look ended found a task that looks: so it is checked again after the end.
     while needed() {
         let Some(_looking) = app.live.looks.begin() else { return };
-        let mut seen: Option<Versions> = None;
+        let mut seen: Option<Seen> = None;
         while !app.live.looks.ends(needed) {
             let (began, at) = (app.engine.clock().instant(), app.engine.clock().wall());
             match changes(&app, at, &mut seen).await {
@@ -113,6 +115,22 @@ async fn look(app: Arc<App>) {
 /// The versions of open incidents.
 type Versions = BTreeMap<IncidentId, i64>;
 
+/// What is open, as the last look found it.
+#[derive(Default)]
+struct Seen {
+    versions: Versions,
+    due: Due,
+    /// The matchers of each mute that was active, and until when.
+    mutes: Vec<(String, UnixMs)>,
+}
+
+/// Those on which nobody is, the most urgent first.
+fn firing(open: &[OpenIncident]) -> Vec<IncidentId> {
+    let mut firing: Vec<&OpenIncident> = open.iter().filter(|one| one.state == IncidentState::Firing).collect();
+    firing.sort_by_key(|one| (one.rank, one.opened_at));
+    firing.into_iter().map(|one| one.id).collect()
+}
+
 /// Which incidents changed or ended, at most `most`, and what is known when these were shown: what is left out is found by the next look.
 fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentId>, Versions) {
     let ended = before.keys().filter(|id| !now.contains_key(id));
@@ -124,17 +142,42 @@ fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentI
     (ids, shown)
 }
 
-async fn changes(app: &App, at: UnixMs, seen: &mut Option<Versions>) -> Result<Option<Update>, Failure> {
+async fn changes(app: &App, at: UnixMs, seen: &mut Option<Seen>) -> Result<Option<Update>, Failure> {
     let open = app.engine.query().open_incidents().await?;
     let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
+    let mut mutes: Vec<(String, UnixMs)> = app.engine.mutes().active(at).map(|active| (active.mute.text.clone(), active.until)).collect();
+    mutes.sort();
+    let before = seen.as_ref();
+    let is_remuted = before.is_some_and(|before| before.mutes != mutes);
+    let is_same = !is_remuted && before.is_some_and(|before| before.versions == now);
     // What changed between the page and the first look is in no row, but in the head.
-    let (ids, shown) = match seen.as_ref() {
-        None => (Vec::new(), now),
-        Some(before) if *before == now => return Ok(None),
-        Some(before) => differences(before, &now, MAX_ROWS),
+    let (ids, shown) = before.map_or_else(|| (Vec::new(), now.clone()), |before| differences(&before.versions, &now, MAX_ROWS));
+    // Nothing of these changed, and yet their rows show something else. A mute may be of any of them.
+    let mut beside: Vec<IncidentId> = match before {
+        None => Vec::new(),
+        Some(_) if is_remuted => firing(&open),
+        Some(before) => before.due.passed(at).filter(|id| now.contains_key(id)).collect(),
     };
-    let changed = shared(app, by_number(app, ids).await?).await?;
-    *seen = Some(shown);
+    beside.retain(|id| !ids.contains(id));
+    beside.truncate(MAX_ROWS - ids.len());
+    if is_same && beside.is_empty() {
+        return Ok(None);
+    }
+    let is_new = |id: &IncidentId| before.is_none_or(|before| !before.versions.contains_key(id));
+    let new: Vec<IncidentId> = firing(&open).into_iter().filter(is_new).collect();
+    let due = Due::of(app, &new).await?;
+    let mut changed = read(app, by_number(app, ids.into_iter().chain(beside.iter().copied()).collect()).await?).await?;
+    let seen = seen.get_or_insert_default();
+    (seen.versions, seen.mutes) = (shown, mutes);
+    seen.due.add(due);
+    changed.retain(|known| {
+        let id = known.incident.id;
+        seen.due.read(id, known.next.as_ref().map(|next| next.at), at) || is_remuted || !beside.contains(&id)
+    });
+    if is_same && changed.is_empty() {
+        return Ok(None);
+    }
+    let changed = changed.into_iter().map(Arc::new).collect();
     Ok(Some(Update { at, changed, open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
 }
 
@@ -281,7 +324,11 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), 
         let acks = &incident.acks;
         acks.list.iter().any(|ack| ack.at >= from) || acks.unacked.as_ref().is_some_and(|unacked| unacked.at >= from)
     };
-    let mut changed: Vec<Incident> = urgent(app, OPEN).await?.into_iter().filter(|incident| incident.heard_at >= from || acted(incident)).collect();
+    let open = urgent(app, OPEN).await?;
+    let firing: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing).map(|one| one.id).collect();
+    let stepped = due::between(app, &firing, from, now).await?;
+    let is_meant = |incident: &Incident| incident.heard_at >= from || acted(incident) || stepped.contains(&incident.id);
+    let mut changed: Vec<Incident> = open.into_iter().filter(is_meant).collect();
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
     changed.truncate(MAX_ROWS);

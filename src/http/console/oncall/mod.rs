@@ -42,7 +42,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
         empty(language)
     } else {
         html! {
-            div.head { div { h1 { (heading(language, &plan, &overrides, now)) } p { (say(language, "The table is in ", "表格时间为 ")) (time::zone(&viewer.manner, now)) (say(language, ", everything else in each rota’s own zone.", "，其余为各排班自己的时区。")) } } }
+            div.head { div { h1 { (heading(language, &plan, &overrides, now)) } p { (say(language, "The table is in ", "表格时间为 ")) (time::zone(&viewer.manner, now)) (say(language, ", everything else in each rota’s own zone.", "，其余为各轮值表自己的时区。")) } } }
             section { h2.h2.first { (say(language, "Now", "当前")) } div.nowc { @for rota in plan.people.rotas.values() { (now::card(&viewer, &plan, rota, &overrides)) } } }
             (month::table(&viewer, &plan, &overrides))
             div.half {
@@ -65,9 +65,9 @@ rotas:
 /// What is on call where there is nothing of it.
 fn empty(language: Language) -> Markup {
     html! {
-        div.head { div { h1 { (say(language, "No rota", "没有排班")) } p { (say(language, "Here is who is on call, now and in the next four weeks.", "这里显示现在及未来四周的值班人员。")) } } }
+        div.head { div { h1 { (say(language, "No rota", "没有轮值表")) } p { (say(language, "Here is who is on call, now and in the next four weeks.", "这里显示现在及未来四周的值班人员。")) } } }
         div.card.pad {
-            p { (say(language, "A rota is people who take turns. With these lines in routes.yaml, steps of escalations reach who is on call:", "排班是轮流值班的一组人。在 routes.yaml 中加入以下内容后，升级步骤会通知当前值班人：")) }
+            p { (say(language, "A rota is people who take turns. With these lines in routes.yaml, steps of escalations reach who is on call:", "轮值表是轮流值班的一组人。在 routes.yaml 中加入以下内容后，升级步骤会通知当前值班人：")) }
             pre.code.mt { (EXAMPLE) }
             div.acts.mt { button.b type="button" data-copy=(EXAMPLE) { (icon("copy")) (say(language, "Copy", "复制")) } }
         }
@@ -100,7 +100,7 @@ fn heading(language: Language, plan: &Plan, overrides: &[Override], now: UnixMs)
     if all.len() <= 3 {
         all.join(say(language, ", ", "，"))
     } else {
-        format!("{} {}", all.len(), say(language, "rotas, each has somebody", "个排班，均有人值班"))
+        format!("{} {}", all.len(), say(language, "rotas, each has somebody", "个轮值表，均有人值班"))
     }
 }
 
@@ -159,7 +159,7 @@ fn form(language: Language, plan: &Plan) -> Markup {
         form #override.card.pad.grid.mt method="post" action="/ui/oncall/overrides" {
             h2 { (say(language, "Make an override", "新增换班")) }
             div.tools.two {
-                label.f { span { (say(language, "Rota", "排班")) " " small { (say(language, "times are in its zone", "时间按其时区")) } } select.in name="rota" required { @for rota in plan.people.rotas.values() { option value=(rota.name) { (shown(&rota.name)) (say(language, " (", "（")) (zone(rota)) (say(language, ")", "）")) } } } }
+                label.f { span { (say(language, "Rota", "轮值表")) " " small { (say(language, "times are in its zone", "时间按其时区")) } } select.in name="rota" required { @for rota in plan.people.rotas.values() { option value=(rota.name) { (shown(&rota.name)) (say(language, " (", "（")) (zone(rota)) (say(language, ")", "）")) } } } }
                 label.f { span { (say(language, "Who is on call", "由谁值班")) } select.in name="person" required { @for name in plan.people.people.names() { option value=(name) { (shown(plan.people.people.shown(name))) } } } }
                 label.f { span { (say(language, "From", "从")) " " small { (say(language, "empty: now", "留空：现在")) } } input.in type="datetime-local" name="from"; }
                 label.f { span { (say(language, "Until", "至")) } input.in type="datetime-local" name="until" required; }

@@ -88,11 +88,43 @@ pub(in super::super) fn aside(viewer: &Viewer, plan: &Plan, overrides: &[Overrid
             section.sec { h2 { (say(language, "On call", "值班")) a.l.s.end href="/ui/oncall" { (say(language, "four weeks", "四周")) } }
                 ul.card.rows { @for rota in plan.people.rotas.values() { li {
                     @match rota.at(now, &overrides) {
-                        Some(shift) => { (icon_of("oncall", "")) span { b { (shown(plan.people.people.shown(&shift.person))) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day(language, &rota.zone, shift.until)) } }
+                        Some(shift) => { (icon_of("oncall", "")) span { b { (shown(plan.people.people.shown(&shift.person))) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day_there(&viewer.manner, &rota.zone, shift.until)) } }
                         None => { (nobody(language)) span.dim { (shown(&rota.name)) } }
                     }
                 } } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{LoadOptions, from_text};
+    use crate::http::Caller;
+    use crate::http::console::counts::Counts;
+    use crate::http::console::manner::Manner;
+
+    #[test]
+    fn beside_the_incidents_a_shift_ends_by_the_clock_of_its_rota_which_is_named() {
+        let text = "people: { ann: { mobile: \"+4915112345678\" }, bob: { mobile: \"+4915187654321\" } }\n\
+            rotas: { db: { zone: Asia/Shanghai, handoff: \"monday 10:00\", start: 2026-11-30, people: [ann, bob] } }\n\
+            channels: { ops: { log: {} } }\nroute: { to: [ops] }\n";
+        let plan = from_text(Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap().plan;
+        let manner = Manner {
+            language: Language::En,
+            theme: None,
+            fragment: false,
+            here: "/ui".into(),
+            now: "2026-11-30T12:00:00Z".parse().unwrap(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let viewer = Viewer { manner, caller: Caller::default(), operates: true, administers: true, login: None, counts: Counts::default() };
+        let shown = aside(&viewer, &plan, &[]).into_string();
+        assert!(shown.contains("ann") && shown.contains("until Mon 7 Dec 10:00 UTC+8<"), "{shown}");
+        let there = Viewer { manner: Manner { zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(), ..viewer.manner.clone() }, ..viewer };
+        assert!(aside(&there, &plan, &[]).into_string().contains("until Mon 7 Dec 10:00<"));
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{say, time};
-use crate::config::explain;
+use crate::config::codes::{Code, explain};
 use crate::http::console::manner::Manner;
 use crate::http::page::build::turns;
 use crate::model::{Language, MessageKind, UnixMs};
@@ -77,9 +77,9 @@ pub(in super::super) fn unit(language: Language, unit: &'static str) -> &'static
     }
 }
 
-/// What a finding is, in Chinese for who reads that: its message, as `check` prints it, is English.
-pub(in super::super) fn meaning(language: Language, code: &str) -> Option<&'static str> {
-    explain(code).filter(|_| language == Language::Zh).map(|code| code.title_zh)
+/// What a finding is and what to do about it, in Chinese for who reads that: its message, as `check` prints it, is English.
+pub(in super::super) fn meaning(language: Language, code: &str) -> Option<&'static Code> {
+    explain(code).filter(|_| language == Language::Zh)
 }
 
 /// A label.
@@ -132,8 +132,9 @@ mod tests {
 
     #[test]
     fn a_finding_is_explained_to_who_reads_chinese() {
-        let found = [(Language::Zh, "E014"), (Language::En, "E014"), (Language::Zh, "E999")].map(|(language, code)| meaning(language, code));
-        assert_eq!(found, [Some("通道不存在"), None, None]);
+        let found = meaning(Language::Zh, "E014").map(|code| (code.title_zh, code.help_zh.contains("`channels:`")));
+        assert_eq!(found, Some(("通道不存在", true)));
+        assert!(meaning(Language::En, "E014").is_none() && meaning(Language::Zh, "E999").is_none());
     }
 
     #[test]

@@ -29,7 +29,11 @@ pub(in super::super) fn whole(manner: &Manner, at: UnixMs) -> String {
 
 /// `UTC`, `UTC+8`, `UTC+5:30`.
 pub(in super::super) fn zone(manner: &Manner, at: UnixMs) -> String {
-    let seconds = local(manner, at).offset().seconds();
+    offset(&manner.zone, at)
+}
+
+fn offset(zone: &TimeZone, at: UnixMs) -> String {
+    let seconds = zone.to_offset(at.timestamp()).seconds();
     let (sign, minutes) = if seconds < 0 { ('-', -seconds / 60) } else { ('+', seconds / 60) };
     match (minutes / 60, minutes % 60) {
         (0, 0) => "UTC".into(),
@@ -86,6 +90,12 @@ pub(in super::super) fn day(language: Language, zone: &TimeZone, at: UnixMs) -> 
         return format!("{}周{weekday} {}", there.strftime("%-m 月 %-d 日"), there.strftime("%H:%M"));
     }
     there.strftime("%a %-d %b %H:%M").to_string()
+}
+
+/// The same by the clock of a zone, which is named where the page has another: `Mon 30 Nov 10:00 UTC+8`.
+pub(in super::super) fn day_there(manner: &Manner, zone: &TimeZone, at: UnixMs) -> String {
+    let (day, there) = (day(manner.language, zone, at), offset(zone, at));
+    if there == offset(&manner.zone, at) { day } else { format!("{day} {there}") }
 }
 
 /// The next time at which it is so late (`09:00`), at least half an hour from now; `None` for what is no time of day.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{Moved, Outcome, heading, note};
 use crate::delivery::simulate::{Forecast, Goal};
-use crate::http::console::parts::{icon, say, shown};
+use crate::http::console::parts::{icon, say, shown, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{Language, format_duration};
 
@@ -23,7 +23,7 @@ pub(super) fn result(viewer: &Viewer, outcome: &Outcome) -> Markup {
     let shown_ones = outcome.file.as_ref().unwrap_or(&outcome.runs);
     html! {
         h2.h2 { (heading(language, outcome)) }
-        @for warning in &outcome.warnings { (note("crit", "alert", html! { b { (shown(warning)) } })) }
+        @for warning in &outcome.warnings { (note("crit", "alert", html! { b { (worded(&viewer.manner, warning)) } })) }
         @if outcome.cut { (note("", "ask", html! { (say(language, "That is not all that was received: the newest of it was taken.", "并非全部：只取了其中最新的部分。")) })) }
         @if outcome.alerts == 0 {
             p.card.pad { (say(language, "Nothing was received in this time. Choose a longer one, or a storm.", "此时段内没有收到告警。请选择更长的时间，或选择告警风暴。")) }
@@ -55,7 +55,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
     let columns: [Column<'_>; 6] = [
         (say(language, "Alerts", "告警"), |f| f.alerts.to_string()),
         (say(language, "Messages", "消息"), |f| f.messages.to_string()),
-        (say(language, "Digests", "摘要"), |f| f.digests.to_string()),
+        (say(language, "Digests", "汇总"), |f| f.digests.to_string()),
         (say(language, "Alerts named", "列名告警"), |f| f.named.to_string()),
         (say(language, "Longest wait", "最长等待"), |f| round(f.longest_delay)),
         (say(language, "Done after", "完成于"), |f| round(f.over_after)),
