@@ -71,7 +71,7 @@ pub struct Outcome {
     /// Why it failed, in one sentence, without the platform's whole answer; `None` where it did not.
     pub refusal: Option<String>,
     /// How it went for each recipient; `None` where it was sent.
-    pub errors: Vec<Option<ErrorKind>>,
+    pub errors: Vec<Option<SendError>>,
 }
 
 /// When members are tried again.
@@ -109,7 +109,7 @@ impl Evaluator<'_> {
         for (ix, recipient) in to.iter().enumerate() {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
-            errors.push(result.as_ref().err().map(|error| error.kind));
+            errors.push(result.as_ref().err().cloned());
             let Some(cell) = cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
             let t = AttemptFacts {
@@ -317,8 +317,8 @@ impl Effects {
             Decision::Dead { reason } => {
                 cell.state = CellState::Dead;
                 self.reasons.push((cell.recipient.clone(), reason));
-                // A rate limit pauses the outlet even when the direct send that met it is not repeated.
-                if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
+                // A rate limit pauses the outlet even when the direct send that met it is not repeated; not one of the recipient alone.
+                if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, recipient: false, .. }) = result {
                     self.pause(now + super::policy::pause(*retry_after).as_millis() as i64);
                 }
             }

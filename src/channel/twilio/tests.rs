@@ -73,6 +73,7 @@ async fn answers_mean_what_twilio_says() {
     let no = |status: u16, code: u32| Scripted::new(status, format!(r#"{{"code":{code},"message":"why","status":{status}}}"#).into_bytes());
     let rows = [
         (no(429, 20429).header("retry-after", "2"), RateLimited { retry_after: Some(Duration::from_secs(2)) }, "20429", false),
+        (no(429, 14107), RateLimited { retry_after: Some(Duration::from_secs(30)) }, "14107", true),
         (no(401, 20003), Misconfigured, "20003", false),
         (no(400, 21606), Misconfigured, "21606", false),
         (no(400, 21408), Misconfigured, "21408", false),

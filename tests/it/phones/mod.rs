@@ -7,7 +7,7 @@ mod final_word;
 use serde_json::{Value, json};
 use watchfire::store::{DeliveryRow, Mode, State};
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::{Aliyun, DingtalkApp, Tencent, Twilio};
@@ -149,6 +149,26 @@ async fn a_refusal_goes_to_the_next_vendor_and_to_the_one_after_it() {
     let rows = app.settled().await;
     assert_eq!(states(&rows), pairs(&[("night", "dead"), ("night-2", "dead"), ("night-3", "sent")]), "{rows:#?}");
     assert!(vendors.twilio.rec.last().unwrap().text.contains("HostDown"));
+}
+
+/// What a vendor refuses for one number's sake is nobody else's limit, whether it met an alert or a caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_number_may_not_get_now_holds_no_other() {
+    let vendors = Vendors::start().await;
+    let routes = vendors.routes().replace("route: { to: [night] }", "route: { to: [templated] }");
+    let app = TestApp::start(&routes.replace("sms: sms,", "sms: templated,")).await;
+    let limit = || vendors.aliyun.with(|a| a.next.push_back((200, "isv.BUSINESS_LIMIT_CONTROL".into(), "触发分钟级流控Permits:1".into())));
+    let text = async |to: &str| call(&app, "/sms/send", json!({ "to": [to], "content": "x", "params": { "code": "4711" } })).await;
+    limit();
+    assert_eq!(text("13800000002").await["code"], 1);
+    limit();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    assert!(vendors.aliyun.rec.wait(SOON, |rec| rec.total() > 1).await);
+    assert_eq!(text("13800000003").await, json!({ "code": 0 }));
+    app.post("/webhook", &alert("web", "Other", "firing")).await;
+    let rows = app.until("", |rows| rows.iter().any(|row| row.title.contains("Other") && row.state == State::Sent)).await;
+    let limited = rows.iter().find(|row| row.title.contains("HostDown")).unwrap();
+    assert_eq!(limited.state, State::Waiting, "it is sent when the minute is over: {limited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
