@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::descriptor::{Pings, Reach};
-use crate::channel::kit::{self, pattern, phone, sms};
+use crate::channel::kit::{pattern, phone, sms};
 use crate::channel::{
     Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
     SendContext, Sent,
@@ -59,7 +59,7 @@ pub struct Config(Account);
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.0.check("tencent_sms");
-        let mainland = |to: &String| phone::e164(to).is_some_and(|number| number.starts_with("+86"));
+        let mainland = |to: &String| phone::e164(to).is_some_and(|number| is_mainland(&number));
         let (home, abroad) = (self.0.to.iter().any(mainland), self.0.to.iter().any(|to| !mainland(to)));
         if home && self.0.sign_name.as_ref().is_none_or(|name| name.trim().is_empty()) {
             problems.push(Problem::new("tencent_sms.sign_name", "SMS to mainland numbers need an approved signature", "write the signature's text"));
@@ -99,31 +99,15 @@ impl Channel for Driver {
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let numbers: Vec<Result<String, SendError>> = to.iter().map(|to| phone::reachable(to.expose(), phone::Use::Mobile)).collect();
-        let known: Vec<&String> = numbers.iter().flatten().collect();
         let mut results: Vec<CellResult> = Vec::with_capacity(to.len());
         results.extend(numbers.iter().enumerate().filter_map(|(place, number)| Some((place, Err(number.clone().err()?)))));
-        if known.is_empty() {
-            return results;
-        }
         let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT, sms::variable);
-        let body = json!({
-            "PhoneNumberSet": known, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
-            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,
-        });
-        let answer = match self.0.order("SendSms", "2021-01-11", &body, cx).await {
-            Ok(reply) => answer::of_sms(&reply, cx.now),
-            Err(error) => Err(error),
-        };
-        let places: Vec<usize> = (0..to.len()).filter(|place| numbers[*place].is_ok()).collect();
-        match answer {
-            Err(error) => {
-                let all = kit::all(to, Err(error));
-                results.extend(all.into_iter().filter(|(place, _)| places.contains(place)));
-            }
-            Ok(entries) => {
-                let missing = || Err(SendError::new(ErrorKind::Ambiguous, "the answer does not say what became of this number"));
-                let mut entries = entries.into_iter();
-                results.extend(places.into_iter().map(|place| (place, phone::told(entries.next().unwrap_or_else(missing), cut))));
+        // People who are on call together may live on both sides of the border, and a request takes numbers of one of them.
+        for home in [true, false] {
+            let side = numbers.iter().enumerate().filter_map(|(place, number)| Some((place, number.as_deref().ok()?)));
+            let side: Vec<(usize, &str)> = side.filter(|(_, number)| is_mainland(number) == home).collect();
+            if !side.is_empty() {
+                results.extend(self.one_side(&side, &params, cut, cx).await);
             }
         }
         results
@@ -140,5 +124,34 @@ impl Channel for Driver {
             "EndTime": sent.now.as_second() + 60, "Offset": 0, "Limit": 100,
         });
         answer::word_of_sms(&self.0.inquire("PullSmsSendStatusByPhoneNumber", "2021-01-11", &body, sent).await?, sent.platform_id, sent.now)
+    }
+}
+
+/// Whether a number of [`phone::e164`] is one of the mainland.
+fn is_mainland(number: &str) -> bool {
+    number.starts_with("+86")
+}
+
+impl Driver {
+    /// Sends to numbers of one side of the border, at their places among the recipients.
+    async fn one_side(&self, side: &[(usize, &str)], params: &[String], cut: usize, cx: &SendContext) -> Vec<CellResult> {
+        let numbers: Vec<&str> = side.iter().map(|(_, number)| *number).collect();
+        let body = json!({
+            "PhoneNumberSet": numbers, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
+            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,
+        });
+        let answer = match self.0.order("SendSms", "2021-01-11", &body, cx).await {
+            Ok(reply) => answer::of_sms(&reply, cx.now),
+            Err(error) => Err(error),
+        };
+        let places = side.iter().map(|(place, _)| *place);
+        match answer {
+            Err(error) => places.map(|place| (place, Err(error.clone()))).collect(),
+            Ok(entries) => {
+                let missing = || Err(SendError::new(ErrorKind::Ambiguous, "the answer does not say what became of this number"));
+                let mut entries = entries.into_iter();
+                places.map(|place| (place, phone::told(entries.next().unwrap_or_else(missing), cut))).collect()
+            }
+        }
     }
 }
