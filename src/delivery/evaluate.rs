@@ -223,10 +223,10 @@ impl Evaluator<'_> {
                 for (_, channels) in self.earlier_fallbacks.iter().filter(|(id, _)| *id == member.id) {
                     outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));
                 }
-            } else if let Some((first, rest)) = member.target.fallback.split_first()
+            } else if let Some((first, rest)) = self.plan.fallback(&member.target.fallback)
                 && message.caller.is_none()
             {
-                outcome.children.extend(self.child(member, first, rest.to_vec(), false));
+                outcome.children.extend(self.child(member, &first.name, rest.to_vec(), false));
             }
         }
     }
@@ -239,7 +239,7 @@ impl Evaluator<'_> {
 
     /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.
     pub(super) fn child(&self, member: &PendingDelivery, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<FallbackChild> {
-        let channel = self.plan.channel(name)?;
+        let channel = self.plan.current_channel(name)?;
         let event = member.event.as_deref();
         let mut target = member.target.clone();
         target.template = String::new();
@@ -257,7 +257,7 @@ impl Evaluator<'_> {
             event: member.event_id,
             delivery: NewDelivery {
                 id: DeliveryId::new(),
-                channel: name.to_owned(),
+                channel: channel.name.to_string(),
                 outlet: channel.outlet.clone(),
                 lane_key: format!("{}{}", crate::store::FALLBACK_LANE_PREFIX, member.lane.0),
                 mode: crate::store::Mode::Queued,

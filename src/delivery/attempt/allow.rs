@@ -116,7 +116,8 @@ impl AttemptTask {
             let plan = self.plan.people.escalations.get(step.escalation.as_str());
             plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, member, now)))
         });
-        later || message.members.iter().all(|member| !member.target.fallback.is_empty())
+        let sends = |chain: &[String]| self.plan.fallback(chain).is_some_and(|(to, _)| !to.disabled);
+        later || message.members.iter().all(|member| sends(&member.target.fallback))
     }
 
     /// Takes the recipients out of a message.

@@ -246,13 +246,14 @@ async fn fallbacks(
     for carried in shared.store.sent_deliveries(row.message).await? {
         let delivery = &carried.delivery;
         let old = now.since(delivery.born_at) >= channel.max_age;
-        instead = match delivery.target.fallback.split_first() {
-            None => Some("the channel has none"),
+        instead = match plan.fallback(&delivery.target.fallback) {
+            None if delivery.target.fallback.is_empty() => Some("the channel has none"),
+            None => Some("the fallback channel is not configured"),
             Some(_) if carried.over || delivery.summary.firing == 0 => Some("the alert is over"),
             Some(_) if old => Some("the alert is older than `max_age`"),
             Some(_) if cancel::is_acked(shared, delivery.incident, &channel.name).await? => Some("somebody is on it"),
             Some((first, rest)) => {
-                if let Some(mut child) = evaluator.child(delivery, first, rest.to_vec(), false) {
+                if let Some(mut child) = evaluator.child(delivery, &first.name, rest.to_vec(), false) {
                     if !child.delivery.state.is_final() {
                         let why = format!("fallback of `{}`, which did not reach {}: {}", channel.name, row.recipient.masked(), word.detail);
                         child.delivery.reason = Some(why);

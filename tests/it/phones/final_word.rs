@@ -314,3 +314,31 @@ async fn a_callback_is_about_any_channel_of_its_account() {
     assert_eq!((receipt.state, receipt.code.as_deref()), (Undelivered, Some("8")));
     assert!(receipt.detail.as_deref().unwrap().contains("空号"), "{receipt:?}");
 }
+
+/// A chain of fallbacks goes on past a channel that was disabled or removed since the alert came, and to one that was renamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_that_cannot_send_any_more_is_passed_over() {
+    let disabled = |routes: &str| routes.replace("night-2: {", "night-2: { disabled: true,");
+    let removed = |routes: &str| {
+        let kept: Vec<&str> = routes.lines().filter(|line| !line.starts_with("  night-2: {")).collect();
+        kept.join("\n").replace("[night-2, night-3]", "[night-3]")
+    };
+    let renamed = |routes: &str| routes.replace("night-2", "night-b").replace("night-b: {", "night-b: { previous_names: [night-2],");
+    for what in ["disabled", "removed", "renamed"] {
+        let later = Later::start(|routes| routes).await;
+        later.vendors.aliyun.with(|a| a.receipts.insert(NUMBER.into(), (2, "200002".into())));
+        assert_eq!(states(&later.fire().await), pairs(&[("night", "sent")]));
+        let routes = later.vendors.routes();
+        let (routes, to) = match what {
+            "disabled" => (disabled(&routes), "night-3"),
+            "removed" => (removed(&routes), "night-3"),
+            _ => (renamed(&routes), "night-b"),
+        };
+        std::fs::write(later.app.folder.path().join("routes.yaml"), routes).unwrap();
+        later.app.app.reload().await.unwrap();
+        later.pass(301);
+        later.heard("night", Undelivered).await;
+        let rows = later.app.settled().await;
+        assert_eq!(states(&rows), pairs(&[("night", "sent"), (to, "sent")]), "{what}: {rows:#?}");
+    }
+}

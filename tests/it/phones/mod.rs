@@ -151,6 +151,18 @@ async fn a_refusal_goes_to_the_next_vendor_and_to_the_one_after_it() {
     assert!(vendors.twilio.rec.last().unwrap().text.contains("HostDown"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_fallback_is_passed_over_by_what_dies_and_by_what_waits() {
+    for (code, why) in [("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:20"), ("isv.AMOUNT_NOT_ENOUGH", "账户余额不足")] {
+        let vendors = Vendors::start().await;
+        let app = TestApp::start(&vendors.routes().replace("night-2: {", "night-2: { disabled: true,")).await;
+        vendors.aliyun.with(|a| a.next.push_back((200, code.into(), why.into())));
+        app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+        let rows = app.until("", |rows| rows.iter().any(|row| row.channel == "night-3" && row.state == State::Sent)).await;
+        assert!(rows.iter().all(|row| row.channel != "night-2"), "{code}: {rows:#?}");
+    }
+}
+
 /// What a vendor refuses for one number's sake is nobody else's limit, whether it met an alert or a caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_number_may_not_get_now_holds_no_other() {
