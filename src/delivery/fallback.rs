@@ -28,6 +28,22 @@ impl Plan {
         let first = known.next()?;
         if first.0.disabled { known.find(|(channel, _)| !channel.disabled).or(Some(first)) } else { Some(first) }
     }
+
+    /// Where what waits on a channel may fall back to: the next of its own chain, then of what is left of the chains by which others fell back to it.
+    fn fallbacks_after<'a>(&'a self, channel: &'a ChannelPlan) -> Vec<(&'a Arc<ChannelPlan>, &'a [String])> {
+        let left = self.channels.values().filter_map(|other| {
+            let place = other.fallback.iter().position(|name| **name == *channel.name)?;
+            Some(&other.fallback[place + 1..])
+        });
+        let mut found: Vec<(&Arc<ChannelPlan>, &[String])> = Vec::new();
+        for chain in std::iter::once(channel.fallback.as_slice()).chain(left) {
+            let Some((to, rest)) = self.fallback(chain) else { continue };
+            if !to.disabled && to.name != channel.name && found.iter().all(|(known, _)| known.name != to.name) {
+                found.push((to, rest));
+            }
+        }
+        found
+    }
 }
 
 impl Shared {
@@ -67,21 +83,23 @@ impl Shared {
         Ok(())
     }
 
-    /// Copies what waits for `channel` since before `before` to its fallback, if it has one that sends.
+    /// Copies what waits for `channel` since before `before` to the next channel of its chain that sends.
     pub(super) async fn fall_back(&self, plan: &Plan, channel: &ChannelPlan, before: UnixMs, suspended: Option<&str>) -> Result<(), StoreError> {
-        let Some((to, rest)) = plan.fallback(&channel.fallback).filter(|(to, _)| !to.disabled) else { return Ok(()) };
         let name = &channel.name;
         let reason = match suspended {
             Some(why) => format!("fallback of `{name}`, which is suspended: {why}"),
             None => format!("fallback of `{name}`, where it waits too long"),
         };
-        let to = MoveTo { channel: to.name.to_string(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
-        loop {
-            let made = self.store.copy_to_fallback(name, before, to.clone(), &reason, BATCH, self.clock.wall()).await?;
-            self.notify_new(&made);
-            if made.len() < BATCH {
-                return Ok(());
+        for (to, rest) in plan.fallbacks_after(channel) {
+            let to = MoveTo { channel: to.name.to_string(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
+            loop {
+                let made = self.store.copy_to_fallback(name, before, to.clone(), &reason, BATCH, self.clock.wall()).await?;
+                self.notify_new(&made);
+                if made.len() < BATCH {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 }

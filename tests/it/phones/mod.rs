@@ -163,6 +163,20 @@ async fn a_disabled_fallback_is_passed_over_by_what_dies_and_by_what_waits() {
     }
 }
 
+/// A chain goes on where the fallback is suspended, too, though it has no fallback of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_without_money_lead_to_the_third_vendor() {
+    let vendors = Vendors::start().await;
+    let app = TestApp::start(&vendors.routes()).await;
+    let reply = |body: &str| Fault::Reply(200, "application/json".into(), body.into());
+    vendors.aliyun.faults.always(reply(r#"{"Code":"isv.AMOUNT_NOT_ENOUGH","Message":"账户余额不足","RequestId":"R"}"#));
+    let code = "FailedOperation.InsufficientBalanceInVoicePackage";
+    vendors.tencent.faults.always(reply(&format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#)));
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let rows = app.until("", |rows| rows.iter().any(|row| row.channel == "night-3" && row.state == State::Sent)).await;
+    assert_eq!(states(&rows), pairs(&[("night", "waiting"), ("night-2", "waiting"), ("night-3", "sent")]), "{rows:#?}");
+}
+
 /// What a vendor refuses for one number's sake is nobody else's limit, whether it met an alert or a caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_number_may_not_get_now_holds_no_other() {
