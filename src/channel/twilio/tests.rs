@@ -239,6 +239,17 @@ fn keys_and_answers_are_believed_with_a_signature_only() {
     {
         assert_eq!(ask(&voice, &good, &url, &body, at).err().as_deref(), Some("the signature is wrong"));
     }
+    // Twilio signs an address with or without its port, as its libraries know.
+    let ported = url.replace("w.example.com", "w.example.com:8443");
+    for (signed, at_ours, good) in [
+        (&url, &ported, true),
+        (&url.replace("w.example.com", "w.example.com:443"), &url, true),
+        (&ported, &ported, true),
+        (&url.replace("w.example.com", "w.example.com:8444"), &ported, false),
+        (&url.replace("w.example.com", "x.example.com"), &ported, false),
+    ] {
+        assert_eq!(ask(&voice, &sign(signed, body), at_ours, body, at).is_ok(), good, "{signed} at {at_ours}");
+    }
     let again = body.replace("Digits=1", "Digits=2");
     assert!(matches!(ask(&voice, &sign(&url, &again), &url, &again, at), Ok(PressCall::Again(value)) if value == "ack.0W1x2y3z4A5b6C.3"));
     let sms = build::<sms::Config>(&CONFIG.replace("twilio-S3CRET", "'12345'"), "http://127.0.0.1:9").unwrap().channel;

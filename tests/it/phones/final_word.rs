@@ -301,6 +301,7 @@ async fn a_callback_is_about_any_channel_of_its_account() {
     let channels = app.read::<Channels>("/api/v1/channels").await.channels;
     let night = channels.iter().find(|channel| channel.name == "night-2").unwrap();
     let path = night.callback.as_deref().unwrap().strip_prefix("https://watch.example.com").unwrap();
+    assert!(path.starts_with("/receipts/night-2?k="), "nothing is encoded that a vendor would write, and sign, in another way: {path}");
     let id = cell(&app, "dba").await.platform_ids.single().unwrap().to_owned();
     let failed = |mobile: &str| {
         let why = json!({ "call_from": "", "callid": id, "failure_code": 8, "failure_reason": "空号", "mobile": mobile, "nationcode": "86" });
