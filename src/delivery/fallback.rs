@@ -23,7 +23,7 @@ impl Plan {
 
     /// Of a chain of fallbacks the first that sends, and those after it. One that is disabled, or that the configuration no longer has, is passed over; where
     /// none sends, the first that is configured, so that the delivery there says why.
-    pub(super) fn fallback<'a>(&'a self, chain: &'a [String]) -> Option<(&'a Arc<ChannelPlan>, &'a [String])> {
+    pub fn fallback<'a>(&'a self, chain: &'a [String]) -> Option<(&'a Arc<ChannelPlan>, &'a [String])> {
         let mut known = chain.iter().enumerate().filter_map(|(place, name)| Some((self.current_channel(name)?, &chain[place + 1..])));
         let first = known.next()?;
         if first.0.disabled { known.find(|(channel, _)| !channel.disabled).or(Some(first)) } else { Some(first) }
