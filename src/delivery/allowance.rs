@@ -121,6 +121,12 @@ impl Plan {
     pub fn per_month(&self, outlet: &OutletKey) -> Option<u32> {
         self.channels.values().filter(|channel| channel.outlet == *outlet).filter_map(|channel| channel.allowance.per_month).min()
     }
+
+    /// The names, also the previous ones, of the channels that send through an outlet.
+    pub fn names_of(&self, outlet: &OutletKey) -> Vec<String> {
+        let channels = self.channels.values().filter(|channel| channel.outlet == *outlet);
+        channels.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.iter().cloned())).collect()
+    }
 }
 
 /// When somebody may get one more, who got something at these times (the newest first) and whom `ahead` more are on their way to; `None`: now.

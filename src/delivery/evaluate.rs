@@ -71,7 +71,7 @@ pub struct Outcome {
     /// Why it failed, in one sentence, without the platform's whole answer; `None` where it did not.
     pub refusal: Option<String>,
     /// How it went for each recipient; `None` where it was sent.
-    pub errors: Vec<Option<ErrorKind>>,
+    pub errors: Vec<Option<SendError>>,
 }
 
 /// When members are tried again.
@@ -109,7 +109,7 @@ impl Evaluator<'_> {
         for (ix, recipient) in to.iter().enumerate() {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
-            errors.push(result.as_ref().err().map(|error| error.kind));
+            errors.push(result.as_ref().err().cloned());
             let Some(cell) = cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
             let t = AttemptFacts {
@@ -223,10 +223,10 @@ impl Evaluator<'_> {
                 for (_, channels) in self.earlier_fallbacks.iter().filter(|(id, _)| *id == member.id) {
                     outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));
                 }
-            } else if let Some((first, rest)) = member.target.fallback.split_first()
+            } else if let Some((first, rest)) = self.plan.fallback(&member.target.fallback)
                 && message.caller.is_none()
             {
-                outcome.children.extend(self.child(member, first, rest.to_vec(), false));
+                outcome.children.extend(self.child(member, &first.name, rest.to_vec(), false));
             }
         }
     }
@@ -239,7 +239,7 @@ impl Evaluator<'_> {
 
     /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.
     pub(super) fn child(&self, member: &PendingDelivery, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<FallbackChild> {
-        let channel = self.plan.channel(name)?;
+        let channel = self.plan.current_channel(name)?;
         let event = member.event.as_deref();
         let mut target = member.target.clone();
         target.template = String::new();
@@ -257,7 +257,7 @@ impl Evaluator<'_> {
             event: member.event_id,
             delivery: NewDelivery {
                 id: DeliveryId::new(),
-                channel: name.to_owned(),
+                channel: channel.name.to_string(),
                 outlet: channel.outlet.clone(),
                 lane_key: format!("{}{}", crate::store::FALLBACK_LANE_PREFIX, member.lane.0),
                 mode: crate::store::Mode::Queued,
@@ -317,8 +317,8 @@ impl Effects {
             Decision::Dead { reason } => {
                 cell.state = CellState::Dead;
                 self.reasons.push((cell.recipient.clone(), reason));
-                // A rate limit pauses the outlet even when the direct send that met it is not repeated.
-                if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
+                // A rate limit pauses the outlet even when the direct send that met it is not repeated; not one of the recipient alone.
+                if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, recipient: false, .. }) = result {
                     self.pause(now + super::policy::pause(*retry_after).as_millis() as i64);
                 }
             }

@@ -165,10 +165,10 @@ async fn update_queues(
         let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         stuck.extend(suspended.map(|_| channel.name.to_string()));
         let wait = if suspended.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
-        if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
+        if let Some(wait) = wait
             && born.is_some_and(|b| now.since(b) >= wait)
         {
-            shared.fall_back(&plan, &channel.name, now - wait, first, rest, suspended).await?;
+            shared.fall_back(&plan, channel, now - wait, suspended).await?;
         }
     }
     let orphaned = count_orphaned(shared, &stats.open);

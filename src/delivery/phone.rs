@@ -225,10 +225,7 @@ impl PlatformPresses {
     async fn messages_to(&self, person: &Recipient) -> Result<Vec<MessageId>, StoreError> {
         let plan = self.shared.plan.load_full();
         let Some(asked) = plan.channel(&self.asked) else { return Ok(Vec::new()) };
-        let of_number = plan.channels.values().filter(|channel| channel.outlet == asked.outlet);
-        let names = of_number.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.iter().cloned()));
-        let channels: Vec<String> = names.collect();
-        let rows = self.shared.store.receipts_to(person, &channels, MAX_MESSAGES).await?;
+        let rows = self.shared.store.receipts_to(person, &plan.names_of(&asked.outlet), MAX_MESSAGES).await?;
         Ok(rows.into_iter().map(|row| row.message).collect())
     }
 }

@@ -100,6 +100,10 @@ pub fn decide(t: AttemptFacts, result: &Result<Receipt, SendError>) -> Decision 
         return Decision::Dead { reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries) };
     }
     match kind {
+        // One person's limit: nobody else waits for it.
+        ErrorKind::RateLimited { retry_after } if error.recipient => {
+            Decision::Retry { due: t.now + pause(retry_after).max(backoff(t.tries, t.jitter)).min(MAX_BACKOFF) }
+        }
         ErrorKind::RateLimited { retry_after } => Decision::Pause { until: t.now + pause(retry_after) },
         ErrorKind::Misconfigured => Decision::Suspend { reason: error.to_string() },
         ErrorKind::Ambiguous => {
@@ -190,6 +194,11 @@ mod tests {
         assert_eq!(decide(at(1, 1), &fail(rate(secs(0)))), Decision::Pause { until: UnixMs(MINUTE + 1000) }, "never at once");
         assert!(dead(&decide(at(1, 61), &fail(rate(secs(7))))));
         assert!(dead(&decide(direct(at(1, 1)), &fail(rate(secs(7))))));
+        let of_one = |s| Err(SendError::new(rate(s), "too much for this number").of_recipient());
+        assert_eq!(decide(at(1, 1), &of_one(secs(30))), Decision::Retry { due: UnixMs(MINUTE + 30_000) }, "the outlet goes on");
+        assert_eq!(decide(at(30, 1), &of_one(secs(30))), Decision::Retry { due: UnixMs(MINUTE + 150_000) }, "ever more seldom");
+        assert_eq!(decide(at(1, 1), &of_one(secs(3600))), Decision::Retry { due: UnixMs(MINUTE + 300_000) }, "a try is not planned further ahead");
+        assert!(dead(&decide(at(1, 61), &of_one(secs(30)))) && dead(&decide(direct(at(1, 1)), &of_one(secs(30)))));
         assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: UnixMs(MINUTE + 1000) }, "known not to have left");
     }
 

@@ -18,6 +18,9 @@ const WINDOW_MARGIN: f64 = 0.03;
 /// them counts as sent.
 const IN_FLIGHT_HORIZON: Duration = Duration::from_secs(10);
 
+/// The longest time that spreading keeps a message back for which the window has room: a limit of a day must not delay an alert by a quarter of an hour.
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+
 /// Sliding-window log over one or several limits.
 #[derive(Debug, Clone)]
 pub struct RateLimiter {
@@ -142,8 +145,8 @@ impl RateLimiter {
         at
     }
 
-    /// When the next message should start if others wait behind it: half of each window's sends may go in a burst, the rest is spread evenly, so
-    /// that a storm does not spend a whole window on its first seconds and leave nothing for what is more severe and comes later.
+    /// When the next message should start if others wait behind it: half of each window's sends may go in a burst, the rest is spread evenly, at most a
+    /// minute apart, so that a storm does not spend a whole window on its first seconds and leave nothing for what is more severe and comes later.
     pub fn spread(&self, now: Instant, counted: &Counted) -> Instant {
         let mut at = self.slot(now, counted);
         let none = Log::default();
@@ -161,7 +164,7 @@ impl RateLimiter {
             if recent >= burst
                 && let Some(last) = self.last_start
             {
-                at = at.max(last + limit.window / (limit.count - limit.count / 2));
+                at = at.max(last + (limit.window / (limit.count - limit.count / 2)).min(LONGEST_SPREAD));
             }
         }
         at
@@ -331,6 +334,20 @@ mod tests {
         }
         assert!(times[9] == 0, "half at once: {times:?}");
         assert!(times[10] >= 6 && times[19] >= 60, "then evenly: {times:?}");
+    }
+
+    #[test]
+    fn a_limit_of_a_day_keeps_nothing_back_for_long_while_it_has_room() {
+        let mut limiter = RateLimiter::new(&[Limit { count: 200, window: MINUTE * 60 * 24 }]);
+        let now = Instant::now();
+        for _ in 0..199 {
+            limiter.begin(now, &Counted::Outlet);
+            limiter.end(now, &Counted::Outlet);
+        }
+        assert_eq!(limiter.spread(now, &Counted::Outlet), now + LONGEST_SPREAD);
+        limiter.begin(now, &Counted::Outlet);
+        limiter.end(now, &Counted::Outlet);
+        assert!(limiter.spread(now, &Counted::Outlet) > now + MINUTE * 60 * 24, "the platform's own limit holds");
     }
 
     proptest! {

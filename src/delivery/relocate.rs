@@ -17,8 +17,7 @@ use super::plan::{ChannelPlan, Plan};
 impl Shared {
     /// The channel that has the deliveries of `name` now: the one of that name, else its successor.
     pub(super) fn current_channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
-        let plan = self.plan.load();
-        plan.channel(name).or_else(|| plan.channels.values().find(|channel| channel.previous_names.iter().any(|previous| previous == name))).cloned()
+        self.plan.load().current_channel(name).cloned()
     }
 
     /// Moves what is stored under a channel's former names and credentials to it, but for what another node may have in flight: that node does it when

@@ -21,7 +21,7 @@ pub struct Receipt {
 pub enum ErrorKind {
     /// Passing trouble: try again by the schedule.
     Transient,
-    /// Too fast: pause the outlet; spends no try.
+    /// Too fast: pause the outlet; spends no try. One that is about its recipient alone lets only that recipient wait.
     RateLimited {
         /// How long the platform asked us to wait; `None` when it did not say.
         retry_after: Option<Duration>,
@@ -69,7 +69,8 @@ pub struct SendError {
     pub summary: String,
     /// The platform's own answer body, capped at 1 KiB and scrubbed of secrets.
     pub detail: Option<String>,
-    /// Whether the recipient is refused (a bad mailbox, an unknown user), not the content: other words would not help.
+    /// Whether the recipient is refused (a bad mailbox, an unknown user) or gets no more for now, not the content: other words would not help, and other
+    /// recipients are not concerned.
     pub recipient: bool,
     /// Whether somebody who is mentioned is refused, not the content: without its mentions the message may be taken.
     pub mentions: bool,
@@ -89,7 +90,7 @@ impl SendError {
         self
     }
 
-    /// Says that it is the recipient that is refused, not the content.
+    /// Says that it is about the recipient, not the content or the outlet.
     pub fn of_recipient(mut self) -> Self {
         self.recipient = true;
         self

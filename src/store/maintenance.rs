@@ -12,9 +12,9 @@ pub trait MaintenanceStore: Send + Sync {
     /// What only seems not to be due because the clock was set back is counted. Read only.
     async fn overdue(&self, before: UnixMs) -> Result<Vec<OverdueRow>, StoreError>;
 
-    /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
-    /// `origin_id`, the next `hop`, and `to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction. Returns the
-    /// copies as accepted.
+    /// Copies waiting deliveries of `channel` that were born before `born_before`, may fall back to `to.channel` and have no child yet: a new queued
+    /// delivery each, with `origin_id`, the next `hop`, and `to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction.
+    /// Returns the copies as accepted.
     async fn copy_to_fallback(
         &self,
         channel: &str,

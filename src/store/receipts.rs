@@ -11,8 +11,8 @@ pub trait ReceiptStore: Send + Sync {
     /// Receipts whose platform is to be asked by `now`, the longest due first; at most `limit`. Read only.
     async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
-    /// The receipt of a channel with this id of its platform, whatever its state; of several an awaited one. Read only.
-    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+    /// The receipt of one of these channels with this id of its platform, whatever its state; of several an awaited one. Read only.
+    async fn find_receipt(&self, channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
 
     /// The receipts of what these channels sent to somebody and what arrived, or may still arrive, the newest message first; at most `limit`. Read only.
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;

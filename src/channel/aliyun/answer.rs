@@ -177,8 +177,7 @@ fn outcome(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, Se
         let minute = PER_MINUTE_PHRASES.iter().any(|phrase| answer.message.contains(phrase));
         let kind = if minute { ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(60)) } } else { ErrorKind::Rejected };
         let text = format!("this number gets no more for now, by the account's frequency limits (\"{}\")", answer.message);
-        let error = reply.error(kind, code, text);
-        return Err(if minute { error } else { error.of_recipient() });
+        return Err(reply.error(kind, code, text).of_recipient());
     }
     if RECIPIENT_CODES.contains(&code) {
         return Err(reply.error(ErrorKind::Rejected, code, format!("Alibaba Cloud does not reach this number: {}", answer.message)).of_recipient());

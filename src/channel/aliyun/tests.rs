@@ -74,7 +74,7 @@ async fn answers_mean_what_the_vendor_says() {
     let differ = "请检查模板内容与模板参数是否匹配";
     // The answer, what it means, whether it is about the number, its code, and a word of the advice.
     let rows = [
-        (no("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1"), wait(60), false, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
+        (no("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1"), wait(60), true, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
         (no("isv.BUSINESS_LIMIT_CONTROL", "触发小时级流控Permits:5"), Rejected, true, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
         (no("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:10"), Rejected, true, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
         (no("Throttling.User", "slow"), wait(2), false, "Throttling.User", "too fast"),

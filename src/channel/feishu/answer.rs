@@ -91,6 +91,9 @@ const RECEIVER: &[(&str, &str)] = &[
     ("232010", "the receiver belongs to another organisation"),
 ];
 
+/// The limit of one receiver, which all bots of a group share: the others' is another.
+const RECEIVER_LIMIT: i64 = 230_020;
+
 fn unreadable(reply: &Reply, now: Timestamp) -> SendError {
     classify_status(reply, now).unwrap_or_else(|| unclear(reply))
 }
@@ -221,6 +224,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
     let error = reply.error(kind, code, format!("Feishu refused the message: {advice} (\"{words}\")"));
     match kind {
         ErrorKind::Rejected if receiver.is_some() => error.of_recipient(),
+        ErrorKind::RateLimited { .. } if answer.code == RECEIVER_LIMIT && !alone => error.of_recipient(),
         ErrorKind::Rejected if is_of_mentions(words) => error.of_mentions(),
         _ => error,
     }

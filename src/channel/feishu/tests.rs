@@ -153,6 +153,19 @@ async fn one_of_several_receivers_who_cannot_be_reached_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_limit_of_one_of_several_groups_is_that_groups() {
+    let limited = Scripted::new(400, r#"{"code":230020,"msg":"This operation triggers the frequency limit."}"#);
+    let soon = RateLimited { retry_after: Some(Duration::from_secs(30)) };
+    for (config, of_one) in [(APP, true), ("{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }", false)] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), limited.clone()]).await;
+        let built = build::<Config>(config, &server.base).unwrap();
+        let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
+        let error = results[0].1.as_ref().unwrap_err();
+        assert_eq!((error.kind, error.recipient), (soon, of_one), "{config}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_mention_is_told_from_a_refused_message() {
     let rows = [
         (

@@ -100,6 +100,8 @@ struct CallEvent {
     voiceprompt_callback: Option<CallEnd>,
     #[serde(default)]
     voicekey_callback: Option<CallEnd>,
+    #[serde(default)]
+    voice_failure_callback: Option<CallEnd>,
 }
 
 #[derive(Deserialize)]
@@ -114,26 +116,47 @@ struct CallEnd {
     result: Value,
     #[serde(default)]
     keypress: String,
+    #[serde(default)]
+    failure_code: Value,
+    #[serde(default)]
+    failure_reason: String,
+}
+
+impl CallEnd {
+    /// How the call ended; `None` for a key.
+    fn word(&self, event: Event) -> Option<Word> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match (event, text(&self.result).as_str()) {
+            (Event::Key, _) => None,
+            (Event::Failure, _) => Some(Word::undelivered(text(&self.failure_code), format!("the call failed (\"{}\")", self.failure_reason))),
+            (Event::End, "0") => Some(Word::delivered("0", "the call was answered")),
+            (Event::End, "1") => Some(Word::undelivered("1", "nobody answered the call")),
+            (Event::End, result) => Some(Word::undelivered(result, "the call failed")),
+        }
+    }
+}
+
+/// What is reported about a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Event {
+    End,
+    Key,
+    Failure,
 }
 
 /// What came to the callback address of voice calls; it is not signed. How calls end: <https://cloud.tencent.com/document/product/1128/51534>, keys:
-/// <https://cloud.tencent.com/document/product/1128/51535>
+/// <https://cloud.tencent.com/document/product/1128/51535>, why they failed: <https://cloud.tencent.com/document/api/1128/37727>
 pub(super) fn called(body: &[u8]) -> Result<Vec<Called>, String> {
     let event: CallEvent = serde_json::from_slice(body).map_err(|_| "it is not a callback of Tencent Cloud's voice messages")?;
-    let (end, key) = match event {
-        CallEvent { voiceprompt_callback: Some(end), .. } => (end, false),
-        CallEvent { voicekey_callback: Some(end), .. } => (end, true),
+    let (end, event) = match event {
+        CallEvent { voiceprompt_callback: Some(end), .. } => (end, Event::End),
+        CallEvent { voicekey_callback: Some(end), .. } => (end, Event::Key),
+        CallEvent { voice_failure_callback: Some(end), .. } => (end, Event::Failure),
         _ => return Err("it says neither how a call ended nor that a key was pressed".into()),
     };
-    let result = end.result.as_str().map_or_else(|| end.result.to_string(), str::to_owned);
-    let word = match (key, result.as_str()) {
-        (true, _) => None,
-        (false, "0") => Some(Word::delivered("0", "the call was answered")),
-        (false, "1") => Some(Word::undelivered("1", "nobody answered the call")),
-        (false, _) => Some(Word::undelivered(result, "the call failed")),
-    };
+    let word = end.word(event);
     let recipient = if end.nationcode.is_empty() { end.mobile } else { format!("+{}{}", end.nationcode, end.mobile) };
-    let pressed = Some(end.keypress).filter(|pressed| key && !pressed.is_empty());
+    let pressed = Some(end.keypress).filter(|pressed| event == Event::Key && !pressed.is_empty());
     Ok(vec![Called { platform_id: end.callid, recipient: Some(recipient).filter(|number| !number.is_empty()), word, key: pressed }])
 }
 
@@ -162,12 +185,13 @@ const fn wait(seconds: u64) -> ErrorKind {
 
 /// Codes of both products and of the gateway before them (<https://cloud.tencent.com/document/api/382/52075>, and the pages above).
 const ERROR_CODES: &[CodeRule] = &[
-    (&["LimitExceeded.PhoneNumberThirtySecondLimit"], wait(30), "this number gets one message in 30 seconds"),
     (&["LimitExceeded.GlobalSmsSendingRateLimit"], wait(2), "too many requests came too fast"),
     (
         &[
             "InternalError.Timeout",
             "InternalError.SendAndRecvFail",
+            // The carrier answered, nobody knows what.
+            "InternalError.ParseBackendResponseFail",
             "InternalError.RequestTimeException",
             "InternalError.AccessUpstreamTimeout",
             "InternalError.SsoSendRecvFail",
@@ -260,8 +284,14 @@ const RECIPIENT_CODES: &[&str] = &[
 /// Codes of what the application may not do to this number: its country.
 pub(super) const NUMBER_CODES: &[&str] = &["LimitExceeded.AppCountryOrRegionInBlacklist"];
 
+/// This number gets one message in 30 seconds: others do not wait for it.
+const NUMBER_LIMIT: &str = "LimitExceeded.PhoneNumberThirtySecondLimit";
+
 /// What a code means.
 fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {
+    if code == NUMBER_LIMIT {
+        return reply.error(wait(30), code, format!("Tencent Cloud: this number gets one message in 30 seconds (\"{message}\")")).of_recipient();
+    }
     if RECIPIENT_CODES.contains(&code) {
         return reply.error(ErrorKind::Rejected, code, format!("Tencent Cloud: this number is not reached (\"{message}\")")).of_recipient();
     }

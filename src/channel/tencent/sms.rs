@@ -59,7 +59,7 @@ pub struct Config(Account);
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.0.check("tencent_sms");
-        let mainland = |to: &String| phone::e164(to).is_some_and(|number| number.starts_with("+86"));
+        let mainland = |to: &String| phone::e164(to).is_some_and(|number| is_mainland(&number));
         let (home, abroad) = (self.0.to.iter().any(mainland), self.0.to.iter().any(|to| !mainland(to)));
         if home && self.0.sign_name.as_ref().is_none_or(|name| name.trim().is_empty()) {
             problems.push(Problem::new("tencent_sms.sign_name", "SMS to mainland numbers need an approved signature", "write the signature's text"));
@@ -103,11 +103,11 @@ impl Channel for Driver {
         let mut sides: [Vec<(usize, String)>; 2] = Default::default();
         for (place, number) in numbers.into_iter().enumerate() {
             match number {
-                Ok(number) => sides[usize::from(number.starts_with("+86"))].push((place, number)),
+                Ok(number) => sides[usize::from(!is_mainland(&number))].push((place, number)),
                 Err(error) => results.push((place, Err(error))),
             }
         }
-        // A request with numbers of both sides of the border is refused for all of them.
+        // People who are on call together may live on both sides of the border, and a request takes numbers of one of them.
         for side in sides.iter().filter(|side| !side.is_empty()) {
             results.extend(self.one_side(page, side, cx).await);
         }
@@ -126,6 +126,11 @@ impl Channel for Driver {
         });
         answer::word_of_sms(&self.0.inquire("PullSmsSendStatusByPhoneNumber", "2021-01-11", &body, sent).await?, sent.platform_id, sent.now)
     }
+}
+
+/// Whether a number of [`phone::e164`] is one of the mainland.
+fn is_mainland(number: &str) -> bool {
+    number.starts_with("+86")
 }
 
 impl Driver {

@@ -60,35 +60,19 @@ async fn a_country_that_is_not_served_is_its_numbers_own_fault() {
 
 /// Numbers of people who are on call may be of either side of the border; one request with both would be refused for all of them.
 #[tokio::test]
-async fn numbers_of_both_sides_of_the_border_are_sent_in_a_request_each() {
-    let abroad =
-        r#"{"Response":{"SendStatusSet":[{"SerialNo":"","Code":"UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone","Message":"no"}]}}"#;
-    let home = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","Code":"Ok"},{"SerialNo":"S2","Code":"Ok"}]}}"#;
-    let server = ScriptedServer::start([Scripted::from(abroad), Scripted::from(home)]).await;
-    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
-    let to = ["+8613711112222", "+15005550009", "+8613711113333"].map(Recipient::new);
-    let mut results = sms.send(&page(&[("text", "x")]), &to, &context()).await;
-    results.sort_by_key(|(place, _)| *place);
-    let refused = Err((Rejected, Some("UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone".to_owned())));
-    assert_eq!(kinds(&results), [Ok(Some("SerialNo S1".to_owned())), refused, Ok(Some("SerialNo S2".to_owned()))]);
-    assert!(results[1].1.as_ref().unwrap_err().recipient);
-    let numbers = |place: usize| server.seen()[place].json()["PhoneNumberSet"].clone();
-    assert_eq!((numbers(0), numbers(1)), (serde_json::json!(["+15005550009"]), serde_json::json!(["+8613711112222", "+8613711113333"])));
-}
-
-#[tokio::test]
 async fn answers_mean_what_the_vendor_says() {
     let no = |code: &str| Scripted::from(format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#).as_str());
     let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };
     let rows = [
         ("RequestLimitExceeded", wait(2), false),
         ("RequestLimitExceeded.IPLimitExceeded", wait(2), false),
-        ("LimitExceeded.PhoneNumberThirtySecondLimit", wait(30), false),
+        ("LimitExceeded.PhoneNumberThirtySecondLimit", wait(30), true),
         ("LimitExceeded.DeliveryFrequencyLimit", Rejected, true),
         ("LimitExceeded.PhoneNumberDailyLimit", Rejected, true),
         ("LimitExceeded.AppDailyLimit", Rejected, false),
         ("LimitExceeded.AppCountryOrRegionInBlacklist", Misconfigured, false),
         ("InternalError.Timeout", Ambiguous, false),
+        ("InternalError.ParseBackendResponseFail", Ambiguous, false),
         ("InternalError.OtherError", Transient, false),
         ("ServiceUnavailable", Transient, false),
         ("FailedOperation.InsufficientBalanceInVoicePackage", Misconfigured, false),
@@ -128,6 +112,29 @@ async fn a_good_body_under_another_status_is_no_delivery() {
             assert_eq!(kinds(&results), [Err((kind, Some(format!("HTTP {status}"))))]);
         }
     }
+}
+
+/// A request with numbers of both would be refused as a whole, and hold the account's channels.
+#[tokio::test]
+async fn numbers_on_both_sides_of_the_border_are_two_requests() {
+    let sent = |id: &str| {
+        let entry = format!(r#"{{"SerialNo":"{id}","Code":"Ok","Message":"send success"}}"#);
+        Scripted::from(format!(r#"{{"Response":{{"SendStatusSet":[{entry}],"RequestId":"R"}}}}"#).as_str())
+    };
+    let foreign = "UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone";
+    let refused = Scripted::from(format!(r#"{{"Response":{{"SendStatusSet":[{{"Code":"{foreign}"}}],"RequestId":"R"}}}}"#).as_str());
+    let server = ScriptedServer::start([sent("S1"), refused, sent("S2"), sent("S3")]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
+    let to = ["+15005550006", "12", "+8613711112222"].map(Recipient::new);
+    for abroad in [Err((Rejected, Some(foreign.to_owned()))), Ok(Some("SerialNo S3".to_owned()))] {
+        let mut results = sms.send(&page(&[("text", "x")]), &to, &context()).await;
+        results.sort_by_key(|(place, _)| *place);
+        let kinds = kinds(&results);
+        assert_eq!((&kinds[0], kinds[1].is_err(), kinds[2].is_ok(), kinds.len()), (&abroad, true, true, 3));
+    }
+    let numbers: Vec<Value> = server.seen().iter().map(|request| request.json()["PhoneNumberSet"].clone()).collect();
+    let (home, abroad) = (serde_json::json!(["+8613711112222"]), serde_json::json!(["+15005550006"]));
+    assert_eq!(numbers, [home.clone(), abroad.clone(), home, abroad]);
 }
 
 #[test]
@@ -184,5 +191,12 @@ fn callbacks_of_calls_tell_their_end() {
     assert_eq!((called.word, called.key.as_deref(), called.recipient.as_deref()), (None, Some("2"), Some("+8613711112222")));
     let called = ask(r#"{"voicekey_callback":{"callid":"C1","keypress":"1","mobile":"13711112222"}}"#).unwrap().remove(0);
     assert_eq!((called.key.as_deref(), called.recipient.as_deref()), (Some("1"), Some("13711112222")));
+    // Why a call failed is reported by itself. The example of the document.
+    let failed = r#"{"voice_failure_callback":{"call_from":"075583763333","callid":"C1","failure_code":8,"failure_reason":"空号","mobile":"13711112222","nationcode":"86"}}"#;
+    let called = ask(failed).unwrap().remove(0);
+    let word = called.word.unwrap();
+    assert_eq!((called.platform_id.as_str(), called.recipient.as_deref(), called.key), ("C1", Some("+8613711112222"), None));
+    assert_eq!((word.reached, word.code.as_str()), (false, "8"));
+    assert!(word.detail.contains("空号"), "{}", word.detail);
     assert!(ask("{}").is_err() && ask("x").is_err());
 }

@@ -10,6 +10,7 @@ pub mod voice;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -266,7 +267,7 @@ struct Answer {
 
 /// Codes: <https://www.twilio.com/docs/api/errors>
 const ERROR_CODES: &[CodeRule] = &[
-    (&["20429", "31429", "10004", "14107", "30022", "63038"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
+    (&["20429", "31429", "10004", "30022", "63038"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
     (&["30001", "21611", "30017"], ErrorKind::Transient, "the sending number's queue is full, or the carrier's"),
     (
         &["20003", "20006", "20008", "20101", "20102", "20103", "20104", "20107"],
@@ -308,6 +309,10 @@ const RECIPIENT_CODES: [i64; 22] = [
     30006, 30008,
 ];
 
+/// Too much came between two numbers, which is refused for 30 seconds: <https://www.twilio.com/docs/api/errors/14107>
+const NUMBER_LIMIT: i64 = 14107;
+const NUMBER_PAUSE: ErrorKind = ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(30)) };
+
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     // A request that Twilio failed to answer well may have been carried out.
     if reply.status() >= 500 {
@@ -340,6 +345,9 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     if RECIPIENT_CODES.contains(&answer.code) {
         let text = format!("Twilio does not reach this number: {}", answer.message);
         return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
+    }
+    if answer.code == NUMBER_LIMIT {
+        return Err(reply.error(NUMBER_PAUSE, code, format!("Twilio: this number gets no more for now (\"{}\")", answer.message)).of_recipient());
     }
     let by_status = || kit::classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
     let (kind, advice) = kit::classify(ERROR_CODES, &code).unwrap_or_else(|| (by_status(), "see the code in Twilio's list of errors"));

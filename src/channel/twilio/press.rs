@@ -48,13 +48,16 @@ impl Line {
         let form = reqwest::Url::parse(&format!("http://localhost/?{body}")).map_err(|_| "it is no form")?;
         let mut form: Vec<(String, String)> = form.query_pairs().into_owned().collect();
         form.sort();
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret.expose().as_bytes()).map_err(|_| "the token is no key")?;
-        mac.update(call.url.as_bytes());
-        form.iter().for_each(|(name, value)| mac.update(format!("{name}{value}").as_bytes()));
         let given = call.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let given = base64::engine::general_purpose::STANDARD.decode(given).map_err(|_| "the signature is no Base64")?;
-        mac.verify_slice(&given).map_err(|_| "the signature is wrong")?;
-        Ok(Form(form))
+        let mut fields = String::new();
+        form.iter().for_each(|(name, value)| fields.extend([name.as_str(), value.as_str()]));
+        let is_of = |url: &str| {
+            let mac = Hmac::<Sha1>::new_from_slice(self.secret.expose().as_bytes());
+            mac.is_ok_and(|mac| mac.chain_update(url).chain_update(&fields).verify_slice(&given).is_ok())
+        };
+        let is_signed = is_of(call.url) || with_other_port(call.url).is_some_and(|url| is_of(&url));
+        if is_signed { Ok(Form(form)) } else { Err("the signature is wrong".into()) }
     }
 
     /// A key that was pressed in a call of ours. The address, which Twilio signs, has the button's value and when the call was ordered.
@@ -79,6 +82,17 @@ impl Line {
         let command = kit::command(form.field("Body").unwrap_or_default());
         Ok(PressCall::Command(Command { event_id: sid, verb: command.map(|(verb, _)| verb), incident: command.and_then(|(_, number)| number), by }))
     }
+}
+
+/// An address without its port, or with the one that its scheme implies: Twilio signs either, whatever the address says, and its own libraries try both
+/// (<https://www.twilio.com/docs/usage/security#validating-requests>).
+fn with_other_port(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    Some(match authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())) {
+        Some((host, _)) => format!("{scheme}://{host}{path}"),
+        None => format!("{scheme}://{authority}:{}{path}", if scheme == "https" { 443 } else { 80 }),
+    })
 }
 
 /// Who has a number.

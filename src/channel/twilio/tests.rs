@@ -73,6 +73,7 @@ async fn answers_mean_what_twilio_says() {
     let no = |status: u16, code: u32| Scripted::new(status, format!(r#"{{"code":{code},"message":"why","status":{status}}}"#).into_bytes());
     let rows = [
         (no(429, 20429).header("retry-after", "2"), RateLimited { retry_after: Some(Duration::from_secs(2)) }, "20429", false),
+        (no(429, 14107), RateLimited { retry_after: Some(Duration::from_secs(30)) }, "14107", true),
         (no(401, 20003), Misconfigured, "20003", false),
         (no(400, 21606), Misconfigured, "21606", false),
         (no(400, 21408), Misconfigured, "21408", false),
@@ -254,6 +255,17 @@ fn keys_and_answers_are_believed_with_a_signature_only() {
         [(url.replace("ack", "close"), body.to_owned()), (url.clone(), body.replace("Digits=1", "Digits=2")), (url.clone(), String::new())]
     {
         assert_eq!(ask(&voice, &good, &url, &body, at).err().as_deref(), Some("the signature is wrong"));
+    }
+    // Twilio signs an address with or without its port, as its libraries know.
+    let ported = url.replace("w.example.com", "w.example.com:8443");
+    for (signed, at_ours, good) in [
+        (&url, &ported, true),
+        (&url.replace("w.example.com", "w.example.com:443"), &url, true),
+        (&ported, &ported, true),
+        (&url.replace("w.example.com", "w.example.com:8444"), &ported, false),
+        (&url.replace("w.example.com", "x.example.com"), &ported, false),
+    ] {
+        assert_eq!(ask(&voice, &sign(signed, body), at_ours, body, at).is_ok(), good, "{signed} at {at_ours}");
     }
     let again = body.replace("Digits=1", "Digits=2");
     assert!(matches!(ask(&voice, &sign(&url, &again), &url, &again, at), Ok(PressCall::Again(value)) if value == "ack.0W1x2y3z4A5b6C.3"));

@@ -85,9 +85,7 @@ impl AttemptTask {
     async fn limited(&self, limits: &[Limit], ticket: &Ticket, open: &[Recipient], now: UnixMs) -> Result<Vec<Limited>, StoreError> {
         let most = limits.iter().map(|limit| limit.count as usize).max().unwrap_or_default();
         let since = now - limits.iter().map(|limit| limit.window).max().unwrap_or_default();
-        let mine = self.plan.channels.values().filter(|channel| channel.outlet == self.channel.outlet);
-        let channels: Vec<String> =
-            mine.flat_map(|channel| std::iter::once(channel.name.to_string()).chain(channel.previous_names.clone())).collect();
+        let channels = self.plan.names_of(&self.channel.outlet);
         // What begins before its outcome is recorded is asked for first: what ends in between counts twice, not never.
         let ahead: Vec<usize> = open.iter().map(|to| ticket.ahead(to)).collect();
         let sent = try_join_all(open.iter().map(|to| self.shared.store.sent_to(to, &self.channel.outlet, &channels, since, most))).await?;
@@ -118,7 +116,8 @@ impl AttemptTask {
             let plan = self.plan.people.escalations.get(step.escalation.as_str());
             plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, member, now)))
         });
-        later || message.members.iter().all(|member| !member.target.fallback.is_empty())
+        let sends = |chain: &[String]| self.plan.fallback(chain).is_some_and(|(to, _)| !to.disabled);
+        later || message.members.iter().all(|member| sends(&member.target.fallback))
     }
 
     /// Takes the recipients out of a message.

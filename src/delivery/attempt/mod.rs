@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::channel::OnAmbiguous;
-use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, UnixMs};
+use crate::model::{AttemptId, DeliveryId, LaneId, SendError, UnixMs};
 use crate::store::{AcceptedDelivery, CellState, StoreError};
 
 use super::core::Shared;
@@ -48,7 +48,7 @@ pub struct AttemptResult {
     /// Whether a send was begun (it counts for the rate limit).
     pub sent: bool,
     /// How it ended for each recipient (`None`: sent), which says what it means for the outlet; empty without a send.
-    pub errors: Vec<Option<ErrorKind>>,
+    pub errors: Vec<Option<SendError>>,
     /// New pause, Unix milliseconds.
     pub paused_until: Option<UnixMs>,
     /// Why the outlet is suspended by it.

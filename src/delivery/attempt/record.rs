@@ -187,7 +187,7 @@ impl AttemptTask {
                 self.recompose(message).await
             }
             Next::Retry => {
-                message.lanes.frozen |= outcome.errors.contains(&Some(ErrorKind::Ambiguous));
+                message.lanes.frozen |= outcome.errors.iter().flatten().any(|error| error.kind == ErrorKind::Ambiguous);
                 self.reschedule(message)
             }
         };

@@ -231,7 +231,7 @@ fn formed_second(message: MessageId) -> u64 {
 pub fn callback_url(plan: &Plan, channel: &ChannelPlan) -> String {
     match channel.platform.word {
         FinalWord::Later(Later { calls_back: true, .. }) if !plan.external_url.is_empty() => {
-            let name = percent_encoding::utf8_percent_encode(&channel.name, NON_ALPHANUMERIC);
+            let name = percent_encoding::utf8_percent_encode(&channel.name, UNRESERVED);
             format!("{}/receipts/{name}?k={}", plan.external_url, callback_key(&plan.link_key, &channel.name))
         }
         _ => String::new(),

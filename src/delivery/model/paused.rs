@@ -124,7 +124,7 @@ pass_on! {
     }
     ReceiptStore {
         due_receipts(now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
-        find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+        find_receipt(channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
         receipts_to(recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
         sent_to(recipient: &Recipient, outlet: &OutletKey, channels: &[String], since: UnixMs, limit: usize) -> Result<Vec<UnixMs>, StoreError>;
         sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;

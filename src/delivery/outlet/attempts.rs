@@ -93,7 +93,7 @@ impl Worker {
             self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
         }
         if result.sent {
-            let confirmed = result.errors.contains(&None);
+            let confirmed = result.errors.iter().any(Option::is_none);
             self.inbox.mailbox.sent(channel, now.mono, confirmed.then_some(now.wall));
             self.rate.end(now.mono, counted)
         } else {
@@ -120,7 +120,7 @@ impl Worker {
         if result.errors.is_empty() {
             return;
         }
-        let verdicts: Vec<Verdict> = result.errors.iter().map(|error| Verdict::of(*error, result.suspended.as_deref())).collect();
+        let verdicts: Vec<Verdict> = result.errors.iter().map(|error| Verdict::of(error.as_ref(), result.suspended.as_deref())).collect();
         let change = self.gate.ended(&verdicts, &result.members, resting, now.mono);
         self.announce(change);
     }

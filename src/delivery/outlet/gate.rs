@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::channel::Probe;
 use crate::delivery::policy::MAX_PAUSE;
-use crate::model::{DeliveryId, ErrorKind};
+use crate::model::{DeliveryId, ErrorKind, SendError};
 
 use super::breaker::Breaker;
 
@@ -42,18 +42,21 @@ pub enum Verdict {
     NotNow,
     /// It refused this message, but its credentials work.
     Refused,
+    /// This recipient cannot get it now. It answered, and nothing is known of others.
+    OfRecipient,
     /// Its configuration does not work. With the reason the outlet is suspended; a direct send and a message that is too old suspend nothing.
     Misconfigured(Option<String>),
 }
 
 impl Verdict {
     /// The verdict of a result that was `error`; `suspend` is why the attempt suspends the outlet, if it does.
-    pub fn of(error: Option<ErrorKind>, suspend: Option<&str>) -> Self {
-        match error {
+    pub fn of(error: Option<&SendError>, suspend: Option<&str>) -> Self {
+        match error.map(|error| (error.kind, error.recipient)) {
             None => Self::Accepted,
-            Some(ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. }) => Self::NotNow,
-            Some(ErrorKind::Rejected) => Self::Refused,
-            Some(ErrorKind::Misconfigured) => Self::Misconfigured(suspend.map(str::to_owned)),
+            Some((ErrorKind::Transient | ErrorKind::RateLimited { .. }, true)) => Self::OfRecipient,
+            Some((ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. }, _)) => Self::NotNow,
+            Some((ErrorKind::Rejected, _)) => Self::Refused,
+            Some((ErrorKind::Misconfigured, _)) => Self::Misconfigured(suspend.map(str::to_owned)),
         }
     }
 }
@@ -309,7 +312,7 @@ mod tests {
     /// What is left after five pages with these results: whether it is suspended, and whether the breaker is open. In any order.
     #[test]
     fn the_recipients_of_one_page_may_say_several_things() {
-        use Verdict::{Accepted, NotNow, Refused};
+        use Verdict::{Accepted, NotNow, OfRecipient, Refused};
         let now = Instant::now();
         let by_hand = || Verdict::Misconfigured(None);
         for (verdicts, suspended, broken) in [
@@ -320,6 +323,8 @@ mod tests {
             (vec![NotNow, Accepted, misconfigured()], true, false),
             (vec![Refused, misconfigured()], true, false),
             (vec![Accepted, Refused], false, false),
+            (vec![OfRecipient], false, false),
+            (vec![OfRecipient, NotNow], false, true),
         ] {
             for order in [verdicts.clone(), verdicts.into_iter().rev().collect()] {
                 let mut gate = Gate::new(now);

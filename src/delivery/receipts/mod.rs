@@ -204,17 +204,21 @@ pub enum CallbackResult {
 }
 
 impl Engine {
-    /// Handles what a platform reported about something that it accepted from this channel.
-    pub async fn handle_callback(&self, channel: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
+    /// Handles what a platform reported, at this channel's address, about something that it accepted. An account's console takes one address: what the
+    /// other channels with its credential sent is reported there, too.
+    pub async fn handle_callback(&self, asked: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
         let shared = &self.shared;
-        let found = shared.store.find_receipt(&channel.name, &called.platform_id).await?;
+        let plan = shared.plan.load_full();
+        let found = shared.store.find_receipt(&plan.names_of(&asked.outlet), &called.platform_id).await?;
         let Some(row) = found.filter(|row| is_about(called, row)) else { return Ok(CallbackResult::Unknown) };
+        let sender = shared.current_channel(&row.channel);
+        let channel = sender.as_deref().unwrap_or(asked);
         // A key counts whatever became of the call: its end may have been reported before it.
         if let Some(key) = &called.key {
             self.key_pressed(channel, &row, key).await?;
         }
         if let Some(word) = called.word.as_ref().filter(|_| row.state == ReceiptState::Awaited) {
-            conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
+            conclude(shared, &plan, channel, &row, word).await?;
         }
         let counts = called.key.is_some() || row.state == ReceiptState::Awaited;
         Ok(if counts { CallbackResult::Recorded } else { CallbackResult::Unknown })
@@ -242,13 +246,14 @@ async fn fallbacks(
     for carried in shared.store.sent_deliveries(row.message).await? {
         let delivery = &carried.delivery;
         let old = now.since(delivery.born_at) >= channel.max_age;
-        instead = match delivery.target.fallback.split_first() {
-            None => Some("the channel has none"),
+        instead = match plan.fallback(&delivery.target.fallback) {
+            None if delivery.target.fallback.is_empty() => Some("the channel has none"),
+            None => Some("the fallback channel is not configured"),
             Some(_) if carried.over || delivery.summary.firing == 0 => Some("the alert is over"),
             Some(_) if old => Some("the alert is older than `max_age`"),
             Some(_) if cancel::is_acked(shared, delivery.incident, &channel.name).await? => Some("somebody is on it"),
             Some((first, rest)) => {
-                if let Some(mut child) = evaluator.child(delivery, first, rest.to_vec(), false) {
+                if let Some(mut child) = evaluator.child(delivery, &first.name, rest.to_vec(), false) {
                     if !child.delivery.state.is_final() {
                         let why = format!("fallback of `{}`, which did not reach {}: {}", channel.name, row.recipient.masked(), word.detail);
                         child.delivery.reason = Some(why);

@@ -35,6 +35,7 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback.depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
     assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
+    assert!(store.copy_to_fallback("ops", T0 + 1, to("voice", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty(), "its copy goes on to it");
     let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
     assert_eq!(store.get_delivery(second[0].id).await.unwrap().unwrap().row.fallback_of, Some(young.id));
     assert_eq!((second[0].lane, second[0].lane_seq), (copies[0].lane, 2), "in the order of their lane");

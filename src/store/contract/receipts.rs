@@ -46,9 +46,13 @@ pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
     assert!(due(&store, T0 + 9).await.is_empty());
     assert_eq!(due(&store, T0 + 20).await, ["CA2", "CA1"]);
     assert_eq!(store.due_receipts(T0 + 20, 1).await.unwrap().len(), 1);
-    let row = store.find_receipt("ops", "CA1").await.unwrap().unwrap();
+    let row = store.find_receipt(&["ops".into()], "CA1").await.unwrap().unwrap();
     assert_eq!((row.message, row.state, row.due_at, row.until, row.asked), (message, ReceiptState::Awaited, Some(T0 + 20), T0 + 15 * MIN, 0));
-    assert!(store.find_receipt("dba", "CA1").await.unwrap().is_none() && store.find_receipt("ops", "CA").await.unwrap().is_none());
+    let of_either = store.find_receipt(&["dba".into(), "ops".into()], "CA1").await.unwrap().unwrap();
+    assert_eq!((of_either.message, of_either.channel.as_str()), (message, "ops"));
+    for (channels, id) in [(vec!["dba".to_owned()], "CA1"), (vec!["ops".to_owned()], "CA"), (Vec::new(), "CA1")] {
+        assert!(store.find_receipt(&channels, id).await.unwrap().is_none(), "{id} of {channels:?}");
+    }
     assert_eq!(store.update_receipt(heard(message, "+1", ReceiptChange::Later { due_at: T0 + MIN })).await.unwrap(), Some(Vec::new()));
     assert_eq!(due(&store, T0 + MIN - 1).await, ["CA2"]);
     assert_eq!(store.update_receipt(heard(message, "+1", last(ReceiptState::Undelivered))).await.unwrap(), Some(Vec::new()));
@@ -57,7 +61,7 @@ pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
     }
     assert_eq!(store.update_receipt(heard(message, "+9", last(ReceiptState::Delivered))).await.unwrap(), None, "nobody waits for it");
     assert_eq!(due(&store, T0 + 99 * MIN).await, ["CA2"]);
-    let found = store.find_receipt("ops", "CA1").await.unwrap().unwrap();
+    let found = store.find_receipt(&["ops".into()], "CA1").await.unwrap().unwrap();
     assert_eq!((found.state, found.due_at), (ReceiptState::Undelivered, None), "also what is final");
     let shown = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!(shown.row.state, State::Sent, "sent stays sent");
@@ -194,7 +198,7 @@ pub async fn receipts_follow_their_channel_and_leave_with_their_message(store: S
     send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0)]).await;
     store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
     assert_eq!(store.due_receipts(T0, 9).await.unwrap()[0].channel, "night");
-    assert!(store.find_receipt("night", "CA1").await.unwrap().is_some());
+    assert!(store.find_receipt(&["night".into()], "CA1").await.unwrap().is_some());
     let all =
         Retention { sent_before: T0 + 99 * MIN, presses_before: T0 + 99 * MIN, audit_rows: 100, dead_before: T0 + 99 * MIN, open_incidents: true };
     assert_eq!(store.purge(all, 9).await.unwrap(), 1);

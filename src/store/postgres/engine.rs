@@ -184,8 +184,8 @@ impl ReceiptStore for PostgresStore {
         answer!(self, read, |tx| receipts::due(tx, now, limit))
     }
 
-    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
-        answer!(self, read, |tx| receipts::find(tx, channel, platform_id))
+    async fn find_receipt(&self, channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        answer!(self, read, |tx| receipts::find(tx, channels, platform_id))
     }
 
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {

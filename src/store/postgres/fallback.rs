@@ -30,14 +30,14 @@ pub(super) async fn fallback_targets(tx: &Tx, lane: LaneId, lane_seq: i64) -> Re
 }
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
-/// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which no lock must wait for.
+/// their own list and no child. Read only: on a long queue of copied ones this walks past all of them, which no lock must wait for.
 pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: UnixMs, to: &str, most: usize) -> Result<Vec<Uuid>, DbError> {
     let rows = tx
         .query(
             "SELECT d.id FROM lane l JOIN delivery d ON d.lane_id = l.id
              WHERE l.channel = $1 AND l.waiting > 0 AND l.since < $2 AND d.state IN ('waiting', 'deferred') AND d.state = 'waiting'
                  AND d.born_at < $2 AND d.mode = 'queued'
-                 AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = $3)
+                 AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)
                  AND $3 = ANY (d.fallback)
              ORDER BY l.id, d.lane_seq LIMIT $4",
             &[&channel, &born_before, &to, &limit(most)],
@@ -53,9 +53,9 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
         .query(
             &format!(
                 "SELECT {DELIVERY} FROM delivery d WHERE d.id = ANY ($1) AND d.state = 'waiting'
-                 AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = $2)"
+                 AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)"
             ),
-            &[origins, &to.channel],
+            &[origins],
         )
         .await?;
     let mut found = HashMap::with_capacity(rows.len());

@@ -40,9 +40,9 @@ pub(super) async fn due(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<Receipt
 }
 
 /// [`crate::store::ReceiptStore::find_receipt`].
-pub(super) async fn find(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
-    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 ORDER BY due_at IS NULL, message_id DESC LIMIT 1");
-    tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
+pub(super) async fn find(tx: &Tx, channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = ANY ($1) AND platform_id = $2 ORDER BY due_at IS NULL, message_id DESC LIMIT 1");
+    tx.first(&sql, &[&channels.to_vec(), &platform_id]).await?.as_ref().map(receipt).transpose()
 }
 
 /// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.

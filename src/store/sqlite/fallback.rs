@@ -23,13 +23,13 @@ pub(super) fn fallback_targets(db: &Connection, lane: LaneId, lane_seq: i64) -> 
 }
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
-/// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which the writer must not wait for.
+/// their own list and no child. Read only: on a long queue of copied ones this walks past all of them, which the writer must not wait for.
 pub(super) fn candidates(db: &Connection, channel: &str, born_before: UnixMs, to: &str, limit: usize) -> Result<Vec<DeliveryId>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.id FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
          WHERE l.channel = ?1 AND l.waiting > 0 AND l.since < ?2 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred')
              AND d.state = 'waiting' AND d.born_at < ?2 AND d.mode = 'queued'
-             AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?3)
+             AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)
              AND EXISTS (SELECT 1 FROM json_each(d.target, '$.fallback') f WHERE f.value = ?3)
          LIMIT ?4",
     )?;
@@ -41,11 +41,11 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: UnixMs, to
 pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
-         AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?2)"
+         AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)"
     ))?;
     let mut copies = Vec::new();
     for id in origins {
-        let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], pending_delivery).optional()? else { continue };
+        let Some(origin) = select.query_row([bytes(&id.0)], pending_delivery).optional()? else { continue };
         let event = origin.event_id;
         let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(DbError::Undo)?;
         copies.push(insert_delivery(db, event, &prepared, now, None, &[])?);

@@ -20,9 +20,9 @@ impl ReceiptStore for SqliteStore {
         self.readers.read(move |db| due(db, now, limit)).await
     }
 
-    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
-        let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
-        self.readers.read(move |db| find(db, &channel, &platform_id)).await
+    async fn find_receipt(&self, channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        let (channels, platform_id) = (channels.to_vec(), platform_id.to_owned());
+        self.readers.read(move |db| find(db, &channels, &platform_id)).await
     }
 
     async fn receipts_to(&self, recipient: &Recipient, channels: &[String], limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
@@ -79,12 +79,12 @@ fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, Db
 }
 
 /// [`crate::store::ReceiptStore::find_receipt`].
-fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
+fn find(db: &Connection, channels: &[String], platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
-        "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_sent WHERE channel = ?1 AND platform_id = ?2
+        "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_sent WHERE channel IN (SELECT value FROM json_each(?1)) AND platform_id = ?2
          ORDER BY due_at IS NULL, message_id DESC LIMIT 1"
     ))?;
-    Ok(select.query_row([channel, platform_id], |row| receipt(row)).optional()?)
+    Ok(select.query_row(params![serde_json::json!(channels).to_string(), platform_id], |row| receipt(row)).optional()?)
 }
 
 /// [`crate::store::ReceiptStore::receipts_to`]. Ids of messages grow with time.

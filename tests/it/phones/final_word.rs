@@ -286,3 +286,60 @@ async fn callbacks_tell_the_end_at_once_and_are_believed_with_their_proof_only()
     let rows = app.settled().await;
     assert!(rows.iter().any(|row| row.channel == "templated" && row.state == State::Sent), "{rows:#?}");
 }
+
+/// An application has one address for callbacks, however many channels call through it; and why a call failed is reported by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_is_about_any_channel_of_its_account() {
+    let vendors = Vendors::start().await;
+    let routes = vendors.routes().replace("server: { ", "server: { external_url: \"https://watch.example.com\", ");
+    let account = r#"secret_id: tencent-id, secret_key: tencent-secret, app_id: "1400006666", template: "2220", params: ["{text}", "{severity}"]"#;
+    let to = format!(r#"to: ["13800000002"], api_base: "{}""#, vendors.tencent.url());
+    let dba = format!("  dba: {{ fallback: [templated], tencent_voice: {{ {account}, {to} }} }}\n");
+    let app = TestApp::start(&routes.replace("route: { to: [night] }", &format!("{dba}route: {{ to: [dba] }}"))).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let channels = app.read::<Channels>("/api/v1/channels").await.channels;
+    let night = channels.iter().find(|channel| channel.name == "night-2").unwrap();
+    let path = night.callback.as_deref().unwrap().strip_prefix("https://watch.example.com").unwrap();
+    assert!(path.starts_with("/receipts/night-2?k="), "nothing is encoded that a vendor would write, and sign, in another way: {path}");
+    let id = cell(&app, "dba").await.platform_ids.single().unwrap().to_owned();
+    let failed = |mobile: &str| {
+        let why = json!({ "call_from": "", "callid": id, "failure_code": 8, "failure_reason": "空号", "mobile": mobile, "nationcode": "86" });
+        json!({ "voice_failure_callback": why })
+    };
+    assert_eq!(app.post(path, &failed("13800000009")).await.0, 404);
+    assert_eq!(app.post(path, &failed("13800000002")).await.0, 200);
+    let rows = app.settled().await;
+    assert_eq!(states(&rows), pairs(&[("dba", "sent"), ("templated", "sent")]), "{rows:#?}");
+    let receipt = cell(&app, "dba").await.receipt.unwrap();
+    assert_eq!((receipt.state, receipt.code.as_deref()), (Undelivered, Some("8")));
+    assert!(receipt.detail.as_deref().unwrap().contains("空号"), "{receipt:?}");
+}
+
+/// A chain of fallbacks goes on past a channel that was disabled or removed since the alert came, and to one that was renamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_that_cannot_send_any_more_is_passed_over() {
+    let disabled = |routes: &str| routes.replace("night-2: {", "night-2: { disabled: true,");
+    let removed = |routes: &str| {
+        let kept: Vec<&str> = routes.lines().filter(|line| !line.starts_with("  night-2: {")).collect();
+        kept.join("\n").replace("[night-2, night-3]", "[night-3]")
+    };
+    let renamed = |routes: &str| routes.replace("night-2", "night-b").replace("night-b: {", "night-b: { previous_names: [night-2],");
+    for what in ["disabled", "removed", "renamed"] {
+        let later = Later::start(|routes| routes).await;
+        later.vendors.aliyun.with(|a| a.receipts.insert(NUMBER.into(), (2, "200002".into())));
+        assert_eq!(states(&later.fire().await), pairs(&[("night", "sent")]));
+        let routes = later.vendors.routes();
+        let (routes, to) = match what {
+            "disabled" => (disabled(&routes), "night-3"),
+            "removed" => (removed(&routes), "night-3"),
+            _ => (renamed(&routes), "night-b"),
+        };
+        std::fs::write(later.app.folder.path().join("routes.yaml"), routes).unwrap();
+        later.app.app.reload().await.unwrap();
+        later.pass(301);
+        later.heard("night", Undelivered).await;
+        let rows = later.app.settled().await;
+        assert_eq!(states(&rows), pairs(&[("night", "sent"), (to, "sent")]), "{what}: {rows:#?}");
+    }
+}

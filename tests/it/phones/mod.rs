@@ -7,7 +7,7 @@ mod final_word;
 use serde_json::{Value, json};
 use watchfire::store::{DeliveryRow, Mode, State};
 
-use crate::support::app::{TestApp, alert};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::{Aliyun, DingtalkApp, Tencent, Twilio};
@@ -149,6 +149,52 @@ async fn a_refusal_goes_to_the_next_vendor_and_to_the_one_after_it() {
     let rows = app.settled().await;
     assert_eq!(states(&rows), pairs(&[("night", "dead"), ("night-2", "dead"), ("night-3", "sent")]), "{rows:#?}");
     assert!(vendors.twilio.rec.last().unwrap().text.contains("HostDown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_fallback_is_passed_over_by_what_dies_and_by_what_waits() {
+    for (code, why) in [("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:20"), ("isv.AMOUNT_NOT_ENOUGH", "账户余额不足")] {
+        let vendors = Vendors::start().await;
+        let app = TestApp::start(&vendors.routes().replace("night-2: {", "night-2: { disabled: true,")).await;
+        vendors.aliyun.with(|a| a.next.push_back((200, code.into(), why.into())));
+        app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+        let rows = app.until("", |rows| rows.iter().any(|row| row.channel == "night-3" && row.state == State::Sent)).await;
+        assert!(rows.iter().all(|row| row.channel != "night-2"), "{code}: {rows:#?}");
+    }
+}
+
+/// A chain goes on where the fallback is suspended, too, though it has no fallback of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_without_money_lead_to_the_third_vendor() {
+    let vendors = Vendors::start().await;
+    let app = TestApp::start(&vendors.routes()).await;
+    let reply = |body: &str| Fault::Reply(200, "application/json".into(), body.into());
+    vendors.aliyun.faults.always(reply(r#"{"Code":"isv.AMOUNT_NOT_ENOUGH","Message":"账户余额不足","RequestId":"R"}"#));
+    let code = "FailedOperation.InsufficientBalanceInVoicePackage";
+    vendors.tencent.faults.always(reply(&format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#)));
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let rows = app.until("", |rows| rows.iter().any(|row| row.channel == "night-3" && row.state == State::Sent)).await;
+    assert_eq!(states(&rows), pairs(&[("night", "waiting"), ("night-2", "waiting"), ("night-3", "sent")]), "{rows:#?}");
+}
+
+/// What a vendor refuses for one number's sake is nobody else's limit, whether it met an alert or a caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_number_may_not_get_now_holds_no_other() {
+    let vendors = Vendors::start().await;
+    let routes = vendors.routes().replace("route: { to: [night] }", "route: { to: [templated] }");
+    let app = TestApp::start(&routes.replace("sms: sms,", "sms: templated,")).await;
+    let limit = || vendors.aliyun.with(|a| a.next.push_back((200, "isv.BUSINESS_LIMIT_CONTROL".into(), "触发分钟级流控Permits:1".into())));
+    let text = async |to: &str| call(&app, "/sms/send", json!({ "to": [to], "content": "x", "params": { "code": "4711" } })).await;
+    limit();
+    assert_eq!(text("13800000002").await["code"], 1);
+    limit();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    assert!(vendors.aliyun.rec.wait(SOON, |rec| rec.total() > 1).await);
+    assert_eq!(text("13800000003").await, json!({ "code": 0 }));
+    app.post("/webhook", &alert("web", "Other", "firing")).await;
+    let rows = app.until("", |rows| rows.iter().any(|row| row.title.contains("Other") && row.state == State::Sent)).await;
+    let limited = rows.iter().find(|row| row.title.contains("HostDown")).unwrap();
+    assert_eq!(limited.state, State::Waiting, "it is sent when the minute is over: {limited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

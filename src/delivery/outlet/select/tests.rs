@@ -10,7 +10,7 @@ use crate::delivery::lanes::{MEMORY_LIMIT, MemoryBudget};
 use crate::delivery::outlet::gate::Verdict;
 use crate::delivery::pending::Phase;
 use crate::delivery::testing::{alert, waiting};
-use crate::model::{DeliveryId, Status, UnixMs};
+use crate::model::{DeliveryId, ErrorKind, SendError, Status, UnixMs};
 use crate::store::PendingDelivery;
 use crate::template::MessageKind;
 
@@ -247,4 +247,13 @@ fn what_waits_is_one_digest_while_the_month_is_short_and_a_single_one_goes_alone
     ] {
         assert_eq!(turn(waiting, after), wanted, "{waiting} with {after:?}");
     }
+}
+
+#[test]
+fn what_one_recipient_cannot_get_now_says_nothing_of_the_outlet() {
+    let of = |kind, recipient| Verdict::of(Some(&SendError { recipient, ..SendError::new(kind, "why") }), None);
+    for kind in [ErrorKind::RateLimited { retry_after: None }, ErrorKind::Transient] {
+        assert_eq!((of(kind, true), of(kind, false)), (Verdict::OfRecipient, Verdict::NotNow));
+    }
+    assert_eq!((of(ErrorKind::Ambiguous, true), of(ErrorKind::Rejected, true)), (Verdict::NotNow, Verdict::Refused));
 }
