@@ -77,7 +77,7 @@ async fn ready(app: &TestApp, wanted: u16) {
 }
 
 async fn all_arrive(four: &Four, taken: &[String]) {
-    let all = four.slack.rec.wait(SOON, |r| taken.iter().all(|uid| r.seen().contains_key(uid))).await;
+    let all = four.slack.rec.wait(3 * SOON, |r| taken.iter().all(|uid| r.seen().contains_key(uid))).await;
     assert!(all, "lost: {:?}", taken.iter().filter(|uid| !four.slack.rec.seen().contains_key(*uid)).collect::<Vec<_>>());
 }
 

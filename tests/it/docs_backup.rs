@@ -62,7 +62,7 @@ impl Place {
     fn serve(&self) -> Ended {
         let mut command = self.command(env!("CARGO_BIN_EXE_watchfire"));
         let server = Ended(command.arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        for _ in 0..400 {
+        for _ in 0..1_200 {
             if self.command(env!("CARGO_BIN_EXE_watchfire")).arg("health").output().unwrap().status.success() {
                 return server;
             }
@@ -80,7 +80,7 @@ impl Place {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        for _ in 0..400 {
+        for _ in 0..1_200 {
             let sent = self.run("watchfire queue ls --state sent");
             if sent.contains(name) {
                 return;

@@ -32,7 +32,7 @@ pub(super) const SPAM: Verdict = says(Rejected, "it takes the mail for spam or a
 pub(super) const SENDER: Verdict =
     says(Misconfigured, "the login may not send as `from`; many providers want `from` to be the account's own address");
 pub(super) const HELLO: Verdict = says(Misconfigured, "it does not accept this host's name; set `hello` to a full name that leads to this host");
-/// The host or its domain is not one that the server sends for, whoever the recipient is.
+/// The host or its domain is not one that the server sends for, to any recipient.
 const NO_RELAY: Verdict = says(Misconfigured, "it does not relay to other domains for us; log in, or let this host relay there");
 const UNVERIFIED: Verdict = says(Misconfigured, "it knows none of these addresses: verify them there, or ask it for production access");
 pub(super) const ACCOUNT: Verdict = says(Misconfigured, "the account may not send; look into the provider's console");
