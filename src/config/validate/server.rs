@@ -56,6 +56,11 @@ pub fn server(validator: &mut Validator<'_, '_>) -> (ServerSettings, String) {
         legacy_open: validator.file.legacy.auth == LegacyAuth::None,
         legacy_allow: validator.networks(&validator.file.legacy.allow_ips, &Path::of("legacy").key("allow_ips")),
     };
+    if let Some(ix) = block.trusted_proxies.iter().position(|text| text.ends_with("/0")) {
+        let finding = Finding::warning(codes::DOUBTFUL_SERVER, "every caller's `X-Forwarded-For` is believed: its address is what it says")
+            .label("name the addresses of the proxies");
+        validator.report.add(finding, &path.key("trusted_proxies").item(ix), Anchor::Value);
+    }
     exposure(validator, &settings);
     let external_url = external_url(validator);
     (settings, external_url)
