@@ -155,7 +155,20 @@ fn external_url(validator: &mut Validator<'_, '_>) -> String {
         );
         return String::new();
     }
+    let sends = validator.names.values().any(|platform| platform.is_none_or(|platform| platform.name != "log"));
+    if sends && reqwest::Url::parse(text).is_ok_and(|url| is_this_machine(&url)) {
+        let finding = Finding::warning(codes::DOUBTFUL_SERVER, "`external_url` is this machine: nobody elsewhere can follow the links of messages")
+            .label("write the address at which readers reach this server, or remove it: then messages have no links, and leave nothing out");
+        validator.report.add(finding, &Path::of("server").key("external_url"), Anchor::Value);
+    }
     text.trim_end_matches('/').to_owned()
+}
+
+/// Whether an address is only reached from the machine on which it is opened.
+fn is_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// The files, read once to know that they will do. Without secrets they are taken on trust.
