@@ -218,6 +218,25 @@ async fn what_waits_when_its_channel_is_disabled_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fell_back_to_a_channel_that_is_disabled_goes_on_to_the_next() {
+    let four = Four::start().await;
+    let routes =
+        four.routes().replace(ALL, "to: [ops-ding]").replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-wecom, ops-slack], dingtalk");
+    let app = TestApp::start(&routes).await;
+    four.wecom.down();
+    four.ding_refuses(2, 430_102, "unsafe text");
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("channel=ops-wecom", |rows| rows.iter().any(|row| row.tries > 0)).await;
+    let disabled = routes.replace("ops-wecom: { wecom", "ops-wecom: { disabled: true, wecom");
+    std::fs::write(app.folder.path().join("routes.yaml"), disabled).unwrap();
+    app.app.reload().await.unwrap();
+    let rows = app.settled().await;
+    let state = |channel: &str| rows.iter().find(|row| row.channel == channel).map(|row| row.state);
+    assert_eq!((state("ops-wecom"), state("ops-slack")), (Some(State::Skipped), Some(State::Sent)), "{rows:#?}");
+    assert_eq!(four.slack.rec.accepted().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_another_sender_is_read_by_its_input() {
     let four = Four::start().await;
     let mapping = "inputs: { checks: { when: [/events], alerts: /events, labels: { alertname: '{{alert.check.name}}' }, severity: '{{alert.check.level}}', annotations: { summary: '{{alert.text}}' } } }\ntime_zone:";

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::channel::LivingMode;
+use crate::delivery::evaluate::Evaluator;
 use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::{self, title};
 use crate::delivery::pending::{PendingMessage, Phase};
@@ -210,11 +211,19 @@ impl AttemptTask {
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }
 
-    /// Ends what waited when its channel was disabled, with what is on disk of it.
+    /// Ends what waited when its channel was disabled, with what is on disk of it. What came here because another channel could not deliver it goes on to
+    /// the next fallback.
     pub(super) async fn skip_disabled(&self, mut message: PendingMessage) -> AttemptResult {
-        let batch = self.ended_batch(&message, &StepEnd::skipped(DISABLED));
+        let now = self.shared.clock.wall();
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
+        let next = |member: &PendingDelivery| {
+            let (to, rest) = self.plan.fallback(&member.target.fallback).filter(|(to, _)| !to.disabled)?;
+            evaluator.child(member, &to.name, rest.to_vec(), false)
+        };
+        let children = message.members.iter().filter(|member| member.fallback.of.is_some()).filter_map(next).collect();
+        let batch = OutcomeBatch { children, ..self.ended_batch(&message, &StepEnd::skipped(DISABLED)) };
         let recorded = self.record_outcome(self.cancelled(&mut message, batch)).await;
-        self.complete(&mut message, Vec::new(), recorded.is_err())
+        self.complete(&mut message, Vec::new(), false).recorded(recorded)
     }
 
     /// Ends a step without sending it, or lets it wait. What is `later` goes back to the lanes.
