@@ -16,6 +16,14 @@ fn main() -> std::process::ExitCode {
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, 0);
     }
+    // An empty variable counts as one that is not set, as in routes.yaml: compose files and charts pass on what nobody has filled in.
+    for (name, _) in std::env::vars_os().filter(|(name, value)| value.is_empty() && name.to_string_lossy().starts_with("WATCHFIRE_")) {
+        // SAFETY: no other thread runs yet.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::remove_var(name);
+        }
+    }
     watchfire::cli::main()
 }
 

@@ -318,10 +318,13 @@ fn link_key(store: &StoreSettings) -> Result<crate::model::Secret> {
         StoreSettings::Sqlite(path) => path.with_extension("link-key"),
         StoreSettings::Postgres(url) => return Ok(url.derived("watchfire link key")),
     };
-    if let Ok(text) = std::fs::read_to_string(&path)
-        && text.trim().len() >= 32
-    {
-        return Ok(crate::model::Secret::new(text.trim()));
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().len() >= 32 => return Ok(crate::model::Secret::new(text.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let (path, why) = (path.display(), crate::model::unreadable(&error));
+            return Err(anyhow!("{path} {why}: it must belong to the user that runs Watchfire, as the store beside it (`chown`)"));
+        }
+        _ => {}
     }
     let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let mut file = std::fs::OpenOptions::new()

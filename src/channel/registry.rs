@@ -54,7 +54,7 @@ macro_rules! platforms {
             pub fallback_after: Option<String>,
             /// At most this many pages per message; what does not fit is counted with a link. Default 3.
             pub max_pages: Option<u16>,
-            /// Accept and record, but send nothing (outcome `skipped`).
+            /// Accept and record, but send nothing (outcome `skipped`), what waits already included. As a fallback it is passed over.
             pub disabled: bool,
             /// Former names of this channel, whose waiting deliveries it takes over.
             pub previous_names: Vec<String>,

@@ -57,12 +57,7 @@ struct Line {
 pub fn start(format: Option<LogFormat>, filter: &str, lost: Count) -> io::Result<Log> {
     let terminal = io::stderr().is_terminal();
     let log = write_to(io::stderr(), lost)?;
-    let filter = EnvFilter::new(match filter {
-        "" => "info".to_owned(),
-        // A level alone is ours: what libraries say at it is thousands of lines, and what alerts say is in them.
-        level @ ("debug" | "trace") => format!("info,watchfire={level}"),
-        filter => filter.to_owned(),
-    });
+    let (filter, unknown) = filter_of(filter);
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
     // What the subscriber itself cannot do it would tell by a line past the log.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.0.clone()).with_target(false).log_internal_errors(false);
@@ -76,7 +71,25 @@ pub fn start(format: Option<LogFormat>, filter: &str, lost: Count) -> io::Result
         let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied()).unwrap_or_default();
         tracing::error!(place, panic = text, "a part of Watchfire failed unexpectedly; please report it");
     }));
+    if let Some(given) = unknown {
+        tracing::warn!(given, "WATCHFIRE_LOG, or --log, is no level: write error, warn, info, debug or trace; info is used");
+    }
     Ok(log)
+}
+
+/// What a text lets into the log. What is no level, nor levels of parts, is returned: it would let nothing in, and `info` is used.
+fn filter_of(text: &str) -> (EnvFilter, Option<&str>) {
+    let word = text.trim().to_ascii_lowercase();
+    let directives = match word.as_str() {
+        "" => "info".to_owned(),
+        // A level alone is ours: what libraries say at it is thousands of lines, and what alerts say is in them.
+        "debug" | "trace" => format!("info,watchfire={word}"),
+        "off" | "error" | "warn" | "info" => word,
+        // It would be the name of a part.
+        _ if word.bytes().all(|b| b.is_ascii_alphanumeric()) => return (EnvFilter::new("info"), Some(text)),
+        _ => text.to_owned(),
+    };
+    EnvFilter::try_new(directives).map_or_else(|_| (EnvFilter::new("info"), Some(text)), |filter| (filter, None))
 }
 
 /// A log that a thread writes to `out`.
@@ -247,6 +260,21 @@ mod tests {
         let progress = log.0.0.progress.lock().unwrap();
         let (progress, late) = log.0.0.done.wait_timeout_while(progress, Duration::from_secs(20), |(put, written)| written < put).unwrap();
         assert!(!late.timed_out(), "{progress:?}");
+    }
+
+    #[test]
+    fn what_is_no_level_does_not_silence_the_log() {
+        for (text, level) in [("", "info"), ("WARN", "warn"), (" error ", "error"), ("off", "off")] {
+            let (filter, unknown) = filter_of(text);
+            assert_eq!((filter.to_string().as_str(), unknown), (level, None), "{text}");
+        }
+        for text in ["debug", "watchfire=debug", "warn,watchfire::store=trace"] {
+            assert_eq!(filter_of(text).1, None, "{text}");
+        }
+        for text in ["warning", "verbose", "INFORMATION", "3"] {
+            let (filter, unknown) = filter_of(text);
+            assert_eq!((filter.to_string().as_str(), unknown), ("info", Some(text)));
+        }
     }
 
     #[test]

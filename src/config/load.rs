@@ -168,6 +168,8 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let mutes = validate::mutes(&mut validator, &intervals);
     let tree = tree.map(|tree| tree.with_mutes(mutes));
     let heartbeats = validate::heartbeats(&mut validator);
+    validate::disabled(&mut validator);
+    validate::doubtful_intervals(&mut validator);
     validate::storms(&mut validator, &channels);
     validate::twins(&mut validator, &channels);
     validate::callbacks(&mut validator, &channels, &external_url);

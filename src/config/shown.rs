@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::include::{Includes, include};
 use super::report::Report;
-use super::secrets::Environment;
+use super::secrets::{Environment, Likeness};
 use super::source::{Source, is_suspicious};
 use super::{schema, schema_check};
 use crate::model::SecretSource;
@@ -26,7 +26,7 @@ pub(super) fn source(path: &FilePath, text: &str, document: &Document, includes:
     let nothing: Environment = Arc::new(|_| None);
     let sites = schema_check::check(root, &Path::root(), schema, &nothing, &|_, _| true, &mut Report::new(&source)).1.secrets;
     for site in &sites {
-        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
+        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_)) || Likeness::of(&site.source) != Likeness::Name;
         if let Some(node) = root.at(&site.path).filter(|_| hidden) {
             source.mask(node);
         }
@@ -118,7 +118,9 @@ mod tests {
         let block = "channels:\n  a:\n    slack:\n      token: |\n        xoxb-hunter2\n      channel: C1\n";
         let anchor = "x-t: &t hunter2\nchannels: { a: { slack: { token: *t, channel: C1 } } }\n";
         let broken = "channels:\n  a: { slack: { token: hunter2\n\tb: 1\n";
-        for text in [block, anchor, broken] {
+        let name =
+            "channels:\n  a: { slack: { token: { env: 'p4ss hunter2' }, channel: C1 } }\n  b: { slack: { token: { env: hunter2 }, channel: C1 } }\n";
+        for text in [block, anchor, broken, name] {
             let lines = shown(text);
             assert!(lines.len() == text.lines().count() && !lines.join("\n").contains("hunter2"), "{lines:?}");
         }

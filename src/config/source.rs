@@ -269,7 +269,7 @@ fn secret_word(text: &str) -> bool {
 }
 
 /// Whether a text has a long run of letters and digits, as tokens do, or credentials in a URL.
-fn looks_random(text: &str) -> bool {
+pub(super) fn looks_random(text: &str) -> bool {
     let run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     text.split(|c: char| !run(c))
         .any(|part| part.len() >= 20 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic()))

@@ -32,10 +32,11 @@ impl Engine {
 
     /// The same, with mentions of its own.
     pub(super) async fn accept_mentioning(&self, event: Event, to: Option<&[String]>, mentions: Option<Mentions>) -> Result<Accepted, StoreError> {
-        self.accept_addressed(event, to, mentions, BTreeMap::new(), None).await
+        self.accept_addressed(event, to, mentions, BTreeMap::new(), None, None).await
     }
 
     /// The same, on some of these channels to recipients in place of the channel's own, and rendered by a set of templates where the platform has it.
+    /// `credential` is whose it came with, where its source does not say so.
     pub async fn accept_addressed(
         &self,
         event: Event,
@@ -43,8 +44,10 @@ impl Engine {
         mentions: Option<Mentions>,
         recipients: BTreeMap<String, Vec<Recipient>>,
         template: Option<String>,
+        credential: Option<String>,
     ) -> Result<Accepted, StoreError> {
-        let extras = Extras { mentions: mentions.filter(|mentions| !mentions.is_empty()), recipients, template, ..Extras::default() };
+        let mentions = mentions.filter(|mentions| !mentions.is_empty());
+        let extras = Extras { mentions, recipients, template, credential, ..Extras::default() };
         self.accept_traced(event, to, extras).await
     }
 
@@ -127,7 +130,7 @@ impl Engine {
             // The sender keeps what would not outlive this process.
             self.shared.store.check_files()?;
         }
-        log_accepted(&event, &accepted);
+        log_accepted(&event, &accepted, extras.credential.as_deref());
         Ok(accepted)
     }
 
@@ -216,6 +219,8 @@ struct Extras {
     recipients: BTreeMap<String, Vec<Recipient>>,
     /// The set of templates that renders it, on platforms that have it.
     template: Option<String>,
+    /// Whose credential it came with, where its source does not say so.
+    credential: Option<String>,
     /// The escalation that begins with it.
     escalation: Option<String>,
     /// The event that it sends again.
@@ -303,10 +308,11 @@ impl Routed {
 }
 
 /// Says what was accepted, and nothing of what its alerts say.
-fn log_accepted(event: &Event, accepted: &Accepted) {
+fn log_accepted(event: &Event, accepted: &Accepted, credential: Option<&str>) {
     tracing::info!(
         event = %accepted.event,
         source = event.source,
+        credential,
         alerts = event.alerts.len(),
         deliveries = accepted.deliveries.len(),
         duplicate = accepted.duplicate,

@@ -68,14 +68,16 @@ pub(super) async fn receive(
     event.notes.extend(doubtful.then_some(Note::Encoding));
     let plan = app.engine.plan();
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
-    event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
+    let site = plan.site(source.as_deref().unwrap_or(&caller.name));
+    event.source = ingest::source(event.kind, site, org_id);
+    let credential = (!caller.name.is_empty() && site != caller.name).then(|| caller.name.clone());
     let Address { to, unknown, mentions, recipients, template } = address(&plan, &caller, &mut event)?;
     // A sender does not look at the answer: where it names nobody who is there, the routing table says who gets the alert.
     let to = Some(to).filter(|to| !to.is_empty());
     event.unknown_to.clone_from(&unknown);
     drop(plan);
     let (kind, is_empty) = (event.kind.as_str(), event.alerts.is_empty());
-    let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients, template));
+    let mut accepting = pin!(app.engine.accept_addressed(event, to.as_deref(), mentions, recipients, template, credential));
     // Its first step queues it for the store.
     let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
     drop(arriving);

@@ -49,9 +49,9 @@ pub enum SecretSource {
     Invalid(&'static str),
     /// Written in the file itself.
     Literal(Secret),
-    /// An environment variable.
+    /// An environment variable; a trailing line break is not part of the value.
     Env(String),
-    /// A file; a trailing line break is not part of the value. Relative to the configuration file's folder.
+    /// A file, likewise. Relative to the configuration file's folder.
     File(PathBuf),
 }
 

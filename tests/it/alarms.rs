@@ -183,6 +183,60 @@ async fn what_waits_too_long_is_copied_to_the_fallback_and_the_original_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_is_copied_past_a_disabled_fallback() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace(ALL, "to: [ops-ding]")
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-wecom, ops-slack], fallback_after: 1m, dingtalk")
+        .replace("ops-wecom: { wecom", "ops-wecom: { disabled: true, wecom");
+    let (app, hand) = TestApp::start_timed(&routes).await;
+    four.ding.down();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    hand.jump(120_000);
+    reads(&four.slack, SOON, "HostDown").await;
+    assert_eq!(four.wecom.rec.accepted().len(), 0, "nothing is sent there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_when_its_channel_is_disabled_is_not_sent() {
+    let four = Four::start().await;
+    let routes = four.routes().replace(ALL, "to: [ops-ding]");
+    let app = TestApp::start(&routes).await;
+    four.ding.down();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("", |rows| rows.iter().any(|row| row.tries > 0)).await;
+    let disabled = routes.replace("ops-ding: { dingtalk", "ops-ding: { disabled: true, dingtalk");
+    std::fs::write(app.folder.path().join("routes.yaml"), disabled).unwrap();
+    app.app.reload().await.unwrap();
+    four.ding.up().await.unwrap();
+    let rows = app.settled().await;
+    assert!(rows.len() == 1 && rows[0].state == State::Skipped, "{rows:#?}");
+    assert!(rows[0].reason.as_deref().is_some_and(|why| why.starts_with("the channel is disabled")), "{rows:#?}");
+    assert_eq!(four.ding.rec.accepted().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fell_back_to_a_channel_that_is_disabled_goes_on_to_the_next() {
+    let four = Four::start().await;
+    let routes =
+        four.routes().replace(ALL, "to: [ops-ding]").replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-wecom, ops-slack], dingtalk");
+    let app = TestApp::start(&routes).await;
+    four.wecom.down();
+    four.ding_refuses(2, 430_102, "unsafe text");
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("channel=ops-wecom", |rows| rows.iter().any(|row| row.tries > 0)).await;
+    let disabled = routes.replace("ops-wecom: { wecom", "ops-wecom: { disabled: true, wecom");
+    std::fs::write(app.folder.path().join("routes.yaml"), disabled).unwrap();
+    app.app.reload().await.unwrap();
+    let rows = app.settled().await;
+    let state = |channel: &str| rows.iter().find(|row| row.channel == channel).map(|row| row.state);
+    assert_eq!((state("ops-wecom"), state("ops-slack")), (Some(State::Skipped), Some(State::Sent)), "{rows:#?}");
+    assert_eq!(four.slack.rec.accepted().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_another_sender_is_read_by_its_input() {
     let four = Four::start().await;
     let mapping = "inputs: { checks: { when: [/events], alerts: /events, labels: { alertname: '{{alert.check.name}}' }, severity: '{{alert.check.level}}', annotations: { summary: '{{alert.text}}' } } }\ntime_zone:";

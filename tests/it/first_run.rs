@@ -163,6 +163,17 @@ async fn run_in(folder: &Path, args: &[&str]) -> (i32, String) {
 }
 
 #[test]
+fn an_empty_variable_is_none() {
+    let folder = folder(ROUTES);
+    let mut command = command(folder.path(), &["check"]);
+    for name in ["CONFIG", "LISTEN", "SERVER", "CONTEXT", "TOKEN_FILE", "TOKEN", "USER", "LOG", "LOG_FORMAT"] {
+        command.env(format!("WATCHFIRE_{name}"), "");
+    }
+    let (code, text) = said(command.output().unwrap());
+    assert!(code == 0 && text.contains("routes.yaml is fine"), "{code} {text}");
+}
+
+#[test]
 fn a_store_that_cannot_be_written() {
     let nowhere = folder(&ROUTES.replace("watchfire.db", "/nope/deep/watchfire.db"));
     let (code, text) = run(nowhere.path(), &["--listen", "127.0.0.1:0"]);

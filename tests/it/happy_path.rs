@@ -202,6 +202,41 @@ async fn a_dead_delivery_falls_back_and_its_resolved_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_channel_ends_no_list_of_fallbacks() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-wecom, ops-slack], dingtalk")
+        .replace("ops-wecom: { wecom", "ops-wecom: { disabled: true, wecom")
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
+    let app = TestApp::start(&routes).await;
+    four.ding_refuses(2, 430_102, "unsafe text");
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    assert_eq!((four.wecom.rec.accepted().len(), four.slack.rec.accepted().len()), (0, 1), "the next of the list takes it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_falls_back_to_a_channel_that_was_renamed_meanwhile() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], dingtalk")
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
+    let app = TestApp::start(&routes).await;
+    four.ding.down();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.until("", |rows| rows.iter().any(|row| row.tries > 0)).await;
+    let renamed = routes.replace("ops-slack", "ops-chat").replace("ops-chat: { slack", "ops-chat: { previous_names: [ops-slack], slack");
+    std::fs::write(app.folder.path().join("routes.yaml"), renamed).unwrap();
+    app.app.reload().await.unwrap();
+    four.ding_refuses(2, 430_102, "unsafe text");
+    four.ding.up().await.unwrap();
+    app.settled().await;
+    assert_eq!((four.ding.rec.accepted().len(), four.slack.rec.accepted().len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_reload_changes_nothing_and_is_told() {
     let four = Four::start().await;
     let app = TestApp::start(&four.routes()).await;

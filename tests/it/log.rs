@@ -190,6 +190,36 @@ async fn each_accepted_body_is_one_line() {
     assert_eq!((&delivered[0]["event"], &delivered[0]["delivery"]), (&answer["event"], &answer["deliveries"][0]["id"]), "{text}");
 }
 
+/// A secret is changed as docs/backup.md shows it: what began by the new one ends by the old one, and the log says whose credential came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_whose_secret_changes_stays_one_sender_and_its_credential_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut served = Served::start(Stdio::null()).await;
+    stop(&served.child);
+    ended(&mut served.child).await;
+    let file = served.folder.path().join("routes.yaml");
+    let routes = std::fs::read_to_string(&file).unwrap();
+    let auth = "server: { auth: [{ bearer: new-new-new-new, name: am }, { bearer: old-old-old-old, name: am-old, scopes: [webhook] }] }\nsources: { am: [am-old] }\n";
+    std::fs::write(&file, format!("{auth}{routes}")).unwrap();
+    served.child = spawn(&served.folder, &served.address, File::create(&log).unwrap().into());
+    served.is_ready().await;
+    for (token, status) in [("new-new-new-new", "firing"), ("old-old-old-old", "resolved")] {
+        let request = served.http.post(format!("http://{}/webhook", served.address)).bearer_auth(token);
+        assert_eq!(request.json(&alert("group", "Down", status)).send().await.unwrap().status(), 200);
+    }
+    let request = served.http.get(format!("http://{}/api/v1/incidents", served.address)).bearer_auth("new-new-new-new");
+    let incidents: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!((incidents["incidents"].as_array().map(Vec::len), &incidents["incidents"][0]["state"]), (Some(1), &"resolved".into()), "{incidents}");
+    stop(&served.child);
+    ended(&mut served.child).await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let accepted: Vec<_> = lines.iter().filter(|line| line["message"] == "accepted: it is on disk").collect();
+    assert!(accepted.len() == 2 && accepted.iter().all(|line| line["source"] == "alertmanager:am"), "{text}");
+    assert!(accepted[0]["credential"].is_null() && accepted[1]["credential"] == "am-old", "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_log_stops_no_delivery() {
     let full = File::options().write(true).open("/dev/full").unwrap();

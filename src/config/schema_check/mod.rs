@@ -248,7 +248,7 @@ impl<'s> Checker<'s, '_, '_> {
                 self.report.add_at(finding, &at, Some(entry.key_span));
                 usable = false;
             } else if !self.schema.is_ignored(schema, &entry.key) {
-                self.unknown(entry, &known, path);
+                self.unknown(entry, &known, self.block_of(&entry.key, entries, schema), path);
             }
         }
         for required in self.schema.required(schema) {
@@ -265,8 +265,17 @@ impl<'s> Checker<'s, '_, '_> {
         usable.then_some(Value::Mapping(values))
     }
 
-    /// `path` is the mapping's.
-    fn unknown(&mut self, entry: &Entry, known: &[&'s str], path: &Path) {
+    /// The block beside a key that knows it: its writer has indented the key too little.
+    fn block_of<'e>(&self, key: &str, entries: &'e [Entry], schema: &'s Json) -> Option<&'e str> {
+        let knows = |block: &&Entry| {
+            let blocks = self.schema.property(schema, &block.key).map(|of| self.schema.alternatives(of)).unwrap_or_default();
+            blocks.iter().any(|one| one.kinds.map && self.schema.keys(one.schema).contains(&key))
+        };
+        entries.iter().find(knows).map(|block| block.key.as_str())
+    }
+
+    /// `path` is the mapping's; `block` one beside the key that knows it.
+    fn unknown(&mut self, entry: &Entry, known: &[&'s str], block: Option<&str>, path: &Path) {
         let matchers = match &entry.value.kind {
             Kind::Map(entries) => matchers_of(entries, if entry.key == "match_re" { Op::Regex } else { Op::Equal }),
             _ => None,
@@ -279,6 +288,7 @@ impl<'s> Checker<'s, '_, '_> {
                 format!("`{}` is called `{new}`{list}", entry.key)
             }
             (None, Some(advice), _) => advice.to_owned(),
+            (None, None, _) if block.is_some() => format!("indent it below `{0}`, or write it in `{0}: {{ .. }}`", block.unwrap_or_default()),
             (None, None, Some(near)) => format!("did you mean `{near}`?"),
             (None, None, None) => "remove it, or move it to where it belongs".into(),
         };

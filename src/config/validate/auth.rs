@@ -131,6 +131,7 @@ fn by_password(validator: &mut Validator<'_, '_>, basic: &Basic, path: &Path) ->
             }
         }
     } else {
+        weak(validator, &secret, &path.key("password"));
         Password::Plain(secret)
     };
     Some((CredentialKind::Basic { username: basic.username.clone(), password }, basic.username.clone()))
@@ -177,6 +178,10 @@ fn by_proxy(validator: &mut Validator<'_, '_>, proxy: &Proxy, path: &Path) -> Cr
     if proxy.from.is_empty() {
         let label = "name the proxy's address: anybody else could write the header";
         validator.report.error(codes::BAD_AUTH, path, Anchor::Key, "`proxy` does not say where the proxy is", label);
+    }
+    if let Some(ix) = proxy.from.iter().position(|text| text.ends_with("/0")) {
+        let label = "name the proxy's own address: any caller from there is believed to be anybody";
+        validator.report.error(codes::BAD_AUTH, &path.key("from").item(ix), Anchor::Value, "everybody could write the header", label);
     }
     CredentialKind::Proxy { header: given.unwrap_or_else(|| PROXY_HEADER.to_owned()), from }
 }

@@ -15,6 +15,7 @@ use crate::config::suggest::hint;
 use crate::delivery::{IncidentsPlan, RetentionPlan, SelfMonitoringPlan};
 use crate::model::yaml::Path;
 use crate::model::{Finding, NameRules, SecretSource, SeverityScale, Shown};
+use crate::store::PostgresStore;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -144,6 +145,9 @@ fn store(validator: &mut Validator<'_, '_>) -> StoreSettings {
         return StoreSettings::Postgres(url);
     }
     if url.expose().starts_with("postgres://") || url.expose().starts_with("postgresql://") {
+        if let Err(error) = PostgresStore::check_url(&url) {
+            validator.report.error(codes::BAD_ADDRESS, &Path::of("store"), Anchor::Value, "`store` is no database", error.to_string());
+        }
         return StoreSettings::Postgres(url);
     }
     match url.expose().strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
@@ -175,13 +179,21 @@ pub(super) fn zone_of(validator: &mut Validator<'_, '_>, name: &str, path: &Path
 
 /// What to write instead of a time zone that does not exist.
 pub(super) fn zone_help(name: &str) -> String {
+    const GENERAL: &str = "write an IANA name such as `Asia/Shanghai` or `UTC`";
     if name == "Local" {
         let here = jiff::tz::TimeZone::system().iana_name().map(|zone| format!(": this machine's is `{zone}`")).unwrap_or_default();
         return format!("it is whatever the machine has; write its IANA name{here}");
     }
+    let known = || jiff::tz::db().available().map(|zone| zone.to_string());
+    if !name.contains('/') {
+        // `CST` is several zones, and none of them is `CET`; `Etc/GMT+8` is west of Greenwich.
+        let city = name.replace(' ', "_");
+        let near = known().find(|zone| zone.rsplit_once('/').is_some_and(|(area, last)| area != "Etc" && last.eq_ignore_ascii_case(&city)));
+        return near.map_or_else(|| format!("{GENERAL}; abbreviations and offsets are no zones"), |zone| format!("did you mean `{zone}`?"));
+    }
     let slips = |zone: &String| strsim::damerau_levenshtein(&zone.to_lowercase(), &name.to_lowercase());
-    let near = jiff::tz::db().available().map(|zone| zone.to_string()).min_by_key(slips).filter(|zone| slips(zone) <= 2);
-    near.map_or_else(|| "write an IANA name such as `Asia/Shanghai` or `UTC`".to_owned(), |zone| format!("did you mean `{zone}`?"))
+    let near = known().min_by_key(slips).filter(|zone| slips(zone) <= 2);
+    near.map_or_else(|| GENERAL.to_owned(), |zone| format!("did you mean `{zone}`?"))
 }
 
 fn shown(validator: &mut Validator<'_, '_>) -> Shown {

@@ -8,6 +8,7 @@ use crate::config::codes;
 use crate::config::file::Expectation;
 use crate::config::include::Included;
 use crate::config::schema_check::Variable;
+use crate::config::secrets::Likeness;
 use crate::config::source::Anchor;
 use crate::model::yaml::{Kind, Node, Path, Step};
 use crate::model::{Finding, SecretSource};
@@ -67,10 +68,16 @@ pub fn included(validator: &mut Validator<'_, '_>, files: &[Included], variables
         let Some(file) = file_at(validator, files, &path) else { continue };
         let (what, why) = match &source {
             SecretSource::Env(name) if !is_allowed(name, file, files) => {
-                (format!("{} names the environment variable {name}", file.label), format!("its own begin with `{}`", prefix(&file.name)))
+                let which = if Likeness::of(&source) == Likeness::Name {
+                    format!("the environment variable {name}")
+                } else {
+                    "an environment variable".into()
+                };
+                (format!("{} names {which}", file.label), format!("its own begin with `{}`", prefix(&file.name)))
             }
             SecretSource::File(at) if !file.secrets.iter().any(|secret| FilePath::new(secret) == at) && !is_own(at, file, validator.folder) => {
-                (format!("{} names the file {}", file.label, at.display()), format!("its own are in `{}/`, and no links", folder_of(file)))
+                let which = if Likeness::of(&source) == Likeness::Name { format!("the file {}", at.display()) } else { "a file".into() };
+                (format!("{} names {which}", file.label), format!("its own are in `{}/`, and no links", folder_of(file)))
             }
             _ => continue,
         };

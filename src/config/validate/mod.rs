@@ -3,11 +3,13 @@
 mod auth;
 mod callbacks;
 mod channels;
+mod disabled;
 mod escalations;
 mod extras;
 mod heartbeats;
 mod included;
 mod inputs;
+mod intervals;
 mod legacy;
 mod matchers;
 mod mutes;
@@ -44,11 +46,13 @@ use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
 pub use callbacks::callbacks;
 pub use channels::channels;
+pub use disabled::disabled;
 pub use escalations::escalations;
 pub use extras::extras;
 pub use heartbeats::heartbeats;
 pub use included::{included, may_name};
 pub use inputs::{inputs, is_shipped_input};
+pub use intervals::doubtful_intervals;
 pub use legacy::legacy;
 pub use matchers::intervals;
 pub use mutes::mutes;

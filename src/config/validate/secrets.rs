@@ -3,6 +3,7 @@
 use super::Validator;
 use crate::channel::preset::PresetRegistry;
 use crate::config::codes;
+use crate::config::secrets::Likeness;
 use crate::config::source::Anchor;
 use crate::model::yaml::Path;
 use crate::model::{Finding, SecretSource};
@@ -43,14 +44,40 @@ pub fn secrets(validator: &mut Validator<'_, '_>, presets: &PresetRegistry) {
             validator.report.add(finding, &site.path, Anchor::Value);
             continue;
         }
+        if !validator.secrets.real() && Likeness::of(&site.source) == Likeness::Secret {
+            let finding =
+                Finding::warning(codes::LITERAL_SECRET, format!("what is named in `{}` may be the secret itself", site.path)).label(NAME_IT);
+            validator.report.add(finding, &site.path, Anchor::Value);
+        }
         if let Err(why) = validator.secrets.read(&site.source) {
-            let help = match &site.source {
-                SecretSource::Env(name) => format!("set {name}, or check with `--without-secrets`"),
-                _ => "provide the file, or check with `--without-secrets`".into(),
-            };
-            validator.report.error(codes::MISSING_SECRET, &site.path, Anchor::Value, format!("the secret `{}` is missing: {why}", site.path), help);
+            let message = format!("the secret `{}` is missing: {why}", site.path);
+            validator.report.error(codes::MISSING_SECRET, &site.path, Anchor::Value, message, help(&site.source));
         }
     }
+}
+
+/// What to do where a secret may be written in place of its name.
+const NAME_IT: &str = "keep the value in an environment variable or a file, and write its name: `{ env: NAME }` or `{ file: PATH }`";
+
+/// What to do about a secret that is missing. One that was written in place of its name is not repeated.
+fn help(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Env(name) => match bare(name) {
+            Some(bare) => format!("write the bare name: `{{ env: {bare} }}`"),
+            None if Likeness::of(source) == Likeness::Name => format!("set {name}, or check with `--without-secrets`"),
+            None => NAME_IT.into(),
+        },
+        SecretSource::File(path) if path.starts_with("~") => "`~` is not replaced here: write the whole path".into(),
+        _ if Likeness::of(source) == Likeness::Name => "provide the file, or check with `--without-secrets`".into(),
+        _ => NAME_IT.into(),
+    }
+}
+
+/// `NAME` of `$NAME` and `${NAME}`, as shells write it.
+fn bare(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix('$')?;
+    let bare = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest);
+    (!bare.is_empty() && bare.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')).then_some(bare)
 }
 
 /// Whether a text is only the name of a variable, as shells, Kubernetes, Windows and templates write it: `$NAME`, `$(NAME)`, `%NAME%`, `{{ name }}`.

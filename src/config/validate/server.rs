@@ -56,6 +56,11 @@ pub fn server(validator: &mut Validator<'_, '_>) -> (ServerSettings, String) {
         legacy_open: validator.file.legacy.auth == LegacyAuth::None,
         legacy_allow: validator.networks(&validator.file.legacy.allow_ips, &Path::of("legacy").key("allow_ips")),
     };
+    if let Some(ix) = block.trusted_proxies.iter().position(|text| text.ends_with("/0")) {
+        let finding = Finding::warning(codes::DOUBTFUL_SERVER, "every caller's `X-Forwarded-For` is believed: its address is what it says")
+            .label("name the addresses of the proxies");
+        validator.report.add(finding, &path.key("trusted_proxies").item(ix), Anchor::Value);
+    }
     exposure(validator, &settings);
     let external_url = external_url(validator);
     (settings, external_url)
@@ -150,7 +155,20 @@ fn external_url(validator: &mut Validator<'_, '_>) -> String {
         );
         return String::new();
     }
+    let sends = validator.names.values().any(|platform| platform.is_none_or(|platform| platform.name != "log"));
+    if sends && reqwest::Url::parse(text).is_ok_and(|url| is_this_machine(&url)) {
+        let finding = Finding::warning(codes::DOUBTFUL_SERVER, "`external_url` is this machine: nobody elsewhere can follow the links of messages")
+            .label("write the address at which readers reach this server, or remove it: then messages have no links, and leave nothing out");
+        validator.report.add(finding, &Path::of("server").key("external_url"), Anchor::Value);
+    }
     text.trim_end_matches('/').to_owned()
+}
+
+/// Whether an address is only reached from the machine on which it is opened.
+fn is_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// The files, read once to know that they will do. Without secrets they are taken on trust.

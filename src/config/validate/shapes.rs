@@ -83,7 +83,7 @@ pub fn shapes(validator: &mut Validator<'_, '_>) {
             continue;
         }
         let Some(value) = validator.secret(&site.source) else { continue };
-        if let Some((what, label)) = added(value.expose()) {
+        if let Some((what, label)) = added(value.expose()).or_else(|| scheme(value.expose(), &site.path)) {
             let finding = Finding::warning(codes::DOUBTFUL_SECRET, format!("the secret `{}` {what}", site.path)).label(label);
             validator.report.add(finding, &site.path, Anchor::Value);
         } else if let Some(shape) = shape_of(validator, &site.path).filter(|shape| !(shape.fits)(value.expose())) {
@@ -97,15 +97,27 @@ pub fn shapes(validator: &mut Validator<'_, '_>) {
 /// What copying adds, and what to do.
 fn added(value: &str) -> Option<(&'static str, &'static str)> {
     const PAIRS: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')];
-    let text = value.trim();
+    let text = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'));
     let is_between =
         |(begin, end): &(char, char)| text.strip_prefix(*begin).and_then(|rest| rest.strip_suffix(*end)).is_some_and(|rest| !rest.is_empty());
     if PAIRS.iter().any(is_between) {
         return Some(("is in quotes, which are sent as a part of it", "remove the quotes where the secret is kept"));
     }
-    // Keys and certificates end in line breaks.
-    let around = !text.is_empty() && text.len() < value.len() && !text.starts_with("-----BEGIN");
-    around.then_some(("has white space before or after it", "remove it where the secret is kept"))
+    // Keys and certificates have lines, and end in line breaks.
+    if text.is_empty() || text.starts_with("-----BEGIN") {
+        return None;
+    }
+    if text.contains(['\n', '\r']) {
+        return Some(("has more than one line", "keep what is needed of it, in one line"));
+    }
+    (text.len() < value.len()).then_some(("has white space before or after it", "remove it where the secret is kept"))
+}
+
+/// A bearer token with the word that its header begins with: callers would have to send the word twice.
+fn scheme(value: &str, path: &Path) -> Option<(&'static str, &'static str)> {
+    let is_bearer = matches!(path.steps().last(), Some(Step::Key(key)) if key == "bearer");
+    let begins = value.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("bearer "));
+    (is_bearer && begins).then_some(("begins with the word `Bearer`, which is no part of it", "keep only what follows it"))
 }
 
 /// The shape of what is at a path; `None` where the vendor documents none, or another server is in its place.
@@ -203,7 +215,14 @@ mod tests {
         for spaced in [" a", "a\n", "a\r\n", "\ta"] {
             assert_eq!(what(spaced), Some("space"), "{spaced}");
         }
-        for fine in ["a", "a'", "'", "''", "it's", "a b", "  ", "-----BEGIN X-----\n"] {
+        for lines in ["a\nb", "a\r\nb\n"] {
+            assert_eq!(what(lines), Some("than"), "{lines}");
+        }
+        assert_eq!(what("\u{feff}a"), Some("space"), "a mark that is not seen");
+        let bearer = Path::of("server").key("auth").item(0).key("bearer");
+        assert!(scheme("Bearer abc", &bearer).is_some() && scheme("Bearer", &bearer).is_none() && scheme("bearerabc", &bearer).is_none());
+        assert!(scheme("Bearer abc", &Path::of("channels").key("a").key("webhook").key("headers").key("Authorization")).is_none());
+        for fine in ["a", "a'", "'", "''", "it's", "a b", "  ", "-----BEGIN X-----\na\n"] {
             assert_eq!(what(fine), None, "{fine}");
         }
     }

@@ -107,6 +107,10 @@ impl AttemptTask {
             Ok(Some(result)) => return result,
             Err(error) => return self.release_to_lanes(message, &error).await,
         }
+        // What waited when its channel was disabled.
+        if self.channel.disabled && message.caller.is_none() {
+            return self.skip_disabled(message).await;
+        }
         if started.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
             match self.mark_started(&mut message, started).await {
                 // Nothing of it was sent: it is composed again, abridged. Otherwise only sending is left, which the mark cannot make any shorter.

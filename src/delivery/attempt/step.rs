@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::channel::LivingMode;
+use crate::delivery::evaluate::Evaluator;
 use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::{self, title};
 use crate::delivery::pending::{PendingMessage, Phase};
@@ -210,6 +211,21 @@ impl AttemptTask {
         self.complete(&mut message, Vec::new(), recorded.is_err())
     }
 
+    /// Ends what waited when its channel was disabled, with what is on disk of it. What came here because another channel could not deliver it goes on to
+    /// the next fallback.
+    pub(super) async fn skip_disabled(&self, mut message: PendingMessage) -> AttemptResult {
+        let now = self.shared.clock.wall();
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
+        let next = |member: &PendingDelivery| {
+            let (to, rest) = self.plan.fallback(&member.target.fallback).filter(|(to, _)| !to.disabled)?;
+            evaluator.child(member, &to.name, rest.to_vec(), false)
+        };
+        let children = message.members.iter().filter(|member| member.fallback.of.is_some()).filter_map(next).collect();
+        let batch = OutcomeBatch { children, ..self.ended_batch(&message, &StepEnd::skipped(DISABLED)) };
+        let recorded = self.record_outcome(self.cancelled(&mut message, batch)).await;
+        self.complete(&mut message, Vec::new(), false).recorded(recorded)
+    }
+
     /// Ends a step without sending it, or lets it wait. What is `later` goes back to the lanes.
     pub(super) async fn not_sent_now(&self, message: &mut PendingMessage, end: StepEnd, mut later: Vec<PendingDelivery>) -> AttemptResult {
         self.raise_unreached(message, &end);
@@ -226,7 +242,7 @@ impl AttemptTask {
         self.complete(message, later, recorded.is_err())
     }
 
-    /// The outcome of a step or a call that ends without being sent.
+    /// The outcome of what ends without being sent.
     fn ended_batch(&self, message: &PendingMessage, end: &StepEnd) -> OutcomeBatch {
         let now = self.shared.clock.wall();
         let why = end.why.as_str();
@@ -238,7 +254,7 @@ impl AttemptTask {
             let channel = &self.channel.name;
             self.shared.telemetry.metrics.delivered(self.channel.platform.name, channel, state.as_str(), 1);
             if member.target.step.is_none() {
-                tracing::info!(delivery = %member.id, channel = %channel, why, "a call is not begun: nobody needs it any more");
+                tracing::info!(delivery = %member.id, channel = %channel, why, "not sent: nothing calls for it any more");
                 continue;
             }
             self.shared.telemetry.metrics.escalation_step(state.as_str());

@@ -117,7 +117,7 @@ pub(in crate::http) async fn states(app: &App, caller: &Caller) -> Result<Channe
             waiting: count(&c.name, DeliveryState::Waiting),
             deferred: count(&c.name, DeliveryState::Deferred),
             dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
-            oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
+            oldest_born_at: stats.oldest.iter().find(|(n, at)| n == &*c.name && *at <= now).map(|(_, at)| *at),
             suspended: outlet.suspended.or_else(|| recorded.and_then(|row| row.suspended.clone())),
             suspended_since: outlet.suspended_since,
             next_try_at: outlet.next_try_at,

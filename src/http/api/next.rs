@@ -34,6 +34,9 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
             format!("muted until {due}; then it is sent if it still fires")
         });
     }
+    if channel.disabled {
+        return Ok("it is not sent: its channel is disabled (`disabled: true`), so it is skipped when its turn comes".into());
+    }
     if detail.message.as_ref().is_some_and(|message| message.attempts.iter().any(|attempt| attempt.ended_at.is_none())) {
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }

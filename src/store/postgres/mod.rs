@@ -136,6 +136,11 @@ impl std::fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Whether the URL of a database can be used. Connects nowhere; the error never repeats the URL, which holds a password.
+    pub fn check_url(url: &Secret) -> Result<(), StoreError> {
+        address::read(url, Duration::ZERO).map(drop)
+    }
+
     /// Connects, brings the schema up to date and starts the tasks; must be called in a Tokio runtime. With `wait` it goes on trying until the
     /// database is there, says there why it waits, and ends when dropped.
     ///

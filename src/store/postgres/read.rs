@@ -195,7 +195,11 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
     let mut stats = Stats::default();
     let lanes = tx
         .query(
-            "SELECT channel, sum(waiting - deferred)::bigint, sum(deferred)::bigint, min(since), array_agg(DISTINCT outlet) FROM lane WHERE waiting > 0
+            "SELECT channel, sum(waiting - deferred)::bigint, sum(deferred)::bigint,
+                 min(CASE WHEN deferred = 0 THEN since WHEN deferred = waiting THEN due_at ELSE (
+                     SELECT min(CASE WHEN d.state = 'deferred' THEN d.due_at ELSE d.born_at END) FROM delivery d
+                     WHERE d.lane_id = lane.id AND d.state IN ('waiting', 'deferred')) END),
+                 array_agg(DISTINCT outlet) FROM lane WHERE waiting > 0
              GROUP BY channel ORDER BY channel",
             &[],
         )

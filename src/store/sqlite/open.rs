@@ -62,7 +62,7 @@ fn unavailable(path: &Path, what: &str, error: &std::io::Error, help: &str) -> S
     StoreError::Unavailable(format!("{what} `{}`: {error}; {help}", path.display()))
 }
 
-const FOLDER_HELP: &str = "check that its folder exists and that this user may write there";
+const FOLDER_HELP: &str = "check that its folder exists and that this user may write there, and to files of that name that another user left";
 
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

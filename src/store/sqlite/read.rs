@@ -183,7 +183,13 @@ pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Res
 /// open incidents: about 20 ms for 100,000 lanes, whatever the number of deliveries.
 pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
-    let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since, outlet FROM lane WHERE waiting > 0")?;
+    // What is muted waits for nobody until its time comes. Only of lanes that hold both kinds the deliveries are read.
+    let mut lanes = db.prepare_cached(
+        "SELECT channel, waiting, deferred, CASE WHEN deferred = 0 THEN since WHEN deferred = waiting THEN due_at ELSE (
+                SELECT min(CASE WHEN d.state = 'deferred' THEN d.due_at ELSE d.born_at END) FROM delivery d INDEXED BY delivery_open
+                WHERE d.lane_id = lane.id AND d.state IN ('waiting', 'deferred')) END, outlet
+         FROM lane WHERE waiting > 0",
+    )?;
     let mut channels: BTreeMap<String, (u64, u64, UnixMs, Vec<OutletKey>)> = BTreeMap::new();
     let mut rows = lanes.query([])?;
     while let Some(row) = rows.next()? {

@@ -214,7 +214,7 @@ pub struct Stats {
     pub placed: Vec<(String, OutletKey)>,
     /// Dead letters by channel, without those that were replayed: their new deliveries say what became of them.
     pub dead: Vec<(String, u64)>,
-    /// When the oldest waiting delivery was born, by channel.
+    /// When the oldest waiting delivery was born, by channel. A muted one counts from when its time comes, which may be later than now.
     pub oldest: Vec<(String, UnixMs)>,
     /// All outlets.
     pub outlets: Vec<OutletRow>,
