@@ -218,6 +218,9 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
     })
 }
 
+/// Whether a step ended because somebody was on what it was for, as SQL ([`super::ended_by_ack`]).
+pub(super) const STOPPED_BY_ACK: &str = "state = 'skipped' AND (reason LIKE 'acked by %' OR reason LIKE 'snoozed by %')";
+
 /// Reads the steps of incidents that a condition on `d.incident` names.
 pub(super) fn steps_sql(condition: &str) -> String {
     format!(

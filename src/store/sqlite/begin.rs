@@ -9,6 +9,7 @@ use super::rows::find_incident;
 use crate::model::{IncidentId, UnixMs};
 use crate::store::Begun;
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
+use crate::store::rows::STOPPED_BY_ACK;
 
 /// The steps of escalations that begin with an event; `reported` are the incidents that its reports led to.
 pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[Option<IncidentId>]) -> Result<Vec<&'e PreparedDelivery>, DbError> {
@@ -23,14 +24,16 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
 }
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
-    let mut began = db.prepare_cached(
-        "SELECT escalation, max(began_at) FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation",
-    )?;
+    let mut began = db.prepare_cached(&format!(
+        "SELECT escalation, max(began_at), max(CASE WHEN {STOPPED_BY_ACK} THEN began_at END) FROM delivery INDEXED BY delivery_step
+         WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation"
+    ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;
     let mut begun = Begun::default();
     for incident in incidents {
-        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            let (escalation, at): (String, UnixMs) = row?;
+        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
+            let (escalation, at, acked): (String, UnixMs, Option<UnixMs>) = row?;
+            begun.acked.extend(acked.map(|acked| ((incident, escalation.clone()), acked)));
             begun.began.insert((incident, escalation), at);
         }
         if let Some(at) = reopened.query_row([incident.0], |row| row.get(0))? {

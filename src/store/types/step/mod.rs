@@ -283,10 +283,14 @@ impl ChangedStep {
 pub(in crate::store) struct Begun {
     /// By incident and escalation.
     pub(in crate::store) began: HashMap<(IncidentId, String), UnixMs>,
+    /// The same of those that an ack stopped.
+    pub(in crate::store) acked: HashMap<(IncidentId, String), UnixMs>,
     /// When an incident was reopened last, or its last ack ended.
     again: HashMap<IncidentId, UnixMs>,
     /// Incidents of which nothing calls for a step.
     stopped: HashSet<IncidentId>,
+    /// Incidents of which something goes on that somebody is on.
+    attended: HashSet<IncidentId>,
 }
 
 impl Begun {
@@ -294,6 +298,9 @@ impl Begun {
     pub(in crate::store) fn know(&mut self, incident: &Incident) {
         if nothing_calls(incident.state, &incident.acks).is_some() {
             self.stopped.insert(incident.id);
+        }
+        if incident.is_attended() {
+            self.attended.insert(incident.id);
         }
         if let Some(unacked) = &incident.acks.unacked {
             self.called_again(incident.id, unacked.at);
@@ -306,15 +313,17 @@ impl Begun {
         *last = (*last).max(at);
     }
 
-    /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more.
-    /// What begins is remembered.
+    /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more: the
+    /// ack ended, or all that it was about is over, and what joined that is nobody's. What begins is remembered.
     pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
         let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
         let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
                 let again = self.again.get(&incident).copied();
-                let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(|began| again.is_some_and(|again| again > *began));
+                let is_left = |began: &UnixMs| self.acked.get(&key) == Some(began) && !self.attended.contains(&incident);
+                let may_begin = |began: &UnixMs| again.is_some_and(|again| again > *began) || is_left(began);
+                let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(may_begin);
                 if begins {
                     self.began.insert(key, step.began_at);
                 }

@@ -168,3 +168,18 @@ fn an_escalation_begins_once_until_it_is_over() {
     assert_eq!(begin(&mut begun, &at(minutes(2))), [true, true], "it was reopened, or its ack ended");
     assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
 }
+
+#[test]
+fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
+    let begins = |begun: &mut Begun, now: UnixMs| {
+        let step = EscalationStep { began_at: now, ..step(1) };
+        begun.begin([(INCIDENT, &step)].into_iter())
+    };
+    let run = |began_at: UnixMs| HashMap::from([((INCIDENT, "db".to_owned()), began_at)]);
+    let begun = |acked: HashMap<_, _>| Begun { began: run(T0), acked, ..Begun::default() };
+    assert_eq!(begins(&mut begun(HashMap::new()), minutes(5)), [false], "no ack stopped it");
+    assert_eq!(begins(&mut begun(run(minutes(-9))), minutes(5)), [false], "one stopped an earlier run");
+    assert_eq!(begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..begun(run(T0)) }, minutes(5)), [false], "somebody is on the rest");
+    let mut left = begun(run(T0));
+    assert_eq!((begins(&mut left, minutes(5)), begins(&mut left, minutes(6))), (vec![true], vec![false]), "once");
+}
