@@ -137,8 +137,10 @@ pub(super) fn name_steps(results: &mut [(IncidentId, ActResult)], changed: &[Cha
     }
 }
 
+/// Whether an ack ended while its alerts went on, by itself or with the silence with which it began: the end of a silence that ends no ack rings nobody.
 fn is_unacked(answered: &Answered) -> bool {
-    answered.rows.iter().any(|row| row.kind == TimelineKind::Unacked)
+    let ends_ack = |kind: TimelineKind| kind == TimelineKind::Unacked || (kind == TimelineKind::Unsilenced && answered.rings.is_some());
+    answered.rows.iter().any(|row| ends_ack(row.kind))
 }
 
 /// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each.

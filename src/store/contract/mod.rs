@@ -96,7 +96,8 @@ macro_rules! store_contract {
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
                 an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
-                a_step_is_confirmed_by_its_platform,
+                a_step_is_confirmed_by_its_platform, the_end_of_a_silence_begins_it_again,
+                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over,
             }
             calls {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,
