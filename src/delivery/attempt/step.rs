@@ -79,15 +79,17 @@ impl AttemptTask {
         Ok(None)
     }
 
-    /// What the configuration says of a step.
+    /// What the configuration says of a step: it may have got others before it since, or come at another time.
     pub(super) fn step_plan(&self, step: &EscalationStep) -> Option<&StepPlan> {
-        let plan = self.plan.people.escalations.get(step.escalation.as_str())?;
-        plan.steps.get((step.number as usize).checked_sub(1)?)
+        let steps = &self.plan.people.escalations.get(step.escalation.as_str())?.steps;
+        let own = steps.get((step.number as usize).checked_sub(1)?);
+        let comes_then = |plan: &&StepPlan| comes_after(plan, step);
+        own.filter(comes_then).or_else(|| steps.iter().find(comes_then)).or(own)
     }
 
     /// To whom the configuration now sends a step on this channel; `None` where it has no such step any more.
     fn step_target(&self, step: &EscalationStep) -> Option<&StepTarget> {
-        let plan = self.step_plan(step).filter(|plan| plan.after.as_millis() as i64 == step.after)?;
+        let plan = self.step_plan(step).filter(|plan| comes_after(plan, step))?;
         plan.targets.iter().find(|to| to.channel == *self.channel.name)
     }
 
@@ -266,6 +268,11 @@ impl AttemptTask {
         let anchors = if keeps { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
         OutcomeBatch { timeline, anchors, ..self.outcome_batch(updates) }
     }
+}
+
+/// Whether a step comes as long after the first message as the configuration now says of one.
+fn comes_after(plan: &StepPlan, step: &EscalationStep) -> bool {
+    plan.after.as_millis() as i64 == step.after
 }
 
 /// Why a step is not sent now.

@@ -202,6 +202,19 @@ fn a_step_goes_to_whom_the_configuration_names_when_it_is_due() {
     assert_eq!(scene.steps(), owned(&[(5, "voice", "carol"), (10, "mail", "bob")]));
 }
 
+/// The file puts a step before the others while an escalation runs: what is due then is none that only what is critical is for.
+#[test]
+fn a_step_is_decided_by_its_own_condition_though_the_file_has_others_before_it_by_then() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.grown = true;
+    scene.live(async |_| tokio::time::sleep(25 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (10, "mail", "bob"), (20, "voice", "bob")]));
+}
+
 /// As many incidents as a storm opens; all of their steps are due within a minute.
 #[test]
 #[ignore = "it takes half a minute: `.ci/long model`"]
