@@ -111,14 +111,20 @@ pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs)
 }
 
 /// What becomes of the steps of an incident on which somebody acted: what waits of them ends with an ack of all that fires, with the incident, and when
-/// their escalations begin again; the next one is due when it is handed on.
+/// their escalations begin again; the next one is due when it is handed on. What no ack stopped goes on when one ends.
 pub(super) fn acted_steps(incident: &Incident, answered: &Answered, rows: &[StepRow], now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
     if let Some(handed_on) = answered.rows.iter().find(|row| row.kind == TimelineKind::Escalated) {
         return next_steps(rows, &handed_on.text, now);
     }
-    let again = || is_unacked(answered).then(|| BEGAN_AGAIN.to_owned());
-    let Some(why) = nothing_calls(incident.state, &incident.acks).or_else(again) else { return Vec::new() };
-    step_changes(rows, &[(incident.id, Some(why))].into(), &[], now)
+    let ended = |rows: &[StepRow], why: String| step_changes(rows, &[(incident.id, Some(why))].into(), &[], now);
+    match nothing_calls(incident.state, &incident.acks) {
+        Some(why) => ended(rows, why),
+        None if is_unacked(answered) => {
+            let again: Vec<StepRow> = rows.iter().filter(|row| !runs_on(rows, &row.step.escalation)).cloned().collect();
+            ended(&again, BEGAN_AGAIN.to_owned())
+        }
+        None => Vec::new(),
+    }
 }
 
 /// Names the steps that an incident was handed on to.
@@ -143,15 +149,27 @@ fn is_unacked(answered: &Answered) -> bool {
     answered.rows.iter().any(|row| ends_ack(row.kind))
 }
 
-/// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each.
+/// When an escalation began the last time.
+fn last_begun(rows: &[StepRow], escalation: &str) -> Option<UnixMs> {
+    rows.iter().filter(|row| row.step.escalation == escalation).map(|row| row.step.began_at).max()
+}
+
+/// Whether an escalation goes on though an ack ends: steps of its last run wait, and no ack stopped one of them, so that they are for what nobody was on.
+fn runs_on(rows: &[StepRow], escalation: &str) -> bool {
+    let last = last_begun(rows, escalation);
+    let run = || rows.iter().filter(|row| row.step.escalation == escalation && Some(row.step.began_at) == last);
+    run().any(|row| !row.state.is_final()) && !run().any(|row| row.acked)
+}
+
+/// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each that does not go on.
 pub(super) fn steps_again(incident: &Incident, answered: &Answered, rows: &[StepRow]) -> Vec<DeliveryId> {
     if !is_unacked(answered) || nothing_calls(incident.state, &incident.acks).is_some() {
         return Vec::new();
     }
-    let last = |row: &StepRow| rows.iter().filter(|other| other.step.escalation == row.step.escalation).map(|other| other.step.began_at).max();
     let is_same = |row: &StepRow, other: &StepRow| row.step == other.step && row.channel == other.channel;
     let mut found: Vec<&StepRow> = Vec::new();
-    for row in rows.iter().filter(|row| last(row) == Some(row.step.began_at)) {
+    let begins = |row: &&StepRow| last_begun(rows, &row.step.escalation) == Some(row.step.began_at) && !runs_on(rows, &row.step.escalation);
+    for row in rows.iter().filter(begins) {
         // Two runs may have begun in one moment.
         if !found.iter().any(|known| is_same(known, row)) {
             found.push(row);

@@ -97,7 +97,7 @@ macro_rules! store_contract {
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
                 an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
                 a_step_is_confirmed_by_its_platform, the_end_of_a_silence_begins_it_again,
-                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over,
+                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over, what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends,
             }
             calls {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,

@@ -178,6 +178,20 @@ pub async fn what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over(sto
     assert_eq!(kinds, [TimelineKind::Acked, TimelineKind::Unacked]);
 }
 
+pub async fn what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends(store: S) {
+    let first = accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    let fence = fence(&store).await;
+    store.record_outcome(OutcomeBatch { anchors: vec![anchored(id, 1)], now: T0, ..settlement(&fence) }).await.unwrap();
+    let shown = ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed: None, begun: Vec::new() }) };
+    for (event, verb) in [("1", Verb::Ack), ("2", Verb::Unack)] {
+        let acted = store.act(Act { on: vec![shown.clone()], ..press(verb, event, id, T0 + MIN) }).await.unwrap();
+        assert!(acted.ended_steps.is_empty() && acted.rings.iter().all(|ring| ring.state != State::Deferred), "{acted:?}");
+    }
+    assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 2 * MIN)).await.steps.is_empty());
+    assert_eq!(row(&store, first.steps[1].id).await.due_at, T0 + 20 * MIN);
+}
+
 pub async fn steps_follow_the_mute_of_the_first_message(store: S) {
     let muted = |event: NewEvent| {
         let mut event = event;

@@ -25,16 +25,19 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
     let mut began = db.prepare_cached(&format!(
-        "SELECT escalation, max(began_at), max(CASE WHEN {STOPPED_BY_ACK} THEN began_at END) FROM delivery INDEXED BY delivery_step
-         WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation"
+        "SELECT escalation, max(began_at), max(CASE WHEN {STOPPED_BY_ACK} THEN began_at END),
+             max(CASE WHEN state IN ('waiting', 'deferred') THEN began_at END)
+         FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation"
     ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;
     let mut begun = Begun::default();
     for incident in incidents {
-        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
-            let (escalation, at, acked): (String, UnixMs, Option<UnixMs>) = row?;
-            begun.acked.extend(acked.map(|acked| ((incident, escalation.clone()), acked)));
-            begun.began.insert((incident, escalation), at);
+        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))? {
+            let (escalation, at, acked, waiting): (String, UnixMs, Option<UnixMs>, Option<UnixMs>) = row?;
+            let key = (incident, escalation);
+            begun.acked.extend(acked.map(|acked| (key.clone(), acked)));
+            begun.waiting.extend(waiting.map(|waiting| (key.clone(), waiting)));
+            begun.began.insert(key, at);
         }
         if let Some(at) = reopened.query_row([incident.0], |row| row.get(0))? {
             begun.called_again(incident, at);

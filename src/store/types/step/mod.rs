@@ -83,6 +83,8 @@ pub struct StepRow {
     pub awaited: bool,
     /// Whether something keeps it from everybody, and it waits for the end of that ([`WAITS_PREFIX`]).
     pub waits: bool,
+    /// Whether it ended because somebody was on what it was for.
+    pub acked: bool,
 }
 
 impl StepRow {
@@ -285,8 +287,12 @@ pub(in crate::store) struct Begun {
     pub(in crate::store) began: HashMap<(IncidentId, String), UnixMs>,
     /// The same of those that an ack stopped.
     pub(in crate::store) acked: HashMap<(IncidentId, String), UnixMs>,
-    /// When an incident was reopened last, or its last ack ended.
+    /// The same of those of which steps wait.
+    pub(in crate::store) waiting: HashMap<(IncidentId, String), UnixMs>,
+    /// When an incident was reopened last.
     again: HashMap<IncidentId, UnixMs>,
+    /// When its last ack ended.
+    unacked: HashMap<IncidentId, UnixMs>,
     /// Incidents of which nothing calls for a step.
     stopped: HashSet<IncidentId>,
     /// Incidents of which something goes on that somebody is on.
@@ -303,26 +309,29 @@ impl Begun {
             self.attended.insert(incident.id);
         }
         if let Some(unacked) = &incident.acks.unacked {
-            self.called_again(incident.id, unacked.at);
+            self.unacked.insert(incident.id, unacked.at);
         }
     }
 
-    /// An incident was reopened, or its last ack ended.
+    /// An incident was reopened.
     pub(in crate::store) fn called_again(&mut self, incident: IncidentId, at: UnixMs) {
         let last = self.again.entry(incident).or_insert(at);
         *last = (*last).max(at);
     }
 
     /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more: the
-    /// ack ended, or all that it was about is over, and what joined that is nobody's. What begins is remembered.
+    /// ack ended, or all that it was about is over, and what joined that is nobody's. One that no ack stopped goes on. What begins is remembered.
     pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
         let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
         let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
-                let again = self.again.get(&incident).copied();
-                let is_left = |began: &UnixMs| self.acked.get(&key) == Some(began) && !self.attended.contains(&incident);
-                let may_begin = |began: &UnixMs| again.is_some_and(|again| again > *began) || is_left(began);
+                let came_after = |times: &HashMap<IncidentId, UnixMs>, began: &UnixMs| times.get(&incident).is_some_and(|at| at > began);
+                let may_begin = |began: &UnixMs| {
+                    let (stopped, waits) = (self.acked.get(&key) == Some(began), self.waiting.get(&key) == Some(began));
+                    let is_unacked = came_after(&self.unacked, began) && (stopped || !waits);
+                    came_after(&self.again, began) || is_unacked || (stopped && !self.attended.contains(&incident))
+                };
                 let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(may_begin);
                 if begins {
                     self.began.insert(key, step.began_at);

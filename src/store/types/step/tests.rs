@@ -25,6 +25,7 @@ fn row(number: u32, state: State) -> StepRow {
         undelivered: false,
         awaited: false,
         waits: false,
+        acked: false,
     }
 }
 
@@ -182,4 +183,19 @@ fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
     assert_eq!(begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..begun(run(T0)) }, minutes(5)), [false], "somebody is on the rest");
     let mut left = begun(run(T0));
     assert_eq!((begins(&mut left, minutes(5)), begins(&mut left, minutes(6))), (vec![true], vec![false]), "once");
+}
+
+/// An ack of a part ended, while the escalation went on for the rest.
+#[test]
+fn what_no_ack_stopped_goes_on_when_one_ends() {
+    let step = EscalationStep { began_at: minutes(5), ..step(1) };
+    let run = || HashMap::from([((INCIDENT, "db".to_owned()), T0)]);
+    let unacked = || Begun { began: run(), unacked: HashMap::from([(INCIDENT, minutes(4))]), ..Begun::default() };
+    let begins = |mut begun: Begun| begun.begin([(INCIDENT, &step)].into_iter());
+    assert_eq!(begins(unacked()), [true], "nothing of it waits");
+    assert_eq!(begins(Begun { waiting: run(), ..unacked() }), [false]);
+    assert_eq!(begins(Begun { waiting: run(), acked: run(), ..unacked() }), [true], "the ack stopped a step of it");
+    let mut reopened = Begun { waiting: run(), ..unacked() };
+    reopened.called_again(INCIDENT, minutes(4));
+    assert_eq!(begins(reopened), [true], "what is over and fires again is another outage");
 }
