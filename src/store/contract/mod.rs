@@ -145,6 +145,7 @@ macro_rules! store_contract {
             silences {
                 what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_listed_once_is_remembered, what_the_sender_said_is_shown_and_rings_when_it_ended,
                 what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again, a_silence_leaves_with_its_incident,
+                a_snooze_that_was_made_since_outlasts_the_silence,
             }
             oncall {
                 overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,
