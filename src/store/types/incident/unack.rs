@@ -1,6 +1,6 @@
 //! Why an ack ended while its alerts went on, and when that rings.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -65,17 +65,27 @@ impl Incident {
         self.acks.list.iter().filter(move |ack| !goes_on || ack.holds_any(&open))
     }
 
-    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked, of what goes on where some of that does. What
-    /// fired beside it was there when it was acked.
+    /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
+    /// acked.
     pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
-        let open = self.open_alerts(None);
-        let ranks = |all: bool| self.acks.list.iter().filter(|ack| all || ack.holds_any(&open)).map(|ack| ack.rank).min();
-        let Some(acked) = ranks(false).or_else(|| ranks(true)) else { return };
-        let is_new = |alert: &IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
-        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
+        let Some(acked) = self.acked_rank(rose) else { return };
+        // What is acked and fires again soon after its end is still somebody's.
+        let is_new = |one: u64, fired: i64| rose.contains(&one) || (fired == self.version && !self.is_acked(one));
+        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert.fingerprint, alert.fired);
         let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
         self.acks.list.clear();
         self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
+    }
+
+    /// The most severe of what was acked, of what goes on where some of that does; an ack of which all is over, and the part of one, say nothing about the
+    /// rest. What begins or `rose` in this version counts as it was.
+    fn acked_rank(&self, rose: &HashSet<u64>) -> Option<u8> {
+        let open = self.open_alerts(None);
+        let stays = |alert: &&IncidentAlert| open.contains(&alert.fingerprint) && alert.fired != self.version && !rose.contains(&alert.fingerprint);
+        let ranks: HashMap<u64, u8> = self.alerts.iter().filter(stays).map(|alert| (alert.fingerprint, alert.rank)).collect();
+        let rank = |ack: &Ack| ack.alerts.iter().filter_map(|one| ranks.get(one)).min().map_or(ack.rank, |now| ack.rank.max(*now));
+        let of_what_goes_on = self.acks.list.iter().filter(|ack| ack.holds_any(&open)).map(rank).min();
+        of_what_goes_on.or_else(|| self.acks.list.iter().map(|ack| ack.rank).min())
     }
 
     /// Ends the hold of an end whose time to ring has come: returns why it rings, and the alerts that nobody is on.
@@ -187,7 +197,7 @@ mod tests {
 
     /// Somebody acked what is critical, which is over, and a warning, which goes on.
     #[test]
-    fn an_ack_of_which_all_is_over_hides_nothing_that_is_more_severe_than_the_rest() {
+    fn what_is_over_of_what_was_acked_hides_nothing_that_is_more_severe_than_the_rest() {
         let mut both = Incident::open(&report(&[(1, true, 0), (2, true, 2)]), EventId::new(), T0).unwrap();
         both.acks.list = vec![ack(0, &[1]), ack(2, &[2])];
         let after = |incident: &Incident, alerts: &[(u64, bool, u8)], minute: i64| {
@@ -201,6 +211,13 @@ mod tests {
         assert!(half.is_attended() && half.acks.unacked.is_none());
         let worse = after(&half, &[(2, true, 2), (3, true, 0)], 2);
         assert_eq!((worse.acks.list.len(), worse.acks.unacked.map(|unacked| unacked.why)), (0, Some(UnackReason::Worse { was: 2, is: 0 })));
+        // The same by one ack of both; what was acked and fires again soon is still somebody's.
+        let mut one = half.clone();
+        one.acks.list = vec![ack(0, &[1, 2])];
+        let worse = after(&one, &[(2, true, 2), (3, true, 0)], 2);
+        assert_eq!(worse.acks.unacked.map(|unacked| unacked.why), Some(UnackReason::Worse { was: 2, is: 0 }));
+        let again = after(&one, &[(1, true, 0), (2, true, 2)], 5);
+        assert_eq!((again.state, again.acks.unacked), (IncidentState::Acked, None));
         let left = after(&half, &[(2, false, 2), (3, true, 2)], 2);
         assert_eq!((left.state, left.is_attended(), left.attending().count()), (IncidentState::Firing, false, 0), "nobody is on the rest");
         assert!(left.acks.unacked.is_none());
