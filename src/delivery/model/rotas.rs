@@ -118,6 +118,27 @@ fn a_change_of_the_people_changes_nobodys_shift_under_way() {
     });
 }
 
+/// Somebody else takes a minute of the shift, as arranged before.
+#[test]
+fn an_override_in_a_shift_keeps_nobody_from_finishing_it_when_the_people_change() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let arranged = over(process, "eve", 4);
+        process.engine.add_override(Override { from: BEGIN + 3 * MINUTE, ..arranged }).await.expect("it is stored");
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.rota.people = ["carol", "bob", "ann"].map(PersonName::from).to_vec();
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        let plan = process.engine.plan();
+        let on_call = |seconds: u64| {
+            let at = BEGIN + Duration::from_secs(seconds);
+            plan.people.rotas["night"].at(at, &process.engine.overrides()).expect("somebody").person.to_string()
+        };
+        assert_eq!([150, 210, 270].map(on_call), ["bob", "eve", "bob"]);
+    });
+}
+
 #[test]
 fn who_hands_on_has_the_next_step_come_at_once() {
     let mut scene = Scene::new();
