@@ -59,9 +59,9 @@ impl Incident {
         self.acks.list.iter().any(|ack| ack.holds_any(&open))
     }
 
-    /// Who is on what goes on of it, and of one that ended, who was on it.
+    /// Who is on what goes on of it; of one that ended, who was on it, and all acks where it was read without its alerts.
     pub fn attending(&self) -> impl Iterator<Item = &Ack> {
-        let (open, goes_on) = (self.open_alerts(None), self.state.is_open());
+        let (open, goes_on) = (self.open_alerts(None), self.state.is_open() && !self.alerts.is_empty());
         self.acks.list.iter().filter(move |ack| !goes_on || ack.holds_any(&open))
     }
 
