@@ -46,13 +46,16 @@ impl AttemptTask {
         {
             (member.target.recipients, member.target.mentions) = (to.recipients.clone(), to.mentions.clone());
         }
+        // What somebody is on is shown, and wakes nobody.
+        let is_nobodys = |alert: &&Alert| !incident.is_some_and(|incident| incident.is_acked(short_fingerprint(&alert.fingerprint)));
         if let Some(asked) = member.target.mentions.take() {
-            let alerts = firing.as_ref().map_or(&[][..], |(_, alerts)| alerts.as_slice());
+            let alerts = firing.iter().flat_map(|(_, alerts)| alerts).filter(is_nobodys);
             member.target.mentions = Some(self.plan.people.of_owners(&asked, alerts, &self.channel));
         }
         if let Some((event, alerts)) = firing {
             let shown: Vec<&Alert> = alerts.iter().collect();
-            member.rank = intake::rank(&shown, &self.plan);
+            let open: Vec<&Alert> = alerts.iter().filter(is_nobodys).collect();
+            member.rank = intake::rank(&open, &self.plan);
             member.summary = Summary { title: title(&shown), firing: alerts.len() as u32, resolved: 0 };
             member.target.alerts = (0..alerts.len() as u32).collect();
             member.event = Some(Arc::new(Event { alerts, ..event.as_ref().clone() }));
