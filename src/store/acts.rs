@@ -2,12 +2,12 @@
 //!
 //! The engines read, lock and write; what is decided is decided here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::copies::Requeued;
 use super::{
     Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
-    Incident, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
+    Incident, LastRun, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
     nothing_calls,
 };
 use super::{next_steps, step_changes};
@@ -120,7 +120,9 @@ pub(super) fn acted_steps(incident: &Incident, answered: &Answered, rows: &[Step
     match nothing_calls(incident.state, &incident.acks) {
         Some(why) => ended(rows, why),
         None if is_unacked(answered) => {
-            let again: Vec<StepRow> = rows.iter().filter(|row| !runs_on(rows, &row.step.escalation)).cloned().collect();
+            let runs = last_runs(rows);
+            let goes_on = |row: &&StepRow| runs.get(row.step.escalation.as_str()).is_some_and(LastRun::goes_on);
+            let again: Vec<StepRow> = rows.iter().filter(|row| !goes_on(row)).cloned().collect();
             ended(&again, BEGAN_AGAIN.to_owned())
         }
         None => Vec::new(),
@@ -149,16 +151,14 @@ fn is_unacked(answered: &Answered) -> bool {
     answered.rows.iter().any(|row| ends_ack(row.kind))
 }
 
-/// When an escalation began the last time.
-fn last_begun(rows: &[StepRow], escalation: &str) -> Option<UnixMs> {
-    rows.iter().filter(|row| row.step.escalation == escalation).map(|row| row.step.began_at).max()
-}
-
-/// Whether an escalation goes on though an ack ends: steps of its last run wait, and no ack stopped one of them, so that they are for what nobody was on.
-fn runs_on(rows: &[StepRow], escalation: &str) -> bool {
-    let last = last_begun(rows, escalation);
-    let run = || rows.iter().filter(|row| row.step.escalation == escalation && Some(row.step.began_at) == last);
-    run().any(|row| !row.state.is_final()) && !run().any(|row| row.acked)
+/// The last run of each escalation.
+fn last_runs(rows: &[StepRow]) -> HashMap<&str, LastRun> {
+    let mut runs: HashMap<&str, LastRun> = HashMap::new();
+    for row in rows {
+        let step = (row.step.number, row.channel.clone());
+        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.acked, !row.state.is_final());
+    }
+    runs
 }
 
 /// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each that does not go on.
@@ -168,7 +168,9 @@ pub(super) fn steps_again(incident: &Incident, answered: &Answered, rows: &[Step
     }
     let is_same = |row: &StepRow, other: &StepRow| row.step == other.step && row.channel == other.channel;
     let mut found: Vec<&StepRow> = Vec::new();
-    let begins = |row: &&StepRow| last_begun(rows, &row.step.escalation) == Some(row.step.began_at) && !runs_on(rows, &row.step.escalation);
+    let runs = last_runs(rows);
+    let is_last = |run: &LastRun, row: &StepRow| run.began_at == row.step.began_at && !run.goes_on();
+    let begins = |row: &&StepRow| runs.get(row.step.escalation.as_str()).is_some_and(|run| is_last(run, row));
     for row in rows.iter().filter(begins) {
         // Two runs may have begun in one moment.
         if !found.iter().any(|known| is_same(known, row)) {

@@ -49,19 +49,16 @@ pub(super) async fn begin<'a>(
 }
 
 async fn begun(tx: &Tx, incidents: &Vec<i64>) -> Result<Begun, DbError> {
-    let began = format!(
-        "SELECT incident, escalation, max(began_at), max(CASE WHEN {STOPPED_BY_ACK} THEN began_at END),
-             max(CASE WHEN state IN ('waiting', 'deferred') THEN began_at END)
-         FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) GROUP BY 1, 2"
+    let steps = format!(
+        "SELECT incident, escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+         FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) ORDER BY id"
     );
     let reopened = "SELECT incident, max(at) FROM timeline WHERE incident = ANY ($1) AND kind = 'reopened' GROUP BY 1";
     let mut begun = Begun::default();
-    for row in &tx.query(&began, &[incidents]).await? {
-        let key: (IncidentId, String) = (IncidentId(get(row, 0)?), get(row, 1)?);
-        let (acked, waiting): (Option<UnixMs>, Option<UnixMs>) = (get(row, 3)?, get(row, 4)?);
-        begun.acked.extend(acked.map(|acked| (key.clone(), acked)));
-        begun.waiting.extend(waiting.map(|waiting| (key.clone(), waiting)));
-        begun.began.insert(key, get(row, 2)?);
+    for row in &tx.query(&steps, &[incidents]).await? {
+        let number = u32::try_from(get::<i64>(row, 3)?).unwrap_or_default();
+        let run = begun.runs.entry((IncidentId(get(row, 0)?), get(row, 1)?)).or_default();
+        run.add(get(row, 2)?, (number, get(row, 4)?), get(row, 5)?, get(row, 6)?);
     }
     for row in &tx.query(reopened, &[incidents]).await? {
         begun.called_again(IncidentId(get(row, 0)?), get(row, 1)?);

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::error::DbError;
 use super::rows::find_incident;
-use crate::model::{IncidentId, UnixMs};
+use crate::model::IncidentId;
 use crate::store::Begun;
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
 use crate::store::rows::STOPPED_BY_ACK;
@@ -24,20 +24,17 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
 }
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
-    let mut began = db.prepare_cached(&format!(
-        "SELECT escalation, max(began_at), max(CASE WHEN {STOPPED_BY_ACK} THEN began_at END),
-             max(CASE WHEN state IN ('waiting', 'deferred') THEN began_at END)
-         FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation"
+    let mut steps = db.prepare_cached(&format!(
+        "SELECT escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+         FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 ORDER BY id"
     ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;
     let mut begun = Begun::default();
     for incident in incidents {
-        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))? {
-            let (escalation, at, acked, waiting): (String, UnixMs, Option<UnixMs>, Option<UnixMs>) = row?;
-            let key = (incident, escalation);
-            begun.acked.extend(acked.map(|acked| (key.clone(), acked)));
-            begun.waiting.extend(waiting.map(|waiting| (key.clone(), waiting)));
-            begun.began.insert(key, at);
+        let mut rows = steps.query([incident.0])?;
+        while let Some(row) = rows.next()? {
+            let run = begun.runs.entry((incident, row.get(0)?)).or_default();
+            run.add(row.get(1)?, (row.get(2)?, row.get(3)?), row.get(4)?, row.get(5)?);
         }
         if let Some(at) = reopened.query_row([incident.0], |row| row.get(0))? {
             begun.called_again(incident, at);

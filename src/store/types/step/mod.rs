@@ -280,15 +280,42 @@ impl ChangedStep {
     }
 }
 
+/// The last run of an escalation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::store) struct LastRun {
+    /// When it began.
+    pub(in crate::store) began_at: UnixMs,
+    /// By number and channel, whether an ack ended a step, and whether it waits; of two runs that began in one moment the later one.
+    steps: HashMap<(u32, String), (bool, bool)>,
+}
+
+impl LastRun {
+    /// A step of the escalation, of all in the order in which they were made.
+    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), acked: bool, waits: bool) {
+        if began_at > self.began_at {
+            (self.began_at, self.steps) = (began_at, HashMap::new());
+        }
+        if began_at == self.began_at {
+            self.steps.insert(step, (acked, waits));
+        }
+    }
+
+    /// Whether an ack ended a step of it.
+    fn is_stopped(&self) -> bool {
+        self.steps.values().any(|(acked, _)| *acked)
+    }
+
+    /// Whether steps of it wait, and no ack ended one: they are for what nobody was on.
+    pub(in crate::store) fn goes_on(&self) -> bool {
+        self.steps.values().any(|(_, waits)| *waits) && !self.is_stopped()
+    }
+}
+
 /// When the escalations of incidents began, each the last time, and what would make them begin again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::store) struct Begun {
-    /// By incident and escalation.
-    pub(in crate::store) began: HashMap<(IncidentId, String), UnixMs>,
-    /// The same of those that an ack stopped.
-    pub(in crate::store) acked: HashMap<(IncidentId, String), UnixMs>,
-    /// The same of those of which steps wait.
-    pub(in crate::store) waiting: HashMap<(IncidentId, String), UnixMs>,
+    /// Their last runs, by incident and escalation.
+    pub(in crate::store) runs: HashMap<(IncidentId, String), LastRun>,
     /// When an incident was reopened last.
     again: HashMap<IncidentId, UnixMs>,
     /// When its last ack ended.
@@ -326,15 +353,14 @@ impl Begun {
         let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
-                let came_after = |times: &HashMap<IncidentId, UnixMs>, began: &UnixMs| times.get(&incident).is_some_and(|at| at > began);
-                let may_begin = |began: &UnixMs| {
-                    let (stopped, waits) = (self.acked.get(&key) == Some(began), self.waiting.get(&key) == Some(began));
-                    let is_unacked = came_after(&self.unacked, began) && (stopped || !waits);
-                    came_after(&self.again, began) || is_unacked || (stopped && !self.attended.contains(&incident))
+                let came_after = |times: &HashMap<IncidentId, UnixMs>, run: &LastRun| times.get(&incident).is_some_and(|at| *at > run.began_at);
+                let may_begin = |run: &LastRun| {
+                    let is_unacked = came_after(&self.unacked, run) && !run.goes_on();
+                    came_after(&self.again, run) || is_unacked || (run.is_stopped() && !self.attended.contains(&incident))
                 };
-                let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(may_begin);
+                let begins = !self.stopped.contains(&incident) && self.runs.get(&key).is_none_or(may_begin);
                 if begins {
-                    self.began.insert(key, step.began_at);
+                    self.runs.insert(key, LastRun { began_at: step.began_at, ..LastRun::default() });
                 }
                 begins
             })

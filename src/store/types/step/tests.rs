@@ -170,32 +170,49 @@ fn an_escalation_begins_once_until_it_is_over() {
     assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
 }
 
+/// The last run of an escalation of the incident, with one step; whether an ack ended it, and whether it waits.
+fn run(acked: bool, waits: bool) -> Begun {
+    let mut begun = Begun::default();
+    begun.runs.entry((INCIDENT, "db".to_owned())).or_default().add(T0, (1, "c1".to_owned()), acked, waits);
+    begun
+}
+
+fn begins(begun: &mut Begun, now: UnixMs) -> bool {
+    let step = EscalationStep { began_at: now, ..step(1) };
+    begun.begin([(INCIDENT, &step)].into_iter())[0]
+}
+
 #[test]
 fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
-    let begins = |begun: &mut Begun, now: UnixMs| {
-        let step = EscalationStep { began_at: now, ..step(1) };
-        begun.begin([(INCIDENT, &step)].into_iter())
-    };
-    let run = |began_at: UnixMs| HashMap::from([((INCIDENT, "db".to_owned()), began_at)]);
-    let begun = |acked: HashMap<_, _>| Begun { began: run(T0), acked, ..Begun::default() };
-    assert_eq!(begins(&mut begun(HashMap::new()), minutes(5)), [false], "no ack stopped it");
-    assert_eq!(begins(&mut begun(run(minutes(-9))), minutes(5)), [false], "one stopped an earlier run");
-    assert_eq!(begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..begun(run(T0)) }, minutes(5)), [false], "somebody is on the rest");
-    let mut left = begun(run(T0));
-    assert_eq!((begins(&mut left, minutes(5)), begins(&mut left, minutes(6))), (vec![true], vec![false]), "once");
+    assert!(!begins(&mut run(false, false), minutes(5)), "no ack stopped it");
+    assert!(!begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..run(true, false) }, minutes(5)), "somebody is on the rest");
+    let mut left = run(true, false);
+    assert_eq!([5, 6].map(|minute| begins(&mut left, minutes(minute))), [true, false], "once");
 }
 
 /// An ack of a part ended, while the escalation went on for the rest.
 #[test]
 fn what_no_ack_stopped_goes_on_when_one_ends() {
-    let step = EscalationStep { began_at: minutes(5), ..step(1) };
-    let run = || HashMap::from([((INCIDENT, "db".to_owned()), T0)]);
-    let unacked = || Begun { began: run(), unacked: HashMap::from([(INCIDENT, minutes(4))]), ..Begun::default() };
-    let begins = |mut begun: Begun| begun.begin([(INCIDENT, &step)].into_iter());
-    assert_eq!(begins(unacked()), [true], "nothing of it waits");
-    assert_eq!(begins(Begun { waiting: run(), ..unacked() }), [false]);
-    assert_eq!(begins(Begun { waiting: run(), acked: run(), ..unacked() }), [true], "the ack stopped a step of it");
-    let mut reopened = Begun { waiting: run(), ..unacked() };
+    let unacked = |begun: Begun| Begun { unacked: HashMap::from([(INCIDENT, minutes(4))]), ..begun };
+    assert!(begins(&mut unacked(run(false, false)), minutes(5)), "nothing of it waits");
+    assert!(!begins(&mut unacked(run(false, true)), minutes(5)));
+    let mut reopened = run(false, true);
     reopened.called_again(INCIDENT, minutes(4));
-    assert_eq!(begins(reopened), [true], "what is over and fires again is another outage");
+    assert!(begins(&mut reopened, minutes(5)), "what is over and fires again is another outage");
+    let mut two = unacked(run(false, true));
+    two.runs.values_mut().for_each(|last| last.add(T0, (2, "c2".to_owned()), true, false));
+    assert!(begins(&mut two, minutes(5)), "the ack stopped another step of it");
+}
+
+#[test]
+fn the_last_run_is_the_last_one_made() {
+    let step = || (1, "c1".to_owned());
+    let mut last = LastRun::default();
+    last.add(T0, step(), true, false);
+    assert!(last.is_stopped());
+    last.add(T0, step(), false, true);
+    assert!(last.goes_on() && !last.is_stopped(), "an ack, its end and another run in one moment");
+    last.add(minutes(1), step(), false, false);
+    last.add(T0, (2, "c2".to_owned()), true, true);
+    assert!((last.began_at, last.goes_on(), last.is_stopped()) == (minutes(1), false, false), "{last:?}");
 }
