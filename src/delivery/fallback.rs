@@ -17,7 +17,7 @@ const PASS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Plan {
     /// The channel that has the deliveries of `name` now: the one of that name, else its successor.
-    pub(super) fn current_channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
+    pub fn current_channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
         self.channel(name).or_else(|| self.channels.values().find(|channel| channel.previous_names.iter().any(|previous| previous == name)))
     }
 

@@ -10,6 +10,7 @@ use super::admission::address;
 use super::body::{self, BodySource};
 use super::{App, HttpError};
 use crate::channel::{Callback, PressCall, PressReply, PressWay};
+use crate::delivery::ChannelPlan;
 
 /// The largest report; Slack's has the whole message in it, which is at most some 100 KiB.
 const MAX_PRESS_BYTES: usize = 256 << 10;
@@ -18,8 +19,9 @@ const MAX_PRESS_BYTES: usize = 256 << 10;
 pub(super) async fn take(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, HttpError> {
     let wrong = || HttpError::not_found("no such address");
     let plan = app.engine.plan();
-    let channel =
-        plan.channel(&name).filter(|channel| matches!(channel.driver.press_way(), Some(PressWay::Callback | PressWay::Phone))).ok_or_else(wrong)?;
+    // A platform has the address by the name that the channel had when it was written down there.
+    let reports = |channel: &&Arc<ChannelPlan>| matches!(channel.driver.press_way(), Some(PressWay::Callback | PressWay::Phone));
+    let channel = plan.current_channel(&name).filter(reports).ok_or_else(wrong)?;
     let (parts, sent) = request.into_parts();
     let url = format!("{}{}", plan.external_url, parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_owned(), ToString::to_string));
     let held = body::read(&app, sent, MAX_PRESS_BYTES, BodySource::Unauthenticated, |_| {}).await?;

@@ -57,8 +57,8 @@ pub(super) async fn take(
     let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
     let expected = links::callback_key(&plan.link_key, &name);
     let channel =
-        plan.channel(&name).filter(|_| !expected.is_empty() && bool::from(given.as_bytes().ct_eq(expected.as_bytes()))).ok_or_else(wrong)?;
-    let url = links::callback_url(&plan, channel);
+        plan.current_channel(&name).filter(|_| !expected.is_empty() && bool::from(given.as_bytes().ct_eq(expected.as_bytes()))).ok_or_else(wrong)?;
+    let url = links::callback_url_by(&plan, channel, &name);
     if url.is_empty() {
         return Err(wrong());
     }

@@ -2,12 +2,12 @@
 //!
 //! The engines read, lock and write; what is decided is decided here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::copies::Requeued;
 use super::{
     Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
-    Incident, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
+    Incident, LastRun, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
     nothing_calls,
 };
 use super::{next_steps, step_changes};
@@ -111,14 +111,22 @@ pub(super) fn ring(old: &Requeued, incident: IncidentId, why: &str, now: UnixMs)
 }
 
 /// What becomes of the steps of an incident on which somebody acted: what waits of them ends with an ack of all that fires, with the incident, and when
-/// their escalations begin again; the next one is due when it is handed on.
+/// their escalations begin again; the next one is due when it is handed on. What no ack stopped goes on when one ends.
 pub(super) fn acted_steps(incident: &Incident, answered: &Answered, rows: &[StepRow], now: UnixMs) -> Vec<(DeliveryId, StepChange)> {
     if let Some(handed_on) = answered.rows.iter().find(|row| row.kind == TimelineKind::Escalated) {
         return next_steps(rows, &handed_on.text, now);
     }
-    let again = || is_unacked(answered).then(|| BEGAN_AGAIN.to_owned());
-    let Some(why) = nothing_calls(incident.state, &incident.acks).or_else(again) else { return Vec::new() };
-    step_changes(rows, &[(incident.id, Some(why))].into(), &[], now)
+    let ended = |rows: &[StepRow], why: String| step_changes(rows, &[(incident.id, Some(why))].into(), &[], now);
+    match nothing_calls(incident.state, &incident.acks) {
+        Some(why) => ended(rows, why),
+        None if is_unacked(answered) => {
+            let runs = last_runs(rows);
+            let goes_on = |row: &&StepRow| runs.get(row.step.escalation.as_str()).is_some_and(LastRun::goes_on);
+            let again: Vec<StepRow> = rows.iter().filter(|row| !goes_on(row)).cloned().collect();
+            ended(&again, BEGAN_AGAIN.to_owned())
+        }
+        None => Vec::new(),
+    }
 }
 
 /// Names the steps that an incident was handed on to.
@@ -137,19 +145,33 @@ pub(super) fn name_steps(results: &mut [(IncidentId, ActResult)], changed: &[Cha
     }
 }
 
+/// Whether an ack ended while its alerts went on, by itself or with the silence with which it began: the end of a silence that ends no ack rings nobody.
 fn is_unacked(answered: &Answered) -> bool {
-    answered.rows.iter().any(|row| row.kind == TimelineKind::Unacked)
+    let ends_ack = |kind: TimelineKind| kind == TimelineKind::Unacked || (kind == TimelineKind::Unsilenced && answered.rings.is_some());
+    answered.rows.iter().any(|row| ends_ack(row.kind))
 }
 
-/// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each.
+/// The last run of each escalation.
+fn last_runs(rows: &[StepRow]) -> HashMap<&str, LastRun> {
+    let mut runs: HashMap<&str, LastRun> = HashMap::new();
+    for row in rows {
+        let step = (row.step.number, row.channel.clone());
+        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.acked, !row.state.is_final());
+    }
+    runs
+}
+
+/// The steps with which the escalations of an incident begin again once an ack of it ended: those of the last run of each that does not go on.
 pub(super) fn steps_again(incident: &Incident, answered: &Answered, rows: &[StepRow]) -> Vec<DeliveryId> {
     if !is_unacked(answered) || nothing_calls(incident.state, &incident.acks).is_some() {
         return Vec::new();
     }
-    let last = |row: &StepRow| rows.iter().filter(|other| other.step.escalation == row.step.escalation).map(|other| other.step.began_at).max();
     let is_same = |row: &StepRow, other: &StepRow| row.step == other.step && row.channel == other.channel;
     let mut found: Vec<&StepRow> = Vec::new();
-    for row in rows.iter().filter(|row| last(row) == Some(row.step.began_at)) {
+    let runs = last_runs(rows);
+    let is_last = |run: &LastRun, row: &StepRow| run.began_at == row.step.began_at && !run.goes_on();
+    let begins = |row: &&StepRow| runs.get(row.step.escalation.as_str()).is_some_and(|run| is_last(run, row));
+    for row in rows.iter().filter(begins) {
         // Two runs may have begun in one moment.
         if !found.iter().any(|known| is_same(known, row)) {
             found.push(row);

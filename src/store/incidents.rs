@@ -47,10 +47,13 @@ pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: Eve
                 || matches!(incident.state, IncidentState::Stale | IncidentState::Closed | IncidentState::Superseded)
                 || (report.fires() && incident.takes(report, now)) =>
         {
-            let (was, acks) = (incident.state, incident.acks.clone());
+            let (was, acks, attended) = (incident.state, incident.acks.clone(), incident.is_attended());
             incident.apply(report, event, now);
             let unacked = incident.acks.unacked.iter().filter(|unacked| acks.unacked.as_ref() != Some(*unacked));
             let mut rows: Vec<TimelineRow> = unacked.map(|unacked| row(TimelineKind::Unacked, now, unacked.why.text())).collect();
+            if was.is_open() && attended && rows.is_empty() && incident.state.is_open() && !incident.is_attended() {
+                rows.push(row(TimelineKind::Unacked, now, LEFT_ALONE.to_owned()));
+            }
             rows.extend(transition(was, incident.state, now));
             let answered = was != incident.state || acks != incident.acks;
             Step::Changed(Box::new(Change { incident, rows, answered }))
@@ -120,6 +123,9 @@ pub(super) fn in_key_order(reports: &[IncidentReport]) -> Vec<usize> {
 pub(super) fn stale_row(heard_at: UnixMs, now: UnixMs) -> TimelineRow {
     row(TimelineKind::Stale, now, format!("nothing was reported since {heard_at}"))
 }
+
+/// What the timeline says when somebody was on a part of an incident, and only the rest of it goes on.
+const LEFT_ALONE: &str = "all that was acked is over, and nobody is on the rest";
 
 /// Why a message of an incident that ended is not edited any more.
 pub(super) const GIVEN_UP_AFTER_END: &str = "the incident ended long ago, and its message could not be edited since";

@@ -131,6 +131,23 @@ fn joined(mut body: Value, n: usize, severity: &str, summary: &str) -> Value {
     body
 }
 
+/// What is critical goes to the phone, and the rest of the group to another room.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_what_rings_ends_it_though_the_rest_of_its_group_fires_on() {
+    let fake = Fake::start(Preset::new("pushover", "app/user")).await;
+    let split = "route: { to: [terminal], routes: [{ matchers: 'severity=\"critical\"', to: [phone] }] }";
+    let app = TestApp::start(&routes(&fake, "").replace("route: { to: [phone] }", split)).await;
+    let mut body = joined(alert("db", "HostDown", "firing"), 1, "warning", "it is slow");
+    app.post("/webhook", &body).await;
+    app.until("channel=phone&state=sent", |rows| rows.len() == 1).await;
+    assert_eq!(cancelled(&fake), [false]);
+    body["alerts"][0]["status"] = json!("resolved");
+    body["alerts"][0]["endsAt"] = json!("2026-11-24T03:00:00Z");
+    app.post("/webhook", &body).await;
+    until("it is cancelled", || cancelled(&fake)[0]).await;
+    assert_eq!(receipt(&app).await, (ReceiptState::Undelivered, "cancelled while it rang: it is over".into()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_message_rings_once() {
     let (fake, app) = started().await;

@@ -70,6 +70,23 @@ async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
     app.app.stop(std::time::Duration::from_secs(2)).await;
 }
 
+/// The webhook at PagerDuty has the name that the channel had when it was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_channel_holds_by_its_former_name() {
+    let pagerduty = Fake::start(PagerDuty::new(KEY)).await;
+    let app = TestApp::start(&format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
+         channels:\n  pd: {{ pagerduty: {{ routing_key: {KEY}, webhook_secret: {SECRET}, api_base: \"{}\" }}, previous_names: [pager] }}\nroute: {{ to: [pd] }}\n",
+        pagerduty.url()
+    ))
+    .await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    jane_does(&pagerduty, &app, ("pager", SECRET), "01A", "incident.acknowledged").await;
+    assert_eq!(incident(&app).await.incident.state, Acked);
+    app.app.stop(std::time::Duration::from_secs(2)).await;
+}
+
 /// A program with two accounts, `pd` (and `plain`) and `other`; what is critical goes to `critical`, all else to `pd`.
 async fn two_accounts(critical: &str) -> (Fake<PagerDuty>, TestApp) {
     let mut account = PagerDuty::new(KEY);

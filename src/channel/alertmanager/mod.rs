@@ -110,13 +110,21 @@ pub struct NewSilence<'a> {
     pub comment: &'a str,
 }
 
-/// What a server has of some alerts.
+/// What servers have of some alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownAlerts {
     /// The fingerprints of those that fire, silenced or not.
     pub firing: HashSet<String>,
-    /// When the server was started: it has forgotten what fired then, and its senders repeat it.
+    /// When the server was started, of several the last one: it has forgotten what fired then, and its senders repeat it.
     pub up_since: Timestamp,
+}
+
+impl KnownAlerts {
+    /// With what another server has.
+    fn and(mut self, other: Self) -> Self {
+        self.firing.extend(other.firing);
+        Self { up_since: self.up_since.max(other.up_since), ..self }
+    }
 }
 
 #[derive(Deserialize)]
@@ -288,16 +296,21 @@ impl Cluster {
         server.make(server.call(reqwest::Method::DELETE, &path).idempotent(), deadline).await.map(|_| ())
     }
 
-    /// What fires with these labels, silenced or not; as the first server says that answers.
+    /// What fires with these labels, silenced or not: what any server lists that answers. One that nobody reports to any more lists less than the others.
     pub async fn alerts(&self, labels: &Labels, deadline: Instant) -> Result<KnownAlerts, SendError> {
-        let mut failed = None;
+        let (mut all, mut failed): (Option<KnownAlerts>, Option<SendError>) = (None, None);
         for server in &self.0 {
             match server.alerts(labels, deadline).await {
-                Ok(alerts) => return Ok(alerts),
+                Ok(alerts) => {
+                    all = Some(match all {
+                        Some(known) => known.and(alerts),
+                        None => alerts,
+                    });
+                }
                 Err(error) => failed = Some(error),
             }
         }
-        Err(failed.unwrap_or_else(|| SendError::new(ErrorKind::Misconfigured, "no Alertmanager is configured")))
+        all.ok_or_else(|| failed.unwrap_or_else(|| SendError::new(ErrorKind::Misconfigured, "no Alertmanager is configured")))
     }
 }
 

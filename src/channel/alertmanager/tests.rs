@@ -127,6 +127,17 @@ async fn what_fires_is_listed_with_what_is_silenced() {
     assert_eq!(cluster.servers().next().unwrap().1.version(soon()).await.unwrap(), "0.25.0");
 }
 
+/// A replica that its Prometheus cannot reach has no alert any more, and says so.
+#[tokio::test]
+async fn what_any_replica_lists_fires() {
+    let status = |uptime: &str| answer(200, &json!({ "uptime": uptime, "versionInfo": { "version": "0.25.0" } }));
+    let cut_off = ScriptedServer::start([status("2026-11-29T02:00:00Z"), answer(200, &json!([]))]).await;
+    let broken = ScriptedServer::start([answer(503, &json!("busy"))]).await;
+    let other = ScriptedServer::start([status("2026-11-29T03:00:00Z"), answer(200, &json!([{ "fingerprint": "00ff" }]))]).await;
+    let alerts = cluster(&[&cut_off, &broken, &other]).alerts(&labels(), soon()).await.unwrap();
+    assert_eq!(alerts, KnownAlerts { firing: ["00ff".to_owned()].into(), up_since: "2026-11-29T03:00:00Z".parse().unwrap() });
+}
+
 #[test]
 fn mistakes_are_found_before_anything_is_asked() {
     for (config, path, word) in [

@@ -88,7 +88,8 @@ impl Shared {
 pub(super) fn act(page: &Page, routing_key: &str, dedup_key: &str) -> Option<Value> {
     let action = match page.facts.incident.state.as_str() {
         "acked" | "snoozed" => "acknowledge",
-        "closed" => "resolve",
+        // What goes on as others has alerts of its own there.
+        "closed" | "superseded" => "resolve",
         _ => return None,
     };
     Some(json!({ "routing_key": routing_key, "event_action": action, "dedup_key": dedup_key }))

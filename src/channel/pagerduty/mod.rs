@@ -118,7 +118,7 @@ impl Channel for Driver {
         kit::all(to, self.attempt(page, cx).await)
     }
 
-    /// An ack, and the end by hand. The API has no way back to triggered: <https://developer.pagerduty.com/docs/send-alert-event>
+    /// An ack, the end by hand, and the end of what goes on as others. The API has no way back to triggered: <https://developer.pagerduty.com/docs/send-alert-event>
     async fn update(&self, ids: &PlatformIds, page: &Page, _to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
         let Some(event) = body::act(page, self.key.expose().trim(), kit::id(ids, "dedup_key")?) else {
             return Ok(Receipt { ids: ids.clone(), code: "nothing to report".into(), ..Receipt::default() });

@@ -81,18 +81,18 @@ fn the_details_hold_the_labels_and_annotations_that_all_alerts_share() {
 
 #[tokio::test]
 async fn an_ack_acknowledges_and_what_the_api_cannot_take_back_is_not_sent() {
-    let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK), Scripted::new(202, "{}")]).await;
+    let server = ScriptedServer::start([OK, OK, OK, "{}"].map(|answer| Scripted::new(202, answer))).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let ids = PlatformIds::one("dedup_key", "group-1".to_owned());
     let mut page = page(&[("title", "Disk")]);
-    for (state, sent) in [("firing", 0), ("acked", 1), ("resolved", 1), ("closed", 2), ("stale", 2)] {
+    for (state, sent) in [("firing", 0), ("acked", 1), ("resolved", 1), ("closed", 2), ("stale", 2), ("superseded", 3)] {
         page.facts.incident.state = state.into();
         let receipt = built.channel.update(&ids, &page, &service()[0], &context()).await.unwrap();
         assert_eq!((receipt.ids, server.seen().len()), (ids.clone(), sent), "{state}");
     }
     let key = "S3CRET6789abcdef0123456789abcdef";
     assert_eq!(server.seen()[0].json(), serde_json::json!({ "routing_key": key, "event_action": "acknowledge", "dedup_key": "group-1" }));
-    assert_eq!(server.seen()[1].json()["event_action"], "resolve");
+    assert_eq!([1, 2].map(|place| server.seen()[place].json()["event_action"].clone()), ["resolve", "resolve"]);
     page.facts.incident.state = "snoozed".into();
     let unclear = built.channel.update(&ids, &page, &service()[0], &context()).await.unwrap_err();
     assert_eq!(unclear.kind, Transient, "it is sent again, and does no harm");

@@ -156,7 +156,7 @@ impl AttemptTask {
         if edited {
             return format!("state only: shown by editing #{id}{later}");
         }
-        let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
+        let names: Vec<&str> = incident.attending().map(|ack| ack.by.name.as_str()).collect();
         let acked = if names.is_empty() { String::new() } else { format!(", and acked by {}", names.join(", ")) };
         format!("nothing new: notified as #{id}{acked}{later}")
     }

@@ -46,13 +46,16 @@ impl AttemptTask {
         {
             (member.target.recipients, member.target.mentions) = (to.recipients.clone(), to.mentions.clone());
         }
+        // What somebody is on is shown, and wakes nobody.
+        let is_nobodys = |alert: &&Alert| !incident.is_some_and(|incident| incident.is_acked(short_fingerprint(&alert.fingerprint)));
         if let Some(asked) = member.target.mentions.take() {
-            let alerts = firing.as_ref().map_or(&[][..], |(_, alerts)| alerts.as_slice());
+            let alerts = firing.iter().flat_map(|(_, alerts)| alerts).filter(is_nobodys);
             member.target.mentions = Some(self.plan.people.of_owners(&asked, alerts, &self.channel));
         }
         if let Some((event, alerts)) = firing {
             let shown: Vec<&Alert> = alerts.iter().collect();
-            member.rank = intake::rank(&shown, &self.plan);
+            let open: Vec<&Alert> = alerts.iter().filter(is_nobodys).collect();
+            member.rank = intake::rank(&open, &self.plan);
             member.summary = Summary { title: title(&shown), firing: alerts.len() as u32, resolved: 0 };
             member.target.alerts = (0..alerts.len() as u32).collect();
             member.event = Some(Arc::new(Event { alerts, ..event.as_ref().clone() }));
@@ -79,15 +82,17 @@ impl AttemptTask {
         Ok(None)
     }
 
-    /// What the configuration says of a step.
+    /// What the configuration says of a step: it may have got others before it since, or come at another time.
     pub(super) fn step_plan(&self, step: &EscalationStep) -> Option<&StepPlan> {
-        let plan = self.plan.people.escalations.get(step.escalation.as_str())?;
-        plan.steps.get((step.number as usize).checked_sub(1)?)
+        let steps = &self.plan.people.escalations.get(step.escalation.as_str())?.steps;
+        let own = steps.get((step.number as usize).checked_sub(1)?);
+        let comes_then = |plan: &&StepPlan| comes_after(plan, step);
+        own.filter(comes_then).or_else(|| steps.iter().find(comes_then)).or(own)
     }
 
     /// To whom the configuration now sends a step on this channel; `None` where it has no such step any more.
     fn step_target(&self, step: &EscalationStep) -> Option<&StepTarget> {
-        let plan = self.step_plan(step).filter(|plan| plan.after.as_millis() as i64 == step.after)?;
+        let plan = self.step_plan(step).filter(|plan| comes_after(plan, step))?;
         plan.targets.iter().find(|to| to.channel == *self.channel.name)
     }
 
@@ -266,6 +271,11 @@ impl AttemptTask {
         let anchors = if keeps { message.notification.anchors(message.id, &self.channel.name, &message.cells) } else { Vec::new() };
         OutcomeBatch { timeline, anchors, ..self.outcome_batch(updates) }
     }
+}
+
+/// Whether a step comes as long after the first message as the configuration now says of one.
+fn comes_after(plan: &StepPlan, step: &EscalationStep) -> bool {
+    plan.after.as_millis() as i64 == step.after
 }
 
 /// Why a step is not sent now.

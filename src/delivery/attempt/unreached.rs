@@ -49,18 +49,15 @@ impl AttemptTask {
     /// What becomes of a step that something keeps from everybody now, as `end` says. Where the run of its escalation has reached nobody and no later step
     /// comes, it waits; where waiting does not help, an alarm says so. `rows` are the incident's steps.
     pub(super) fn kept(&self, member: &PendingDelivery, step: &EscalationStep, rows: &[StepRow], end: StepEnd, now: UnixMs) -> StepEnd {
-        let admitted = |number: u32| {
-            let step = EscalationStep { number, ..step.clone() };
-            self.step_plan(&step).is_none_or(|plan| plan.when.admits(member.rank))
-        };
+        let admitted = |step: &EscalationStep| self.step_plan(step).is_none_or(|plan| plan.when.admits(member.rank));
         let others = || rows.iter().filter(move |row| row.id != member.id && row.step.is_of_run(step));
         if others().any(StepRow::has_reached) {
             return end;
         }
         let mut open = others().filter(|row| !row.state.is_final());
-        let passes = !self.channel.disabled && admitted(step.number);
+        let passes = !self.channel.disabled && admitted(step);
         let another = if passes {
-            open.any(|row| row.step.number > step.number && admitted(row.step.number) && self.sends(&row.channel))
+            open.any(|row| row.step.number > step.number && admitted(&row.step) && self.sends(&row.channel))
         } else {
             // Severity keeps the step from all of its channels alike. Of one that is disabled another may send.
             open.any(|row| row.step.number != step.number || (self.channel.disabled && self.sends(&row.channel)))
@@ -73,7 +70,7 @@ impl AttemptTask {
         }
         let due_at = now + EVALUATE;
         // An escalation that is only for what is more severe reaches nobody on purpose. Something that severe may join its incident later.
-        if !passes && !others().any(|row| admitted(row.step.number)) {
+        if !passes && !others().any(|row| admitted(&row.step)) {
             let why = format!("{EVALUATED_PREFIX} while its incident fires: {}", end.why);
             return StepEnd { state: State::Deferred, why, due_at, alarm: false };
         }

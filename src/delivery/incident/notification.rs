@@ -145,7 +145,7 @@ pub fn answer(incident: &Incident) -> Option<AnswerView> {
     }
     // Who took most of it last speaks for it. The snooze of a silence is shown as the silence.
     let began = |ack: &&Ack| incident.acks.silence.as_ref().is_some_and(|silence| silence.began(ack));
-    if let Some(ack) = incident.acks.list.iter().filter(|ack| !began(ack)).max_by_key(|ack| (ack.alerts.len(), ack.at)) {
+    if let Some(ack) = incident.attending().filter(|ack| !began(ack)).max_by_key(|ack| (ack.alerts.len(), ack.at)) {
         let firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
         return Some(AnswerView::Acked {
             name: ack.by.name.clone(),

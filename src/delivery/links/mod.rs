@@ -229,10 +229,15 @@ fn formed_second(message: MessageId) -> u64 {
 
 /// Where a channel's platform reports its final status; empty without `external_url`, and for platforms without callbacks.
 pub fn callback_url(plan: &Plan, channel: &ChannelPlan) -> String {
+    callback_url_by(plan, channel, &channel.name)
+}
+
+/// The same by a name that the channel has or had: what was sent before it was renamed has that address.
+pub fn callback_url_by(plan: &Plan, channel: &ChannelPlan, name: &str) -> String {
     match channel.platform.word {
         FinalWord::Later(Later { calls_back: true, .. }) if !plan.external_url.is_empty() => {
-            let name = percent_encoding::utf8_percent_encode(&channel.name, UNRESERVED);
-            format!("{}/receipts/{name}?k={}", plan.external_url, callback_key(&plan.link_key, &channel.name))
+            let key = callback_key(&plan.link_key, name);
+            format!("{}/receipts/{}?k={key}", plan.external_url, percent_encoding::utf8_percent_encode(name, UNRESERVED))
         }
         _ => String::new(),
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::channel::Limit;
+use crate::delivery::press::Deed;
 use crate::delivery::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use crate::delivery::{AllowancePlan, testing};
 use crate::model::{ErrorKind, IncidentId, Language, Status, Verb};
-use crate::store::{EscalationStep, Mute, State};
+use crate::store::{ActOn, ActResult, Actor, Author, EscalationStep, Mute, PressKey, ShownIn, State};
 
 use super::plan::BEGIN;
 use super::scene::{Process, Scene, owned};
@@ -60,6 +61,32 @@ fn what_becomes_critical_meanwhile_breaks_quiet_hours() {
         tokio::time::sleep(5 * MINUTE).await;
     });
     assert_eq!(scene.steps(), owned(&[(26, "mail", "ann")]), "not at thirty");
+}
+
+/// The first message showed what is critical, and somebody acked it; a warning that joined it is nobody's.
+#[test]
+fn what_somebody_is_on_breaks_nobodys_quiet_hours() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("ann");
+    scene.live(async |process| {
+        let alert = |name: &str, severity: &str| {
+            let mut alert = testing::alert(name, severity, Status::Firing);
+            alert.labels.insert("x".into(), "yes".into());
+            alert
+        };
+        let id = process.report_all("g", vec![alert("Disk", "critical")]).await;
+        tokio::time::sleep(MINUTE).await;
+        process.report_all("g", vec![alert("Disk", "critical"), alert("Load", "warning")]).await;
+        let press = PressKey { platform: "slack".into(), event_id: "1".into() };
+        let by = Actor { id: "person:bob".into(), name: "bob".into(), via: "Slack".into() };
+        let deed = Deed { press, verb: Verb::Ack, span: Duration::ZERO, by, author: Author::default() };
+        let shown = ShownIn { channel: "free".into(), version: 1, formed_at: process.now(), pressed: None, begun: Vec::new() };
+        let acted = process.engine.act(deed, vec![ActOn { incident: id, shown: Some(shown) }]).await.expect("it is stored");
+        assert!(matches!(acted.results[0].1, ActResult::Acked { alerts: 1, left: 1, .. }), "{acted:?}");
+        tokio::time::sleep(8 * MINUTE).await;
+        assert_eq!(process.ends(id).await[0], (State::Skipped, "quiet hours of ann".to_owned()));
+    });
+    assert!(scene.steps().is_empty(), "{:?}", scene.steps());
 }
 
 #[test]

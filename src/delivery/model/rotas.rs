@@ -118,6 +118,27 @@ fn a_change_of_the_people_changes_nobodys_shift_under_way() {
     });
 }
 
+/// Somebody else takes a minute of the shift, as arranged before.
+#[test]
+fn an_override_in_a_shift_keeps_nobody_from_finishing_it_when_the_people_change() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let arranged = over(process, "eve", 4);
+        process.engine.add_override(Override { from: BEGIN + 3 * MINUTE, ..arranged }).await.expect("it is stored");
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.rota.people = ["carol", "bob", "ann"].map(PersonName::from).to_vec();
+    scene.live(async |process| {
+        tokio::time::sleep(MINUTE).await;
+        let plan = process.engine.plan();
+        let on_call = |seconds: u64| {
+            let at = BEGIN + Duration::from_secs(seconds);
+            plan.people.rotas["night"].at(at, &process.engine.overrides()).expect("somebody").person.to_string()
+        };
+        assert_eq!([150, 210, 270].map(on_call), ["bob", "eve", "bob"]);
+    });
+}
+
 #[test]
 fn who_hands_on_has_the_next_step_come_at_once() {
     let mut scene = Scene::new();
@@ -200,6 +221,19 @@ fn a_step_goes_to_whom_the_configuration_names_when_it_is_due() {
     scene.instead = Some(("ann", "carol"));
     scene.live(async |_| tokio::time::sleep(20 * MINUTE).await);
     assert_eq!(scene.steps(), owned(&[(5, "voice", "carol"), (10, "mail", "bob")]));
+}
+
+/// The file puts a step before the others while an escalation runs: what is due then is none that only what is critical is for.
+#[test]
+fn a_step_is_decided_by_its_own_condition_though_the_file_has_others_before_it_by_then() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+    });
+    scene.grown = true;
+    scene.live(async |_| tokio::time::sleep(25 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (10, "mail", "bob"), (20, "voice", "bob")]));
 }
 
 /// As many incidents as a storm opens; all of their steps are due within a minute.

@@ -45,6 +45,8 @@ pub struct Scene {
     pub disabled: Option<&'static str>,
     /// Who steps by name are for in place of somebody, as after a reload.
     pub instead: Option<(&'static str, &'static str)>,
+    /// Whether `db` has another first step, for what is critical, as after a reload.
+    pub grown: bool,
 }
 
 pub struct Process {
@@ -110,6 +112,7 @@ impl Scene {
             per_minute: None,
             disabled: None,
             instead: None,
+            grown: false,
         }
     }
 
@@ -147,7 +150,7 @@ impl Scene {
             let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
             voice.rate_limit = Some(vec![Limit { count, window: Duration::from_secs(60) }]);
         }
-        let db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
+        let mut db = EscalationPlan { steps: vec![step(5, "voice", "ann"), step(10, "mail", "bob"), step(20, "voice", "bob")] };
         let web = EscalationPlan { steps: vec![step(2, "mail", "carol")] };
         let (on_call, next) = (|rota: &str| turn(rota, false), |rota: &str| turn(rota, true));
         let night = EscalationPlan { steps: vec![at(2, "voice", on_call("night")), at(6, "voice", on_call("night")), at(10, "mail", next("night"))] };
@@ -162,7 +165,8 @@ impl Scene {
         let mut by_mail_and_call = step(5, "mail", "ann");
         by_mail_and_call.targets.extend(step(5, "voice", "ann").targets);
         let grave = EscalationPlan { steps: vec![only(critical.clone(), by_mail_and_call)] };
-        let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical, step(6, "mail", "bob"))] };
+        let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical.clone(), step(6, "mail", "bob"))] };
+        db.steps.splice(0..0, self.grown.then(|| only(critical, step(3, "mail", "carol"))));
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
         let mut pair = step(5, "voice", "ann");
         pair.targets[0].recipients.push(Recipient::new("bob"));

@@ -1,6 +1,6 @@
 //! Calls and pushes that still ring for what somebody is on by now, or for what is over: they are cancelled where the vendor can.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::delivery::core::Shared;
 use crate::delivery::plan::ChannelPlan;
 use crate::delivery::policy::MAX_PAUSE;
 use crate::model::{ErrorKind, IncidentId, MessageId, OutletKey, Recipient, SendError, UnixMs};
-use crate::store::{Incident, IncidentState, ReceiptChange, ReceiptRow, ReceiptState, StoreError};
+use crate::store::{AlertState, Anchor, Incident, IncidentState, ReceiptChange, ReceiptRow, ReceiptState, StoreError};
 
 /// Receipts that are due within this, and the longest pause that a vendor may ask for, are looked at: what rings is asked about every 30 s to 60 s.
 const AHEAD: Duration = Duration::from_secs(60);
@@ -136,18 +136,36 @@ pub(super) async fn needless(shared: &Shared, row: &ReceiptRow) -> Result<Option
     }
     ids.dedup();
     let found = shared.store.incidents(&ids, &row.channel).await?;
-    if carried.is_empty() || found.iter().any(|(incident, _)| rings(incident)) {
+    if carried.is_empty() || found.iter().any(|(incident, anchors)| rings(incident, anchors)) {
         return Ok(None);
     }
-    let names = found.iter().filter(|(incident, _)| incident.state.is_open()).flat_map(|(incident, _)| &incident.acks.list);
-    let names: Vec<&str> = names.map(|ack| ack.by.name.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (incident, anchors) in found.iter().filter(|(incident, _)| incident.state.is_open()) {
+        for ack in open_alerts(incident, anchors).filter_map(|one| incident.acks.of(one)) {
+            if !names.contains(&ack.by.name.as_str()) {
+                names.push(&ack.by.name);
+            }
+        }
+    }
     Ok(Some(if names.is_empty() { "it is over".to_owned() } else { format!("acked by {}", names.join(", ")) }))
 }
 
-fn rings(incident: &Incident) -> bool {
+/// Whether something goes on of what a channel was notified of that nobody is on: the rest of the incident is others'.
+fn rings(incident: &Incident, anchors: &[Anchor]) -> bool {
     // What the sender left out nobody has seen, and nobody is on.
-    let unseen = incident.acks.left_out && incident.state.is_open();
-    unseen || matches!(incident.state, IncidentState::Firing | IncidentState::Stale | IncidentState::Superseded)
+    let unseen = incident.acks.left_out || incident.truncated;
+    match incident.state {
+        IncidentState::Stale | IncidentState::Superseded => true,
+        IncidentState::Firing => unseen || open_alerts(incident, anchors).any(|one| !incident.is_acked(one)),
+        state => unseen && state.is_open(),
+    }
+}
+
+/// What is not over of that; of the whole incident where it is not known of what the channel was notified.
+fn open_alerts(incident: &Incident, anchors: &[Anchor]) -> impl Iterator<Item = u64> {
+    let notified: HashSet<u64> = anchors.iter().flat_map(|anchor| &anchor.notified).map(|one| one.fingerprint).collect();
+    let open = incident.alerts.iter().filter(|alert| alert.state != AlertState::Resolved).map(|alert| alert.fingerprint);
+    open.filter(move |one| notified.is_empty() || notified.contains(one))
 }
 
 /// Whether somebody is on all that fires of an incident.
@@ -160,6 +178,39 @@ pub(super) async fn is_acked(shared: &Shared, incident: Option<IncidentId>, chan
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{EventId, PlatformIds};
+    use crate::store::{Ack, Actor, IncidentReport, NotifiedAlert, Rang, ReportedAlert};
+
+    #[test]
+    fn what_a_channel_was_not_notified_of_keeps_nothing_ringing_there() {
+        let alerts = [(1, 0), (2, 2)].map(|(fingerprint, rank)| ReportedAlert { fingerprint, start: None, fires: true, rank, index: 0 });
+        let mut incident = Incident::open(&IncidentReport::of_group("g", alerts.to_vec()), EventId::new(), UnixMs(0)).unwrap();
+        let anchor = Anchor {
+            incident: incident.id,
+            channel: "phone".into(),
+            recipient: Recipient::new("user"),
+            message: MessageId::new(),
+            ids: PlatformIds::default(),
+            notified: vec![NotifiedAlert { fingerprint: 1, rank: 0, version: 1, over: false }],
+            notified_at: UnixMs(0),
+            rang: Rang::default(),
+            shown: 0,
+            edited: false,
+            next_edit_at: UnixMs(0),
+            edits: 0,
+            failures: 0,
+            reposts: 0,
+            reposted_at: UnixMs(0),
+        };
+        let known_and_not = |incident: &Incident| (rings(incident, std::slice::from_ref(&anchor)), rings(incident, &[]));
+        assert_eq!(known_and_not(&incident), (true, true));
+        let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "Slack".into() };
+        let (at, alerts) = (UnixMs(1), vec![1]);
+        incident.acks.list = vec![Ack { by, at, until: None, remind_at: None, reminded_in: 0, expires_at: None, rank: 0, alerts, pressed: None }];
+        assert_eq!(known_and_not(&incident), (false, true), "somebody is on all that it knows");
+        incident.acks.left_out = true;
+        assert_eq!(known_and_not(&incident), (true, true), "what nobody has seen may be its own");
+    }
 
     #[test]
     fn a_vendor_in_trouble_is_asked_once_more_and_one_that_refuses_is_not() {

@@ -86,22 +86,24 @@ async fn keep_shift(engine: &Engine, plan: &Plan, rota: &Rota, known: &RotaRow, 
     if known.from != turn.from || known.person == *turn.person || plan.people.people.get(&known.person).is_none() {
         return Ok(());
     }
-    // What people arranged by hand counts.
-    let arranged = rota.between(now, turn.until, &engine.shared.overrides()).iter().any(|shift| shift.kind != ShiftKind::Turn);
-    if arranged {
-        return Ok(());
+    // What people arranged by hand counts, for its own time.
+    let overrides = plan.people.active_overrides(&engine.shared.overrides());
+    let left = rota.between(now, turn.until, &overrides).into_iter().filter(|shift| shift.kind == ShiftKind::Turn);
+    for part in left {
+        let (from, until) = (part.from.max(now), part.until);
+        tracing::warn!(rota = %rota.name, person = known.person, %from, %until, "the people of a rota changed: the current shift is finished by who had it");
+        let new = Override {
+            id: 0,
+            rota: rota.name.to_string(),
+            person: known.person.clone(),
+            from,
+            until,
+            reason: "the people of the rota changed during the shift".into(),
+            by: BY.into(),
+        };
+        engine.add_override(new).await?;
     }
-    tracing::warn!(rota = %rota.name, person = known.person, until = %turn.until, "the people of a rota changed: the current shift is finished by who had it");
-    let new = Override {
-        id: 0,
-        rota: rota.name.to_string(),
-        person: known.person.clone(),
-        from: now,
-        until: turn.until,
-        reason: "the people of the rota changed during the shift".into(),
-        by: BY.into(),
-    };
-    engine.add_override(new).await.map(|_| ())
+    Ok(())
 }
 
 /// Sends a notice to the rota's channel.

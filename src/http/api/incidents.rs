@@ -316,7 +316,7 @@ fn summary(incident: &Incident) -> IncidentSummary {
         opened_at: incident.opened_at,
         heard_at: incident.heard_at,
         ended_at: incident.ended_at,
-        acks: incident.acks.list.iter().map(ack_of).collect(),
+        acks: incident.attending().map(ack_of).collect(),
         silence: incident.acks.silence.as_ref().map(silence_of),
         mute: incident.acks.mute.as_ref().map(mute_of),
     }

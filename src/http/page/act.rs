@@ -208,7 +208,7 @@ struct Holding {
 
 impl Holding {
     fn of(incident: &Incident) -> Self {
-        let is_held = incident.state.is_open() && !incident.acks.list.is_empty();
+        let is_held = incident.state.is_open() && incident.attending().next().is_some();
         Self { id: incident.id, is_held, is_nobodys: incident.state == IncidentState::Firing && !is_held }
     }
 }
@@ -266,7 +266,7 @@ async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, kee
 
 /// How an incident is, in one line.
 fn state(incident: &Incident, language: Language) -> String {
-    let names: Vec<&str> = incident.acks.list.iter().map(|ack| ack.by.name.as_str()).collect();
+    let names: Vec<&str> = incident.attending().map(|ack| ack.by.name.as_str()).collect();
     let key = match incident.state {
         IncidentState::Firing if names.is_empty() => "firing_now",
         IncidentState::Firing | IncidentState::Acked => "acked_now",

@@ -96,7 +96,8 @@ macro_rules! store_contract {
                 a_step_that_was_not_confirmed_makes_the_next_one_due, steps_follow_the_mute_of_the_first_message,
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
                 an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
-                a_step_is_confirmed_by_its_platform,
+                a_step_is_confirmed_by_its_platform, the_end_of_a_silence_begins_it_again,
+                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over, what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends,
             }
             calls {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,
@@ -144,6 +145,7 @@ macro_rules! store_contract {
             silences {
                 what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_listed_once_is_remembered, what_the_sender_said_is_shown_and_rings_when_it_ended,
                 what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again, a_silence_leaves_with_its_incident,
+                a_snooze_that_was_made_since_outlasts_the_silence,
             }
             oncall {
                 overrides_are_numbered_and_end, overrides_at_once_have_numbers_of_their_own, what_is_known_of_rotas_is_replaced,

@@ -144,6 +144,19 @@ pub async fn what_is_asked_for_meanwhile_counts_and_the_sender_is_asked_again(st
     assert_eq!(store.wake_incidents(rings_at, 9).await.unwrap().rings.len(), 1, "nobody is on it");
 }
 
+pub async fn a_snooze_that_was_made_since_outlasts_the_silence(store: S) {
+    let id = notified(&store, &fence(&store).await).await;
+    store.act(act(Verb::Silence, "1", id, T0)).await.unwrap();
+    store.record_silence(said(&taken(&store, T0).await, SilenceState::Active, T0)).await.unwrap();
+    let until = T0 + 300 * MIN;
+    store.act(Act { until: Some(until), ..act(Verb::Snooze, "2", id, T0 + 100 * MIN) }).await.unwrap();
+    let ended = said(&taken(&store, T0 + 120 * MIN).await, SilenceState::Ended, T0 + 120 * MIN);
+    assert_eq!(store.record_silence(ended).await.unwrap(), [], "nobody is to be rung before its own time");
+    let found = incident(&store, id).await.incident;
+    assert_eq!((found.state, found.acks.list[0].until, found.acks.silence), (IncidentState::Snoozed, Some(until), None));
+    assert_eq!(store.wake_incidents(until, 9).await.unwrap().rings.len(), 1);
+}
+
 pub async fn a_silence_leaves_with_its_incident(store: S) {
     let id = notified(&store, &fence(&store).await).await;
     store.act(act(Verb::Silence, "1", id, T0)).await.unwrap();

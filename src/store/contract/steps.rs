@@ -1,7 +1,7 @@
 //! Contract of steps of escalations: when they begin, what ends them, and what their beginning depends on.
 
 use super::fixtures::*;
-use crate::model::{AttemptId, DeliveryId, IncidentId, Recipient, UnixMs, Verb};
+use crate::model::{AttemptId, DeliveryId, IncidentId, Labels, Recipient, UnixMs, Verb};
 use crate::store::*;
 
 /// An event of the incident `a` with the steps of the escalation `db`, due `minutes` after it.
@@ -118,6 +118,38 @@ pub async fn an_ack_ends_what_waits_and_its_end_begins_again(store: S) {
     assert_eq!(end(&store, closed.ended_steps[0].delivery.id).await.1, Some("over: the incident is closed".into()));
 }
 
+/// A silence stops what rings as a snooze does, and its end, its refusal and who takes it back begin it again.
+pub async fn the_end_of_a_silence_begins_it_again(store: S) {
+    let first = accept(&store, escalating(&[(1, true)], &[5, 10], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    let silence = async |event: &str, now: UnixMs| {
+        let labels: Labels = [("alertname".to_owned(), "DiskFull".to_owned())].into();
+        let asked = Act { until: Some(now + 60 * MIN), labels: [(id, labels)].into(), ..press(Verb::Silence, event, id, now) };
+        store.act(asked).await.unwrap();
+        store.take_silences(now, now + MIN, 9).await.unwrap().remove(0)
+    };
+    let said = |of: Silence, state: SilenceState, now: UnixMs| {
+        let reason = if state == SilenceState::Failed { "HTTP 403".to_owned() } else { String::new() };
+        SilenceOutcome { sender_id: None, state, until: of.until, reason, due_at: None, seen: false, now, of }
+    };
+    let open = async || steps(&store, id).await.iter().filter(|(_, state)| !state.is_final()).count();
+    for (minute, state) in [(1, SilenceState::Failed), (3, SilenceState::Ended)] {
+        let (name, now) = (format!("{minute}"), T0 + minute * MIN);
+        let asked = silence(&name, now).await;
+        assert_eq!(open().await, 0, "somebody is on it");
+        let rings = store.record_silence(said(asked, state, now + MIN)).await.unwrap();
+        assert_eq!((rings.iter().filter(|ring| ring.state == State::Deferred).count(), open().await), (2, 2), "{state:?}");
+    }
+    silence("5", T0 + 5 * MIN).await;
+    let ended = store.act(press(Verb::Unsilence, "6", id, T0 + 6 * MIN)).await.unwrap();
+    assert_eq!((ended.rings.iter().filter(|ring| ring.state == State::Deferred).count(), open().await), (2, 2));
+    // The end of a silence under which it was over begins nothing.
+    let asked = silence("7", T0 + 7 * MIN).await;
+    accept(&store, escalating(&[(1, false)], &[], T0 + 8 * MIN)).await;
+    assert!(store.record_silence(said(asked, SilenceState::Ended, T0 + 9 * MIN)).await.unwrap().is_empty());
+    assert_eq!(open().await, 0);
+}
+
 pub async fn what_is_more_severe_than_the_ack_begins_again(store: S) {
     let first = accept(&store, escalating(&[(1, true)], &[5], T0)).await;
     let id = first.deliveries[0].incident.unwrap();
@@ -131,6 +163,33 @@ pub async fn what_is_more_severe_than_the_ack_begins_again(store: S) {
     accept(&store, escalating(&[(1, false), (2, false)], &[], T0 + 4 * MIN)).await;
     let again = accept(&store, escalating(&[(1, true), (2, true)], &[5], T0 + 5 * MIN)).await;
     assert_eq!((again.deliveries[0].incident, again.steps.len()), (Some(id), 0));
+}
+
+pub async fn what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over(store: S) {
+    let first = accept(&store, escalating(&[(1, true)], &[5], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    store.act(press(Verb::Ack, "1", id, T0 + MIN)).await.unwrap();
+    let reported = async |alerts: &[(u64, bool)], minute: i64| accept(&store, escalating(alerts, &[5], T0 + minute * MIN)).await.steps.len();
+    assert_eq!(reported(&[(1, true), (2, true)], 2).await, 0, "somebody is on the incident");
+    assert_eq!(reported(&[(1, false), (2, true)], 3).await, 1, "nobody is on what is left");
+    assert_eq!(reported(&[(2, true)], 4).await, 0, "once");
+    assert_eq!(steps(&store, id).await, [(1, State::Skipped), (1, State::Deferred)]);
+    let kinds: Vec<_> = incident(&store, id).await.timeline.into_iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, [TimelineKind::Acked, TimelineKind::Unacked]);
+}
+
+pub async fn what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends(store: S) {
+    let first = accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0)).await;
+    let id = first.deliveries[0].incident.unwrap();
+    let fence = fence(&store).await;
+    store.record_outcome(OutcomeBatch { anchors: vec![anchored(id, 1)], now: T0, ..settlement(&fence) }).await.unwrap();
+    let shown = ActOn { incident: id, shown: Some(ShownIn { channel: "ops".into(), version: 1, formed_at: T0, pressed: None, begun: Vec::new() }) };
+    for (event, verb) in [("1", Verb::Ack), ("2", Verb::Unack)] {
+        let acted = store.act(Act { on: vec![shown.clone()], ..press(verb, event, id, T0 + MIN) }).await.unwrap();
+        assert!(acted.ended_steps.is_empty() && acted.rings.iter().all(|ring| ring.state != State::Deferred), "{acted:?}");
+    }
+    assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 2 * MIN)).await.steps.is_empty());
+    assert_eq!(row(&store, first.steps[1].id).await.due_at, T0 + 20 * MIN);
 }
 
 pub async fn steps_follow_the_mute_of_the_first_message(store: S) {

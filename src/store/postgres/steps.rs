@@ -13,7 +13,7 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, IncidentId, LaneId, UnixMs};
 use crate::store::prepared::PreparedEvent;
-use crate::store::rows::{StoredRow as _, step_row, steps_sql};
+use crate::store::rows::{STOPPED_BY_ACK, StoredRow as _, step_row, steps_sql};
 use crate::store::{
     AcceptedDelivery, Acks, Begun, ChangedStep, EscalationStep, IncidentState, State, StepChange, StepRow, nothing_calls, step_changes,
 };
@@ -49,11 +49,16 @@ pub(super) async fn begin<'a>(
 }
 
 async fn begun(tx: &Tx, incidents: &Vec<i64>) -> Result<Begun, DbError> {
-    let began = "SELECT incident, escalation, max(began_at) FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) GROUP BY 1, 2";
+    let steps = format!(
+        "SELECT incident, escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+         FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) ORDER BY id"
+    );
     let reopened = "SELECT incident, max(at) FROM timeline WHERE incident = ANY ($1) AND kind = 'reopened' GROUP BY 1";
     let mut begun = Begun::default();
-    for row in &tx.query(began, &[incidents]).await? {
-        begun.began.insert((IncidentId(get(row, 0)?), get(row, 1)?), get(row, 2)?);
+    for row in &tx.query(&steps, &[incidents]).await? {
+        let number = u32::try_from(get::<i64>(row, 3)?).unwrap_or_default();
+        let run = begun.runs.entry((IncidentId(get(row, 0)?), get(row, 1)?)).or_default();
+        run.add(get(row, 2)?, (number, get(row, 4)?), get(row, 5)?, get(row, 6)?);
     }
     for row in &tx.query(reopened, &[incidents]).await? {
         begun.called_again(IncidentId(get(row, 0)?), get(row, 1)?);

@@ -178,7 +178,8 @@ pub(super) fn write(db: &Connection, incident: &Incident, answered: &Answered, n
     Ok(accepted)
 }
 
-fn change_steps(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
+/// What becomes of the steps of an incident that changed; before [`write`], which makes those that begin again.
+pub(super) fn change_steps(db: &Connection, incident: &Incident, answered: &Answered, now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
     steps::change(db, acted_steps(incident, answered, &guard::of(db, &[incident.id])?, now), now)
 }
 

@@ -6,9 +6,10 @@ use rusqlite::Connection;
 
 use super::error::DbError;
 use super::rows::find_incident;
-use crate::model::{IncidentId, UnixMs};
+use crate::model::IncidentId;
 use crate::store::Begun;
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
+use crate::store::rows::STOPPED_BY_ACK;
 
 /// The steps of escalations that begin with an event; `reported` are the incidents that its reports led to.
 pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[Option<IncidentId>]) -> Result<Vec<&'e PreparedDelivery>, DbError> {
@@ -23,15 +24,17 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
 }
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
-    let mut began = db.prepare_cached(
-        "SELECT escalation, max(began_at) FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 GROUP BY escalation",
-    )?;
+    let mut steps = db.prepare_cached(&format!(
+        "SELECT escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+         FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 ORDER BY id"
+    ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;
     let mut begun = Begun::default();
     for incident in incidents {
-        for row in began.query_map([incident.0], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            let (escalation, at): (String, UnixMs) = row?;
-            begun.began.insert((incident, escalation), at);
+        let mut rows = steps.query([incident.0])?;
+        while let Some(row) = rows.next()? {
+            let run = begun.runs.entry((incident, row.get(0)?)).or_default();
+            run.add(row.get(1)?, (row.get(2)?, row.get(3)?), row.get(4)?, row.get(5)?);
         }
         if let Some(at) = reopened.query_row([incident.0], |row| row.get(0))? {
             begun.called_again(incident, at);

@@ -48,7 +48,10 @@ fn record(db: &Connection, outcome: &SilenceOutcome) -> Result<Vec<AcceptedDeliv
     put(db, &silence)?;
     let Some(mut incident) = find_incident(db, incident)?.filter(|_| is_wanted) else { return Ok(Vec::new()) };
     match incident.silence_became(&silence, outcome.now) {
-        Some(answered) => acts::write(db, &incident, &answered, outcome.now),
+        Some(answered) => {
+            acts::change_steps(db, &incident, &answered, outcome.now)?;
+            acts::write(db, &incident, &answered, outcome.now)
+        }
         None => Ok(Vec::new()),
     }
 }

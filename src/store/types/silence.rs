@@ -248,9 +248,10 @@ impl Incident {
             SilenceState::Failed => Some(UnackReason::NotSilenced { name: name.clone(), reason: after.reason.clone() }),
             _ => None,
         };
-        let about = why.and_then(|why| self.end_snooze_of(&after, Unacked::new(now, self.version + 1, why)));
+        let known = before.as_ref().unwrap_or(&after);
+        let about = why.and_then(|why| self.end_snooze_of(known, Unacked::new(now, self.version + 1, why)));
         if after.state == SilenceState::Active {
-            self.acks.list.iter_mut().filter(|ack| after.began(ack)).for_each(|ack| ack.until = Some(after.until));
+            self.acks.list.iter_mut().filter(|ack| known.began(ack)).for_each(|ack| ack.until = Some(after.until));
         }
         self.acks.silence = Some(after).filter(|after| !after.state.is_final());
         self.version += 1;
@@ -279,8 +280,8 @@ impl Incident {
 }
 
 impl Silenced {
-    /// Whether the snooze with which it began is this one.
+    /// Whether the snooze with which it began is this one, which ends with it: one that the same person made since ends at its own time.
     pub fn began(&self, ack: &super::Ack) -> bool {
-        ack.by.id == self.by.id && ack.until.is_some()
+        ack.by.id == self.by.id && ack.until == Some(self.until)
     }
 }

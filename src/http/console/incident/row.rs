@@ -61,8 +61,7 @@ pub(in super::super) fn first(viewer: &Viewer, known: &Known, way: Way) -> Marku
 /// Who is on it.
 pub(in super::super) fn who(viewer: &Viewer, known: &Known) -> Markup {
     let language = viewer.manner.language;
-    let acks = &known.incident.acks.list;
-    let names: Vec<&str> = acks.iter().map(|ack| acts::who(language, &ack.by.name)).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = known.incident.attending().map(|ack| acts::who(language, &ack.by.name)).filter(|name| !name.is_empty()).collect();
     let names = names.join(say(language, ", ", "、"));
     let state = known.incident.state;
     match state {

@@ -50,7 +50,7 @@ pub struct Ack {
 
 impl Ack {
     /// Whether it is about any of these alerts.
-    fn holds_any(&self, alerts: &HashSet<u64>) -> bool {
+    pub(super) fn holds_any(&self, alerts: &HashSet<u64>) -> bool {
         self.alerts.iter().any(|fingerprint| alerts.contains(fingerprint))
     }
 

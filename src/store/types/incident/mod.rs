@@ -5,6 +5,7 @@
 mod ack;
 mod act;
 mod alert;
+mod attended;
 mod look;
 mod superseded;
 #[cfg(test)]

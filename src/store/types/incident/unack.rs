@@ -56,9 +56,10 @@ impl Incident {
     /// Ends the acks when what has begun to fire or `rose` in this version is more severe than what was acked. What fired beside it was there when it was
     /// acked.
     pub(super) fn unack_for_worse(&mut self, rose: &HashSet<u64>, now: UnixMs) {
-        let Some(acked) = self.acks.list.iter().map(|ack| ack.rank).min() else { return };
-        let is_new = |alert: &IncidentAlert| alert.fired == self.version || rose.contains(&alert.fingerprint);
-        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert);
+        let Some(acked) = self.acked_rank(rose) else { return };
+        // What is acked and fires again soon after its end is still somebody's.
+        let is_new = |one: u64, fired: i64| rose.contains(&one) || (fired == self.version && !self.is_acked(one));
+        let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert.fingerprint, alert.fired);
         let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
         self.acks.list.clear();
         self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));

@@ -83,6 +83,8 @@ pub struct StepRow {
     pub awaited: bool,
     /// Whether something keeps it from everybody, and it waits for the end of that ([`WAITS_PREFIX`]).
     pub waits: bool,
+    /// Whether it ended because somebody was on what it was for.
+    pub acked: bool,
 }
 
 impl StepRow {
@@ -278,15 +280,50 @@ impl ChangedStep {
     }
 }
 
+/// The last run of an escalation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::store) struct LastRun {
+    /// When it began.
+    pub(in crate::store) began_at: UnixMs,
+    /// By number and channel, whether an ack ended a step, and whether it waits; of two runs that began in one moment the later one.
+    steps: HashMap<(u32, String), (bool, bool)>,
+}
+
+impl LastRun {
+    /// A step of the escalation, of all in the order in which they were made.
+    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), acked: bool, waits: bool) {
+        if began_at > self.began_at {
+            (self.began_at, self.steps) = (began_at, HashMap::new());
+        }
+        if began_at == self.began_at {
+            self.steps.insert(step, (acked, waits));
+        }
+    }
+
+    /// Whether an ack ended a step of it.
+    fn is_stopped(&self) -> bool {
+        self.steps.values().any(|(acked, _)| *acked)
+    }
+
+    /// Whether steps of it wait, and no ack ended one: they are for what nobody was on.
+    pub(in crate::store) fn goes_on(&self) -> bool {
+        self.steps.values().any(|(_, waits)| *waits) && !self.is_stopped()
+    }
+}
+
 /// When the escalations of incidents began, each the last time, and what would make them begin again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::store) struct Begun {
-    /// By incident and escalation.
-    pub(in crate::store) began: HashMap<(IncidentId, String), UnixMs>,
-    /// When an incident was reopened last, or its last ack ended.
+    /// Their last runs, by incident and escalation.
+    pub(in crate::store) runs: HashMap<(IncidentId, String), LastRun>,
+    /// When an incident was reopened last.
     again: HashMap<IncidentId, UnixMs>,
+    /// When its last ack ended.
+    unacked: HashMap<IncidentId, UnixMs>,
     /// Incidents of which nothing calls for a step.
     stopped: HashSet<IncidentId>,
+    /// Incidents of which something goes on that somebody is on.
+    attended: HashSet<IncidentId>,
 }
 
 impl Begun {
@@ -295,28 +332,35 @@ impl Begun {
         if nothing_calls(incident.state, &incident.acks).is_some() {
             self.stopped.insert(incident.id);
         }
+        if incident.is_attended() {
+            self.attended.insert(incident.id);
+        }
         if let Some(unacked) = &incident.acks.unacked {
-            self.called_again(incident.id, unacked.at);
+            self.unacked.insert(incident.id, unacked.at);
         }
     }
 
-    /// An incident was reopened, or its last ack ended.
+    /// An incident was reopened.
     pub(in crate::store) fn called_again(&mut self, incident: IncidentId, at: UnixMs) {
         let last = self.again.entry(incident).or_insert(at);
         *last = (*last).max(at);
     }
 
-    /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more.
-    /// What begins is remembered.
+    /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more: the
+    /// ack ended, or all that it was about is over, and what joined that is nobody's. One that no ack stopped goes on. What begins is remembered.
     pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
         let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
         let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
-                let again = self.again.get(&incident).copied();
-                let begins = !self.stopped.contains(&incident) && self.began.get(&key).is_none_or(|began| again.is_some_and(|again| again > *began));
+                let came_after = |times: &HashMap<IncidentId, UnixMs>, run: &LastRun| times.get(&incident).is_some_and(|at| *at > run.began_at);
+                let may_begin = |run: &LastRun| {
+                    let is_unacked = came_after(&self.unacked, run) && !run.goes_on();
+                    came_after(&self.again, run) || is_unacked || (run.is_stopped() && !self.attended.contains(&incident))
+                };
+                let begins = !self.stopped.contains(&incident) && self.runs.get(&key).is_none_or(may_begin);
                 if begins {
-                    self.began.insert(key, step.began_at);
+                    self.runs.insert(key, LastRun { began_at: step.began_at, ..LastRun::default() });
                 }
                 begins
             })

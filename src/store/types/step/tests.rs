@@ -25,6 +25,7 @@ fn row(number: u32, state: State) -> StepRow {
         undelivered: false,
         awaited: false,
         waits: false,
+        acked: false,
     }
 }
 
@@ -167,4 +168,51 @@ fn an_escalation_begins_once_until_it_is_over() {
     begun.called_again(INCIDENT, minutes(1));
     assert_eq!(begin(&mut begun, &at(minutes(2))), [true, true], "it was reopened, or its ack ended");
     assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
+}
+
+/// The last run of an escalation of the incident, with one step; whether an ack ended it, and whether it waits.
+fn run(acked: bool, waits: bool) -> Begun {
+    let mut begun = Begun::default();
+    begun.runs.entry((INCIDENT, "db".to_owned())).or_default().add(T0, (1, "c1".to_owned()), acked, waits);
+    begun
+}
+
+fn begins(begun: &mut Begun, now: UnixMs) -> bool {
+    let step = EscalationStep { began_at: now, ..step(1) };
+    begun.begin([(INCIDENT, &step)].into_iter())[0]
+}
+
+#[test]
+fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
+    assert!(!begins(&mut run(false, false), minutes(5)), "no ack stopped it");
+    assert!(!begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..run(true, false) }, minutes(5)), "somebody is on the rest");
+    let mut left = run(true, false);
+    assert_eq!([5, 6].map(|minute| begins(&mut left, minutes(minute))), [true, false], "once");
+}
+
+/// An ack of a part ended, while the escalation went on for the rest.
+#[test]
+fn what_no_ack_stopped_goes_on_when_one_ends() {
+    let unacked = |begun: Begun| Begun { unacked: HashMap::from([(INCIDENT, minutes(4))]), ..begun };
+    assert!(begins(&mut unacked(run(false, false)), minutes(5)), "nothing of it waits");
+    assert!(!begins(&mut unacked(run(false, true)), minutes(5)));
+    let mut reopened = run(false, true);
+    reopened.called_again(INCIDENT, minutes(4));
+    assert!(begins(&mut reopened, minutes(5)), "what is over and fires again is another outage");
+    let mut two = unacked(run(false, true));
+    two.runs.values_mut().for_each(|last| last.add(T0, (2, "c2".to_owned()), true, false));
+    assert!(begins(&mut two, minutes(5)), "the ack stopped another step of it");
+}
+
+#[test]
+fn the_last_run_is_the_last_one_made() {
+    let step = || (1, "c1".to_owned());
+    let mut last = LastRun::default();
+    last.add(T0, step(), true, false);
+    assert!(last.is_stopped());
+    last.add(T0, step(), false, true);
+    assert!(last.goes_on() && !last.is_stopped(), "an ack, its end and another run in one moment");
+    last.add(minutes(1), step(), false, false);
+    last.add(T0, (2, "c2".to_owned()), true, true);
+    assert!((last.began_at, last.goes_on(), last.is_stopped()) == (minutes(1), false, false), "{last:?}");
 }

@@ -1,0 +1,80 @@
+//! What acks say about what goes on of an incident.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Ack, Incident, IncidentAlert};
+
+impl Incident {
+    /// Whether somebody is on something of it that goes on: an ack of which all is over says nothing about the rest.
+    pub(in crate::store) fn is_attended(&self) -> bool {
+        let open = self.open_alerts(None);
+        self.acks.list.iter().any(|ack| ack.holds_any(&open))
+    }
+
+    /// Who is on what goes on of it; of one that ended, who was on it, and all acks where it was read without its alerts.
+    pub fn attending(&self) -> impl Iterator<Item = &Ack> {
+        let (open, goes_on) = (self.open_alerts(None), self.state.is_open() && !self.alerts.is_empty());
+        self.acks.list.iter().filter(move |ack| !goes_on || ack.holds_any(&open))
+    }
+
+    /// The most severe of what was acked, of what goes on where some of that does; an ack of which all is over, and the part of one, say nothing about the
+    /// rest. What begins or `rose` in this version counts as it was.
+    pub(super) fn acked_rank(&self, rose: &HashSet<u64>) -> Option<u8> {
+        let open = self.open_alerts(None);
+        let stays = |alert: &&IncidentAlert| open.contains(&alert.fingerprint) && alert.fired != self.version && !rose.contains(&alert.fingerprint);
+        let ranks: HashMap<u64, u8> = self.alerts.iter().filter(stays).map(|alert| (alert.fingerprint, alert.rank)).collect();
+        let rank = |ack: &Ack| ack.alerts.iter().filter_map(|one| ranks.get(one)).min().map_or(ack.rank, |now| ack.rank.max(*now));
+        let of_what_goes_on = self.acks.list.iter().filter(|ack| ack.holds_any(&open)).map(rank).min();
+        of_what_goes_on.or_else(|| self.acks.list.iter().map(|ack| ack.rank).min())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventId, UnixMs};
+    use crate::store::{Actor, IncidentReport, IncidentState, ReportedAlert, UnackReason};
+
+    const T0: UnixMs = UnixMs(1_764_000_000_000);
+    const MIN: i64 = 60_000;
+
+    fn report(alerts: &[(u64, bool, u8)]) -> IncidentReport {
+        let alerts = alerts.iter().map(|&(fingerprint, fires, rank)| ReportedAlert { fingerprint, start: Some(T0), fires, rank, index: 0 });
+        IncidentReport { reopen_within: 10 * MIN, ..IncidentReport::of_group("g", alerts.collect()) }
+    }
+
+    fn ack(rank: u8, alerts: &[u64]) -> Ack {
+        let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "Slack".into() };
+        Ack { by, at: T0, until: None, remind_at: None, reminded_in: 0, expires_at: None, rank, alerts: alerts.to_vec(), pressed: None }
+    }
+
+    /// Somebody acked what is critical, which is over, and a warning, which goes on.
+    #[test]
+    fn what_is_over_of_what_was_acked_hides_nothing_that_is_more_severe_than_the_rest() {
+        let mut both = Incident::open(&report(&[(1, true, 0), (2, true, 2)]), EventId::new(), T0).unwrap();
+        both.acks.list = vec![ack(0, &[1]), ack(2, &[2])];
+        let after = |incident: &Incident, alerts: &[(u64, bool, u8)], minute: i64| {
+            let mut incident = incident.clone();
+            incident.apply(&report(alerts), EventId::new(), T0 + minute * MIN);
+            incident
+        };
+        let joined = after(&both, &[(1, true, 0), (2, true, 2), (3, true, 0)], 1);
+        assert_eq!((joined.acks.list.len(), joined.acks.unacked), (2, None), "no more severe than what was acked");
+        let half = after(&both, &[(1, false, 0), (2, true, 2)], 1);
+        assert!(half.is_attended() && half.acks.unacked.is_none());
+        let worse = after(&half, &[(2, true, 2), (3, true, 0)], 2);
+        assert_eq!((worse.acks.list.len(), worse.acks.unacked.map(|unacked| unacked.why)), (0, Some(UnackReason::Worse { was: 2, is: 0 })));
+        // The same by one ack of both; what was acked and fires again soon is still somebody's.
+        let mut one = half.clone();
+        one.acks.list = vec![ack(0, &[1, 2])];
+        let worse = after(&one, &[(2, true, 2), (3, true, 0)], 2);
+        assert_eq!(worse.acks.unacked.map(|unacked| unacked.why), Some(UnackReason::Worse { was: 2, is: 0 }));
+        let again = after(&one, &[(1, true, 0), (2, true, 2)], 5);
+        assert_eq!((again.state, again.acks.unacked), (IncidentState::Acked, None));
+        let left = after(&half, &[(2, false, 2), (3, true, 2)], 2);
+        assert_eq!((left.state, left.is_attended(), left.attending().count()), (IncidentState::Firing, false, 0), "nobody is on the rest");
+        assert!(left.acks.unacked.is_none());
+        let over = after(&left, &[(3, false, 2)], 3);
+        assert_eq!((over.state, over.attending().count()), (IncidentState::Resolved, 2), "who was on it");
+    }
+}
