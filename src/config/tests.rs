@@ -18,7 +18,7 @@ fn options() -> LoadOptions {
 fn written(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("routes.yaml"), text).unwrap();
-    fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+    fs::write(folder.path().join("secret"), "hunter2-hunter2\n").unwrap();
     folder
 }
 
@@ -62,7 +62,7 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!((server.listen.to_string().as_str(), server.max_body), ("0.0.0.0:80", 1 << 20));
     let Admission::Credentials(credentials) = &server.auth else { panic!("open") };
     assert_eq!(credentials.iter().map(|c| &*c.name).collect::<Vec<_>>(), ["bearer-1", "grafana", "hmac-3"]);
-    assert!(matches!(&credentials[1].kind, CredentialKind::Basic { password: Password::Plain(secret), .. } if secret.expose() == "hunter2"));
+    assert!(matches!(&credentials[1].kind, CredentialKind::Basic { password: Password::Plain(secret), .. } if secret.expose() == "hunter2-hunter2"));
     assert_eq!(credentials[1].scopes.len(), 1);
     assert!(
         matches!(&credentials[2].kind, CredentialKind::Hmac { secrets, header, .. } if secrets.len() == 1 && header == "X-Grafana-Alerting-Signature")
@@ -82,7 +82,7 @@ fn whatever_it_was_made_from_is_watched() {
         assert!(first.files.contains(&folder.path().join(file)), "{file} in {:?}", first.files);
     }
     let before = watch::fingerprint(&first.files);
-    fs::write(folder.path().join("secret"), "hunter3\n").unwrap();
+    fs::write(folder.path().join("secret"), "hunter3-hunter3\n").unwrap();
     assert_ne!(before, watch::fingerprint(&first.files), "a new secret asks for a reload");
     assert_eq!(first.plan.hash, loaded(folder.path()).plan.hash, "but decides nothing about what is sent where");
     fs::write(folder.path().join("my/email/default.subject.hbs"), "alert!\n").unwrap();
