@@ -107,6 +107,8 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     // Named as Prometheus names it.
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"resolved"}"#), (Resolved, vec![Resolved]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"CA"}"#), (Firing, vec![Firing]));
+    assert_eq!(of(r#""status":"firing","#, r#"{"labels":{"a":"1"},"state":"inactive"}"#), (Firing, vec![Firing]), "of a service");
+    assert_eq!(of(r#""status":"resolved","#, r#"{"labels":{"a":"1"},"state":"active"}"#), (Resolved, vec![Resolved]), "of a service");
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"firing","state":"ok"}"#), (Firing, vec![Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"weird"}"#), (Firing, vec![Firing]));
 }
