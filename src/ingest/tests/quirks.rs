@@ -364,6 +364,8 @@ fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
     let mut seen: Vec<_> = both.event.alerts.iter().map(|alert| (alert.name(), alert.status)).collect();
     seen.sort_unstable();
     assert_eq!((seen, both.event.extra["team"].as_str()), (vec![("Disk", Status::Firing), ("Load", Status::Resolved)], Some("db")));
+    let beside = read(&format!(r#"{{"firing":[{disk}],"resolved":"[1] Load"}}"#)).unwrap().event;
+    assert_eq!((beside.alerts[0].name(), beside.extra["resolved"].as_str()), ("Disk", Some("[1] Load")), "a text that begins as a list");
     let one = read(&format!(r#"{{"status":"resolved","resolved":[{disk}],"firing":[]}}"#)).unwrap();
     assert_eq!((one.event.kind, one.event.alerts[0].status), (both.event.kind, Status::Resolved));
     // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.
