@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{MoveTo, StoreError};
+use crate::store::{FallbackStep, MoveTo, StoreError};
 
 use super::core::Shared;
 use super::plan::{ChannelPlan, Plan};
@@ -29,20 +29,10 @@ impl Plan {
         if first.0.disabled { known.find(|(channel, _)| !channel.disabled).or(Some(first)) } else { Some(first) }
     }
 
-    /// Where what waits on a channel may fall back to: the next of its own chain, then of what is left of the chains by which others fell back to it.
-    fn fallbacks_after<'a>(&'a self, channel: &'a ChannelPlan) -> Vec<(&'a Arc<ChannelPlan>, &'a [String])> {
-        let left = self.channels.values().filter_map(|other| {
-            let place = other.fallback.iter().position(|name| **name == *channel.name)?;
-            Some(&other.fallback[place + 1..])
-        });
-        let mut found: Vec<(&Arc<ChannelPlan>, &[String])> = Vec::new();
-        for chain in std::iter::once(channel.fallback.as_slice()).chain(left) {
-            let Some((to, rest)) = self.fallback(chain) else { continue };
-            if !to.disabled && to.name != channel.name && found.iter().all(|(known, _)| known.name != to.name) {
-                found.push((to, rest));
-            }
-        }
-        found
+    /// Whether what waits on a channel may have another way: by its own chain, or by what is left of one by which others fell back to it.
+    fn may_fall_back(&self, channel: &ChannelPlan) -> bool {
+        let goes_on = |chain: &[String]| chain.split_last().is_some_and(|(_, before)| before.iter().any(|name| **name == *channel.name));
+        !channel.fallback.is_empty() || self.channels.values().any(|other| goes_on(&other.fallback))
     }
 }
 
@@ -83,17 +73,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Copies what waits for `channel` since before `before` to the next channel of its chain that sends.
+    /// Copies what waits for `channel` since before `before` to the next channel of its own chain that sends.
     pub(super) async fn fall_back(&self, plan: &Plan, channel: &ChannelPlan, before: UnixMs, suspended: Option<&str>) -> Result<(), StoreError> {
+        if !plan.may_fall_back(channel) {
+            return Ok(());
+        }
         let name = &channel.name;
         let reason = match suspended {
             Some(why) => format!("fallback of `{name}`, which is suspended: {why}"),
             None => format!("fallback of `{name}`, where it waits too long"),
         };
-        for (to, rest) in plan.fallbacks_after(channel) {
+        for chain in self.store.fallback_chains(name, before).await? {
+            let Some((to, rest)) = plan.fallback(&chain).filter(|(to, _)| !to.disabled && to.name != *name) else { continue };
             let to = MoveTo { channel: to.name.to_string(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
+            let step = FallbackStep { chain, to };
             loop {
-                let made = self.store.copy_to_fallback(name, before, to.clone(), &reason, BATCH, self.clock.wall()).await?;
+                let made = self.store.copy_to_fallback(name, before, step.clone(), &reason, BATCH, self.clock.wall()).await?;
                 self.notify_new(&made);
                 if made.len() < BATCH {
                     break;

@@ -201,8 +201,10 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
         }
         item.keep(rest.trim());
-        // Prometheus, and templates of people's own, name it `state`.
-        item.word = item.word.or_else(|| members.iter().find(|(name, _)| name == "state").and_then(|(_, value)| status_word(value)));
+        // Prometheus, and templates of people's own, name it `state`. What is active or not may as well be what the alert is about.
+        let is_own = |state: &str| !["active", "inactive"].iter().any(|word| state.trim().eq_ignore_ascii_case(word));
+        let state = || members.iter().find(|(name, value)| name == "state" && is_own(value));
+        item.word = item.word.or_else(|| state().and_then(|(_, value)| status_word(value)));
         if let Some(list) = &mut item.list {
             list.over += left_out;
             if item.alert.labels.is_empty() && item.alert.annotations.is_empty() {

@@ -38,6 +38,7 @@ pub use unread::unread;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::model::{Event, Note, SenderKind};
@@ -167,6 +168,10 @@ fn candidates<'a>(all: &'a [(Cow<'a, str>, &'a str)]) -> Vec<(Vec<usize>, Cow<'a
     let (mut bodies, mut places, mut states) = (Vec::new(), Vec::new(), Vec::new());
     for (at, (name, raw)) in all.iter().enumerate() {
         let text = if raw.starts_with('"') { Cow::Owned(value::text(raw).trim().to_owned()) } else { Cow::Borrowed(*raw) };
+        // `[FIRING:1] Disk full` is no list.
+        if raw.starts_with('"') && serde_json::from_str::<IgnoredAny>(&text).is_err() {
+            continue;
+        }
         match text.strip_prefix('[') {
             Some(rest) if alert::status_word(name).is_some() => {
                 if !rest.trim_start().starts_with(']') {

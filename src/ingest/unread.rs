@@ -44,10 +44,13 @@ pub fn unread(body: &[u8]) -> Event {
     let status = if object.is_some_and(is_over) { Status::Resolved } else { Status::Firing };
     let mut alert = Alert { status, fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
     alert.labels.insert("alertname".into(), name.unwrap_or_else(|| "Unknown body".into()));
+    // Of what is over messages show the beginning of a description, and all of a sender's own words.
+    let message = if status == Status::Resolved { shown.clone() } else { String::new() };
     alert.annotations.insert("description".into(), shown);
     Event {
         kind: SenderKind::Generic,
         status,
+        message,
         common_labels: alert.labels.clone(),
         notes: vec![Note::NoAlert],
         alerts: vec![alert],
@@ -154,6 +157,8 @@ mod tests {
         let status = |body: &str| unread(body.as_bytes()).alerts[0].status;
         for over in [r#"{"title": "x", "status": "resolved"}"#, r#"{"title": "x", "state": " Recovered"}"#, "title=x&status=RESOLVED"] {
             assert_eq!((status(over), unread(over.as_bytes()).status), (Status::Resolved, Status::Resolved), "{over}");
+            let event = unread(over.as_bytes());
+            assert_eq!(event.message, event.alerts[0].annotation("description"), "all of it is shown: {over}");
         }
         for fires in [
             r#"{"title": "x", "status": "firing"}"#,

@@ -3,7 +3,7 @@
 use crate::model::UnixMs;
 use async_trait::async_trait;
 
-use super::{AcceptedDelivery, ChangedStep, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError, Woken};
+use super::{AcceptedDelivery, ChangedStep, Deferral, FallbackStep, HeartbeatRow, HeartbeatUpdate, OverdueRow, Retention, Stats, StoreError, Woken};
 
 /// Used by the periodic tasks, and by a reload.
 #[async_trait]
@@ -12,14 +12,16 @@ pub trait MaintenanceStore: Send + Sync {
     /// What only seems not to be due because the clock was set back is counted. Read only.
     async fn overdue(&self, before: UnixMs) -> Result<Vec<OverdueRow>, StoreError>;
 
-    /// Copies waiting deliveries of `channel` that were born before `born_before`, may fall back to `to.channel` and have no child yet: a new queued
-    /// delivery each, with `origin_id`, the next `hop`, and `to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction.
-    /// Returns the copies as accepted.
+    /// The chains of fallbacks of the waiting deliveries of `channel` that were born before `born_before` and have no child yet, each once. Read only.
+    async fn fallback_chains(&self, channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, StoreError>;
+
+    /// Copies such deliveries whose chain is `step.chain` to `step.to`: a new queued delivery each, with `origin_id`, the next `hop`, and
+    /// `step.to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction. Returns the copies as accepted.
     async fn copy_to_fallback(
         &self,
         channel: &str,
         born_before: UnixMs,
-        to: MoveTo,
+        step: FallbackStep,
         reason: &str,
         limit: usize,
         now: UnixMs,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::message::Mailbox;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -48,6 +49,13 @@ impl Driver {
         let place = pool.server().place();
         let secrets = pool.server().login.as_ref().map(Login::secrets).unwrap_or_default();
         Self { pool, sender, connections, place, secrets }
+    }
+
+    /// Whether the channel has this recipient and no other: what is the recipient's fault is the channel's then.
+    fn is_only(&self, recipient: &Recipient) -> bool {
+        let mut all = self.sender.to.iter().chain(&self.sender.cc);
+        let is = |mailbox: &Mailbox| mailbox.email.to_string().eq_ignore_ascii_case(recipient.expose());
+        all.next().is_some_and(is) && all.all(is)
     }
 
     fn error(&self, failure: Failure) -> SendError {
@@ -100,7 +108,7 @@ impl Driver {
                             continue;
                         }
                         Err(failure) => {
-                            let own = failure.is_of_recipient(mail.to.as_ref(), mail.from.as_ref());
+                            let own = !self.is_only(recipient) && failure.is_of_recipient(mail.to.as_ref(), mail.from.as_ref());
                             let all = !own && failure.concerns_all();
                             let error = self.error(failure);
                             let error = if own { SendError { kind: ErrorKind::Rejected, ..error }.of_recipient() } else { error };

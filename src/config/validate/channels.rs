@@ -266,7 +266,9 @@ fn circles(validator: &mut Validator<'_, '_>, root: &Path) {
                 validator.report.error(codes::TAKEN_NAME, &at, Anchor::Value, message, "one of the two takes over what waits; remove the other");
             }
         }
-        if config.fallback_after.is_some() && config.fallback.is_empty() {
+        // What falls back to it goes on in the chain that it came by.
+        let goes_on = || file.channels.values().any(|other| other.fallback.iter().rev().skip(1).any(|next| next == name));
+        if config.fallback_after.is_some() && config.fallback.is_empty() && !goes_on() {
             let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`fallback_after` without `fallback` does nothing")
                 .label("name channels in `fallback`, or remove this");
             validator.report.add(finding, &path.key("fallback_after"), Anchor::Key);

@@ -1,23 +1,36 @@
 //! What people and programs send by themselves: each text is a message.
 
 use crate::delivery::pending::PendingMessage;
-use crate::model::{SenderKind, Status};
+use crate::model::{Alert, SenderKind, Status};
 use crate::store::PendingDelivery;
 use crate::template::MessageKind;
 
+/// So many texts of one title are messages of their own, the newest: what else waits for the channel, alerts and all, must not wait for hundreds.
+const MOST_ALONE: usize = 10;
+
 /// Takes out what is behind the first text of somebody's own, where all that waits in the lane are such texts. Those of one title are one alert: the last one
-/// would take the place of the others, and nothing else says what they say. Where one says that it is over, they fold as alerts do.
+/// would take the place of the others, and nothing else says what they say. What says the same again needs no message, and of a backlog the older ones fold
+/// into the first message. Where one says that it is over, they fold as alerts do.
 pub(super) fn take_other_texts(message: &mut PendingMessage) -> Vec<PendingDelivery> {
-    let Some(lane) = message.members.first().map(|first| first.lane) else { return Vec::new() };
+    let Some(first) = message.members.first() else { return Vec::new() };
     let is_text = |member: &PendingDelivery| {
         let event = member.event.as_deref();
-        member.lane == lane
+        member.lane == first.lane
             && event.is_some_and(|event| event.kind == SenderKind::Direct && event.source != "watchfire" && event.status == Status::Firing)
     };
     if message.kind == MessageKind::Digest || !message.members.iter().all(is_text) {
         return Vec::new();
     }
-    message.members.split_off(1)
+    let same = message.members.iter().take_while(|member| says_the_same(first, member)).count();
+    let older = (message.members.len() + 1).saturating_sub(MOST_ALONE);
+    message.members.split_off(same.max(older))
+}
+
+/// Whether two texts differ in their time alone.
+fn says_the_same(one: &PendingDelivery, other: &PendingDelivery) -> bool {
+    let (Some(one), Some(other)) = (one.event.as_deref(), other.event.as_deref()) else { return false };
+    let alike = |(one, other): (&Alert, &Alert)| Alert { starts_at: other.starts_at, ..one.clone() } == *other;
+    one.message == other.message && one.alerts.len() == other.alerts.len() && one.alerts.iter().zip(&other.alerts).all(alike)
 }
 
 #[cfg(test)]
@@ -31,20 +44,28 @@ mod tests {
     use crate::delivery::testing::{alert, event, waiting};
     use crate::model::{Event, UnixMs};
 
-    /// How many of so many deliveries of one title are left for later.
-    fn later(kind: MessageKind, source: &str, statuses: &[Status]) -> usize {
+    /// How many of so many deliveries of one title, with these words, are left for later.
+    fn left(kind: MessageKind, source: &str, texts: &[(Status, &str)]) -> usize {
         let now = Now { mono: Instant::now(), wall: UnixMs(1_764_000_000_000) };
         let mut message = PendingMessage::from_lanes("ops".into(), kind, Vec::new(), now);
-        for (seq, status) in (0..).zip(statuses) {
-            let alerts = vec![alert("Backup failed", "error", *status)];
+        for (seq, (status, text)) in (0..).zip(texts) {
+            let starts_at = jiff::Timestamp::from_second(1_764_000_000 + seq).ok();
+            let alerts = vec![Alert { starts_at, ..alert("Backup failed", "error", *status) }];
             let kind = if source.starts_with("direct") { SenderKind::Direct } else { SenderKind::Alertmanager };
-            let event = Event { kind, source: source.into(), ..event(alerts.clone()) };
+            let event = Event { kind, source: source.into(), message: (*text).to_owned(), ..event(alerts.clone()) };
             message.members.push(PendingDelivery { event: Some(Arc::new(event)), ..waiting(seq, alerts) });
         }
         let later = take_other_texts(&mut message);
-        assert_eq!(message.members.len() + later.len(), statuses.len());
+        assert_eq!(message.members.len() + later.len(), texts.len());
         assert!(message.members.iter().chain(&later).is_sorted_by_key(|member| member.lane_seq));
         later.len()
+    }
+
+    /// The same of texts that all differ.
+    fn later(kind: MessageKind, source: &str, statuses: &[Status]) -> usize {
+        let words: Vec<String> = (0..statuses.len()).map(|place| format!("no space left on db-{place}")).collect();
+        let texts: Vec<(Status, &str)> = statuses.iter().zip(&words).map(|(status, text)| (*status, text.as_str())).collect();
+        left(kind, source, &texts)
     }
 
     #[test]
@@ -56,5 +77,15 @@ mod tests {
         assert_eq!(later(MessageKind::Fold, "alertmanager", &[Firing, Firing]), 0, "alerts fold");
         assert_eq!(later(MessageKind::Digest, "direct/ci", &[Firing, Firing]), 0, "in a storm there are lines");
         assert_eq!(later(MessageKind::Fold, "direct", &[]), 0);
+    }
+
+    /// A loop that went on while the channel was suspended must neither ring hundreds of times nor keep every alert behind it waiting.
+    #[test]
+    fn a_backlog_of_texts_is_a_few_messages() {
+        use Status::Firing;
+        let backlog = |texts: usize| later(MessageKind::Fold, "direct/ci", &vec![Firing; texts]);
+        assert_eq!([2, MOST_ALONE, MOST_ALONE + 1, 200].map(backlog), [1, MOST_ALONE - 1, MOST_ALONE - 1, MOST_ALONE - 1]);
+        let repeated = |texts: &[&str]| left(MessageKind::Fold, "direct/ci", &texts.iter().map(|text| (Firing, *text)).collect::<Vec<_>>());
+        assert_eq!((repeated(&["x"; 5]), repeated(&["x", "x", "y", "x"])), (0, 2), "the same again");
     }
 }

@@ -132,7 +132,8 @@ pass_on! {
     }
     MaintenanceStore {
         overdue(before: UnixMs) -> Result<Vec<OverdueRow>, StoreError>;
-        copy_to_fallback(channel: &str, born_before: UnixMs, to: MoveTo, reason: &str, limit: usize, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        fallback_chains(channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, StoreError>;
+        copy_to_fallback(channel: &str, born_before: UnixMs, step: FallbackStep, reason: &str, limit: usize, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
         stats() -> Result<Stats, StoreError>;
         purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
         list_deferrals(now: UnixMs) -> Result<Vec<Deferral>, StoreError>;

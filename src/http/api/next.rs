@@ -56,7 +56,7 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     } else {
         queue_position(app, channel, outlet.in_flight, now).await?
     };
-    Ok(format!("{what}{}", limits(&plan, channel, counted_from(row, detail.target.step.is_some()))))
+    Ok(format!("{what}{}", limits(&plan, channel, &detail.target.fallback, counted_from(row, detail.target.step.is_some()))))
 }
 
 /// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are in flight.
@@ -88,10 +88,10 @@ fn counted_from(row: &DeliveryRow, is_step: bool) -> UnixMs {
 }
 
 /// How long it may take, and what happens meanwhile.
-fn limits(plan: &Plan, channel: &ChannelPlan, from: UnixMs) -> String {
+fn limits(plan: &Plan, channel: &ChannelPlan, chain: &[String], from: UnixMs) -> String {
     let after = |span: Duration| from + span;
     let mut out = format!("; given up after {}", after(channel.max_age));
-    let first = plan.fallback(&channel.fallback).filter(|(to, _)| !to.disabled);
+    let first = plan.fallback(chain).filter(|(to, _)| !to.disabled);
     if let (Some(span), Some((first, _))) = (channel.fallback_after, first) {
         out.push_str(&format!(", copied to {} if it still waits at {}", first.name, after(span)));
     }

@@ -107,6 +107,8 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     // Named as Prometheus names it.
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"resolved"}"#), (Resolved, vec![Resolved]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"CA"}"#), (Firing, vec![Firing]));
+    assert_eq!(of(r#""status":"firing","#, r#"{"labels":{"a":"1"},"state":"inactive"}"#), (Firing, vec![Firing]), "of a service");
+    assert_eq!(of(r#""status":"resolved","#, r#"{"labels":{"a":"1"},"state":"active"}"#), (Resolved, vec![Resolved]), "of a service");
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"firing","state":"ok"}"#), (Firing, vec![Firing]));
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"weird"}"#), (Firing, vec![Firing]));
 }
@@ -362,6 +364,8 @@ fn a_body_within_a_member_is_read_when_it_is_the_only_one() {
     let mut seen: Vec<_> = both.event.alerts.iter().map(|alert| (alert.name(), alert.status)).collect();
     seen.sort_unstable();
     assert_eq!((seen, both.event.extra["team"].as_str()), (vec![("Disk", Status::Firing), ("Load", Status::Resolved)], Some("db")));
+    let beside = read(&format!(r#"{{"firing":[{disk}],"resolved":"[1] Load"}}"#)).unwrap().event;
+    assert_eq!((beside.alerts[0].name(), beside.extra["resolved"].as_str()), ("Disk", Some("[1] Load")), "a text that begins as a list");
     let one = read(&format!(r#"{{"status":"resolved","resolved":[{disk}],"firing":[]}}"#)).unwrap();
     assert_eq!((one.event.kind, one.event.alerts[0].status), (both.event.kind, Status::Resolved));
     // Where several hold alerts, or what could be alerts has no name, nobody knows what is meant; and nothing that follows is lost.

@@ -4,8 +4,16 @@ use super::fixtures::*;
 use crate::model::{DeliveryId, Mentions, OutletKey, Recipient, UnixMs};
 use crate::store::*;
 
-fn to(channel: &str, fallback: &[&str]) -> MoveTo {
-    MoveTo { channel: channel.into(), outlet: OutletKey::from_stored("sms:1"), fallback: fallback.iter().map(|s| (*s).to_owned()).collect() }
+/// The step of what has this channel and these in its chain.
+fn to(channel: &str, fallback: &[&str]) -> FallbackStep {
+    past(&[], channel, fallback)
+}
+
+/// The step to a channel, past those before it in the chain.
+fn past(before: &[&str], channel: &str, fallback: &[&str]) -> FallbackStep {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+    let to = MoveTo { channel: channel.into(), outlet: OutletKey::from_stored("sms:1"), fallback: names(fallback) };
+    FallbackStep { chain: names(&[before, &[channel], fallback].concat()), to }
 }
 
 /// A delivery of `ops` that may fall back to these.
@@ -34,8 +42,10 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     );
     assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback.depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
-    assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
-    assert!(store.copy_to_fallback("ops", T0 + 1, to("voice", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty(), "its copy goes on to it");
+    assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &["voice"]), "again", 10, T0 + MIN).await.unwrap().is_empty());
+    let further = past(&["sms"], "voice", &[]);
+    assert!(store.copy_to_fallback("ops", T0 + 1, further, "again", 10, T0 + MIN).await.unwrap().is_empty(), "its copy goes on to it");
+    assert_eq!(store.fallback_chains("ops", T0 + 2).await.unwrap(), [["sms"]], "of the young one");
     let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
     assert_eq!(store.get_delivery(second[0].id).await.unwrap().unwrap().row.fallback_of, Some(young.id));
     assert_eq!((second[0].lane, second[0].lane_seq), (copies[0].lane, 2), "in the order of their lane");
@@ -45,7 +55,8 @@ pub async fn what_another_channel_delivered_is_known(store: S) {
     let fence = fence(&store).await;
     let old = put_one(&store, with_chain("a", &["sms"])).await;
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: Vec::new() };
-    let copies = store.copy_to_fallback("ops", T0 + MIN, to, "late", 10, T0 + MIN).await.unwrap();
+    let step = FallbackStep { chain: vec!["sms".into()], to };
+    let copies = store.copy_to_fallback("ops", T0 + MIN, step, "late", 10, T0 + MIN).await.unwrap();
     assert!(store.delivered_elsewhere(&[old.id]).await.unwrap().is_empty(), "not yet");
     deliver(&store, &fence, &[&copies[0]], T0 + MIN).await;
     assert_eq!(store.delivered_elsewhere(&[old.id, copies[0].id, DeliveryId::new()]).await.unwrap(), [old.id].into());
@@ -75,8 +86,33 @@ pub async fn a_chain_never_turns_back(store: S) {
     put_one(&store, with_chain("a", &["sms"])).await;
     let copies = store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap();
     assert_eq!(copies.len(), 1);
-    let back = MoveTo { channel: "ops".into(), outlet: outlet(), fallback: vec!["sms".into()] };
+    let back = to("ops", &["sms"]);
     assert!(store.copy_to_fallback("sms", T0 + 1, back, "r", 10, T0).await.unwrap().is_empty(), "the copy has its origin's list, which is used up");
+    assert!(store.fallback_chains("sms", T0 + 1).await.unwrap().is_empty());
+}
+
+/// Two channels may share a fallback and go on from there in another order: each delivery follows its own.
+pub async fn each_chain_goes_its_own_way(store: S) {
+    for (lane, chain) in [("a", &["mail", "voice"][..]), ("b", &["voice", "mail"]), ("c", &["voice"]), ("d", &["mail", "voice"]), ("e", &[])] {
+        put_one(&store, with_chain(lane, chain)).await;
+    }
+    let mut chains = store.fallback_chains("ops", T0 + 1).await.unwrap();
+    chains.sort_unstable();
+    assert_eq!(chains, [vec!["mail", "voice"], vec!["voice"], vec!["voice", "mail"]]);
+    assert!(store.fallback_chains("ops", T0).await.unwrap().is_empty(), "young");
+    assert!(store.fallback_chains("dba", T0 + 1).await.unwrap().is_empty(), "of another channel");
+    // One by a former name, which the configuration does not have any more.
+    let renamed = FallbackStep { chain: vec!["voice".into()], to: MoveTo { channel: "calls".into(), outlet: outlet(), fallback: Vec::new() } };
+    let mut copied = Vec::new();
+    for step in [to("mail", &["voice"]), to("voice", &["mail"]), renamed] {
+        let left = step.to.fallback.clone();
+        for copy in store.copy_to_fallback("ops", T0 + 1, step, "r", 10, T0).await.unwrap() {
+            assert_eq!(store.get_delivery(copy.id).await.unwrap().unwrap().target.fallback, left);
+            copied.push(copy.channel);
+        }
+    }
+    assert_eq!(copied, ["mail", "mail", "voice", "calls"]);
+    assert!(store.fallback_chains("ops", T0 + 1).await.unwrap().is_empty(), "all have their copies");
 }
 
 pub async fn only_what_waits_in_the_queue_is_copied(store: S) {

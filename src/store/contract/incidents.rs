@@ -147,7 +147,8 @@ pub async fn what_comes_from_a_delivery_belongs_to_its_incident(store: S) {
     new.deliveries[0].target.fallback = vec!["sms".into()];
     let origin = store.accept(new).await.unwrap().deliveries.remove(0);
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
-    let copy = store.copy_to_fallback("ops", T0 + 1, to, "waits too long", 9, T0).await.unwrap().remove(0);
+    let step = FallbackStep { chain: vec!["sms".into()], to };
+    let copy = store.copy_to_fallback("ops", T0 + 1, step, "waits too long", 9, T0).await.unwrap().remove(0);
     let event = row(&store, origin.id).await.event;
     let fallback = Fallback { of: Some(origin.id), depth: 1 };
     let child = NewDelivery { fallback, incident: origin.incident.into(), ..delivery("voice", "c") };

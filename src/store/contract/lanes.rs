@@ -182,7 +182,8 @@ pub async fn a_lane_knows_what_was_not_reported_over(store: S) {
     put_one(&store, report(&[], &[1], false)).await;
     assert_eq!(store.count_unresolved(first.lane).await.unwrap(), Some(1));
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
-    let copies = store.copy_to_fallback("ops", T0 + 1, to, "r", 9, T0).await.unwrap();
+    let step = FallbackStep { chain: vec!["sms".into()], to };
+    let copies = store.copy_to_fallback("ops", T0 + 1, step, "r", 9, T0).await.unwrap();
     assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks follows the one that it comes from");
     put_one(&store, report(&[], &[2], true)).await;
     assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(0));

@@ -103,7 +103,7 @@ macro_rules! store_contract {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,
             }
             fallbacks {
-                what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, what_came_of_a_fallback_or_a_replay_is_followed, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
+                what_waits_too_long_is_copied_once, what_another_channel_delivered_is_known, what_came_of_a_fallback_or_a_replay_is_followed, a_chain_never_turns_back, each_chain_goes_its_own_way, only_what_waits_in_the_queue_is_copied,
                 what_is_resolved_finds_where_its_firing_went,
             }
             receipts {

@@ -221,20 +221,24 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, read, |tx| read::overdue(tx, before))
     }
 
+    async fn fallback_chains(&self, channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, StoreError> {
+        answer!(self, read, |tx| fallback::chains(tx, channel, born_before))
+    }
+
     async fn copy_to_fallback(
         &self,
         channel: &str,
         born_before: UnixMs,
-        to: MoveTo,
+        step: FallbackStep,
         reason: &str,
         limit: usize,
         now: UnixMs,
     ) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        let found = answer!(self, read, |tx| fallback::candidates(tx, channel, born_before, &to.channel, limit))?;
+        let found = answer!(self, read, |tx| fallback::candidates(tx, channel, born_before, &step.chain, limit))?;
         if found.is_empty() {
             return Ok(Vec::new());
         }
-        answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
+        answer!(self, write, |tx| fallback::copy(tx, &found, &step.to, reason, now)).inspect(|accepted| self.hints.add(accepted))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

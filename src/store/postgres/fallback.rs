@@ -29,21 +29,21 @@ pub(super) async fn fallback_targets(tx: &Tx, lane: LaneId, lane_seq: i64) -> Re
     rows.iter().map(|row| get(row, 0)).collect()
 }
 
-/// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
-/// their own list and no child. Read only: on a long queue of copied ones this walks past all of them, which no lock must wait for.
-pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: UnixMs, to: &str, most: usize) -> Result<Vec<Uuid>, DbError> {
-    let rows = tx
-        .query(
-            "SELECT d.id FROM lane l JOIN delivery d ON d.lane_id = l.id
-             WHERE l.channel = $1 AND l.waiting > 0 AND l.since < $2 AND d.state IN ('waiting', 'deferred') AND d.state = 'waiting'
-                 AND d.born_at < $2 AND d.mode = 'queued'
-                 AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)
-                 AND $3 = ANY (d.fallback)
-             ORDER BY l.id, d.lane_seq LIMIT $4",
-            &[&channel, &born_before, &to, &limit(most)],
-        )
-        .await?;
-    rows.iter().map(|row| get(row, 0)).collect()
+/// Deliveries of a channel (`$1`) that may be copied: queued, waiting (a muted one is meant to wait), born before a time (`$2`), without a child.
+const WAITING: &str = "FROM lane l JOIN delivery d ON d.lane_id = l.id
+     WHERE l.channel = $1 AND l.waiting > 0 AND l.since < $2 AND d.state IN ('waiting', 'deferred') AND d.state = 'waiting'
+         AND d.born_at < $2 AND d.mode = 'queued' AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)";
+
+/// [`crate::store::MaintenanceStore::fallback_chains`]. On a long queue of copied ones this walks past all of them, which no lock must wait for.
+pub(super) async fn chains(tx: &Tx, channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, DbError> {
+    let sql = format!("SELECT DISTINCT d.fallback {WAITING} AND cardinality(d.fallback) > 0");
+    tx.query(&sql, &[&channel, &born_before]).await?.iter().map(|row| get(row, 0)).collect()
+}
+
+/// Deliveries of `channel` to copy, oldest lanes first: those whose chain this is. Read only, as [`chains`] is.
+pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: UnixMs, chain: &[String], most: usize) -> Result<Vec<Uuid>, DbError> {
+    let sql = format!("SELECT d.id {WAITING} AND d.fallback = $3 ORDER BY l.id, d.lane_seq LIMIT $4");
+    tx.query(&sql, &[&channel, &born_before, &chain.to_vec(), &limit(most)]).await?.iter().map(|row| get(row, 0)).collect()
 }
 
 /// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.

@@ -162,17 +162,22 @@ impl MaintenanceStore for SqliteStore {
         self.readers.read(move |db| read::overdue(db, before)).await
     }
 
+    async fn fallback_chains(&self, channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, StoreError> {
+        let channel = channel.to_owned();
+        self.readers.read(move |db| fallback::chains(db, &channel, born_before)).await
+    }
+
     async fn copy_to_fallback(
         &self,
         channel: &str,
         born_before: UnixMs,
-        to: MoveTo,
+        step: FallbackStep,
         reason: &str,
         limit: usize,
         now: UnixMs,
     ) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        let (channel, target) = (channel.to_owned(), to.channel.clone());
-        let found = self.readers.read(move |db| fallback::candidates(db, &channel, born_before, &target, limit)).await?;
+        let (channel, FallbackStep { chain, to }) = (channel.to_owned(), step);
+        let found = self.readers.read(move |db| fallback::candidates(db, &channel, born_before, &chain, limit)).await?;
         if found.is_empty() {
             return Ok(Vec::new());
         }

@@ -18,6 +18,15 @@ pub struct MoveTo {
     pub fallback: Vec<String>,
 }
 
+/// The next place of what waits with a chain of fallbacks.
+#[derive(Debug, Clone)]
+pub struct FallbackStep {
+    /// The chain that a delivery has, from its beginning.
+    pub chain: Vec<String>,
+    /// The first of it that sends, with what is left of the chain behind it.
+    pub to: MoveTo,
+}
+
 /// Which deliveries to list.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {

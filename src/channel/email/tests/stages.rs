@@ -365,6 +365,17 @@ async fn an_address_that_nobody_verified_is_the_recipients_own_unless_the_sender
     }
 }
 
+/// Nothing arrives before somebody verifies it: what waits is sent then.
+#[tokio::test]
+async fn an_address_that_nobody_verified_holds_a_channel_that_has_no_other() {
+    const SAID: &str =
+        "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: ops@example.org";
+    let fake = Fake::start(Tls::Never, |turn| (turn.stage == "dot").then_some(Act::Say(SAID))).await;
+    let results = send(&driver(fake.port, "tls: none"), &["ops@example.org"]).await;
+    let error = results[0].1.as_ref().unwrap_err();
+    assert_eq!((error.kind, error.recipient), (Misconfigured, false), "{error}");
+}
+
 #[tokio::test]
 async fn a_session_that_cannot_be_reset_is_not_used_again() {
     let fake = Fake::start(Tls::Never, |turn| match turn.stage {

@@ -48,7 +48,7 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         // Nobody's mailbox is named yet: the quota is the sender's.
         Some(FULL) if stage <= Stage::Mail => says(RateLimited { retry_after: delay(&lower, detail) }, LIMIT.hint),
         // An account that is named with a recipient is the recipient's. Many servers refuse the sender's only there, too (`smtpd_delay_reject`).
-        Some(ACCOUNT) if stage == Stage::Rcpt && !OF_SENDER.iter().any(|word| holds(&lower, word)) => UNKNOWN,
+        Some(ACCOUNT) if names_recipient(stage, &lower) && !OF_SENDER.iter().any(|word| holds(&lower, word)) => UNKNOWN,
         Some(said) if stage > Stage::Mail || said.kind == Misconfigured => said,
         // Nobody but the sender is named yet: who does not exist, or is not proven, is he.
         Some(UNPROVEN) if stage == Stage::Mail => says(Misconfigured, UNPROVEN.hint),
@@ -79,6 +79,11 @@ const OF_SENDER: &[&str] = &[
     "发信",
     "您的账号",
 ];
+
+/// Whether an account that a reply names may be the recipient's: at once, or after the mail, where Yahoo says it.
+fn names_recipient(stage: Stage, lower: &str) -> bool {
+    stage == Stage::Rcpt || (stage > Stage::Rcpt && ["recipient", "disabled or discontinued"].iter().any(|word| holds(lower, word)))
+}
 
 /// A reply without the addresses that it names: `dmarc@example.com` says nothing.
 fn without_addresses(lower: &str) -> String {

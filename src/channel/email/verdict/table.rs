@@ -83,6 +83,7 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "rst.authrequired",
             "rst.notauthorized",
             "allowed to receive",
+            "by the recipient",
         ],
         UNKNOWN,
     ),

@@ -195,6 +195,15 @@ fn a_mailbox_is_told_from_a_limit() {
         (Rcpt, 550, "5.7.1 RESOLVER.RST.AuthRequired; authentication required", Is::Recipient),
         (Rcpt, 542, "This account isn't allowed to receive email", Is::Recipient),
         (Rcpt, 550, "5.1.1 User account has been disabled", Is::Recipient),
+        (Rcpt, 550, "5.7.1 The sender is blacklisted by the recipient", Is::Recipient),
+        // Yahoo's, after the mail.
+        (
+            End,
+            554,
+            "delivery error: dd Sorry your message to x@yahoo.com cannot be delivered. This account has been disabled or discontinued [#102].",
+            Is::Recipient,
+        ),
+        (End, 550, "5.2.1 The recipient's account is suspended", Is::Recipient),
         (Rcpt, 450, "4.7.1 <w@example.com>: Sender address rejected: Domain not found", Is::Later),
         (Rcpt, 450, "4.1.1 <x@example.org>: Recipient address rejected: unverified address", Is::Later),
     ] {

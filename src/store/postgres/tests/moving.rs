@@ -35,7 +35,8 @@ async fn a_second_try_takes_what_happened_since_the_first() {
     target.take_from(&path, |_| {}).await.unwrap();
     let both: S = target.clone();
     let to = MoveTo { channel: "vo\u{FFFD}ice".into(), outlet: outlet(), fallback: vec![] };
-    assert_eq!(both.copy_to_fallback("ops", T0 + 1, to, "r", 9, T0).await.unwrap().len(), 1, "the fallback list came along");
+    let step = FallbackStep { chain: vec!["sms".into(), to.channel.clone()], to };
+    assert_eq!(both.copy_to_fallback("ops", T0 + 1, step, "r", 9, T0).await.unwrap().len(), 1, "the fallback list came along");
     let error = target.take_from(&path, |_| {}).await.unwrap_err();
     assert!(matches!(&error, StoreError::Invalid(why) if why.contains("holds deliveries already")), "{error:?}");
 

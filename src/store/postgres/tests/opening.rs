@@ -242,7 +242,8 @@ async fn texts_with_the_character_that_the_database_refuses_are_taken() {
     assert_eq!((detail.row.title.as_str(), detail.target.route.as_str()), ("a\u{FFFD}b", "r\0"));
     assert_eq!(detail.target.fallback, ["s\0ms", "sms"]);
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
-    assert_eq!(store.copy_to_fallback("ops", T0 + 1, to, "why\0", 9, T0).await.unwrap().len(), 1);
+    let step = FallbackStep { chain: store.fallback_chains("ops", T0 + 1).await.unwrap().remove(0), to };
+    assert_eq!(store.copy_to_fallback("ops", T0 + 1, step, "why\0", 9, T0).await.unwrap().len(), 1);
     let answer = FinishedAttempt { answer: Some("\0".repeat(2000)), code: Some("\0".into()), ..ended("rejected", T0) };
     let end = DeliveryUpdate { reason: Some("no\0".into()), ..change(&d, State::Dead) };
     let s = OutcomeBatch {
