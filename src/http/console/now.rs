@@ -48,7 +48,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
         return Ok(super::form::go(&headers, "/ui/history"));
     }
     let open = app.engine.open_incidents().await?;
-    let (head, newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
+    let (head, mut newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
     viewer.counts = Counts { firing: head.firing as u64, ..Counts::of(&app, &viewer.caller) };
@@ -67,6 +67,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
     } else {
         next_steps(&app, &mut known).await?;
         let stale = leads(&app, ended(&app, IncidentState::Stale, 20).await?).await?;
+        newest = stale.iter().map(|one| one.incident.id.0).fold(newest, i64::max);
         let sections = sections(&viewer, known, stale);
         let quiet = if is_quiet { Some(quiet(&viewer, &app, &channels, &heard).await?) } else { None };
         html! { @if let Some(quiet) = quiet { (quiet) } (sections) }
@@ -77,7 +78,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
                 h1 data-head { (head.heading(language)) } p data-head { (head.detail(language)) }
                 @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭证。")) } }
             }
-            (live::indicator(manner, newest))
+            (live::indicator(&app, manner, newest))
         }
         div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
     };
