@@ -234,9 +234,10 @@ fn line(row: &AuditRow) -> String {
     columns.join(",") + "\r\n"
 }
 
-/// A cell of the file. What a spreadsheet would take for a formula is text.
+/// A cell of the file. What a spreadsheet would take for a formula is text; in Chinese and Japanese ones also what begins with a wide sign
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
 fn cell(text: &str) -> String {
-    let quote = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let quote = if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n']) { "'" } else { "" };
     format!("\"{quote}{}\"", text.replace('"', "\"\""))
 }
 
@@ -247,6 +248,8 @@ mod tests {
     #[test]
     fn a_cell_is_text_whatever_it_holds() {
         assert_eq!(cell("a \"b\", c"), "\"a \"\"b\"\", c\"");
-        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+        for formula in ["=1+1", "+1", "-1", "@a", "＝1+1", "＠a", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(cell(formula), format!("\"'{formula}\""));
+        }
     }
 }
