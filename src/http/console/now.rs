@@ -198,7 +198,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
                 @if dead > 0 { li { (icon_of("dead", "bad")) a href="/ui/dead" { (count(language, dead, "dead letter", "dead letters", "条死信")) } } }
             }
         }
-        section.sec { h2 { (say(language, "Heard from", "最近来信")) }
+        section.sec { h2 { (say(language, "Heard from", "最近上报")) }
             ul.card.rows {
                 (senders(manner, heard))
                 @for beat in app.engine.heartbeats().iter() { li {
@@ -222,7 +222,7 @@ async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &He
         div.card.quiet {
             (icon("ok")) h2 { (say(language, "Nothing needs you", "无需处理")) }
             p {
-                @if let Some((source, at)) = last { (shown(source)) (say(language, " was last seen ", " 最近来信：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
+                @if let Some((source, at)) = last { (shown(source)) (say(language, " was last seen ", " 最近上报：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
                 @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) (say(language, ". ", "。")) } }
                 @if ready { (say(language, "Every channel is ready.", "所有通道就绪。")) } @else { (say(language, "Not every channel is ready.", "并非所有通道就绪。")) }
             }

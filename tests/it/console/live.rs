@@ -162,4 +162,11 @@ async fn a_console_whose_stream_was_refused_asks_for_it_again() {
     browser.until(&state("Not connected")).await;
     browser.eval(&format!("fetch('/ui/login', {{ method: 'POST', body: new URLSearchParams({{ secret: '{ROOT}' }}) }}); 0")).await;
     browser.until(&state("Live")).await;
+    // Title and icon of the tab say that nothing needs anybody any more.
+    let tab = |icon: &str, counts: bool| {
+        format!("document.querySelector('link[rel=icon]').getAttribute('href').includes('/{icon}.') && document.title.startsWith('(1)') == {counts}")
+    };
+    browser.until(&tab("mark-hot", true)).await;
+    browser.eval("fetch('/ui/incidents/1/ack', { method: 'POST' }); 0").await;
+    browser.until(&tab("mark", false)).await;
 }
