@@ -139,7 +139,7 @@ fn zone(manner: &Manner, at: Place) -> Markup {
         return Markup::default();
     }
     let language = manner.language;
-    html! { p.dim.s.mt { (say(language, "Times are in ", "时间为 ")) (time::zone(manner, manner.now.into())) (say(language, ".", "。")) } }
+    html! { p.dim.s.mt { (say(language, "Times are in ", "时间为 ")) (time::zone_name(manner)) (say(language, ".", "。")) } }
 }
 
 /// A page without navigation.
