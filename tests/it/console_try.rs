@@ -96,6 +96,13 @@ async fn a_template_is_tried_beside_its_message_and_nothing_is_saved() {
     // The event is chosen beside the template: to try it on another one does not lose it.
     let (opens, tries) = page.split_once("<form method=\"post\" action=\"/ui/templates\"").unwrap();
     assert!(!opens.contains("<select class=\"in\" name=\"event\"") && tries.contains("<select class=\"in\" name=\"event\""), "{page}");
+    // An event that is not among the newest, as the page of a delivery names it, stays the chosen one.
+    let old = page.split("<option value=\"").find_map(|option| option.split_once("\" selected")).unwrap().0.to_owned();
+    for n in 0..20 {
+        fire(&app, None, &alert("ours", &format!("Newer{n}"), "firing")).await;
+    }
+    let page = browser.page(&format!("/ui/templates?event={old}")).await;
+    assert!(page.contains("Stored") && page.contains(&format!("<option value=\"{old}\" selected>")), "{page}");
     // Who may only read sees what templates make, and has none of their own rendered.
     let app = TestApp::start(&guarded()).await;
     let mut reader = Browser::of(&app);

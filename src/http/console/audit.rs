@@ -52,7 +52,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let sought = search(language, fields.get("q"), say(language, "Search", "搜索"), say(language, "Person, act, thing", "人员、操作、对象"));
     let body = html! {
         div.head {
-            div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) (say(language, " Times are ", "时间为 ")) (time::zone(manner, manner.now.into())) (say(language, ".", "。")) } }
+            div { h1 { (say(language, "Audit", "审计")) } p { (say(language, "Who did what, from where, also what was refused. Kept for a year; nothing here can be changed.", "谁在何处做了什么，包括被拒绝的操作。保留一年，不可修改。")) (say(language, " Times are in ", "时间为 ")) (time::zone_name(manner)) (say(language, ".", "。")) } }
             div.acts { a.b href={ "/ui/audit.csv?" (query) } download { (icon("in")) (say(language, "Export as CSV", "导出 CSV")) } }
         }
         (bar(language, "/ui/audit", &sought, &ends(language, since, until), behind))
@@ -234,9 +234,10 @@ fn line(row: &AuditRow) -> String {
     columns.join(",") + "\r\n"
 }
 
-/// A cell of the file. What a spreadsheet would take for a formula is text.
+/// A cell of the file. What a spreadsheet would take for a formula is text; in Chinese and Japanese ones also what begins with a wide sign
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
 fn cell(text: &str) -> String {
-    let quote = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let quote = if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n']) { "'" } else { "" };
     format!("\"{quote}{}\"", text.replace('"', "\"\""))
 }
 
@@ -247,6 +248,8 @@ mod tests {
     #[test]
     fn a_cell_is_text_whatever_it_holds() {
         assert_eq!(cell("a \"b\", c"), "\"a \"\"b\"\", c\"");
-        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+        for formula in ["=1+1", "+1", "-1", "@a", "＝1+1", "＠a", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(cell(formula), format!("\"'{formula}\""));
+        }
     }
 }

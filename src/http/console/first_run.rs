@@ -30,7 +30,7 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
     let ready = active().filter(|channel| trouble(channel, viewer.manner.now.into(), language).is_none());
     let ready: Vec<&str> = ready.map(|channel| channel.name.as_str()).collect();
     html! {
-        div.head { div { h1 { (say(language, "Ready. Nothing received yet", "已就绪，尚未收到告警")) } p { (say(language, "This page shows the first alert as soon as it fires.", "第一条告警触发后，此页即会显示。")) } } (super::live::indicator(&viewer.manner, 0)) }
+        div.head { div { h1 { (say(language, "Ready. Nothing received yet", "已就绪，尚未收到告警")) } p { (say(language, "This page shows the first alert as soon as it fires.", "第一条告警触发后，此页即会显示。")) } } (super::live::indicator(app, &viewer.manner, 0)) }
         ol.list.steps {
             li.step { span.no { "1" } div { h2 { (say(language, "Point Alertmanager here", "让 Alertmanager 指向这里")) }
                 p.dim { (say(language, "These lines in alertmanager.yml, then reload it. In Grafana: a contact point of the type Webhook with the same address.", "把以下内容写入 alertmanager.yml 并重新加载。Grafana：新建 Webhook 联络点，地址相同。")) }

@@ -139,7 +139,7 @@ fn zone(manner: &Manner, at: Place) -> Markup {
         return Markup::default();
     }
     let language = manner.language;
-    html! { p.dim.s.mt { (say(language, "Times are in ", "时间为 ")) (time::zone(manner, manner.now.into())) (say(language, ".", "。")) } }
+    html! { p.dim.s.mt { (say(language, "Times are in ", "时间为 ")) (time::zone_name(manner)) (say(language, ".", "。")) } }
 }
 
 /// A page without navigation.
@@ -167,7 +167,7 @@ fn document(manner: &Manner, title: &str, waiting: usize, class: &str, body: Mar
                 meta name="format-detection" content="telephone=no";
                 meta name="htmx-config" content=(HTMX);
                 title { @if waiting > 0 { "(" (waiting) ") " } (title) " · Watchfire" }
-                link rel="icon" href=(if waiting > 0 { File::MarkHot } else { File::Mark }.path());
+                link rel="icon" href=(if waiting > 0 { File::MarkHot } else { File::Mark }.path()) data-hot=(File::MarkHot.path()) data-calm=(File::Mark.path());
                 link rel="stylesheet" href=(File::Style.path());
                 link rel="stylesheet" href=(File::Lookalike.path());
                 script src=(File::Htmx.path()) defer {}

@@ -48,7 +48,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
         return Ok(super::form::go(&headers, "/ui/history"));
     }
     let open = app.engine.open_incidents().await?;
-    let (head, newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
+    let (head, mut newest) = (headline::Headline::counted(&open), open.newest.map_or(0, |id| id.0));
     let heard = heard(&app).await?;
     let channels = states(&app, &viewer.caller).await?.channels;
     viewer.counts = Counts { firing: head.firing as u64, ..Counts::of(&app, &viewer.caller) };
@@ -67,6 +67,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
     } else {
         next_steps(&app, &mut known).await?;
         let stale = leads(&app, ended(&app, IncidentState::Stale, 20).await?).await?;
+        newest = stale.iter().map(|one| one.incident.id.0).fold(newest, i64::max);
         let sections = sections(&viewer, known, stale);
         let quiet = if is_quiet { Some(quiet(&viewer, &app, &channels, &heard).await?) } else { None };
         html! { @if let Some(quiet) = quiet { (quiet) } (sections) }
@@ -77,7 +78,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
                 h1 data-head { (head.heading(language)) } p data-head { (head.detail(language)) }
                 @if !viewer.operates { p.s { (say(language, "You may look, not act: that needs a credential with the scope operate.", "当前仅可查看；执行操作需要具有 operate 权限的凭证。")) } }
             }
-            (live::indicator(manner, newest))
+            (live::indicator(&app, manner, newest))
         }
         div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
     };
@@ -197,7 +198,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
                 @if dead > 0 { li { (icon_of("dead", "bad")) a href="/ui/dead" { (count(language, dead, "dead letter", "dead letters", "条死信")) } } }
             }
         }
-        section.sec { h2 { (say(language, "Heard from", "最近来信")) }
+        section.sec { h2 { (say(language, "Heard from", "最近上报")) }
             ul.card.rows {
                 (senders(manner, heard))
                 @for beat in app.engine.heartbeats().iter() { li {
@@ -221,7 +222,7 @@ async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &He
         div.card.quiet {
             (icon("ok")) h2 { (say(language, "Nothing needs you", "无需处理")) }
             p {
-                @if let Some((source, at)) = last { (shown(source)) (say(language, " was last seen ", " 最近来信：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
+                @if let Some((source, at)) = last { (shown(source)) (say(language, " was last seen ", " 最近上报：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
                 @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) (say(language, ". ", "。")) } }
                 @if ready { (say(language, "Every channel is ready.", "所有通道就绪。")) } @else { (say(language, "Not every channel is ready.", "并非所有通道就绪。")) }
             }

@@ -199,8 +199,10 @@ async fn answer(app: &App, viewer: &Viewer, fields: Fields) -> Result<Response, 
     let language = viewer.manner.language;
     let on: &str = if chosen.is_empty() { "sample" } else { &chosen };
     // It is chosen beside the template that is tried, which another page would not have. Who may not try one opens the page with another event.
+    let is_known = chosen.is_empty() || events.iter().any(|row| row.id.to_string() == chosen);
     let choice_of_event = html! {
         label.f { span { (say(language, "Event", "事件")) } select.in name="event" {
+            @if !is_known { option value=(chosen) selected { (chosen) } }
             @for row in &events { option value=(row.id) selected[row.id.to_string() == chosen] { (time::clock(&viewer.manner, row.received_at)) " · " (shown(&row.source)) } }
             option value="sample" selected[chosen.is_empty()] { (say(language, "A sample", "示例")) }
         } }

@@ -72,6 +72,41 @@ async fn a_row_shows_a_mute_that_began_and_that_it_ended() {
     until(&mut stream, "no escalation is configured for it").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_says_it_is_over_shows_that_it_fires_again() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    fire(&app, None, &alert("b", "Second", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mut stream = browser.get(&live).await;
+    // The store is looked at once before what changes is known.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    until(&mut stream, "event: beat").await;
+    fire(&app, None, &alert("a", "First", "resolved")).await;
+    until(&mut stream, "Resolved").await;
+    let mut again = alert("a", "First", "firing");
+    again["alerts"][0]["startsAt"] = "2026-11-24T03:30:00Z".into();
+    fire(&app, None, &again).await;
+    // A page that was made while it was over has no row of it, so it is counted, too.
+    let seen = until(&mut stream, "event: new").await;
+    assert!(seen.contains("id=\"i-1\"") && seen.contains("Not acked"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_slept_is_sent_the_mute_that_began_while_it_did() {
+    let app = TestApp::start(&routes("")).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let mute = [("matchers", "alertname=\"First\""), ("for", "1h"), ("reason", "deploy")];
+    assert_eq!(browser.post("/ui/mutes", &mute).await.status(), StatusCode::SEE_OTHER);
+    // Nothing of the incident is newer than what the page has seen.
+    until(&mut browser.get(&live.replace("from=", "from=9999999999999&made=")).await, "Muted until ").await;
+}
+
 /// A console whose page shows the first of two steps, and the address of its stream.
 async fn with_steps() -> (TestApp, Browser, String) {
     let steps = "escalations: { night: [{ after: 5s, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
@@ -84,13 +119,14 @@ async fn with_steps() -> (TestApp, Browser, String) {
     (app, browser, live)
 }
 
-/// Reads a stream until it holds this.
-async fn until(stream: &mut reqwest::Response, wanted: &str) {
+/// Reads a stream until it holds this, and returns what it read.
+async fn until(stream: &mut reqwest::Response, wanted: &str) -> String {
     let mut seen = String::new();
     while !seen.contains(wanted) {
         let piece = tokio::time::timeout(std::time::Duration::from_secs(20), stream.chunk()).await;
         seen.push_str(&String::from_utf8_lossy(&piece.unwrap_or_else(|_| panic!("{wanted} is not in {seen}")).unwrap().unwrap()));
     }
+    seen
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,4 +162,11 @@ async fn a_console_whose_stream_was_refused_asks_for_it_again() {
     browser.until(&state("Not connected")).await;
     browser.eval(&format!("fetch('/ui/login', {{ method: 'POST', body: new URLSearchParams({{ secret: '{ROOT}' }}) }}); 0")).await;
     browser.until(&state("Live")).await;
+    // Title and icon of the tab say that nothing needs anybody any more.
+    let tab = |icon: &str, counts: bool| {
+        format!("document.querySelector('link[rel=icon]').getAttribute('href').includes('/{icon}.') && document.title.startsWith('(1)') == {counts}")
+    };
+    browser.until(&tab("mark-hot", true)).await;
+    browser.eval("fetch('/ui/incidents/1/ack', { method: 'POST' }); 0").await;
+    browser.until(&tab("mark", false)).await;
 }

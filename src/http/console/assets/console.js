@@ -70,11 +70,13 @@
       // A connection that died unnoticed says nothing more, of its end neither.
       if (source && Date.now() - heard > 30000) { state(false, live.dataset.lost); shut(); open(); }
     }, 500);
-    // Heading, the line below it, and how many the title counts.
+    // Heading, the line below it, and how many the title counts, which the tab's icon says, too.
     function head(text) {
       var lines = text.split('\n'), places = doc.querySelectorAll('[data-head]'); if (places.length !== 2) return;
       places[0].textContent = lines[0]; places[1].textContent = lines[1];
       doc.title = (lines[2] === '0' ? '' : '(' + lines[2] + ') ') + doc.title.replace(/^\(\d+\) /, '');
+      var mark = doc.querySelector('link[rel=icon]'), fit = lines[2] === '0' ? mark.dataset.calm : mark.dataset.hot;
+      if (mark.getAttribute('href') !== fit) mark.setAttribute('href', fit);
       doc.querySelectorAll('[data-waiting]').forEach(function (k) { k.hidden = lines[2] === '0'; k.firstChild.data = lines[2] > 999 ? '999+' : lines[2]; });
     }
     function more_by(n) {

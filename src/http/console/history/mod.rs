@@ -47,7 +47,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(q
     let tabs = View::ALL.into_iter().filter(|view| *view == View::Deliveries || !viewer.caller.is_limited());
     let path = |view: View| if view == View::Deliveries { "/ui/history".to_owned() } else { format!("/ui/history?view={}", view.name()) };
     let body = html! {
-        div.head { div { h1 { (say(language, "History", "历史")) } p { (say(language, "What came in, what went out, and why not. Times are ", "接收与投递的记录及其原因。时间为 ")) (time::zone(&viewer.manner, viewer.manner.now.into())) (say(language, ".", "。")) } } }
+        div.head { div { h1 { (say(language, "History", "历史")) } p { (say(language, "What came in, what went out, and why not. Times are in ", "接收与投递的记录及其原因。时间为 ")) (time::zone_name(&viewer.manner)) (say(language, ".", "。")) } } }
         nav.tabs aria-label=(say(language, "What to list", "列表内容")) { @for view in tabs { a href=(path(view)) aria-current=[(view == asked.view).then_some("page")] { (word(view)) } } }
         (list)
     };

@@ -39,9 +39,11 @@ impl Due {
         self.0.extend(others.0);
     }
 
-    /// Those whose step is due by now.
-    pub(super) fn passed(&self, now: UnixMs) -> impl Iterator<Item = IncidentId> {
-        self.0.iter().filter(move |(_, due)| **due <= now).map(|(id, _)| *id)
+    /// Those whose step is due by now, the first one first: of very many that are late each has its turn, and what is due in time has it before them.
+    pub(super) fn passed(&self, now: UnixMs) -> Vec<IncidentId> {
+        let mut passed: Vec<(UnixMs, IncidentId)> = self.0.iter().filter(|(_, due)| **due <= now).map(|(id, due)| (*due, *id)).collect();
+        passed.sort_unstable();
+        passed.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Takes over what a row shows that was read now. Returns whether it shows more than that a step is late.
@@ -64,12 +66,23 @@ mod tests {
         let (one, two) = (IncidentId(1), IncidentId(2));
         let mut due = Due::default();
         assert!(due.read(one, Some(UnixMs(5_000)), UnixMs(0)) && due.read(two, Some(UnixMs(9_000)), UnixMs(0)));
-        let passed = |due: &Due, now: i64| due.passed(UnixMs(now)).collect::<Vec<_>>();
+        let passed = |due: &Due, now: i64| due.passed(UnixMs(now));
         assert_eq!((passed(&due, 4_999), passed(&due, 5_000)), (vec![], vec![one]));
         assert!(!due.read(one, Some(UnixMs(5_000)), UnixMs(5_500)), "it waits for its channel");
         assert_eq!((passed(&due, 8_000), passed(&due, 8_500)), (vec![], vec![one]));
         assert!(due.read(one, Some(UnixMs(60_000)), UnixMs(8_500)), "the step after it");
         assert!(due.read(two, None, UnixMs(8_500)), "no further step");
         assert_eq!(passed(&due, 60_000), [one]);
+    }
+
+    #[test]
+    fn what_is_late_for_long_does_not_keep_others_from_their_turn() {
+        let (held, other) = (IncidentId(1), IncidentId(2));
+        let mut due = Due::default();
+        due.read(held, Some(UnixMs(1_000)), UnixMs(0));
+        due.read(other, Some(UnixMs(2_000)), UnixMs(0));
+        assert_eq!(due.passed(UnixMs(2_000)), [held, other]);
+        due.read(held, Some(UnixMs(1_000)), UnixMs(2_000));
+        assert_eq!(due.passed(UnixMs(5_000)), [other, held], "it was read already");
     }
 }

@@ -2,14 +2,15 @@
 //! them.
 //!
 //! One task looks at the store once a second, less often where a look takes long, while any console is open: at the versions of what is open, and then
-//! at what changed, whose next step was due, or what a mute began or ended to hold. What it finds is shared by all. A console that was asleep says when it last received something
-//! (`Last-Event-ID`, in Unix milliseconds), and is sent what was found since. Where nobody looked then, the store is asked, once for all that come within
-//! a second; after longer the page is out of date.
+//! at what changed, opened again, had a step that was due, or is what a mute began or ended to hold. What it finds is shared by all. A console that was
+//! asleep says when it last received something (`Last-Event-ID`, in Unix milliseconds), and is sent what was found since. Where nobody looked then, the
+//! store is asked, once for all that come within a second; after longer the page is out of date.
 
+mod changes;
 mod due;
 mod looks;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,18 +26,17 @@ use tokio::sync::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Interval, interval, sleep};
 
-use self::due::Due;
+use self::changes::{Seen, changes};
 use self::looks::{BEHIND, Looks, MAX_ROWS, Rows, Update};
 use super::failure::Failure;
 use super::form::Fields;
-use super::headline::Headline;
-use super::incident::{by_number, read, row, urgent};
+use super::incident::{read, row, urgent};
 use super::manner::Manner;
 use super::parts::{icon, say, time};
 use super::viewer::Viewer;
 use crate::http::App;
 use crate::model::{IncidentId, UnixMs};
-use crate::store::{Incident, IncidentFilter, IncidentState, OpenIncident};
+use crate::store::{AlertState, Incident, IncidentFilter, IncidentState};
 
 /// Open incidents that are searched for what changed while a page was not seen: more than a page shows, for what is acked is less urgent.
 const OPEN: usize = 500;
@@ -66,6 +66,8 @@ const GRAIN_MS: i64 = 10_000;
 struct Missed {
     from: UnixMs,
     at: UnixMs,
+    /// Whether it has the rows of all that fires, for what is muted changed.
+    remuted: bool,
     changed: Rows,
 }
 
@@ -73,6 +75,8 @@ struct Missed {
 pub(in crate::http) struct Live {
     updates: broadcast::Sender<Update>,
     looks: Looks,
+    /// The largest number of an incident that may be on an open page.
+    newest: AtomicI64,
     /// When the store was looked at last, Unix milliseconds: what changed since, no console knows.
     looked: AtomicI64,
     /// What it said last to a console that came when nobody had looked.
@@ -81,7 +85,13 @@ pub(in crate::http) struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { updates: broadcast::Sender::new(BEHIND), looks: Looks::default(), looked: AtomicI64::default(), missed: Mutex::default() }
+        Self {
+            updates: broadcast::Sender::new(BEHIND),
+            looks: Looks::default(),
+            newest: AtomicI64::default(),
+            looked: AtomicI64::default(),
+            missed: Mutex::default(),
+        }
     }
 }
 
@@ -112,75 +122,6 @@ async fn look(app: Arc<App>) {
     }
 }
 
-/// The versions of open incidents.
-type Versions = BTreeMap<IncidentId, i64>;
-
-/// What is open, as the last look found it.
-#[derive(Default)]
-struct Seen {
-    versions: Versions,
-    due: Due,
-    /// The matchers of each mute that was active, and until when.
-    mutes: Vec<(String, UnixMs)>,
-}
-
-/// Those on which nobody is, the most urgent first.
-fn firing(open: &[OpenIncident]) -> Vec<IncidentId> {
-    let mut firing: Vec<&OpenIncident> = open.iter().filter(|one| one.state == IncidentState::Firing).collect();
-    firing.sort_by_key(|one| (one.rank, one.opened_at));
-    firing.into_iter().map(|one| one.id).collect()
-}
-
-/// Which incidents changed or ended, at most `most`, and what is known when these were shown: what is left out is found by the next look.
-fn differences(before: &Versions, now: &Versions, most: usize) -> (Vec<IncidentId>, Versions) {
-    let ended = before.keys().filter(|id| !now.contains_key(id));
-    let changed = now.iter().filter(|(id, version)| before.get(id).is_some_and(|known| known != *version)).map(|(id, _)| id);
-    let mut ids: Vec<IncidentId> = ended.chain(changed).copied().collect();
-    let later = ids.split_off(ids.len().min(most));
-    let mut shown = now.clone();
-    shown.extend(later.into_iter().filter_map(|id| Some((id, *before.get(&id)?))));
-    (ids, shown)
-}
-
-async fn changes(app: &App, at: UnixMs, seen: &mut Option<Seen>) -> Result<Option<Update>, Failure> {
-    let open = app.engine.query().open_incidents().await?;
-    let now: Versions = open.iter().map(|one| (one.id, one.version)).collect();
-    let mut mutes: Vec<(String, UnixMs)> = app.engine.mutes().active(at).map(|active| (active.mute.text.clone(), active.until)).collect();
-    mutes.sort();
-    let before = seen.as_ref();
-    let is_remuted = before.is_some_and(|before| before.mutes != mutes);
-    let is_same = !is_remuted && before.is_some_and(|before| before.versions == now);
-    // What changed between the page and the first look is in no row, but in the head.
-    let (ids, shown) = before.map_or_else(|| (Vec::new(), now.clone()), |before| differences(&before.versions, &now, MAX_ROWS));
-    // Nothing of these changed, and yet their rows show something else. A mute may be of any of them.
-    let mut beside: Vec<IncidentId> = match before {
-        None => Vec::new(),
-        Some(_) if is_remuted => firing(&open),
-        Some(before) => before.due.passed(at).filter(|id| now.contains_key(id)).collect(),
-    };
-    beside.retain(|id| !ids.contains(id));
-    beside.truncate(MAX_ROWS - ids.len());
-    if is_same && beside.is_empty() {
-        return Ok(None);
-    }
-    let is_new = |id: &IncidentId| before.is_none_or(|before| !before.versions.contains_key(id));
-    let new: Vec<IncidentId> = firing(&open).into_iter().filter(is_new).collect();
-    let due = Due::of(app, &new).await?;
-    let mut changed = read(app, by_number(app, ids.into_iter().chain(beside.iter().copied()).collect()).await?).await?;
-    let seen = seen.get_or_insert_default();
-    (seen.versions, seen.mutes) = (shown, mutes);
-    seen.due.add(due);
-    changed.retain(|known| {
-        let id = known.incident.id;
-        seen.due.read(id, known.next.as_ref().map(|next| next.at), at) || is_remuted || !beside.contains(&id)
-    });
-    if is_same && changed.is_empty() {
-        return Ok(None);
-    }
-    let changed = changed.into_iter().map(Arc::new).collect();
-    Ok(Some(Update { at, changed, open: Arc::new(open.iter().map(|one| one.id.0).collect()), head: Headline::of(&open) }))
-}
-
 /// What rows show of these incidents.
 async fn shared(app: &App, incidents: Vec<Incident>) -> Result<Rows, Failure> {
     Ok(read(app, incidents).await?.into_iter().map(Arc::new).collect())
@@ -191,6 +132,10 @@ struct Stream {
     viewer: Viewer,
     /// The newest incident that its page knows.
     newest: i64,
+    /// From when on its page knows nothing.
+    from: UnixMs,
+    /// Incidents with numbers that it knows, which opened again since.
+    back: BTreeSet<i64>,
     /// When what its page shows was read, Unix milliseconds.
     since: i64,
     updates: broadcast::Receiver<Update>,
@@ -210,7 +155,11 @@ impl Stream {
 
     /// The rows that changed.
     fn rows(&mut self, at: UnixMs, changed: &Rows) {
+        self.viewer.manner.now = self.app.engine.clock().wall().timestamp();
         for known in changed.iter() {
+            if is_back(&known.incident, self.from) {
+                self.back.insert(known.incident.id.0);
+            }
             self.waiting.push_back(Event::default().event("row").id(at.0.to_string()).data(row(&self.viewer, known).into_string()));
         }
     }
@@ -218,7 +167,7 @@ impl Stream {
     /// The head, and how many are new.
     fn head(&mut self, update: &Update) {
         let id = update.at.0.to_string();
-        let new = update.open.iter().filter(|number| **number > self.newest).count();
+        let new = update.open.iter().filter(|number| **number > self.newest || self.back.contains(number)).count();
         self.waiting.push_back(Event::default().event("head").id(&id).data(update.head.lines(self.viewer.manner.language)));
         if new != self.new {
             self.new = new;
@@ -227,7 +176,8 @@ impl Stream {
     }
 
     /// What changed since a time. Where the task begins only now, the head comes with its first look.
-    async fn catch_up(&mut self, from: UnixMs, now: UnixMs) -> Result<(), Failure> {
+    async fn catch_up(&mut self, now: UnixMs, remuted: bool) -> Result<(), Failure> {
+        let from = self.from;
         let looked = UnixMs(self.app.live.looked.load(Ordering::Acquire).max(from.0));
         let found = self.app.live.looks.after(from, self.newest).map(|(update, whole)| (Update { at: looked, ..update }, whole));
         match found {
@@ -237,7 +187,7 @@ impl Stream {
                 self.add(&update);
             }
             _ => {
-                let (at, rows) = missed(&self.app, from, now).await?;
+                let (at, rows) = missed(&self.app, from, now, remuted).await?;
                 self.since = at.0;
                 self.rows(at, &rows);
                 // What a look found after the store was read, perhaps for another console, is in none of these rows.
@@ -277,7 +227,13 @@ impl Stream {
     }
 }
 
-/// The stream of a page: `newest` is the newest incident that it knows, `from` when it was made, Unix milliseconds.
+/// Whether an incident opened again after a time: all of what fires in it began later.
+fn is_back(incident: &Incident, since: UnixMs) -> bool {
+    let mut firing = incident.alerts.iter().filter(|alert| alert.state == AlertState::Firing).peekable();
+    incident.opened_at <= since && firing.peek().is_some() && firing.all(|alert| alert.changed_at > since)
+}
+
+/// The stream of a page: `newest` is the newest incident that it knows, `from` when it was made, Unix milliseconds, `mutes` what was muted then.
 pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     viewer.sees_all()?;
     if app.live.updates.receiver_count() >= MAX_STREAMS {
@@ -286,13 +242,17 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
     let fields = Fields::read(query.as_deref().unwrap_or_default());
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let from = UnixMs(last.or_else(|| fields.get("from").parse().ok()).unwrap_or_default());
+    let newest: Option<i64> = fields.get("newest").parse().ok();
+    app.live.newest.fetch_max(newest.unwrap_or_default(), Ordering::AcqRel);
     let updates = app.live.updates.subscribe();
     tokio::spawn(look(app.clone()));
     let now = app.engine.clock().wall();
-    let newest = fields.get("newest").parse().unwrap_or(i64::MAX);
+    let remuted = fields.get("mutes") != changes::mutes(&app, now);
     let mut stream = Stream {
         viewer,
-        newest,
+        newest: newest.unwrap_or(i64::MAX),
+        from,
+        back: BTreeSet::new(),
         since: now.0,
         updates,
         waiting: VecDeque::from([Event::default().retry(Duration::from_secs(3)).comment("live")]),
@@ -306,7 +266,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
         stream.over = true;
         stream.waiting.push_back(Event::default().event("reload").data("away"));
     } else {
-        stream.catch_up(from, now).await?;
+        stream.catch_up(now, remuted).await?;
     }
     // nginx keeps an answer back until a buffer is full, unless it is asked not to
     // (<https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering>).
@@ -314,9 +274,10 @@ pub(super) async fn stream(State(app): State<Arc<App>>, viewer: Viewer, headers:
 }
 
 /// What changed since a time, as the store says, and when it said so. After a start all consoles come at once: one asks for all.
-async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), Failure> {
+async fn missed(app: &App, from: UnixMs, now: UnixMs, remuted: bool) -> Result<(UnixMs, Rows), Failure> {
     let mut last = app.live.missed.lock().await;
-    if let Some(known) = last.as_ref().filter(|known| known.from <= from && (now - known.at).abs() < SHARED_MS) {
+    let has = |known: &&Missed| known.from <= from && (known.remuted || !remuted) && (now - known.at).abs() < SHARED_MS;
+    if let Some(known) = last.as_ref().filter(has) {
         return Ok((known.at, known.changed.clone()));
     }
     let from = UnixMs(from.0 - from.0.rem_euclid(GRAIN_MS));
@@ -328,21 +289,24 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs) -> Result<(UnixMs, Rows), 
     let firing: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing).map(|one| one.id).collect();
     let stepped = due::between(app, &firing, from, now).await?;
     let is_meant = |incident: &Incident| incident.heard_at >= from || acted(incident) || stepped.contains(&incident.id);
-    let mut changed: Vec<Incident> = open.into_iter().filter(is_meant).collect();
+    let (mut changed, mut others): (Vec<Incident>, Vec<Incident>) = open.into_iter().partition(is_meant);
+    others.retain(|one| remuted && one.state == IncidentState::Firing);
+    others.sort_by_key(|one| (one.rank, one.opened_at));
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);
+    changed.extend(others);
     changed.truncate(MAX_ROWS);
     let changed = shared(app, changed).await?;
-    *last = Some(Missed { from, at: now, changed: changed.clone() });
+    *last = Some(Missed { from, at: now, remuted, changed: changed.clone() });
     Ok((now, changed))
 }
 
 /// Whether the page is live, how to pause it, and how many rows wait. Its place is always there.
-pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
+pub(super) fn indicator(app: &App, manner: &Manner, newest: i64) -> Markup {
     let language = manner.language;
     let now = UnixMs::from(manner.now);
     html! {
-        div.live #live data-live={ "/ui/live?newest=" (newest) "&from=" (now.0) }
+        div.live #live data-live={ "/ui/live?newest=" (newest) "&from=" (now.0) "&mutes=" (changes::mutes(app, now)) }
             data-on=(say(language, "Live", "实时")) data-off=(say(language, "Paused", "已暂停")) data-lost=(say(language, "Not connected", "未连接"))
             data-old=(say(language, "Out of date", "已过时")) data-reload=(say(language, "Reload", "刷新")) data-new=(say(language, " new", " 个新增")) {
             span.dot {}
@@ -350,20 +314,5 @@ pub(super) fn indicator(manner: &Manner, newest: i64) -> Markup {
             button.b.g type="button" data-key="p" aria-pressed="false" aria-label=(say(language, "Pause live updates", "暂停实时更新")) { (icon("pause")) span.w { (say(language, "Pause", "暂停")) } }
             button.b.new type="button" data-show-new hidden {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_did_not_fit_into_an_update_is_in_the_next() {
-        let versions = |pairs: &[(i64, i64)]| pairs.iter().map(|(id, version)| (IncidentId(*id), *version)).collect::<Versions>();
-        let (before, now) = (versions(&[(1, 1), (2, 1), (3, 1), (4, 1)]), versions(&[(2, 2), (3, 1), (4, 7), (5, 1)]));
-        let (first, shown) = differences(&before, &now, 2);
-        assert_eq!(first, [IncidentId(1), IncidentId(2)], "what is new is counted, not shown");
-        let (second, shown) = differences(&shown, &now, 2);
-        assert_eq!((second, shown), (vec![IncidentId(4)], now));
     }
 }

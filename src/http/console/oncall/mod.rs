@@ -42,7 +42,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, viewer: Viewer) -> Result<
         empty(language)
     } else {
         html! {
-            div.head { div { h1 { (heading(language, &plan, &overrides, now)) } p { (say(language, "The table is in ", "表格时间为 ")) (time::zone(&viewer.manner, now)) (say(language, ", everything else in each rota’s own zone.", "，其余为各轮值表自己的时区。")) } } }
+            div.head { div { h1 { (heading(language, &plan, &overrides, now)) } p { (say(language, "The table is in ", "表格时间为 ")) (time::zone_name(&viewer.manner)) (say(language, ", everything else in each rota’s own zone.", "，其余为各轮值表自己的时区。")) } } }
             section { h2.h2.first { (say(language, "Now", "当前")) } div.nowc { @for rota in plan.people.rotas.values() { (now::card(&viewer, &plan, rota, &overrides)) } } }
             (month::table(&viewer, &plan, &overrides))
             div.half {

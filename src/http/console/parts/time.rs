@@ -32,6 +32,11 @@ pub(in super::super) fn zone(manner: &Manner, at: UnixMs) -> String {
     offset(&manner.zone, at)
 }
 
+/// The zone of a page's times by its name, for its offset changes in the year and a page shows other times than now: `Europe/Berlin`; else as [`zone`].
+pub(in super::super) fn zone_name(manner: &Manner) -> String {
+    manner.zone.iana_name().map_or_else(|| zone(manner, manner.now.into()), str::to_owned)
+}
+
 fn offset(zone: &TimeZone, at: UnixMs) -> String {
     let seconds = zone.to_offset(at.timestamp()).seconds();
     let (sign, minutes) = if seconds < 0 { ('-', -seconds / 60) } else { ('+', seconds / 60) };
@@ -169,6 +174,17 @@ mod tests {
         assert_eq!(said("2026-11-29T20:59:59Z"), "due now", "a step that waits for its channel is late");
         let far = said("2099-12-01T05:00:00Z");
         assert!(far.starts_with("at <time") && far.ends_with(">2099-12-01 05:00</time>") && !far.contains("data-due"), "{far}");
+    }
+
+    #[test]
+    fn a_page_names_the_zone_of_winter_and_summer() {
+        let now = "2026-11-29T21:00:00Z".parse().unwrap();
+        let manner = |zone| Manner { language: Language::En, theme: None, fragment: false, here: "/ui".into(), now, zone };
+        let berlin = manner(TimeZone::get("Europe/Berlin").unwrap());
+        let summer = UnixMs::from("2026-07-15T01:12:00Z".parse::<Timestamp>().unwrap());
+        assert_eq!((clock(&berlin, summer).into_string().ends_with(">07-15 03:12</time>"), zone(&berlin, now.into())), (true, "UTC+1".into()));
+        assert_eq!((zone_name(&berlin), zone_name(&manner(TimeZone::UTC))), ("Europe/Berlin".into(), "UTC".into()));
+        assert_eq!(zone_name(&manner(TimeZone::fixed(jiff::tz::offset(8)))), "UTC+8");
     }
 
     #[test]
