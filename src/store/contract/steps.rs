@@ -190,6 +190,10 @@ pub async fn what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends(store: S)
     }
     assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 2 * MIN)).await.steps.is_empty());
     assert_eq!(row(&store, first.steps[1].id).await.due_at, T0 + 20 * MIN);
+    for (step, minute) in first.steps.iter().zip([5, 20]) {
+        deliver(&store, &fence, &[step], T0 + minute * MIN).await;
+    }
+    assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 21 * MIN)).await.steps.is_empty(), "all of it was sent");
 }
 
 pub async fn steps_follow_the_mute_of_the_first_message(store: S) {
