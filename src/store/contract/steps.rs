@@ -280,7 +280,7 @@ pub async fn a_later_step_that_reaches_nobody_now_takes_no_other_ones_place(stor
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true)], &[1, 2], T0)).await;
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 3 * MIN).await;
-    let guard = AttemptGuard::Step(StepGuard { kept: vec![2], ..step_guard(&begin) });
+    let guard = AttemptGuard::Step(StepGuard { kept: vec![2 * MIN], ..step_guard(&begin) });
     store.begin_attempt(fence, NewAttempt { guard: Some(guard), ..begin }).await.unwrap();
 }
 

@@ -112,9 +112,9 @@ impl StepRow {
 
 /// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number. One that was never tried and is `kept` from
 /// being sent now does not count.
-pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[u32], now: UnixMs) -> Option<u32> {
+pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[i64], now: UnixMs) -> Option<u32> {
     let later = rows.iter().filter(|row| row.step.is_of_run(mine) && row.step.number > mine.number);
-    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.number);
+    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.after);
     later.filter(counts).filter(|row| row.is_due(now)).map(|row| row.step.number).max()
 }
 
@@ -127,8 +127,9 @@ pub struct StepGuard {
     pub step: EscalationStep,
     /// The alerts that it is for, by eight bytes of their fingerprints.
     pub alerts: Vec<u64>,
-    /// The numbers of later steps that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no other one's place.
-    pub kept: Vec<u32>,
+    /// How long after the first message later steps come that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no
+    /// other one's place.
+    pub kept: Vec<i64>,
     /// Now.
     pub now: UnixMs,
 }

@@ -62,10 +62,10 @@ fn of_late_steps_only_the_latest_is_sent() {
         assert_eq!(later_step(&rows, &step(1), &[], minutes(now)), late, "after {now} minutes");
     }
     assert_eq!(later_step(&rows, &step(3), &[], minutes(99)), None, "nothing is later than the last one");
-    assert_eq!(later_step(&rows, &step(1), &[3], minutes(99)), Some(2), "the last one reaches nobody now");
-    assert_eq!(later_step(&rows, &step(1), &[2, 3], minutes(99)), None);
+    assert_eq!(later_step(&rows, &step(1), &[step(3).after], minutes(99)), Some(2), "the last one reaches nobody now");
+    assert_eq!(later_step(&rows, &step(1), &[step(2).after, step(3).after], minutes(99)), None);
     let begun = StepRow { tries: 1, ..row(3, Waiting) };
-    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[3], minutes(99)), Some(3), "it was tried before");
+    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[step(3).after], minutes(99)), Some(3), "it was tried before");
     // One that is tried again later was due, and so was one that ended.
     let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
     assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), &[], minutes(3)), Some(2));
