@@ -135,6 +135,13 @@ pub enum StepPeople {
     },
 }
 
+impl EscalationPlan {
+    /// The steps that come later than so many milliseconds after the first message: a step that waits has its time, and the numbers may be others by now.
+    pub fn later_than(&self, after: i64) -> impl Iterator<Item = &StepPlan> {
+        self.steps.iter().filter(move |step| step.after.as_millis() as i64 > after)
+    }
+}
+
 impl StepPlan {
     /// Where it is sent for alerts with these labels.
     pub fn targets_of<'a, 'l>(&'a self, alerts: impl Iterator<Item = &'l Labels> + Clone) -> impl Iterator<Item = &'a StepTarget> {

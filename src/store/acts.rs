@@ -156,7 +156,7 @@ fn last_runs(rows: &[StepRow]) -> HashMap<&str, LastRun> {
     let mut runs: HashMap<&str, LastRun> = HashMap::new();
     for row in rows {
         let step = (row.step.number, row.channel.clone());
-        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.acked, !row.state.is_final());
+        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.acked, row.state.is_final().then_some(UnixMs::EPOCH));
     }
     runs
 }

@@ -124,8 +124,8 @@ pub(super) fn stale_row(heard_at: UnixMs, now: UnixMs) -> TimelineRow {
     row(TimelineKind::Stale, now, format!("nothing was reported since {heard_at}"))
 }
 
-/// What the timeline says when somebody was on a part of an incident, and only the rest of it goes on.
-const LEFT_ALONE: &str = "all that was acked is over, and nobody is on the rest";
+/// What the timeline says when somebody was on a part of an incident, and only the rest of it fires.
+const LEFT_ALONE: &str = "nothing that was acked fires any more, and nobody is on the rest";
 
 /// Why a message of an incident that ended is not edited any more.
 pub(super) const GIVEN_UP_AFTER_END: &str = "the incident ended long ago, and its message could not be edited since";

@@ -222,6 +222,9 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
 /// Whether a step ended because somebody was on what it was for, as SQL ([`super::ended_by_ack`]).
 pub(super) const STOPPED_BY_ACK: &str = "state = 'skipped' AND (reason LIKE 'acked by %' OR reason LIKE 'snoozed by %')";
 
+/// When a step ended, as SQL; nothing for one that waits.
+pub(super) const STEP_ENDED_AT: &str = "CASE WHEN state NOT IN ('waiting', 'deferred') THEN coalesce(done_at, 0) END";
+
 /// Reads the steps of incidents that a condition on `d.incident` names.
 pub(super) fn steps_sql(condition: &str) -> String {
     format!(

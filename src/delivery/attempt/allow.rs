@@ -114,7 +114,7 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         let later = message.step().zip(message.members.first()).is_some_and(|(step, member)| {
             let plan = self.plan.people.escalations.get(step.escalation.as_str());
-            plan.is_some_and(|plan| plan.steps.iter().skip(step.number as usize).any(|one| self.is_free(one, member, now)))
+            plan.is_some_and(|plan| plan.later_than(step.after).any(|one| self.is_free(one, member, now)))
         });
         let sends = |chain: &[String]| self.plan.fallback(chain).is_some_and(|(to, _)| !to.disabled);
         later || message.members.iter().all(|member| sends(&member.target.fallback))

@@ -19,11 +19,11 @@ use super::step::StepEnd;
 const EVALUATE: Duration = Duration::from_secs(300);
 
 impl AttemptTask {
-    /// The numbers of later steps that would reach nobody now: late as they are, they take no other one's place.
-    pub(super) fn kept_later(&self, step: &EscalationStep, member: &PendingDelivery, now: UnixMs) -> Vec<u32> {
+    /// The times of later steps that would reach nobody now: late as they are, they take no other one's place.
+    pub(super) fn kept_later(&self, step: &EscalationStep, member: &PendingDelivery, now: UnixMs) -> Vec<i64> {
         let Some(plan) = self.plan.people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
-        let later = (1u32..).zip(&plan.steps).skip(step.number as usize);
-        later.filter(|(_, one)| !self.is_free(one, member, now)).map(|(number, _)| number).collect()
+        let kept = plan.later_than(step.after).filter(|one| !self.is_free(one, member, now));
+        kept.map(|one| one.after.as_millis() as i64).collect()
     }
 
     /// Whether another step of a delivery's escalation would reach somebody now: one of the channels that its labels lead to sends, and nothing keeps the step

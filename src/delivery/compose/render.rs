@@ -227,7 +227,7 @@ impl Renderer<'_> {
     fn step_follows(&self) -> bool {
         let Some(step) = self.draft.members.first().and_then(|member| member.target.step.as_ref()) else { return false };
         let escalation = self.draft.plan.people.escalations.get(step.escalation.as_str());
-        escalation.is_some_and(|escalation| escalation.steps.len() > step.number as usize)
+        escalation.is_some_and(|escalation| escalation.later_than(step.after).next().is_some())
     }
 
     /// How many alerts no page shows; the last page says so.

@@ -236,6 +236,20 @@ fn a_step_is_decided_by_its_own_condition_though_the_file_has_others_before_it_b
     assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (10, "mail", "bob"), (20, "voice", "bob")]));
 }
 
+/// The same after a pause: bob has quiet hours, and a step that reaches nobody takes no other one's place.
+#[test]
+fn a_late_step_is_sent_where_those_after_it_reach_nobody_though_the_file_has_others_before_it() {
+    let mut scene = Scene::new();
+    scene.quiet = Some("bob");
+    scene.live(async |process| {
+        process.report("g", &[("Disk", "x", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+    });
+    (scene.grown, scene.now) = (true, BEGIN + 23 * MINUTE);
+    scene.live(async |_| tokio::time::sleep(60 * MINUTE).await);
+    assert_eq!(scene.steps(), owned(&[(23, "voice", "ann")]));
+}
+
 /// As many incidents as a storm opens; all of their steps are due within a minute.
 #[test]
 #[ignore = "it takes half a minute: `.ci/long model`"]

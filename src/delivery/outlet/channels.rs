@@ -49,6 +49,10 @@ impl Channels for OutletChannels {
         !overtakes && self.shared.muted_until(&channel.name, self.now).is_none()
     }
 
+    fn is_disabled(&self, channel: &str) -> bool {
+        self.get(channel).is_some_and(|channel| channel.disabled)
+    }
+
     fn counted(&self, job: &PendingMessage) -> Counted {
         let Some(channel) = self.get(&job.channel) else { return Counted::Outlet };
         match self.turn(job, channel) {

@@ -27,7 +27,7 @@ pub enum Admit {
     Trial,
     /// Nothing while another message is in flight: the breaker is open, or the trial is in flight.
     AfterThis,
-    /// Direct sends only: the outlet is suspended until a trial succeeds. The next probe starts then.
+    /// Direct sends, and what only has to end: the outlet is suspended until a trial succeeds. The next probe starts then.
     Suspended(Instant),
     /// Nothing before this time.
     Paused(Instant),

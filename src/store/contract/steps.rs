@@ -190,6 +190,10 @@ pub async fn what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends(store: S)
     }
     assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 2 * MIN)).await.steps.is_empty());
     assert_eq!(row(&store, first.steps[1].id).await.due_at, T0 + 20 * MIN);
+    for (step, minute) in first.steps.iter().zip([5, 20]) {
+        deliver(&store, &fence, &[step], T0 + minute * MIN).await;
+    }
+    assert!(accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0 + 21 * MIN)).await.steps.is_empty(), "all of it was sent");
 }
 
 pub async fn steps_follow_the_mute_of_the_first_message(store: S) {
@@ -276,7 +280,7 @@ pub async fn a_later_step_that_reaches_nobody_now_takes_no_other_ones_place(stor
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true)], &[1, 2], T0)).await;
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 3 * MIN).await;
-    let guard = AttemptGuard::Step(StepGuard { kept: vec![2], ..step_guard(&begin) });
+    let guard = AttemptGuard::Step(StepGuard { kept: vec![2 * MIN], ..step_guard(&begin) });
     store.begin_attempt(fence, NewAttempt { guard: Some(guard), ..begin }).await.unwrap();
 }
 

@@ -13,7 +13,7 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, IncidentId, LaneId, UnixMs};
 use crate::store::prepared::PreparedEvent;
-use crate::store::rows::{STOPPED_BY_ACK, StoredRow as _, step_row, steps_sql};
+use crate::store::rows::{STEP_ENDED_AT, STOPPED_BY_ACK, StoredRow as _, step_row, steps_sql};
 use crate::store::{
     AcceptedDelivery, Acks, Begun, ChangedStep, EscalationStep, IncidentState, State, StepChange, StepRow, nothing_calls, step_changes,
 };
@@ -50,7 +50,7 @@ pub(super) async fn begin<'a>(
 
 async fn begun(tx: &Tx, incidents: &Vec<i64>) -> Result<Begun, DbError> {
     let steps = format!(
-        "SELECT incident, escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+        "SELECT incident, escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), {STEP_ENDED_AT}
          FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) ORDER BY id"
     );
     let reopened = "SELECT incident, max(at) FROM timeline WHERE incident = ANY ($1) AND kind = 'reopened' GROUP BY 1";

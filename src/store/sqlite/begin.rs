@@ -9,7 +9,7 @@ use super::rows::find_incident;
 use crate::model::IncidentId;
 use crate::store::Begun;
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
-use crate::store::rows::STOPPED_BY_ACK;
+use crate::store::rows::{STEP_ENDED_AT, STOPPED_BY_ACK};
 
 /// The steps of escalations that begin with an event; `reported` are the incidents that its reports led to.
 pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[Option<IncidentId>]) -> Result<Vec<&'e PreparedDelivery>, DbError> {
@@ -25,7 +25,7 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
     let mut steps = db.prepare_cached(&format!(
-        "SELECT escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), state IN ('waiting', 'deferred')
+        "SELECT escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), {STEP_ENDED_AT}
          FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 ORDER BY id"
     ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;

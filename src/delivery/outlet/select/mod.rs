@@ -41,6 +41,8 @@ pub struct Queue {
 pub trait Channels {
     /// Whether messages of this channel may start.
     fn may_start(&self, channel: &str) -> bool;
+    /// Whether this channel is disabled: nothing is asked of the platform for what waits on it, which only has to end.
+    fn is_disabled(&self, channel: &str) -> bool;
     /// What the platform counts a message against.
     fn counted(&self, message: &PendingMessage) -> Counted;
     /// The same for what a channel sends to all of its recipients.
@@ -152,8 +154,10 @@ fn select_queued(
     let admit = gate.admits(now, conditions.in_flight);
     let trial = admit == Admit::Trial;
     if !conditions.direct_only {
-        if matches!(admit, Admit::Suspended(_) | Admit::AfterThis) {
-            return Work::Nothing { until, held_back: false };
+        match admit {
+            Admit::AfterThis => return Work::Nothing { until, held_back: false },
+            Admit::Suspended(_) => return select_disabled(queue, channels, now, until),
+            Admit::Paused(_) | Admit::Trial | Admit::Open => {}
         }
         // The newest, since what was refused before may be at fault itself.
         if trial && let Some((lane, channel)) = newest(queue, channels, gate) {
@@ -187,6 +191,23 @@ fn select_queued(
         return Work::Nothing { until, held_back: conditions.in_flight > 0 };
     }
     select_lanes(queue, channels, rate, conditions, now, until)
+}
+
+/// What is next of an outlet that is suspended: what waits on its disabled channels.
+fn select_disabled(queue: &Queue, channels: &impl Channels, now: Instant, mut until: Option<Instant>) -> Work {
+    for (place, message) in queue.begun.iter().enumerate().filter(|(_, message)| message.caller.is_none() && channels.is_disabled(&message.channel)) {
+        if message.due <= now {
+            return Work::Continue(place);
+        }
+        until = sooner(until, message.due);
+    }
+    if queue.parts.front().is_some_and(|(channel, _)| channels.is_disabled(channel)) {
+        return Work::Part;
+    }
+    match queue.lanes.first_ready(|channel| channels.is_disabled(channel) && channels.may_start(channel)) {
+        Some((lane, channel)) => Work::Single(lane, channel),
+        None => Work::Nothing { until, held_back: false },
+    }
 }
 
 /// What is next of the lanes, alone or as a digest; what is before them may start at `until`.

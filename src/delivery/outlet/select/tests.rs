@@ -14,12 +14,16 @@ use crate::model::{DeliveryId, ErrorKind, SendError, Status, UnixMs};
 use crate::store::PendingDelivery;
 use crate::template::MessageKind;
 
-/// Every channel may start but those named, and merges after half a minute.
-struct All(Vec<&'static str>);
+/// Every channel may start but the first ones named, is enabled but the others, and merges after half a minute.
+struct All(Vec<&'static str>, Vec<&'static str>);
 
 impl Channels for All {
     fn may_start(&self, channel: &str) -> bool {
         !self.0.contains(&channel)
+    }
+
+    fn is_disabled(&self, channel: &str) -> bool {
+        self.1.contains(&channel)
     }
 
     fn counted(&self, _: &PendingMessage) -> Counted {
@@ -52,7 +56,7 @@ impl Bench {
         lanes.complete = true;
         Self {
             queue: Queue::new(lanes),
-            channels: All(Vec::new()),
+            channels: All(Vec::new(), Vec::new()),
             gate: Gate::new(now),
             rate: RateLimiter::new(&[]),
             conditions: Conditions { room: true, ..Conditions::default() },
@@ -130,7 +134,7 @@ fn callers_that_never_pause_keep_no_alert_waiting() {
     assert_eq!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Single(LaneId(1), "ops".into()), "also where lanes are spread over the window");
     bench.rate.begin(bench.now, &Counted::Outlet);
     assert!(matches!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Single(..)), "the next one would have to wait, and takes the slot that is there");
-    bench.channels = All(vec!["ops"]);
+    bench.channels.0 = vec!["ops"];
     assert_eq!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Direct(0), "nothing else may start");
     // While memory waits to be read again nothing else may start, and callers may not put that off without end.
     bench.conditions.direct_only = true;
@@ -144,9 +148,9 @@ fn the_most_severe_lane_goes_first_and_a_channel_that_may_not_start_holds_back_n
     bench.lane(1, "muted", 0);
     bench.lane(2, "ops", 2);
     bench.lane(3, "ops", 1);
-    bench.channels = All(vec!["muted"]);
+    bench.channels.0 = vec!["muted"];
     assert_eq!(bench.select(), Work::Single(LaneId(3), "ops".into()));
-    bench.channels = All(vec!["muted", "ops"]);
+    bench.channels.0 = vec!["muted", "ops"];
     assert_eq!(bench.select(), nothing());
 }
 
@@ -176,6 +180,26 @@ fn the_trial_of_a_suspended_outlet_is_one_message_and_not_the_one_that_was_refus
     assert_eq!(bench.select(), Work::Single(LaneId(2), "ops".into()), "the other one, although it is less severe");
     bench.conditions.in_flight = 1;
     assert_eq!(bench.select(), nothing(), "one at a time");
+}
+
+/// Its credentials were revoked, say, and somebody disabled it: nothing is asked of the platform.
+#[test]
+fn what_waits_on_a_disabled_channel_ends_while_its_outlet_is_suspended() {
+    let mut bench = Bench::new();
+    bench.lane(1, "dev", 0);
+    bench.lane(2, "ops", 3);
+    bench.queue.begun = vec![bench.direct(), bench.message(60)];
+    bench.gate.ended(&[Verdict::Misconfigured(Some("401".into()))], &[], false, bench.now);
+    assert_eq!(bench.select(), nothing());
+    bench.channels.1.push("ops");
+    assert_eq!(bench.select(), Work::Single(LaneId(2), "ops".into()));
+    bench.queue.parts.push_back(("ops".into(), vec![LaneId(3)]));
+    assert_eq!(bench.select(), Work::Part);
+    bench.queue.begun[1].due = bench.now;
+    assert_eq!(bench.select(), Work::Continue(1), "not the direct send");
+    bench.queue.begun[1].due += Duration::from_secs(60);
+    (bench.channels.0, bench.queue.parts) = (vec!["ops"], VecDeque::new());
+    assert_eq!(bench.select(), Work::Nothing { until: Some(bench.now + Duration::from_secs(60)), held_back: false }, "it is muted by hand");
 }
 
 #[test]

@@ -205,10 +205,8 @@ impl Incident {
 
     /// Its state while it goes on: of what fires, else of what is not over, all is acked, or not.
     pub(super) fn open_state(&self) -> IncidentState {
-        let fires = self.alerts.iter().any(|alert| alert.state == AlertState::Firing);
-        let mut open = self.alerts.iter().filter(|alert| if fires { alert.state == AlertState::Firing } else { alert.state != AlertState::Resolved });
         let (mut any, mut snoozed) = (false, true);
-        let all = open.all(|alert| {
+        let all = self.calling().all(|alert| {
             any = true;
             self.acks.of(alert.fingerprint).is_some_and(|ack| {
                 snoozed &= ack.until.is_some();

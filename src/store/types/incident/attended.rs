@@ -2,13 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Ack, Incident, IncidentAlert};
+use super::{Ack, AlertState, Incident, IncidentAlert};
 
 impl Incident {
-    /// Whether somebody is on something of it that goes on: an ack of which all is over says nothing about the rest.
+    /// What its state is about: what fires of it, else what is not over.
+    pub(super) fn calling(&self) -> impl Iterator<Item = &IncidentAlert> {
+        let fires = self.alerts.iter().any(|alert| alert.state == AlertState::Firing);
+        self.alerts.iter().filter(move |alert| if fires { alert.state == AlertState::Firing } else { alert.state != AlertState::Resolved })
+    }
+
+    /// Whether somebody is on something of that: an ack of which nothing fires any more says nothing about the rest.
     pub(in crate::store) fn is_attended(&self) -> bool {
-        let open = self.open_alerts(None);
-        self.acks.list.iter().any(|ack| ack.holds_any(&open))
+        self.calling().any(|alert| self.is_acked(alert.fingerprint))
     }
 
     /// Who is on what goes on of it; of one that ended, who was on it, and all acks where it was read without its alerts.
@@ -76,5 +81,20 @@ mod tests {
         assert!(left.acks.unacked.is_none());
         let over = after(&left, &[(3, false, 2)], 3);
         assert_eq!((over.state, over.attending().count()), (IncidentState::Resolved, 2), "who was on it");
+    }
+
+    /// Its sender reports no ends, or is silent about it.
+    #[test]
+    fn nobody_is_on_what_fires_when_all_that_was_acked_is_not_reported_any_more() {
+        let mut incident = Incident::open(&report(&[(1, true, 2)]), EventId::new(), T0).unwrap();
+        incident.acks.list = vec![ack(2, &[1])];
+        incident.apply(&report(&[(1, true, 2), (2, true, 2)]), EventId::new(), T0 + MIN);
+        assert!(incident.is_attended());
+        incident.apply(&report(&[(2, true, 2)]), EventId::new(), T0 + 2 * MIN);
+        assert_eq!((incident.state, incident.is_attended()), (IncidentState::Firing, false));
+        incident.apply(&report(&[(1, true, 2), (2, true, 2)]), EventId::new(), T0 + 3 * MIN);
+        assert!(incident.is_attended(), "it fires again, and is still somebody's");
+        incident.apply(&report(&[(2, false, 2)]), EventId::new(), T0 + 4 * MIN);
+        assert_eq!((incident.state, incident.is_attended()), (IncidentState::Acked, true), "nothing fires");
     }
 }

@@ -112,9 +112,9 @@ impl StepRow {
 
 /// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number. One that was never tried and is `kept` from
 /// being sent now does not count.
-pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[u32], now: UnixMs) -> Option<u32> {
+pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[i64], now: UnixMs) -> Option<u32> {
     let later = rows.iter().filter(|row| row.step.is_of_run(mine) && row.step.number > mine.number);
-    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.number);
+    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.after);
     later.filter(counts).filter(|row| row.is_due(now)).map(|row| row.step.number).max()
 }
 
@@ -127,8 +127,9 @@ pub struct StepGuard {
     pub step: EscalationStep,
     /// The alerts that it is for, by eight bytes of their fingerprints.
     pub alerts: Vec<u64>,
-    /// The numbers of later steps that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no other one's place.
-    pub kept: Vec<u32>,
+    /// How long after the first message later steps come that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no
+    /// other one's place.
+    pub kept: Vec<i64>,
     /// Now.
     pub now: UnixMs,
 }
@@ -285,18 +286,18 @@ impl ChangedStep {
 pub(in crate::store) struct LastRun {
     /// When it began.
     pub(in crate::store) began_at: UnixMs,
-    /// By number and channel, whether an ack ended a step, and whether it waits; of two runs that began in one moment the later one.
-    steps: HashMap<(u32, String), (bool, bool)>,
+    /// By number and channel, whether an ack ended a step, and when it ended; of two runs that began in one moment the later one.
+    steps: HashMap<(u32, String), (bool, Option<UnixMs>)>,
 }
 
 impl LastRun {
     /// A step of the escalation, of all in the order in which they were made.
-    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), acked: bool, waits: bool) {
+    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), acked: bool, ended_at: Option<UnixMs>) {
         if began_at > self.began_at {
             (self.began_at, self.steps) = (began_at, HashMap::new());
         }
         if began_at == self.began_at {
-            self.steps.insert(step, (acked, waits));
+            self.steps.insert(step, (acked, ended_at));
         }
     }
 
@@ -307,7 +308,14 @@ impl LastRun {
 
     /// Whether steps of it wait, and no ack ended one: they are for what nobody was on.
     pub(in crate::store) fn goes_on(&self) -> bool {
-        self.steps.values().any(|(_, waits)| *waits) && !self.is_stopped()
+        self.went_on_after(UnixMs::MAX)
+    }
+
+    /// The same at a time that has passed: what waited then may have ended since, also by another ack.
+    fn went_on_after(&self, at: UnixMs) -> bool {
+        let waited = |ended_at: &Option<UnixMs>| ended_at.is_none_or(|ended_at| ended_at > at);
+        let is_stopped = self.steps.values().any(|(acked, ended_at)| *acked && !waited(ended_at));
+        !is_stopped && self.steps.values().any(|(_, ended_at)| waited(ended_at))
     }
 }
 
@@ -347,16 +355,18 @@ impl Begun {
     }
 
     /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more: the
-    /// ack ended, or all that it was about is over, and what joined that is nobody's. One that no ack stopped goes on. What begins is remembered.
+    /// ack ended, or nothing that it was about fires any more, and what joined that is nobody's. One that no ack stopped goes on, and does not begin again
+    /// once it is through. What begins is remembered.
     pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
         let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
         let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
-                let came_after = |times: &HashMap<IncidentId, UnixMs>, run: &LastRun| times.get(&incident).is_some_and(|at| *at > run.began_at);
+                let (again, unacked) = (self.again.get(&incident), self.unacked.get(&incident));
                 let may_begin = |run: &LastRun| {
-                    let is_unacked = came_after(&self.unacked, run) && !run.goes_on();
-                    came_after(&self.again, run) || is_unacked || (run.is_stopped() && !self.attended.contains(&incident))
+                    let is_reopened = again.is_some_and(|at| *at > run.began_at);
+                    let is_unacked = unacked.is_some_and(|at| *at > run.began_at && !run.went_on_after(*at));
+                    is_reopened || is_unacked || (run.is_stopped() && !self.attended.contains(&incident))
                 };
                 let begins = !self.stopped.contains(&incident) && self.runs.get(&key).is_none_or(may_begin);
                 if begins {

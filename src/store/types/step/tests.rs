@@ -62,10 +62,10 @@ fn of_late_steps_only_the_latest_is_sent() {
         assert_eq!(later_step(&rows, &step(1), &[], minutes(now)), late, "after {now} minutes");
     }
     assert_eq!(later_step(&rows, &step(3), &[], minutes(99)), None, "nothing is later than the last one");
-    assert_eq!(later_step(&rows, &step(1), &[3], minutes(99)), Some(2), "the last one reaches nobody now");
-    assert_eq!(later_step(&rows, &step(1), &[2, 3], minutes(99)), None);
+    assert_eq!(later_step(&rows, &step(1), &[step(3).after], minutes(99)), Some(2), "the last one reaches nobody now");
+    assert_eq!(later_step(&rows, &step(1), &[step(2).after, step(3).after], minutes(99)), None);
     let begun = StepRow { tries: 1, ..row(3, Waiting) };
-    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[3], minutes(99)), Some(3), "it was tried before");
+    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[step(3).after], minutes(99)), Some(3), "it was tried before");
     // One that is tried again later was due, and so was one that ended.
     let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
     assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), &[], minutes(3)), Some(2));
@@ -170,10 +170,10 @@ fn an_escalation_begins_once_until_it_is_over() {
     assert_eq!(begin(&mut begun, &at(minutes(3))), [false, false]);
 }
 
-/// The last run of an escalation of the incident, with one step; whether an ack ended it, and whether it waits.
-fn run(acked: bool, waits: bool) -> Begun {
+/// The last run of an escalation of the incident, with one step; whether an ack ended it, and when it ended.
+fn run(acked: bool, ended_at: Option<UnixMs>) -> Begun {
     let mut begun = Begun::default();
-    begun.runs.entry((INCIDENT, "db".to_owned())).or_default().add(T0, (1, "c1".to_owned()), acked, waits);
+    begun.runs.entry((INCIDENT, "db".to_owned())).or_default().add(T0, (1, "c1".to_owned()), acked, ended_at);
     begun
 }
 
@@ -184,9 +184,10 @@ fn begins(begun: &mut Begun, now: UnixMs) -> bool {
 
 #[test]
 fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
-    assert!(!begins(&mut run(false, false), minutes(5)), "no ack stopped it");
-    assert!(!begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..run(true, false) }, minutes(5)), "somebody is on the rest");
-    let mut left = run(true, false);
+    let ended_at = Some(minutes(1));
+    assert!(!begins(&mut run(false, ended_at), minutes(5)), "no ack stopped it");
+    assert!(!begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..run(true, ended_at) }, minutes(5)), "somebody is on the rest");
+    let mut left = run(true, ended_at);
     assert_eq!([5, 6].map(|minute| begins(&mut left, minutes(minute))), [true, false], "once");
 }
 
@@ -194,13 +195,16 @@ fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
 #[test]
 fn what_no_ack_stopped_goes_on_when_one_ends() {
     let unacked = |begun: Begun| Begun { unacked: HashMap::from([(INCIDENT, minutes(4))]), ..begun };
-    assert!(begins(&mut unacked(run(false, false)), minutes(5)), "nothing of it waits");
-    assert!(!begins(&mut unacked(run(false, true)), minutes(5)));
-    let mut reopened = run(false, true);
+    assert!(begins(&mut unacked(run(false, Some(minutes(3)))), minutes(5)), "nothing of it waited");
+    assert!(!begins(&mut unacked(run(false, None)), minutes(5)));
+    assert!(!begins(&mut unacked(run(false, Some(minutes(5)))), minutes(6)), "it was sent since");
+    let mut acked = Begun { attended: HashSet::from([INCIDENT]), ..unacked(run(true, Some(minutes(5)))) };
+    assert!(!begins(&mut acked, minutes(6)), "somebody was on it again by then");
+    let mut reopened = run(false, None);
     reopened.called_again(INCIDENT, minutes(4));
     assert!(begins(&mut reopened, minutes(5)), "what is over and fires again is another outage");
-    let mut two = unacked(run(false, true));
-    two.runs.values_mut().for_each(|last| last.add(T0, (2, "c2".to_owned()), true, false));
+    let mut two = unacked(run(false, None));
+    two.runs.values_mut().for_each(|last| last.add(T0, (2, "c2".to_owned()), true, Some(minutes(2))));
     assert!(begins(&mut two, minutes(5)), "the ack stopped another step of it");
 }
 
@@ -208,11 +212,11 @@ fn what_no_ack_stopped_goes_on_when_one_ends() {
 fn the_last_run_is_the_last_one_made() {
     let step = || (1, "c1".to_owned());
     let mut last = LastRun::default();
-    last.add(T0, step(), true, false);
+    last.add(T0, step(), true, Some(T0));
     assert!(last.is_stopped());
-    last.add(T0, step(), false, true);
+    last.add(T0, step(), false, None);
     assert!(last.goes_on() && !last.is_stopped(), "an ack, its end and another run in one moment");
-    last.add(minutes(1), step(), false, false);
-    last.add(T0, (2, "c2".to_owned()), true, true);
+    last.add(minutes(1), step(), false, Some(minutes(1)));
+    last.add(T0, (2, "c2".to_owned()), true, None);
     assert!((last.began_at, last.goes_on(), last.is_stopped()) == (minutes(1), false, false), "{last:?}");
 }
