@@ -72,7 +72,7 @@ pub fn start(format: Option<LogFormat>, filter: &str, lost: Count) -> io::Result
         tracing::error!(place, panic = text, "a part of Watchfire failed unexpectedly; please report it");
     }));
     if let Some(given) = unknown {
-        tracing::warn!(given, "WATCHFIRE_LOG, or --log, is no level: write error, warn, info, debug or trace; info is used");
+        tracing::warn!(given, "the level of WATCHFIRE_LOG, or of --log, is unknown: write error, warn, info, debug or trace; info is used");
     }
     Ok(log)
 }

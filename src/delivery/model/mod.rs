@@ -8,6 +8,7 @@ mod gates;
 mod life;
 mod lives;
 mod living;
+mod nights;
 mod paused;
 mod people;
 mod plan;

@@ -2,6 +2,7 @@
 
 mod mails;
 mod pooling;
+mod recipients;
 mod server;
 mod stages;
 
