@@ -18,7 +18,8 @@ const WINDOW_MARGIN: f64 = 0.03;
 /// them counts as sent.
 const IN_FLIGHT_HORIZON: Duration = Duration::from_secs(10);
 
-/// The longest time that spreading keeps a message back for which the window has room: a limit of a day must not delay an alert by a quarter of an hour.
+/// The longest time that spreading keeps a message back while a quarter of the window is left: a limit of a day must not delay an alert by a quarter of
+/// an hour as long as there is plenty. What is left then is spread over the whole window, so that a storm leaves something for the rest of the day.
 const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 
 /// Sliding-window log over one or several limits.
@@ -145,8 +146,9 @@ impl RateLimiter {
         at
     }
 
-    /// When the next message should start if others wait behind it: half of each window's sends may go in a burst, the rest is spread evenly, at most a
-    /// minute apart, so that a storm does not spend a whole window on its first seconds and leave nothing for what is more severe and comes later.
+    /// When the next message should start if others wait behind it: half of each window's sends may go in a burst, the rest is spread, at most a minute
+    /// apart until a quarter is left, and evenly from there on. So a storm does not spend a whole window on its first seconds, and leaves something for
+    /// what is more severe and comes later.
     pub fn spread(&self, now: Instant, counted: &Counted) -> Instant {
         let mut at = self.slot(now, counted);
         let none = Log::default();
@@ -164,7 +166,9 @@ impl RateLimiter {
             if recent >= burst
                 && let Some(last) = self.last_start
             {
-                at = at.max(last + (limit.window / (limit.count - limit.count / 2)).min(LONGEST_SPREAD));
+                let even = limit.window / (limit.count - limit.count / 2);
+                let plenty = recent < (limit.count - limit.count / 4) as usize;
+                at = at.max(last + if plenty { even.min(LONGEST_SPREAD) } else { even });
             }
         }
         at
@@ -337,17 +341,23 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_a_day_keeps_nothing_back_for_long_while_it_has_room() {
-        let mut limiter = RateLimiter::new(&[Limit { count: 200, window: MINUTE * 60 * 24 }]);
-        let now = Instant::now();
-        for _ in 0..199 {
-            limiter.begin(now, &Counted::Outlet);
-            limiter.end(now, &Counted::Outlet);
-        }
-        assert_eq!(limiter.spread(now, &Counted::Outlet), now + LONGEST_SPREAD);
-        limiter.begin(now, &Counted::Outlet);
-        limiter.end(now, &Counted::Outlet);
-        assert!(limiter.spread(now, &Counted::Outlet) > now + MINUTE * 60 * 24, "the platform's own limit holds");
+    fn a_limit_of_a_day_delays_little_while_there_is_plenty_and_lasts_for_the_day() {
+        let day = MINUTE * 60 * 24;
+        let mut limiter = RateLimiter::new(&[Limit { count: 200, window: day }]);
+        let (now, window) = (Instant::now(), limiter.longest_window());
+        let mut send = |count: u32| {
+            for _ in 0..count {
+                limiter.begin(now, &Counted::Outlet);
+                limiter.end(now, &Counted::Outlet);
+            }
+            limiter.spread(now, &Counted::Outlet)
+        };
+        assert_eq!(send(99), now, "half of it in a burst");
+        assert_eq!(send(1), now + LONGEST_SPREAD);
+        assert_eq!(send(49), now + LONGEST_SPREAD);
+        assert_eq!(send(1), now + window / 100, "the last quarter is for the rest of the day");
+        assert_eq!(send(49), now + window / 100);
+        assert!(send(1) > now + day, "the platform's own limit holds");
     }
 
     proptest! {
