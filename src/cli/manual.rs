@@ -198,7 +198,7 @@ fn markdown(root: &Command) -> String {
             out.push_str(&format!("\n```sh\n{lines}```\n"));
         }
     }
-    out.push_str("\n## Environment variables\n\nOne that begins with `WATCHFIRE_` and is empty counts as not set.\n\n");
+    out.push_str("\n## Environment variables\n\nA variable that begins with `WATCHFIRE_` and is empty counts as not set.\n\n");
     out.push_str("| variable | what it is |\n|---|---|\n");
     for (variable, about) in environment(&all(root)) {
         out.push_str(&format!("| `{variable}` | {about} |\n"));

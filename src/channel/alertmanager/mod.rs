@@ -28,7 +28,7 @@ pub struct Config {
     /// Its address, with the path that it is served under: `http://alertmanager.example.com:9093`.
     pub url: String,
     /// The site whose incidents it has: a sender's name (of its credential, or `?source=`), or a name under `sources`. Default: every site that no other
-    /// entry names. Entries of one site are replicas of one cluster: the first that answers is asked.
+    /// entry names. Entries of one site are replicas of one cluster: the first that answers takes a silence.
     #[serde(default)]
     pub source: Option<String>,
     /// `Authorization: Bearer` with this token.

@@ -87,7 +87,7 @@ pub struct IncidentsBlock {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SilenceBlock {
-    /// The Alertmanagers. Those of one `source` are replicas of one cluster: the first that answers is asked. Default: none, and nothing can be silenced.
+    /// The Alertmanagers. Those of one `source` are replicas of one cluster: the first that answers takes a silence. Default: none, and nothing can be silenced.
     pub alertmanager: Vec<alertmanager::Config>,
 }
 
