@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{Language, UnixMs};
-use crate::store::State;
-use crate::template::{humanize, reason};
+use crate::model::{Event, Language, SenderKind, Status, UnixMs};
+use crate::store::{PendingDelivery, State};
+use crate::template::{MessageKind, humanize, reason};
 
 use super::draft::Draft;
 
@@ -56,6 +56,14 @@ impl Draft<'_> {
                 format!("The sender left out {left_out} alerts; some of them may still fire")
             });
         }
+        let texts = hidden_texts(self.members, self.kind);
+        if texts > 0 {
+            notes.push(if zh {
+                format!("另有 {texts} 条同标题的较早消息未显示，见投递历史")
+            } else {
+                format!("{texts} earlier messages of this title are not shown; the history has them")
+            });
+        }
         if self.members.iter().any(|m| m.fallback.depth > 0) {
             notes.push(if zh {
                 "备用通道：原通道未能送达".into()
@@ -64,5 +72,39 @@ impl Draft<'_> {
             });
         }
         notes
+    }
+}
+
+/// Texts that people and programs sent by themselves, and that are not shown because a newer one of their title is. A digest has a line for each title.
+fn hidden_texts(members: &[PendingDelivery], kind: MessageKind) -> usize {
+    let is_text = |event: &&Event| event.kind == SenderKind::Direct && event.source != "watchfire" && event.status == Status::Firing;
+    let texts: Vec<&Event> = members.iter().filter_map(|member| member.event.as_deref()).filter(is_text).collect();
+    match texts.last() {
+        Some(shown) if kind != MessageKind::Digest => texts.iter().filter(|text| text.message != shown.message).count(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::delivery::testing::{alert, event, waiting};
+
+    #[test]
+    fn a_text_that_a_newer_one_hides_is_counted() {
+        let hidden = |kind, source: &str, texts: &[&str]| {
+            let member = |(seq, text): (i64, &&str)| {
+                let alerts = vec![alert("Backup failed", "error", Status::Firing)];
+                let event = Event { kind: SenderKind::Direct, source: source.into(), message: (*text).to_owned(), ..event(alerts.clone()) };
+                PendingDelivery { event: Some(Arc::new(event)), ..waiting(seq, alerts) }
+            };
+            hidden_texts(&(0..).zip(texts).map(member).collect::<Vec<_>>(), kind)
+        };
+        assert_eq!(hidden(MessageKind::Fold, "direct/ci", &["db-1", "db-2", "db-1", "db-3"]), 3);
+        assert_eq!(hidden(MessageKind::Fold, "direct/ci", &["db-1", "db-1"]), 0, "it is shown");
+        assert_eq!(hidden(MessageKind::Digest, "direct/ci", &["db-1", "db-2"]), 0, "a digest has lines");
+        assert_eq!(hidden(MessageKind::Fold, "watchfire", &["3 wait", "4 wait"]), 0, "a notice of ours takes the place of the one before");
     }
 }
