@@ -15,7 +15,7 @@ use super::outlet::select::{DIGEST_LANES, Turn};
 use super::plan::{ChannelPlan, Plan};
 use super::rate_limit::RateLimiter;
 use crate::channel::{Counted, OnAmbiguous};
-use crate::model::{Alert, Event, EventId, LaneId, MessageId, OutletKey, SenderKind};
+use crate::model::{Alert, Event, EventId, LaneId, MessageId, OutletKey, SenderKind, Severity};
 use crate::store::{PendingDelivery, State};
 use crate::template::MessageKind;
 
@@ -197,7 +197,8 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
         };
         let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
         let counted = channel.driver.counted(&channel.recipients);
-        let taken: Vec<LaneId> = match Turn::of(order.len(), &limiter, &counted, channel.digest_after(), at) {
+        let is_critical = || waiting.values().flatten().any(|arrival| arrival.member.rank == Severity::Critical.rank());
+        let taken: Vec<LaneId> = match Turn::of(order.len(), &limiter, &counted, channel.digest_after(), at, is_critical) {
             Turn::Wait(free) => {
                 at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
                 continue;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::delivery::clock::Now;
-use crate::model::{LaneId, UnixMs};
+use crate::model::{LaneId, Severity, UnixMs};
 use crate::store::{LaneSummary, PendingDelivery, State};
 
 mod budget;
@@ -98,6 +98,12 @@ impl Lanes {
     /// Lanes that could send now.
     pub fn ready_count(&self) -> usize {
         self.ready.len()
+    }
+
+    /// Whether something critical is ready. Walks over all that is in memory.
+    pub fn has_critical(&self) -> bool {
+        let mut ready = self.ready.iter().filter_map(|(_, id)| self.map.get(id));
+        ready.any(|lane| lane.queue.iter().any(|item| item.waiting.rank == Severity::Critical.rank()))
     }
 
     /// Lanes in memory, with empty ones and those in flight.

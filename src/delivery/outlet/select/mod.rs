@@ -95,9 +95,17 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// Of a queue of `waiting` lanes. With several, sends are spread over the window instead of using it up at once.
-    pub fn of(waiting: usize, rate: &RateLimiter, counted: &Counted, digest_after: Option<Duration>, now: Instant) -> Self {
-        let at = if waiting > 1 { rate.spread(now, counted) } else { rate.slot(now, counted) };
+    /// Of a queue of `waiting` lanes, with something critical among them where `is_critical`. With several, sends are spread over the window instead of using
+    /// it up at once.
+    pub fn of(
+        waiting: usize,
+        rate: &RateLimiter,
+        counted: &Counted,
+        digest_after: Option<Duration>,
+        now: Instant,
+        is_critical: impl Fn() -> bool,
+    ) -> Self {
+        let at = if waiting > 1 { rate.spread(now, counted, is_critical) } else { rate.slot(now, counted) };
         if at > now {
             return Self::Wait(at);
         }
@@ -226,7 +234,7 @@ fn select_lanes(queue: &Queue, channels: &impl Channels, rate: &RateLimiter, con
     let waiting = mine + if queue.lanes.complete { 0 } else { MAX_LANES };
     // A turn that is owed is taken at once: spread over the window, it would go to the next direct send.
     let owed = conditions.direct_in_row >= MAX_DIRECT_IN_ROW && rate.slot(now, &counted) <= now;
-    match Turn::of(waiting, rate, &counted, channels.digest_after(&channel), now) {
+    match Turn::of(waiting, rate, &counted, channels.digest_after(&channel), now, || queue.lanes.has_critical()) {
         Turn::Wait(_) if owed => Work::Single(lane, channel),
         Turn::Single => Work::Single(lane, channel),
         Turn::Digest => Work::Digest(channel.clone(), queue.lanes.ready_of_channel(&channel, DIGEST_LANES)),

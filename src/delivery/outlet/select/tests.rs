@@ -262,7 +262,7 @@ fn nothing_says_when_what_was_begun_is_due() {
 #[test]
 fn what_waits_is_one_digest_while_the_month_is_short_and_a_single_one_goes_alone() {
     let (now, free) = (Instant::now(), RateLimiter::new(&[]));
-    let turn = |waiting, after| Turn::of(waiting, &free, &Counted::Outlet, after, now);
+    let turn = |waiting, after| Turn::of(waiting, &free, &Counted::Outlet, after, now, || false);
     for (waiting, after, wanted) in [
         (1, Some(Duration::ZERO), Turn::Single),
         (2, Some(Duration::ZERO), Turn::Digest),
