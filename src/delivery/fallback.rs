@@ -84,9 +84,12 @@ impl Shared {
             None => format!("fallback of `{name}`, where it waits too long"),
         };
         for chain in self.store.fallback_chains(name, before).await? {
-            let Some((to, rest)) = plan.fallback(&chain).filter(|(to, _)| !to.disabled && to.name != *name) else { continue };
+            // What this channel took over under a former name has it in its own chain.
+            let is_here = |next: &String| plan.current_channel(next).is_some_and(|next| next.name == *name);
+            let left = &chain[chain.iter().rposition(is_here).map_or(0, |here| here + 1)..];
+            let Some((to, rest)) = plan.fallback(left).filter(|(to, _)| !to.disabled) else { continue };
             let to = MoveTo { channel: to.name.to_string(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
-            let step = FallbackStep { chain, to };
+            let step = FallbackStep { chain: chain.clone(), to };
             loop {
                 let made = self.store.copy_to_fallback(name, before, step.clone(), &reason, BATCH, self.clock.wall()).await?;
                 self.notify_new(&made);

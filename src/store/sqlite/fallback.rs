@@ -22,14 +22,16 @@ pub(super) fn fallback_targets(db: &Connection, lane: LaneId, lane_seq: i64) -> 
     Ok(children.query_map(params![lane.0, lane_seq], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Deliveries of a channel (`?1`) that may be copied: queued, waiting (a muted one is meant to wait), born before a time (`?2`), without a child.
+/// Deliveries of a channel (`?1`) that may be copied: queued, waiting (a muted one is meant to wait), born before a time (`?2`).
 const WAITING: &str = "FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
      WHERE l.channel = ?1 AND l.waiting > 0 AND l.since < ?2 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred')
-         AND d.state = 'waiting' AND d.born_at < ?2 AND d.mode = 'queued' AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)";
+         AND d.state = 'waiting' AND d.born_at < ?2 AND d.mode = 'queued'";
+/// Whether it has a copy.
+const COPIED: &str = "EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)";
 
 /// [`crate::store::MaintenanceStore::fallback_chains`]. On a long queue of copied ones this walks past all of them, which the writer must not wait for.
 pub(super) fn chains(db: &Connection, channel: &str, born_before: UnixMs) -> Result<Vec<Vec<String>>, DbError> {
-    let mut select = db.prepare_cached(&format!("SELECT DISTINCT json_extract(d.target, '$.fallback') {WAITING}"))?;
+    let mut select = db.prepare_cached(&format!("SELECT DISTINCT json_extract(d.target, '$.fallback') {WAITING} AND NOT {COPIED}"))?;
     let rows = select.query_map(params![channel, born_before], |row| row.get::<_, Option<String>>(0))?;
     let found = rows.collect::<rusqlite::Result<Vec<Option<String>>>>()?;
     let chains = found.into_iter().flatten().filter_map(|chain| serde_json::from_str::<Vec<String>>(&chain).ok());
@@ -38,8 +40,10 @@ pub(super) fn chains(db: &Connection, channel: &str, born_before: UnixMs) -> Res
 
 /// Deliveries of `channel` to copy, oldest lanes first: those whose chain this is. Read only, as [`chains`] is.
 pub(super) fn candidates(db: &Connection, channel: &str, born_before: UnixMs, chain: &[String], limit: usize) -> Result<Vec<DeliveryId>, DbError> {
-    let mut select =
-        db.prepare_cached(&format!("SELECT d.id {WAITING} AND json_extract(d.target, '$.fallback') = json_extract(?3, '$') LIMIT ?4"))?;
+    // In this order: of a row that has a copy the target is not read.
+    let mut select = db.prepare_cached(&format!(
+        "SELECT d.id {WAITING} AND CASE WHEN {COPIED} THEN 0 ELSE json_extract(d.target, '$.fallback') = json_extract(?3, '$') END LIMIT ?4"
+    ))?;
     let chain = serde_json::json!(chain).to_string();
     let rows = select.query_map(params![channel, born_before, chain, i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.uuid(0))?;
     Ok(rows.map(|id| id.map(DeliveryId)).collect::<rusqlite::Result<_>>()?)
@@ -49,7 +53,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: UnixMs, ch
 pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
-         AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id)"
+         AND NOT {COPIED}"
     ))?;
     let mut copies = Vec::new();
     for id in origins {
