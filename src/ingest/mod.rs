@@ -172,12 +172,12 @@ fn candidates<'a>(all: &'a [(Cow<'a, str>, &'a str)]) -> Vec<(Vec<usize>, Cow<'a
         if raw.starts_with('"') && serde_json::from_str::<IgnoredAny>(&text).is_err() {
             continue;
         }
+        let is_state = alert::status_word(name).is_some();
         match text.strip_prefix('[') {
-            Some(rest) if alert::status_word(name).is_some() => {
-                if !rest.trim_start().starts_with(']') {
-                    places.push(at);
-                    states.push(with_state(name, &text));
-                }
+            Some(rest) if is_state && rest.trim_start().starts_with(']') => {}
+            Some(_) if is_state => {
+                places.push(at);
+                states.push(with_state(name, &text));
             }
             Some(_) => bodies.push((vec![at], around.as_deref().map_or_else(|| text.clone(), |state| with_state(state, &text).into()))),
             None if text.starts_with('{') => bodies.push((vec![at], text)),

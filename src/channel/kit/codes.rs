@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_receiver_is_the_channels_fault_only_where_it_has_no_other() {
         let [a, b] = ["a", "b"].map(Recipient::new);
-        assert_eq!((only(&[a.clone()]), only(&[a.clone(), b]), only(&[])), (Some(a), None, None));
+        assert_eq!((only(std::slice::from_ref(&a)), only(&[a.clone(), b]), only(&[])), (Some(a), None, None));
         let evaluated = |kind, code: &str, is_only| {
             let error = of_receiver(SendError::new(kind, "no").code(code), &["86001"], is_only);
             (error.kind, error.recipient)

@@ -146,8 +146,8 @@ fn a_series_of_an_alarm_is_over_while_another_one_fires() {
     };
     let alarm_by_sns = |series: &str, state: &str| by_sns(state, "", &alarm(series, state));
     let event_by_sns = |series: &str, state: &str| by_sns(state, "", &changed(series, state));
-    let ways: [(&str, &dyn Fn(&str, &str) -> Value); 4] =
-        [("alarm", &alarm), ("event", &changed), ("alarm by SNS", &alarm_by_sns), ("event by SNS", &event_by_sns)];
+    type Post<'a> = &'a dyn Fn(&str, &str) -> Value;
+    let ways: [(&str, Post<'_>); 4] = [("alarm", &alarm), ("event", &changed), ("alarm by SNS", &alarm_by_sns), ("event by SNS", &event_by_sns)];
     for (way, post) in ways {
         let of = |series: &str, state: &str| event(&inputs, post(series, state).to_string().as_bytes());
         let (fires, over, other) = (of("orders", "ALARM"), of("orders", "OK"), of("users", "OK"));
