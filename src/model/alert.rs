@@ -278,6 +278,11 @@ impl Event {
     pub fn may_fire_on(&self) -> bool {
         self.status == Status::Resolved && self.truncated > 0 && self.reason != ALL_RESOLVED
     }
+
+    /// Whether it is a text of a person or a program that is not over, and no notice of Watchfire's own.
+    pub fn is_text(&self) -> bool {
+        self.kind == SenderKind::Direct && self.status == Status::Firing && self.source != "watchfire"
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::delivery::pending::PendingMessage;
-use crate::model::{Alert, SenderKind, Status};
+use crate::model::{Alert, Event};
 use crate::store::PendingDelivery;
 use crate::template::MessageKind;
 
@@ -17,11 +17,7 @@ const MOST_ALONE: usize = 10;
 /// into the first message, which counts those that it does not show. Where one says that it is over, they fold as alerts do.
 pub(super) fn take_other_texts(message: &mut PendingMessage) -> Vec<PendingDelivery> {
     let Some(first) = message.members.first() else { return Vec::new() };
-    let is_text = |member: &PendingDelivery| {
-        let event = member.event.as_deref();
-        member.lane == first.lane
-            && event.is_some_and(|event| event.kind == SenderKind::Direct && event.source != "watchfire" && event.status == Status::Firing)
-    };
+    let is_text = |member: &PendingDelivery| member.lane == first.lane && member.event.as_deref().is_some_and(Event::is_text);
     if message.kind == MessageKind::Digest || !message.members.iter().all(is_text) {
         return Vec::new();
     }
@@ -47,7 +43,7 @@ mod tests {
     use super::*;
     use crate::delivery::clock::Now;
     use crate::delivery::testing::{alert, event, waiting};
-    use crate::model::{Event, UnixMs};
+    use crate::model::{SenderKind, Status, UnixMs};
 
     /// How many of so many deliveries of one title, with these words, are left for later when they have waited for so long.
     fn left(waited: Duration, kind: MessageKind, source: &str, texts: &[(Status, &str)]) -> usize {

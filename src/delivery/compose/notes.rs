@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Event, Language, SenderKind, Status, UnixMs};
+use crate::model::{Event, Language, UnixMs};
 use crate::store::{PendingDelivery, State};
 use crate::template::{MessageKind, humanize, reason};
 
@@ -77,8 +77,7 @@ impl Draft<'_> {
 
 /// Texts that people and programs sent by themselves, and that are not shown because a newer one of their title is. A digest has a line for each title.
 fn hidden_texts(members: &[PendingDelivery], kind: MessageKind) -> usize {
-    let is_text = |event: &&Event| event.kind == SenderKind::Direct && event.source != "watchfire" && event.status == Status::Firing;
-    let texts: Vec<&Event> = members.iter().filter_map(|member| member.event.as_deref()).filter(is_text).collect();
+    let texts: Vec<&Event> = members.iter().filter_map(|member| member.event.as_deref()).filter(|event| event.is_text()).collect();
     match texts.last() {
         Some(shown) if kind != MessageKind::Digest => texts.iter().filter(|text| text.message != shown.message).count(),
         _ => 0,
@@ -91,6 +90,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::testing::{alert, event, waiting};
+    use crate::model::{SenderKind, Status};
 
     #[test]
     fn a_text_that_a_newer_one_hides_is_counted() {
