@@ -13,7 +13,7 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     let browser = Browser::of(&app);
     fire(&app, None, &alert("a", "First", "firing")).await;
     let page = browser.page("/ui").await;
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let live = live_of(&page);
     let mut stream = browser.get(&live).await;
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     let mut heard = String::new();
@@ -40,7 +40,7 @@ async fn an_open_console_is_sent_what_changed_and_how_many_are_new() {
     assert!(missed.contains("event: head") && missed.contains("data: 2 open: 1 not acked, 1 acked, 0 snoozed."), "{missed}");
     // A page that was made while somebody looks is sent what the looks found since.
     let page = browser.page("/ui").await;
-    let fresh = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let fresh = live_of(&page);
     assert_eq!(browser.post("/ui/incidents/2/ack", &[]).await.status(), StatusCode::SEE_OTHER);
     until(&["id=\"i-2\"", "data: Nothing needs you"]).await;
     let mut opened = browser.get(&fresh).await;
@@ -60,7 +60,7 @@ async fn a_row_shows_a_mute_that_began_and_that_it_ended() {
     let browser = Browser::of(&app);
     fire(&app, None, &alert("a", "First", "firing")).await;
     let page = browser.page("/ui").await;
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let live = live_of(&page);
     let mut stream = browser.get(&live).await;
     // The store is looked at once before what changes is known.
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
@@ -79,7 +79,7 @@ async fn a_row_that_says_it_is_over_shows_that_it_fires_again() {
     fire(&app, None, &alert("a", "First", "firing")).await;
     fire(&app, None, &alert("b", "Second", "firing")).await;
     let page = browser.page("/ui").await;
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let live = live_of(&page);
     let mut stream = browser.get(&live).await;
     // The store is looked at once before what changes is known.
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
@@ -100,7 +100,7 @@ async fn a_console_that_slept_is_sent_the_mute_that_began_while_it_did() {
     let browser = Browser::of(&app);
     fire(&app, None, &alert("a", "First", "firing")).await;
     let page = browser.page("/ui").await;
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let live = live_of(&page);
     let mute = [("matchers", "alertname=\"First\""), ("for", "1h"), ("reason", "deploy")];
     assert_eq!(browser.post("/ui/mutes", &mute).await.status(), StatusCode::SEE_OTHER);
     // Nothing of the incident is newer than what the page has seen.
@@ -115,8 +115,13 @@ async fn with_steps() -> (TestApp, Browser, String) {
     fire(&app, None, &alert("a", "First", "firing")).await;
     let page = browser.page("/ui").await;
     assert!(page.contains("Next: theirs"), "{page}");
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let live = live_of(&page);
     (app, browser, live)
+}
+
+/// Where a page gets its live updates.
+fn live_of(page: &str) -> String {
+    page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&")
 }
 
 /// Reads a stream until it holds this, and returns what it read.
