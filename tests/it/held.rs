@@ -19,7 +19,7 @@ async fn the_fallback_of_a_held_channel_begins_at_once() {
         .routes()
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]")
         .replace("token: xoxb-test-token", "token: xoxb-revoked-token")
-        .replace("ops-slack: {", "ops-slack: { fallback: [ops-wecom],");
+        .replace("ops-slack: {", "ops-slack: { fallback: [ops-wecom], fallback_after: 1h,");
     let app = TestApp::start(&routes).await;
     // Not with the round that every start begins with.
     tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -30,6 +30,9 @@ async fn the_fallback_of_a_held_channel_begins_at_once() {
         assert!(begun.elapsed() < AT_ONCE, "round {round} took {:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
+    let held = app.until("channel=ops-slack", |rows| rows.len() == 3).await[0].id;
+    let next = app.get(&format!("/api/v1/deliveries/{held}")).await.1["next"].as_str().unwrap().to_owned();
+    assert!(next.contains("suspended") && next.contains("given up after") && !next.contains("copied to"), "it has its copy: {next}");
 }
 
 /// A webhook whose server refuses the credentials.

@@ -56,7 +56,9 @@ pub(in crate::http) async fn next_action(app: &App, detail: &DeliveryDetail) -> 
     } else {
         queue_position(app, channel, outlet.in_flight, now).await?
     };
-    Ok(format!("{what}{}", limits(&plan, channel, &detail.target.fallback, counted_from(row, detail.target.step.is_some()))))
+    // What has a copy already gets no other one while it waits.
+    let chain = if detail.children.is_empty() { detail.target.fallback.as_slice() } else { &[] };
+    Ok(format!("{what}{}", limits(&plan, channel, chain, counted_from(row, detail.target.step.is_some()))))
 }
 
 /// What waits for its turn at the channel's rate limit, or for the platform's answer, when no more wait than are in flight.
