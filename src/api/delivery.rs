@@ -34,7 +34,7 @@ pub struct DeliveryResponse {
     pub route: String,
     /// Template set, when the route asked for one.
     pub template: String,
-    /// Channels that are tried when this one is dead.
+    /// Channels that are tried when this one is dead, without disabled ones.
     pub fallback: Vec<String>,
     /// Its event.
     pub event: EventBody,

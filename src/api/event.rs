@@ -109,7 +109,7 @@ pub struct ExplainedDelivery {
     pub firing: u32,
     /// Resolved alerts in it.
     pub resolved: u32,
-    /// Channels that are tried when this one is dead.
+    /// Channels that are tried when this one is dead, without disabled ones.
     pub fallback: Vec<String>,
     /// The rate limit of the channel, `20 per 1m`, or `off`.
     pub rate_limit: String,

@@ -67,6 +67,12 @@ impl AppOptions {
             wait_for_store: true,
         }
     }
+
+    /// The address that counts in place of the file's. What a passed socket listens on is what the validation looks at: an open address needs credentials.
+    fn address(&self) -> Option<String> {
+        let passed = self.socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        passed.map(|address| address.to_string()).or_else(|| self.listen.clone())
+    }
 }
 
 /// A running Watchfire.
@@ -124,10 +130,9 @@ impl Background {
 
 impl App {
     /// Loads, opens the store, listens, and only then reads what waits.
-    pub async fn start(mut options: AppOptions) -> Result<Self> {
+    pub async fn start(options: AppOptions) -> Result<Self> {
         if let Some(socket) = &options.socket {
-            // What the socket listens on is what the validation looks at: an open address needs credentials.
-            options.listen = Some(socket.local_addr().context("the passed socket has no address; pass a listening TCP socket")?.to_string());
+            socket.local_addr().context("the passed socket has no address; pass a listening TCP socket")?;
         }
         let (loaded, files) = load(&options)?;
         for finding in &loaded.findings {
@@ -249,7 +254,7 @@ impl App {
 }
 
 fn load(options: &AppOptions) -> Result<(Loaded, Watched)> {
-    let load = LoadOptions { listen: options.listen.clone(), ..LoadOptions::default() };
+    let load = LoadOptions { listen: options.address(), ..LoadOptions::default() };
     let (loaded, files) = config::load_watched(&options.config, &load, Vec::new());
     Ok((loaded.map_err(|findings| anyhow!("{}", config::report(&findings)))?, files))
 }

@@ -115,7 +115,7 @@ impl Reloader {
     }
 
     async fn read(&self) -> Result<Loaded, ReloadError> {
-        let options = LoadOptions { listen: self.options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
+        let options = LoadOptions { listen: self.options.address(), http: Some(self.http.clone()), ..LoadOptions::default() };
         let path = self.options.config.clone();
         let known = self.watched().paths;
         let read = tokio::task::spawn_blocking(move || config::load_watched(&path, &options, known)).await;
@@ -165,8 +165,23 @@ impl Reloader {
 
 /// What people read of a configuration that was loaded now.
 pub(super) fn running(options: &AppOptions, lines: Vec<String>, findings: &[Finding]) -> http::Running {
-    let warnings = findings.iter().map(config::one_line).collect();
-    http::Running { path: options.config.clone(), listen: options.listen.clone(), lines, warnings, loaded_at: options.clock.wall() }
+    let elsewhere = elsewhere(options);
+    elsewhere.iter().for_each(|note| tracing::warn!("{note}"));
+    let warnings = findings.iter().map(config::one_line).chain(elsewhere).collect();
+    http::Running { path: options.config.clone(), listen: options.address(), lines, warnings, loaded_at: options.clock.wall() }
+}
+
+/// That the file names an address which the passed socket does not listen on: senders and commands would find nobody there.
+fn elsewhere(options: &AppOptions) -> Option<String> {
+    let passed = options.socket.as_ref()?.local_addr().ok()?;
+    let asked = config::server(&options.config, &LoadOptions { listen: options.listen.clone(), ..LoadOptions::without_secrets() })?.listen;
+    let is_covered = passed.port() == asked.port() && (passed.ip() == asked.ip() || passed.ip().is_unspecified());
+    (!is_covered).then(|| {
+        format!(
+            "`server.listen` is {asked}, and nothing listens there: the service manager passes a socket on {passed}, which wins; write \
+             ListenStream={asked} into the .socket unit, or {passed} into `server.listen`, where commands look for the server"
+        )
+    })
 }
 
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).

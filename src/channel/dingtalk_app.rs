@@ -60,6 +60,9 @@ struct User {
     userid: String,
 }
 
+/// How the limits of a second begin: `..ForAppkeyAndApi`, `..ForApi`, `..ForOrg` and the like.
+const QPS_LIMIT: &str = "Forbidden.AccessDenied.QpsLimit";
+
 /// What any interface refuses.
 const ERROR_CODES: &[kit::CodeRule] = &[
     (
@@ -72,16 +75,7 @@ const ERROR_CODES: &[kit::CodeRule] = &[
         ErrorKind::Misconfigured,
         "the application's token is not accepted, not even a new one",
     ),
-    (
-        &[
-            "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi",
-            "Forbidden.AccessDenied.QpsLimitForAppkey",
-            "Forbidden.AccessDenied.QpsLimitForApi",
-            "Forbidden.AccessDenied.QpsLimitForOrg",
-        ],
-        RATE,
-        "too many requests came too fast",
-    ),
+    (&[QPS_LIMIT], RATE, "too many requests came too fast"),
     (&["Forbidden.AccessDenied.ApiCountLimitForOrg"], ErrorKind::Rejected, "the organisation's calls for this month are used up"),
     (&["Forbidden.AccessDenied.IpNotInWhiteList"], ErrorKind::Misconfigured, "this server's address is not on the application's list"),
     (
@@ -179,7 +173,8 @@ pub(super) fn is_token_trouble(reply: &kit::Reply) -> bool {
 pub(super) fn refusal(own: &[kit::CodeRule], answer: &Answer, reply: &kit::Reply, now: Timestamp) -> SendError {
     let by_status = || kit::classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
     let by_words = || kit::limit_by_words(&answer.message).map(|(_, advice)| (RATE, advice));
-    let known = kit::classify(own, &answer.code).or_else(|| kit::classify(ERROR_CODES, &answer.code)).or_else(by_words);
+    let code = if answer.code.starts_with(QPS_LIMIT) { QPS_LIMIT } else { answer.code.as_str() };
+    let known = kit::classify(own, code).or_else(|| kit::classify(ERROR_CODES, code)).or_else(by_words);
     let (kind, advice) = known.unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
     kit::passing(reply, reply.error(reply.with_wait(kind, now), code, format!("DingTalk: {advice} (\"{}\")", answer.message)), now)

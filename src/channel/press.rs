@@ -43,7 +43,7 @@ impl Presser {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PressAnswer {
     /// One or two short sentences in the channel's language, plain text; at most 200 characters, as Telegram shows
-    /// (<https://core.telegram.org/bots/api#answercallbackquery>).
+    /// (<https://core.telegram.org/bots/api#answercallbackquery>), unless there is an address in it.
     pub text: String,
     /// Whether what was asked for holds now; otherwise the text says why not.
     pub done: bool,

@@ -72,8 +72,7 @@ pub(super) fn card(page: &Page, task_id: &str) -> Option<Card> {
 /// What a card becomes that is changed by a right to it, which names the card in place of its id: without buttons it is a text that opens something.
 /// `None`: there is nothing to open.
 pub(super) fn changed(page: &Page) -> Option<Card> {
-    let links = &page.facts.links;
-    let opened = links.iter().find(|link| link.kind == LinkKind::Details).or(links.first());
+    let opened = page.facts.opens(usize::MAX);
     card(page, "").or_else(|| opened.filter(|_| !page.plain).map(|opened| of(page, "text_notice", Some(opened))))
 }
 
@@ -107,7 +106,11 @@ fn title(headline: &str) -> Title {
     let at = headline.match_indices(" · ").map(|(at, _)| at).filter(fits).last();
     match at {
         Some(at) => Title { title: headline[..at].to_owned(), desc: cut_units(headline[at..].trim_start_matches([' ', '·']), MAX_LINE) },
-        None => Title { title: cut_units(headline, MAX_TITLE), desc: cut_units(headline, MAX_LINE) },
+        // Many counts fill the title: the line says what it is about.
+        None => {
+            let about = headline.split_once(" · ").map_or(headline, |(_, about)| about);
+            Title { title: cut_units(headline, MAX_TITLE), desc: cut_units(about, MAX_LINE) }
+        }
     }
 }
 
@@ -137,4 +140,23 @@ pub(super) fn shown(text: &str, plain: bool) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_says_what_it_is_about_however_much_it_counts() {
+        let said = |headline: &str| {
+            let Title { title, desc } = title(headline);
+            (title, desc)
+        };
+        let both = |title: &str, line: &str| (title.to_owned(), line.to_owned());
+        assert_eq!(said("🔴 Critical · DiskFull · db-1"), both("🔴 Critical · DiskFull · db-1", ""));
+        assert_eq!(said("🔴 Critical · KubePodCrashLooping · payments/api-1"), both("🔴 Critical · KubePodCrashLooping", "payments/api-1"));
+        let counted = said("🔴 3 critical, 9 warning, 12 resolved · NodeDown · eu-west-1");
+        assert_eq!(counted, both("🔴 3 critical, 9 warning, 12 resolv…", "NodeDown · eu-west-1"));
+        assert_eq!(said(&"长".repeat(50)), both(&format!("{}…", "长".repeat(35)), &format!("{}…", "长".repeat(43))));
+    }
 }

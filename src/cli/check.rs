@@ -39,8 +39,8 @@ pub struct CheckArgs {
     /// Write those files instead.
     #[arg(long, requires = "golden")]
     update: bool,
-    /// Show which label sets the second configuration routes in another way than the first. Of intervals, escalations, channels and heartbeats the names
-    /// are compared, not what they hold. Exit 1 when there are some, 2 when one cannot be loaded or there are too many label sets.
+    /// Show which label sets the second configuration routes or mutes in another way than the first. Of intervals, escalations, channels and heartbeats the
+    /// names are compared, not what they hold. Exit 1 when there are some, 2 when one cannot be loaded or there are too many label sets.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["online", "payloads", "deny_warnings", "explain"])]
     diff: Option<Vec<PathBuf>>,
     /// Explain a finding's code.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::print::time;
 use super::remote::Remote;
@@ -111,11 +112,21 @@ fn troubles(found: &IncidentResponse, channels: &Channels) -> Vec<String> {
     reasons.chain(channels.channels.iter().filter(is_of_drill).flat_map(of_channel)).collect()
 }
 
+/// Ends when somebody stops the command.
+fn stopped() -> Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    })
+}
+
 /// Waits for an ack. Prints what happens as it happens, or, as JSON, the incident as it is at the end.
 async fn drill(remote: &Remote, path: &str, waits: Waits, as_json: bool) -> Result<ExitStatus> {
     if matches!(remote, Remote::Local { .. }) {
         bail!("a drill needs the running server: nothing sends its messages otherwise");
     }
+    // What is stopped is closed, too: its steps would go on to call people.
+    let mut stopped = std::pin::pin!(stopped()?);
     let DrillResponse { incident } = remote.post(path, &serde_json::Value::Null).await?;
     let say = |line: String| {
         if !as_json {
@@ -150,7 +161,13 @@ async fn drill(remote: &Remote, path: &str, waits: Waits, as_json: bool) -> Resu
             say(why);
             break (found, ExitStatus::Failure);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = &mut stopped => {
+                say("stopped before anybody acked it".to_owned());
+                break (found, ExitStatus::Failure);
+            }
+        }
     };
     if as_json {
         anstream::println!("{}", serde_json::to_string(&found)?);

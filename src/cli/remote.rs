@@ -21,6 +21,7 @@ use crate::delivery::{Clock, Engine, EngineOptions, EngineParts};
 use crate::http::auth::{Auth, Credential};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
+use crate::model::unreadable;
 use crate::store::Store;
 
 /// Where packages and the documents have the configuration of a server.
@@ -78,10 +79,10 @@ impl Remote {
             Ok(remote) => return Ok(remote),
             Err(why) => why,
         };
-        if let StoreSettings::Sqlite(path) = &loaded.store
-            && !path.exists()
-        {
-            bail!("{why}, and there is no store at {}; start a server with `watchfire serve`", path.display());
+        if let StoreSettings::Sqlite(path) = &loaded.store {
+            let place = path.display();
+            let is_there = path.try_exists().map_err(|error| anyhow!("{why}, and its store {place} {}; ask as its user", unreadable(&error)))?;
+            anyhow::ensure!(is_there, "{why}, and there is no store at {place}; start a server with `watchfire serve`");
         }
         let store = crate::app::open_store(&loaded.store, None).await.map_err(|error| match error.to_string().contains("is in use by") {
             true => anyhow!(
@@ -218,7 +219,7 @@ impl Remote {
                 "what answers at {base} is not Watchfire, but a web page (HTTP {status}): name the server's own address, without a login page before it"
             );
         }
-        if matches!(status, 401 | 403)
+        if status == 401
             && let Self::Server { base, authorization: None, .. } = self
         {
             bail!(

@@ -1,6 +1,6 @@
 //! `watchfire route KEY=VALUE...`: where labels go, and why; `watchfire route tree`: all routes. Of the configuration here, or of a server elsewhere.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::print::shown;
@@ -100,6 +100,17 @@ fn line(route: &Route) -> String {
     line
 }
 
+/// A label as it is typed, also with the quotes of a matcher.
+///
+/// # Errors
+/// It is none, or a matcher that says more.
+pub fn label(text: &str) -> Result<(String, String)> {
+    let pair = text.split_once('=').filter(|(name, value)| !name.ends_with('!') && !value.starts_with("~\""));
+    let (name, value) = pair.with_context(|| format!("`{text}` is no label; write KEY=VALUE"))?;
+    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    Ok((name.to_owned(), bare.unwrap_or(value).to_owned()))
+}
+
 /// Shows where labels are routed.
 pub fn run(common: &Common, args: &RouteArgs) -> Result<ExitStatus> {
     if let Some(RouteCommand::Tree { channel }) = &args.command {
@@ -107,11 +118,11 @@ pub fn run(common: &Common, args: &RouteArgs) -> Result<ExitStatus> {
     }
     let mut labels = Labels::new();
     for text in &args.labels {
-        let Some((name, value)) = text.split_once('=') else {
-            anstream::eprintln!("`{text}` is no label; write KEY=VALUE");
-            std::process::exit(2);
-        };
-        labels.insert(name.to_owned(), value.to_owned());
+        let (name, value) = label(text).unwrap_or_else(|error| {
+            anstream::eprintln!("{error}");
+            std::process::exit(2)
+        });
+        labels.insert(name, value);
     }
     let found: RouteResponse = if is_elsewhere(common)? {
         let request = RouteRequest { labels, at: args.at.clone() };
@@ -150,6 +161,22 @@ mod tests {
             mute: Vec::new(),
             active: Vec::new(),
             continues: false,
+        }
+    }
+
+    #[test]
+    fn a_label_may_be_copied_from_a_matcher() {
+        for (typed, value) in [
+            ("severity=critical", "critical"),
+            (r#"severity="critical""#, "critical"),
+            ("expr=a=b", "a=b"),
+            ("team=", ""),
+            (r#"text=say "hi""#, r#"say "hi""#),
+        ] {
+            assert_eq!(label(typed).unwrap().1, value, "{typed}");
+        }
+        for wrong in ["team", r#"team!="db""#, r#"team=~"db|infra""#] {
+            assert_eq!(label(wrong).unwrap_err().to_string(), format!("`{wrong}` is no label; write KEY=VALUE"));
         }
     }
 

@@ -43,11 +43,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         );
     }
     let over = parse_duration(&args.over).map_err(|error| anyhow::anyhow!("--over: {error}"))?;
-    let mut labels = Vec::new();
-    for text in &args.label {
-        let Some((name, value)) = text.split_once('=') else { bail!("`{text}` is no label; write KEY=VALUE") };
-        labels.push((name.to_owned(), value.to_owned()));
-    }
+    let labels = args.label.iter().map(|text| super::route::label(text)).collect::<Result<Vec<_>>>()?;
     let loaded = load(common, false)?;
     let plan = &loaded.plan;
     if let Some(name) = &args.channel

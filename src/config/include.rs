@@ -54,8 +54,11 @@ pub struct Includes {
     pub watched: Vec<PathBuf>,
 }
 
+/// Corrects what is misspelt at the top level of a file; returns the findings about it.
+pub type Correct<'f> = dyn Fn(&mut Node) -> Vec<(Finding, Option<Span>)> + 'f;
+
 /// Reads the files that routes.yaml includes and adds them to its tree. `path` is that of routes.yaml, `text` its text.
-pub fn include(path: &FilePath, text: &str, document: &mut Document) -> Includes {
+pub fn include(path: &FilePath, text: &str, document: &mut Document, correct: &Correct<'_>) -> Includes {
     let mut includes = Includes::default();
     let Some(main) = &mut document.root else { return includes };
     let Some(Kind::List(entries)) = slot_of(main, "include").map(|node| &mut node.kind) else { return includes };
@@ -64,12 +67,13 @@ pub fn include(path: &FilePath, text: &str, document: &mut Document) -> Includes
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().count();
     let (file, values) = (path.display().to_string(), main.weight());
-    let mut reader = Reader { main: file, folder, lines, values, bytes: 0, names: HashMap::new(), includes: &mut includes };
+    let mut reader = Reader { correct, main: file, folder, lines, values, bytes: 0, names: HashMap::new(), includes: &mut includes };
     blocks.iter().zip(are_texts).for_each(|(block, is_text)| reader.block(main, block, is_text));
     includes
 }
 
 struct Reader<'i> {
+    correct: &'i Correct<'i>,
     /// routes.yaml, as the user named it.
     main: String,
     folder: PathBuf,
@@ -210,6 +214,11 @@ impl Reader<'_> {
         };
         if let Some(root) = &mut document.root {
             root.move_down(before);
+            for (mut finding, at) in (self.correct)(root) {
+                // Its note lists the keys of routes.yaml, most of which are not for this file.
+                finding.notes.clear();
+                self.includes.problems.push((finding, at));
+            }
             self.values += root.weight();
             included.root = Some(root.clone());
             if self.values > MAX_NODES {

@@ -113,13 +113,18 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
 pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> {
     let text = file_text(path).ok()?;
     let mut document = parse(&text);
-    // Nothing else is looked at: a command that asks the server must not be slow because there are thousands of channels.
-    if let Some(Kind::Map(entries)) = document.root.as_mut().map(|root| &mut root.kind) {
-        entries.retain(|entry| matches!(entry.key.as_str(), "server" | "legacy"));
+    let schema = schema::schema();
+    if let Some(root) = document.root.as_mut() {
+        // As the whole is read: a slip in the key leaves the server where it is.
+        schema_check::correct(root, &schema);
+        // Nothing else is looked at: a command that asks the server must not be slow because there are thousands of channels.
+        if let Kind::Map(entries) = &mut root.kind {
+            entries.retain(|entry| matches!(entry.key.as_str(), "server" | "legacy"));
+        }
     }
     let source = Source::new(&path.display().to_string(), &text, &document);
     let mut report = Report::new(&source);
-    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &options.env, &|_, _| true, &mut report);
+    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema, &options.env, &|_, _| true, &mut report);
     let file = read::read(value, &mut report);
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let secrets = RealSecrets::new(&folder, options.env.clone());
@@ -130,14 +135,16 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
 fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
     let mut document = parse(text);
     let schema = schema::schema();
-    let includes = include(path, text, &mut document);
+    let correct = |root: &mut Node| schema_check::correct(root, &schema);
+    let misspelt = document.root.as_mut().map(correct).unwrap_or_default();
+    let includes = include(path, text, &mut document, &correct);
     files.extend(includes.watched.iter().cloned());
     let defaults = document.root.as_mut().map(defaults::apply).unwrap_or_default();
     // Secrets must be known before the first line is quoted.
     let source = shown::source(path, text, &document, &includes, &schema);
     let mut report = Report::new(&source);
     let Some(root) = root_of(&document, path, &mut report) else { return Err(sorted(report.findings)) };
-    report.findings.extend(includes.problems.into_iter().map(|(finding, span)| finding.at(source.place(span))));
+    report.findings.extend(misspelt.into_iter().chain(includes.problems).map(|(finding, span)| finding.at(source.place(span))));
     let (value, validated) = schema_check::check(root, &Path::root(), &schema, &options.env, &validate::may_name(&includes.files), &mut report);
     let file = read::read(value, &mut report);
 

@@ -11,7 +11,7 @@ use super::secrets::{Environment, Likeness};
 use super::source::{Source, is_suspicious};
 use super::{schema, schema_check};
 use crate::model::SecretSource;
-use crate::model::yaml::{Document, Path, parse};
+use crate::model::yaml::{Document, Node, Path, parse};
 
 /// What a secret is shown as, whatever its length.
 const STARS: &str = "********";
@@ -37,9 +37,14 @@ pub(super) fn source(path: &FilePath, text: &str, document: &Document, includes:
 /// The lines of a configuration and of the files that it includes, each of these below a line with its name. One that may hold a secret in a way that nobody
 /// can read is starred out as a whole, and so is such a comment. Reads the included files.
 pub fn shown_lines(path: &FilePath, text: &str) -> Vec<String> {
-    let mut document = parse(text);
-    let includes = include(path, text, &mut document);
-    lines_of(&source(path, text, &document, &includes, &schema::schema()))
+    let (mut document, schema) = (parse(text), schema::schema());
+    // A secret under a key with a slip in it is one, too.
+    let correct = |root: &mut Node| schema_check::correct(root, &schema);
+    if let Some(root) = &mut document.root {
+        correct(root);
+    }
+    let includes = include(path, text, &mut document, &correct);
+    lines_of(&source(path, text, &document, &includes, &schema))
 }
 
 /// The same of what is read already.

@@ -1,20 +1,30 @@
 //! "Did you mean": the known word nearest to a mistyped one.
 
-/// The nearest of the known words, when one is near enough to be meant: alike on the whole, one slip away, or with the same beginning.
+/// The nearest of the known words, when one is near enough to be meant: a slip or few away, mostly the same from the beginning, or the same but for a
+/// word before or behind.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let length = word.chars().count();
     let mut best: Option<(f64, &str)> = None;
     for candidate in known {
         let lower = candidate.to_lowercase();
         let slips = strsim::damerau_levenshtein(&word, &lower);
         let beginning = word.chars().zip(lower.chars()).take_while(|(a, b)| a == b).count();
+        let mostly = beginning >= 4 && 2 * beginning >= length.max(lower.chars().count());
+        let near = slips <= (length / 3).max(usize::from(length > 1)) || mostly || is_part(&word, &lower) || is_part(&lower, &word);
         let likeness = strsim::jaro_winkler(&word, &lower);
-        let near = likeness >= 0.8 || slips <= (word.chars().count() / 3).max(usize::from(word.len() > 1)) || beginning >= 4;
         if near && best.is_none_or(|(so_far, _)| likeness > so_far) {
             best = Some((likeness, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// Whether a word is the first or the last of those that make a longer one: `zone` of `time_zone`, `ops` of `ops-mail`.
+fn is_part(word: &str, whole: &str) -> bool {
+    let ends = whole.strip_suffix(word).is_some_and(|before| before.ends_with(['_', '-']));
+    let begins = whole.strip_prefix(word).is_some_and(|behind| behind.starts_with(['_', '-']));
+    word.chars().count() >= 3 && (ends || begins)
 }
 
 /// "; did you mean `x`?" or nothing.
@@ -45,6 +55,11 @@ mod tests {
         assert_eq!(nearest("tow", ["one", "two"]), Some("two"));
         assert_eq!(nearest("zebra", ["slack", "email"]), None);
         assert_eq!(nearest("f", ["a", "b"]), None);
+        assert_eq!(nearest("time_zone", ["timeout", "template"]), None, "the same beginning is little of them");
+        assert_eq!(nearest("ops-slack", ["ops-mail"]), None, "another place of the same team");
+        assert_eq!(nearest("time_zone", ["name", "zone"]), Some("zone"));
+        assert_eq!(nearest("ops", ["db-mail", "ops-mail"]), Some("ops-mail"));
+        assert_eq!(nearest("escalate", ["escalation", "to"]), Some("escalation"));
         assert_eq!(listed(std::iter::empty()), "none");
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::model::{OutletKey, UnixMs};
-use crate::store::{AcceptedDelivery, HeldRow, OpenIncidents, OutcomeBatch, Override, Stats, Store, StoreError};
+use crate::store::{AcceptedDelivery, HeldRow, OpenIncidents, OutcomeBatch, Override, State, Stats, Store, StoreError};
 use crate::traces::Traces;
 
 use super::clock::Clock;
@@ -236,6 +236,17 @@ impl Shared {
         for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
             let channel = self.name(&delivery.channel);
             self.outlets.send(&delivery.outlet, Command::MarkDirty { lane: delivery.lane, channel, rank: 0, born_at: self.clock.wall() });
+        }
+    }
+
+    /// The same for rings, and for steps of escalations that begin again: each is in a lane of its own, which is due later. A poll finds when.
+    pub fn notify_rings(&self, rings: &[AcceptedDelivery]) {
+        for ring in rings {
+            if ring.state == State::Deferred && ring.lane_seq == 1 {
+                self.outlets.poll(&ring.outlet);
+            } else {
+                self.notify_new(std::slice::from_ref(ring));
+            }
         }
     }
 

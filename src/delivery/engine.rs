@@ -30,6 +30,8 @@ pub struct Engine {
     stop: watch::Sender<bool>,
     /// The same as a token, for tasks that wait for something else, too.
     stopped: CancellationToken,
+    /// Cancelled when a stop has ended.
+    drained: CancellationToken,
     workers: TaskTracker,
     /// What keeps connections for presses open.
     pub(super) listeners: Listeners,
@@ -44,6 +46,7 @@ impl Engine {
             shared: Arc::new(shared),
             stop: watch::Sender::new(false),
             stopped: CancellationToken::new(),
+            drained: CancellationToken::new(),
             workers: TaskTracker::new(),
             listeners: Listeners::default(),
         };
@@ -152,9 +155,7 @@ impl Engine {
 
     /// Another process accepted something for this outlet.
     pub(super) fn request_poll(&self, outlet: &OutletKey) {
-        if let Some(mailbox) = self.shared.outlets.get(outlet) {
-            mailbox.raise(Flag::Poll);
-        }
+        self.shared.outlets.poll(outlet);
     }
 
     /// Changes when a stop begins.
@@ -183,7 +184,13 @@ impl Engine {
                 tracing::warn!("what was begun and cut off counts as a crash: the store did not take it in time");
             }
         }
+        self.drained.cancel();
         done
+    }
+
+    /// Waits until a stop has ended: nothing is in flight any more.
+    pub(super) async fn drained(&self) {
+        self.drained.cancelled().await;
     }
 
     /// Makes the next attempt that begins panic.

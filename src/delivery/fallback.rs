@@ -29,6 +29,17 @@ impl Plan {
         if first.0.disabled { known.find(|(channel, _)| !channel.disabled).or(Some(first)) } else { Some(first) }
     }
 
+    /// Whether a channel, or its successor, is there and not disabled.
+    pub fn sends(&self, channel: &str) -> bool {
+        self.current_channel(channel).is_some_and(|channel| !channel.disabled)
+    }
+
+    /// The channels of a chain of fallbacks that send, by their present names: what people read of it.
+    pub fn sending_fallbacks(&self, chain: &[String]) -> Vec<String> {
+        let channels = chain.iter().filter_map(|name| self.current_channel(name));
+        channels.filter(|channel| !channel.disabled).map(|channel| channel.name.to_string()).collect()
+    }
+
     /// Whether what waits on a channel may have another way: by its own chain, or by what is left of one by which others fell back to it.
     fn may_fall_back(&self, channel: &ChannelPlan) -> bool {
         let goes_on = |chain: &[String]| chain.split_last().is_some_and(|(_, before)| before.iter().any(|name| **name == *channel.name));

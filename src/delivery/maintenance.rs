@@ -17,6 +17,7 @@ use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
 use super::mutes::{self, Notices};
 use super::outlet::supervise::Supervision;
+use super::own_alerts;
 use super::plan::{ChannelPlan, Plan};
 use super::rota;
 use super::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
@@ -46,18 +47,31 @@ const TICKS_BETWEEN_LOOKS: u64 = 12;
 /// A message that still shows an incident as it was, so long after the incident's end, is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
 
-/// Runs the ticks until cancelled.
+/// Runs the ticks until cancelled, and stores what is raised until the engine has stopped.
 pub async fn run(engine: Arc<Engine>, mut alerts: mpsc::Receiver<SelfAlert>, cancel: CancellationToken) {
     let mut supervision = Supervision::of("maintenance", &engine.shared);
     while !supervision.run(ticks(&engine, &mut alerts, &cancel), "", &cancel).await {}
+    store_last(&engine, &mut alerts).await;
+}
+
+/// Alarms about what ends while the engine stops: the next process sends them.
+async fn store_last(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>) {
+    let mut router = SelfAlertRouter::default();
+    loop {
+        tokio::select! {
+            biased;
+            Some(alert) = alerts.recv() => deliver_self_alert(engine, &mut router, &alert).await,
+            () = engine.drained() => return,
+        }
+    }
 }
 
 async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: &CancellationToken) -> bool {
-    let mut router = SelfAlertRouter::default();
-    let mut late: BTreeSet<String> = BTreeSet::new();
+    let mut router = own_alerts::remember(engine).await;
+    let mut late: BTreeSet<String> = router.topics(SelfAlertKind::Backlog).map(str::to_owned).collect();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
     let mut behind: BTreeMap<String, u32> = BTreeMap::new();
-    let mut disk_ok = true;
+    let mut disk_ok = !router.goes_on(SelfAlertKind::Disk, "");
     let mut monitor = Monitor::default();
     let mut count = 0u64;
     let mut stalls = Stalls::default();
@@ -80,16 +94,22 @@ async fn ticks(engine: &Arc<Engine>, alerts: &mut mpsc::Receiver<SelfAlert>, can
                 if let Err(error) = wake_incidents(engine).await {
                     engine.shared.health.request_failed(&error);
                 }
-                if let Err(error) = update_queues(engine, count, &mut late, &mut orphans, &mut behind).await {
+                if let Err(error) = heartbeat::tick(engine, &mut monitor).await {
+                    engine.shared.health.request_failed(&error);
+                }
+                // Before incidents become stale.
+                if count % TICKS_BETWEEN_CHECKS == 1
+                    && let Err(error) = own_alerts::keep(engine, &router).await
+                {
+                    engine.shared.health.request_failed(&error);
+                }
+                if let Err(error) = update_queues(engine, count, &router, &mut late, &mut orphans, &mut behind).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = mutes::tick(engine, &mut notices).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = rota::tick(engine).await {
-                    engine.shared.health.request_failed(&error);
-                }
-                if let Err(error) = heartbeat::tick(engine, &mut monitor).await {
                     engine.shared.health.request_failed(&error);
                 }
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
@@ -124,9 +144,9 @@ async fn check_store(engine: &Engine, time: bool) -> Result<(), StoreError> {
 async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert: &SelfAlert) {
     let plan = engine.shared.plan.load_full();
     let now = engine.shared.clock.wall();
-    let Some(channel) = router.route(alert, &plan, now) else { return };
+    let Some((channel, since)) = router.route(alert, &plan, now) else { return };
     let language = plan.language_of(&channel);
-    if let Err(error) = engine.accept(alert.event(now, language), Some(&[channel])).await {
+    if let Err(error) = engine.accept(alert.event(since, now, language), Some(&[channel])).await {
         tracing::error!(%error, alert = alert.name(), "a self-alert could not be stored");
     }
 }
@@ -134,6 +154,7 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
 async fn update_queues(
     engine: &Engine,
     tick: u64,
+    router: &SelfAlertRouter,
     late: &mut BTreeSet<String>,
     orphans: &mut BTreeSet<String>,
     behind: &mut BTreeMap<String, u32>,
@@ -157,12 +178,16 @@ async fn update_queues(
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
         count_month(engine, &plan, channel, stored, now);
+        let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
+        if suspended.is_none() && router.goes_on(SelfAlertKind::ChannelSuspended, &channel.name) {
+            // Its credential was changed, or another process ended the suspension: no outlet of this one says so.
+            shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::ChannelSuspended, &channel.name));
+        }
+        report_backlog(shared, plan.self_monitoring.backlog, channel, age_of(born, now), late);
         if !shared.is_leader() {
             continue;
         }
-        report_backlog(shared, plan.self_monitoring.backlog, channel, age_of(born, now), late);
         // Its owner, maybe another node, copies at once what waits on a suspended outlet; this is the safety net.
-        let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         stuck.extend(suspended.map(|_| channel.name.to_string()));
         let wait = if suspended.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let Some(wait) = wait
@@ -214,14 +239,17 @@ fn age_of(born: Option<UnixMs>, now: UnixMs) -> Duration {
     born.map_or(Duration::ZERO, |born| now.since(born))
 }
 
-/// Reports a channel whose oldest delivery waits for longer than `most`, and that none does any more; `late` are those that were reported.
-fn report_backlog(shared: &Shared, most: Duration, channel: &ChannelPlan, age: Duration, late: &mut BTreeSet<String>) {
+/// Reports a channel whose oldest delivery waits for longer than `most`, if this node leads, and that none does any more, if it reported it; `late` are
+/// those that it reported.
+pub(super) fn report_backlog(shared: &Shared, most: Duration, channel: &ChannelPlan, age: Duration, late: &mut BTreeSet<String>) {
     if most.is_zero() {
         return;
     }
     if age > most {
-        late.insert(channel.name.to_string());
-        shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
+        if shared.is_leader() {
+            late.insert(channel.name.to_string());
+            shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
+        }
     } else if late.remove(&*channel.name) {
         shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::Backlog, &channel.name));
     }
@@ -259,16 +287,10 @@ fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Opti
     let sent = stored.filter(|outlet| outlet.month == month).map_or(0, |outlet| outlet.month_sent);
     mailbox.set_month(MonthCount { month, sent, most });
     let used = most.map_or(MonthUse::Little, |most| MonthUse::of(sent, most));
-    let before = mailbox.see_month(used);
-    let Some(most) = most else { return };
-    if used <= before {
-        return;
-    }
+    let Some(most) = most.filter(|_| mailbox.sees_more(used, shared.is_leader())) else { return };
     let all = used == MonthUse::All;
     tracing::warn!(channel = %channel.name, sent, most, all, "most or all of the month's messages are used: nothing is spent on edits; what has another way takes it");
-    if shared.is_leader() {
-        shared.telemetry.raise(SelfAlert::month_used(&channel.name, sent, most));
-    }
+    shared.telemetry.raise(SelfAlert::month_used(&channel.name, sent, most));
 }
 
 /// Ends the acks, snoozes and mutes whose time has come, and rings for what twins disagreed about: of all incidents that are due.
@@ -278,7 +300,7 @@ async fn wake_incidents(engine: &Engine) -> Result<(), StoreError> {
             break;
         }
         let woken = engine.shared.store.wake_incidents(engine.shared.clock.wall(), INCIDENT_BATCH).await?;
-        engine.shared.notify_new(&woken.rings);
+        engine.shared.notify_rings(&woken.rings);
         // The end of a mute rings nothing, and others wait behind it.
         if woken.seen < INCIDENT_BATCH {
             break;

@@ -46,6 +46,7 @@ mod node;
 mod notified;
 pub mod online;
 mod outlet;
+mod own_alerts;
 pub mod owner;
 mod payload;
 mod pending;

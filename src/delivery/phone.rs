@@ -7,7 +7,6 @@ use super::engine::Engine;
 use super::plan::ChannelPlan;
 use super::press::{PlatformPresses, gone};
 use crate::channel::{Command, Kept, Press, PressAnswer, Presser, kit};
-use crate::ingest::short_fingerprint;
 use crate::model::{ButtonValue, DeliveryId, IncidentId, Language, MessageId, Page, PlatformIds, Recipient, UnixMs, Verb, hash_hex};
 use crate::store::{
     AckRules, Act, ActOn, Actor, AlertState, DeliveryRow, Incident, IncidentFilter, IncidentState, PressKey, ReceiptRow, ShownIn, State, StoreError,
@@ -87,22 +86,12 @@ impl Engine {
             let names: BTreeSet<&str> = detail.anchors.iter().map(|anchor| anchor.channel.as_str()).filter(|name| is_of(name)).collect();
             on.extend(names.iter().map(|name| shown(name, Vec::new())));
             if names.is_empty() {
-                let begun = self.begun(may_be_there(detail.deliveries.iter().filter(|row| is_of(&row.channel)))).await?;
+                // The platform may have them though nobody knows it yet: what a person did about them meanwhile it reports once.
+                let begun = self.shared.alerts_of(&may_be_there(detail.deliveries.iter().filter(|row| is_of(&row.channel)))).await?;
                 on.extend((!begun.is_empty()).then(|| shown(&channel.name, begun)));
             }
         }
         Ok(on)
-    }
-
-    /// The alerts of deliveries that the platform may have though nobody knows it yet: what a person did about them meanwhile it reports once.
-    async fn begun(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<u64>, StoreError> {
-        let mut begun = Vec::new();
-        for id in deliveries {
-            let Some(detail) = self.shared.store.get_delivery(id).await? else { continue };
-            let alerts = detail.target.alerts.iter().filter_map(|place| detail.event.event.alerts.get(*place as usize));
-            begun.extend(alerts.map(|alert| short_fingerprint(&alert.fingerprint)));
-        }
-        Ok(begun)
     }
 
     /// What a person is shown whose message is no longer stored.

@@ -168,6 +168,15 @@ impl StepPeople {
         }
     }
 
+    /// Whom it names; `None` for the channels' own recipients.
+    pub fn asked(&self) -> Option<Mentions> {
+        match self {
+            StepPeople::Named(names) if names.is_empty() => None,
+            StepPeople::Named(names) => Some(Mentions { people: names.iter().map(ToString::to_string).collect(), ..Mentions::default() }),
+            StepPeople::OnCall(_) | StepPeople::Next(_) | StepPeople::Owner { .. } => self.later(),
+        }
+    }
+
     /// Whom a message names so that it finds them when it is sent; `None` for those who are known already.
     pub fn later(&self) -> Option<Mentions> {
         match self {
@@ -207,9 +216,9 @@ pub struct StepTarget {
 }
 
 impl PeoplePlan {
-    /// The steps of an escalation in words: `after 5m oncall-sms to ann, after 10m oncall-call to ann, bob`. With the labels of an alert, what they decide is
-    /// decided.
-    pub fn in_words(&self, escalation: &EscalationPlan, labels: Option<&Labels>, language: Language) -> String {
+    /// The steps of an escalation in words: `after 5m oncall-sms to ann, after 10m oncall-call (disabled) to ann, bob`. With the labels of an alert, what they
+    /// decide is decided. `sends`: whether a channel is not disabled.
+    pub fn in_words(&self, escalation: &EscalationPlan, labels: Option<&Labels>, sends: &dyn Fn(&str) -> bool, language: Language) -> String {
         let zh = language == Language::Zh;
         let step = |step: &StepPlan| {
             let targets: Vec<&StepTarget> = match labels {
@@ -220,7 +229,12 @@ impl PeoplePlan {
                     .filter(|target| step.to.by_label.is_none() || step.to.default.iter().any(|to| **to == *target.channel))
                     .collect(),
             };
-            let channels: Vec<&str> = targets.into_iter().map(|target| target.channel.as_str()).collect();
+            let channel = |name: &str| match (sends(name), zh) {
+                (true, _) => name.to_owned(),
+                (false, true) => format!("{name}（已停用）"),
+                (false, false) => format!("{name} (disabled)"),
+            };
+            let channels: Vec<String> = targets.into_iter().map(|target| channel(&target.channel)).collect();
             let by_label = step.to.by_label.as_ref().filter(|_| labels.is_none());
             let by_label = by_label.map_or_else(String::new, |by| match zh {
                 true => format!("标签 {} 所写团队的通道，否则 ", by.label),
@@ -240,23 +254,11 @@ impl PeoplePlan {
         escalation.steps.iter().map(step).collect::<Vec<_>>().join(if zh { "；" } else { ", " })
     }
 
-    /// Whether a step, of which the most severe alert has this rank, would reach somebody now, as far as its conditions, quiet hours and rotas go.
-    pub fn is_free(&self, step: &StepPlan, overrides: &[Override], rank: i64, now: UnixMs) -> bool {
-        if step.when.holds(rank, now).is_err() {
-            return false;
-        }
-        match &step.people {
-            StepPeople::Named(names) => {
-                let awake = |name: &PersonName| self.people.get(name).is_none_or(|person| !person.is_quiet(rank, now));
-                names.is_empty() || names.iter().any(awake)
-            }
-            // Whose it is, is known when it is sent.
-            StepPeople::Owner { .. } => true,
-            StepPeople::OnCall(_) | StepPeople::Next(_) => {
-                let asked = step.people.later().unwrap_or_default();
-                !self.named(&asked, overrides, Some(rank), now).people.is_empty()
-            }
-        }
+    /// Whether a step, of which the most severe alert has this rank, would reach somebody now, as far as its conditions, quiet hours and rotas go. `asked` is
+    /// whom it would name; `None` for the channels' own recipients.
+    pub fn is_free(&self, step: &StepPlan, asked: Option<&Mentions>, overrides: &[Override], rank: i64, now: UnixMs) -> bool {
+        let somebody = |asked: &Mentions| !self.named(asked, overrides, Some(rank), now).people.is_empty();
+        step.when.holds(rank, now).is_ok() && asked.is_none_or(somebody)
     }
 
     /// Whom a step is for of an alert with these labels, where a label decides it.
@@ -297,15 +299,15 @@ mod tests {
         let escalation = EscalationPlan { steps: vec![step] };
         for (labels, words, zh) in [
             (Some(&db), "after 5m all and db-sms to ann (the label owner)", "5m 后发往 all、db-sms，通知 ann（标签 owner）"),
-            (Some(&none), "after 5m sms and all to who is on call in night", "5m 后发往 sms、all，通知 night 的值班人"),
+            (Some(&none), "after 5m sms (disabled) and all to who is on call in night", "5m 后发往 sms（已停用）、all，通知 night 的值班人"),
             (
                 None,
-                "after 5m the channels of the team that the label team names, or else sms and all to whom the label owner names, or else who is on call in night",
-                "5m 后发往 标签 team 所写团队的通道，否则 sms、all，通知 标签 owner 所写的人，否则 night 的值班人",
+                "after 5m the channels of the team that the label team names, or else sms (disabled) and all to whom the label owner names, or else who is on call in night",
+                "5m 后发往 标签 team 所写团队的通道，否则 sms（已停用）、all，通知 标签 owner 所写的人，否则 night 的值班人",
             ),
         ] {
-            assert_eq!(plan.in_words(&escalation, labels, Language::En), words);
-            assert_eq!(plan.in_words(&escalation, labels, Language::Zh), zh);
+            let said = |language| plan.in_words(&escalation, labels, &|channel| channel != "sms", language);
+            assert_eq!((said(Language::En).as_str(), said(Language::Zh).as_str()), (words, zh));
         }
         let when = StepCondition { severity: Some(Severity::Critical), ..StepCondition::default() };
         assert_eq!([Language::En, Language::Zh].map(|language| when.in_words(language)), [" if at least critical", "，仅 critical 及以上"]);

@@ -213,6 +213,7 @@ mod tests {
             per_sender: None,
             timeout: Duration::ZERO,
             inputs: Arc::default(),
+            https: false,
         };
         let ask = |direct: &str, lines: &[&str]| {
             let mut headers = HeaderMap::new();

@@ -90,7 +90,7 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
         route: new.target.route,
         firing: new.summary.firing,
         resolved: new.summary.resolved,
-        fallback: new.target.fallback,
+        fallback: plan.sending_fallbacks(&new.target.fallback),
     }
 }
 
@@ -145,7 +145,7 @@ pub fn escalations_text(plan: &Plan, explanation: &Explanation, labels: &Labels,
     let steps = named.into_iter().filter_map(|name| Some((name, plan.people.escalations.get(name)?)));
     steps
         .map(|(name, escalation)| {
-            let steps = plan.people.in_words(escalation, Some(labels), language);
+            let steps = plan.people.in_words(escalation, Some(labels), &|channel| plan.sends(channel), language);
             match language {
                 Language::En => format!("escalation {name}, unless somebody acks: {steps}\n"),
                 Language::Zh => format!("升级策略 {name}，无人认领时：{steps}\n"),

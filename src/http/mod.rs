@@ -71,6 +71,8 @@ pub struct HttpSettings {
     pub timeout: Duration,
     /// How bodies of other senders are read.
     pub inputs: Arc<Inputs>,
+    /// Whether it serves HTTPS by itself.
+    pub https: bool,
 }
 
 impl HttpSettings {
@@ -85,6 +87,7 @@ impl HttpSettings {
             per_sender: server.per_sender,
             timeout: server.timeout,
             inputs,
+            https: server.tls.is_some(),
         }
     }
 }
@@ -206,7 +209,7 @@ fn paths() -> Paths {
         )
         .at(
             "/metrics",
-            [Op::get("metrics", "Prometheus metrics; open unless a credential has the scope `metrics`", health::metrics)
+            [Op::get("metrics", "Prometheus metrics; open unless a credential has the scope `metrics` or `admin`", health::metrics)
                 .scope(Scope::Metrics)
                 .gives_metrics()],
         )

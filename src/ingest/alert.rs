@@ -18,7 +18,7 @@ pub(super) fn status_word(word: &str) -> Option<Status> {
     let is = |words: &[&str]| words.iter().any(|w| word.eq_ignore_ascii_case(w));
     if is(&["firing", "alerting", "active", "pending"]) {
         Some(Status::Firing)
-    } else if is(&["resolved", "ok", "normal", "inactive"]) {
+    } else if is(&["resolved", "recovered", "ok", "normal", "inactive"]) {
         Some(Status::Resolved)
     } else {
         None

@@ -1,4 +1,8 @@
-//! JSON as templates write it: line breaks within texts, and a comma behind the last entry of a list. Pure.
+//! JSON as templates and scripts write it: line breaks and bare backslashes within texts, commas too many or too few between entries, numbers that are
+//! none, and the zero byte that ends a text in C. Pure.
+
+/// Numbers that JSON lacks, as Python and JavaScript write them.
+const NO_NUMBERS: &[&str] = &["NaN", "Infinity", "-Infinity"];
 
 /// The body with what JSON forbids and nobody can take for anything else written as JSON wants it; `None` where it holds nothing of the kind. What is
 /// wrong besides stays wrong. Time and memory: linear in the body.
@@ -8,7 +12,11 @@ pub(super) fn mended(body: &str) -> Option<String> {
     }
     let mut out = String::with_capacity(body.len() + 64);
     let (mut in_text, mut escaped, mut changed) = (false, false, false);
+    let mut read = 0;
     for (at, c) in body.char_indices() {
+        if at < read {
+            continue;
+        }
         if in_text && c < ' ' {
             if !escaped {
                 out.push('\\');
@@ -16,17 +24,43 @@ pub(super) fn mended(body: &str) -> Option<String> {
             out.push_str(&escape(c));
             (escaped, changed) = (false, true);
         } else if in_text {
+            if escaped && !is_escape(&body[at..]) {
+                // JavaScript escapes this one, too; any other backslash is the text's own, as in `C:\path` and `\d+`.
+                if c == '\'' {
+                    out.pop();
+                } else {
+                    out.push('\\');
+                }
+                changed = true;
+            }
             in_text = escaped || c != '"';
             escaped = !escaped && c == '\\';
             out.push(c);
-        } else if c == ',' && body[at + 1..].trim_start().starts_with(['}', ']']) {
+        } else if c == '\0' || c == ',' && body[at + 1..].trim_start().starts_with(['}', ']', ',']) {
             changed = true;
+        } else if let Some(word) = NO_NUMBERS.iter().find(|word| body[at..].starts_with(**word)) {
+            out.extend(["\"", *word, "\""]);
+            (read, changed) = (at + word.len(), true);
         } else {
             in_text = c == '"';
+            // Behind a value begins the next entry.
+            if in_text && out.trim_end().ends_with(['"', '}', ']']) {
+                out.push(',');
+                changed = true;
+            }
             out.push(c);
         }
     }
     changed.then_some(out)
+}
+
+/// Whether JSON knows what follows a backslash.
+fn is_escape(rest: &str) -> bool {
+    match rest.as_bytes() {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
+        [b'u', digits @ ..] => digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    }
 }
 
 /// A control character as JSON writes it behind a backslash.
@@ -52,11 +86,17 @@ mod tests {
             ("{\"a\":\"\\\\\ny\"}", r#"{"a":"\\\ny"}"#),
             ("[1, 2 , \n]", "[1, 2  \n]"),
             (r#"{"a": [{"b": 1},], "c": ",]",}"#, r#"{"a": [{"b": 1}], "c": ",]"}"#),
+            ("{\"a\": 1,\n ,\n\"b\": [2,,,]}", "{\"a\": 1\n ,\n\"b\": [2]}"),
+            (r#"{"a": "C:\path\d\Ünits", "b": "\d+\.\w"}"#, r#"{"a": "C:\\path\\d\\Ünits", "b": "\\d+\\.\\w"}"#),
+            (r#"{"a": "it\'s \u12", "b": "\\d\"\u00e4"}"#, r#"{"a": "it's \\u12", "b": "\\d\"\u00e4"}"#),
+            (r#"{"a": NaN, "b": [-Infinity,Infinity], "c": "NaN"}"#, r#"{"a": "NaN", "b": ["-Infinity","Infinity"], "c": "NaN"}"#),
+            ("{\"a\": 1}\0\0", r#"{"a": 1}"#),
+            ("{\"a\": \"x\"\n\"b\": {} \"c\": [] \"d\": 1}", "{\"a\": \"x\"\n,\"b\": {} ,\"c\": [] ,\"d\": 1}"),
         ] {
             assert_eq!(mended(body).as_deref(), Some(json), "{body:?}");
             assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
         }
-        for same in ["", "x\ny", "{\n\t\"a\": \"b\\n,]\"\n}", r#"{"a": "b\"c,}"}"#, "[1,2]", "\"x\ny\""] {
+        for same in ["", "x\ny", "{\n\t\"a\": \"b\\n,]\"\n}", r#"{"a": "b\"c,}"}"#, r#"{"a": "\\\\\u00e4\/"}"#, "[1,2]", "\"x\ny\""] {
             assert_eq!(mended(same), None, "{same:?}");
         }
     }

@@ -9,6 +9,7 @@ mod body;
 mod decode;
 mod error;
 mod event;
+mod flat;
 mod form;
 mod grafana_legacy;
 mod identity;
@@ -17,6 +18,7 @@ mod json;
 pub mod legacy;
 mod mend;
 mod odd;
+mod said;
 mod schema;
 mod send;
 mod time;
@@ -74,14 +76,15 @@ pub struct Parsed {
 
 /// Reads a webhook body: Alertmanager "4", Grafana unified "1" and legacy, an array of alerts, a single alert (an object with `labels`), or
 /// anything else through one of the `inputs`: the one that `sender` names, else, for bodies that are none of the others, the first whose `when` fits.
-/// What none of them fits may have one of these bodies as its only member that holds alerts.
+/// What none of them fits may have one of these bodies as its only member that holds alerts, or be an alert without labels.
 /// `sender` also decides between Alertmanager and Grafana where both are possible. `received_at` settles the status of alerts that have an end but no
 /// status.
 ///
 /// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are kept beside the others, and every value that is
 /// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
 /// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
-/// first are taken and the others counted. Line breaks within texts and commas behind the last entry, as templates write them, are read. Refused are bodies that are not JSON or hold no alert: [`unread`] keeps them.
+/// first are taken and the others counted. Line breaks and bare backslashes within texts, commas too many or too few, and `NaN`, as templates and scripts write
+/// them, are read. Refused are bodies that are not JSON or hold no alert: [`unread`] keeps them.
 pub fn parse(sender: &Sender, body: &[u8], inputs: &Inputs, received_at: Timestamp) -> Result<Parsed, IngestError> {
     let text = to_utf8(body, None).text;
     if let Some(inner) = wrapped(&text)
@@ -126,7 +129,9 @@ fn parse_text(sender: &Sender, text: &str, inputs: &Inputs, received_at: Timesta
     let chosen = chosen.map(|(input, document)| document.by(&source, input, received_at));
     match (chosen, native) {
         (Some(Ok(parsed)), _) | (_, Ok(Native { parsed, .. })) => Ok(parsed),
-        (chosen, Err(native)) => within(sender, text, received_at).ok_or_else(|| refused.or(chosen.and_then(Result::err)).unwrap_or(native)),
+        (chosen, Err(native)) => within(sender, text, received_at)
+            .or_else(|| flat::flat(text, received_at))
+            .ok_or_else(|| refused.or(chosen.and_then(Result::err)).unwrap_or(native)),
     }
 }
 

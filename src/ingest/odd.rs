@@ -1,6 +1,7 @@
 //! Entries that are no alert, or only a part of one: what they say is shown as text.
 
 use super::alert::Item;
+use super::said::TEXTS;
 use super::unread::{MAX_RAW_TEXT, cut};
 use crate::model::{Alert, hash_hex};
 
@@ -16,15 +17,18 @@ impl Item {
 
     /// An entry that has neither labels nor annotations is known by its other members: some senders write an alert's labels where the alert should be.
     /// What names it becomes labels, and all of it is shown.
+    /// A text beside the labels of one that has them is its description, unless an annotation is.
     pub(super) fn describe(&mut self, members: &[(String, String)]) {
         if !self.alert.labels.is_empty() || !self.alert.annotations.is_empty() || members.is_empty() {
+            let of = |name: &&str| members.iter().find(|(member, value)| member == name && !value.trim().is_empty());
+            if ["summary", "description"].iter().all(|name| self.alert.annotation(name).is_empty())
+                && let Some((_, text)) = TEXTS.iter().find_map(of)
+            {
+                self.alert.annotations.insert("description".into(), text.clone());
+            }
             return;
         }
-        for (label, names) in FLAT_LABELS {
-            if let Some((_, value)) = names.iter().find_map(|name| members.iter().find(|(key, value)| key == name && !value.trim().is_empty())) {
-                self.alert.labels.insert(label.into(), cut(value.trim(), 120));
-            }
-        }
+        self.alert.labels.extend(flat_labels(members).into_iter().map(|(label, _, value)| (label.to_owned(), value)));
         let text: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         let text = text.join("\n");
         if self.alert.fingerprint.is_empty() && !self.alert.labels.contains_key("alertname") {
@@ -54,9 +58,21 @@ impl Item {
     }
 }
 
-/// Labels that are read of an entry without labels, and the members that may have them.
-const FLAT_LABELS: [(&str, &[&str]); 3] = [
+/// Labels that are read of an alert without labels, and the members that may have them.
+const FLAT_LABELS: [(&str, &[&str]); 9] = [
     ("alertname", &["alertname", "alert", "name", "title", "summary"]),
     ("severity", &["severity", "level", "priority"]),
     ("instance", &["instance", "host", "hostname"]),
+    ("team", &["team"]),
+    ("service", &["service"]),
+    ("job", &["job"]),
+    ("env", &["env", "environment"]),
+    ("cluster", &["cluster"]),
+    ("namespace", &["namespace"]),
 ];
+
+/// The labels that members are, each with the name of its member.
+pub(super) fn flat_labels(members: &[(String, String)]) -> Vec<(&'static str, &str, String)> {
+    let of = |names: &[&str]| names.iter().find_map(|name| members.iter().find(|(key, value)| key == name && !value.trim().is_empty()));
+    FLAT_LABELS.iter().filter_map(|(label, names)| of(names).map(|(member, value)| (*label, member.as_str(), cut(value.trim(), 120)))).collect()
+}

@@ -1,9 +1,12 @@
 //! A body that is no alert: it is delivered anyway, as text.
 
+use std::borrow::Cow;
+
 use super::decode::to_utf8;
 use super::error::echo;
 use super::form;
-use super::value::{elements, kind_of, members, text};
+use super::said::{Members, identity, state};
+use super::value::{elements, is_scalar, kind_of, members, text};
 use crate::model::{Alert, Event, Note, SenderKind, Status, hash_hex};
 
 /// Characters that are kept of what could only be read as text.
@@ -13,16 +16,46 @@ const MAX_SHOWN: usize = MAX_RAW_TEXT;
 const MAX_VALUE: usize = 500;
 /// Members that are shown of an object.
 const MAX_MEMBERS: usize = 40;
-/// Members that say whether it is over, and the words for that: those that nothing else is called by.
-const STATES: [&str; 2] = ["status", "state"];
-const OVER: [&str; 2] = ["resolved", "recovered"];
 /// Members that name what a body is about, in the order in which they are looked for.
-const NAMES: [&str; 12] =
-    ["alertname", "title", "subject", "summary", "name", "ruleName", "rule", "message", "msg", "text", "description", "content"];
+const NAMES: [&str; 23] = [
+    "alertname",
+    "alert_name",
+    "title",
+    "subject",
+    "summary",
+    "name",
+    "ruleName",
+    "rule_name",
+    "rule",
+    "event_name",
+    "check_name",
+    "monitor_name",
+    "monitorfriendlyname",
+    "alert_title",
+    "problemtitle",
+    "condition_name",
+    "event_definition_title",
+    "search_name",
+    "message",
+    "msg",
+    "text",
+    "description",
+    "content",
+];
+
+/// Those of them that name an object within it.
+const TITLES: [&str; 6] = ["alertname", "title", "subject", "summary", "name", "message"];
+/// Objects that are about who or where, not about what.
+const SURROUNDINGS: [&str; 10] = ["user", "sender", "author", "actor", "owner", "by", "org", "account", "page", "meta"];
+/// What the objects are named after that are what fires. A host that is up, or a ticket that is resolved, says nothing of the alert beside it.
+const ALERTS: [&str; 5] = ["alert", "alarm", "incident", "issue", "problem"];
+/// What a body is called that calls itself nothing.
+const UNKNOWN: &str = "Unknown body";
 
 /// The event of a body that holds no alert that could be read: one alert whose description is the text. It fires, unless the body says `resolved` of
-/// itself: what somebody's own template makes of an end must wake nobody. Its name is what the body calls itself. Two bodies are the same when their bytes
-/// are. A body that is no JSON is shown as it is.
+/// itself: what somebody's own template makes of an end must wake nobody, and it ends what fired. Its name is what the body calls itself.
+/// Two bodies that say nothing of a state are the same when their bytes are. A body that is no JSON is shown as it is.
+/// Bodies of one name are one incident: two senders whose bodies have none must not share one, so their members are the name, or each body is apart.
 ///
 /// The text is cut after 4,000 characters: a message shows no more, and a body may have megabytes.
 ///
@@ -41,27 +74,40 @@ pub fn unread(body: &[u8]) -> Event {
         (None, Some("a string")) => named(&text(json.unwrap_or_default())),
         (None, _) => named(whole),
     };
-    let status = if object.is_some_and(is_over) { Status::Resolved } else { Status::Firing };
-    let mut alert = Alert { status, fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
-    alert.labels.insert("alertname".into(), name.unwrap_or_else(|| "Unknown body".into()));
+    let own = object.map(members).unwrap_or_default();
+    let list = json.filter(|raw| kind_of(raw) == "an array").map(elements).unwrap_or_default();
+    let first = list.into_iter().find(|raw| kind_of(raw) == "an object");
+    // What has no name of its own is about the object in it that has one, which also says the state of an alert.
+    let thing = if name.is_none() { thing(&own) } else { None };
+    let name = name.or_else(|| thing.as_ref().map(|thing| thing.name.clone())).or_else(|| described(first?).0);
+    let name = name.unwrap_or_else(|| unnamed(&first.map_or_else(|| own.clone(), members)));
+    let said = state(&own);
+    let (said, members) = match thing {
+        // What is beside it says which one it is.
+        Some(thing) if said.is_none() && thing.is_alert => {
+            let beside = own.into_iter().filter(|(_, value)| is_scalar(value));
+            (state(&thing.members), thing.members.into_iter().chain(beside).collect::<Vec<_>>())
+        }
+        _ => (said, own),
+    };
+    let status = said.unwrap_or_default();
+    let fingerprint = if said.is_some() { identity(&members, &name) } else { hash_hex(&["unread", whole]) };
+    let mut alert = Alert { status, fingerprint, ..Alert::default() };
+    let apart = name == UNKNOWN;
+    alert.labels.insert("alertname".into(), name);
     // Of what is over messages show the beginning of a description, and all of a sender's own words.
     let message = if status == Status::Resolved { shown.clone() } else { String::new() };
     alert.annotations.insert("description".into(), shown);
     Event {
         kind: SenderKind::Generic,
         status,
+        apart,
         message,
         common_labels: alert.labels.clone(),
         notes: vec![Note::NoAlert],
         alerts: vec![alert],
         ..Event::default()
     }
-}
-
-/// Whether an object says that it is over.
-fn is_over(raw: &str) -> bool {
-    let mut states = members(raw).into_iter().filter(|(name, value)| STATES.contains(&&**name) && is_scalar(value));
-    states.any(|(_, value)| OVER.iter().any(|word| text(value).trim().eq_ignore_ascii_case(word)))
 }
 
 /// A text and its first line, if it has one that can be a name.
@@ -71,27 +117,50 @@ fn named(whole: &str) -> (Option<String>, String) {
 }
 
 /// A form's fields as the object that they would be in JSON.
-fn form_text(fields: Vec<(String, String)>) -> String {
+pub(super) fn form_text(fields: Vec<(String, String)>) -> String {
     let member = |(name, value): (String, String)| format!("{}:{}", serde_json::Value::from(name), serde_json::Value::from(value));
     format!("{{{}}}", fields.into_iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// An object in a body.
+struct Thing<'a> {
+    name: String,
+    is_alert: bool,
+    members: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+/// The first object in a body that has a name.
+fn thing<'a>(all: &Members<'a>) -> Option<Thing<'a>> {
+    let is_thing = |name: &str| !SURROUNDINGS.contains(&&*name.to_ascii_lowercase());
+    let things = all.iter().take(MAX_MEMBERS).filter(|(name, value)| kind_of(value) == "an object" && is_thing(name));
+    things
+        .map(|(key, value)| (key.to_ascii_lowercase(), members(value)))
+        .find_map(|(key, inner)| Some(Thing { name: called(&inner, &TITLES)?, is_alert: ALERTS.iter().any(|one| key.contains(one)), members: inner }))
+}
+
+/// The name of an object in which nothing has one: its first members.
+fn unnamed(all: &Members<'_>) -> String {
+    let names: Vec<String> = all.iter().take(3).map(|(name, _)| cut(name, 18)).collect();
+    if names.is_empty() { UNKNOWN.to_owned() } else { format!("{UNKNOWN} ({})", names.join(", ")) }
+}
+
+/// What the members of an object call it.
+fn called(members: &Members<'_>, names: &[&str]) -> Option<String> {
+    let own =
+        |name: &&str| members.iter().rev().find(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value)).map(|(_, value)| text(value));
+    names.iter().filter_map(own).find_map(|value| value.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| cut(line, 120)))
 }
 
 /// What an object calls itself, and it as lines of `name: value`.
 pub(super) fn described(raw: &str) -> (Option<String>, String) {
     let members = members(raw);
-    let own =
-        |name: &&str| members.iter().rev().find(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value)).map(|(_, value)| text(value));
-    let name = NAMES.iter().filter_map(own).find_map(|value| value.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| cut(line, 120)));
+    let name = called(&members, &NAMES);
     let mut lines: Vec<String> =
         members.iter().take(MAX_MEMBERS).map(|(key, value)| format!("{}: {}", cut(key, 80), cut(&text(value), MAX_VALUE))).collect();
     if members.len() > MAX_MEMBERS {
         lines.push(format!("… {} more", members.len() - MAX_MEMBERS));
     }
     (name, cut(&lines.join("\n"), MAX_SHOWN))
-}
-
-fn is_scalar(raw: &str) -> bool {
-    !matches!(kind_of(raw), "an object" | "an array" | "null")
 }
 
 /// A text's first characters, with `…` when there are more.
@@ -148,6 +217,17 @@ mod tests {
         assert_eq!(of("title=Backup+failed&size=3"), ("Backup failed".into(), "title: Backup failed\nsize: 3".into()), "a form");
         assert_eq!(of("[1, 2]"), ("Unknown body".into(), "[1, 2]".into()));
         assert_eq!(of("<html>"), ("Unknown body".into(), "<html>".into()));
+        for (body, name) in [
+            (r#"{"event_definition_id": "e1", "event_definition_title": "Too many errors", "event": {"message": "43"}}"#, "Too many errors"),
+            (r#"{"check_id": 7, "check_name": "Shop", "description": "HTTP 500"}"#, "Shop"),
+            (r#"{"page": {"name": "Acme"}, "incident": {"name": "Virginia is down"}}"#, "Virginia is down"),
+            (r#"{"action": "completed", "sender": {"name": "octocat"}, "workflow_run": {"name": "Build"}}"#, "Build"),
+            (r#"{"trigger_id": "w1", "watch_id": "w1", "hits": 5, "more": 1}"#, "Unknown body (trigger_id, watch_id, hits)"),
+            (r#"[1, {"Node": "db-1", "Name": "Disk"}]"#, "Disk"),
+        ] {
+            assert_eq!((of(body).0.as_str(), unread(body.as_bytes()).apart), (name, false), "{body}");
+        }
+        assert!(unread(b"<html>").apart && !unread(b"disk full").apart, "what has no name shares no incident");
         let (_, shown) = of(&format!("{{\"a\": \"{}\"}}", "告".repeat(100_000)));
         assert_eq!(shown.chars().count(), 3 + MAX_VALUE + 1);
     }
@@ -155,7 +235,12 @@ mod tests {
     #[test]
     fn a_body_that_says_it_is_over_does_not_fire() {
         let status = |body: &str| unread(body.as_bytes()).alerts[0].status;
-        for over in [r#"{"title": "x", "status": "resolved"}"#, r#"{"title": "x", "state": " Recovered"}"#, "title=x&status=RESOLVED"] {
+        for over in [
+            r#"{"title": "x", "status": "resolved"}"#,
+            r#"{"title": "x", "state": " Recovered"}"#,
+            "title=x&status=RESOLVED",
+            r#"{"page": {"name": "Acme", "status": "up"}, "incident": {"name": "Virginia is down", "status": "resolved"}}"#,
+        ] {
             assert_eq!((status(over), unread(over.as_bytes()).status), (Status::Resolved, Status::Resolved), "{over}");
             let event = unread(over.as_bytes());
             assert_eq!(event.message, event.alerts[0].annotation("description"), "all of it is shown: {over}");
@@ -165,11 +250,36 @@ mod tests {
             r#"{"service": "nginx", "status": "inactive"}"#,
             r#"{"status": "ok", "data": {"disk": "full"}}"#,
             r#"{"text": "the ticket is resolved"}"#,
+            r#"{"text": "Deploy failed", "ticket": {"name": "T-1", "state": "resolved"}}"#,
+            r#"{"event": "deploy_failed", "ticket": {"name": "T-1", "state": "resolved"}}"#,
+            r#"{"device": {"name": "sw-1", "status": "up"}, "trap": "linkErrors"}"#,
             r#"{"status": {"x": "resolved"}}"#,
             "resolved",
         ] {
             assert_eq!(status(fires), Status::Firing, "{fires}");
         }
+    }
+
+    #[test]
+    fn an_end_that_nobody_can_read_ends_what_fired() {
+        let key = |body: &str| unread(body.as_bytes()).alerts[0].fingerprint.clone();
+        let fires = r#"{"title": "Backup of db-1 failed", "status": "firing", "at": {"job": "nightly"}, "timestamp": 1}"#;
+        let over = fires.replace("firing", "resolved").replace("\"timestamp\": 1", "\"timestamp\": 2");
+        assert_eq!((key(fires), unread(over.as_bytes()).status), (key(&over), Status::Resolved));
+        assert_ne!(key(fires), key(&fires.replace("nightly", "weekly")));
+        assert_eq!(key("title=x&state=firing&host=a"), key("title=x&state=resolved&host=a"), "a form");
+        let within = |host: &str, state: &str| key(&format!(r#"{{"host": "{host}", "alert": {{"name": "Disk full", "state": "{state}"}}}}"#));
+        assert_eq!(within("db-1", "firing"), within("db-1", "resolved"));
+        assert_ne!(within("db-1", "firing"), within("db-2", "firing"), "what is beside it says which one it is");
+        // As Nightingale posts it.
+        let nightingale = |over: bool, id: u8| {
+            format!(
+                r#"{{"id": {id}, "rule_name": "Load", "severity": 2, "hash": "5c1", "is_recovered": {over}, "trigger_value": "{id}", "trigger_time": {id}}}"#
+            )
+        };
+        let (over, fires) = (unread(nightingale(true, 2).as_bytes()), unread(nightingale(false, 1).as_bytes()));
+        assert_eq!(over.alerts[0].fingerprint, fires.alerts[0].fingerprint);
+        assert_eq!((over.status, fires.status, fires.alerts[0].name()), (Status::Resolved, Status::Firing, "Load"));
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub(super) fn is_null(raw: &str) -> bool {
     raw == "null"
 }
 
+/// Whether a raw value is a text, a number or a boolean.
+pub(super) fn is_scalar(raw: &str) -> bool {
+    !matches!(kind_of(raw), "an object" | "an array" | "null")
+}
+
 /// Any JSON value as text: strings unescaped, null empty, numbers and booleans as they were written, objects and arrays as compact JSON.
 /// U+0000 becomes U+FFFD: no message needs it and databases refuse it in text; half a surrogate pair becomes U+FFFD and its digits.
 pub(super) fn text(raw: &str) -> Cow<'_, str> {

@@ -37,7 +37,8 @@ impl Intake {
                 Histogram::new(exponential_buckets(0.0005, 2.0, 14)),
             ),
         };
-        for sender in ["alertmanager", "grafana"] {
+        // Every kind of sender: the first of a series that begins with 1 is no increase.
+        for sender in ["alertmanager", "grafana", "grafana_legacy", "alerts", "generic", "direct", "watchfire"] {
             new.unrouted.get_or_create(&Sender { sender }).inc_by(0);
         }
         for outcome in ["malformed", "too_large", "unauthorized", "unavailable", "unread", "limited", "not_found"] {

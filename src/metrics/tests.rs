@@ -17,6 +17,11 @@ fn counters_that_alerts_watch_begin_at_zero() {
         "watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0",
         "watchfire_received_total{sender=\"any\",outcome=\"unavailable\"} 0",
         "watchfire_store_errors_total 0",
+        "watchfire_unrouted_events_total{sender=\"alertmanager\"} 0",
+        "watchfire_unrouted_events_total{sender=\"grafana_legacy\"} 0",
+        "watchfire_unrouted_events_total{sender=\"alerts\"} 0",
+        "watchfire_unrouted_events_total{sender=\"generic\"} 0",
+        "watchfire_unrouted_events_total{sender=\"direct\"} 0",
     ] {
         assert!(text.lines().any(|has| has == line), "{line}\n{text}");
     }

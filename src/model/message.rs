@@ -205,6 +205,12 @@ impl Facts {
     pub fn rank(&self) -> Severity {
         self.severity.unwrap_or_default()
     }
+
+    /// What a tap on the message opens, of the addresses of at most `most` characters: the page with all of it, else the first that begins no silence.
+    pub fn opens(&self, most: usize) -> Option<&Link> {
+        let short = || self.links.iter().filter(move |link| link.url.chars().count() <= most);
+        short().find(|link| link.kind == LinkKind::Details).or_else(|| short().find(|link| link.kind != LinkKind::Silence))
+    }
 }
 
 /// A JSON object as text: made once, stored and sent as it is.

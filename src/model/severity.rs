@@ -117,7 +117,7 @@ impl SeverityScale {
 
     /// The severity that an alert itself claims; `None` when its value is unknown or absent.
     pub fn known(&self, alert: &Alert) -> Option<Severity> {
-        let value = alert.label(&self.label);
+        let value = alert.label(&self.label).trim();
         self.values.get(value).or_else(|| self.values.get(&value.to_lowercase())).copied()
     }
 }
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(of("critical"), Severity::Critical);
         assert_eq!(of("Error"), Severity::Error);
         assert_eq!(of("p1"), Severity::Critical);
+        assert_eq!(of(" Critical\n"), Severity::Critical);
         assert_eq!(of("page"), Severity::Critical);
         assert_eq!(of("nonsense"), Severity::Warning);
         assert_eq!(scale.of(&Alert::default()), Severity::Warning);

@@ -20,13 +20,14 @@ pub(super) const SHOWS_MUTE: &str = "\"mute\":";
 /// Presses that one step of purging removes.
 pub(super) const PRESS_BATCH: i64 = 1000;
 
-/// The alerts that a message showed: its channel was notified of them, and they had begun to fire by then.
-pub(super) fn shown(shown: &ShownIn, incident: &Incident, anchors: &[Anchor]) -> HashSet<u64> {
+/// The alerts that a message showed: its channel was notified of them, and they had begun to fire by then. What twins disagree about goes on, though it was
+/// reported once more since.
+fn shown(shown: &ShownIn, incident: &Incident, anchors: &[Anchor], now: UnixMs) -> HashSet<u64> {
     let of_channel = anchors.iter().filter(|anchor| anchor.channel == shown.channel);
     let notified = of_channel.flat_map(|anchor| &anchor.notified).map(|one| one.fingerprint);
     let notified: HashSet<u64> = notified.chain(shown.begun.iter().copied()).collect();
     let had_begun = |alert: &super::IncidentAlert| match shown.version {
-        0 => alert.changed_at <= shown.formed_at,
+        0 => alert.changed_at <= shown.formed_at || incident.acks.is_doubted(alert.fingerprint, now),
         version => alert.fired <= version,
     };
     let meant = incident.alerts.iter().filter(|alert| notified.contains(&alert.fingerprint) && had_begun(alert));
@@ -155,8 +156,8 @@ fn is_unacked(answered: &Answered) -> bool {
 fn last_runs(rows: &[StepRow]) -> HashMap<&str, LastRun> {
     let mut runs: HashMap<&str, LastRun> = HashMap::new();
     for row in rows {
-        let step = (row.step.number, row.channel.clone());
-        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.acked, row.state.is_final().then_some(UnixMs::EPOCH));
+        let (step, ended_at) = ((row.step.number, row.channel.clone()), row.state.is_final().then_some(UnixMs::EPOCH));
+        runs.entry(row.step.escalation.as_str()).or_default().add(row.step.began_at, step, row.stopped, ended_at);
     }
     runs
 }
@@ -260,7 +261,8 @@ impl<'a> Acting<'a> {
             return None;
         }
         let of_incident = self.act.on.iter().filter(|on| on.incident == incident.id);
-        let of_each: Option<Vec<HashSet<u64>>> = of_incident.map(|on| on.shown.as_ref().map(|one| shown(one, incident, anchors))).collect();
+        let of_each: Option<Vec<HashSet<u64>>> =
+            of_incident.map(|on| on.shown.as_ref().map(|one| shown(one, incident, anchors, self.act.now))).collect();
         of_each.map(|sets| sets.into_iter().flatten().collect())
     }
 
@@ -279,6 +281,21 @@ impl<'a> Acting<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{IncidentReport, ReportedAlert};
+
+    #[test]
+    fn what_twins_disagree_about_is_still_what_a_call_said() {
+        let report = |fires| IncidentReport::of_group("g", vec![ReportedAlert { fingerprint: 1, start: None, fires, rank: 0, index: 0 }]);
+        let mut incident = Incident::open(&report(true), EventId::new(), UnixMs(0)).unwrap();
+        let called = ShownIn { channel: "call".into(), version: 0, formed_at: UnixMs(1000), pressed: None, begun: vec![1] };
+        let meant = |incident: &Incident, now| shown(&called, incident, &[], UnixMs(now));
+        assert_eq!(meant(&incident, 1500), HashSet::from([1]));
+        for (fires, at) in [(false, 2000), (true, 3000)] {
+            incident.apply(&report(fires), EventId::new(), UnixMs(at));
+        }
+        assert_eq!(meant(&incident, 4000), HashSet::from([1]), "the end was one twin's word, a moment ago");
+        assert_eq!(meant(&incident, 70_000), HashSet::new(), "it is news by now, and rings by itself");
+    }
 
     #[test]
     fn what_a_press_did_survives_the_store_and_what_older_versions_stored_stays_readable() {

@@ -7,6 +7,8 @@ use super::{AuditRow, AuditState, Author, Session};
 pub(super) const AUDIT_KEPT_MS: i64 = 366 * 86_400_000;
 /// Old rows of the audit that a new one removes at most.
 pub(super) const AUDIT_BATCH: i64 = 100;
+/// Refusals are kept among the newest of this part of the rows: who is refused often, logged in or not, pushes out no act.
+pub(super) const NEWER: i64 = 2;
 /// Rows that a purge removes at a time.
 pub(super) const PURGED: i64 = 1000;
 /// Longest text of a column, in characters.

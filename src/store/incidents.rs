@@ -14,6 +14,8 @@ use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixM
 pub(super) const MAX_LEADS: usize = 16;
 /// Rows of a timeline, and deliveries, that are shown with an incident.
 pub(super) const MAX_DETAIL_ROWS: i64 = 1000;
+/// The source of incidents that are about Watchfire itself, and about heartbeats.
+pub(super) const OWN_SOURCE: &str = "watchfire";
 /// A message that somebody found is compared with those of so many incidents before and after its own.
 pub(super) const MAX_NEIGHBOURS: i64 = 500;
 

@@ -50,6 +50,10 @@ pub trait MaintenanceStore: Send + Sync {
     /// they go on. Returns how many. One transaction.
     async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
 
+    /// Has open incidents of Watchfire's own groups be as if they were reported now, where the newest report is from before `heard_before`: what it knows to
+    /// go on is reported by nobody else, and does not become stale. One transaction.
+    async fn keep_incidents(&self, groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), StoreError>;
+
     /// Ends open incidents of which everything that fires goes on as others, because their sender groups it in another way now; the others take their acks
     /// over. None ends while steps of its escalation wait. At most some hundreds at once: what is left is found by the next call.
     /// Returns how many. Looks through all that are open, and then changes in one transaction; without a change read only.

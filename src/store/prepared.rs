@@ -1,5 +1,6 @@
 //! Requests made ready on the caller's thread: checked, serialised and weighed once, so that the engines' writers only bind and step.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -158,6 +159,14 @@ impl PreparedEvent {
             deliveries,
             steps,
         })
+    }
+
+    /// The alerts that fire of a step's incident and are not routed to its escalation, by eight bytes of their fingerprints.
+    pub(super) fn routed_elsewhere(&self, step: &PreparedDelivery) -> HashSet<u64> {
+        let DeliveryIncident::Reported(place) = step.delivery.incident else { return HashSet::new() };
+        let own: HashSet<u32> = step.delivery.target.alerts.iter().copied().collect();
+        let all = self.incidents.get(place).into_iter().flat_map(|report| &report.alerts);
+        all.filter(|alert| alert.fires && !own.contains(&alert.index)).map(|alert| alert.fingerprint).collect()
     }
 
     /// About how many bytes it occupies in the queue.

@@ -215,12 +215,12 @@ pub(super) fn step_row<R: StoredRow>(row: &R) -> Result<StepRow, R::Error> {
         undelivered: row.flag(at::NEXT + 1)?,
         awaited: row.flag(at::NEXT + 2)?,
         waits: row.flag(at::NEXT + 3)?,
-        acked: row.flag(at::NEXT + 4)?,
+        stopped: row.flag(at::NEXT + 4)?,
     })
 }
 
-/// Whether a step ended because somebody was on what it was for, as SQL ([`super::ended_by_ack`]).
-pub(super) const STOPPED_BY_ACK: &str = "state = 'skipped' AND (reason LIKE 'acked by %' OR reason LIKE 'snoozed by %')";
+/// Whether a step ended because nothing called for it, as SQL: somebody was on what it was for ([`super::ended_by_ack`]), or that was over.
+pub(super) const STEP_STOPPED: &str = "state = 'skipped' AND (reason LIKE 'acked by %' OR reason LIKE 'snoozed by %' OR reason LIKE 'over: %')";
 
 /// When a step ended, as SQL; nothing for one that waits.
 pub(super) const STEP_ENDED_AT: &str = "CASE WHEN state NOT IN ('waiting', 'deferred') THEN coalesce(done_at, 0) END";
@@ -232,7 +232,7 @@ pub(super) fn steps_sql(condition: &str) -> String {
              d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state IN ('undelivered', 'unheard')),
              d.state = 'sent' AND EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state = 'awaited')
                  AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.message_id = d.message_id AND r.state = 'delivered'),
-             coalesce(d.reason LIKE '{WAITS_PREFIX}%', FALSE), coalesce({STOPPED_BY_ACK}, FALSE)
+             coalesce(d.reason LIKE '{WAITS_PREFIX}%', FALSE), coalesce({STEP_STOPPED}, FALSE)
          FROM delivery d WHERE d.escalation IS NOT NULL AND {condition} ORDER BY d.id"
     )
 }

@@ -21,11 +21,11 @@ pub fn facts(input: &Scene<'_>) -> Facts {
     };
     if let ([entry], true) = (input.all, input.is_single()) {
         let (described, times) = (input.described(0), input.times());
-        let ended = entry.alert.ends_at.filter(|_| !input.fires() && entry.status.is_over());
+        let ended = entry.alert.ends_at.filter(|_| entry.status.is_over());
         pair("where", &described.place.full);
         let since = entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default();
-        let lasted = times.lasted(entry.alert.starts_at, ended);
-        if input.fires() {
+        let lasted = times.lasted_of(entry.alert, entry.status);
+        if entry.status == EntryStatus::Firing {
             // Nothing that fires has "lasted".
             let going_on = if lasted.is_empty() { String::new() } else { words::filled(input.language, "bracketed", &[("n", &lasted)]) };
             pair("since", &format!("{since}{going_on}"));

@@ -63,7 +63,7 @@ pub use view::{
     AnswerView, Brief, Entry, EntryStatus, GAP, IncidentView, MessageKind, MuteView, Now, Scene, SilenceView, SilenceViewState, Totals, View,
     ViewInput, lines,
 };
-pub use words::word;
+pub use words::{who, word};
 
 use crate::model::FieldSpec;
 

@@ -23,8 +23,11 @@ pub fn plain(input: &Scene<'_>) -> String {
     }
     let group = input.group();
     if let Some(group) = group {
-        lines.extend([&group.summary, &group.description].into_iter().filter(|text| !text.is_empty()).cloned());
-        lines.extend(group.annotations.iter().map(|(name, value)| format!("{name}{colon}{value}")));
+        // What is over was said in the present tense.
+        if input.totals.firing > 0 {
+            lines.extend([&group.summary, &group.description].into_iter().filter(|text| !text.is_empty()).cloned());
+            lines.extend(group.annotations.iter().map(|(name, value)| format!("{name}{colon}{value}")));
+        }
         lines.push(String::new());
     }
     for place in input.places() {
@@ -37,7 +40,7 @@ pub fn plain(input: &Scene<'_>) -> String {
             let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
             let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
             let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
-            let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
+            let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted_of(alert, entry.status)];
             let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
             let runbook = Some(&line.runbook).filter(|url| !url.is_empty()).map(|url| format!("{}{colon}{url}", word("runbook")));
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).chain(runbook).collect();
@@ -58,11 +61,12 @@ pub fn plain(input: &Scene<'_>) -> String {
         }
         lines.extend(texts.into_iter().map(|text| shorten(&reflow(text), input.max_value).into_owned()));
         lines.extend(annotations(alert, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")));
-        if !described.value.is_empty() && ended.is_none() && entry.status != EntryStatus::Unreported {
+        if !described.value.is_empty() && entry.status == EntryStatus::Firing {
             lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
         }
         if let Some(start) = alert.starts_at {
-            let lasted = words::filled(input.language, "bracketed", &[("n", &times.lasted(Some(start), ended))]);
+            let lasted = Some(times.lasted_of(alert, entry.status)).filter(|lasted| !lasted.is_empty());
+            let lasted = lasted.map(|lasted| words::filled(input.language, "bracketed", &[("n", &lasted)])).unwrap_or_default();
             lines.push(format!("{}{colon}{}{lasted}", word("since"), times.full(start)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }

@@ -35,9 +35,18 @@ pub(super) fn own(language: Language, key: &'static str) -> &'static str {
     word(language, key).unwrap_or(key)
 }
 
-/// The word for `key` with `{name}` replaced by each given value.
+/// The word for `key` with `{name}` replaced by each given value; `{who}` is who acted.
 pub(super) fn filled(language: Language, key: &'static str, values: &[(&str, &str)]) -> String {
-    fill(own(language, key), values)
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, if *name == "who" { who(language, value) } else { *value })).collect();
+    fill(own(language, key), &values)
+}
+
+/// Who acted, as people read it: without credentials nobody is known.
+pub fn who(language: Language, stored: &str) -> &str {
+    match stored {
+        "somebody" if language == Language::Zh => "某人",
+        other => other,
+    }
 }
 
 /// Replaces `{name}` by each given value, in one pass: a value that itself reads `{name}` stays as it is.
@@ -128,5 +137,8 @@ mod tests {
     fn values_are_filled_in_once() {
         assert_eq!(fill("{a} of {b} {c} {", &[("a", "{b}"), ("b", "2")]), "{b} of 2 {c} {");
         assert_eq!(filled(Language::Zh, "more", &[("n", "37")]), "另有 37 条未列出");
+        let unacked = |language, name| filled(language, "unacked_by", &[("who", name)]);
+        assert!(unacked(Language::Zh, "somebody").contains("某人") && unacked(Language::En, "somebody").contains("somebody"));
+        assert!(unacked(Language::Zh, "ann").contains("ann"));
     }
 }

@@ -7,6 +7,7 @@ use watchfire::store::{Cell, CellState, IncidentState};
 
 use crate::support::app::{Four, TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
+use crate::support::fakes::webhook::Webhook;
 use crate::support::fakes::{Fake, Twilio};
 
 const KEY: &str = "link-key-of-the-test-0123456789";
@@ -128,7 +129,7 @@ async fn wrong_links_and_presses_without_end_are_limited_and_counted() {
     assert_eq!(links.post(&anns, "verb=silence&nonce=a2".into()).await.0, 400);
     let store = rusqlite::Connection::open(links.app.folder.path().join("watchfire.db")).unwrap();
     let noted = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    let noted = store.query_row("SELECT count(*) FROM audit WHERE state = 'refused' AND outcome = 'not a button of the page'", [], noted);
+    let noted = store.query_row("SELECT count(*) FROM audit WHERE by_name = 'ann' AND outcome = 'not a button of the page'", [], noted);
     assert_eq!(noted.unwrap(), 1);
     assert_eq!(links.counted("refused").await, 1);
 }
@@ -161,6 +162,18 @@ async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere()
     assert!(page.contains("该表单来自其他网站，请打开消息中的链接"), "{page}");
 }
 
+/// Without credentials nobody is known, and a page says so in its reader's language.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acts_without_a_name_is_somebody_in_each_language() {
+    let links = Links::start().await;
+    assert_eq!(links.app.post("/api/v1/incidents/1/ack", &serde_json::json!({})).await.0, 200);
+    for (language, said) in [("en", "#1 · acked by somebody"), ("zh-CN", "#1 · 某人 已认领")] {
+        let request = links.app.http.get(links.app.url(&links.of_room())).header("accept-language", language);
+        let page = request.send().await.unwrap().text().await.unwrap();
+        assert!(page.contains(said), "{language}: {page}");
+    }
+}
+
 /// Where only known people may ack, the page of a room's link has no button, and says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_without_buttons_says_who_may_ack() {
@@ -177,6 +190,48 @@ async fn a_page_without_buttons_says_who_may_ack() {
     app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
     app.settled().await;
     assert!(!page().await.contains(said), "there is nothing to ack any more");
+}
+
+/// A webhook has no record of what it was notified of: the link in its message acks what the message carried.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_in_a_webhooks_message_acks_what_that_carried() {
+    let hook = Fake::start(Webhook::default()).await;
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\n\
+         channels: {{ hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }} }}\nroute: {{ to: [hook] }}\n",
+        hook.url()
+    );
+    let app = TestApp::start(&routes).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let sent = hook.rec.accepted()[0].json();
+    let link = sent["text"].as_str().and_then(|text| text.split("watchfire.example.com").nth(1)).expect("a link")[..17].to_owned();
+    let acted = app.http.post(app.url(&link)).body("verb=ack&nonce=n1&name=Bob").send().await.unwrap().text().await.unwrap();
+    assert!(acted.contains("#1 is acked."), "{link}: {acted}");
+    let found: IncidentResponse = app.read("/api/v1/incidents/1").await;
+    assert_eq!(found.incident.state, IncidentState::Acked, "{found:#?}");
+}
+
+/// The link of a channel that is gone says so, and names nobody who could act by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_a_channel_that_was_removed_says_why_nobody_acts_by_it() {
+    let server = format!("server: {{ listen: \"127.0.0.1:0\", external_url: \"http://watchfire.example.com\", link_key: {KEY} }}");
+    let routes = |name: &str| format!("{server}\nstore: sqlite:watchfire.db\nchannels: {{ {name}: {{ log: {{}} }} }}\nroute: {{ to: [{name}] }}\n");
+    let app = TestApp::start(&routes("terminal")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let link = format!("/a/{}", act_code(&Secret::new(KEY), app.settled().await[0].message.expect("it was sent")));
+    std::fs::write(app.folder.path().join("routes.yaml"), routes("screen")).unwrap();
+    app.app.reload().await.unwrap();
+    for (language, said) in [("en", "its channel takes no acks, or was removed"), ("zh-CN", "该通道不接受认领，或已被移除")] {
+        let get = app.http.get(app.url(&link));
+        let post = app.http.post(app.url(&link)).body("verb=ack&nonce=n1&name=Eve");
+        for (request, status) in [(get, 200), (post, 403)] {
+            let answer = request.header("accept-language", language).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{language}");
+            let page = answer.text().await.unwrap();
+            assert!(page.contains(said) && !page.contains("<form"), "{language}: {page}");
+        }
+    }
 }
 
 /// A browser that goes back shows an old form: what it did then is not said to hold now.

@@ -34,6 +34,30 @@ async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so
     assert!(by_ding.iter().all(|m| !m.text.contains("cannot deliver")), "never through the channel that fails: {by_ding:?}");
 }
 
+/// With another credential it is another outlet, which was never suspended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_alarm_is_told_when_the_credential_is_corrected_also_by_the_next_process() {
+    for restarts in [false, true] {
+        let four = Four::start().await;
+        let routes = four.routes().replace(ALL, "to: [ops-ding]").replace("time_zone:", "self_monitoring: { to: [ops-slack] }\ntime_zone:");
+        let mut app = TestApp::start(&routes.replace("access_token: ding-token", "access_token: another")).await;
+        app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+        reads(&four.slack, SOON, "ops-ding cannot deliver").await;
+        std::fs::write(app.folder.path().join("routes.yaml"), &routes).unwrap();
+        if restarts {
+            app = app.restart().await;
+        } else {
+            app.app.reload().await.unwrap();
+        }
+        reads(&four.ding, SOON, "HostDown").await;
+        reads(&four.slack, SOON, "ops-ding delivers again").await;
+        let found: Incidents = app.read("/api/v1/incidents").await;
+        let open: Vec<&str> = found.incidents.iter().filter(|one| one.state.is_open()).map(|one| one.title.as_str()).collect();
+        assert!(!open.iter().any(|title| title.contains("Watchfire")), "{restarts}: {open:?}");
+        app.app.stop(Duration::from_secs(5)).await;
+    }
+}
+
 /// A program that receives the alarms reads what happened from a member of its own, of the shape that the book has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_gets_delivery_events_with_the_alarms() {

@@ -93,6 +93,28 @@ fn lines(text: &str) -> Vec<String> {
     text.replace("\\\n", " ").lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect()
 }
 
+/// `init` and `man` write into folders that exist; a page that names one below `/etc` makes it.
+#[test]
+fn a_folder_is_made_before_something_is_written_into_it() {
+    let mut tried = 0;
+    for path in pages() {
+        for block in blocks(&fs::read_to_string(&path).unwrap()).into_iter().filter(|block| block.language == "sh") {
+            let mut made: Vec<String> = Vec::new();
+            for line in lines(&block.text) {
+                let words = words(&line);
+                if words.first().is_some_and(|first| first == "mkdir") {
+                    made.extend(words.iter().cloned());
+                }
+                let out = words.iter().skip_while(|word| *word != "--out").nth(1).filter(|out| out.starts_with("/etc/"));
+                let Some((folder, _)) = out.and_then(|out| out.rsplit_once('/')) else { continue };
+                tried += 1;
+                assert!(made.iter().any(|one| one == folder), "{}:{}: {folder} is not there", path.display(), block.line);
+            }
+        }
+    }
+    assert!(tried >= 4, "only {tried} were found");
+}
+
 #[test]
 fn scripts_that_need_nothing_run() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_watchfire"));

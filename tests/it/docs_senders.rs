@@ -108,6 +108,65 @@ fn what_is_added_to_the_compose_file_fits_it() {
             mounted += 1;
         }
     }
-    assert_eq!(mounted, 3);
+    assert_eq!(mounted, 4);
     assert!(page.contains(&format!("> {}\n", added["services"]["watchfire"]["env_file"].as_str().unwrap().trim_start_matches("../"))));
+}
+
+/// A credential with the scope `metrics` or `admin` closes `/metrics`, as one without `scopes` does: a Prometheus without a token would report that
+/// Watchfire is down, and the tutorial's escalation would page somebody.
+#[test]
+fn prometheus_has_a_token_wherever_the_tutorial_closes_the_metrics() {
+    let shipped = fs::read_to_string(root().join("deploy/prometheus/prometheus.yml")).unwrap();
+    for name in ["docs/tutorial.md", "docs/tutorial.zh-CN.md"] {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        let files: Vec<Value> =
+            marked("").iter().filter(|(place, _)| place.starts_with(name)).map(|(_, text)| serde_yaml::from_str(text).unwrap()).collect();
+        let credentials: Vec<&Value> = files.iter().filter_map(|file| file["server"]["auth"].as_sequence()).flatten().collect();
+        let has = |entry: &Value, scope: &str| entry["scopes"].as_sequence().is_none_or(|all| all.iter().any(|one| one.as_str() == Some(scope)));
+        assert!(credentials.iter().any(|entry| has(entry, "metrics") || has(entry, "admin")), "{name} leaves the metrics open");
+
+        let script = page.lines().find(|line| line.starts_with("sed ") && line.ends_with(" deploy/prometheus/prometheus.yml")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("deploy/prometheus")).unwrap();
+        fs::write(folder.path().join("deploy/prometheus/prometheus.yml"), &shipped).unwrap();
+        let done = Command::new("sh").args(["-e", "-c", script]).current_dir(folder.path()).status().unwrap();
+        assert!(done.success(), "{name}: {script}");
+        let changed: Value = serde_yaml::from_str(&fs::read_to_string(folder.path().join("deploy/prometheus/prometheus.yml")).unwrap()).unwrap();
+        let jobs = changed["scrape_configs"].as_sequence().unwrap();
+        let job = jobs.iter().find(|job| job["job_name"].as_str() == Some("watchfire")).unwrap();
+        let token = job["authorization"]["credentials_file"].as_str().unwrap();
+
+        let (_, added) = marked("compose").into_iter().find(|(place, _)| place.starts_with(name)).unwrap();
+        let added: Value = serde_yaml::from_str(&added).unwrap();
+        let volume = added["services"]["prometheus"]["volumes"][0].as_str().unwrap();
+        assert_eq!(volume, format!("../mine/token:{token}:ro"), "{name}");
+        assert!(page.contains("ALERTMANAGER_TOKEN=%s") && page.contains("\"$(cat mine/token)\""), "{name}: whose token is it?");
+        let holder = credentials.iter().find(|entry| entry["bearer"]["env"].as_str() == Some("ALERTMANAGER_TOKEN")).unwrap();
+        assert!(has(holder, "metrics"), "{name}: the token does not open the metrics");
+    }
+}
+
+/// Alertmanager repeats an alert every four hours unless its route says otherwise: a heartbeat would be missing all the time.
+#[test]
+fn whatever_sends_to_a_heartbeat_repeats_it_in_time() {
+    let heartbeats = |file: &Value| file["heartbeats"].is_sequence();
+    let with_heartbeats: Vec<String> = marked("")
+        .into_iter()
+        .filter(|(_, text)| serde_yaml::from_str::<Value>(text).is_ok_and(|file| heartbeats(&file)))
+        .map(|(place, _)| place.split(':').next().unwrap().to_owned())
+        .collect();
+    let mut tried = 0;
+    for (mark, repeat) in [("alertmanager", "repeat_interval"), ("kubernetes", "repeatInterval")] {
+        for (place, text) in marked(mark).into_iter().filter(|(place, _)| with_heartbeats.iter().any(|page| place.starts_with(&format!("{page}:")))) {
+            let file: Value = serde_yaml::from_str(&text).unwrap();
+            let route = if mark == "alertmanager" { &file["route"] } else { &file["spec"]["route"] };
+            let routes = route["routes"].as_sequence().unwrap_or_else(|| panic!("{place}: no route for the Watchdog"));
+            let is_in_time = |route: &Value| {
+                serde_yaml::to_string(&route["matchers"]).is_ok_and(|text| text.contains("Watchdog")) && route[repeat].as_str() == Some("1m")
+            };
+            assert!(routes.iter().any(is_in_time), "{place}: the Watchdog is not repeated every minute");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 6, "only {tried} were found");
 }

@@ -8,6 +8,7 @@ use watchfire::store::{DeliveryRow, IncidentState, State};
 
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::twilio::Twilio;
+use crate::support::fakes::wecom::Wecom;
 use crate::support::fakes::{Fake, Telegram};
 
 const CHAT: i64 = -1001;
@@ -195,6 +196,23 @@ route: { to: [terminal], escalation: db }
     }
 }
 
+/// A step on a disabled channel reaches nobody: who hands an incident on reaches the one after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_handed_on_past_a_disabled_channel() {
+    let routes = "server: { listen: '127.0.0.1:0' }\nstore: sqlite:watchfire.db\n\
+        channels: { ours: { log: {} }, theirs: { log: {}, disabled: true } }\n\
+        escalations: { night: [{ after: 1h, to: theirs }, { after: 2h, to: ours }, { after: 3h, to: theirs }] }\n\
+        route: { to: [ours], escalation: night }\n";
+    let app = TestApp::start(routes).await;
+    assert_eq!(app.post("/webhook", &alert("db", "HostDown", "firing")).await.0, 200);
+    app.until("channel=ours&state=sent", |rows| rows.len() == 1).await;
+    let (status, answer) = app.post("/api/v1/incidents/1/escalate", &json!({})).await;
+    assert!(status == 200 && answer["text"].as_str().unwrap().contains("step 2 of the escalation `night`"), "{status} {answer}");
+    app.until("channel=ours&state=sent", |rows| rows.len() == 2).await;
+    let (status, answer) = app.post("/api/v1/incidents/1/escalate", &json!({})).await;
+    assert_eq!(status, 409, "nobody is reached by what is left: {answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_says_who_answered_and_fails_when_nobody_does() {
     let routes = r#"
@@ -230,4 +248,58 @@ route: { to: [terminal], escalation: db }
     assert_eq!(status, 200, "{acked}");
     let (ok, said) = running.await.unwrap();
     assert!(ok && said.contains("acked by ann") && said.contains(" after "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_stopped_leaves_nothing_open() {
+    let routes = r#"
+server: { listen: "127.0.0.1:0" }
+store: sqlite:watchfire.db
+channels: { terminal: { log: {} }, phone: { log: {} } }
+escalations: { db: [{ after: 1h, to: [phone] }] }
+route: { to: [terminal], escalation: db }
+"#;
+    let app = TestApp::start(routes).await;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    command.args(["--listen", &app.app.address.to_string(), "drill", "escalation", "db"]).current_dir(app.folder.path());
+    let drill = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    app.until("", |rows| rows.iter().any(|row| row.incident.is_some())).await;
+    assert!(std::process::Command::new("kill").args(["-INT", &drill.id().to_string()]).status().unwrap().success());
+    let out = tokio::task::spawn_blocking(|| drill.wait_with_output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(!out.status.success() && said.contains("stopped before anybody acked it"), "{said}");
+    let found: IncidentResponse = app.read("/api/v1/incidents/1").await;
+    assert_eq!(found.incident.state, IncidentState::Closed, "{found:#?}");
+}
+
+/// WeCom knows nobody under the number: nothing comes after the step, and nobody else is written to in that person's place. One alarm says so. Where another
+/// channel of the step, or an earlier step, reaches somebody, there is nothing to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_step_waits_for_the_person_whom_its_platform_does_not_name() {
+    let wecom = Fake::start(Wecom::new("ww1", 1_000_002, "wecom-secret").with_members(&["duty"]).unpaced()).await;
+    let wait = "waits, for nobody was reached so far: the id of `gone` is not found";
+    let dead = "the id of `gone` is not found";
+    for (steps, state, why) in [
+        ("{ after: 1s, to: [wecom], people: [gone] }", State::Deferred, wait),
+        ("{ after: 1s, to: [wecom], people: [gone] }, { after: 1h, to: [off], people: [gone] }", State::Deferred, wait),
+        ("{ after: 1s, to: [wecom, beside], people: [gone] }", State::Dead, dead),
+        ("{ after: 1s, to: [beside] }, { after: 2s, to: [wecom], people: [gone] }", State::Dead, dead),
+    ] {
+        let routes = format!(
+            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  terminal: {{ log: {{}} }}\n  beside: {{ log: {{}} }}\n  \
+             off: {{ log: {{}}, disabled: true }}\n  \
+             wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: duty, api_base: \"{}\" }} }}\n\
+             people: {{ gone: {{ mobile: \"+8613800000000\" }} }}\nescalations: {{ db: [{steps}] }}\n\
+             route: {{ to: [terminal], escalation: db }}\n",
+            wecom.url()
+        );
+        let app = TestApp::start(&routes).await;
+        app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+        let is_meant = |row: &DeliveryRow| row.state == state && row.reason.as_deref().is_some_and(|reason| reason.starts_with(why));
+        app.until("channel=wecom", |rows| rows.iter().any(is_meant)).await;
+        let (_, metrics) = app.get("/metrics").await;
+        let alarms = |name: &str| metrics.as_str().unwrap().contains(&format!("watchfire_self_alerts_total{{what=\"{name}\"}} 1"));
+        let waits = state == State::Deferred;
+        assert_eq!((alarms("WatchfireNobodyReached"), alarms("WatchfireNobodyOnCall")), (waits, !waits), "{steps}: {metrics}");
+    }
 }

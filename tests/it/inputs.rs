@@ -149,6 +149,51 @@ async fn bodies_that_an_input_cannot_read_are_not_taken_for_repeats_of_each_othe
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scripts_own_alert_and_its_end_are_one_incident() {
+    let four = Four::start().await;
+    let app = TestApp::start(&routes(&four, "")).await;
+    let bodies = [
+        // Read as an alert, and as a text that nobody knows.
+        r#"{"title": "Disk full", "severity": "critical", "host": "db-1", "status": "firing", "message": "95 %"}"#,
+        r#"{"event": "backup", "title": "Backup failed", "status": "firing", "timestamp": 1}"#,
+    ];
+    for body in bodies {
+        for body in [body.to_owned(), body.replace("firing", "resolved").replace("95 %", "40 %").replace("\"timestamp\": 1", "\"timestamp\": 2")] {
+            let (status, answer) = post(&app, "/webhook", "application/json", body).await;
+            assert_eq!(status, 200, "{answer}");
+            app.settled().await;
+        }
+    }
+    let (_, incidents) = app.get("/api/v1/incidents?state=resolved").await;
+    assert_eq!(incidents["incidents"].as_array().map(Vec::len), Some(2), "{incidents}");
+    let (_, ready) = app.get("/-/ready").await;
+    assert!(ready.as_str().unwrap().contains("2 bodies were no alerts and were delivered as text"), "only the second pair: {ready}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_without_a_name_are_not_one_incident_of_all_senders() {
+    let four = Four::start().await;
+    let app = TestApp::start(&routes(&four, "")).await;
+    let bodies = [
+        r#"{"watch_id": "w1", "hits": 5}"#,
+        r#"{"sid": "s1", "result": {"count": "8"}}"#,
+        "<alarm>gate</alarm>",
+        "<alarm>lift</alarm>",
+        r#"{"notification_type": "PROBLEM", "host": "web1", "service": "HTTP", "state": "CRITICAL", "output": "refused"}"#,
+        r#"{"notification_type": "RECOVERY", "host": "web1", "service": "HTTP", "state": "OK", "output": "HTTP OK"}"#,
+    ];
+    for body in bodies {
+        let (status, answer) = post(&app, "/webhook", "application/json", body).await;
+        assert_eq!(status, 200, "{answer}");
+        app.settled().await;
+    }
+    for (state, count) in [("firing", 4), ("resolved", 1)] {
+        let (_, incidents) = app.get(&format!("/api/v1/incidents?state={state}")).await;
+        assert_eq!(incidents["incidents"].as_array().map(Vec::len), Some(count), "{state}: {incidents}");
+    }
+}
+
 /// What somebody may post: JSON of any shape, forms, texts, and bodies of senders with a part of them replaced.
 fn anything() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

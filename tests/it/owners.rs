@@ -227,7 +227,8 @@ route: { to: ops, mentions: { label: owner } }
         missed.extend(pages(&app, row).await.message.unwrap().pages.into_iter().flat_map(|page| page.missed));
     }
     assert_eq!(missed, ["the id of `gone` is not found: slack knows nobody under this `email`"]);
-    assert!(slack.rec.accepted().iter().any(|one| one.text.contains("Not everybody is reached: the id of")));
+    let texts: Vec<String> = slack.rec.accepted().into_iter().map(|one| one.text).collect();
+    assert!(texts.iter().any(|text| text.contains("Not everybody is reached: the id of")), "{texts:#?}");
     let (_, metrics) = app.get("/metrics").await;
     let line = "watchfire_failed_look_ups_total{platform=\"slack\",result=\"unknown\"} 1";
     assert!(metrics.as_str().unwrap().contains(line), "{metrics}");
@@ -345,6 +346,25 @@ route: { to: ops, escalation: db }
     // A line has the mention in its text and in its block.
     let pinged: Vec<Vec<String>> = posts(&slack).into_iter().map(|(_, pinged)| pinged).collect();
     assert_eq!(pinged, [Vec::<String>::new(), vec!["<@U7>".to_owned(), "<@U7>".to_owned()]]);
+}
+
+/// Nothing comes after it. The step before it leaves its place to the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_step_goes_to_its_room_without_a_mention_that_is_not_found() {
+    let slack = slack().await;
+    let rest = r#"
+people: { gone: { email: gone@example.com } }
+escalations: { db: [{ after: 1s, to: [ops], people: [gone] }, { after: 60s, to: [ops], people: [gone] }] }
+route: { to: ops, escalation: db }
+"#;
+    let app = TestApp::start(&routes(&room(&slack, "ops", "C0123"), rest)).await;
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.until("", |rows| rows.len() == 3 && rows.iter().all(|row| row.state.is_final())).await;
+    let ended = |state: State| rows.iter().filter(|row| row.state == state).count();
+    assert_eq!((ended(State::Sent), ended(State::Dead)), (2, 1), "{rows:#?}");
+    assert!(posts(&slack).len() == 2 && posts(&slack).iter().all(|(_, pinged)| pinged.is_empty()), "{:?}", posts(&slack));
+    let texts: Vec<String> = slack.rec.accepted().into_iter().map(|one| one.text).collect();
+    assert!(texts.iter().any(|text| text.contains("Not everybody is reached: the id of")), "{texts:#?}");
 }
 
 /// One calendar's address is ended by itself: those of the others stay.

@@ -92,6 +92,39 @@ async fn a_message_page_leads_with_what_to_do_and_says_how_it_is_now() {
     let page = read(&app, &link, "en").await;
     assert!(page.contains("Resolved</span>") && page.contains("0 fire now, 1 did when this was sent,"), "{page}");
     assert!(!page.contains("still firing"), "{page}");
+    assert!(!page.contains("<b class=\"n\">"), "its value is that of the alarm: {page}");
+}
+
+/// A sender that lists only a part may list only what is over.
+#[tokio::test]
+async fn a_page_is_not_green_while_what_was_left_out_may_fire() {
+    let app = TestApp::start(&routes("en")).await;
+    let mut cut = body(vec![disk(true)]);
+    cut["truncatedAlerts"] = json!(490);
+    app.post("/webhook", &cut).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    assert!(page.contains("490 were left out by the sender and may still fire") && !page.contains("pill over"), "{page}");
+    assert!(!page.contains("<span>Resolved</span>"), "nobody knows that it is over: {page}");
+}
+
+#[tokio::test]
+async fn a_page_of_an_end_that_nobody_knows_has_no_duration() {
+    let app = TestApp::start(&routes("en")).await;
+    app.post("/webhook", &body(vec![disk(false)])).await;
+    let link = link(&app).await;
+    let mut ended = disk(true);
+    ended["endsAt"] = "0001-01-01T00:00:00Z".into();
+    app.post("/webhook", &body(vec![ended])).await;
+    app.settled().await;
+    let page = read(&app, &link, "en").await;
+    assert!(page.contains("Resolved</span>") && !page.contains(">after "), "{page}");
+    let mut begun = disk(false);
+    (begun["startsAt"], begun["fingerprint"]) = ("0001-01-01T00:00:00Z".into(), "0815".into());
+    let mut sent = body(vec![begun]);
+    sent["groupKey"] = "{}:{group=\"begun\"}".into();
+    app.post("/webhook", &sent).await;
+    let page = read(&app, &self::link(&app).await, "en").await;
+    assert!(page.contains("Critical</span>") && !page.contains("still firing,"), "{page}");
 }
 
 /// A host and its mount point are pasted into different places.

@@ -107,6 +107,24 @@ async fn presses_over_connections_of_two_platforms_change_one_incident() {
     assert!(slack.with(|slack| slack.interactivity.refused.is_empty()) && feishu.with(|feishu| feishu.callbacks.refused.is_empty()));
 }
 
+/// Who is not in the group reads a copy of the card there, and finds its buttons.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_in_a_card_that_was_forwarded_to_another_chat_is_refused() {
+    let (slack, feishu) = fakes().await;
+    let app = start(&slack, &feishu, "app_token: xapp-1-fake", "buttons: true").await;
+    until(|| feishu.with(|feishu| feishu.callbacks.pings > 0)).await;
+    let card = message(&feishu);
+    let press = feishu.with(|feishu| {
+        let mut event = feishu.event(&card, "Ack", feishu_socket::ANNA);
+        event["event"]["context"] = json!({ "open_message_id": "om_copy", "open_chat_id": "oc_elsewhere" });
+        let line = feishu.callbacks.open_lines()[0].clone();
+        feishu.callbacks.send(&line, &event, 1)
+    });
+    let refusal = Outcome::Toast("warning".into(), "This message was forwarded from another chat: press the button there.".into());
+    until(|| feishu.with(|feishu| feishu.callbacks.presses[&press] == refusal)).await;
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
+}
+
 /// Posts to a press address; the status and the body.
 async fn post(app: &TestApp, channel: &str, (headers, body): (Vec<(&'static str, String)>, String)) -> (u16, String) {
     let request = headers.iter().fold(app.http.post(app.url(&format!("/press/{channel}"))), |request, (name, value)| request.header(*name, value));

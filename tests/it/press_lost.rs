@@ -124,11 +124,11 @@ async fn shown_on(channel: &str) -> TestApp {
     app
 }
 
-/// A channel whose presses are posted, with one message: the value of its button.
+/// A channel whose presses are posted, with one message: the value of its button. The configuration names Eve.
 async fn posted_to(fake: &Fake<Telegram>) -> (TestApp, String) {
     fake.unpaced();
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\n  other: {{ telegram: {{ token: \"1:token\", chat: -1002, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\nroute: {{ to: [tg] }}\n",
+        "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\", link_key: {KEY} }}\nstore: sqlite:watchfire.db\nchannels:\n  tg: {{ telegram: {{ token: \"1:token\", chat: {CHAT}, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\n  other: {{ telegram: {{ token: \"1:token\", chat: -1002, webhook_secret: {SECRET}, api_base: \"{url}\" }} }}\npeople: {{ eve: {{ name: Eve, telegram: 1 }} }}\nroute: {{ to: [tg] }}\n",
         url = fake.url()
     );
     let app = TestApp::start(&routes).await;
@@ -141,7 +141,12 @@ async fn posted_to(fake: &Fake<Telegram>) -> (TestApp, String) {
 
 /// What Telegram is answered when it posts a press of Eve's under a message of a chat, by a client that may send any value.
 async fn press_with(app: &TestApp, id: u32, message: (i64, i64), value: &str) -> String {
-    let update = json!({ "update_id": id, "callback_query": { "id": id.to_string(), "from": { "id": 1, "first_name": "Eve" }, "data": value,
+    press_by(app, (1, "Eve"), id, message, value).await
+}
+
+/// The same of anybody's.
+async fn press_by(app: &TestApp, (person, name): (u32, &str), id: u32, message: (i64, i64), value: &str) -> String {
+    let update = json!({ "update_id": id, "callback_query": { "id": id.to_string(), "from": { "id": person, "first_name": name }, "data": value,
         "message": { "message_id": message.1, "date": 1, "chat": { "id": message.0, "type": "supergroup" } } } });
     let asked = app.http.post(app.url("/press/tg")).header("x-telegram-bot-api-secret-token", SECRET).body(update.to_string());
     asked.send().await.unwrap().text().await.unwrap()
@@ -175,7 +180,11 @@ async fn a_press_under_a_message_of_another_chat_has_that_message_never_edited()
         let post = telegram.transcript.get("-1001/1").unwrap().clone();
         telegram.transcript.post("-1002/1", Post { text: "lunch".into(), ..post }, false);
     });
-    let answer = press_with(&app, 1, (-1002, 1), &value).await;
+    // Whom the configuration does not name may only read that chat.
+    let answer = press_by(&app, (7, "Bob"), 1, (-1002, 1), &value).await;
+    assert!(answer.contains("This message was forwarded from another chat"), "{answer}");
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
+    let answer = press_with(&app, 2, (-1002, 1), &value).await;
     assert!(answer.contains("#1 is acked."), "{answer}");
     let text = |id: &str| fake.with(|telegram| telegram.transcript.get(id).unwrap().text.clone());
     until("the message shows who is on it", || text("-1001/1").contains("acked by Eve")).await;

@@ -90,6 +90,25 @@ async fn a_press_is_stored_before_it_is_confirmed_and_comes_again_under_the_same
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_press_after_a_quiet_week_is_confirmed_though_its_number_is_lower() {
+    let clients = HttpClients::default();
+    let (fake, wire, ids) = telegram(&clients, "buttons: true").await;
+    let presses = Taken::new();
+    let listening = Listening::connected(listener(wire.driver()), &presses).await;
+    press(&fake, -1001, &ids);
+    presses.wait(1).await;
+    until(|| fake.with(|telegram| telegram.updates.waiting() == 0)).await;
+    fake.with(|telegram| telegram.updates.count_from(5_000));
+    for number in ["123.5000", "123.5001"] {
+        press(&fake, -1001, &ids);
+        until(|| presses.all().iter().any(|press| press.event_id == number)).await;
+        until(|| fake.with(|telegram| telegram.updates.waiting() == 0)).await;
+    }
+    assert_eq!(presses.all().len(), 3, "each came once");
+    listening.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_channels_of_a_bot_share_its_poller_and_a_chat_of_no_channel_is_foreign() {
     let clients = HttpClients::default();
     let (fake, wire, ids) = telegram(&clients, "buttons: true").await;

@@ -168,7 +168,8 @@ server: { listen: "127.0.0.1:0" }
 store: sqlite:watchfire.db
 channels:
   terminal: { log: {} }
-  board: { webhook: { url: "http://127.0.0.1:9/", allow_networks: [127.0.0.1] }, fallback: [terminal], fallback_after: 10m }
+  off: { log: {}, disabled: true }
+  board: { webhook: { url: "http://127.0.0.1:9/", allow_networks: [127.0.0.1] }, fallback: [off, terminal], fallback_after: 10m }
 time_intervals:
   - { name: always, time_intervals: [{ times: [{ start_time: "00:00", end_time: "24:00" }] }] }
 heartbeats: [{ matchers: 'alertname="Watchdog"', timeout: 5m, to: [terminal] }]

@@ -220,6 +220,11 @@ async fn a_trial_that_others_can_reach_takes_alerts_and_tells_nothing() {
         let told = text.contains("only the webhook is open") && text.contains("server.auth");
         assert!(code == 403 && (told || path.starts_with("/dingding")), "{path}: {code} {text}");
     }
+    // A command says the same: there is no token that it could bring.
+    let (folder, address) = (app.folder.path().to_owned(), format!("127.0.0.1:{}", app.app.address.port()));
+    let listed = move || crate::first_run::run(&folder, &["queue", "ls", "--listen", &address]);
+    let (code, text) = tokio::task::spawn_blocking(listed).await.unwrap();
+    assert!(code == 1 && text.contains("only the webhook is open") && !text.contains("--token-file"), "{text}");
     // A file that now names this machine only opens nothing, as long as the server listens to all.
     std::fs::write(app.folder.path().join("routes.yaml"), yaml.replace("0.0.0.0:0", "127.0.0.1:0")).unwrap();
     app.app.reload().await.unwrap();

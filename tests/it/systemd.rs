@@ -1,6 +1,6 @@
 //! Under a service manager: a passed socket over restarts, the manager's notices, and the shipped units.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -32,6 +32,17 @@ fn with_passed(folder: &Path, passed: OwnedFd, count: usize) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// A manager, and a program that reports to it.
+fn managed(folder: &Path) -> (UnixDatagram, Command) {
+    let path = folder.join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut serve = Command::new(PROGRAM);
+    serve.args(["serve", "--no-watch", "--listen", "127.0.0.1:0"]).current_dir(folder).env("NOTIFY_SOCKET", &path);
+    serve.stdout(Stdio::null()).stderr(Stdio::null());
+    (manager, serve)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -120,21 +131,32 @@ fn a_passed_socket_that_others_reach_needs_credentials() {
     assert!(!fine && text.contains("E026"), "{text}");
 }
 
+/// Else its writer would wait for alerts on an address where nothing listens.
+#[test]
+fn a_file_that_names_another_address_than_the_passed_socket_is_reported() {
+    for (listen, is_told) in [("0.0.0.0", true), ("127.0.0.1", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, port) = (listener.local_addr().unwrap(), listener.local_addr().unwrap().port());
+        let folder = folder(&format!("{ROUTES}server: {{ listen: '{listen}:{port}' }}\n"));
+        let mut child = with_passed(folder.path(), listener.into(), 1);
+        let (mut line, mut log) = (String::new(), std::io::BufReader::new(child.stderr.take().unwrap()));
+        let mut text = String::new();
+        while !line.contains("takes alerts") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "{text}");
+            text += &line;
+        }
+        signal(&child, "-TERM");
+        assert!(child.wait().unwrap().success());
+        assert_eq!(text.contains(&format!("passes a socket on {address}")), is_told, "{listen}: {text}");
+    }
+}
+
 #[test]
 fn the_manager_is_told_of_every_step() {
     let folder = folder(ROUTES);
-    let path = folder.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut child = Command::new(PROGRAM)
-        .args(["serve", "--no-watch", "--listen", "127.0.0.1:0"])
-        .current_dir(folder.path())
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "100000")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let (manager, mut serve) = managed(folder.path());
+    let mut child = serve.env("WATCHDOG_USEC", "100000").spawn().unwrap();
     // The next notice that is no sign of life.
     let next = || loop {
         let mut buffer = [0; 4096];
@@ -167,6 +189,42 @@ fn the_manager_is_told_of_every_step() {
     }
     signal(&child, "-TERM");
     assert!(next().contains("STOPPING=1"));
+    assert!(child.wait().unwrap().success());
+}
+
+/// `systemctl reload` reports what this command reports.
+#[test]
+fn the_units_reload_fails_where_the_server_keeps_what_it_has() {
+    let folder = folder(ROUTES);
+    let (manager, mut serve) = managed(folder.path());
+    let mut child = serve.spawn().unwrap();
+    let mut buffer = [0; 4096];
+    let length = manager.recv(&mut buffer).unwrap();
+    let ready = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let address = ready.split("http://").nth(1).unwrap().split('/').next().unwrap();
+
+    let unit = std::fs::read_to_string("deploy/watchfire.service").unwrap();
+    let lines: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("ExecReload=/usr/local/bin/watchfire ")).collect();
+    let [command] = lines[..] else { panic!("one command reloads: {lines:?}") };
+    let command = command.replace("/etc/watchfire/routes.yaml", "routes.yaml");
+    let reload = || {
+        let mut reload = Command::new(PROGRAM);
+        reload.args(command.split_whitespace()).current_dir(folder.path()).env("WATCHFIRE_LISTEN", address);
+        // As the unit sets it: the folder of contexts is not there.
+        reload.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
+        let output = reload.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(reload().0, "{}", reload().1);
+    let missing = "store: sqlite:watchfire.db\nchannels: { t: { slack: { token: { env: NOT_THERE }, channel: '#ops' } } }\nroute: { to: [t] }\n";
+    for (wrong, why) in [("route: [", "E002"), ("channels: { t: { log: {} } }\nroute: { to: [gone] }\n", "E014"), (missing, "NOT_THERE")] {
+        std::fs::write(folder.path().join("routes.yaml"), wrong).unwrap();
+        let (fine, text) = reload();
+        assert!(!fine && text.contains(why), "{wrong}: {text}");
+    }
+    std::fs::write(folder.path().join("routes.yaml"), ROUTES).unwrap();
+    assert!(reload().0);
+    signal(&child, "-TERM");
     assert!(child.wait().unwrap().success());
 }
 

@@ -24,6 +24,9 @@ struct Answer {
     call_id: Option<String>,
 }
 
+/// How the gateway's limits begin.
+const THROTTLING: &str = "Throttling";
+
 /// Codes of both products, and of the gateway before them. The pages above, and <https://help.aliyun.com/document_detail/101347.html>.
 const ERROR_CODES: &[CodeRule] = &[
     (
@@ -32,7 +35,7 @@ const ERROR_CODES: &[CodeRule] = &[
         "it could not serve the request this time",
     ),
     (
-        &["Throttling", "Throttling.User", "Throttling.Api", "isv.FLOW_LIMIT", "isv.LIMIT_EXCEEDED"],
+        &[THROTTLING, "isv.FLOW_LIMIT", "isv.LIMIT_EXCEEDED"],
         ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(2)) },
         "too many requests came too fast",
     ),
@@ -103,7 +106,6 @@ const ERROR_CODES: &[CodeRule] = &[
             "InvalidAccessKeyId.Inactive",
             "InvalidAccessKeyId",
             "Forbidden.AccessKeyDisabled",
-            "InvalidSecurityToken.Expired",
             "InvalidTimeStamp.Expired",
             "InvalidTimeStamp.Format",
         ],
@@ -157,10 +159,26 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     outcome(reply, variables, now).map_err(|error| passing(reply, error, now))
 }
 
+/// What a code of the vendor's own means. The gateway says what is throttled behind a dot: a user, an interface, a resource.
+fn known(code: &str) -> Option<(ErrorKind, &'static str)> {
+    let is_throttled = code.split('.').next() == Some(THROTTLING);
+    classify(ERROR_CODES, if is_throttled { THROTTLING } else { code }).or_else(|| classify(ERROR_CODES, family(code)?))
+}
+
+/// The code of the table that decides for one that is not in it: a signature or an AccessKey that is refused is no message's fault, whatever it is called.
+fn family(code: &str) -> Option<&'static str> {
+    let is_key = || ["InvalidAccessKey", "InvalidSecurityToken", "MissingSecurityToken"].iter().any(|name| code.starts_with(name));
+    match code.strip_prefix("isv.") {
+        Some(name) if name.contains("SIGN") => Some("isv.SMS_SIGN_ILLEGAL"),
+        None if is_key() => Some("InvalidAccessKeyId"),
+        _ => None,
+    }
+}
+
 fn outcome(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let read = reply.json::<Answer>();
     // What failed on the way back may have been carried out, unless the body says which of the vendor's own codes it is.
-    let named = read.as_ref().is_some_and(|answer| classify(ERROR_CODES, &answer.code).is_some());
+    let named = read.as_ref().is_some_and(|answer| known(&answer.code).is_some());
     if reply.status() >= 500 && !named {
         let summary = "Alibaba Cloud failed while it handled the request; it may have been carried out";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
@@ -189,7 +207,7 @@ fn outcome(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, Se
     let by_status = || classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
     // `isp.` codes are the vendor's own trouble, `isv.` codes the caller's.
     let unknown = || if code.starts_with("isp.") { ErrorKind::Transient } else { by_status() };
-    let (kind, advice) = classify(ERROR_CODES, code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
+    let (kind, advice) = known(code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
     let advice = match advice {
         VARIABLES_ADVICE if variables.is_empty() => format!("{VARIABLES_ADVICE}; the template has some, and `params` names none"),
         VARIABLES_ADVICE => {

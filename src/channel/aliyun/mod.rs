@@ -39,7 +39,8 @@ pub struct Account {
     /// The approved template: `SMS_...` for SMS, `TTS_...` for calls.
     pub template: String,
     /// The template's variables: name to text, in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{time}` (of the
-    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first.
+    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first; `{place}`
+    /// counts the others.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35 for SMS; in a call what fits into the 250 characters

@@ -105,6 +105,8 @@ async fn answers_mean_what_the_vendor_says() {
             "",
         ),
         (Scripted::new(429, r#"{"Code":"Throttling.Api","Message":"x"}"#), wait(2), false, "Throttling.Api", "too fast"),
+        (Scripted::new(400, r#"{"Code":"Throttling.Resource","Message":"x"}"#), wait(2), false, "Throttling.Resource", "too fast"),
+        (Scripted::new(503, r#"{"Code":"Throttling.Resource","Message":"x"}"#), wait(2), false, "Throttling.Resource", "too fast"),
         (Scripted::new(500, r#"{"Code":"InternalError","Message":"x"}"#), Ambiguous, false, "HTTP 500", "may have been"),
         (Scripted::new(502, OK), Ambiguous, false, "HTTP 502", "may have been"),
         (Scripted::new(302, OK), Misconfigured, false, "HTTP 302", ""),

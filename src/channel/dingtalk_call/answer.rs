@@ -35,6 +35,9 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["send.ding.exception", "system.error"], ErrorKind::Ambiguous, "it failed while it sent; somebody may have been called"),
 ];
 
+/// Refusals of whom a request names, which each alone may pass: an id that nobody has (无效的接收者id), or too many people.
+pub(super) const OF_RECEIVERS: &[&str] = &["miss.staffId", "ding.receivercount.limit"];
+
 /// The answer to a DING.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Reached, SendError> {
     if reply.status() >= 500 {

@@ -177,21 +177,17 @@ impl Channel for Driver {
                 Err(error) => results.push((place, Err(error))),
             }
         }
-        if !users.is_empty() {
-            let answer = self.ding(page, &users, cx).await;
-            results.extend(users.iter().map(|(place, user)| {
-                let result = match &answer {
-                    Ok((receipt, failed)) => match failed.iter().find(|(_, names)| names.contains(user)) {
-                        Some((why, _)) => {
-                            let text = format!("DingTalk does not reach this person: {why}");
-                            Err(SendError::new(ErrorKind::Rejected, text).code("failedList").of_recipient())
-                        }
-                        None => Ok(receipt.clone()),
-                    },
-                    Err(error) => Err(error.clone()),
-                };
-                (*place, result)
-            }));
+        if users.is_empty() {
+            return results;
+        }
+        let whole = self.ding(page, &users, cx).await;
+        // One id that nobody has refuses everybody: then each is called alone.
+        if users.len() > 1 && whole.as_ref().is_err_and(|error| error.kind == ErrorKind::Rejected && kit::has_code(error, answer::OF_RECEIVERS)) {
+            for user in users.chunks(1) {
+                results.extend(reached(user, &self.ding(page, user, cx).await));
+            }
+        } else {
+            results.extend(reached(&users, &whole));
         }
         results
     }
@@ -220,6 +216,25 @@ impl Channel for Driver {
             _ => Ok(()),
         }
     }
+}
+
+/// What an answer says to each of those whom its request named.
+fn reached(users: &[(usize, String)], answer: &Result<answer::Reached, SendError>) -> Vec<CellResult> {
+    let one = |(place, user): &(usize, String)| {
+        let result = match answer {
+            Ok((receipt, failed)) => match failed.iter().find(|(_, names)| names.contains(user)) {
+                Some((why, _)) => {
+                    let text = format!("DingTalk does not reach this person: {why}");
+                    Err(SendError::new(ErrorKind::Rejected, text).code("failedList").of_recipient())
+                }
+                None => Ok(receipt.clone()),
+            },
+            Err(error) if error.kind == ErrorKind::Rejected && kit::has_code(error, answer::OF_RECEIVERS) => Err(error.clone().of_recipient()),
+            Err(error) => Err(error.clone()),
+        };
+        (*place, result)
+    };
+    users.iter().map(one).collect()
 }
 
 impl Driver {

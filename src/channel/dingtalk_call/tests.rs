@@ -63,6 +63,25 @@ async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed(
     assert_eq!(kinds(&results), [Err((Rejected, Some("60121".to_owned()))), Ok(Some("openDingId d1".to_owned()))]);
 }
 
+/// Who left the organisation keeps nobody else from being called.
+#[tokio::test]
+async fn an_id_that_nobody_has_refuses_itself_alone() {
+    let no = |code: &str| Scripted::new(400, format!(r#"{{"code":"{code}","message":"why","requestid":"R"}}"#).into_bytes());
+    let good = |id: u8| Scripted::from(format!(r#"{{"openDingId":"d{id}","failedList":{{}}}}"#).as_str());
+    let answers = [Scripted::from(TOKEN), no("miss.staffId"), no("miss.staffId"), good(1), no("ding.receivercount.limit"), good(2), good(3)];
+    let server = ScriptedServer::start(answers).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
+    let to = ["user:gone", "user:lisi"].map(Recipient::new);
+    let results = built.channel.send(&page(&[("text", "x")]), &to, &context()).await;
+    assert_eq!(kinds(&results), [Err((Rejected, Some("miss.staffId".to_owned()))), Ok(Some("openDingId d1".to_owned()))]);
+    assert!(results[0].1.as_ref().unwrap_err().recipient);
+    let results = built.channel.send(&page(&[("text", "x")]), &to, &context()).await;
+    assert_eq!(kinds(&results), [Ok(Some("openDingId d2".to_owned())), Ok(Some("openDingId d3".to_owned()))]);
+    let named: Vec<serde_json::Value> = server.seen()[1..].iter().map(|seen| seen.json()["receiverUserIdList"].clone()).collect();
+    let [both, gone, lisi] = [json!(["gone", "lisi"]), json!(["gone"]), json!(["lisi"])];
+    assert_eq!(named, [both.clone(), gone.clone(), lisi.clone(), both, gone, lisi]);
+}
+
 #[tokio::test]
 async fn a_look_up_that_is_limited_holds_no_channel() {
     let soon = RateLimited { retry_after: Some(Duration::from_secs(2)) };

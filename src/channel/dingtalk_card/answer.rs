@@ -69,6 +69,24 @@ const GONE: &[&str] = &[
 /// Words of a delivery that failed in its place.
 const NO_PLACE: &[&str] = &["robot", "conversation", "space", "group", "user", "机器人", "会话", "群", "场域", "用户"];
 
+/// Words of a delivery that failed because the robot is not known, in whatever place: that is no fault of the place. No code of it is documented.
+const NO_ROBOT: &[&str] = &[
+    "robotcode",
+    "robot code",
+    "robot not exist",
+    "robot is not exist",
+    "robot does not exist",
+    "robot not found",
+    "chatbot not found",
+    "chatbotnotfound",
+    "机器人不存在",
+    "不存在的机器人",
+    "机器人编码",
+];
+
+/// Words for a group: with them it is the group that has no such robot.
+const GROUP: &[&str] = &["conversation", "space", "group", "会话", "群", "场域"];
+
 /// The answer to a card that was to be delivered under this id.
 pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
@@ -78,6 +96,10 @@ pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receip
     }
     let results: Vec<Delivered> = serde_json::from_value(answer.result["deliverResults"].clone()).unwrap_or_default();
     if let Some(failed) = results.iter().find(|one| !one.success) {
+        if says(&failed.error_msg, NO_ROBOT) && !says(&failed.error_msg, GROUP) {
+            let text = format!("DingTalk made the card and did not deliver it (\"{}\"); check `robot_code`", failed.error_msg);
+            return Err(reply.error(ErrorKind::Misconfigured, "robotCode", text));
+        }
         let kind = if says(&failed.error_msg, NO_PLACE) { ErrorKind::Misconfigured } else { ErrorKind::Rejected };
         let text = format!("DingTalk made the card and did not deliver it (\"{}\"); is the robot in the group?", failed.error_msg);
         return Err(reply.error(kind, "deliverResults", text));

@@ -157,6 +157,29 @@ async fn a_group_without_the_robot_holds_a_channel_that_has_no_other() {
     }
 }
 
+/// The place is not at fault, and the next one would refuse the card, too.
+#[tokio::test]
+async fn a_robot_that_is_not_known_holds_a_channel_whatever_its_places() {
+    let failed = |words: &str| {
+        let result = serde_json::json!({ "outTrackId": "x", "deliverResults": [{ "success": false, "errorMsg": words }] });
+        Scripted::from(serde_json::json!({ "success": true, "result": result }).to_string().as_str())
+    };
+    let refused = || Scripted::new(400, r#"{"code":"param.robotCodeInvalid","message":"no"}"#);
+    for answer in [failed("机器人不存在"), failed("robotCode is invalid"), failed("robot not exist"), refused()] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), answer]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let error = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1.unwrap_err();
+        assert_eq!((error.kind, error.recipient), (Misconfigured, false), "{error:?}");
+        assert!(error.summary.contains("robot_code"), "{error}");
+    }
+    for words in ["机器人不在群中", "群机器人不存在", "robot not found in the conversation"] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), failed(words)]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let error = driver.send(&page(&[("title", "t"), ("text", "x")]), &group(), &context()).await.remove(0).1.unwrap_err();
+        assert_eq!((error.kind, error.recipient), (Rejected, true), "{words}: {error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_is_refused_is_fetched_again_once() {
     let old = || Scripted::new(400, r#"{"code":"InvalidAuthentication","message":"不合法的access_token"}"#);

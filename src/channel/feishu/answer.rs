@@ -36,11 +36,12 @@ fn read(reply: &Reply) -> Option<Answer> {
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: None };
 
 /// Recalled, older than 14 days, invisible to the bot, deleted, about to delete itself:
-/// <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
-const GONE: &[&str] = &["230011", "230031", "230050", "230110", "230111"];
+/// <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>. The last is that of any interface for an id of a message that
+/// does not exist.
+const GONE: &[&str] = &["230011", "230031", "230050", "230110", "230111", "99992354"];
 
 const ERROR_CODES: &[CodeRule] = &[
-    (&["11232", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),
+    (&["11232", "11233", "11247", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),
     (&["99991403"], ErrorKind::Misconfigured, "the organisation's calls of this month are used up; buy more, or use a group's bot"),
     // 230049: an earlier try of the same message is still on its way.
     (&["2200", "1500", "1551", "55001", "230049"], ErrorKind::Transient, "it is busy; it is tried again"),
@@ -76,22 +77,34 @@ const ERROR_CODES: &[CodeRule] = &[
     ),
 ];
 
-/// Refusals of the one receiver. Where it is the channel's only one the channel is broken; where others get the message they go on getting it.
+/// Refusals of the one receiver. Where it is the channel's only one the channel is broken; where others get the message they go on getting it. Those of
+/// eight digits are of any interface: <https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code>
 const RECEIVER: &[(&str, &str)] = &[
     ("230002", "the application's bot is not in the group; add it there"),
     ("230013", "the application is not available to this person; widen its availability in the developer console"),
     ("230018", "the group's settings forbid the bot to write; allow it in the group"),
     ("230029", "the person has left; name somebody else in `to`"),
-    ("230034", "there is no such receiver; check `to`"),
+    ("230034", NO_RECEIVER),
     ("230035", "the bot may not write in this group; lift that in the group's settings"),
     ("230036", "the receiver belongs to another organisation"),
     ("230038", "the receiver belongs to another organisation"),
     ("230053", "the person has blocked the bot's messages"),
     ("232009", "the group was dissolved; name another one in `to`"),
     ("232010", "the receiver belongs to another organisation"),
+    ("99992351", NO_RECEIVER),
+    ("99992352", NO_RECEIVER),
+    ("99992353", NO_RECEIVER),
+    ("99992360", NO_RECEIVER),
+    ("99992355", NO_RECEIVER),
+    ("99992356", NO_RECEIVER),
+    ("99992361", "the open id (`ou_...`) is another application's; look the person up with this one"),
+    ("99992364", "the receiver belongs to another organisation"),
+    ("99992381", "the receiver belongs to another organisation"),
 ];
 
-/// The limit of one receiver, which all bots of a group share: the others' is another.
+const NO_RECEIVER: &str = "there is no such receiver; check `to`";
+
+/// The limit of one receiver, which all bots of a group share: the others' is another, those of the application's other channels too.
 const RECEIVER_LIMIT: i64 = 230_020;
 
 fn unreadable(reply: &Reply, now: Timestamp) -> SendError {
@@ -210,7 +223,7 @@ pub(super) fn handshake(reply: &Reply) -> Option<SendError> {
 fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendError {
     let (words, code) = (answer.words.as_str(), answer.code.to_string());
     let receiver = RECEIVER.iter().find(|(known, _)| *known == code).map(|(_, advice)| *advice);
-    let receiver = receiver.or_else(|| (code == "230001" && says(words, &["receive_id"])).then_some("there is no such receiver; check `to`"));
+    let receiver = receiver.or_else(|| (code == "230001" && says(words, &["receive_id"])).then_some(NO_RECEIVER));
     let known = match receiver {
         Some(advice) if alone => Some((ErrorKind::Misconfigured, advice)),
         Some(advice) => Some((ErrorKind::Rejected, advice)),
@@ -224,7 +237,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
     let error = reply.error(kind, code, format!("Feishu refused the message: {advice} (\"{words}\")"));
     match kind {
         ErrorKind::Rejected if receiver.is_some() => error.of_recipient(),
-        ErrorKind::RateLimited { .. } if answer.code == RECEIVER_LIMIT && !alone => error.of_recipient(),
+        ErrorKind::RateLimited { .. } if answer.code == RECEIVER_LIMIT => error.of_recipient(),
         ErrorKind::Rejected if is_of_mentions(words) => error.of_mentions(),
         _ => error,
     }

@@ -141,9 +141,12 @@ async fn old_bots_say_that_all_is_well_in_other_words() {
 async fn one_of_several_receivers_who_cannot_be_reached_holds_nobody_up() {
     let gone = || Scripted::new(400, r#"{"code":230002,"msg":"Bot/User can NOT be out of the chat."}"#);
     let unknown = || Scripted::new(400, r#"{"code":230001,"msg":"Your request contains an invalid request parameter, ext=invalid receive_id."}"#);
-    for answer in [gone, unknown] as [fn() -> Scripted; 2] {
+    // Of any interface: an id of another application, of nobody, of no group, of another organisation.
+    let of_any = ["99992351", "99992356", "99992360", "99992361", "99992364"]
+        .map(|code| Scripted::new(400, format!(r#"{{"code":{code},"msg":"open_id cross app"}}"#).as_str()));
+    for answer in [gone(), unknown()].into_iter().chain(of_any) {
         for (config, kind) in [(APP, Rejected), ("{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }", Misconfigured)] {
-            let server = ScriptedServer::start([Scripted::from(TOKEN), answer()]).await;
+            let server = ScriptedServer::start([Scripted::from(TOKEN), answer.clone()]).await;
             let built = build::<Config>(config, &server.base).unwrap();
             let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
             let error = results[0].1.as_ref().unwrap_err();
@@ -152,16 +155,23 @@ async fn one_of_several_receivers_who_cannot_be_reached_holds_nobody_up() {
     }
 }
 
+#[test]
+fn an_id_that_names_no_message_any_more_is_gone() {
+    let is_gone = |code: &str| super::answer::is_gone(&SendError::new(Rejected, "these ids not existed").code(code));
+    assert!(is_gone("99992354") && is_gone("230011") && !is_gone("99992356"));
+}
+
 #[tokio::test]
-async fn a_limit_of_one_of_several_groups_is_that_groups() {
+async fn a_limit_of_a_group_is_that_groups() {
     let limited = Scripted::new(400, r#"{"code":230020,"msg":"This operation triggers the frequency limit."}"#);
     let soon = RateLimited { retry_after: Some(Duration::from_secs(30)) };
-    for (config, of_one) in [(APP, true), ("{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }", false)] {
+    // Other channels of the application share its outlet.
+    for config in [APP, "{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }"] {
         let server = ScriptedServer::start([Scripted::from(TOKEN), limited.clone()]).await;
         let built = build::<Config>(config, &server.base).unwrap();
         let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
         let error = results[0].1.as_ref().unwrap_err();
-        assert_eq!((error.kind, error.recipient), (soon, of_one), "{config}: {error}");
+        assert_eq!((error.kind, error.recipient), (soon, true), "{config}: {error}");
     }
 }
 

@@ -4,7 +4,8 @@ use super::phone::bare;
 use crate::channel::Problem;
 use crate::model::{Escape, Facts, FieldSpec, Language, MessageStatus, Page, Severity};
 
-/// A part of a message for a variable that takes few characters; of several alerts that of the first.
+/// A part of a message for a variable that takes few characters; of several alerts that of the first. What names where, else what, counts the others
+/// that fire, or that are over with it: a template without `{text}` would report one alert in place of many.
 macro_rules! part {
     ($name:literal, $template:literal) => {
         FieldSpec {
@@ -21,9 +22,19 @@ macro_rules! part {
 pub const fn parts(text: &'static str) -> [FieldSpec; 7] {
     [
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: text },
-        part!("name", "{{name}}"),
-        part!("place", "{{place}}"),
-        part!("summary", "{{#if summary}}{{summary}}{{else}}{{text}}{{/if}}"),
+        part!(
+            "name",
+            r#"{{#if (or place (eq @root.total 1))}}{{name}}{{else}}{{#if (not firing)}}{{t "and_more" what=name n=(sub @root.total 1)}}{{else}}{{#if (gt @root.firing_count 1)}}{{t "and_more" what=name n=(sub @root.firing_count 1)}}{{else}}{{name}}{{/if}}{{/if}}{{/if}}"#
+        ),
+        part!(
+            "place",
+            r#"{{#if (or (not place) (eq @root.total 1))}}{{place}}{{else}}{{#if (not firing)}}{{t "and_more" what=(truncate place 22) n=(sub @root.total 1)}}{{else}}{{#if (gt @root.firing_count 1)}}{{t "and_more" what=(truncate place 22) n=(sub @root.firing_count 1)}}{{else}}{{place}}{{/if}}{{/if}}{{/if}}"#
+        ),
+        // What is over was said in the present tense.
+        part!(
+            "summary",
+            r#"{{#if text}}{{#unless firing}}{{status_word}}{{t "colon"}}{{/unless}}{{#if summary}}{{summary}}{{else}}{{text}}{{/if}}{{/if}}"#
+        ),
         part!("value", "{{value}}"),
         part!("time", r#"{{#if starts_at}}{{time starts_at "%H:%M"}}{{/if}}"#),
         // As JSON: patterns name the labels that they want.
@@ -101,8 +112,9 @@ fn part(word: &str, page: &Page) -> String {
         "title" => title(page),
         "name" => or("name", &page.facts.title),
         "summary" => or("summary", page.field("text")),
-        "severity" => severity(&page.facts).to_owned(),
-        "status" => status(&page.facts).to_owned(),
+        "severity" if page.facts.status == MessageStatus::Firing => severity(&page.facts).to_owned(),
+        // A template that names the severity and not the status would report the end as it did the alarm.
+        "severity" | "status" => status(&page.facts).to_owned(),
         field => match field.strip_prefix(LABEL) {
             Some(name) => label(name, page).unwrap_or_default(),
             None => page.field(field).to_owned(),
@@ -174,6 +186,8 @@ mod tests {
         assert_eq!(fill("{label.note}", &page), "{value}", "what a sender wrote is no pattern");
         page.facts.severity = None;
         assert_eq!(fill("{severity}", &page), "告警", "nobody claimed a severity");
+        page.facts.status = MessageStatus::Resolved;
+        assert_eq!(fill("{severity} {place}", &page), "已恢复 db-1:9100", "what is over is not reported as the alarm was");
     }
 
     #[test]

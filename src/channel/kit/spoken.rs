@@ -11,7 +11,8 @@ pub fn spoken(text: &str, language: Language) -> String {
     let said = words.iter().enumerate().map(|(at, one)| {
         let before = at.checked_sub(1).map(|at| words[at]);
         // `30m CPU` is a part of a processor.
-        let is_share = words.get(at + 1).is_some_and(|after| ["cpu", "core"].iter().any(|what| after.to_ascii_lowercase().starts_with(what)));
+        let is_share = !one.ends_with(['.', ',', ';'])
+            && words.get(at + 1).is_some_and(|after| ["cpu", "core"].iter().any(|what| after.to_ascii_lowercase().starts_with(what)));
         let in_words = if language == Language::En && !is_share { unit(one, before) } else { None };
         in_words.unwrap_or_else(|| word(one))
     });
@@ -193,6 +194,7 @@ mod tests {
             ),
             ("Resolved after 1h 17m. for 1 min. ms 1h", "Resolved after 1 hour 17 minutes. For 1 minute. Ms 1 hour."),
             ("Critical alert. Disk · db-cluster01-node1:9100. Broken. ", "Critical alert. Disk, db-cluster01-node1. Broken."),
+            ("Resolved after 20 min. CPU · db-1", "Resolved after 20 minutes. CPU, db-1."),
             ("db-kafka2prod-proxy is at limit 30m CPU of 2 cores", "Db-kafka2prod-proxy is at limit 30m CPU of 2 cores."),
             ("Queue is full. See https://wiki.example.com/queue. For 7 minutes.", "Queue is full. See. For 7 minutes."),
             ("(https://wiki.example.com/queue). For 7 minutes.", "For 7 minutes."),

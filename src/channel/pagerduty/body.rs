@@ -11,6 +11,11 @@ use crate::model::{Form, Labels, Page, Payload, Size};
 const MAX_SUMMARY: usize = 1024;
 /// Our own, far below the 512 KB of the whole event: more than anybody reads in an incident.
 const MAX_DETAILS: usize = 32 * 1024;
+/// Our own, for the labels and for the annotations beside the text: bytes of all of them, and characters of a value.
+const MAX_SHARED: usize = 24 * 1024;
+const MAX_VALUE: usize = 2000;
+/// Our own: an address that is longer would have the whole event refused.
+const MAX_URL: usize = 8 * 1024;
 
 /// The event of a page. Its key is the group's, so that a repeat updates the alert and the end of the group closes it, whichever replica, receiver or
 /// channel reports it; a direct call, which has no group, uses the message's own `key`.
@@ -25,15 +30,16 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
     let Shared { labels, annotations } = facts.payload.as_ref().filter(|_| facts.form != Form::Note).map(Shared::of).unwrap_or_default();
     for (name, values) in [("labels", labels), ("annotations", annotations)] {
         if !values.is_empty() {
-            details.insert(name.into(), json!(values));
+            details.insert(name.into(), json!(bounded(values)));
         }
     }
     let source =
         facts.pairs.iter().find(|(name, _)| matches!(name.as_str(), "Where" | "告警对象" | "instance")).map_or(client, |(_, value)| value.as_str());
-    let links: Vec<Value> =
-        facts.links.iter().filter(|link| link.url.starts_with("http")).map(|link| json!({ "href": link.url, "text": link.label })).collect();
+    let takes = |url: &str, scheme: &str| url.starts_with(scheme) && url.len() <= MAX_URL;
+    let links = facts.links.iter().filter(|link| takes(&link.url, "http"));
+    let links: Vec<Value> = links.map(|link| json!({ "href": link.url, "text": link.label })).collect();
     // Pictures are shown over TLS only (same page).
-    let image = Some(&facts.image).filter(|url| url.starts_with("https://"));
+    let image = Some(&facts.image).filter(|url| takes(url, "https://"));
     let images: Vec<Value> = image.map(|url| json!({ "src": url, "href": url, "alt": facts.title })).into_iter().collect();
     json!({
         "routing_key": routing_key,
@@ -82,6 +88,26 @@ impl Shared {
         }
         shared
     }
+}
+
+/// As many of them as there is room for, with `…` where a value goes on; how many were left out.
+fn bounded(all: Labels) -> Labels {
+    let (mut room, mut left_out) = (MAX_SHARED, 0);
+    let mut kept = Labels::new();
+    for (name, value) in all {
+        let value = cut_units(&value, MAX_VALUE);
+        match room.checked_sub(name.len() + value.len()) {
+            Some(left) => {
+                room = left;
+                kept.insert(name, value);
+            }
+            None => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        kept.insert("…".to_owned(), format!("+{left_out}"));
+    }
+    kept
 }
 
 /// What people did about the incident here, as an event; `None` where there is nothing that PagerDuty could be asked.

@@ -34,7 +34,8 @@ pub static DESCRIPTOR: Platform = Platform {
         FieldSpec { name: "text", escape: Escape::None, required: false, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
-    limit: "512 KB (https://developer.pagerduty.com/docs/events-api-v2-overview), 1,024 characters of summary; the details are kept under 32 KB",
+    limit: "512 KB (https://developer.pagerduty.com/docs/events-api-v2-overview), 1,024 characters of summary; \
+            the text of the details is kept under 32 KB, labels and annotations under 24 KB each",
     pace: Pace {
         limits: &[Limit { count: 120, window: Duration::from_secs(60) }],
         per_month: None,

@@ -1,5 +1,6 @@
 //! PagerDuty: trigger and resolve under one key, what answers mean, and what never shows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -57,6 +58,22 @@ fn the_summary_says_what_a_person_wrote_and_the_end_says_that_it_is_over() {
     assert_eq!(summary(&page), "-", "it must not be blank");
     page.facts.title = "告".repeat(1100);
     assert_eq!(summary(&page).chars().count(), 1024);
+}
+
+/// PagerDuty refuses an event of more than 512 KB, also as plain text: nobody would be called.
+#[test]
+fn an_event_is_never_too_large_to_be_taken() {
+    let mut labels: BTreeMap<String, String> = (0..4000).map(|n| (format!("label_{n:04}"), format!("value of {n}"))).collect();
+    labels.insert("a".repeat(600_000), "named too long".into());
+    let annotations = serde_json::json!({ "log": "\u{1}".repeat(600_000), "summary": "长".repeat(300_000) });
+    let mut page = rich(&[("title", "Huge"), ("text", "all of it")]);
+    page.facts.payload = Payload::of(&serde_json::json!({ "version": "4", "alerts": [{ "labels": labels, "annotations": annotations }] }));
+    page.facts.links[0].url = format!("https://am.example.com/#/silences/new?filter={}", "x".repeat(600_000));
+    let event = body::event(&page, "k", "c", "m");
+    assert!(event.to_string().len() < 300_000, "{}", event.to_string().len());
+    let details = &event["payload"]["custom_details"];
+    assert!(details["annotations"]["summary"].as_str().is_some_and(|text| text.ends_with("长…")), "what is cut says so");
+    assert!(details["labels"]["label_0000"] == "value of 0" && details["labels"]["…"].as_str().is_some_and(|more| more.starts_with('+')));
 }
 
 #[test]

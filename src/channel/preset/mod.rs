@@ -10,6 +10,7 @@ mod response;
 mod ringing;
 #[cfg(test)]
 mod tests;
+mod title;
 
 pub use registry::PresetRegistry;
 
@@ -29,8 +30,7 @@ use super::{
     Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent, kit,
 };
 use crate::model::{
-    Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Severity, Size,
-    Word,
+    Escape, FieldSpec, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Severity, Size, Word,
 };
 use file::{ParameterKind, Preset};
 
@@ -186,7 +186,8 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
     }
     let (counted, limits, pings) = (counted_fields(preset), preset.limits.clone(), mentions::pings(preset));
     let measure = move |page: &Page| {
-        let above = if pings == Pings::NAMED { String::new() } else { mentions::line(page) };
+        let pinged = if pings == Pings::NAMED { String::new() } else { mentions::line(page) };
+        let above = pinged + title::headline(&limits, &counted, page);
         let sum = |length: &dyn Fn(&str) -> usize| length(&above) + counted.iter().map(|field| length(page.field(field))).sum::<usize>();
         let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + FRAME_LENGTH, max));
         let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + FRAME_LENGTH, max));
@@ -333,22 +334,25 @@ impl Driver {
         let facts = &page.facts;
         let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
         let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };
-        let title = self.preset.limits.title.map_or_else(|| title.to_owned(), |most| cut(title, most));
+        let title = self.preset.limits.title.map_or_else(|| title.to_owned(), |most| title::cut(title, most));
         let most = self.preset.limits.link.unwrap_or(usize::MAX);
-        let short = || facts.links.iter().filter(|link| link.url.chars().count() <= most);
-        let link = short().find(|link| link.kind == LinkKind::Details).or_else(|| short().next());
         let plain = |text: &str| kit::broken(text, &self.preset.breaks);
         // A message that is sent once more as plain text is so in every field.
         let marked = |text: &str| if page.plain { plain(text) } else { text.to_owned() };
         // Of a title that was cut, the rest is only there.
-        let said = |names: [&str; 2]| if page.plain { below_title(first(names), &title) } else { first(names) };
+        let above = title::headline(&self.preset.limits, &counted_fields(&self.preset), page);
+        let said = |names: [&str; 2], headline: &str| match (page.plain, above.is_empty()) {
+            (true, true) => title::below_title(first(names), &title).to_owned(),
+            (false, true) => first(names).to_owned(),
+            _ => format!("{headline}\n\n{}", first(names)),
+        };
         let mut values = self.values.clone();
         let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
         put("title", plain(&title).into());
         put("heading", marked(first(["heading", "title"])).into());
-        put("text", plain(said(["text", "markdown"])).into());
-        put("markdown", marked(said(["markdown", "text"])).into());
-        put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
+        put("text", plain(&said(["text", "markdown"], page.field("title"))).into());
+        put("markdown", marked(&said(["markdown", "text"], above)).into());
+        put("link", facts.opens(most).map_or(Value::Null, |link| link.url.as_str().into()));
         put("severity", facts.severity.map_or(Value::Null, |severity| severity.as_str().into()));
         put("status", facts.status.as_str().into());
         put("key", key.map_or(Value::Null, Value::from));
@@ -368,14 +372,6 @@ impl Driver {
     }
 }
 
-/// A text without the title that it begins with: every request has that above it.
-fn below_title<'p>(text: &'p str, title: &str) -> &'p str {
-    match text.split_once('\n') {
-        Some((line, rest)) if line.trim() == title.trim() && !rest.trim().is_empty() => rest.trim_start(),
-        _ => text,
-    }
-}
-
 /// The page with a mark of the message's own below its text, the same for every try. It is shorter than [`FRAME_LENGTH`].
 fn marked(page: &Page, key: &str) -> Page {
     let mut out = page.clone();
@@ -385,12 +381,4 @@ fn marked(page: &Page, key: &str) -> Page {
         text.push_str(&mark);
     });
     out
-}
-
-/// At most so many characters, with an ellipsis where it was cut.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

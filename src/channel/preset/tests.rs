@@ -3,7 +3,7 @@
 use super::*;
 use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::Severity;
+use crate::model::{LinkKind, Severity};
 
 #[test]
 fn every_shipped_preset_is_read_without_a_fault() {
@@ -36,7 +36,8 @@ async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_gi
     let bare = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET } }", &server.base).unwrap();
     let full = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &server.base).unwrap();
     let plain = page(&[("text", "Disk is full\n")]);
-    let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
+    let long = "长".repeat(300);
+    let mut loud = rich(&[("title", &long), ("text", "plain"), ("markdown", "**bold**")]);
     loud.facts.severity = Some(Severity::Critical);
     assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("id x1, key 0123456789abcdef".into()))]);
     assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("id x2, key 0123456789abcdef".into()))]);
@@ -45,10 +46,8 @@ async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_gi
     assert_eq!((first["message"].as_str(), first["priority"].as_i64(), first.get("click")), (Some("Disk is full"), Some(4), None));
     assert!(!seen[0].headers.contains_key("authorization"), "there is no token to send");
     let second = seen[1].json();
-    assert_eq!(
-        (second["message"].as_str(), second["priority"].as_i64(), second["tags"][0].as_str()),
-        (Some("**bold**"), Some(5), Some("rotating_light"))
-    );
+    assert_eq!(second["message"], format!("{long}\n\n**bold**"), "its title is cut");
+    assert_eq!((second["priority"].as_i64(), second["tags"][0].as_str()), (Some(5), Some("rotating_light")));
     assert_eq!(second["title"].as_str().unwrap().chars().count(), 250);
     assert_eq!(second["click"], "https://wiki.example.com/disk?a=1&b=2");
     assert_eq!(seen[1].header("authorization"), "Bearer tk_S3CRET");
@@ -306,7 +305,7 @@ async fn plain_text_pings_nobody() {
 
 #[tokio::test]
 async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
-    let server = ScriptedServer::start([Answer::from(r#"{"status":1}"#), Answer::from(r#"{"status":1}"#)]).await;
+    let server = ScriptedServer::start([r#"{"status":1}"#; 4].map(Answer::from)).await;
     let built = build::<Config>("{ name: pushover, params: { url: BASE, token: a, user: b } }", &server.base).unwrap();
     let mut page = page(&[("text", "x")]);
     let link = |kind, url: String| crate::model::Link { kind, label: "l".into(), url };
@@ -317,6 +316,12 @@ async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
     let form = |n: usize| String::from_utf8(server.seen()[n].body.to_vec()).unwrap();
     assert!(!form(0).contains("url="), "{}", form(0));
     assert!(form(1).contains("url=https%3A%2F%2Fwiki.example.com%2Fdisk"), "{}", form(1));
+    page.facts.links = vec![link(LinkKind::Silence, "https://am.example.com/#/silences/new".into())];
+    built.channel.send(&page, &bare_to(), &context()).await;
+    assert!(!form(2).contains("url="), "a tap begins no silence: {}", form(2));
+    page.facts.links.push(link(LinkKind::Source, "https://prometheus.example.com/graph".into()));
+    built.channel.send(&page, &bare_to(), &context()).await;
+    assert!(form(3).contains("url=https%3A%2F%2Fprometheus.example.com%2Fgraph"), "{}", form(3));
 }
 
 /// Bark answers 500 to what Apple refuses: only Apple's own words for a fault of the message or the phone end or hold it.

@@ -101,6 +101,7 @@ pub(super) const ERROR_CODES: &[CodeRule] = &[
             "action_prohibited",
             "posting_to_general_channel_denied",
             "posting_to_channel_denied",
+            "channel_is_limited_access",
             "send_on_behalf_not_allowed",
         ],
         ErrorKind::Misconfigured,

@@ -187,7 +187,9 @@ impl Listener for Bot {
             cx.connected.send_replace(true);
             let confirmed = next;
             for update in updates {
-                next = update["update_id"].as_i64().map(|id| id + 1).max(next);
+                // After a quiet week Telegram counts from a random number on, which may be a lower one (https://core.telegram.org/bots/api#update). It
+                // passes over a question that is far beyond it, and returns what the question was to confirm.
+                next = update["update_id"].as_i64().map(|id| id + 1).or(next);
                 // A channel that is gone by now keeps nothing.
                 let Some(room) = self.rooms.last() else { return ListenEnd::Closed };
                 let press = serde_json::from_value(update).ok().and_then(|update| self.press(update, &room.bot));

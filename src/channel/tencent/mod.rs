@@ -38,7 +38,8 @@ pub struct Account {
     /// Id of the approved template.
     pub template: String,
     /// The template's variables in order: texts in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{time}` (of the
-    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first.
+    /// start, `03:12`), `{severity}`, `{status}` and `{label.NAME}` are filled in, of several alerts those of the first; `{place}`
+    /// counts the others.
     #[serde(default)]
     pub params: Vec<String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 6 for SMS (accounts since 2024); in a call what fits into

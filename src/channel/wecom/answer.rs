@@ -168,8 +168,10 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
 }
 
 /// Rejections of whom it goes to: other words would not help.
-const RECIPIENT_CODES: &[&str] =
-    &["81013", "81012", "82001", "40003", "40031", "46004", "60021", "60111", "43004", "50002", "81011", "40032", "40066", "40068", "82002", "82003"];
+const RECIPIENT_CODES: &[&str] = &[
+    "81013", "81012", "82001", "40003", "40031", "46004", "60021", "60111", "43004", "43013", "50002", "81011", "40032", "40066", "40068", "82002",
+    "82003",
+];
 
 /// <https://developer.work.weixin.qq.com/document/path/90313>
 const ERROR_CODES: &[CodeRule] = &[
@@ -184,7 +186,7 @@ const ERROR_CODES: &[CodeRule] = &[
         "the agent id is not the application's whose secret is used; check `agent_id` and `secret`",
     ),
     (
-        &["48001", "48002", "48004", "48005", "48006", "50003", "60011"],
+        &["43011", "48001", "48002", "48004", "48005", "48006", "50003", "60011"],
         ErrorKind::Misconfigured,
         "the application may not send; check in the admin console that it is enabled and allowed to",
     ),
@@ -194,7 +196,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["81013"], ErrorKind::Rejected, "none of the recipients exists, or the application may not see any of them"),
     (&["81012", "82001"], ErrorKind::Rejected, "no recipient is named; check `to_user`, `to_party` and `to_tag`"),
     (
-        &["40003", "40031", "40066", "40068", "43004", "46004", "50002", "60021", "60111", "81011"],
+        &["40003", "40031", "40066", "40068", "43004", "43013", "46004", "50002", "60021", "60111", "81011"],
         ErrorKind::Rejected,
         "the recipient does not exist, or the application may not see it",
     ),

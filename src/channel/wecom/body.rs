@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::recipient::{PARTY, TAG};
 use crate::channel::wecom_card::{self, Card, shown};
-use crate::model::{Language, LinkKind, Page, Recipient, Size};
+use crate::model::{Language, Page, Recipient, Size};
 
 /// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
 const MAX_CONTENT: usize = 2048;
@@ -69,7 +69,7 @@ const MAX_URL: usize = 2048;
 /// The card of a page, where the whole of it fits in one and there is a page to open. What is longer would be cut in silence.
 fn card(page: &Page) -> Option<TextCard> {
     let description = page.field("card").trim();
-    let link = page.facts.links.iter().find(|link| link.kind == LinkKind::Details).or(page.facts.links.first())?;
+    let link = page.facts.opens(usize::MAX)?;
     let fits = !description.is_empty() && description.chars().count() <= MAX_DESCRIPTION && link.url.len() <= MAX_URL;
     let title = shown(page.facts.title.trim(), page.plain);
     if page.plain || page.total > 1 || !fits || title.is_empty() || title.chars().count() > MAX_TITLE {

@@ -49,7 +49,7 @@ pub struct RoutesFile {
     pub severity: SeverityBlock,
     /// Labels that messages list beside name, severity and place. Hidden by default: `prometheus`, `prometheus_replica`, `endpoint`, `uid`, `fstype`,
     /// `datasource_uid`, `ref_id`, `grafana_folder`, names that begin with `__`, `device` beside `mountpoint`, `instance` beside a pod or another
-    /// Kubernetes object, and `instance`, `job`, `service` and `container` of kube-state-metrics.
+    /// Kubernetes object, and those of an exporter that reports on something else: kube-state-metrics, node, blackbox and SNMP exporters, a Pushgateway.
     pub labels: NamesBlock,
     /// Annotations that messages list beside summary, description, message, value and links. Hidden by default: those, and names that begin with `__`.
     pub annotations: NamesBlock,
@@ -93,8 +93,8 @@ pub struct RoutesFile {
     /// Alerts that always fire, and who is notified when they are missing.
     pub heartbeats: Vec<Heartbeat>,
     /// How the bodies of other senders are read, by name: each is posted to `/in/<name>`, or chosen on `/webhook` by what it holds. Those that come with
-    /// Watchfire (`zabbix`, `zabbixclient`, `uptime_kuma`, `sns`, `cloudwatch`, `eventbridge`, `aliyun`, `tencent`) are there without being named here; one of the
-    /// same name replaces one of them.
+    /// Watchfire (`zabbix`, `zabbixclient`, `uptime_kuma`, `sns`, `cloudwatch`, `eventbridge`, `azure`, `google_cloud`, `aliyun`, `tencent`, `huawei`,
+    /// `nightingale`, `sentry`, `datadog`) are there without being named here; one of the same name replaces one of them.
     pub inputs: IndexMap<String, InputBlock>,
     /// Expectations about the routing, checked at every start, reload and `check`.
     pub tests: Vec<Expectation>,

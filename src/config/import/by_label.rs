@@ -53,7 +53,9 @@ pub fn expanded(receivers: Option<&Node>, route: Option<&Node>) -> (Option<Node>
 pub fn teams(by_label: &IndexMap<String, ByLabel>, channels: &IndexMap<String, Vec<String>>) -> (Yaml, IndexMap<String, String>) {
     let (mut teams, mut served) = (Yaml::map::<&str>([]), IndexMap::new());
     if let Some((receiver, by)) = by_label.iter().find(|(_, by)| !by.receivers.is_empty()) {
-        for (value, one) in &by.receivers {
+        // A label names a team in any case.
+        let mut known = BTreeSet::new();
+        for (value, one) in by.receivers.iter().filter(|(value, _)| known.insert(value.to_ascii_lowercase())) {
             let to = channels.get(one).cloned().unwrap_or_default();
             teams.push(value, Yaml::map([("to", Yaml::texts(to))]));
         }
@@ -138,13 +140,23 @@ fn of_value(receiver: &Node, label: &str, value: &str, name: &str) -> Node {
     one
 }
 
+/// The values that a matcher lists. An expression is for whole values, so that its anchors say nothing.
+fn listed(matcher: &Matcher) -> Vec<String> {
+    let bare = matcher.value().trim_start_matches('^').trim_end_matches('$');
+    let bare = Some(bare).filter(|_| matcher.op() == Op::Regex).and_then(|text| Matcher::new(matcher.name(), Op::Regex, text).ok());
+    let values = matcher.values().or_else(|| bare.as_ref()?.values()).unwrap_or_default();
+    values.into_iter().map(str::to_owned).collect()
+}
+
 /// The values of a label that matchers of a route and those below it ask for.
 fn values(route: &Node, label: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut open = vec![route];
     while let Some(route) = open.pop() {
-        for entry in route.get("match").into_iter().flat_map(Node::entries).filter(|entry| entry.key == label) {
-            found.extend(scalar(&entry.value).map(str::to_owned));
+        for (key, op) in [("match", Op::Equal), ("match_re", Op::Regex)] {
+            let texts =
+                route.get(key).into_iter().flat_map(Node::entries).filter(|entry| entry.key == label).filter_map(|entry| scalar(&entry.value));
+            found.extend(texts.filter_map(|text| Matcher::new(label, op, text).ok()).flat_map(|one| listed(&one)));
         }
         let texts = match route.get("matchers").map(|node| &node.kind) {
             Some(Kind::List(items)) => items.iter().filter_map(scalar).collect(),
@@ -153,7 +165,7 @@ fn values(route: &Node, label: &str) -> Vec<String> {
         };
         for text in texts {
             for one in matcher::parse(text).unwrap_or_default().iter().filter(|one| one.name() == label) {
-                found.extend(one.values().unwrap_or_default().into_iter().map(str::to_owned));
+                found.extend(listed(one));
             }
         }
         if let Some(Node { kind: Kind::List(items), .. }) = route.get("routes") {
@@ -174,6 +186,25 @@ fn values(route: &Node, label: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::yaml::parse;
+
+    #[test]
+    fn values_are_those_that_matchers_of_any_kind_list() {
+        let route = parse(
+            "routes:\n- { match: { team: db } }\n- match_re: { team: '^(?:web|infra)$', env: 'x|y' }\n  routes: [{ matchers: ['team=~\"sql|db\"', 'team!=\"no\"'] }]\n\
+             - { match_re: { team: 'a.*' } }\n- { matchers: ['team=~\"^(ops|ops)$\"'] }\n",
+        );
+        assert_eq!(values(&route.root.unwrap(), "team"), ["db", "infra", "web", "sql", "ops"]);
+    }
+
+    #[test]
+    fn two_values_that_differ_in_case_only_are_one_team() {
+        let receivers = ["db", "DB"].map(|value| (value.to_owned(), format!("rooms-{value}"))).to_vec();
+        let by_label = IndexMap::from([("rooms".to_owned(), ByLabel { label: "team".into(), receivers })]);
+        let channels = IndexMap::from([("rooms-db".to_owned(), vec!["one".to_owned()]), ("rooms-DB".to_owned(), vec!["two".to_owned()])]);
+        let (teams, _) = teams(&by_label, &channels);
+        assert_eq!(teams, Yaml::map([("db", Yaml::map([("to", Yaml::texts(["one"]))]))]));
+    }
 
     #[test]
     fn one_label_takes_a_text_apart() {

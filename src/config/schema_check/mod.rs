@@ -2,6 +2,7 @@
 //! out of range, all at once and each with its place. Returns the value without the faulty parts, so that the rest can still be checked for sense.
 
 pub(super) mod alertmanager;
+mod misspelt;
 pub(super) mod renamed;
 mod schema;
 #[cfg(test)]
@@ -15,19 +16,17 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use self::alertmanager::alertmanagers;
+pub use self::misspelt::correct;
 use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use self::value_types::ValueTypes;
 pub use self::variable::Variable;
-use self::wording::{
-    BY_LABEL, elsewhere, expected, former, is_destination, is_matchers, is_word, keys, matchers_of, named, quoted, unreplaced, variable_in, words,
-};
+use self::wording::{BY_LABEL, expected, former, is_destination, is_matchers, is_word, matchers_of, named, quoted, unreplaced, variable_in, words};
 use super::codes;
 use super::report::Report;
 use super::secrets::Environment;
 use super::source::Anchor;
-use super::suggest::{hint, listed, nearest};
+use super::suggest::{hint, listed};
 use crate::model::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
 use crate::model::{Secret, SecretSource};
 use crate::route::Op;
@@ -230,7 +229,7 @@ impl<'s> Checker<'s, '_, '_> {
     fn map(&mut self, entries: &[Entry], schema: &'s Json, others: &[&'s Json], path: &Path) -> Option<Value> {
         let mut values = serde_yaml::Mapping::new();
         let known = self.schema.keys(schema);
-        let mut usable = true;
+        let (mut usable, mut meant) = (true, Vec::new());
         for entry in entries {
             let at = path.key(&entry.key);
             if let Some(of) = self.schema.property(schema, &entry.key) {
@@ -248,14 +247,14 @@ impl<'s> Checker<'s, '_, '_> {
                 self.report.add_at(finding, &at, Some(entry.key_span));
                 usable = false;
             } else if !self.schema.is_ignored(schema, &entry.key) {
-                self.unknown(entry, &known, self.block_of(&entry.key, entries, schema), path);
+                meant.extend(self.unknown(entry, entries, schema, path));
             }
         }
         for required in self.schema.required(schema) {
-            // A key by its old name is no missing one, and that is said already.
+            // A key by its old name, or with a slip in it, is no missing one, and that is said already.
             let is_there = |entry: &Entry| entry.key == required || renamed(path, &entry.key) == Some(required);
             usable &= entries.iter().any(|entry| entry.key == required);
-            if !entries.iter().any(is_there) {
+            if !entries.iter().any(is_there) && !meant.contains(&required) {
                 let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {}", named(path)))
                     .label(format!("add `{required}: ..`{}", self.schema.about(schema, required)));
                 self.report.add(finding, &path.key(required), Anchor::Key);
@@ -263,38 +262,6 @@ impl<'s> Checker<'s, '_, '_> {
             }
         }
         usable.then_some(Value::Mapping(values))
-    }
-
-    /// The block beside a key that knows it: its writer has indented the key too little.
-    fn block_of<'e>(&self, key: &str, entries: &'e [Entry], schema: &'s Json) -> Option<&'e str> {
-        let knows = |block: &&Entry| {
-            let blocks = self.schema.property(schema, &block.key).map(|of| self.schema.alternatives(of)).unwrap_or_default();
-            blocks.iter().any(|one| one.kinds.map && self.schema.keys(one.schema).contains(&key))
-        };
-        entries.iter().find(knows).map(|block| block.key.as_str())
-    }
-
-    /// `path` is the mapping's; `block` one beside the key that knows it.
-    fn unknown(&mut self, entry: &Entry, known: &[&'s str], block: Option<&str>, path: &Path) {
-        let matchers = match &entry.value.kind {
-            Kind::Map(entries) => matchers_of(entries, if entry.key == "match_re" { Op::Regex } else { Op::Equal }),
-            _ => None,
-        };
-        let advice = alertmanagers(path, &entry.key).or_else(|| elsewhere(path, &entry.key));
-        let label = match (renamed(path, &entry.key), advice, nearest(&entry.key, known.iter().copied())) {
-            (Some(new), ..) => {
-                let list = matchers.filter(|_| new == "matchers").map_or(String::new(), |list| format!(": write `matchers: {list}`"));
-                let list = if new == "inputs" { ", and is a map by name; docs/inputs.md has an example".to_owned() } else { list };
-                format!("`{}` is called `{new}`{list}", entry.key)
-            }
-            (None, Some(advice), _) => advice.to_owned(),
-            (None, None, _) if block.is_some() => format!("indent it below `{0}`, or write it in `{0}: {{ .. }}`", block.unwrap_or_default()),
-            (None, None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None, None) => "remove it, or move it to where it belongs".into(),
-        };
-        let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, format!("unknown key `{}`", entry.key)).label(label);
-        let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", keys(known))) };
-        self.report.add_at(finding, &path.key(&entry.key), Some(entry.key_span));
     }
 
     fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> Option<Value> {

@@ -88,6 +88,41 @@ impl<'s> Schema<'s> {
         map.get("properties").and_then(Json::as_object).map(|properties| properties.keys().map(String::as_str).collect()).unwrap_or_default()
     }
 
+    /// The mappings of the whole file that know a key by its name, as paths; empty for the file itself. Without the platforms' own keys, and without
+    /// defaults, which are the keys of what they are for.
+    pub fn places(&self, key: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        self.visit(self.root, "", &mut Vec::new(), key, &mut found);
+        found
+    }
+
+    /// `above`: the definitions that this is in, of which a route is in itself.
+    fn visit(&self, schema: &'s Json, path: &str, above: &mut Vec<&'s str>, key: &str, found: &mut Vec<String>) {
+        for way in self.alternatives(schema) {
+            if way.name.is_some_and(|name| above.contains(&name)) {
+                continue;
+            }
+            above.extend(way.name);
+            let keys = self.keys(way.schema);
+            if keys.contains(&key) && !found.iter().any(|place| place == path) {
+                found.push(path.to_owned());
+            }
+            let is_other = |inner: &str| inner == "defaults" || path == "channels.NAME" && crate::channel::platform(inner).is_some();
+            for inner in keys.into_iter().filter(|inner| !is_other(inner)) {
+                if let Some(of) = self.property(way.schema, inner) {
+                    self.visit(of, format!("{path}.{inner}").trim_start_matches('.'), above, key, found);
+                }
+            }
+            if let Some(of) = way.schema.get("additionalProperties").filter(|of| of.is_object()) {
+                self.visit(of, &format!("{path}.NAME"), above, key, found);
+            }
+            if let Some(of) = way.schema.get("items") {
+                self.visit(of, path, above, key, found);
+            }
+            above.truncate(above.len() - usize::from(way.name.is_some()));
+        }
+    }
+
     /// Whether an unknown key is to be passed over: `x-...` where the schema allows it, anything where it does not say.
     pub fn is_ignored(&self, map: &'s Json, key: &str) -> bool {
         (key.starts_with("x-") && map.get("patternProperties").and_then(|p| p.get("^x-")).is_some()) || map.get("additionalProperties").is_none()

@@ -102,7 +102,6 @@ fn every_mistake_is_told_at_once_and_the_rest_is_kept() {
         "E005 8:3+3 unknown key `nam` | did you mean `name`?",
         "E022 9:11+9 `inner.secret` is not a secret | a list is not a secret; write a text, `{ env: NAME }` or `{ file: PATH }`",
         "E008 10:9+3 `tow` is not one of the words allowed for `inner.word` | write one of: one, two; did you mean `two`?",
-        "E007 7:1+5 `name` is missing in `inner` | add `name: ..` (The name)",
         "E006 12:6+4 `named.k` is a text | write it as a mapping: its keys below it, or in `{ .. }`",
     ];
     assert_eq!(told, expected);

@@ -70,6 +70,13 @@ pub(super) fn elsewhere(path: &Path, key: &str) -> Option<&'static str> {
     }
 }
 
+/// Where a key belongs that other mappings know, unless it is one of many.
+pub(super) fn belongs(key: &str, places: &[String]) -> Option<String> {
+    let name = |place: &String| if place.is_empty() { "the top level of the file".to_owned() } else { format!("`{place}`") };
+    let names: Vec<String> = places.iter().map(name).collect();
+    (1..=3).contains(&names.len()).then(|| format!("`{key}` belongs to {}", names.join(" or ")))
+}
+
 /// What of a text looks as if a value took its place, and what to write instead.
 pub(super) fn unreplaced<'t>(text: &'t str, path: &Path) -> Option<(&'t str, &'static str)> {
     let variable = variable_in(text).map(|name| (name, "write the value, or `{ env: NAME }` in place of the whole text"));

@@ -115,6 +115,10 @@ impl<'r, 'a> Validator<'r, 'a> {
         if self.names.contains_key(name) {
             return included::may_lead(self, name, path, what);
         }
+        // That there are none is one mistake, and is reported as one.
+        if self.names.is_empty() {
+            return false;
+        }
         let known = || self.names.keys().map(String::as_str);
         let finding = Finding::error(codes::UNKNOWN_CHANNEL, format!("{what} a channel that does not exist"))
             .label(format!("no channel `{name}`{}", hint(name, known())))

@@ -37,7 +37,7 @@ pub fn teams(validator: &mut Validator<'_, '_>) {
             let at = if matches!(block.to, Some(OneOrMany::One(_))) { at } else { at.item(ix) };
             validator.channel(channel, &at, "a team has");
         }
-        if names.is_empty() && to.is_empty() && !validator.report.is_blamed_inside(&path) {
+        if names.is_empty() && to.is_empty() && block.rota.is_none() && !validator.report.is_blamed_inside(&path) {
             let label = "name its people (`people: [ann]`), its channels (`to: [ops]`), or both";
             validator.report.error(codes::BAD_TEAM, &path, Anchor::Key, format!("the team `{name}` has neither people nor channels"), label);
         }
@@ -114,4 +114,17 @@ pub(super) fn destinations<'f>(file: &'f RoutesFile, to: &'f RouteTo) -> Vec<&'f
     let teams = file.teams.values().filter(|_| matches!(to, RouteTo::ByLabel(_)));
     let of_teams = teams.flat_map(|team| &team.to).flat_map(OneOrMany::list);
     to.default_channels().iter().chain(of_teams).map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{LoadOptions, from_text};
+
+    #[test]
+    fn a_rota_alone_is_a_team() {
+        let text = "channels: { ops: { log: {} } }\nroute: { to: ops }\npeople: { ann: { email: ann@example.com } }\n\
+            rotas: { night: { rotation: daily, handoff: '10:00', start: 2026-01-01, people: [ann] } }\nteams: { web: { rota: night } }\n";
+        let loaded = from_text(std::path::Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap();
+        assert_eq!(loaded.plan.people.teams["web"].rota.as_deref(), Some("night"));
+    }
 }

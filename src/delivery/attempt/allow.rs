@@ -44,7 +44,7 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         let open = open_recipients(message);
         let fresh = message.cells.iter().all(|cell| cell.state == CellState::Open && cell.tries == 0);
-        if fresh && let Some(why) = self.month_withholds(message) {
+        if fresh && let Some(why) = self.month_withholds(message).await? {
             self.withhold(message, &open, why);
             return Ok(Allowed::Ended(Box::new(self.end_withheld(message).await)));
         }
@@ -62,7 +62,7 @@ impl AttemptTask {
         let limited: Vec<(Recipient, UnixMs)> = limited.into_iter().map(|one| (one.to, one.until)).collect();
         let Some(soonest) = limited.iter().map(|(_, free)| *free).min() else { return Ok(Allowed::Send(Some(ticket))) };
         let in_time = message.members.iter().all(|member| soonest.since(member.born_at) < self.channel.max_age);
-        let waits = limited.len() == open.len() && !self.has_another_way(message) && in_time;
+        let waits = limited.len() == open.len() && in_time && !self.has_another_way(message).await?;
         if waits && fresh && !message.is_stored() {
             return Ok(Allowed::Ended(Box::new(self.wait_for_room(message, soonest).await?)));
         }
@@ -97,27 +97,22 @@ impl AttemptTask {
     }
 
     /// Whether the month of the account keeps a message from being sent. What has no other way is sent as long as the platform takes it.
-    fn month_withholds(&self, message: &PendingMessage) -> Option<Withheld> {
+    async fn month_withholds(&self, message: &PendingMessage) -> Result<Option<Withheld>, StoreError> {
         let critical = message.members.iter().any(|member| member.rank <= Severity::Critical.rank());
         let phones = self.channel.platform.counts_recipients();
         let why = match self.outlet.mailbox.month() {
             MonthUse::All => Withheld::MonthUsed,
             MonthUse::Most if phones && !critical => Withheld::MonthSaved,
-            MonthUse::Most | MonthUse::Little => return None,
+            MonthUse::Most | MonthUse::Little => return Ok(None),
         };
-        self.has_another_way(message).then_some(why)
+        Ok(self.has_another_way(message).await?.then_some(why))
     }
 
     /// Whether something else notifies people of all of a message when it is not sent: fallbacks, or a later step of the escalation that would reach somebody
     /// now.
-    fn has_another_way(&self, message: &PendingMessage) -> bool {
-        let now = self.shared.clock.wall();
-        let later = message.step().zip(message.members.first()).is_some_and(|(step, member)| {
-            let plan = self.plan.people.escalations.get(step.escalation.as_str());
-            plan.is_some_and(|plan| plan.later_than(step.after).any(|one| self.is_free(one, member, now)))
-        });
+    async fn has_another_way(&self, message: &PendingMessage) -> Result<bool, StoreError> {
         let sends = |chain: &[String]| self.plan.fallback(chain).is_some_and(|(to, _)| !to.disabled);
-        later || message.members.iter().all(|member| sends(&member.target.fallback))
+        Ok(message.members.iter().all(|member| sends(&member.target.fallback)) || self.has_later_step(message).await?)
     }
 
     /// Takes the recipients out of a message.

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::channel::{Living, LivingMode};
+use crate::channel::LivingMode;
 use crate::delivery::evaluate::Evaluator;
-use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, how, is_due_again, news};
+use crate::delivery::incident::{How, Known, Moment, Notification, NotifiedIncident, Said, decide, decide_step, how_for, is_due_again, news};
 use crate::delivery::pending::PendingMessage;
 use crate::ingest::short_fingerprint;
 use crate::model::{Event, EventId, Form, IncidentId, LaneId, Recipient, Status, UnixMs};
@@ -48,7 +48,7 @@ impl AttemptTask {
             let mut notice = NotifiedIncident::of(incident, &said, anchors, complete);
             let notified = Known::of(anchors, &recipients);
             let is_step = members.iter().any(|member| member.target.step.is_some());
-            let mut moment = if is_step { step_moment(&notified) } else { decide(&said, incident, &notified, repeat, now) };
+            let mut moment = if is_step { decide_step(anchors, &recipients) } else { decide(&said, incident, &notified, repeat, now) };
             let fresh = news(&said, incident, &notified);
             // What fires beside it may be more severe, but is not theirs.
             if by_owner && let Moment::News { mentions } = &mut moment {
@@ -59,11 +59,12 @@ impl AttemptTask {
                 notice.notified.retain(|one| one.over || !notified.doubts(one.fingerprint, incident, now));
             }
             match moment {
+                Moment::Over => notice.end(&notified),
                 Moment::Again => message.notification.reminds.extend(reminded(incident, &notified)),
                 Moment::News { .. } => message.notification.reminds.extend(owners(incident, &fresh)),
                 _ => {}
             }
-            let how = how(moment, mode, can, all_have_a_message(anchors, &recipients, mode, can));
+            let how = how_for(moment, mode, can, anchors, &recipients);
             if how == How::Silent {
                 // The only edit is kept for the end, whose readers see then what came and went.
                 let kept = can.spends.is_some() && !matches!(moment, Moment::Over | Moment::Missed);
@@ -302,12 +303,6 @@ fn said_by(members: &[&PendingDelivery], incident: &Incident) -> Said {
     }
 }
 
-/// Whether each of these recipients has a message that can be answered, and that is edited where others are.
-fn all_have_a_message(anchors: &[Anchor], recipients: &[Recipient], mode: LivingMode, can: Living) -> bool {
-    let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
-    recipients.iter().all(|recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == *recipient))
-}
-
 /// Whether each of these recipients has a message that is kept up to date by edits.
 fn all_are_edited(anchors: &[Anchor], recipients: &[Recipient]) -> bool {
     recipients.iter().all(|recipient| anchors.iter().any(|anchor| anchor.edited && anchor.recipient == *recipient))
@@ -316,11 +311,6 @@ fn all_are_edited(anchors: &[Anchor], recipients: &[Recipient]) -> bool {
 /// The newest event that an incident knows of. Ids grow with time.
 fn newest(incident: &Incident) -> Option<EventId> {
     incident.alerts.iter().map(|alert| alert.event).max()
-}
-
-/// A step rings, whatever people know.
-fn step_moment(notified: &Known) -> Moment {
-    if notified.first_at.is_none() { Moment::First } else { Moment::Again }
 }
 
 /// What a card shows from its next edit on, though nothing rang: it belongs to what its readers were notified.

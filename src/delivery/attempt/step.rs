@@ -14,7 +14,7 @@ use crate::delivery::steps::{StepPeople, StepPlan, StepTarget};
 use crate::ingest::short_fingerprint;
 use crate::model::{Alert, Event, EventId, IncidentId, Mentions, UnixMs};
 use crate::store::{
-    AlertState, CellState, DeliveryUpdate, EscalationStep, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StoreError, Summary,
+    AlertState, CellState, DeliveryUpdate, EscalationStep, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StepRow, StoreError, Summary,
     TimelineKind, TimelineRow,
 };
 
@@ -69,7 +69,7 @@ impl AttemptTask {
         let kept = match plan.map_or(Ok(()), |plan| plan.when.holds(member.rank, now)) {
             _ if self.channel.disabled => Some(StepEnd::skipped(DISABLED)),
             Err(why) => Some(StepEnd::skipped(&why)),
-            Ok(()) => self.take_turn(member, plan.map(|plan| &plan.people), now).await,
+            Ok(()) => self.take_turn(member, plan.map(|plan| &plan.people), (&guard.step, &rows), now).await,
         };
         if let Some(end) = kept {
             return Ok(Some(if end.state == State::Skipped { self.kept(member, &guard.step, &rows, end, now) } else { end }));
@@ -85,9 +85,8 @@ impl AttemptTask {
     /// What the configuration says of a step: it may have got others before it since, or come at another time.
     pub(super) fn step_plan(&self, step: &EscalationStep) -> Option<&StepPlan> {
         let steps = &self.plan.people.escalations.get(step.escalation.as_str())?.steps;
-        let own = steps.get((step.number as usize).checked_sub(1)?);
-        let comes_then = |plan: &&StepPlan| comes_after(plan, step);
-        own.filter(comes_then).or_else(|| steps.iter().find(comes_then)).or(own)
+        let times: Vec<i64> = steps.iter().map(|plan| plan.after.as_millis() as i64).collect();
+        steps.get(step.place_among(&times)?)
     }
 
     /// To whom the configuration now sends a step on this channel; `None` where it has no such step any more.
@@ -96,8 +95,14 @@ impl AttemptTask {
         plan.targets.iter().find(|to| to.channel == *self.channel.name)
     }
 
-    /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody.
-    async fn take_turn(&self, member: &mut PendingDelivery, people: Option<&StepPeople>, now: UnixMs) -> Option<StepEnd> {
+    /// Sends a step to those whose turn it is and who have no quiet hours; returns why there is nobody. `of` is the step, with those of its incident.
+    async fn take_turn(
+        &self,
+        member: &mut PendingDelivery,
+        people: Option<&StepPeople>,
+        of: (&EscalationStep, &[StepRow]),
+        now: UnixMs,
+    ) -> Option<StepEnd> {
         let rank = member.rank;
         let quiet = |names: &[PersonName]| Some(StepEnd::skipped(&format!("quiet hours of {}", names.join(", "))));
         if let Some(StepPeople::Named(names)) = people {
@@ -121,9 +126,7 @@ impl AttemptTask {
             return None;
         }
         if !reached.is_somebody() {
-            let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
-            return Some(StepEnd { state: State::Dead, ..StepEnd::skipped(&why) });
+            return self.nobody_found(member, &reached, of, now);
         }
         for missed in &reached.missed {
             tracing::warn!(delivery = %member.id, channel = %self.channel.name, %missed, "a step of an escalation reaches nobody in their place");
@@ -204,8 +207,8 @@ impl AttemptTask {
     }
 
     fn guard(&self, member: &PendingDelivery, incident: IncidentId, step: EscalationStep, alerts: Vec<u64>, now: UnixMs) -> StepGuard {
-        let kept = self.kept_later(&step, member, now);
-        StepGuard { incident, step, alerts, kept, now }
+        let planned = self.planned(&step, member, now);
+        StepGuard { incident, step, alerts, planned, now }
     }
 
     /// Ends a step or a call that nothing calls for any more. What is on disk of it ends, too. Where something calls for it again by then, its outlet is

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use crate::delivery::pending::PendingMessage;
+use crate::delivery::rota::Reached;
 use crate::delivery::self_alert::SelfAlert;
 use crate::delivery::steps::{StepPlan, StepTarget};
-use crate::model::{IncidentId, UnixMs};
+use crate::model::{Alert, IncidentId, Mentions, UnixMs};
 use crate::store::{
-    DeliveryUpdate, EVALUATED_PREFIX, EscalationStep, OutcomeBatch, PendingDelivery, State, StepRow, StoreError, TimelineKind, TimelineRow,
-    WAITS_PREFIX,
+    DeliveryUpdate, EVALUATED_PREFIX, EscalationStep, OutcomeBatch, PendingDelivery, PlannedStep, State, StepRow, StoreError, TimelineKind,
+    TimelineRow, WAITS_PREFIX,
 };
 
 use super::AttemptTask;
@@ -19,31 +20,78 @@ use super::step::StepEnd;
 const EVALUATE: Duration = Duration::from_secs(300);
 
 impl AttemptTask {
-    /// The times of later steps that would reach nobody now: late as they are, they take no other one's place.
-    pub(super) fn kept_later(&self, step: &EscalationStep, member: &PendingDelivery, now: UnixMs) -> Vec<i64> {
+    /// The steps of a delivery's escalation as the configuration has them now, each with whether it would reach somebody.
+    pub(super) fn planned(&self, step: &EscalationStep, member: &PendingDelivery, now: UnixMs) -> Vec<PlannedStep> {
         let Some(plan) = self.plan.people.escalations.get(step.escalation.as_str()) else { return Vec::new() };
-        let kept = plan.later_than(step.after).filter(|one| !self.is_free(one, member, now));
-        kept.map(|one| one.after.as_millis() as i64).collect()
+        let planned = |one: &StepPlan| PlannedStep { after: one.after.as_millis() as i64, reaches: self.is_free(one, member, now) };
+        plan.steps.iter().map(planned).collect()
+    }
+
+    /// Whether a later step waits of a message's run that would reach somebody now. The configuration may have got others since, which the run does not have.
+    pub(super) async fn has_later_step(&self, message: &PendingMessage) -> Result<bool, StoreError> {
+        let Some((step, member)) = message.step().zip(message.members.first()) else { return Ok(false) };
+        let incidents: Vec<IncidentId> = member.incident.into_iter().collect();
+        let (rows, now) = (self.shared.store.steps(&incidents).await?, self.shared.clock.wall());
+        let waits = |row: &&StepRow| row.step.is_of_run(step) && row.step.number > step.number && !row.state.is_final();
+        let reaches = |row: &StepRow| self.step_plan(&row.step).map_or_else(|| self.plan.sends(&row.channel), |plan| self.is_free(plan, member, now));
+        Ok(rows.iter().filter(waits).any(reaches))
     }
 
     /// Whether another step of a delivery's escalation would reach somebody now: one of the channels that its labels lead to sends, and nothing keeps the step
-    /// from everybody.
-    pub(super) fn is_free(&self, step: &StepPlan, member: &PendingDelivery, now: UnixMs) -> bool {
-        let sends = |target: &StepTarget| self.sends(&target.channel);
-        let leads = match &member.event {
-            Some(event) => {
-                let alerts = member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize));
-                step.targets_of(alerts.map(|alert| &alert.labels)).any(sends)
-            }
-            // After a restart its labels are not read.
-            None => step.targets.iter().any(sends),
+    /// from everybody there.
+    fn is_free(&self, step: &StepPlan, member: &PendingDelivery, now: UnixMs) -> bool {
+        let (people, overrides, asked) = (&self.plan.people, self.shared.overrides(), step.people.asked());
+        // After a restart its labels are not read.
+        let alerts: Option<Vec<&Alert>> =
+            member.event.as_deref().map(|event| member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).collect());
+        let reaches = |target: &StepTarget| {
+            let Some(channel) = self.plan.channel(&target.channel).filter(|channel| !channel.disabled) else { return false };
+            let asked = match (&asked, &alerts) {
+                (Some(asked), Some(alerts)) => Some(people.of_owners(asked, alerts.iter().copied(), channel)),
+                (Some(asked), None) => Some(asked.clone()).filter(|asked| asked.label.is_none()),
+                (None, _) => None,
+            };
+            people.is_free(step, asked.as_ref(), &overrides, member.rank, now)
         };
-        leads && self.plan.people.is_free(step, &self.shared.overrides(), member.rank, now)
+        match &alerts {
+            Some(alerts) => step.targets_of(alerts.iter().map(|alert| &alert.labels)).any(reaches),
+            None => step.targets.iter().any(reaches),
+        }
     }
 
-    /// Whether a channel is there and not disabled.
-    fn sends(&self, channel: &str) -> bool {
-        self.plan.channel(channel).is_some_and(|channel| !channel.disabled)
+    /// Whether a later step of a delivery's run comes that its severity lets pass, on a channel that sends. `rows` are the incident's steps.
+    fn has_next(&self, member: &PendingDelivery, step: &EscalationStep, rows: &[StepRow]) -> bool {
+        let admitted = |row: &StepRow| self.step_plan(&row.step).is_none_or(|plan| plan.when.admits(member.rank));
+        let mut later = rows.iter().filter(|row| row.step.is_of_run(step) && row.step.number > step.number && !row.state.is_final());
+        later.any(|row| admitted(row) && self.plan.sends(&row.channel))
+    }
+
+    /// What becomes of a step that finds nobody, as `reached` says: it is dead, so that the next one comes at once. Where none comes and an id is not found,
+    /// it goes to its room without the mention, as `None` says, or waits for the person to whom it is written. `rows` are the incident's steps.
+    pub(super) fn nobody_found(
+        &self,
+        member: &mut PendingDelivery,
+        reached: &Reached,
+        (step, rows): (&EscalationStep, &[StepRow]),
+        now: UnixMs,
+    ) -> Option<StepEnd> {
+        let why = reached.missed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let dead = StepEnd { state: State::Dead, why, due_at: UnixMs::EPOCH, alarm: false };
+        let (not_found, is_written) = (reached.not_found(), self.channel.platform.pings.writes_to_people());
+        let is_last = !not_found.is_empty() && !self.has_next(member, step, rows);
+        // Another channel of the step may reach them.
+        let mut beside = rows.iter().filter(|row| row.id != member.id && row.step.is_of_run(step) && row.step.number == step.number);
+        let is_alone = !beside.any(|row| !row.state.is_final() && self.plan.sends(&row.channel));
+        let end = if is_last && is_written && is_alone { self.kept(member, step, rows, dead, now) } else { dead };
+        // What waits has an alarm of its own, once.
+        if end.state == State::Dead {
+            self.shared.telemetry.raise(SelfAlert::nobody_on_call(&self.channel.name, &reached.missed));
+        }
+        if is_last && !is_written {
+            member.target.mentions = Some(Mentions { people: not_found, ..Mentions::default() });
+            return None;
+        }
+        Some(end)
     }
 
     /// What becomes of a step that something keeps from everybody now, as `end` says. Where the run of its escalation has reached nobody and no later step
@@ -57,10 +105,10 @@ impl AttemptTask {
         let mut open = others().filter(|row| !row.state.is_final());
         let passes = !self.channel.disabled && admitted(step);
         let another = if passes {
-            open.any(|row| row.step.number > step.number && admitted(&row.step) && self.sends(&row.channel))
+            self.has_next(member, step, rows)
         } else {
             // Severity keeps the step from all of its channels alike. Of one that is disabled another may send.
-            open.any(|row| row.step.number != step.number || (self.channel.disabled && self.sends(&row.channel)))
+            open.any(|row| row.step.number != step.number || (self.channel.disabled && self.plan.sends(&row.channel)))
         };
         if another {
             return end;

@@ -57,7 +57,8 @@ impl Renderer<'_> {
     fn line(&self, kind: LineKind, named: usize) -> Page {
         let part = template::Part { page: 1, pages: 1, range: 0..named, more: 0, max_value: usize::MAX, plain: true };
         let (platform, notification) = (self.draft.channel.platform, self.draft.notification);
-        self.with_input(&part, &[], |input| {
+        let notes = self.unreached(&self.mentions(self.fires()));
+        self.with_input(&part, &notes, |input| {
             let fields = template::line_fields(platform.fields, input, kind);
             let mut facts = self.facts(input, true);
             facts.pairs.clear();

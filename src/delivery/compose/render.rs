@@ -77,11 +77,11 @@ impl Renderer<'_> {
         let templates = self.draft.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
-        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
+        let firing = self.fires();
         let mentions = if part.page == 1 { self.mentions(firing) } else { Mentions::default() };
         let missed = if part.page == 1 { self.missed() } else { Vec::new() };
-        let not_reached = (!missed.is_empty()).then(|| self.not_reached());
-        let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).chain(not_reached).collect();
+        let unreached = if part.page == 1 { self.unreached(&mentions) } else { Vec::new() };
+        let notes: Vec<String> = notes.iter().cloned().chain(unreached).collect();
         self.with_input(part, &notes, |input| {
             let plain = part.plain
                 || channel.content.plain
@@ -108,6 +108,11 @@ impl Renderer<'_> {
         })
     }
 
+    /// Whether something of it fires.
+    pub(super) fn fires(&self) -> bool {
+        self.totals.shown.firing > 0 || self.totals.shown.goes_on
+    }
+
     /// Whether it pings anybody.
     fn pings(&self, firing: bool) -> bool {
         firing && self.draft.notification.mentions && self.draft.wording.unmentioned.is_none()
@@ -116,24 +121,29 @@ impl Renderer<'_> {
     /// Whether nobody has to act on it at once.
     pub(super) fn is_quiet(&self) -> bool {
         let notification = self.draft.notification;
-        let acked = |one: &&NotifiedIncident| !one.left_out && matches!(one.state, IncidentState::Acked | IncidentState::Snoozed);
+        let acked = |one: &&NotifiedIncident| !one.left_out && matches!(one.shown_state, IncidentState::Acked | IncidentState::Snoozed);
         let acked: Vec<_> = notification.incidents.iter().filter(acked).map(|incident| Some(incident.id)).collect();
         !notification.mentions || (!acked.is_empty() && self.draft.members.iter().all(|member| acked.contains(&member.incident)))
     }
 
     /// Whom it pings.
-    fn mentions(&self, firing: bool) -> Mentions {
+    pub(super) fn mentions(&self, firing: bool) -> Mentions {
         if self.pings(firing) { self.draft.mentions().clone() } else { Mentions::default() }
     }
 
     /// Why somebody whom it should reach is not.
     pub(super) fn missed(&self) -> Vec<String> {
-        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
+        let firing = self.fires();
         let missed = self.draft.context.missed.iter().filter(|_| self.pings(firing));
         missed.map(ToString::to_string).collect()
     }
 
-    /// The same as a note for its readers.
+    /// Notes for its readers on whom it should reach and does not.
+    pub(super) fn unreached(&self, mentions: &Mentions) -> Vec<String> {
+        let not_reached = (!self.missed().is_empty()).then(|| self.not_reached());
+        self.not_pinged(mentions).into_iter().chain(not_reached).collect()
+    }
+
     fn not_reached(&self) -> String {
         let language = self.draft.language();
         let zh = language == Language::Zh;
@@ -145,7 +155,7 @@ impl Renderer<'_> {
     /// The facts of a page; the first one pings.
     pub(super) fn facts(&self, input: &Scene<'_>, first: bool) -> Facts {
         let (channel, notification) = (self.draft.channel, self.draft.notification);
-        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
+        let firing = self.fires();
         let mentions = if first { self.mentions(firing) } else { Mentions::default() };
         let mut facts = Facts {
             over: self.totals.over,
@@ -182,7 +192,7 @@ impl Renderer<'_> {
     /// What a reader can do about the incidents of the message, where presses reach this server and somebody may; `version` is what it shows of its only one.
     fn buttons(&self, version: i64) -> Vec<Button> {
         let (channel, notification) = (self.draft.channel, self.draft.notification);
-        let open: Vec<_> = notification.incidents.iter().filter(|incident| incident.state.is_open()).collect();
+        let open: Vec<_> = notification.incidents.iter().filter(|incident| incident.shown_state.is_open()).collect();
         let nobody = channel.content.actions.ack == Who::Nobody || channel.driver.press_way().is_none();
         if nobody || open.is_empty() || notification.form == Form::Over {
             return Vec::new();
@@ -196,7 +206,7 @@ impl Renderer<'_> {
             label: template::word(self.draft.language(), key).unwrap_or(key).to_owned(),
             value: ButtonValue { verb, code: code.clone(), version, minutes, incident, mac: mac.clone() }.encode(),
         };
-        let acked = open.iter().all(|incident| incident.state == IncidentState::Acked);
+        let acked = open.iter().all(|incident| incident.shown_state == IncidentState::Acked);
         // A reminder asks its owner: an ack of theirs prolongs it, and without it everybody is rung.
         let mut buttons = match (acked, notification.reminds.is_empty()) {
             (false, _) => vec![button(Verb::Ack, "button_ack", 0)],
@@ -259,7 +269,9 @@ impl Renderer<'_> {
     fn acts(&self) -> bool {
         let channel = self.draft.channel;
         let by_link = channel.driver.keeps_incidents() || matches!(channel.driver.press_way(), None | Some(PressWay::Phone));
-        by_link && channel.content.actions.ack != Who::Nobody && self.draft.notification.incidents.iter().any(|incident| incident.state.is_open())
+        by_link
+            && channel.content.actions.ack != Who::Nobody
+            && self.draft.notification.incidents.iter().any(|incident| incident.shown_state.is_open())
     }
 
     pub(super) fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {

@@ -24,7 +24,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const STORE_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after an edit that failed, and between two edits of a message.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry.
+/// An edit that the platform refuses is tried this often; then the message waits for news, which other words may carry, or is
+/// posted again where it is over.
 const MAX_REFUSALS: u32 = 3;
 /// A message is posted again this often in an hour; then it waits for news.
 const MAX_REPOSTS: u32 = 3;
@@ -109,14 +110,16 @@ impl EditTask {
             Err(error) if error.kind == ErrorKind::Ambiguous && anchor.ids.is_empty() => {
                 EditChange::GivenUp(format!("posted again, perhaps: {error}"))
             }
-            Err(error) if error.kind == ErrorKind::Rejected && anchor.failures + 1 >= MAX_REFUSALS => {
+            // Nothing that is news comes after its end: what says so is another message, unless that was posted already.
+            Err(error) if is_refused(&error, anchor) && !anchor.ids.is_empty() && is_over(anchor, incident) && !says_its_end(anchor, incident) => {
+                self.gone(anchor, incident, &error, now)
+            }
+            Err(error) if is_refused(&error, anchor) => {
                 tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "an edit was refused too often: the message waits for news");
                 EditChange::GivenUp(format!("the edit was refused {MAX_REFUSALS} times: {error}"))
             }
             Err(error) => {
-                if let ErrorKind::RateLimited { retry_after } = error.kind {
-                    result.paused_until = Some(now + super::policy::pause(retry_after).max(backoff(anchor)));
-                }
+                result.paused_until = pause(&error, backoff(anchor)).map(|pause| now + pause);
                 tracing::warn!(incident = %incident.id, channel = %self.channel.name, %error, "a message could not be edited; it is tried again");
                 EditChange::Failed
             }
@@ -137,7 +140,7 @@ impl EditTask {
         // Where a message has one edit, nothing but its end is worth another message.
         let is_worth = !self.spends() || is_over(anchor, incident);
         let repost = is_worth && self.channel.follows_incidents() && (!recent || anchor.reposts < MAX_REPOSTS);
-        tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, repost, "the message of an incident is gone");
+        tracing::warn!(incident = %anchor.incident, channel = %self.channel.name, %error, repost, "the message of an incident is gone, or takes no edits");
         EditChange::Gone { repost, why: error.to_string() }
     }
 
@@ -245,9 +248,29 @@ pub fn keeps_its_edit(channel: &ChannelPlan, anchor: &Anchor, incident: &Inciden
     !living.may_change(&anchor.ids) || !deserves_its_edit(anchor, incident)
 }
 
+/// Whether the platform refuses an edit for good.
+fn is_refused(error: &SendError, anchor: &Anchor) -> bool {
+    error.kind == ErrorKind::Rejected && anchor.failures + 1 >= MAX_REFUSALS
+}
+
+/// Whether a message was posted again since all of it was over: one more would say the same, each time that something else of its incident changes.
+fn says_its_end(anchor: &Anchor, incident: &Incident) -> bool {
+    let known = |one: u64| anchor.notified.iter().any(|notified| notified.fingerprint == one);
+    let ends = incident.alerts.iter().filter(|alert| known(alert.fingerprint)).map(|alert| alert.changed_at);
+    incident.ended_at.or(ends.max()).is_some_and(|end| anchor.reposted_at >= end)
+}
+
 /// Whether the edit of a copy may succeed later.
 fn passes(error: &SendError) -> bool {
     matches!(error.kind, ErrorKind::Transient | ErrorKind::RateLimited { .. })
+}
+
+/// How long nothing is edited after an edit that failed, which waits for so long itself. A limit of its receiver is nobody else's.
+fn pause(error: &SendError, own: Duration) -> Option<Duration> {
+    match error.kind {
+        ErrorKind::RateLimited { retry_after } if !error.recipient => Some(super::policy::pause(retry_after).max(own)),
+        _ => None,
+    }
 }
 
 /// How long to wait after an edit that failed, after those that failed before it.
@@ -266,5 +289,14 @@ mod tests {
         let tried = all.map(|kind| passes(&SendError::new(kind, "no")));
         assert_eq!(tried, [true, true, false, false, false]);
         assert!(!passes(&SendError::new(ErrorKind::Transient, "deleted").gone()));
+    }
+
+    #[test]
+    fn a_limit_of_one_receiver_holds_no_other_edit_up() {
+        let secs = Duration::from_secs;
+        let limited = SendError::new(ErrorKind::RateLimited { retry_after: Some(secs(30)) }, "too fast");
+        assert_eq!([secs(5), secs(40)].map(|own| pause(&limited, own)), [Some(secs(30)), Some(secs(40))]);
+        assert_eq!(pause(&limited.of_recipient(), secs(5)), None);
+        assert_eq!(pause(&SendError::new(ErrorKind::Transient, "HTTP 502"), secs(5)), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::delivery::compose::{Draft, Wording};
 use crate::delivery::heavy::{LARGE_BODY, LargeBodyPermit};
-use crate::delivery::incident::{Notification, NotifiedIncident, answer, mute, silence};
+use crate::delivery::incident::{Notification, NotifiedIncident, answer, mute, shown_state, silence};
 use crate::delivery::notified::MessageContext;
 use crate::model::{DeliveryId, EventId, LaneId, Page, Status};
 use crate::store::{AlertState, Anchor, Fallback, Incident, IncidentState, PendingDelivery, State, StoreError, StoredEvent, Summary, Target};
@@ -88,6 +88,7 @@ fn notification(anchor: &Anchor, incident: &Incident, goes_on: bool) -> Notifica
     let of = |is: &dyn Fn(AlertState) -> bool| -> HashSet<u64> {
         incident.alerts.iter().filter(|alert| is(alert.state)).map(|alert| alert.fingerprint).collect()
     };
+    let shown: HashSet<u64> = anchor.notified.iter().map(|one| one.fingerprint).collect();
     Notification {
         mentions: false,
         edited: true,
@@ -97,8 +98,9 @@ fn notification(anchor: &Anchor, incident: &Incident, goes_on: bool) -> Notifica
             version: incident.version,
             complete: true,
             state: incident.state,
+            shown_state: shown_state(incident, &shown),
             left_out: incident.acks.left_out,
-            answer: answer(incident),
+            answer: answer(incident, &shown),
             silence: silence(incident),
             mute: mute(incident),
             notified: anchor.notified.clone(),

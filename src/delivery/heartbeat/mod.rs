@@ -124,6 +124,16 @@ pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreErr
     Ok(())
 }
 
+/// The groups of the incidents of heartbeats that are missing, as of the last tick.
+pub fn missing(engine: &Engine) -> Vec<String> {
+    let states = engine.shared.heartbeats.states();
+    states.iter().filter(|state| state.silent_since.is_some()).map(|state| group(&state.name)).collect()
+}
+
+fn group(name: &str) -> String {
+    format!("{ALERT}/{name}")
+}
+
 async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor: &mut Monitor, transition: Transition) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let Some(known) = monitor.0.get_mut(&heartbeat.name) else { return Ok(()) };
@@ -184,7 +194,7 @@ fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, no
         source: "watchfire".into(),
         receiver: "heartbeat".into(),
         status,
-        group_key: format!("{ALERT}/{}", heartbeat.name),
+        group_key: group(&heartbeat.name),
         common_labels: alert.labels.clone(),
         alerts: vec![alert],
         ..Event::default()

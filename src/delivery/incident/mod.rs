@@ -7,6 +7,6 @@ mod decide;
 mod notification;
 mod report;
 
-pub use decide::{How, Known, Moment, Said, decide, deserves_its_edit, ended, how, is_due_again, is_over, news};
-pub use notification::{Notification, NotifiedIncident, answer, mute, silence};
+pub use decide::{How, Known, Moment, Said, decide, decide_step, deserves_its_edit, ended, how_for, is_due_again, is_over, news};
+pub use notification::{Notification, NotifiedIncident, answer, mute, shown_state, silence};
 pub use report::reports;

@@ -304,7 +304,7 @@ async fn five_minutes_without_a_connection_raise_one_alarm_that_ends_with_it() {
     after(400).await;
     let alarm = running.alarms.try_recv().unwrap();
     assert_eq!((alarm.name(), alarm.channel()), ("WatchfireListenerLost", "ops"));
-    let said = alarm.event(UnixMs(0), Language::En).alerts.remove(0).annotations;
+    let said = alarm.event(UnixMs(0), UnixMs(0), Language::En).alerts.remove(0).annotations;
     assert!(said["summary"].contains("ops and of 1 more") && said["description"].contains("invalid_auth"), "{said:?}");
     assert!(running.alarms.try_recv().is_err(), "one alarm");
     after(300).await;

@@ -235,6 +235,25 @@ fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fa
     assert_eq!(reached(&scene).len(), 7);
 }
 
+/// The run that began before the escalation got a second step does not have it: its call is sent, though the month is used.
+#[test]
+fn a_step_that_the_configuration_got_since_is_no_other_way_of_an_earlier_run() {
+    let mut scene = phone(AllowancePlan { per_month: Some(1), per_recipient: Vec::new() }, &[]);
+    let id = scene.live(async |process| {
+        call(process, "first", &["Load"], "critical").await;
+        let id = process.report("g", &[("Disk", "call", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+        id
+    });
+    scene.grown = true;
+    scene.live(async |process| {
+        tokio::time::sleep(30 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends.iter().map(|(state, _)| *state).collect::<Vec<_>>(), [State::Sent], "{ends:?}");
+    });
+    assert_eq!(scene.steps().last(), Some(&(5, "voice", "ann".to_owned())));
+}
+
 /// Maintenance reads the store's count every five seconds; what is sent in between counts at once, and after a restart from the first message on.
 #[test]
 fn a_month_that_is_used_up_within_seconds_is_used_up() {
@@ -252,6 +271,7 @@ fn a_month_that_is_used_up_within_seconds_is_used_up() {
     scene.live(async |process| {
         call(process, "last", &["Load"], "critical").await;
         tokio::time::sleep(MINUTE).await;
+        assert!(process.shows(r#"watchfire_self_alerts_total{what="WatchfireMonthUsed"} 1"#), "whatever the process before it said");
     });
     assert!(reached(&scene)[1..].iter().all(|(_, channel)| *channel == "mail"), "{:?}", reached(&scene));
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use crate::delivery::testing;
 use crate::model::{ErrorKind, Event, Status, UnixMs, Verb};
-use crate::store::{IncidentFilter, QueryStore, State, TimelineKind};
+use crate::store::{ActOn, ActResult, AuditFilter, AuditState, DeliveryFilter, IncidentFilter, IncidentState, QueryStore, State, TimelineKind};
 
 use super::plan::BEGIN;
 use super::scene::{Process, Scene, owned};
@@ -32,6 +34,46 @@ fn who_is_named_is_notified_step_by_step_until_the_last() {
     let reached = exchange.reached.lock().unwrap();
     let call = reached.iter().find(|one| one.channel == "voice").expect("a call");
     assert!(call.text.contains("Disk") && call.text.contains("Load"), "it shows what fires when it is due: {}", call.text);
+}
+
+#[test]
+fn what_the_store_did_is_recorded_and_counted_though_nobody_waits_for_it_any_more() {
+    Scene::new().live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        let state = async || process.store.get_incident(id).await.expect("the store").expect("it is there").incident.state;
+        let mut acting = Box::pin(process.engine.act(process.deed(Verb::Ack, Duration::ZERO), vec![ActOn { incident: id, shown: None }]));
+        while state().await != IncidentState::Acked && acting.as_mut().now_or_never().is_none() {}
+        // The phone that sent it lost its connection.
+        drop(acting);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let audit = process.store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.expect("the audit");
+        assert_eq!(audit.iter().map(|row| row.state).collect::<Vec<_>>(), [AuditState::Done], "{audit:#?}");
+        assert!(process.shows(r#"watchfire_presses_total{platform="api",verb="ack",result="done"} 1"#));
+        // It is lost before the audit has its row.
+        let mut undoing = Box::pin(process.engine.act(process.deed(Verb::Unack, Duration::ZERO), vec![ActOn { incident: id, shown: None }]));
+        assert!(undoing.as_mut().now_or_never().is_none());
+        drop(undoing);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let audit = process.store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.expect("the audit");
+        assert_eq!((state().await, audit.len()), (IncidentState::Firing, 2), "{audit:#?}");
+        assert!(audit.iter().all(|row| row.state == AuditState::Done), "{audit:#?}");
+    });
+}
+
+#[test]
+fn what_a_message_whose_answer_was_lost_carried_is_acked_by_its_link() {
+    let mut scene = Scene::new();
+    scene.exchange.faults.lock().unwrap().insert("voice", ErrorKind::Ambiguous);
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        tokio::time::sleep(6 * MINUTE).await;
+        let rows = process.store.list_deliveries(&DeliveryFilter { limit: 50, ..DeliveryFilter::default() }).await.expect("the deliveries");
+        let call = rows.iter().find(|row| row.channel == "voice" && row.state == State::Unknown).and_then(|row| row.message).expect("a call");
+        let message = process.store.get_message(call).await.expect("the store").expect("it is there");
+        let on = process.engine.shown_in(&message, 0).await.expect("the store");
+        let acted = process.engine.act(process.deed(Verb::Ack, Duration::ZERO), on).await.expect("it is stored");
+        assert!(matches!(acted.results[..], [(acked, ActResult::Acked { alerts: 1, left: 0, .. })] if acked == id), "{acted:?}");
+    });
 }
 
 #[test]
@@ -130,6 +172,39 @@ fn two_escalations_of_one_incident_run_side_by_side() {
     assert_eq!(scene.steps(), owned(&both));
 }
 
+/// Its worker reads the store every fifteen seconds when nobody asks it to.
+#[test]
+fn a_step_that_begins_again_comes_at_its_time_however_soon_that_is() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "soon", Status::Firing)]).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        process.press(Verb::Ack, id, Duration::ZERO).await;
+        process.press(Verb::Unack, id, Duration::ZERO).await;
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends.iter().map(|(state, _)| *state).collect::<Vec<_>>(), [State::Skipped, State::Sent], "{ends:?}");
+    });
+}
+
+#[test]
+fn what_fires_again_is_escalated_again_though_its_incident_went_on() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES, ("Page", "web", Status::Firing)]).await;
+        tokio::time::sleep(MINUTE).await;
+        process.report("g", &[FIRES, ("Page", "web", Status::Resolved)]).await;
+        // The step comes at two, and nothing calls for it then.
+        tokio::time::sleep(3 * MINUTE).await;
+        assert_eq!(process.report("g", &[FIRES, ("Page", "web", Status::Firing)]).await, id);
+        tokio::time::sleep(60 * MINUTE).await;
+        let ends = process.ends(id).await;
+        assert_eq!(ends.iter().filter(|(state, _)| *state == State::Skipped).count(), 1, "{ends:?}");
+    });
+    let both = [(5, "voice", "ann"), (6, "mail", "carol"), (10, "mail", "bob"), (20, "voice", "bob")];
+    assert_eq!(scene.steps(), owned(&both));
+}
+
 /// No attempt of a step began after all of its incident was acked, and before that ended.
 async fn no_step_began_while_acked(process: &Process) {
     let found = process.store.list_incidents(&IncidentFilter { limit: 99, ..IncidentFilter::default() }).await.expect("the incidents");
@@ -159,7 +234,7 @@ async fn no_step_began_while_acked(process: &Process) {
 /// Random lives: acks, their ends, ends of incidents, broken channels and crashes.
 #[test]
 fn an_acked_incident_starts_no_step_and_another_one_reaches_the_last() {
-    for seed in seeds(2) {
+    for seed in seeds(1) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
         let groups = ["a", "b", "c"];
@@ -230,7 +305,7 @@ fn whatever_fails_an_incident_that_nobody_acks_reaches_the_end_of_its_escalation
     /// How long after its time the last step is tried at the latest, while a process lives.
     const BOUND: Duration = Duration::from_secs(60);
     const SPARED: Duration = Duration::from_secs(5);
-    for seed in seeds(2) {
+    for seed in seeds(1) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
         // By name, by turn, and with nobody whose turn it is: the label, and when and how the last step is to come.

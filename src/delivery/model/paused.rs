@@ -140,6 +140,7 @@ pass_on! {
         reschedule_deferred(deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
         end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
+        keep_incidents(groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), StoreError>;
         end_superseded_incidents(now: UnixMs) -> Result<u64, StoreError>;
         wake_incidents(now: UnixMs, limit: usize) -> Result<Woken, StoreError>;
         change_steps(suspended: &[String], now: UnixMs) -> Result<Vec<ChangedStep>, StoreError>;

@@ -94,6 +94,7 @@ fn who_takes_over_is_notified_once() {
 #[test]
 fn a_change_of_the_people_changes_nobodys_shift_under_way() {
     let mut scene = Scene::new();
+    scene.rota.tell = Some("mail".into());
     let on_call = |process: &Process, at: UnixMs| {
         let plan = process.engine.plan();
         let shift = plan.people.rotas["night"].at(at, &process.engine.overrides()).expect("somebody");
@@ -109,8 +110,11 @@ fn a_change_of_the_people_changes_nobodys_shift_under_way() {
         assert_eq!(on_call(process, process.now()), ("bob".into(), true), "he finishes his shift");
         assert_eq!(on_call(process, process.now() + 10 * MINUTE), ("bob".into(), false), "then it follows the new order");
         tokio::time::sleep(MINUTE).await;
-        assert_eq!(process.engine.overrides().len(), 1, "once");
+        let overrides = process.engine.overrides();
+        assert_eq!((overrides.len(), overrides[0].from), (1, BEGIN - 23 * 60 * MINUTE - 55 * MINUTE), "once, from its beginning on");
     });
+    let reached = scene.exchange.reached.lock().unwrap();
+    assert!(!reached.iter().any(|one| one.text.contains("On call night")), "nobody took over: {reached:?}");
 }
 
 /// Somebody else takes a minute of the shift, as arranged before.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Limit, LivingMode};
 use crate::delivery::press::Deed;
-use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget};
+use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
 use crate::delivery::{AllowancePlan, Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
 use crate::metrics::{Format, Metrics};
 use crate::model::{Alert, Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
@@ -45,7 +45,7 @@ pub struct Scene {
     pub disabled: Option<&'static str>,
     /// Who steps by name are for in place of somebody, as after a reload.
     pub instead: Option<(&'static str, &'static str)>,
-    /// Whether `db` has another first step, for what is critical, as after a reload.
+    /// Whether `db` has another first step, for what is critical, and `call` a second one, as after a reload.
     pub grown: bool,
 }
 
@@ -167,6 +167,9 @@ impl Scene {
         let grave = EscalationPlan { steps: vec![only(critical.clone(), by_mail_and_call)] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical.clone(), step(6, "mail", "bob"))] };
         db.steps.splice(0..0, self.grown.then(|| only(critical, step(3, "mail", "carol"))));
+        let mut call = EscalationPlan { steps: vec![step(5, "voice", "ann")] };
+        call.steps.extend(self.grown.then(|| step(20, "mail", "bob")));
+        let soon = EscalationPlan { steps: vec![StepPlan { after: Duration::from_secs(6), ..step(1, "mail", "ann") }] };
         let many = EscalationPlan { steps: vec![step(5, "mail", "ann")] };
         let mut pair = step(5, "voice", "ann");
         pair.targets[0].recipients.push(Recipient::new("bob"));
@@ -179,14 +182,21 @@ impl Scene {
         let mut by_team = step(10, "voice", "bob");
         by_team.targets.extend(step(10, "mail", "bob").targets);
         by_team.to = Destinations { default: vec!["mail".into()], by_label: Some(Arc::new(by_label)) };
+        let team = Mentions { people: vec!["team".into()], ..Mentions::default() };
+        let teams = EscalationPlan { steps: vec![step(5, "voice", "ann"), at(20, "voice", (StepPeople::Named(vec!["team".into()]), team))] };
+        let owners = EscalationPlan { steps: vec![step(5, "voice", "ann"), at(20, "voice", (owner.clone(), asked.clone()))] };
         let owned = EscalationPlan { steps: vec![at(6, "voice", (owner, asked)), by_team] };
         let mut escalations = IndexMap::from([
             ("owned".into(), owned),
+            ("teams".into(), teams),
+            ("owners".into(), owners),
             ("some".into(), some),
             ("many".into(), many),
             ("late".into(), late),
             ("severe".into(), severe),
             ("sure".into(), sure),
+            ("call".into(), call),
+            ("soon".into(), soon),
             ("both".into(), both),
             ("grave".into(), grave),
             ("db".into(), db),
@@ -211,7 +221,7 @@ impl Scene {
         let rotas = [self.rota.clone(), later];
         plan.people = PeoplePlan {
             people: ["ann", "bob", "carol", "eve"].map(person).into_iter().collect(),
-            teams: IndexMap::new(),
+            teams: [("team".into(), Team { people: vec!["bob".into()], ..Team::default() })].into(),
             rotas: rotas.into_iter().chain(self.offices.iter().cloned()).map(|rota| (rota.name.clone(), rota)).collect(),
             escalations,
             ..PeoplePlan::default()
@@ -240,10 +250,14 @@ impl Scene {
             RouteSpec { escalation: Some("late".into()), ..below("late") },
             RouteSpec { escalation: Some("severe".into()), ..below("severe") },
             RouteSpec { escalation: Some("sure".into()), ..below("sure") },
+            RouteSpec { escalation: Some("call".into()), ..below("call") },
+            RouteSpec { escalation: Some("soon".into()), ..below("soon") },
             RouteSpec { escalation: Some("both".into()), ..below("both") },
             RouteSpec { escalation: Some("grave".into()), ..below("grave") },
             RouteSpec { escalation: Some("nobody".into()), ..below("nobody") },
             RouteSpec { escalation: Some("owned".into()), ..below("owned") },
+            RouteSpec { escalation: Some("teams".into()), ..below("teams") },
+            RouteSpec { escalation: Some("owners".into()), ..below("owners") },
             RouteSpec { mute_time_intervals: vec![QUIET.into()], ..below("muted") },
         ];
         routes.extend(self.offices.iter().map(|rota| RouteSpec { escalation: Some((&*rota.name).into()), ..below(&rota.name) }));
@@ -282,7 +296,8 @@ impl Process {
         accepted.deliveries[0].incident.expect("it belongs to an incident")
     }
 
-    pub async fn press(&self, verb: Verb, on: IncidentId, span: Duration) {
+    /// Something that ann does by the API.
+    pub fn deed(&self, verb: Verb, span: Duration) -> Deed {
         let number = {
             let mut presses = self.presses.lock().unwrap();
             *presses += 1;
@@ -291,10 +306,11 @@ impl Process {
         let event_id = format!("{}-{number}", self.engine.shared.clock.wall());
         let press = PressKey { platform: "api".into(), event_id };
         let by = Actor { id: "person:ann".into(), name: "ann".into(), via: "API".into() };
-        self.engine
-            .act(Deed { press, verb, span, by, author: Author::default() }, vec![ActOn { incident: on, shown: None }])
-            .await
-            .expect("it is stored");
+        Deed { press, verb, span, by, author: Author::default() }
+    }
+
+    pub async fn press(&self, verb: Verb, on: IncidentId, span: Duration) {
+        self.engine.act(self.deed(verb, span), vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
     }
 
     /// The steps of an incident, by the order in which they were made: how each ended, and why.

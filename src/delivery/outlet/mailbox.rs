@@ -41,7 +41,7 @@ pub enum Command {
 pub struct OutletState {
     /// How long it still pauses, milliseconds.
     pub paused_ms: i64,
-    /// Why it is suspended.
+    /// Why it is suspended, as long as this node owns it: of another node's outlet its memory is from the time before.
     pub suspended: Option<String>,
     /// Since when; `None` while it works, and where that was before this process owned it.
     pub suspended_since: Option<UnixMs>,
@@ -202,9 +202,11 @@ impl Mailbox {
         lock(&self.month).used()
     }
 
-    /// Remembers how much of it maintenance saw to be used. Returns what it saw before.
-    pub fn see_month(&self, used: MonthUse) -> MonthUse {
-        MonthUse::numbered(self.month_seen.swap(used as u8, Ordering::AcqRel))
+    /// Remembers how much of it maintenance saw to be used, and whether that is more than before. Only the node that leads says so, and from the start when
+    /// it begins to lead: the one that led may have ended before it did.
+    pub fn sees_more(&self, used: MonthUse, leads: bool) -> bool {
+        let seen = if leads { used } else { MonthUse::Little };
+        seen > MonthUse::numbered(self.month_seen.swap(seen as u8, Ordering::AcqRel))
     }
 
     /// Whether nothing is spent on edits.
@@ -240,5 +242,29 @@ impl Mailbox {
     /// Its worker runs.
     pub(super) fn seen(&self, at: Instant) {
         lock(&self.state).seen_at = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_of_a_month_is_said_once_and_again_by_who_begins_to_lead() {
+        let (mailbox, _commands) = Mailbox::new(true);
+        let seen = [
+            (MonthUse::Little, true, false),
+            (MonthUse::Most, true, true),
+            (MonthUse::Most, true, false),
+            (MonthUse::All, false, false),
+            (MonthUse::All, false, false),
+            (MonthUse::All, true, true),
+            (MonthUse::All, true, false),
+            (MonthUse::Little, true, false),
+            (MonthUse::All, true, true),
+        ];
+        for (place, (used, leads, says)) in seen.into_iter().enumerate() {
+            assert_eq!(mailbox.sees_more(used, leads), says, "{place}: {used:?}, leads: {leads}");
+        }
     }
 }

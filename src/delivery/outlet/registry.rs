@@ -72,6 +72,13 @@ impl Registry {
         }
     }
 
+    /// Has the worker of an outlet poll the store, if it is known.
+    pub fn poll(&self, outlet: &OutletKey) {
+        if let Some(mailbox) = self.get(outlet) {
+            mailbox.raise(Flag::Poll);
+        }
+    }
+
     /// Sends a command to every outlet.
     pub fn broadcast(&self, command: impl Fn() -> Command) {
         self.all().into_iter().for_each(|(_, mailbox)| mailbox.send(command()));

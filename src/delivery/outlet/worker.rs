@@ -330,16 +330,17 @@ impl Worker {
 
     pub(super) fn publish_state(&self) {
         let Now { mono: now, wall } = self.shared.clock.now();
+        let gate = self.ownership.lease().filter(|lease| lease.until.is_none_or(|until| now < until)).map(|_| &self.gate);
         self.inbox.mailbox.show(OutletState {
             paused_ms: self.gate.paused_until().saturating_duration_since(now).as_millis() as i64,
-            suspended: self.gate.suspended().map(str::to_owned),
-            suspended_since: self.gate.suspended_since().map(|since| Recent::wall_of(since, now, wall)),
-            next_try_at: self.gate.next_trial().map(|at| wall + at.saturating_duration_since(now)),
-            breaker_open: self.gate.is_breaker_open(),
+            suspended: gate.and_then(Gate::suspended).map(str::to_owned),
+            suspended_since: gate.and_then(Gate::suspended_since).map(|since| Recent::wall_of(since, now, wall)),
+            next_try_at: gate.and_then(Gate::next_trial).map(|at| wall + at.saturating_duration_since(now)),
+            breaker_open: gate.is_some_and(Gate::is_breaker_open),
             in_flight: self.in_flight.tasks.len(),
             lanes: self.queue.lanes.len(),
             bytes: self.queue.lanes.bytes(),
-            owned: self.ownership.lease().is_some_and(|lease| lease.until.is_none_or(|until| now < until)),
+            owned: gate.is_some(),
             seen_at: Some(now),
             free_since: self.idle.free_since,
         });

@@ -6,9 +6,9 @@ use crate::channel::{PressAnswer, Presser};
 use crate::delivery::plan::Plan;
 use crate::model::{IncidentId, Language, UnixMs};
 use crate::store::{ActResult, Acted, NoSilence, SilenceState};
-use crate::template::{humanize, reason as in_language};
+use crate::template::{humanize, reason as in_language, who};
 
-/// The longest answer, in characters; an address that it ends with may make it longer.
+/// The longest answer, in characters; an address in it may make it longer.
 const MAX_TEXT: usize = 200;
 
 /// What is said of a message that is no longer stored.
@@ -53,6 +53,11 @@ fn cannot_silence(why: &NoSilence, zh: bool) -> String {
     }
 }
 
+/// Whether an address is said: cut, it would lead to a silence of more than was meant.
+fn has_address(result: &ActResult) -> bool {
+    matches!(result, ActResult::CannotSilence { why: NoSilence::OtherSender { link } } if !link.is_empty())
+}
+
 /// The time of day; with its date where it is a day or more from now: a snooze may last 30 days.
 fn time(at: UnixMs, now: UnixMs, zone: &TimeZone) -> String {
     const DAY_MS: i64 = 86_400_000;
@@ -78,6 +83,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
         ActResult::Acked { until: Some(until), .. } if zh => format!("#{id} 已暂缓至 {}", clock(*until)),
         ActResult::Acked { until: Some(until), .. } => format!("#{id} is snoozed until {}", clock(*until)),
         ActResult::Acked { left, taken_from, .. } => {
+            let taken_from: Vec<&str> = taken_from.iter().map(|name| who(language, name)).collect();
             let from = match (taken_from.is_empty(), zh) {
                 (true, _) => String::new(),
                 (false, true) => format!("，接手自 {}", taken_from.join("、")),
@@ -149,7 +155,8 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
     if acted.repeated {
         text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
     }
-    PressAnswer { text: text.chars().take(MAX_TEXT).collect(), done }
+    let most = if acted.results.iter().take(MAX_NAMED).any(|(_, result)| has_address(result)) { usize::MAX } else { MAX_TEXT };
+    PressAnswer { text: text.chars().take(most).collect(), done }
 }
 
 #[cfg(test)]

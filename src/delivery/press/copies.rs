@@ -10,8 +10,8 @@ use crate::channel::{Press, PressAnswer};
 use crate::delivery::core::Shared;
 use crate::delivery::links;
 use crate::delivery::plan::ChannelPlan;
-use crate::model::{ButtonValue, IncidentId, PlatformIds, Verb};
-use crate::store::{ActOn, Anchor, ShownIn, StoreError, StoredMessage};
+use crate::model::{ButtonValue, IncidentId, Language, PlatformIds, Verb};
+use crate::store::{ActOn, Anchor, Cell, CellState, ShownIn, StoreError, StoredMessage};
 
 /// A message may have been formed by a clock that is this much behind, in milliseconds; its code names the second.
 const CLOCK_SKEW_MS: i64 = 10_000;
@@ -33,6 +33,15 @@ impl PlatformPresses {
         value: &ButtonValue,
         press: Press,
     ) -> Result<PressAnswer, StoreError> {
+        let plan = self.shared.plan.load_full();
+        // Whom the configuration names may press wherever the button is.
+        if is_elsewhere(&message.cells, &press.message) && plan.people.people.of_id(channel.platform, &press.by.id).is_none() {
+            let text = match self.language(&plan) {
+                Language::Zh => "这是转发到其他会话的消息，请在原会话中操作。",
+                Language::En => "This message was forwarded from another chat: press the button there.",
+            };
+            return self.refused_and_noted(&press.by, "a copy in another chat", text).await;
+        }
         let mut on = self.shared.shown_in(&message, value.version).await?;
         on.iter_mut().filter_map(|on| on.shown.as_mut()).for_each(|shown| shown.pressed = Some(message.id));
         let only = if let [only] = on.as_slice() { Some(only.incident) } else { None };
@@ -143,6 +152,13 @@ impl Shared {
     }
 }
 
+/// Whether a press is in a room where nothing of its message was sent: of a copy that somebody forwarded. What is in a room that nobody knows may be there.
+fn is_elsewhere(cells: &[Cell], pressed: &PlatformIds) -> bool {
+    let Some(room) = pressed.room() else { return false };
+    let mut sent = cells.iter().filter(|cell| cell.state != CellState::Dead).peekable();
+    sent.peek().is_some() && sent.all(|cell| cell.ids.room().is_some_and(|known| known != room))
+}
+
 /// Where a lost message was, among the places of a platform that show its incident: the channel, and the message that took its place. Where a press names no
 /// room, it is the only channel that shows it, if no other of those to which the incident went lost all its messages; which of several there took its place,
 /// nobody knows.
@@ -164,4 +180,34 @@ fn known_ids(anchor: &Anchor, message: &StoredMessage) -> PlatformIds {
         return anchor.ids.clone();
     }
     message.cells.iter().find(|cell| cell.recipient == anchor.recipient).map(|cell| cell.ids.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Recipient, UnixMs};
+
+    #[test]
+    fn a_press_is_elsewhere_only_where_all_rooms_of_its_message_are_known() {
+        let ids = |room: Option<&str>| PlatformIds::one("message_id", "om_1".to_owned()).and("chat_id", room.map(str::to_owned));
+        let cell =
+            |state, ids| Cell { page: 0, recipient: Recipient::new("r"), state, tries: 1, unanswered: 0, due_at: UnixMs::EPOCH, ids, code: None };
+        let (ops, dba) = (cell(CellState::Ok, ids(Some("oc_1"))), cell(CellState::Ok, ids(Some("oc_2"))));
+        let nowhere = cell(CellState::Dead, PlatformIds::default());
+        let unknown = cell(CellState::Unknown, PlatformIds::default());
+        let unnamed = cell(CellState::Ok, ids(None));
+        for (cells, room, elsewhere) in [
+            (vec![ops.clone()], Some("oc_1"), false),
+            (vec![ops.clone()], Some("oc_9"), true),
+            (vec![ops.clone()], None, false),
+            (vec![ops.clone(), dba.clone()], Some("oc_2"), false),
+            (vec![ops.clone(), dba, nowhere.clone()], Some("oc_9"), true),
+            (vec![ops.clone(), unknown], Some("oc_9"), false),
+            (vec![ops, unnamed], Some("oc_9"), false),
+            (vec![nowhere], Some("oc_9"), false),
+            (Vec::new(), Some("oc_9"), false),
+        ] {
+            assert_eq!(is_elsewhere(&cells, &ids(room)), elsewhere, "{room:?} of {cells:?}");
+        }
+    }
 }

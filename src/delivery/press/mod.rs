@@ -3,8 +3,10 @@
 //! A press is stored and applied in one transaction before it is answered: what was answered holds, also after a crash. What changed is shown by the edits
 //! of the incident's messages, and whatever must ring rings by deliveries that the same transaction makes.
 
+mod act;
 mod answer;
 mod copies;
+mod hand_on;
 pub(super) mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,16 +23,16 @@ use crate::delivery::engine::Engine;
 use crate::delivery::links;
 use crate::delivery::people::{PersonName, Why};
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::delivery::self_alert::SelfAlert;
-use crate::model::{ButtonValue, IncidentId, Language, MessageId, Recipient, Verb};
+use crate::ingest::short_fingerprint;
+use crate::model::{ButtonValue, DeliveryId, IncidentId, Language, MessageId, Recipient, Verb};
 use crate::store::{
-    AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Author, DeliveryFilter, Incident, IncidentState, PressKey, ShownIn, StoreError,
+    ActOn, Acted, Actor, AuditState, Author, CellState, DeliveryFilter, DeliveryRow, Incident, IncidentState, PressKey, ShownIn, StoreError,
     StoredMessage,
 };
 
 pub use answer::answer;
 pub(super) use answer::gone;
-use answer::{id_of, is_done};
+use answer::id_of;
 
 /// Within this a press is answered; platforms wait three seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,9 +41,8 @@ const LOOKS: u32 = 24;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Deliveries of a message that are looked at for its incidents.
 const MAX_ROWS: usize = 500;
-/// Longest id of an event, and longest name of a person, in characters.
-const MAX_ID: usize = 200;
-const MAX_NAME: usize = 60;
+/// Those of them whose bodies are read for what it carried.
+const MAX_CARRIED: usize = 100;
 /// The longest snooze.
 pub const LONGEST_SNOOZE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -89,10 +90,10 @@ impl Engine {
 
     /// Whether a step of an escalation of one of these waits for its time, so that it can come at once.
     pub async fn can_escalate(&self, incidents: &[Incident]) -> Result<bool, StoreError> {
-        let now = self.shared.clock.wall();
+        let (plan, now) = (self.shared.plan.load_full(), self.shared.clock.wall());
         let firing: Vec<IncidentId> =
             incidents.iter().filter(|incident| incident.state == IncidentState::Firing).map(|incident| incident.id).collect();
-        Ok(self.shared.store.steps(&firing).await?.iter().any(|row| !row.state.is_final() && row.due_at > now))
+        Ok(self.shared.store.steps(&firing).await?.iter().any(|row| !row.state.is_final() && row.due_at > now && plan.sends(&row.channel)))
     }
 
     /// Whether the act link of a channel's message does this, and for whom: `person` is whom it was sent to, where that is one. The error: it does not.
@@ -124,93 +125,6 @@ impl Engine {
 }
 
 impl Shared {
-    async fn act(&self, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
-        let (plan, now) = (self.plan.load_full(), self.clock.wall());
-        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        let times = plan.incidents;
-        let rules = AckRules { remind_after: ms(times.remind_after), expires_after: ms(times.ack_expires), repeat: ms(times.repeat) };
-        let until =
-            matches!(deed.verb, Verb::Snooze | Verb::Silence | Verb::Mute).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
-        let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
-        let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
-        let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
-        let (platform, verb) = (press.platform.clone(), deed.verb);
-        let mut named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
-        named.dedup();
-        let intent = Intent { by: deed.author, act: verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
-        let record = self.begin_audit(intent).await?;
-        let act = Act { press, verb, until, labels: BTreeMap::new(), mutes: BTreeMap::new(), by: by.clone(), on, rules, now };
-        let acted = self.do_act(&plan, act).await;
-        let (state, outcome) = match &acted {
-            Ok(acted) => {
-                let answer = answer(acted, Language::En, &plan, now);
-                (if answer.done { AuditState::Done } else { AuditState::Refused }, answer.text)
-            }
-            Err(error) => (AuditState::Failed, error.to_string()),
-        };
-        self.end_audit(record, state, &outcome).await;
-        let metrics = &self.telemetry.metrics;
-        match &acted {
-            Ok(acted) => {
-                self.notify_new(&acted.rings);
-                self.report_changed_steps(&acted.ended_steps);
-                self.report_acted(acted, &platform, verb, &by);
-            }
-            Err(error) => {
-                metrics.pressed(&platform, verb.as_str(), "failed");
-                tracing::error!(%error, verb = verb.as_str(), by = by.name, via = by.via, "an act on an incident was not stored; its author sees an error");
-            }
-        }
-        acted
-    }
-
-    /// Counts and logs what an act did.
-    fn report_acted(&self, acted: &Acted, platform: &str, verb: Verb, by: &Actor) {
-        let metrics = &self.telemetry.metrics;
-        for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
-            if let ActResult::Acked { taken_from, after, .. } = result
-                && taken_from.is_empty()
-            {
-                metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
-            }
-            if matches!(result, ActResult::Acked { .. }) {
-                self.telemetry.raise(SelfAlert::acked(*id, &by.name));
-            }
-            let result = serde_json::to_string(result).unwrap_or_default();
-            tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");
-        }
-        let done = acted.results.iter().any(|(_, result)| is_done(result));
-        metrics.pressed(
-            platform,
-            verb.as_str(),
-            if acted.repeated {
-                "repeated"
-            } else if done {
-                "done"
-            } else {
-                "no_effect"
-            },
-        );
-    }
-
-    /// Does it. Of a silence, what cannot be silenced is not stored; the rest is, and its answer is waited for for a moment.
-    async fn do_act(&self, plan: &Plan, mut act: Act) -> Result<Acted, StoreError> {
-        match act.verb {
-            Verb::Silence | Verb::Unsilence => {}
-            Verb::Mute | Verb::Unmute => return self.act_on_mutes(plan, act).await,
-            _ => return self.store.act(act).await,
-        }
-        let mut refused = Vec::new();
-        if act.verb == Verb::Silence {
-            let prepared = self.prepare_silences(plan, act.on).await?;
-            (act.on, act.labels, refused) = (prepared.on, prepared.labels, prepared.refused);
-        }
-        let mut acted = if act.on.is_empty() && !refused.is_empty() { Acted::default() } else { self.store.act(act).await? };
-        self.settle_silences(&mut acted).await;
-        acted.results.extend(refused);
-        Ok(acted)
-    }
-
     async fn message_of(&self, code: &str) -> Result<Option<MessageId>, StoreError> {
         let plan = self.plan.load_full();
         let Some(among) = links::messages_of_code(code, self.clock.wall()) else { return Ok(None) };
@@ -242,8 +156,41 @@ impl Shared {
         let version = if incidents.len() == 1 { version } else { 0 };
         // What its readers know moves with the channel's name, the message does not.
         let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
-        let shown = || Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None, begun: Vec::new() });
-        Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown() }).collect())
+        let mut carried = self.carried(message, &channel, &rows).await?;
+        let mut shown = |incident: IncidentId| {
+            let begun = carried.remove(&incident).unwrap_or_default();
+            Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None, begun })
+        };
+        Ok(incidents.into_iter().map(|incident| ActOn { incident, shown: shown(incident) }).collect())
+    }
+
+    /// What a message carried, of each incident of which nobody recorded what its channel was notified of: webhooks have no such record, and neither has a
+    /// message whose outcome nobody knows, though it may have arrived.
+    async fn carried(&self, message: &StoredMessage, channel: &str, rows: &[DeliveryRow]) -> Result<BTreeMap<IncidentId, Vec<u64>>, StoreError> {
+        let members: Vec<(IncidentId, DeliveryId)> = rows.iter().filter_map(|row| Some((row.incident?, row.id))).collect();
+        let mut recorded: BTreeSet<IncidentId> = BTreeSet::new();
+        if message.cells.iter().all(|cell| cell.state == CellState::Ok) {
+            let ids: BTreeSet<IncidentId> = members.iter().map(|(incident, _)| *incident).collect();
+            let found = self.store.incidents(&ids.into_iter().collect::<Vec<_>>(), channel).await?;
+            recorded.extend(found.into_iter().filter(|(_, anchors)| !anchors.is_empty()).map(|(incident, _)| incident.id));
+        }
+        let mut carried: BTreeMap<IncidentId, Vec<u64>> = BTreeMap::new();
+        let unrecorded: Vec<_> = members.into_iter().filter(|(incident, _)| !recorded.contains(incident)).take(MAX_CARRIED).collect();
+        for (incident, delivery) in unrecorded {
+            carried.entry(incident).or_default().extend(self.alerts_of(&[delivery]).await?);
+        }
+        Ok(carried)
+    }
+
+    /// The alerts that deliveries carry, by their fingerprints.
+    pub(in crate::delivery) async fn alerts_of(&self, deliveries: &[DeliveryId]) -> Result<Vec<u64>, StoreError> {
+        let mut found = Vec::new();
+        for id in deliveries {
+            let Some(detail) = self.store.get_delivery(*id).await? else { continue };
+            let alerts = detail.target.alerts.iter().filter_map(|place| detail.event.event.alerts.get(*place as usize));
+            found.extend(alerts.map(|alert| short_fingerprint(&alert.fingerprint)));
+        }
+        Ok(found)
     }
 }
 

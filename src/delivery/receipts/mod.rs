@@ -260,12 +260,12 @@ async fn fallbacks(
                     }
                     children.push(child);
                 }
-                Some("the fallback channel is not configured")
+                Some(if first.disabled { "the fallback channel is disabled" } else { "the fallback channel is not configured" })
             }
         };
     }
-    let instead = if children.is_empty() { instead } else { None };
-    Ok((children, instead))
+    let is_sent = children.iter().any(|child| !child.delivery.state.is_final());
+    Ok((children, instead.filter(|_| !is_sent)))
 }
 
 async fn write(

@@ -90,7 +90,8 @@ async fn keep_shift(engine: &Engine, plan: &Plan, rota: &Rota, known: &RotaRow, 
     let overrides = plan.people.active_overrides(&engine.shared.overrides());
     let left = rota.between(now, turn.until, &overrides).into_iter().filter(|shift| shift.kind == ShiftKind::Turn);
     for part in left {
-        let (from, until) = (part.from.max(now), part.until);
+        // From its beginning on: who had it did not take over just now, and nobody is notified of that.
+        let (from, until) = (part.from, part.until);
         tracing::warn!(rota = %rota.name, person = known.person, %from, %until, "the people of a rota changed: the current shift is finished by who had it");
         let new = Override {
             id: 0,

@@ -10,6 +10,7 @@ mod turns;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
@@ -74,6 +75,8 @@ impl Rota {
 
     /// The number of the shift at a time; negative before the first one.
     fn number(&self, at: UnixMs) -> i64 {
+        // The last shift of all ends never, and no calendar has a date for that.
+        let at = at.min(Timestamp::MAX.into());
         let date = self.zone.to_datetime(at.timestamp()).date();
         let days = self.first.duration_until(date).as_hours() / 24;
         let mut n = days.div_euclid(self.rotation.days()) - 1;

@@ -165,6 +165,14 @@ mod tests {
         assert!(!shifts.iter().any(|shift| &*shift.person == "cid"), "{shifts:?}");
     }
 
+    #[test]
+    fn the_last_shift_that_a_calendar_has_is_followed_by_none() {
+        let rota = rota(Rotation::Weekly, "UTC", date(2026, 11, 2), (10, 0), &["ann", "bob"]);
+        let last = rota.at(at("9999-12-30T21:00Z"), &[]).unwrap();
+        assert_eq!((last.from, last.until), (at("9999-12-27T10:00Z"), UnixMs::MAX));
+        assert_eq!(rota.between(last.until, last.until + Duration::from_secs(86_400), &[]), []);
+    }
+
     const HOUR: i64 = 3_600_000;
 
     proptest! {

@@ -125,6 +125,15 @@ impl Reached {
         self.missed.iter().filter_map(only_named).collect()
     }
 
+    /// Those whose ids are not found.
+    pub fn not_found(&self) -> Vec<String> {
+        let is_not_found = |missed: &Missed| match missed {
+            Missed::NotFound(person, _) => Some(person.to_string()),
+            _ => None,
+        };
+        self.missed.iter().filter_map(is_not_found).collect()
+    }
+
     /// Whether somebody is reached.
     pub fn is_somebody(&self) -> bool {
         !self.recipients.is_empty() || !self.mentions.is_empty()

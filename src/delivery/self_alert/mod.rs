@@ -360,8 +360,8 @@ impl SelfAlert {
         &self.channel
     }
 
-    /// The self-alert as an event, in the language of the channel that it goes to.
-    pub fn event(&self, now: UnixMs, language: Language) -> Event {
+    /// The self-alert as an event, in the language of the channel that it goes to. What it is about goes on `since` then.
+    pub fn event(&self, since: UnixMs, now: UnixMs, language: Language) -> Event {
         let in_language = |texts: &[String; 2]| texts[usize::from(language == Language::Zh)].clone();
         let resolved = self.status == Status::Resolved;
         let mut alert = Alert { status: self.status, ..Alert::default() };
@@ -373,7 +373,7 @@ impl SelfAlert {
         alert.annotations.insert("summary".into(), in_language(&self.said.summary));
         alert.annotations.insert("description".into(), in_language(&self.said.description));
         alert.annotations.retain(|_, text| !text.is_empty());
-        alert.starts_at = Some(now.timestamp());
+        alert.starts_at = Some(since.timestamp());
         alert.ends_at = resolved.then(|| now.timestamp());
         alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.topic()]);
         Event {

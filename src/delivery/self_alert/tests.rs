@@ -3,24 +3,26 @@
 use super::*;
 use crate::template::english;
 
+const T0: UnixMs = UnixMs(1_790_000_000_000);
+
 #[test]
 fn a_self_alert_speaks_the_language_of_its_channel() {
     let alert = SelfAlert::channel_suspended("ops-ding", "the token is wrong");
-    let said = |language| alert.event(UnixMs(1_790_000_000_000), language).alerts.remove(0).annotations;
+    let said = |language| alert.event(T0, T0, language).alerts.remove(0).annotations;
     assert_eq!(said(Language::En)["summary"], "Channel ops-ding cannot deliver");
     assert_eq!(said(Language::Zh)["summary"], "通道 ops-ding 无法发送");
     assert!(said(Language::Zh)["description"].starts_with("原因：the token is wrong。"), "{:?}", said(Language::Zh));
     let refused = "DingTalk refused the message: there is no robot with this token; check `access_token` (\"token is not exist\") (code 300005)";
-    let said = SelfAlert::channel_suspended("ops-ding", refused).event(UnixMs(1_790_000_000_000), Language::Zh).alerts.remove(0).annotations;
+    let said = SelfAlert::channel_suspended("ops-ding", refused).event(T0, T0, Language::Zh).alerts.remove(0).annotations;
     assert_eq!(
         said["description"],
         "原因：钉钉拒绝了消息：没有使用该 token 的机器人，请检查 `access_token`（“token is not exist”）（错误码 300005）。消息已排队，恢复后自动发送；重新加载配置会立即重试。"
     );
-    let unknown = SelfAlert::not_delivered("ops", State::Unknown, 2, "no answer within 10s").event(UnixMs(1_790_000_000_000), Language::En);
+    let unknown = SelfAlert::not_delivered("ops", State::Unknown, 2, "no answer within 10s").event(T0, T0, Language::En);
     let told = &unknown.alerts[0].annotations;
     assert_eq!(told["summary"], "Nobody knows whether 2 on channel ops arrived");
     assert_eq!(told["description"], "no answer within 10s. See `watchfire queue ls --state unknown --channel ops`.");
-    let over = SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops-ding").event(UnixMs(1_790_000_000_000), Language::Zh);
+    let over = SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops-ding").event(T0, T0, Language::Zh);
     assert_eq!((over.status, over.alerts[0].annotations.len()), (Status::Resolved, 1));
 }
 
@@ -62,7 +64,7 @@ fn a_chinese_alarm_is_chinese() {
         SelfAlert::escalated("ops", &step, IncidentId(7)),
     ];
     for alarm in alarms {
-        let annotations = alarm.event(UnixMs(1_790_000_000_000), Language::Zh).alerts.remove(0).annotations;
+        let annotations = alarm.event(T0, T0, Language::Zh).alerts.remove(0).annotations;
         for text in annotations.values() {
             assert_eq!(english(text), None, "{text}");
         }
@@ -88,7 +90,7 @@ fn delivery_events_have_the_shape_of_their_schema() {
         (SelfAlert::acked(IncidentId(7), "ann"), "acked"),
         (SelfAlert::escalated("ops", &step, IncidentId(7)), "escalated"),
     ];
-    let event = |alarm: &SelfAlert| alarm.event(UnixMs(1_790_000_000_000), Language::Zh).extra.get("event").cloned();
+    let event = |alarm: &SelfAlert| alarm.event(T0, T0, Language::Zh).extra.get("event").cloned();
     for (alarm, kind) in &alarms {
         let event = event(alarm).unwrap();
         assert!(event["kind"] == *kind && validator.is_valid(&event), "{event}");

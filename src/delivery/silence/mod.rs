@@ -106,7 +106,7 @@ async fn one(engine: &Engine, silence: Silence) -> Result<(), StoreError> {
         }
     }
     let rings = shared.store.record_silence(outcome).await?;
-    shared.notify_new(&rings);
+    shared.notify_rings(&rings);
     if changed {
         shared.outlets.edit_soon();
     }

@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 
 use super::incidents::named;
-use super::{ApiError, ApiResult, gate, may_use, no_channel, read};
+use super::{ApiError, ApiResult, gate, may_use, no_channel, noted, read};
 use crate::api::{
     AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, DrillResponse, Heartbeats, Listener, Node, Nodes, TestSendRequest,
     TestSendResponse, TestSendResult,
@@ -211,7 +211,7 @@ pub(in crate::http) async fn probe_channel(app: &App, caller: &Caller, name: &st
 
 async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<DrillResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Operate, request).await?;
-    may_use(&caller, &name)?;
+    noted(&app, &caller, AuditAct::Drill, || format!("channel {name}"), may_use(&caller, &name)).await?;
     let plan = app.engine.plan();
     let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &caller, &name))?;
     let intent = Intent { by: caller.author.clone(), act: AuditAct::Drill, on: format!("channel {name}"), reason: String::new() };

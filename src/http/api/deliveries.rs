@@ -171,7 +171,7 @@ fn response(app: &App, caller: &Caller, mut detail: DeliveryDetail, next: String
         why: None,
         route: detail.target.route,
         template: detail.target.template,
-        fallback: detail.target.fallback,
+        fallback: plan.sending_fallbacks(&detail.target.fallback),
         event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body },
         alerts,
         routes,

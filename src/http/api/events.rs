@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::routes::WHAT;
 use super::{
-    ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, may_use, moment, no_channel, no_id, not_for, part, read,
+    ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, may_use, moment, no_channel, no_id, not_for, noted, part, read,
 };
 use crate::api::{AcceptedResponse, EventResponse, Events, ExplainResponse, ReplayRequest};
 use crate::delivery::{AuditAct, Intent};
@@ -187,7 +187,7 @@ async fn replay_checked(app: &App, caller: &Caller, id: EventId, to: Option<Stri
 
 /// Accepts an alert as if a sender had sent it: it is routed, sent, and confirmed by the platform. It is of no Alertmanager, whose silence stays seen.
 pub(in crate::http) async fn send_test_alert(app: &App, caller: &Caller, body: &str) -> Result<Accepted, ApiError> {
-    for_all(caller, WHAT)?;
+    noted(app, caller, AuditAct::Test, || "a test alert".into(), for_all(caller, WHAT)).await?;
     let intent = Intent { by: caller.author.clone(), act: AuditAct::Test, on: "a test alert".into(), reason: String::new() };
     let work = async {
         let (settings, now) = (app.settings.load_full(), app.engine.clock().wall().timestamp());

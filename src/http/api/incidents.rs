@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::times::instant;
-use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, moment, nearest_of, no_id, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, for_all, gate, gone, in_order, limit_schema, moment, nearest_of, no_id, noted, read};
 use crate::api::{
     ActRequest, ActResponse, DrillResponse, IncidentAck, IncidentAttempt, IncidentMessage, IncidentMute, IncidentResponse, IncidentSilence,
     IncidentStep, IncidentSummary, Incidents,
@@ -123,7 +123,7 @@ async fn escalate(State(app): State<Arc<App>>, Path(id): Path<String>, request: 
 
 async fn act(app: &App, id: &str, verb: Verb, request: Request) -> ApiResult<ActResponse> {
     let admitted = gate(app, Scope::Operate, request).await?;
-    for_all(&admitted.caller, WHAT)?;
+    noted(app, &admitted.caller, verb.into(), || format!("incident #{}", id.trim_start_matches('#')), for_all(&admitted.caller, WHAT)).await?;
     let body: ActRequest = if admitted.body.is_empty() { ActRequest::default() } else { read(&admitted.body)? };
     let span = match (&body.duration, &body.until) {
         (None, None) if matches!(verb, Verb::Snooze | Verb::Silence) => {
@@ -169,7 +169,8 @@ pub(in crate::http) async fn act_on_all(
     span: Duration,
     by_name: Option<&str>,
 ) -> Result<ActResponse, ApiError> {
-    for_all(caller, WHAT)?;
+    let numbers = || incidents.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ");
+    noted(app, caller, verb.into(), || format!("incident {}", numbers()), for_all(caller, WHAT)).await?;
     let credential = &caller.name;
     let by = match by_name {
         Some(name) => Actor { id: format!("credential:{credential} {name}"), name: name.to_owned(), via: caller.author.via.clone() },
@@ -207,7 +208,7 @@ pub(in crate::http) fn actor_id(credential: &str) -> String {
 
 async fn drill(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<DrillResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    for_all(&admitted.caller, WHAT)?;
+    noted(&app, &admitted.caller, AuditAct::Drill, || format!("escalation {name}"), for_all(&admitted.caller, WHAT)).await?;
     let by = named(&admitted.caller.name);
     let intent = Intent { by: admitted.caller.author.clone(), act: AuditAct::Drill, on: format!("escalation {name}"), reason: String::new() };
     audited(&app, intent, begin_drill(&app, &name, by), |begun| format!("#{}", begun.incident)).await.map(Json)

@@ -24,8 +24,9 @@ use super::search::Span;
 use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
 use crate::api::{Problem, plural};
 use crate::config::nearest;
-use crate::delivery::Plan;
+use crate::delivery::{AuditAct, Intent, Plan};
 use crate::model::{Event, Extra, UnixMs};
+use crate::store::AuditState;
 
 pub(super) use crate::api::no_id;
 pub use channels::{preview, preview_by, preview_target};
@@ -132,6 +133,18 @@ fn not_for(caller: &Caller, what: &str) -> ApiError {
 /// Refuses what is shared by all channels to credentials that may see some only.
 fn for_all(caller: &Caller, what: &str) -> Result<(), ApiError> {
     if caller.is_limited() { Err(not_for(caller, what)) } else { Ok(()) }
+}
+
+/// Records that somebody may not do something, where they may not.
+async fn noted(app: &App, caller: &Caller, act: AuditAct, on: impl FnOnce() -> String, may: Result<(), ApiError>) -> Result<(), ApiError> {
+    const LONGEST: usize = 200;
+    if let Err(error) = &may
+        && app.may_note_refusal()
+    {
+        let intent = Intent { by: caller.author.clone(), act, on: on().chars().take(LONGEST).collect(), reason: String::new() };
+        app.engine.note_audit(intent, AuditState::Refused, error.text()).await;
+    }
+    may
 }
 
 /// Nothing of this kind has this name; which has a similar one, or which there are.

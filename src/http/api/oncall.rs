@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::incidents::named;
 use super::times::instant;
-use super::{ApiError, ApiResult, for_all, gate, nearest_of, read};
+use super::{ApiError, ApiResult, for_all, gate, nearest_of, noted, read};
 use crate::api::{CalendarAddress, Calendars, OnCall, OverrideRequest, OverrideResponse, Overrides, RotaShift, RotaShifts, RotaState};
 use crate::delivery::links::{CalendarOf, calendar_url, opens_calendar};
 use crate::delivery::rota::calendar;
@@ -211,7 +211,7 @@ async fn add(State(app): State<Arc<App>>, request: Request) -> ApiResult<Overrid
 
 /// Puts somebody on call in place of those whose turn it is.
 pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideRequest) -> Result<OverrideResponse, ApiError> {
-    for_all(caller, WHAT)?;
+    noted(app, caller, AuditAct::Override, || format!("{} in {}", asked.person, asked.rota), for_all(caller, WHAT)).await?;
     let plan = app.engine.plan();
     let rota = rota(&plan, &asked.rota)?;
     if plan.people.people.get(&asked.person).is_none() {
@@ -219,7 +219,8 @@ pub(in crate::http) async fn add_by(app: &App, caller: &Caller, asked: OverrideR
     }
     let now = app.engine.clock().wall();
     let from = asked.from.as_deref().map(|text| instant("from", text, &rota.zone, now)).transpose()?.unwrap_or(now);
-    let until = instant("until", &asked.until, &rota.zone, now)?;
+    // A time of day is the next one after it begins.
+    let until = instant("until", &asked.until, &rota.zone, now.max(from))?;
     if until <= from || until <= now || until.since(from) > LONGEST {
         return Err(ApiError::bad("`until` comes after `from` and after now, by a year at most"));
     }
@@ -242,7 +243,7 @@ async fn end(State(app): State<Arc<App>>, Path(number): Path<String>, request: R
 
 /// Ends an override.
 pub(in crate::http) async fn end_by(app: &App, caller: &Caller, number: &str) -> Result<OverrideResponse, ApiError> {
-    for_all(caller, WHAT)?;
+    noted(app, caller, AuditAct::EndOverride, || format!("override {number}"), for_all(caller, WHAT)).await?;
     let number: i64 = number.parse().map_err(|_| ApiError::bad("an override has a number, as 3; `watchfire oncall overrides` lists them"))?;
     let intent = Intent { by: caller.author.clone(), act: AuditAct::EndOverride, on: format!("override {number}"), reason: String::new() };
     let work = async {

@@ -93,7 +93,8 @@ pub fn routed(plan: &Plan, labels: &Labels, at: Timestamp, mutes: &Mutes) -> Rou
                 active.of_alert(&target.channel, labels).map_or_else(String::new, |by| format!(", muted by {} {}", by.mute.called(), by.until_text()))
             }
         };
-        format!("{}  ({}{by})\n", target.channel, name(target))
+        let off = if plan.channel(&target.channel).is_some_and(|channel| channel.disabled) { ", skipped: the channel is disabled" } else { "" };
+        format!("{}  ({}{by}{off})\n", target.channel, name(target))
     };
     let text = match heartbeat {
         Some(heartbeat) => absorbed_text(heartbeat),
@@ -114,5 +115,19 @@ pub fn routed(plan: &Plan, labels: &Labels, at: Timestamp, mutes: &Mutes) -> Rou
         heartbeat: heartbeat.map(|heartbeat| heartbeat.name.to_string()),
         text,
         explanation: serde_json::to_value(&explanation).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, from_text};
+
+    #[test]
+    fn what_is_routed_to_a_disabled_channel_is_said_to_be_skipped() {
+        let text = "channels: { ops: { log: {} }, off: { log: {}, disabled: true } }\nroute: { to: [ops, off] }\n";
+        let plan = from_text(std::path::Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap().plan;
+        let routed = routed(&plan, &Labels::new(), Timestamp::UNIX_EPOCH, &Mutes::of(&plan.tree));
+        assert!(routed.text.starts_with("ops  (route)\noff  (route, skipped: the channel is disabled)\n"), "{}", routed.text);
     }
 }

@@ -16,7 +16,8 @@ const DAYS: usize = 3;
 /// The text is none of them.
 pub(super) fn instant(name: &str, text: &str, zone: &TimeZone, now: UnixMs) -> Result<UnixMs, ApiError> {
     let text = text.trim();
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+    // With its zone in brackets it may have no offset, which an instant needs.
+    if let Ok(at) = text.parse::<jiff::Timestamp>().or_else(|_| text.parse::<jiff::ZonedDateTime>().map(|zoned| zoned.timestamp())) {
         return Ok(at.into());
     }
     let of = |local: DateTime| zone.to_ambiguous_timestamp(local).compatible().ok().map(UnixMs::from);
@@ -26,7 +27,8 @@ pub(super) fn instant(name: &str, text: &str, zone: &TimeZone, now: UnixMs) -> R
             let days = std::iter::successors(Some(today), |day| day.tomorrow().ok()).take(DAYS);
             days.filter_map(|day| of(day.to_datetime(time))).find(|at| *at > now)
         }
-        None => text.parse::<DateTime>().ok().and_then(of),
+        // A zone in brackets that is not known is not passed over.
+        None => text.parse::<DateTime>().ok().filter(|_| !text.contains('[')).and_then(of),
     };
     found.ok_or_else(|| {
         let zone = zone.iana_name().unwrap_or("UTC");
@@ -65,6 +67,9 @@ mod tests {
             ("02:30", &berlin, "2026-03-28T23:00:00Z", Some("2026-03-29T01:30:00Z")),
             // The night that has that hour twice: the first one.
             ("02:30", &berlin, "2026-10-24T22:00:00Z", Some("2026-10-25T00:30:00Z")),
+            ("2026-12-05T18:00[Europe/Berlin]", &shanghai, night, Some("2026-12-05T17:00:00Z")),
+            ("2026-12-05T18:00+01:00[Europe/Berlin]", &shanghai, night, Some("2026-12-05T17:00:00Z")),
+            ("2026-12-05T18:00[Europe/Berln]", &shanghai, night, None),
             ("24:00", &berlin, night, None),
             ("tomorrow", &berlin, night, None),
             ("9", &berlin, night, None),

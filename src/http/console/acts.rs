@@ -6,6 +6,9 @@ use crate::delivery::AuditAct;
 use crate::model::Language;
 use crate::template::reason;
 
+/// What is asked by the page Configuration.
+pub(super) const ALL_CHANNELS: &str = "all channels";
+
 /// An act in words; one that an older version recorded stays as it is.
 pub(super) fn name(language: Language, stored: &str) -> &str {
     match AuditAct::parse(stored) {
@@ -54,14 +57,6 @@ pub(super) fn way(language: Language, stored: &str) -> &str {
     }
 }
 
-/// Who acted, as messages name them: without credentials nobody is known.
-pub(super) fn who(language: Language, stored: &str) -> &str {
-    match stored {
-        "somebody" if language == Language::Zh => "某人",
-        other => other,
-    }
-}
-
 /// What an act is done on. What it does not know stays as it is.
 pub(super) fn object<'t>(language: Language, act: &str, stored: &'t str) -> Cow<'t, str> {
     let act = AuditAct::parse(act).filter(|_| language == Language::Zh);
@@ -90,6 +85,7 @@ fn chinese_object(act: AuditAct, stored: &str) -> Option<String> {
             None => named("event ", "通知"),
         },
         AuditAct::Test if stored == "a test alert" => Some("测试告警".to_owned()),
+        AuditAct::Probe if stored == ALL_CHANNELS => Some("所有通道".to_owned()),
         AuditAct::Press | AuditAct::Test | AuditAct::Probe => named("channel ", "通道"),
         AuditAct::Drill => named("channel ", "通道").or_else(|| named("escalation ", "升级策略")),
         AuditAct::Override => {
@@ -138,6 +134,7 @@ fn chinese_outcome(stored: &str) -> Option<String> {
         return match what {
             "queued" => Some(format!("{count} 条已重新排队")),
             "dropped" => Some(format!("{count} 条已放弃")),
+            "failed" => Some(format!("{count} 个未通过")),
             _ => None,
         };
     }
@@ -162,8 +159,15 @@ pub(super) fn stored(searched: &str) -> Cow<'_, str> {
     if let Some(act) = AuditAct::ALL.iter().find(|act| chinese(**act) == searched) {
         return Cow::Borrowed(act.as_str());
     }
-    let objects =
-        [("事件", "incident"), ("通道", "channel"), ("投递", "delivery"), ("通知", "event"), ("升级策略", "escalation"), ("换班", "override")];
+    let objects = [
+        ("事件", "incident"),
+        ("通道", "channel"),
+        ("所有通道", ALL_CHANNELS),
+        ("投递", "delivery"),
+        ("通知", "event"),
+        ("升级策略", "escalation"),
+        ("换班", "override"),
+    ];
     let known = objects.iter().find_map(|(shown, stored)| Some((stored, searched.strip_prefix(shown)?)));
     known.map_or(Cow::Borrowed(searched), |(stored, rest)| Cow::Owned(format!("{stored}{rest}")))
 }
@@ -180,7 +184,8 @@ mod tests {
             }
             AuditAct::Mute => &[("incident #1", "事件 #1"), (r#"team="db" until 2026-11-24T03:00:00Z"#, r#"team="db"，至 2026-11-24T03:00:00Z"#)],
             AuditAct::Unmute => &[("incident #1", "事件 #1"), (r#"team="db""#, r#"team="db""#)],
-            AuditAct::Press | AuditAct::Probe => &[("channel ops", "通道 ops")],
+            AuditAct::Press => &[("channel ops", "通道 ops")],
+            AuditAct::Probe => &[("channel ops", "通道 ops"), (ALL_CHANNELS, "所有通道")],
             AuditAct::Test => &[("channel ops", "通道 ops"), ("a test alert", "测试告警")],
             AuditAct::Retry | AuditAct::Drop => &[("delivery a1", "投递 a1"), ("2 deliveries: a1, b2", "2 条投递：a1, b2")],
             AuditAct::Move => &[("delivery a1 to sms", "投递 a1 至通道 sms"), ("2 deliveries: a1, b2 to sms", "2 条投递：a1, b2 至通道 sms")],
@@ -211,7 +216,6 @@ mod tests {
             }
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
-        assert_eq!(["somebody", "ann"].map(|name| who(Language::Zh, name)), ["某人", "ann"]);
         assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
     }
 
@@ -238,6 +242,7 @@ mod tests {
             ),
             ("2 queued", "2 条已重新排队"),
             ("1 dropped", "1 条已放弃"),
+            ("2 failed", "2 个未通过"),
             ("override 3", "换班 3"),
             ("written", "已写入"),
             ("not a known person", "不是配置中登记的人员"),
@@ -255,9 +260,15 @@ mod tests {
 
     #[test]
     fn what_the_page_shows_is_found() {
-        for (searched, found) in
-            [("认领", "ack"), ("换班", "override"), ("事件 #1842", "incident #1842"), ("通道 ops ", "channel ops"), ("ann", "ann"), ("", "")]
-        {
+        for (searched, found) in [
+            ("认领", "ack"),
+            ("换班", "override"),
+            ("事件 #1842", "incident #1842"),
+            ("通道 ops ", "channel ops"),
+            ("所有通道", "all channels"),
+            ("ann", "ann"),
+            ("", ""),
+        ] {
             assert_eq!(stored(searched), found, "{searched}");
         }
     }

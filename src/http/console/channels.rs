@@ -62,7 +62,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer) -> Res
                 Some(oldest) => { (count(language, waiting, "delivery waits", "deliveries wait", "条投递等待")) (say(language, ", the oldest for ", "，最久 ")) (time::ago(&viewer.manner, oldest)) (say(language, ".", "。")) }
             }
         } } }
-        @if !troubled.is_empty() { section { h2.h2 { (say(language, "Need attention", "需要关注")) } ol.list { @for (channel, trouble) in &troubled { @if let Some((look, why)) = trouble { (attention(&viewer, channel, *look, why)) } } } } }
+        @if !troubled.is_empty() { section { h2.h2 { (say(language, "Need attention", "需要关注")) } ol.list { @for (channel, trouble) in &troubled { @if let Some((look, why)) = trouble { (attention(&viewer, channel, *look, why, confirmed.get(channel.name.as_str()))) } } } } }
         section { h2.h2 { (say(language, "Working", "正常")) " " span.dim { (working.len()) } }
             div.card { table.t.cards.chan { thead { tr { th { (say(language, "Channel", "通道")) } th { (say(language, "State", "状态")) } th { (say(language, "Rate limit", "限速")) } th { (say(language, "Last confirmed", "最近确认")) } th.r { (say(language, "Waiting", "等待")) } th.r { (say(language, "Dead", "死信")) } th { span.vh { (say(language, "Acts", "操作")) } } } }
                 tbody { @for (channel, _) in &working { (line(&viewer, &plan, channel, confirmed.get(channel.name.as_str()))) } } } } }
@@ -108,7 +108,7 @@ fn path(name: &str) -> String {
     format!("/ui/channels/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> Markup {
+fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str, confirmed: Option<&UnixMs>) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let path = path(&channel.name);
     html! {
@@ -137,6 +137,7 @@ fn attention(viewer: &Viewer, channel: &ChannelState, look: Look, why: &str) -> 
                     }
                     @if channel.waiting > 0 { (say(language, " ", "")) (count(language, channel.waiting, "waits.", "wait.", "条等待。")) }
                     @if channel.deferred > 0 { (say(language, " ", "")) (count(language, channel.deferred, "is deferred.", "are deferred.", "条推迟。")) }
+                    @if let Some(at) = confirmed { (say(language, " Last confirmed ", " 最近确认：")) (time::since(manner, *at)) (say(language, ".", "。")) }
                 }
             }
             @if viewer.operates { div.acts {
@@ -164,7 +165,7 @@ fn line(viewer: &Viewer, plan: &Plan, channel: &ChannelState, confirmed: Option<
             td data-l=(say(language, "Last confirmed", "最近确认")) { @match confirmed { Some(at) => { (time::since(&viewer.manner, *at)) } None => { span.dim { (say(language, "not lately", "近期无")) } } } }
             td.r data-l=(say(language, "Waiting", "等待")) { (channel.waiting) }
             td.r data-l=(say(language, "Dead", "死信")) { (channel.dead) }
-            td.r.ctl { @if viewer.operates { span.acts { a.b.sm.g href={ (path) "/confirm/probe" } { (say(language, "Ask…", "询问…")) } a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }
+            td.r.ctl { @if viewer.operates && !channel.disabled { span.acts { a.b.sm.g href={ (path) "/confirm/probe" } { (say(language, "Ask…", "询问…")) } a.b.sm href={ (path) "/confirm/test" } { (say(language, "Test…", "测试…")) } a.b.sm.g href={ (path) "/confirm/mute" } { (say(language, "Mute…", "静音…")) } } } }
         }
     }
 }

@@ -266,8 +266,9 @@ fn routed(viewer: &Viewer, plan: &Plan, found: &DeliveryDetail) -> Markup {
             None => ways.push((1, way, alert)),
         }
     }
+    let fallback = plan.sending_fallbacks(&found.target.fallback).join(", ");
     html! {
-        p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !found.target.fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&found.target.fallback.join(", "))) } }
+        p { (say(language, "Route ", "路由 ")) code { (shown(&found.target.route)) } @if !fallback.is_empty() { (say(language, "; if it dies: ", "；失败时转至：")) (shown(&fallback)) } }
         @if shows && *found.event.plan != *plan.hash { p.dim.s { (say(language, "The configuration has changed since; this is how it is routed now.", "配置已变更；以下为当前的路由结果。")) } }
         @if let Some(absorbed) = &absorbed { p.dim.s { (worded(&viewer.manner, absorbed)) } }
         @for (alerts, way, alert) in ways.iter().take(MAX_WAYS) {
@@ -376,7 +377,7 @@ pub(super) fn line(viewer: &Viewer, row: &crate::store::DeliveryRow) -> Markup {
     let reason = row.reason.as_deref().unwrap_or_default();
     html! {
         tr data-row {
-            td.nw { @if row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.born_at)) } }
+            td.nw { @if !row.state.is_final() && row.born_at > UnixMs::from(viewer.manner.now) { (time::coming(&viewer.manner, row.born_at)) } @else { (time::clock(&viewer.manner, row.done_at.map_or(row.born_at, |done| done.min(row.born_at)))) } }
             td { div.tt.(look.class) { (icon(look.icon)) span.vh { (say(language, look.en, look.zh)) } a.c1 href={ "/ui/deliveries/" (row.id) } title=(plain(&row.title)) { (shown(&row.title)) } }
                 div.dim.s.c1 { @if is_over { (say(language, "resolved", "已恢复")) @if !reason.is_empty() { (say(language, ": ", "：")) } } (worded(&viewer.manner, reason)) } }
             td.ch { a.l href={ "/ui/history?channel=" (utf8_percent_encode(&row.channel, NON_ALPHANUMERIC)) } { (shown(&row.channel)) } }

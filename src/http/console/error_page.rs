@@ -41,7 +41,9 @@ pub(super) fn in_place(manner: &Manner, answered: Result<Response, Failure>) -> 
     match answered {
         Err(Failure::Answer(status, why)) if manner.fragment && status.is_client_error() => {
             let why = acts::outcome(manner.language, &why);
-            Ok((status, fragment(html! { div.note.warn.mt { (icon("ask")) p { (shown(&why)) } } })).into_response())
+            let note = fragment(html! { div.note.warn.mt { (icon("ask")) p { (shown(&why)) } } });
+            // The script lets no error in that does not say how it is shown: it may be a proxy's.
+            Ok((status, [("hx-reswap", "innerHTML")], note).into_response())
         }
         answered => answered,
     }

@@ -13,18 +13,40 @@ use super::parts::{icon, say, shown};
 use super::readiness::trouble;
 use super::viewer::Viewer;
 use crate::api::ChannelState;
-use crate::http::App;
+use crate::config::CredentialKind;
 use crate::http::api::events::send_test_alert;
+use crate::http::auth::{Auth, Credential};
+use crate::http::{App, Scope};
 
 /// The alert of a test.
 const TEST: &str = r#"{"alerts":[{"status":"firing","labels":{"alertname":"Test","severity":"warning"},"annotations":{"summary":"A test"}}]}"#;
+
+/// The receiver for alertmanager.yml, with the credential that asks least of the webhook, as Alertmanager sends it: it signs nothing.
+fn receiver(base: &str, auth: &Auth) -> String {
+    const FILE: &str = "/run/secrets/watchfire";
+    let fits = |one: &&Credential| one.opens(Scope::Webhook) && matches!(one.kind, CredentialKind::Bearer(_) | CredentialKind::Basic { .. });
+    let power = |one: &&Credential| (!one.channels.is_empty(), one.opens(Scope::Admin), one.scopes.len());
+    let least = auth.credentials.iter().filter(fits).min_by_key(power);
+    let secret = least.map(|one| {
+        let how = match &one.kind {
+            CredentialKind::Basic { username, .. } => {
+                format!("basic_auth: {{ username: {}, password_file: {FILE} }}", serde_json::Value::from(username.as_str()))
+            }
+            _ => format!("authorization: {{ credentials_file: {FILE} }}"),
+        };
+        format!("\n        http_config: {{ {how} }}   # the secret of `{}`", one.name)
+    });
+    format!("receivers:\n  - name: watchfire\n    webhook_configs:\n      - url: {base}/webhook{}", secret.unwrap_or_default())
+}
 
 /// The body of the page. `host` is what the browser calls this server.
 pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: &str) -> Markup {
     let language = viewer.manner.language;
     let plan = app.engine.plan();
-    let base = if plan.external_url.is_empty() { format!("http://{host}") } else { plan.external_url.clone() };
-    let alertmanager = format!("receivers:\n  - name: watchfire\n    webhook_configs:\n      - url: {base}/webhook");
+    let settings = app.settings.load();
+    let scheme = if settings.https { "https" } else { "http" };
+    let base = if plan.external_url.is_empty() { format!("{scheme}://{host}") } else { plan.external_url.clone() };
+    let alertmanager = receiver(&base, &settings.auth);
     let curl = format!("curl -H 'Content-Type: application/json' -d '{TEST}' {base}/webhook");
     let active = || channels.iter().filter(|channel| !channel.disabled);
     let ready = active().filter(|channel| trouble(channel, viewer.manner.now.into(), language).is_none());
@@ -56,4 +78,35 @@ pub(super) fn body(app: &App, viewer: &Viewer, channels: &[ChannelState], host: 
 pub(super) async fn send(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> Result<Response, Failure> {
     send_test_alert(&app, &form.viewer.caller, TEST).await?;
     Ok(go(&headers, "/ui"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Password;
+    use crate::model::Secret;
+
+    #[test]
+    fn the_lines_for_alertmanager_have_the_credential_that_asks_least() {
+        let of = |kinds: Vec<(&str, CredentialKind, Vec<Scope>)>| {
+            let credential =
+                |(name, kind, scopes): (&str, CredentialKind, Vec<Scope>)| Credential { name: name.into(), kind, scopes, channels: vec![] };
+            let auth = Auth { credentials: kinds.into_iter().map(credential).collect(), ..Auth::default() };
+            receiver("https://watchfire.example.com", &auth)
+        };
+        let bearer = || CredentialKind::Bearer(Secret::new("t0ken"));
+        let basic = || CredentialKind::Basic { username: "am: \"x\"".into(), password: Password::Plain(Secret::new("pässword")) };
+        let signed = CredentialKind::Hmac { secrets: vec![Secret::new("key")], header: "x".into(), timestamp_header: None };
+        assert!(of(vec![]).ends_with("      - url: https://watchfire.example.com/webhook"));
+        assert!(of(vec![("signs", signed, vec![Scope::Webhook]), ("reader", bearer(), vec![Scope::Read])]).ends_with("/webhook"), "none of use");
+        let lines = of(vec![("root", bearer(), Scope::ALL.to_vec()), ("am", basic(), vec![Scope::Webhook])]);
+        let read: serde_json::Value = serde_yaml::from_str(&lines).unwrap();
+        let config = &read["receivers"][0]["webhook_configs"][0];
+        assert_eq!(config["http_config"]["basic_auth"]["username"], "am: \"x\"");
+        let lines = of(vec![("root", bearer(), vec![Scope::Admin]), ("am", bearer(), vec![Scope::Webhook, Scope::Metrics])]);
+        assert!(lines.ends_with("the secret of `am`"), "what opens everything asks most: {lines}");
+        let lines = of(vec![("root", bearer(), Scope::ALL.to_vec())]);
+        assert!(lines.ends_with("http_config: { authorization: { credentials_file: /run/secrets/watchfire } }   # the secret of `root`"), "{lines}");
+        assert!(!lines.contains("t0ken"));
+    }
 }

@@ -67,6 +67,11 @@ impl Form {
     pub(super) async fn may_administer(&self, app: &App) -> Result<(), Failure> {
         recorded(app, Scope::Admin, &self.viewer, &self.path, self.viewer.may_administer()).await
     }
+
+    /// Refuses who sees some channels only.
+    pub(super) async fn sees_all(&self, app: &App) -> Result<(), Failure> {
+        recorded(app, Scope::Operate, &self.viewer, &self.path, self.viewer.sees_all()).await
+    }
 }
 
 /// Records a refusal.

@@ -19,6 +19,7 @@ use super::readiness::trouble;
 use super::viewer::Viewer;
 use super::{first_run, headline, oncall, storm};
 use crate::api::ChannelState;
+use crate::delivery::heartbeat::HeartbeatState;
 use crate::http::App;
 use crate::http::api::channels::states;
 use crate::model::{Language, UnixMs};
@@ -119,7 +120,7 @@ fn sections(viewer: &Viewer, known: Vec<Known>, stale: Vec<Known>) -> Markup {
 /// On a phone, what holds a channel is above the list.
 fn attention(viewer: &Viewer, channels: &[ChannelState]) -> Markup {
     let language = viewer.manner.language;
-    let held: Vec<&ChannelState> = channels.iter().filter(|channel| channel.suspended.is_some()).collect();
+    let held: Vec<&ChannelState> = channels.iter().filter(|channel| !channel.disabled && channel.suspended.is_some()).collect();
     html! {
         @if !held.is_empty() { div.strip.po { a.note.crit href="/ui/channels" { (icon("lock")) span {
             @match held.as_slice() {
@@ -202,8 +203,7 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
             ul.card.rows {
                 (senders(manner, heard))
                 @for beat in app.engine.heartbeats().iter() { li {
-                    @if beat.silent_since.is_some() { (icon_of("alert", "bad")) } @else { (icon_of("ok", "ok")) }
-                    span { (shown(&beat.name)) }
+                    @if beat.silent_since.is_some() { (icon_of("alert", "bad")) span.st.bad { (shown(&beat.name)) (say(language, ": missing", "：中断")) } } @else { (icon_of("ok", "ok")) span { (shown(&beat.name)) } }
                     span.dim.s.end { @match beat.seen_at { Some(at) => { (time::since(manner, at)) } None => { (say(language, "never", "从未")) } } }
                 } }
                 @if heard.senders.is_empty() && app.engine.heartbeats().is_empty() { li { span.dim { (say(language, "Nobody yet.", "尚无。")) } } }
@@ -212,21 +212,35 @@ fn side(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) ->
     }
 }
 
-/// Why quiet can be believed, and what ended lately.
+/// Why quiet cannot be believed: what should be received all the time is missing.
+fn deaf(language: Language, beats: &[HeartbeatState]) -> Option<Markup> {
+    let missing: Vec<&str> = beats.iter().filter(|beat| beat.silent_since.is_some()).map(|beat| beat.name.as_str()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    Some(html! {
+        div.note.crit { (icon("alert")) p {
+            b { (say(language, "Missing heartbeat: ", "心跳中断：")) (first_of(language, &missing)) (say(language, ".", "。")) }
+            (say(language, " What fires there may not arrive, so this quiet proves nothing.", "那里的告警可能无法到达，平静并不可信。"))
+        } }
+    })
+}
+
+/// Why quiet can be believed, or cannot, and what ended lately.
 async fn quiet(viewer: &Viewer, app: &App, channels: &[ChannelState], heard: &Heard) -> Result<Markup, Failure> {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let ended = ended(app, IncidentState::Resolved, 10).await?;
     let last = heard.senders.iter().max_by_key(|(_, at)| **at);
-    let ready = channels.iter().all(|channel| channel.disabled || trouble(channel, manner.now.into(), language).is_none());
+    let ready = channels.iter().all(|channel| trouble(channel, manner.now.into(), language).is_none());
     Ok(html! {
-        div.card.quiet {
+        @if let Some(deaf) = deaf(language, &app.engine.heartbeats()) { (deaf) } @else { div.card.quiet {
             (icon("ok")) h2 { (say(language, "Nothing needs you", "无需处理")) }
             p {
                 @if let Some((source, at)) = last { (shown(source)) (say(language, " was last seen ", " 最近上报：")) (time::since(manner, *at)) (say(language, ". ", "。")) }
                 @for beat in app.engine.heartbeats().iter().filter(|beat| beat.silent_since.is_none()) { @if let Some(at) = beat.seen_at { (shown(&beat.name)) " " (time::since(manner, at)) (say(language, ". ", "。")) } }
                 @if ready { (say(language, "Every channel is ready.", "所有通道就绪。")) } @else { (say(language, "Not every channel is ready.", "并非所有通道就绪。")) }
             }
-        }
+        } }
         @if !ended.is_empty() {
             section.sec { h2 { (say(language, "Ended in the last 24 h", "24 小时内结束")) a.l.s.end href="/ui/history" { (say(language, "History", "历史")) } }
                 ul.card.rows { @for incident in &ended { li {
@@ -256,6 +270,21 @@ mod tests {
         let manner = Manner { language: Language::En, theme: None, fragment: false, here: "/ui".into(), now, zone };
         let list = senders(&manner, &many).into_string();
         assert!(list.contains(">+3<") && list.contains("Of the newest 200 requests.") && !list.contains("am:9"), "{list}");
+    }
+
+    #[test]
+    fn quiet_is_not_believed_while_a_heartbeat_is_missing() {
+        let beat = |name: &str, silent_since: Option<UnixMs>| HeartbeatState {
+            name: name.into(),
+            timeout_seconds: 300,
+            seen_at: Some(UnixMs(1)),
+            quiet_seconds: 9,
+            silent_since,
+        };
+        assert!(deaf(Language::En, &[]).is_none() && deaf(Language::En, &[beat("Watchdog", None)]).is_none());
+        let said = |language| deaf(language, &[beat("a", None), beat("b <x>", Some(UnixMs(2)))]).unwrap().into_string();
+        assert!(said(Language::En).contains("Missing heartbeat: b &lt;x&gt;.</b> What fires there may not arrive"), "{}", said(Language::En));
+        assert!(said(Language::Zh).contains("心跳中断：b &lt;x&gt;。"), "{}", said(Language::Zh));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const MAX_BODY: usize = 256 << 10;
 /// Alerts that are rendered: a template may loop over them in loops.
 const MAX_ALERTS: usize = 20;
 /// How long a try waits for the one before it.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages that are drawn.
 const MAX_PAGES: usize = 5;
 

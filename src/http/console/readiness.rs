@@ -4,9 +4,12 @@ use super::parts::{Look, say};
 use crate::api::ChannelState;
 use crate::model::{Language, UnixMs};
 
-/// A channel that is not ready: how it looks, and why.
+/// A channel that is not ready: how it looks, and why. One that is disabled sends nothing, whatever becomes of the credential that it shares with others.
 pub(super) fn trouble(channel: &ChannelState, now: UnixMs, language: Language) -> Option<(Look, String)> {
     let look = |class, icon, en, zh| Look { class, icon, en, zh };
+    if channel.disabled {
+        return None;
+    }
     if let Some(why) = &channel.suspended {
         return Some((look("bad", "lock", "Held", "已挂起"), why.clone()));
     }

@@ -23,7 +23,7 @@ use crate::http::body::{self, BodySource};
 use crate::http::{App, HttpError};
 use crate::model::{IncidentId, Language, Recipient, Verb};
 use crate::store::{ActOn, ActResult, Actor, AuditState, Author, Incident, IncidentState, PressKey, SilenceState, StoredMessage, incident_numbers};
-use crate::template::reason;
+use crate::template::{reason, who};
 
 /// As on the other pages, and a form that posts to its own address.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -108,7 +108,11 @@ fn count_refused(app: &App, incident: Option<IncidentId>, from: &str, why: &str)
 /// The same of a link of ours, with a row of the audit.
 async fn refused(app: &App, acting: &Acting, from: &str, why: &str) {
     count_refused(app, acting.incidents.first().map(|incident| incident.id), from, why);
-    let name = acting.person.as_ref().map_or_else(|| "somebody".to_owned(), Recipient::masked);
+    let name = match (&acting.may, &acting.person) {
+        (Ok(Some(known)), _) => app.engine.plan().people.people.shown(known).to_owned(),
+        (_, Some(person)) => person.masked(),
+        (_, None) => String::new(),
+    };
     let by = Author { name, via: "link".into(), from: from.to_owned() };
     let intent = Intent { by, act: AuditAct::Press, on: format!("channel {}", acting.message.channel), reason: String::new() };
     app.engine.note_audit(intent, AuditState::Refused, why).await;
@@ -121,8 +125,12 @@ pub(in crate::http) async fn show_to_act(State(app): State<Arc<App>>, Path(code)
     let shown = match find(&app, &code, &parts.headers, 0, &from).await {
         Ok(acting) => {
             // Why there is nothing to press.
-            let is_kept_out = acting.may == Err(Why::Unknown) && acting.incidents.iter().any(|incident| incident.state.is_open());
-            let why = if is_kept_out { word(acting.language, "act_who") } else { "" };
+            let goes_on = acting.incidents.iter().any(|incident| incident.state.is_open());
+            let why = match acting.may {
+                Err(Why::Unknown) if goes_on => word(acting.language, "act_who"),
+                Err(_) if goes_on => word(acting.language, "act_nobody"),
+                _ => "",
+            };
             page(&app, acting, &parts.headers, why, None).await
         }
         Err(error) => Err(error),
@@ -155,10 +163,14 @@ async fn acted(app: &App, code: &str, parts: &Parts, sent: Body) -> Result<Respo
         let told = page(app, acting, &parts.headers, word(language, "act_limited"), None).await?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, RETRY_AFTER)], told).into_response());
     }
-    let Ok(known) = acting.may.clone() else {
-        refused(app, &acting, &from, "not a known person").await;
-        let told = page(app, acting, &parts.headers, word(language, "act_not_allowed"), None).await?;
-        return Ok((StatusCode::FORBIDDEN, told).into_response());
+    let known = match acting.may.clone() {
+        Ok(known) => known,
+        Err(why) => {
+            let is_unknown = why == Why::Unknown;
+            refused(app, &acting, &from, if is_unknown { "not a known person" } else { "not by a link" }).await;
+            let said = word(language, if is_unknown { "act_not_allowed" } else { "act_nobody" });
+            return Ok((StatusCode::FORBIDDEN, page(app, acting, &parts.headers, said, None).await?).into_response());
+        }
     };
     if form.nonce.is_empty() {
         refused(app, &acting, &from, "not the form of the page").await;
@@ -266,7 +278,7 @@ async fn page(app: &App, acting: Acting, headers: &HeaderMap, outcome: &str, kee
 
 /// How an incident is, in one line.
 fn state(incident: &Incident, language: Language) -> String {
-    let names: Vec<&str> = incident.attending().map(|ack| ack.by.name.as_str()).collect();
+    let names: Vec<&str> = incident.attending().map(|ack| who(language, &ack.by.name)).collect();
     let key = match incident.state {
         IncidentState::Firing if names.is_empty() => "firing_now",
         IncidentState::Firing | IncidentState::Acked => "acked_now",
@@ -279,15 +291,19 @@ fn state(incident: &Incident, language: Language) -> String {
     let others = if incident.state == IncidentState::Superseded { incident_numbers(&incident.acks.superseded_by) } else { names.join(", ") };
     let line = filled(language, key, &incident.id.to_string(), &others);
     let line = match incident.acks.mute.as_ref().filter(|_| incident.state.is_open()) {
-        Some(mute) => format!("{line} · {}", filled(language, "muted_now", &mute.by, "")),
+        Some(mute) => format!("{line} · {}", filled(language, "muted_now", who(language, &mute.by), "")),
         None => line,
     };
     match &incident.acks.silence {
-        Some(silence) if silence.state == SilenceState::Active => format!("{line} · {}", filled(language, "silenced_now", &silence.by.name, "")),
-        Some(silence) if silence.reason.is_empty() => format!("{line} · {}", filled(language, "silence_asked_now", &silence.by.name, "")),
+        Some(silence) if silence.state == SilenceState::Active => {
+            format!("{line} · {}", filled(language, "silenced_now", who(language, &silence.by.name), ""))
+        }
+        Some(silence) if silence.reason.is_empty() => {
+            format!("{line} · {}", filled(language, "silence_asked_now", who(language, &silence.by.name), ""))
+        }
         Some(silence) => format!(
             "{line} · {}{}{}",
-            filled(language, "silence_asked_now", &silence.by.name, ""),
+            filled(language, "silence_asked_now", who(language, &silence.by.name), ""),
             if language == Language::Zh { "：" } else { ": " },
             reason(language, &silence.reason)
         ),

@@ -125,6 +125,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
     entries.sort_by_key(|entry| (entry.status == EntryStatus::Resolved, plan.scale.of(entry.alert), entry.alert.starts_at));
     let firing = entries.iter().filter(|entry| entry.status == EntryStatus::Firing).count();
     let fired = found.alerts.iter().filter(|one| one.fired).count();
+    let left_out = if firing == 0 { found.left_out } else { 0 };
     let total = entries.len();
     let severity = entries.first().map(|entry| plan.scale.of(entry.alert)).unwrap_or_default();
     let hidden = total.saturating_sub(MAX_ALERTS) as u64 + found.more;
@@ -141,9 +142,9 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
     let is_note = total == 0 || facts.is_some_and(|facts| facts.form == Form::Note);
     let rows: Vec<Row> =
         entries.iter().zip(view["alerts"].as_array().into_iter().flatten()).map(|(entry, alert)| row(entry, alert, &scribe, plan)).collect();
-    let state = match (is_note, firing) {
-        (true, _) => "",
-        (_, 0) => "over",
+    let state = match (is_note, firing, left_out) {
+        (true, ..) => "",
+        (_, 0, 0) => "over",
         _ => severity.as_str(),
     };
     let mut data = json!({
@@ -155,7 +156,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         "more": if hidden > 0 { filled(language, "more", &hidden.to_string(), "") } else { String::new() },
         "events": events(found, &scribe, plan, &entries),
     });
-    data["pill"] = pill(is_note, firing, rows.first().map_or("", |row| row.severity_word.as_str()), &scribe).into();
+    data["pill"] = pill(is_note, state == "over", rows.first().map_or("", |row| row.severity_word.as_str()), &scribe).into();
     data["changed"] = if firing == fired {
         scribe.word(if found.is_now { "shows_now" } else { "shows_sent" }).into()
     } else {
@@ -166,14 +167,17 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         1 => put_single(&mut data, &entries[0], &rows[0], &view, is_note, &scribe),
         _ => put_all(&mut data, rows, (firing, total), &view, &scribe),
     }
+    if left_out > 0 {
+        data["status"] = filled(language, "left_out", &left_out.to_string(), "").into();
+    }
     data
 }
 
 /// The word beside the title.
-fn pill(is_note: bool, firing: usize, severity_word: &str, scribe: &Scribe<'_>) -> String {
-    match (is_note, firing) {
+fn pill(is_note: bool, over: bool, severity_word: &str, scribe: &Scribe<'_>) -> String {
+    match (is_note, over) {
         (true, _) => scribe.word("note").to_owned(),
-        (_, 0) => scribe.word("resolved").to_owned(),
+        (_, true) => scribe.word("resolved").to_owned(),
         _ if severity_word.is_empty() => scribe.word("firing").to_owned(),
         _ => capital(severity_word),
     }
@@ -183,12 +187,11 @@ fn pill(is_note: bool, firing: usize, severity_word: &str, scribe: &Scribe<'_>) 
 fn put_single(data: &mut Value, entry: &Entry<'_>, row: &Row, view: &Value, is_note: bool, scribe: &Scribe<'_>) {
     let mut put = |name: &str, value: Value| data[name] = value;
     let (alert, single, firing) = (entry.alert, &view["alerts"][0], entry.status == EntryStatus::Firing);
-    let status = if is_note {
-        String::new()
-    } else if firing {
-        scribe.word("still").into()
-    } else {
-        filled(scribe.language, "over_after", text(single, "duration"), "")
+    let status = match (is_note, firing, text(single, "duration")) {
+        // Nobody knows when it began, or when it ended.
+        (true, ..) | (.., "") => String::new(),
+        (_, true, _) => scribe.word("still").into(),
+        (.., lasted) => filled(scribe.language, "over_after", lasted, ""),
     };
     put("status", status.into());
     put("since", alert.starts_at.filter(|_| firing && !is_note).map_or(Value::Null, |at| scribe.time(at, true)));
@@ -203,12 +206,10 @@ fn put_single(data: &mut Value, entry: &Entry<'_>, row: &Row, view: &Value, is_n
 /// Several alerts: how many fire, what they share, and a row for each or for each fold.
 fn put_all(data: &mut Value, rows: Vec<Row>, (firing, total): (usize, usize), view: &Value, scribe: &Scribe<'_>) {
     let mut put = |name: &str, value: Value| data[name] = value;
-    let status = if firing == total {
-        String::new()
-    } else if firing > 0 {
-        filled(scribe.language, "some_fire", &firing.to_string(), &total.to_string())
-    } else {
-        filled(scribe.language, "all_over", "", &total.to_string())
+    let status = match firing {
+        0 => filled(scribe.language, "all_over", "", &total.to_string()),
+        _ if firing == total => String::new(),
+        _ => filled(scribe.language, "some_fire", &firing.to_string(), &total.to_string()),
     };
     put("status", status.into());
     put("text", text(view, "message").into());
@@ -263,7 +264,9 @@ fn facts_of(entry: &Entry<'_>, alert: &Value, scribe: &Scribe<'_>, is_note: bool
             facts.push(json!({ "name": scribe.word(key), field: value }));
         }
     };
-    fact("value", "strong", text(alert, "value").into());
+    // Of what is over it is that of the alarm.
+    let value = if entry.status == EntryStatus::Firing { text(alert, "value") } else { "" };
+    fact("value", "strong", value.into());
     fact("where", "copy", copies(alert));
     if let Some(at) = entry.alert.starts_at {
         fact("since", "at", scribe.time(at, false));
@@ -299,7 +302,7 @@ fn row(entry: &Entry<'_>, alert: &Value, scribe: &Scribe<'_>, plan: &Plan) -> Ro
     let labels: Vec<Value> = pairs("labels").into_iter().chain(pairs("annotations")).collect();
     let data = json!({
         "state": state, "icon": if over { "ok" } else { state }, "word": if over { scribe.word("over") } else { severity_word.as_str() },
-        "name": text(alert, "name"), "place": place, "value": text(alert, "value"), "since": since, "lead": lead(alert), "text": body(alert, &Value::Null),
+        "name": text(alert, "name"), "place": place, "value": if over { "" } else { text(alert, "value") }, "since": since, "lead": lead(alert), "text": body(alert, &Value::Null),
         "copy": copies(alert), "links": alert["links"], "labels": labels,
     });
     let folded_by = FOLDED_BY.into_iter().map(|name| (name, entry.alert.label(name).to_owned())).collect();
@@ -388,6 +391,7 @@ fn events(found: &Found, scribe: &Scribe<'_>, plan: &Plan, entries: &[Entry<'_>]
         }
     }
     if let Some(at) = entries.iter().map(|entry| entry.alert.ends_at.filter(|_| entry.status != EntryStatus::Firing)).min().flatten()
+        && found.left_out == 0
         && entries.iter().all(|entry| entry.status != EntryStatus::Firing)
     {
         add("ok", "ok", scribe.word("resolved").into(), "", Some(entries.iter().filter_map(|entry| entry.alert.ends_at).max().unwrap_or(at)));

@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub alerts: Vec<Known>,
     /// Alerts whose bodies were not read.
     pub more: u64,
+    /// Alerts that their sender left out of what it reported last, and that may fire.
+    pub left_out: u64,
     /// When its newest event came, Unix milliseconds.
     pub received_at: Option<UnixMs>,
     /// The deliveries of its events, on all channels.
@@ -65,18 +67,24 @@ pub(super) async fn read(engine: &Engine, message: StoredMessage) -> Result<Foun
         }
     }
     let received_at = bodies.events.first().map(|event| event.received_at);
-    let is_now = update(engine, &message, &ids, &mut alerts).await?;
+    let own: Vec<&Event> = bodies.events.iter().map(|stored| &*stored.event).collect();
+    let (is_now, left_out) = update(engine, &message, (ids.as_slice(), own.as_slice()), &mut alerts).await?;
     let mut deliveries = Vec::new();
     for id in ids.iter().take(MAX_EVENTS) {
         let filter = DeliveryFilter { event: Some(*id), limit: MAX_ROWS, ..DeliveryFilter::default() };
         deliveries.extend(store.list_deliveries(&filter).await?);
     }
     deliveries.sort_by_key(|row| row.done_at.unwrap_or(UnixMs::MAX));
-    Ok(Found { message, alerts, more, received_at, deliveries, is_now })
+    Ok(Found { message, alerts, more, left_out, received_at, deliveries, is_now })
 }
 
-/// Sets on the alerts the status that later events of the channel report. Returns whether all of those were looked at.
-async fn update(engine: &Engine, message: &StoredMessage, own: &[EventId], alerts: &mut [Known]) -> Result<bool, StoreError> {
+/// Sets on the alerts the status that later events of the channel report. Returns whether all of those were looked at, and how many alerts were left out.
+async fn update(
+    engine: &Engine,
+    message: &StoredMessage,
+    (own, events): (&[EventId], &[&Event]),
+    alerts: &mut [Known],
+) -> Result<(bool, u64), StoreError> {
     let channels = vec![message.channel.clone()];
     let filter = DeliveryFilter { channels, since: Some(message.formed_at), limit: MAX_LATER, ..DeliveryFilter::default() };
     let rows = engine.query().list_deliveries(&filter).await?;
@@ -94,5 +102,30 @@ async fn update(engine: &Engine, message: &StoredMessage, own: &[EventId], alert
             (one.alert.status, one.alert.ends_at) = (new.status, new.ends_at);
         }
     }
-    Ok(rows.len() < MAX_LATER && later.left == 0)
+    let left_out = left_out(later.events.iter().map(|stored| &*stored.event), events);
+    Ok((rows.len() < MAX_LATER && later.left == 0, left_out))
+}
+
+/// How many alerts of a message's groups may fire, though nothing lists them, by the newest event of each. The newest events come first.
+fn left_out<'e>(later: impl Iterator<Item = &'e Event>, own: &[&'e Event]) -> u64 {
+    let group = |event: &'e Event| (event.source.as_str(), event.group_key.as_str());
+    let groups: HashSet<(&str, &str)> = own.iter().map(|event| group(event)).collect();
+    let mut seen = HashSet::new();
+    let all = later.filter(|event| groups.contains(&group(event))).chain(own.iter().copied());
+    all.filter(|event| seen.insert(group(event)) && event.may_fire_on()).map(|event| event.truncated).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_event_of_a_group_says_what_is_left_out() {
+        let event =
+            |group: &str, truncated| Event { source: "am".into(), group_key: group.into(), status: Status::Resolved, truncated, ..Event::default() };
+        let (cut, whole, other) = (event("a", 490), event("a", 0), event("b", 7));
+        assert_eq!(left_out([].into_iter(), &[&cut, &whole]), 490);
+        assert_eq!(left_out([&other, &whole].into_iter(), &[&cut]), 0, "by now all of it is listed, and another group is not the message's");
+        assert_eq!(left_out([].into_iter(), &[&cut, &other]), 497, "a digest is about several");
+    }
 }

@@ -4,7 +4,7 @@ use crate::model::Language;
 use crate::store::State;
 
 /// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
-const WORDS: [(&str, &str, &str); 78] = [
+const WORDS: [(&str, &str, &str); 80] = [
     ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
     ("console", "Open the console", "打开控制台"),
     ("takes_alerts", "Takes alerts", "正常接收告警"),
@@ -20,6 +20,7 @@ const WORDS: [(&str, &str, &str); 78] = [
     ("over_after", "after {n}", "持续 {n}"),
     ("some_fire", "{n} of {m} still fire", "{m} 条中 {n} 条仍在告警"),
     ("all_over", "all {m} are over", "{m} 条均已恢复"),
+    ("left_out", "{n} were left out by the sender and may still fire", "发送方省略了 {n} 条，其中可能仍有未恢复的"),
     ("shows_now", "Shows how it is now. Sent", "显示当前状态。消息发送于"),
     ("shows_sent", "Sent", "消息发送于"),
     ("changed", "{n} fire now, {m} did when this was sent,", "当前 {n} 条告警中，发送时为 {m} 条，发送于"),
@@ -65,6 +66,7 @@ const WORDS: [(&str, &str, &str); 78] = [
     ("act_no_name", "Nothing was done: say who you are.", "未生效：请填写你的名字。"),
     ("act_not_allowed", "Only people whom the configuration names can do that.", "仅配置中登记的人员可以操作。"),
     ("act_who", "Only people whom the configuration names can ack here.", "此处仅配置中登记的人员可以认领。"),
+    ("act_nobody", "Nobody acts by this link: its channel takes no acks, or was removed.", "此链接无法操作：该通道不接受认领，或已被移除。"),
     ("act_limited", "Not done: that was too often. Wait a moment and press again.", "操作过于频繁，未生效，请稍后再试。"),
     ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
     (

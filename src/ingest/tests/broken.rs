@@ -41,7 +41,7 @@ fn refusals_name_field_and_place() {
             "alerts[0].labels: not valid JSON: the body ends inside a string; it was cut off, or never finished (line 1, column 31)",
         ),
         (r#"{"alerts": [{"labels": {"a": }}]}"#, "alerts[0].labels: not valid JSON: expected a value, found `}` (line 1, column 30)"),
-        (r#"{"alerts": [{"status": NaN}]}"#, "alerts[0].status: not valid JSON: expected a value, found `N` (line 1, column 24)"),
+        (r#"{"alerts": [{"status": None}]}"#, "alerts[0].status: not valid JSON: expected a value, found `N` (line 1, column 24)"),
         (r#"{"a": 1,}"#, "not valid JSON: trailing comma (line 1, column 9)"),
         (r#"{"a" 1}"#, "not valid JSON: expected `:` (line 1, column 6)"),
         (r#"{"alerts": []} x"#, "not valid JSON: more text follows after the end of the value (line 1, column 16)"),
@@ -88,13 +88,14 @@ fn worked() -> Duration {
     Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// The largest body that is read has 8 MiB; the long suite tries it, the gate a quarter of it.
 #[test]
-fn eight_mebibytes_of_anything_are_bounded() {
-    const SIZE: usize = 8 << 20;
-    let fill = |piece: &str| piece.repeat(SIZE / piece.len());
+fn the_largest_body_of_anything_is_bounded() {
+    let size: usize = if std::env::var_os("WATCHFIRE_LONG").is_some() { 8 << 20 } else { 2 << 20 };
+    let fill = |piece: &str| piece.repeat(size / piece.len());
     let trimmed = |piece: &str| fill(piece).trim_end_matches(',').to_owned();
     let bodies = [
-        ("labels", format!("[{{\"labels\":{{{}}}}}]", (0..SIZE / 14).map(|i| format!("\"{i:07}\":1,")).collect::<String>().trim_end_matches(','))),
+        ("labels", format!("[{{\"labels\":{{{}}}}}]", (0..size / 14).map(|i| format!("\"{i:07}\":1,")).collect::<String>().trim_end_matches(','))),
         ("alerts", format!("[{}]", trimmed(r#"{"status":1},"#))),
         ("empty entries", format!("[{}]", trimmed("{},"))),
         ("matches", format!("{{\"ruleName\":\"x\",\"evalMatches\":[{}]}}", trimmed("{},"))),
@@ -110,11 +111,11 @@ fn eight_mebibytes_of_anything_are_bounded() {
         let begun = worked();
         let result = read(&body);
         let took = worked() - begun;
-        // Some 30 times what an optimised build needs; a quadratic reader would need minutes.
-        assert!(took < Duration::from_secs(30), "{name} took {took:?}");
+        // Some 30 times what an optimised build needs for 8 MiB; a quadratic reader would need minutes.
+        assert!(took < Duration::from_secs(30) * (size >> 20) as u32 / 8, "{name} took {took:?}");
         match (name, result) {
-            ("labels", Ok(read)) => assert_eq!(read.event.alerts[0].labels.len(), 250_000),
-            ("alerts", Ok(read)) => assert_eq!((read.event.alerts.len(), read.event.truncated), (50_000, (SIZE / 13 - 50_000) as u64)),
+            ("labels", Ok(read)) => assert_eq!(read.event.alerts[0].labels.len(), (size / 14).min(250_000)),
+            ("alerts", Ok(read)) => assert_eq!((read.event.alerts.len(), read.event.truncated), (50_000, (size / 13 - 50_000) as u64)),
             ("text" | "escapes" | "matches" | "values", Ok(_)) => {}
             ("empty entries" | "brackets" | "white space" | "numbers" | "members", Err(_)) => {}
             (_, result) => panic!("{name}: {:?}", result.err()),

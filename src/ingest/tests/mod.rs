@@ -4,6 +4,7 @@ mod broken;
 mod properties;
 mod quirks;
 mod recorded;
+mod written;
 
 use jiff::Timestamp;
 

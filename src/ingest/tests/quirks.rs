@@ -106,6 +106,7 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     assert_eq!(of("", r#"{"labels":{"a":"1"},"status":{"state":"active"}}"#), (Firing, vec![Firing]));
     // Named as Prometheus names it.
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"resolved"}"#), (Resolved, vec![Resolved]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"Recovered"}"#), (Resolved, vec![Resolved]), "as an input and a text read it");
     assert_eq!(of("", r#"{"labels":{"a":"1"},"state":"CA"}"#), (Firing, vec![Firing]));
     assert_eq!(of(r#""status":"firing","#, r#"{"labels":{"a":"1"},"state":"inactive"}"#), (Firing, vec![Firing]), "of a service");
     assert_eq!(of(r#""status":"resolved","#, r#"{"labels":{"a":"1"},"state":"active"}"#), (Resolved, vec![Resolved]), "of a service");
@@ -330,6 +331,11 @@ fn what_a_template_writes_is_read_where_everybody_understands_it() {
     let body = "{\"alerts\": [{\"labels\": {\"alertname\": \"Disk\", \"severity\": \"critical\",}, \"annotations\": {\"summary\": \"a\nb\tc\"}},]}";
     let event = read(body).unwrap().event;
     assert_eq!((event.alerts[0].labels["severity"].as_str(), event.alerts[0].annotations["summary"].as_str()), ("critical", "a\nb\tc"));
+    // One alert's path and number take nothing from the critical one beside it; a zero byte ends the text, as in C.
+    let body = "{\"alerts\": [{\"labels\": {\"alertname\": \"Db\", \"severity\": \"critical\"}}, {\"labels\": {\"alertname\": \"Disk\"}, \
+                \"annotations\": {\"summary\": \"C:\\data\\Üser\", \"value\": NaN}}]}\0";
+    let alerts = read(body).unwrap().event.alerts;
+    assert_eq!((alerts[0].label("severity"), alerts[1].annotation("summary"), alerts[1].annotation("value")), ("critical", r"C:\data\Üser", "NaN"));
 }
 
 #[test]

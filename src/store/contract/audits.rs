@@ -120,3 +120,16 @@ pub async fn a_purge_leaves_the_newest_acts(store: S) {
     store.purge(keep, 100).await.unwrap();
     assert_eq!(list(&store, None, None, 9).await.len(), 2, "and no more");
 }
+
+pub async fn refusals_push_no_act_out_of_the_audit(store: S) {
+    for n in 0..2 {
+        store.record_audit(row("ack", T0 + n)).await.unwrap();
+    }
+    for n in 2..8 {
+        store.record_audit(AuditRow { state: AuditState::Refused, ..row("log in", T0 + n) }).await.unwrap();
+    }
+    let keep = Retention { sent_before: T0, dead_before: T0, presses_before: T0, audit_rows: 4, open_incidents: true };
+    store.purge(keep, 100).await.unwrap();
+    let at: Vec<i64> = list(&store, None, None, 9).await.iter().map(|row| row.at - T0).collect();
+    assert_eq!(at, [7, 6, 1, 0]);
+}

@@ -188,6 +188,27 @@ pub async fn what_is_silent_for_long_is_stale(store: S) {
     assert_eq!(kinds(&incident(&store, old).await), [TimelineKind::Stale, TimelineKind::Reopened]);
 }
 
+pub async fn what_watchfire_knows_to_go_on_is_not_stale(store: S) {
+    let own = |group: &str, alert: (u64, bool)| IncidentReport { source: "watchfire".into(), group_key: group.into(), ..report(group, &[alert]) };
+    let mut ids = Vec::new();
+    let theirs = IncidentReport { group_key: "Beat/a".into(), ..report("c", &[(4, true)]) };
+    for said in [own("Beat/a", (1, true)), own("Beat/b", (2, true)), own("Beat/d", (3, true)), theirs] {
+        ids.push(put_report(&store, said, T0).await.incident.unwrap());
+    }
+    put_report(&store, own("Beat/d", (3, false)), T0).await;
+    let groups = ["Beat/a".to_owned(), "Beat/d".to_owned()];
+    store.keep_incidents(&groups, T0, T0 + MIN).await.unwrap();
+    assert_eq!(incident(&store, ids[0]).await.incident.heard_at, T0, "it was reported lately");
+    store.keep_incidents(&groups, T0 + 1, T0 + MIN).await.unwrap();
+    let kept = incident(&store, ids[0]).await.incident;
+    assert_eq!((kept.heard_at, kept.version), (T0 + MIN, 1), "nothing of it changed");
+    assert_eq!(store.end_stale_incidents(T0 + 1, T0 + MIN, 9).await.unwrap(), 2);
+    use IncidentState::{Firing, Resolved, Stale};
+    for (id, state) in ids.into_iter().zip([Firing, Stale, Resolved, Stale]) {
+        assert_eq!(incident(&store, id).await.incident.state, state, "{id}");
+    }
+}
+
 pub async fn incidents_are_listed_and_counted(store: S) {
     let fence = fence(&store).await;
     let mut ids = Vec::new();

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod anchors;
 pub mod audits;
 pub mod calls;
+pub mod escalations;
 pub mod fallbacks;
 pub mod fixtures;
 pub mod history;
@@ -68,7 +69,7 @@ macro_rules! store_contract {
                 a_repeat_changes_no_incident, a_refused_event_changes_no_incident, an_event_may_report_several_incidents,
                 events_at_once_share_an_incident, of_events_at_once_each_sees_what_the_one_before_left,
                 what_is_grouped_in_another_way_goes_on_under_its_number, what_comes_from_a_delivery_belongs_to_its_incident,
-                what_is_silent_for_long_is_stale, incidents_are_listed_and_counted,
+                what_is_silent_for_long_is_stale, what_watchfire_knows_to_go_on_is_not_stale, incidents_are_listed_and_counted,
                 open_ones_are_known_without_their_alerts_and_read_by_number, what_an_open_incident_needs_is_not_purged,
                 numbers_are_never_given_out_again, an_incident_is_read_with_the_anchors_of_a_channel,
             }
@@ -97,7 +98,11 @@ macro_rules! store_contract {
                 the_steps_of_several_incidents_are_read_at_once, a_step_that_something_keeps_is_known_by_its_reason,
                 an_incident_whose_step_is_only_evaluated_again_goes_on_as_others,
                 a_step_is_confirmed_by_its_platform, the_end_of_a_silence_begins_it_again,
-                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over, what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends,
+                what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends,
+            }
+            escalations {
+                what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over,
+                who_is_on_what_is_routed_elsewhere_is_on_nothing_of_an_escalation,
             }
             calls {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,
@@ -140,7 +145,7 @@ macro_rules! store_contract {
                 mutes_that_end_together_are_seen,
             }
             audits {
-                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, logins_end_by_time_and_by_hand,
+                an_act_is_recorded_before_and_after_it_is_done, acts_are_listed_by_page_and_text, a_search_goes_no_further_back_than_asked, a_purge_leaves_the_newest_acts, refusals_push_no_act_out_of_the_audit, logins_end_by_time_and_by_hand,
             }
             silences {
                 what_somebody_asks_for_is_due_at_once_and_taken_by_one, what_the_sender_listed_once_is_remembered, what_the_sender_said_is_shown_and_rings_when_it_ended,

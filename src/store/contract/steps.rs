@@ -5,7 +5,7 @@ use crate::model::{AttemptId, DeliveryId, IncidentId, Labels, Recipient, UnixMs,
 use crate::store::*;
 
 /// An event of the incident `a` with the steps of the escalation `db`, due `minutes` after it.
-fn escalating(alerts: &[(u64, bool)], minutes: &[i64], now: UnixMs) -> NewEvent {
+pub(super) fn escalating(alerts: &[(u64, bool)], minutes: &[i64], now: UnixMs) -> NewEvent {
     let step = |(place, minutes): (usize, &i64)| {
         let step = EscalationStep { escalation: "db".into(), number: place as u32 + 1, began_at: now, after: minutes * MIN };
         let (id, due_at) = (DeliveryId::new(), now + minutes * MIN);
@@ -23,12 +23,12 @@ fn escalating(alerts: &[(u64, bool)], minutes: &[i64], now: UnixMs) -> NewEvent 
     NewEvent { steps: minutes.iter().enumerate().map(step).collect(), ..reporting(report("a", alerts), now) }
 }
 
-async fn accept(store: &S, event: NewEvent) -> Accepted {
+pub(super) async fn accept(store: &S, event: NewEvent) -> Accepted {
     store.accept(event).await.unwrap()
 }
 
 /// Numbers and states of the steps of an incident, in the order of their beginnings.
-async fn steps(store: &S, id: IncidentId) -> Vec<(u32, State)> {
+pub(super) async fn steps(store: &S, id: IncidentId) -> Vec<(u32, State)> {
     let mut rows = store.steps(&[id]).await.unwrap();
     rows.sort_by_key(|row| (row.step.began_at, row.step.number));
     rows.into_iter().map(|row| (row.step.number, row.state)).collect()
@@ -165,19 +165,6 @@ pub async fn what_is_more_severe_than_the_ack_begins_again(store: S) {
     assert_eq!((again.deliveries[0].incident, again.steps.len()), (Some(id), 0));
 }
 
-pub async fn what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over(store: S) {
-    let first = accept(&store, escalating(&[(1, true)], &[5], T0)).await;
-    let id = first.deliveries[0].incident.unwrap();
-    store.act(press(Verb::Ack, "1", id, T0 + MIN)).await.unwrap();
-    let reported = async |alerts: &[(u64, bool)], minute: i64| accept(&store, escalating(alerts, &[5], T0 + minute * MIN)).await.steps.len();
-    assert_eq!(reported(&[(1, true), (2, true)], 2).await, 0, "somebody is on the incident");
-    assert_eq!(reported(&[(1, false), (2, true)], 3).await, 1, "nobody is on what is left");
-    assert_eq!(reported(&[(2, true)], 4).await, 0, "once");
-    assert_eq!(steps(&store, id).await, [(1, State::Skipped), (1, State::Deferred)]);
-    let kinds: Vec<_> = incident(&store, id).await.timeline.into_iter().map(|row| row.kind).collect();
-    assert_eq!(kinds, [TimelineKind::Acked, TimelineKind::Unacked]);
-}
-
 pub async fn what_runs_for_the_rest_goes_on_when_an_ack_of_a_part_ends(store: S) {
     let first = accept(&store, escalating(&[(1, true), (2, true)], &[5, 20], T0)).await;
     let id = first.deliveries[0].incident.unwrap();
@@ -228,7 +215,7 @@ async fn formed(store: &S, fence: &Fence, step: &AcceptedDelivery, alerts: &[u64
         recipients: vec![message.cells[0].recipient.clone()],
         node: "n1".into(),
         begun_at: now,
-        guard: Some(AttemptGuard::Step(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), kept: Vec::new(), now })),
+        guard: Some(AttemptGuard::Step(StepGuard { incident: row.incident, step: row.step, alerts: alerts.to_vec(), planned: Vec::new(), now })),
     }
 }
 
@@ -280,7 +267,10 @@ pub async fn a_later_step_that_reaches_nobody_now_takes_no_other_ones_place(stor
     let fence = fence(&store).await;
     let first = accept(&store, escalating(&[(1, true)], &[1, 2], T0)).await;
     let begin = formed(&store, &fence, &first.steps[0], &[1], T0 + 3 * MIN).await;
-    let guard = AttemptGuard::Step(StepGuard { kept: vec![2 * MIN], ..step_guard(&begin) });
+    let guard = AttemptGuard::Step(StepGuard {
+        planned: vec![PlannedStep { after: MIN, reaches: true }, PlannedStep { after: 2 * MIN, reaches: false }],
+        ..step_guard(&begin)
+    });
     store.begin_attempt(fence, NewAttempt { guard: Some(guard), ..begin }).await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::error::DbError;
 use super::rows::limit;
 use super::tx::Tx;
-use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, NEWER, PURGED, anywhere, audit_row};
 use crate::store::{AuditFilter, AuditRow, AuditState, Retention};
 
 /// [`crate::store::OperatorStore::record_audit`].
@@ -18,11 +18,15 @@ pub(super) async fn record(tx: &Tx, row: &AuditRow) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Leaves the newest: however often something is done by hand, alerts have room.
+/// Leaves the newest: however often something is done by hand, alerts have room. Refusals stay among the newer half only, see [`NEWER`].
 pub(super) async fn purge(tx: &Tx, keep: Retention) -> Result<(), DbError> {
-    let old = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1)
-         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
-    tx.execute(old, &[&keep.audit_rows, &PURGED]).await?;
+    for (rows, of) in [(keep.audit_rows / NEWER, "state = 'refused'"), (keep.audit_rows, "TRUE")] {
+        let old = format!(
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1) AND {of}
+             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        );
+        tx.execute(&old, &[&rows, &PURGED]).await?;
+    }
     Ok(())
 }
 

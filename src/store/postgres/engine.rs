@@ -272,6 +272,10 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, write, |tx| incidents::end_stale(tx, heard_before, now, limit))
     }
 
+    async fn keep_incidents(&self, groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), StoreError> {
+        answer!(self, write, |tx| incidents::keep(tx, groups, heard_before, now))
+    }
+
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
         let found = answer!(self, read, |tx| acts::look_for_superseded(tx))?;
         if found.ending.is_empty() {

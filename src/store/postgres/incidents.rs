@@ -11,7 +11,7 @@ use super::rows::{get, limit};
 use super::timeline;
 use super::tx::{Param, Tx};
 use crate::model::{IncidentId, UnixMs};
-use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, lost_row, stale_row};
+use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, OWN_SOURCE, incident, lost_row, stale_row};
 use crate::store::rows::{DELIVERY, StoredRow, delivery_row};
 use crate::store::{
     Incident, IncidentCount, IncidentDetail, IncidentFilter, IncidentState, OpenIncident, OpenIncidents, TimelineKind, TimelineRow, acked_by,
@@ -34,6 +34,14 @@ pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: 
     anchors::mark_dirty(tx, &ids).await?;
     timeline::add(tx, &silent.iter().map(|(id, row)| (*id, row)).collect::<Vec<_>>()).await?;
     Ok(ids.len() as u64)
+}
+
+/// [`crate::store::MaintenanceStore::keep_incidents`].
+pub(super) async fn keep(tx: &Tx, groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), DbError> {
+    let sql = "UPDATE incident SET heard_at = $3 WHERE id IN (SELECT id FROM incident
+         WHERE ended_at IS NULL AND heard_at < $2 AND source = $4 AND group_key = ANY ($1) ORDER BY key, id FOR UPDATE)";
+    tx.execute(sql, &[&groups.to_vec(), &heard_before, &now, &OWN_SOURCE]).await?;
+    Ok(())
 }
 
 /// Edits that are due of incidents that are known to be over, by channel.

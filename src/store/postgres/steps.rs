@@ -13,7 +13,7 @@ use super::timeline;
 use super::tx::Tx;
 use crate::model::{DeliveryId, IncidentId, LaneId, UnixMs};
 use crate::store::prepared::PreparedEvent;
-use crate::store::rows::{STEP_ENDED_AT, STOPPED_BY_ACK, StoredRow as _, step_row, steps_sql};
+use crate::store::rows::{STEP_ENDED_AT, STEP_STOPPED, StoredRow as _, step_row, steps_sql};
 use crate::store::{
     AcceptedDelivery, Acks, Begun, ChangedStep, EscalationStep, IncidentState, State, StepChange, StepRow, nothing_calls, step_changes,
 };
@@ -40,8 +40,9 @@ pub(super) async fn begin<'a>(
     }
     let mut begun = begun(tx, &incidents.into_iter().collect()).await?;
     reports.add_to(&mut begun);
-    for steps in &mut all {
-        let begins = begun.begin(steps.iter().filter_map(|step| Some((step.incident?, step.prepared.step()?))));
+    for (event, steps) in events.iter().zip(&mut all) {
+        let begins =
+            begun.begin(steps.iter().filter_map(|step| Some((step.incident?, step.prepared.step()?, move || event.routed_elsewhere(step.prepared)))));
         let mut begins = begins.into_iter();
         steps.retain(|_| begins.next().unwrap_or(false));
     }
@@ -50,7 +51,7 @@ pub(super) async fn begin<'a>(
 
 async fn begun(tx: &Tx, incidents: &Vec<i64>) -> Result<Begun, DbError> {
     let steps = format!(
-        "SELECT incident, escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), {STEP_ENDED_AT}
+        "SELECT incident, escalation, began_at, step, channel, coalesce({STEP_STOPPED}, FALSE), {STEP_ENDED_AT}
          FROM delivery WHERE escalation IS NOT NULL AND incident = ANY ($1) ORDER BY id"
     );
     let reopened = "SELECT incident, max(at) FROM timeline WHERE incident = ANY ($1) AND kind = 'reopened' GROUP BY 1";

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::error::DbError;
 use super::rows::{bytes, insert};
-use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, PURGED, anywhere, audit_row};
+use crate::store::audits::{AUDIT, AUDIT_BATCH, AUDIT_KEPT_MS, NEWER, PURGED, anywhere, audit_row};
 use crate::store::{AuditFilter, AuditRow, AuditState, Retention};
 
 /// [`crate::store::OperatorStore::record_audit`].
@@ -27,12 +27,15 @@ pub(super) fn record(db: &Connection, row: &AuditRow) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Leaves the newest: however often something is done by hand, alerts have room.
+/// Leaves the newest: however often something is done by hand, alerts have room. Refusals stay among the newer half only, see [`NEWER`].
 pub(super) fn purge(db: &Connection, keep: Retention) -> Result<(), DbError> {
-    let mut old = db.prepare_cached(
-        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?1) ORDER BY id LIMIT ?2)",
-    )?;
-    old.execute(params![keep.audit_rows, PURGED])?;
+    for (rows, of) in [(keep.audit_rows / NEWER, "state = 'refused'"), (keep.audit_rows, "TRUE")] {
+        let mut old = db.prepare_cached(&format!(
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?1) AND {of}
+             ORDER BY id LIMIT ?2)"
+        ))?;
+        old.execute(params![rows, PURGED])?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::rows::find_incident;
 use crate::model::IncidentId;
 use crate::store::Begun;
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
-use crate::store::rows::{STEP_ENDED_AT, STOPPED_BY_ACK};
+use crate::store::rows::{STEP_ENDED_AT, STEP_STOPPED};
 
 /// The steps of escalations that begin with an event; `reported` are the incidents that its reports led to.
 pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[Option<IncidentId>]) -> Result<Vec<&'e PreparedDelivery>, DbError> {
@@ -19,13 +19,13 @@ pub(super) fn steps<'e>(db: &Connection, event: &'e PreparedEvent, reported: &[O
         return Ok(Vec::new());
     }
     let mut begun = begun(db, steps.iter().map(|(incident, ..)| *incident).collect())?;
-    let begins = begun.begin(steps.iter().map(|(incident, step, _)| (*incident, *step)));
+    let begins = begun.begin(steps.iter().map(|(incident, step, prepared)| (*incident, *step, move || event.routed_elsewhere(prepared))));
     Ok(steps.iter().zip(begins).filter(|(_, begins)| *begins).map(|((.., step), _)| *step).collect())
 }
 
 fn begun(db: &Connection, incidents: BTreeSet<IncidentId>) -> Result<Begun, DbError> {
     let mut steps = db.prepare_cached(&format!(
-        "SELECT escalation, began_at, step, channel, coalesce({STOPPED_BY_ACK}, FALSE), {STEP_ENDED_AT}
+        "SELECT escalation, began_at, step, channel, coalesce({STEP_STOPPED}, FALSE), {STEP_ENDED_AT}
          FROM delivery INDEXED BY delivery_step WHERE escalation IS NOT NULL AND incident = ?1 ORDER BY id"
     ))?;
     let mut reopened = db.prepare_cached("SELECT max(at) FROM timeline WHERE incident = ?1 AND kind = 'reopened'")?;

@@ -213,6 +213,11 @@ impl MaintenanceStore for SqliteStore {
         self.write(512, move |db| incidents::end_stale(db, heard_before, now, limit)).await
     }
 
+    async fn keep_incidents(&self, groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), StoreError> {
+        let groups = groups.to_vec();
+        self.write(512, move |db| incidents::keep(db, &groups, heard_before, now)).await
+    }
+
     async fn end_superseded_incidents(&self, now: UnixMs) -> Result<u64, StoreError> {
         let found = self.readers.read(acts::look_for_superseded).await?;
         if found.ending.is_empty() {

@@ -9,8 +9,8 @@ use super::rows::{count, delivery_row, find_incident, insert};
 use super::timeline::{self, ACKED_BY, OF_GROUP};
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::incidents::{
-    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, lost_row, open as open_new,
-    regroup, stale_row, step,
+    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, OWN_SOURCE, Step, in_key_order, incident, is_regrouped, leads, lost_row,
+    open as open_new, regroup, stale_row, step,
 };
 use crate::store::prepared::PreparedEvent;
 use crate::store::rows::{DELIVERY, StoredRow as _};
@@ -129,6 +129,16 @@ pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limi
         timeline::add(db, *id, &stale_row(*heard_at, now))?;
     }
     Ok(silent.len() as u64)
+}
+
+/// [`crate::store::MaintenanceStore::keep_incidents`].
+pub(super) fn keep(db: &Connection, groups: &[String], heard_before: UnixMs, now: UnixMs) -> Result<(), DbError> {
+    let mut keep = db.prepare_cached(
+        "UPDATE incident INDEXED BY incident_open SET heard_at = ?3
+         WHERE ended_at IS NULL AND heard_at < ?2 AND source = ?4 AND group_key IN (SELECT value FROM json_each(?1))",
+    )?;
+    keep.execute(params![serde_json::json!(groups).to_string(), heard_before, now, OWN_SOURCE])?;
+    Ok(())
 }
 
 /// Edits that are due of incidents that are known to be over, by channel.

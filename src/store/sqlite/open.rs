@@ -59,7 +59,8 @@ pub(super) struct Files {
 }
 
 fn unavailable(path: &Path, what: &str, error: &std::io::Error, help: &str) -> StoreError {
-    StoreError::Unavailable(format!("{what} `{}`: {error}; {help}", path.display()))
+    let why = error.to_string();
+    StoreError::Unavailable(format!("{what} `{}`: {}; {help}", path.display(), why.split(" (os error").next().unwrap_or_default()))
 }
 
 const FOLDER_HELP: &str = "check that its folder exists and that this user may write there, and to files of that name that another user left";

@@ -268,7 +268,7 @@ pub struct Retention {
     pub dead_before: UnixMs,
     /// For presses, which count once while they are kept: platforms repeat theirs for up to two days. Those from after the oldest incident stay anyway.
     pub presses_before: UnixMs,
-    /// How many rows of the audit stay, the newest.
+    /// How many rows of the audit stay, the newest; what was refused stays among the newer half of them.
     pub audit_rows: i64,
     /// Whether what belongs to an incident that goes on stays, however old it is: its message is made of it.
     pub open_incidents: bool,

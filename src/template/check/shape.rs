@@ -202,7 +202,7 @@ const ALERT_FIELDS: &[Field] = &[
     text("ended", "when it ended, short; empty while it fires"),
     text("ended_full", "when it ended, with date, seconds and offset"),
     text("ends_at", "when it ended, RFC 3339"),
-    text("duration", "how long it has lasted, `3d 4h`, `12 min`"),
+    text("duration", "how long it has lasted, `3d 4h`, `12 min`; empty when nobody knows when it began or ended"),
     text("runbook_url", "the `runbook_url` annotation"),
     text("dashboard_url", "the dashboard"),
     text("panel_url", "the panel"),

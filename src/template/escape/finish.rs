@@ -38,7 +38,7 @@ fn line_break(dialect: Escape, before: &str, after: &str) -> &'static str {
         Escape::DingTalkMarkdown if is_block(after) => "  \n",
         Escape::DingTalkMarkdown => "  \n  ",
         Escape::Markdown => "  \n",
-        Escape::TeamsMarkdown if is_block(before) && is_block(after) => "\n",
+        Escape::TeamsMarkdown if [before, after].into_iter().all(|line| is_block(line) && !is_text(line)) => "\n",
         Escape::TeamsMarkdown => "\n\n",
         _ => "\n",
     }
@@ -46,6 +46,12 @@ fn line_break(dialect: Escape, before: &str, after: &str) -> &'static str {
 
 fn is_block(line: &str) -> bool {
     line.starts_with('#') || line.starts_with('>') || line.starts_with("- ") || line.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Whether a line that begins with a number is no item of a list: `10.0.0.1 is down`, `1、登录`. Teams would join it with the line before.
+fn is_text(line: &str) -> bool {
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < line.len() && !rest.starts_with(". ")
 }
 
 #[cfg(test)]
@@ -68,5 +74,7 @@ mod tests {
         assert_eq!(finish(&field(Escape::DingTalkMarkdown, false), text), "### T\n\na  \n  b  \n- c  \n- d\n\n> q");
         assert_eq!(finish(&field(Escape::Markdown, false), text), "### T\n\na  \nb  \n- c  \n- d\n\n> q");
         assert_eq!(finish(&field(Escape::TeamsMarkdown, false), text), "### T\n\na\n\nb\n\n- c\n- d\n\n> q");
+        let numbers = finish(&field(Escape::TeamsMarkdown, false), "1. a\n2. b\n10.0.0.1 is down\n10.0.0.2 is down\n1、登录\n2、执行");
+        assert_eq!(numbers, "1. a\n2. b\n\n10.0.0.1 is down\n\n10.0.0.2 is down\n\n1、登录\n\n2、执行");
     }
 }

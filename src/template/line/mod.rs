@@ -50,7 +50,8 @@ pub fn line_fields(fields: &[FieldSpec], input: &Scene<'_>, kind: LineKind) -> B
         LineKind::Over if !input.fires() => over(input),
         // Whatever ended of it: what fires is not said to be over.
         LineKind::Again | LineKind::Over => again(input),
-    };
+    }
+    .followed_by(input.notes);
     let several = fields.iter().any(|field| !field.single_line);
     let needed = fields.iter().any(|field| !field.single_line && field.required && field.escape != Escape::Html);
     let has_title = fields.iter().any(|field| field.single_line && field.required && conversation(field.name, input).is_none());
@@ -99,6 +100,13 @@ impl Line {
         let first = if said.is_empty() { title.clone() } else { format!("{title}{between}{said}") };
         let below: Vec<String> = Some(said).filter(|said| !said.is_empty()).into_iter().chain(rest.iter().cloned()).collect();
         Self { title, below, whole: std::iter::once(first).chain(rest).collect() }.numbered(input)
+    }
+
+    /// With notes on lines of their own.
+    fn followed_by(mut self, notes: &[String]) -> Self {
+        self.below.extend_from_slice(notes);
+        self.whole.extend_from_slice(notes);
+        self
     }
 
     /// With the incident's number at the end.

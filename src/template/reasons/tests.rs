@@ -163,6 +163,20 @@ fn every_error_of_every_driver_is_known() {
 }
 
 #[test]
+fn why_a_press_is_refused_is_known() {
+    for why in [
+        "a copy in another chat",
+        "this channel was not notified of the incident that has this key",
+        "not by a button",
+        "not by a link",
+        "not a known person",
+        "another organisation",
+    ] {
+        assert_chinese(why);
+    }
+}
+
+#[test]
 fn every_refusal_of_the_console_and_the_api_is_known() {
     let calls = ["Failure::new(", "Failure::bad(", "Failure::missing(", "ApiError::new(", "ApiError::bad(", "ApiError::missing(", "let why ="];
     // What is missing has one sentence for all kinds; the kinds are below. What begins with a blank is a piece of a page.

@@ -160,7 +160,7 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("ended", ended.map(|at| times.short(at)).unwrap_or_default().into());
     put!("ended_full", ended.map(|at| times.full(at)).unwrap_or_default().into());
     put!("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());
-    put!("duration", times.lasted(alert.starts_at, ended).into());
+    put!("duration", times.lasted_of(alert, status).into());
     put!("links", links().into());
     put!("runbook_url", addresses.runbook().into());
     put!("dashboard_url", addresses.dashboard().into());

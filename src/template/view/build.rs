@@ -29,15 +29,17 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     };
 
     // The summary and the labels of what is over are those of the alarm.
-    let fires = single.filter(|_| input.fires());
+    let fires = single.filter(|only| only.status == EntryStatus::Firing);
+    // What its sender left out may fire, though nothing that is listed does: what is listed is over.
+    let listed_fires = input.totals.firing > 0;
     let summary = || match (group(), fires) {
-        (Some(group), _) if input.fires() => group.summary.clone(),
+        (Some(group), _) if listed_fires => group.summary.clone(),
         (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
         _ => String::new(),
     };
     let folded = |text: String| prose::folded(text, input.details_url);
     let all_folded = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| (name, folded(value))).collect::<Vec<_>>();
-    let description = || folded(group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default());
+    let description = || folded(group().filter(|_| listed_fires).map(|group| group.description.clone()).unwrap_or_default());
     let shared = || match (group(), fires) {
         (Some(group), _) if input.fires() => group.labels.clone(),
         (_, Some(only)) => {
@@ -46,7 +48,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
         }
         _ => Vec::new(),
     };
-    let annotations = || group().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
+    let annotations = || group().filter(|_| listed_fires).map(|group| group.annotations.clone()).unwrap_or_default();
     // Where values are shortened to fit, there is no room for it: what and where come first. A digest is about several things.
     let began = input.began().filter(|_| max == usize::MAX && input.kind != MessageKind::Digest);
 

@@ -7,6 +7,9 @@ use super::place::{Place, place};
 use super::shorten;
 use super::value::value;
 
+/// Between the name and the place of a title.
+const SEPARATOR: &str = " · ";
+
 /// What names an alert: its name, where it happens, its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described<'a> {
@@ -23,9 +26,25 @@ pub struct Described<'a> {
 impl Described<'_> {
     /// Name and place in one line. The part of a machine is left to a summary that names it.
     pub fn title(&self, summary: &str) -> String {
-        let place = if summary.contains(&self.place.part) && !self.place.short.is_empty() { self.place.short.clone() } else { self.place.whole() };
-        if place.is_empty() { self.name.clone() } else { format!("{} · {place}", self.name) }
+        self.title_within(summary, usize::MAX)
     }
+
+    /// The same for a line of `max` characters: a long name is shortened as far as its place needs the room, of which it leaves half to the name.
+    pub fn title_within(&self, summary: &str, max: usize) -> String {
+        let place = if summary.contains(&self.place.part) && !self.place.short.is_empty() { self.place.short.clone() } else { self.place.whole() };
+        if place.is_empty() {
+            return self.name.clone();
+        }
+        let room = max.saturating_sub(SEPARATOR.chars().count() + place.chars().count()).max(max / 2);
+        format!("{}{SEPARATOR}{place}", shorten(&self.name, room))
+    }
+}
+
+/// Whether a title says a value in words of its own: the `5` of a shard is not in `HTTP5xx`.
+pub fn says(title: &str, value: &str) -> bool {
+    let joined = |c: char| c.is_alphanumeric();
+    let whole = |at: usize| !title[..at].ends_with(joined) && !title[at + value.len()..].starts_with(joined);
+    value.is_empty() || title.match_indices(value).any(|(at, _)| whole(at))
 }
 
 /// Longest name that is taken from a text, in characters.
@@ -90,6 +109,30 @@ mod tests {
             [&["title"][..], &[]],
             "a label that the name says is not listed"
         );
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_place() {
+        let of = |name: &str, max| {
+            let alert = alert(&[("alertname", name), ("service", "ledger"), ("namespace", "finance")]);
+            describe(&alert, Language::En).title_within("", max)
+        };
+        assert_eq!(of("LedgerReconciliationFailed", 43), "LedgerReconciliationFailed · finance/ledger");
+        assert_eq!(of("LedgerReconciliationFailed", 40), "LedgerReconciliationFa… · finance/ledger");
+        assert_eq!(of("LedgerReconciliationFailed", 20), "LedgerRec… · finance/ledger", "half of the room is the name's");
+        assert_eq!(of("Down", 10), "Down · finance/ledger");
+    }
+
+    #[test]
+    fn a_title_says_a_value_only_as_a_word() {
+        for (title, value) in [("redis_down · 1", "redis"), ("redis_down · 1", "1"), ("API latency p99", "API latency"), ("x", "")] {
+            assert!(says(title, value), "{title}: {value}");
+        }
+        for (title, value) in
+            [("HTTP5xxRatioHigh", "5"), ("Watchdog", "a"), ("NodeDown · eu-west-1", "eu-west-11"), ("payments-and-se…", "payments-and-settlement")]
+        {
+            assert!(!says(title, value), "{title}: {value}");
+        }
     }
 
     #[test]

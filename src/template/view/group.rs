@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Alert, Labels, Severity, SeverityScale};
 
 use super::super::words;
-use super::describe::Described;
+use super::describe::{Described, says};
 use super::labels::{annotations, labels};
 use super::links::Addresses;
 use super::{Entry, EntryStatus, Scene, ViewInput, prose, repeats};
@@ -117,14 +117,22 @@ impl Group {
         let shared_annotations = shared(|alert| &alert.annotations);
         let short: BTreeSet<String> = all.iter().map(|(_, described)| described.place.whole()).collect();
         let full: BTreeSet<&str> = all.iter().map(|(_, described)| described.place.full.as_str()).collect();
+        // A label by which the sender groups is worth its line.
+        let scraped =
+            |name: &&str| !input.event.group_labels.contains_key(*name) && all.iter().all(|(_, described)| described.place.scraped.contains(name));
+        let scraped: Vec<&str> = shared_labels.keys().map(String::as_str).filter(scraped).collect();
         let sample = Alert { labels: shared_labels.clone(), annotations: shared_annotations.clone(), ..Alert::default() };
         Some(Self {
             name: common(&|_, described| described.name.clone()),
             description: if description == summary { String::new() } else { description },
             summary,
-            labels: labels(&sample, &[], input)
+            labels: labels(&sample, &scraped, input)
                 .into_iter()
-                .filter(|(_, value)| !input.event.group_labels.values().any(|shown| shown == value))
+                // What the sender groups by is in the title, as far as there is room.
+                .filter(|(name, value)| {
+                    let grouped_by = input.event.group_labels.values().any(|grouped| grouped == value);
+                    input.shown.labels.shows(name) || !(grouped_by && says(input.subject(), value))
+                })
                 .collect(),
             annotations: annotations(&sample, input),
             runbook: url(|addresses| addresses.runbook()),
@@ -249,10 +257,13 @@ pub fn worst(input: &Scene<'_>) -> String {
     let mut said: Vec<String> = Vec::new();
     let (mut counted, mut room) = (0, MAX_WORST_CHARACTERS);
     let firing = input.all.iter().enumerate().filter(|(_, entry)| !input.is_single() && entry.status == EntryStatus::Firing);
+    // Disks of one machine differ in what of it they are.
+    let one_machine = group.is_some() && (1..input.all.len()).all(|at| input.described(at).place.short == input.described(0).place.short);
     for (at, _) in firing {
         let described = input.described(at);
         let name = if named_above { "" } else { described.name.as_str() };
-        let place = group.map_or(described.place.short.as_str(), |group| group.within(&described.place.short));
+        let place = if one_machine { described.place.whole() } else { described.place.short.clone() };
+        let place = group.map_or(place.as_str(), |group| group.within(&place));
         let text = [name, place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
         let known = said.contains(&text);
         let characters = text.chars().count();
@@ -272,5 +283,80 @@ pub fn worst(input: &Scene<'_>) -> String {
         0 => what,
         _ if what.is_empty() => what,
         left => words::filled(input.language, "and_more", &[("what", &what), ("n", &left.to_string())]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::super::Now;
+    use super::*;
+    use crate::model::{Event, Language, Shown};
+
+    fn labels_of(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_label_that_is_asked_for_is_listed_though_the_title_says_it() {
+        let grouped = [("alertname", "Down"), ("cluster", "eu-1")];
+        let of = |instance: &str| Alert { labels: labels_of(&[grouped[0], grouped[1], ("instance", instance)]), ..Alert::default() };
+        let alerts = [of("a"), of("b")];
+        let event = Event { group_key: "g".into(), group_labels: labels_of(&grouped), ..Event::default() };
+        let entries: Vec<Entry<'_>> = alerts.iter().map(|alert| Entry { alert, event: &event, status: EntryStatus::Firing }).collect();
+        let scale = SeverityScale::default();
+        let listed = |shown: &Shown| {
+            let now = Now { at: Timestamp::UNIX_EPOCH, zone: &TimeZone::UTC };
+            let scene = Scene::new(ViewInput::of(&entries, &event, Language::En, now, &scale, shown));
+            scene.group().map(|group| group.labels.clone()).unwrap_or_default()
+        };
+        let mut shown = Shown::default();
+        assert!(listed(&shown).is_empty());
+        shown.labels.show.push("cluster".into());
+        assert_eq!(listed(&shown), [("cluster".to_owned(), "eu-1".to_owned())]);
+    }
+
+    /// The title, the labels and the places of two alerts that are grouped by these labels.
+    fn read(shared: &[(&str, &str)], own: [(&str, &str); 2], by: &[&str]) -> (String, String, String) {
+        let of = |one: (&str, &str)| Alert { labels: labels_of(&[shared, &[one]].concat()), ..Alert::default() };
+        let alerts = own.map(of);
+        let grouped: Vec<(&str, &str)> = shared.iter().filter(|(name, _)| by.contains(name)).copied().collect();
+        let event = Event { group_key: "g".into(), group_labels: labels_of(&grouped), ..Event::default() };
+        let entries: Vec<Entry<'_>> = alerts.iter().map(|alert| Entry { alert, event: &event, status: EntryStatus::Firing }).collect();
+        let (scale, shown) = (SeverityScale::default(), Shown::default());
+        let now = Now { at: Timestamp::UNIX_EPOCH, zone: &TimeZone::UTC };
+        let scene = Scene::new(ViewInput::of(&entries, &event, Language::En, now, &scale, &shown));
+        let listed = scene.group().map(|group| group.labels.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" "));
+        (scene.subject().to_owned(), listed.unwrap_or_default(), worst(&scene))
+    }
+
+    #[test]
+    fn what_names_the_exporter_is_neither_in_the_title_of_several_nor_below_it() {
+        let exporter = [
+            ("alertname", "Replicas"),
+            ("namespace", "shop"),
+            ("job", "kube-state-metrics"),
+            ("pod", "kube-state-metrics-x4vcd"),
+            ("container", "kube-state-metrics"),
+            ("instance", "10.42.7.1:8080"),
+        ];
+        let own = [("deployment", "cart"), ("deployment", "search")];
+        let (title, listed, places) = read(&exporter, own, &["alertname", "namespace"]);
+        assert_eq!([title.as_str(), &listed, &places], ["Replicas · shop", "", "cart, search"]);
+        let (title, listed, _) = read(&exporter, own, &["alertname", "instance"]);
+        assert_eq!([title.as_str(), &listed], ["Replicas", "instance namespace"], "what they are grouped by is said");
+    }
+
+    #[test]
+    fn several_alerts_of_one_machine_are_titled_as_one_is() {
+        let machine = [("alertname", "DiskFull"), ("instance", "db-1.prod.example.com:9100"), ("job", "node")];
+        let own = [("mountpoint", "/"), ("mountpoint", "/var")];
+        let (title, listed, places) = read(&machine, own, &["alertname", "instance"]);
+        assert_eq!([title.as_str(), &listed], ["DiskFull · db-1", "instance job"], "the whole name is below, where it is copied");
+        assert_eq!(places, "db-1 · /, db-1 · /var");
+        let probe = [("alertname", "Down"), ("instance", "https://shop.example.com/cart?x=1")];
+        assert_eq!(read(&probe, [("phase", "dns"), ("phase", "tls")], &["instance"]).0, "Down · shop.example.com/cart");
     }
 }

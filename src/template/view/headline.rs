@@ -1,15 +1,21 @@
 //! What a message is called: its title, the line that is seen first, and the one that a locked phone shows.
 
+use std::borrow::Cow;
+
 use crate::model::{Alert, Language, Severity};
 
 use super::super::words;
-use super::describe::trouble;
+use super::describe::{says, trouble};
 use super::group::{GAP, sentence, worst};
 use super::own::{has_own_text, is_direct, own_message};
+use super::place::{MACHINES, short_host};
 use super::{EntryStatus, MessageKind, Scene, ViewInput, emoji, prose, shorten};
 
 /// Longest title in characters: it must leave room for the rest of a headline in Slack's 150 characters.
 const MAX_TITLE: usize = 100;
+/// Values of fewer characters than this leave a title [`MORE`] of them.
+const FEW: usize = 40;
+const MORE: usize = 15;
 /// Longest preview in characters: a locked phone shows some 150.
 const MAX_PREVIEW: usize = 240;
 /// Longest severity of a sender's own, in characters.
@@ -19,17 +25,31 @@ const MAX_SEVERITY: usize = 20;
 pub(super) fn subject_of(input: &Scene<'_>) -> String {
     // A direct text without a title is named by its first line.
     let first_line = if is_direct(input) { input.event.message.trim().lines().next().unwrap_or_default() } else { "" };
+    // In a message of few characters, what and where have more of them than the rest.
+    let most = MAX_TITLE.min(if input.max_value < FEW { input.max_value + MORE } else { input.max_value });
     let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     let title = if has_own_text(input) && !own.is_empty() {
         own.to_owned()
     } else if input.kind == MessageKind::Digest {
         words::filled(input.language, "alerts", &[("n", &input.total().to_string())])
     } else if let (1, [only]) = (input.total(), input.all) {
-        input.described(0).title(sentence(only.alert))
+        single_title(input, only.alert, most)
     } else {
         group_title(input)
     };
-    in_one_line(&title, input.max_value)
+    in_one_line(&title, most)
+}
+
+/// The name and the place of the only alert, and its cluster where the sender groups by that: pods and hosts of several clusters have equal names.
+fn single_title(input: &Scene<'_>, alert: &Alert, most: usize) -> String {
+    let title = |max| input.described(0).title_within(sentence(alert), max);
+    let whole = title(most);
+    let cluster = input.event.group_labels.get("cluster").map_or("", |cluster| cluster.trim());
+    if input.shown.labels.hides("cluster") || says(&whole, cluster) {
+        return whole;
+    }
+    let behind = format!(" · {cluster}");
+    title(most.saturating_sub(behind.chars().count()).max(most / 2)) + &behind
 }
 
 /// The names of the alerts, of several the most severe one's, and the other values that they are grouped by.
@@ -52,13 +72,23 @@ fn group_title(input: &Scene<'_>) -> String {
         title = words::filled(input.language, "and_others", &[("what", &title), ("n", &n.to_string())]);
     }
     for (name, value) in &input.event.group_labels {
-        let said = name == "alertname" || *name == input.scale.label || input.shown.labels.hides(name) || title.contains(value.as_str());
+        let value = grouped(input, name, value);
+        let said = name == "alertname" || *name == input.scale.label || input.shown.labels.hides(name) || says(&title, &value);
         if !said {
             title.push_str(" · ");
-            title.push_str(value);
+            title.push_str(&value);
         }
     }
     title
+}
+
+/// A value that alerts are grouped by, as a title says it: a machine without port and domain, and nothing of how the alerts were measured.
+fn grouped<'a>(input: &Scene<'_>, name: &str, value: &'a str) -> Cow<'a, str> {
+    match input.all.first() {
+        Some(_) if input.described(0).place.scraped.contains(&name) => "".into(),
+        Some(first) if MACHINES.contains(&name) => short_host(value, first.alert.label("job")).into(),
+        _ => value.into(),
+    }
 }
 
 /// What stays the same in every message of a group, so that a client keeps them together: its name, and the values that the sender groups by; the receiver
@@ -114,7 +144,7 @@ pub fn mail_subject(input: &Scene<'_>) -> String {
     match group_name(input) {
         _ if input.kind == MessageKind::Digest => topic,
         _ if is_direct(input) => input.subject().to_owned(),
-        Some(_) if is_alone(input) => in_one_line(&input.described(0).title(""), MAX_TITLE),
+        Some(_) if is_alone(input) => in_one_line(&input.described(0).title_within("", MAX_TITLE), MAX_TITLE),
         None if !event.group_key.is_empty() => format!("{} · {topic}", words::own(input.language, "alert")),
         _ => topic,
     }
@@ -263,14 +293,18 @@ pub fn capital(word: &str) -> String {
 /// What a locked phone shows: the headline and what a person wrote.
 pub fn preview(input: &Scene<'_>) -> String {
     let (own, headline) = (own_message(input), input.headline());
-    let shared =
-        input.group().map(|group| if group.summary.is_empty() { &group.description } else { &group.summary }).filter(|text| !text.is_empty());
+    // A description that names no place says less than what the worst of them says.
+    let shared = input.group().map(|group| match group.description.contains(GAP) {
+        true if group.summary.is_empty() => &group.description,
+        _ => &group.summary,
+    });
+    let shared = shared.filter(|text| !text.is_empty());
     let said = match (own.is_empty(), shared) {
         // Somebody's own text is below its title, once.
         _ if is_direct(input) => String::new(),
         (false, _) => own.to_owned(),
         // What is over was said in the present tense; a digest is about several things.
-        _ if !input.fires() || input.kind == MessageKind::Digest => String::new(),
+        _ if input.totals.firing == 0 || input.kind == MessageKind::Digest => String::new(),
         // Where the places are a gap, the worst of them fill it.
         (_, Some(shared)) => match (shared.trim_start_matches([GAP, ' ']), worst(input)) {
             (_, places) if !shared.contains(GAP) || places.is_empty() => shared.clone(),
@@ -283,4 +317,37 @@ pub fn preview(input: &Scene<'_>) -> String {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let whole = if said.is_empty() || headline.contains(&said) { headline.to_owned() } else { format!("{headline} — {said}") };
     shorten(&whole, MAX_PREVIEW.min(input.max_value.max(80))).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::super::{Entry, Now};
+    use super::*;
+    use crate::model::{Event, Labels, SeverityScale, Shown};
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_alert_of_one_of_several_clusters_names_it() {
+        let alert =
+            Alert { labels: labels(&[("alertname", "PodDown"), ("namespace", "shop"), ("pod", "cart-0"), ("cluster", "eu-1")]), ..Alert::default() };
+        let titled = |by: &[(&str, &str)], max_value: usize| {
+            let event = Event { group_key: "g".into(), group_labels: labels(by), ..Event::default() };
+            let entries = [Entry { alert: &alert, event: &event, status: EntryStatus::Firing }];
+            let (scale, shown, zone) = (SeverityScale::default(), Shown::default(), TimeZone::UTC);
+            let now = Now { at: Timestamp::UNIX_EPOCH, zone: &zone };
+            let input = ViewInput { max_value, ..ViewInput::of(&entries, &event, Language::En, now, &scale, &shown) };
+            let scene = Scene::new(input);
+            scene.subject().to_owned()
+        };
+        assert_eq!(titled(&[("cluster", "eu-1")], usize::MAX), "PodDown · shop/cart-0 · eu-1");
+        assert_eq!(titled(&[("alertname", "PodDown")], usize::MAX), "PodDown · shop/cart-0", "it is a label like any other");
+        assert_eq!(titled(&[("cluster", "shop")], usize::MAX), "PodDown · shop/cart-0", "it is said");
+        assert!(titled(&[("cluster", "a-cluster-of-a-very-long-name")], 20).starts_with("PodDown · shop/cart-0"));
+    }
 }

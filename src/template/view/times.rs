@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::model::{Language, humanize};
+use crate::model::{Alert, Language, humanize};
+
+use super::EntryStatus;
 
 /// From here on seconds say nothing.
 const WITHOUT_SECONDS: Duration = Duration::from_secs(600);
@@ -121,6 +123,14 @@ impl<'a> Times<'a> {
         )
     }
 
+    /// How long an alert lasted, to now as long as it is not over; empty when nobody knows when it began, or when it ended.
+    pub fn lasted_of(&self, alert: &Alert, status: EntryStatus) -> String {
+        match alert.ends_at {
+            None if status.is_over() => String::new(),
+            end => self.lasted(alert.starts_at, end.filter(|_| status.is_over())),
+        }
+    }
+
     /// How long it lasted, to `end` or to now; empty when it did not begin, `0s` when the clocks disagree.
     pub fn lasted(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> String {
         let Some(start) = start else { return String::new() };
@@ -167,6 +177,11 @@ mod tests {
         assert_eq!(en.lasted(Some(at("2026-11-23T05:00:00Z")), None), "1h 10m");
         assert_eq!(en.lasted(Some(at("2026-11-23T07:00:00Z")), None), "0s");
         assert_eq!(en.lasted(None, None), "");
+        let mut alert = Alert { starts_at: Some(at("2026-11-23T05:00:00Z")), ..Alert::default() };
+        let of = |alert: &Alert, status| en.lasted_of(alert, status);
+        assert_eq!([of(&alert, EntryStatus::Firing), of(&alert, EntryStatus::Resolved)], ["1h 10m", ""], "its end is not now");
+        alert.ends_at = Some(at("2026-11-23T06:00:00Z"));
+        assert_eq!([of(&alert, EntryStatus::Firing), of(&alert, EntryStatus::Resolved)], ["1h 10m", "1h"]);
         let zh = Times::new(at("2026-11-23T06:10:00Z"), &utc, Language::Zh);
         assert_eq!(zh.lasted(Some(at("2026-11-20T02:00:00Z")), None), "3天4小时");
         for (end, english, chinese) in [

@@ -1,6 +1,6 @@
 //! The current value of an alert, as people write numbers.
 
-use crate::model::Alert;
+use crate::model::{Alert, Status};
 
 /// The `value` annotation; else Grafana's values, without the condition's 0 or 1 and without repeats. Empty when unknown.
 pub fn value(alert: &Alert) -> String {
@@ -16,6 +16,11 @@ pub fn value(alert: &Alert) -> String {
         if !(measured && is_condition(*value) || kept.iter().any(|(_, known)| known == value)) {
             kept.push((name, *value));
         }
+    }
+    // Of a 0 beside a 1 the condition is the 1 while it fires, and then the 0.
+    if !measured && kept.len() > 1 {
+        let condition = if alert.status == Status::Firing { 1.0 } else { 0.0 };
+        kept.retain(|(_, value)| *value != condition);
     }
     match kept.as_slice() {
         [(_, value)] => as_written(*value, alert.annotation("summary")).unwrap_or_else(|| number(*value)),
@@ -71,7 +76,10 @@ mod tests {
         assert_eq!(of(&[("A", 2.4137), ("B", 2.4137), ("C", 1.0)], "p99 of checkout-api is 2.41 s (limit 1 s)"), "2.41");
         assert_eq!(of(&[("B", 95.437), ("C", 1.0)], "more than 95%"), "95.437");
         assert_eq!(of(&[("A", 3.0), ("B", 7.5)], ""), "A=3, B=7.5");
-        assert_eq!(of(&[("A", 0.0)], ""), "0");
+        assert_eq!([of(&[("A", 0.0)], ""), of(&[("A", 0.0), ("B", 0.0), ("C", 1.0)], "")], ["0", "0"]);
+        assert_eq!(of(&[("A", 1.0), ("C", 1.0)], ""), "1");
+        let over = [("A".to_owned(), 1.0), ("C".to_owned(), 0.0)].into();
+        assert_eq!(value(&Alert { status: Status::Resolved, values: over, ..Alert::default() }), "1");
         assert_eq!(of(&[], ""), "");
         let written = [("value".to_owned(), "97%".to_owned())].into();
         assert_eq!(value(&Alert { annotations: written, values: [("B".to_owned(), 1.5)].into(), ..Alert::default() }), "97%");

@@ -217,7 +217,11 @@ async fn on_the_page_of_a_new_server_a_press_sends_an_alert_the_whole_way() {
     }
     let mut ann = Browser::of(&app);
     ann.log_in("ann", "pässword 1234567890").await;
-    assert!(ann.page("/ui").await.contains("action=\"/ui/test-alert\""));
+    let page = ann.page("/ui").await;
+    assert!(
+        page.contains("action=\"/ui/test-alert\"") && page.contains("credentials_file: /run/secrets/watchfire } }   # the secret of `root`"),
+        "{page}"
+    );
     assert_eq!(ann.post("/ui/test-alert", &[]).await.headers()["location"], "/ui");
     let page = ann.page("/ui").await;
     assert!(page.contains("1 needs somebody") && page.contains("A test") && page.contains("<span class=\"c1\">test</span>"), "{page}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::every_page::{self, DRAWN};
-use super::{HOSTILE, fire, routes};
+use super::{HOSTILE, fire, guarded, routes};
 use crate::support::app::{TestApp, alert};
 use crate::support::chromium::Chromium;
 use crate::support::skip::skip;
@@ -72,5 +72,8 @@ async fn no_page_has_a_serious_fault() {
     browser.press("form[action='/ui/config/online'] button").await;
     browser.until("location.pathname == '/ui/config/online' && document.readyState == 'complete'").await;
     wrong.extend(faults(&mut browser, &axe).await.into_iter().map(|fault| format!("online: {fault}")));
+    let closed = TestApp::start(&guarded()).await;
+    browser.open(&closed.url("/ui/login?undone=1")).await;
+    wrong.extend(faults(&mut browser, &axe).await.into_iter().map(|fault| format!("login: {fault}")));
     assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
 }

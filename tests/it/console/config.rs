@@ -49,6 +49,8 @@ async fn what_runs_is_shown_without_secrets_and_what_is_on_disk_is_checked_compa
     let none = "0 platforms were asked, 3 cannot be asked without sending. Nothing was sent.";
     assert!(asked.contains("No platform can be asked without sending") && asked.contains(none), "{asked}");
     assert!(asked.contains("href=\"/ui/channels/third/confirm/test\""), "what can be done instead: {asked}");
+    let audit = root.page("/ui/audit").await;
+    assert!(audit.contains("all channels") && audit.contains("0 failed"), "it is an act: {audit}");
     // A secret alone: no line shows it.
     write(&guarded().replace("theirs: { log: {} } }", "theirs: { log: {} }, third: { log: {} } }").replace(READER, "other-readers-token-1"));
     let page = root.page("/ui/config").await;

@@ -60,6 +60,10 @@ async fn a_channel_says_how_much_of_its_rate_limit_the_last_minute_took_and_when
     let page = ann.page("/ui/channels").await;
     let row = page.split("channel=ours").nth(1).unwrap().split("</tr>").next().unwrap();
     assert!(row.contains("0 of 4 in the last minute") && !row.contains("not lately"), "{row}");
+    // So does a channel that needs attention.
+    assert_eq!(ann.post("/ui/channels/ours/mute", &[("for", "1h")]).await.status(), 303);
+    let page = ann.page("/ui/channels").await;
+    assert!(page.contains("1 muted") && page.contains(" Last confirmed <time"), "{page}");
     let index = app.http.get(app.url("/")).header("accept", "text/html").send().await.unwrap().text().await.unwrap();
     assert!(index.contains("href=\"ui/\""), "{index}");
 }

@@ -119,6 +119,25 @@ async fn with_steps() -> (TestApp, Browser, String) {
     (app, browser, live)
 }
 
+/// What is said to come next is what somebody may be reached by.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_on_a_disabled_channel_is_not_what_comes_next() {
+    let steps = "escalations: { night: [{ after: 1h, to: theirs }, { after: 2h, to: ours }] }\nroute: { to: [ours], escalation: night,";
+    let yaml = routes("").replace("route: { to: [ours],", steps).replace("theirs: { log: {} }", "theirs: { log: {}, disabled: true }");
+    let app = TestApp::start(&yaml).await;
+    let browser = Browser::of(&app);
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    let page = browser.page("/ui").await;
+    assert!(page.contains("Next: ours") && !page.contains("Next: theirs"), "{page}");
+    let page = browser.page("/ui/incidents/1").await;
+    assert!(page.contains("theirs</b></a> is disabled: it is skipped") && page.contains("ours</b></a> is next"), "{page}");
+    assert!(browser.page("/ui/history").await.contains("data-due"), "they are to come");
+    assert_eq!(browser.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::SEE_OTHER);
+    app.until("state=skipped", |rows| rows.len() == 2).await;
+    let page = browser.page("/ui/history").await;
+    assert!(page.contains("Skipped") && !page.contains("data-due"), "nothing of them is to come: {page}");
+}
+
 /// Where a page gets its live updates.
 fn live_of(page: &str) -> String {
     page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&")
@@ -145,6 +164,14 @@ async fn a_console_that_slept_is_sent_the_step_that_came_while_it_did() {
     let (app, browser, live) = with_steps().await;
     app.until("state=sent&channel=theirs", |rows| rows.len() == 1).await;
     until(&mut browser.get(&live).await, "Next: ours").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_is_sent_the_step_that_was_late_before_it_slept_and_came_while_it_did() {
+    let (app, browser, live) = with_steps().await;
+    app.until("state=sent&channel=theirs", |rows| rows.len() == 1).await;
+    // Nothing is newer than what the page has seen, which may be a step that was due and waited for its channel.
+    until(&mut browser.get(&live.replace("from=", "from=9999999999999&made=")).await, "Next: ours").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

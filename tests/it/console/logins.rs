@@ -6,7 +6,9 @@ use reqwest::{StatusCode, redirect};
 use super::{Browser, ROOT, fire, guarded};
 use crate::security::certificate;
 use crate::support::app::{TestApp, alert};
+use crate::support::chromium::Chromium;
 use crate::support::postgres::Postgres;
+use crate::support::skip::skip;
 
 const PASSWORD: &str = "pässword 1234567890";
 
@@ -68,4 +70,28 @@ async fn every_login_can_be_ended_however_many_there_are() {
     }
     let page = root.page("/ui/audit").await;
     assert_eq!((page.matches("name=\"key\" value=\"").count(), page.matches("this one").count()), (24, 1), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_is_half_typed_outlives_the_session() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&guarded()).await;
+    browser.open(&app.url("/ui/login?next=%2Fui%2Ftemplates%3Fchannel%3Dtheirs")).await;
+    browser.write("[name=secret]", ROOT).await;
+    browser.press("form.login button").await;
+    let holds = |text: &str| format!("document.querySelector('[name=template]')?.value.includes('{text}') === true");
+    browser.until(&holds("{{")).await;
+    browser.eval("fetch('/ui/logout', { method: 'POST' }).then(() => window.out = true); 0").await;
+    browser.until("window.out === true").await;
+    browser.write("[name=template]", "HALF {{alerts").await;
+    browser.until("location.pathname == '/ui/login'").await;
+    browser.write("[name=secret]", ROOT).await;
+    browser.press("form.login button").await;
+    browser.until(&holds("HALF {{alerts")).await;
+    // It is no second draft: the page has the template in use again, and another one never had it.
+    for channel in ["ours", "theirs"] {
+        browser.open(&app.url(&format!("/ui/templates?channel={channel}"))).await;
+        browser.until(&holds("{{")).await;
+        assert_eq!(browser.eval(&holds("HALF")).await, false, "{channel}");
+    }
 }

@@ -51,9 +51,9 @@ async fn a_storm_is_acked_by_label_after_it_was_asked_which_incidents_are_meant(
         assert_eq!(ann.post("/ui/ack", &[("ids", ids)]).await.status(), StatusCode::BAD_REQUEST, "{ids}");
     }
     assert_eq!(ann.post("/ui/ack", &[("ids", "999")]).await.status(), StatusCode::NOT_FOUND);
-    // One row of the audit, by whom.
+    // Each is one row of the audit, by whom.
     let audit = ann.page("/ui/audit?q=incident").await;
-    assert_eq!(audit.matches("data-row").count(), 2, "the act, and the one on what there is not: {audit}");
+    assert_eq!(audit.matches("data-row").count(), 3, "the act, the one on what there is not, and what a team's credential was refused: {audit}");
     assert!(audit.contains("#1, #2") && audit.contains("<b>ann</b>"), "{audit}");
     assert!(ann.page("/ui/ack?by=cluster&value=none").await.contains("Nothing to ack"));
 }

@@ -194,7 +194,8 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
     // Without script a form leads back to its page.
     let done = ann.post("/ui/incidents/1/snooze", &[("for", "2h"), ("back", "/ui/incidents/1")]).await;
     assert_eq!((done.status(), done.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/ui/incidents/1"));
-    assert!(ann.page("/ui/incidents/1").await.contains("Snoozed"));
+    let page = ann.page("/ui/incidents/1").await;
+    assert!(page.contains("Snoozed") && page.contains("open for <time"), "{page}");
     assert!(ann.page("/ui/incidents/1/confirm/close").await.contains("Close #1?"));
     assert_eq!(ann.post("/ui/incidents/1/close", &[("back", "https://evil.example")]).await.headers()["location"], "/ui");
     let again = ann.post("/ui/incidents/1/close", &[]).await;
@@ -253,6 +254,10 @@ async fn an_incident_is_seen_acked_snoozed_and_closed_and_the_audit_says_by_whom
         tokio::time::sleep(std::time::Duration::from_millis(30)).await;
     }
     let page = ann.page("/ui/incidents/1").await;
+    assert!(
+        page.contains("lasted ") && page.contains(", ended <time") && !page.contains("open for "),
+        "what is over is not so for that long: {page}"
+    );
     let told = page.split("Who was notified").nth(1).unwrap().split("</section>").next().unwrap();
     assert!(told.contains("<b>ours</b>") && !told.contains("Nobody yet"), "{told}");
 }
@@ -306,7 +311,21 @@ async fn who_is_limited_to_channels_sees_no_incident_of_others() {
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
         assert!(!answer.text().await.unwrap().contains("SecretOfTheirs"), "{path}");
     }
-    assert_eq!(team.post("/ui/incidents/1/ack", &[]).await.status(), StatusCode::FORBIDDEN);
+    // What it may not do is recorded, whatever it is refused for.
+    let person = [("rota", "db"), ("person", "ann"), ("until", "2h")];
+    let acts: [(&str, &[(&str, &str)]); 5] =
+        [("incidents/1/ack", &[]), ("ack", &[("ids", "1,2")]), ("oncall/overrides", &person), ("test-alert", &[]), ("config/online", &[])];
+    for (path, form) in acts {
+        assert_eq!(team.post(&format!("/ui/{path}"), form).await.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    let mut root = Browser::of(&app);
+    root.log_in("", ROOT).await;
+    let audit = root.page("/ui/audit").await;
+    for on in
+        ["<b>ack</b> incident #1<", "<b>ack</b> incident #1, #2<", "<b>override</b> ann in db<", "<b>test</b> a test alert<", "/ui/config/online<"]
+    {
+        assert!(audit.contains(on), "{on}: {audit}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

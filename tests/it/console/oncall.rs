@@ -1,6 +1,7 @@
 //! The page On call: who, until when, and overrides by form.
 
 use reqwest::StatusCode;
+use serde_json::json;
 
 use super::{Browser, HOSTILE, READER, ROOT, TEAM, guarded, hidden};
 use crate::support::app::TestApp;
@@ -89,4 +90,17 @@ async fn who_is_on_call_is_on_the_first_page_and_where_nobody_is_the_page_says_h
     root.log_in("", ROOT).await;
     let page = root.page("/ui/oncall").await;
     assert!(page.contains("No rota") && page.contains("rotas:"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_override_until_a_time_of_day_ends_after_it_begins() {
+    let plain = "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
+    let app = start(&format!("{plain}{ROTAS}")).await;
+    let request = json!({ "rota": "db", "person": "ann", "from": "2026-11-26 22:00", "until": "06:00" });
+    let (status, made) = app.post("/api/v1/oncall/overrides", &request).await;
+    assert_eq!(
+        (status, made["text"].as_str()),
+        (200, Some("override 1: ann is on call in db from 2026-11-26T14:00:00Z until 2026-11-26T22:00:00Z")),
+        "{made}"
+    );
 }

@@ -107,3 +107,37 @@ async fn a_held_channel_is_tried_when_somebody_says_so_and_not_only_when_its_wai
     let rows = answer.json::<Value>().await.unwrap()["deliveries"].clone();
     assert!(rows[0]["done_at"].as_i64().unwrap() < waits, "before its wait was over at {waits}: {rows:#}");
 }
+
+/// It shares its credential with another channel, whose refusals are nothing to it; nothing is sent to it either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_channel_needs_no_attention_and_what_is_routed_to_it_is_said_to_be_skipped() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hook = format!("webhook: {{ url: 'http://{}/', allow_networks: [127.0.0.1] }}", listener.local_addr().unwrap());
+    let refuse = async || StatusCode::UNAUTHORIZED;
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(refuse)).await.unwrap() });
+    let yaml = guarded()
+        .replace("ours: { log: {} }", &format!("ours: {{ {hook}, disabled: true }}"))
+        .replace("theirs: { log: {} }", &format!("theirs: {{ {hook} }}"));
+    let (app, hand) = TestApp::start_timed(&yaml).await;
+    let mut ann = Browser::of(&app);
+    ann.log_in("ann", "pässword 1234567890").await;
+    fire(&app, Some(ROOT), &alert("theirs", "Down", "firing")).await;
+    until_held(&app, "theirs", true).await;
+    let page = ann.page("/ui/channels").await;
+    assert!(page.contains("1 held") && page.contains("Disabled") && !page.contains("/ui/channels/ours/confirm"), "{page}");
+    let page = ann.page("/ui").await;
+    assert!(page.contains("<b>theirs is held</b>") && !page.contains("channels are held"), "{page}");
+    let led = ann.page("/ui/route?labels=a%3Db").await;
+    assert!(led.contains("<b>ours</b>") && led.contains("disabled: it is skipped") && !led.contains("Held: "), "{led}");
+    // What waits on the other says why.
+    let page = ann.page("/ui/incidents/1").await;
+    assert!(page.contains("<b>theirs</b></a>: Waiting") && page.contains("the credentials are not accepted"), "{page}");
+    // What came later was never tried, and waits as well.
+    fire(&app, Some(ROOT), &alert("theirs", "Full", "firing")).await;
+    let answer = app.http.get(app.url("/api/v1/deliveries?channel=theirs")).bearer_auth(ROOT).send().await.unwrap();
+    let newest = answer.json::<Value>().await.unwrap()["deliveries"][0]["id"].clone();
+    hand.jump(61_000);
+    let page = ann.page("/ui/incidents/1").await;
+    let happened = page.split("What happened").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(happened.contains(&format!("/ui/deliveries/{}", newest.as_str().unwrap())), "{happened}");
+}

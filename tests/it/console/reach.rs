@@ -121,6 +121,63 @@ async fn the_page_of_a_new_server_shows_the_first_alert_by_itself_and_later_ones
     browser.until("document.readyState == 'complete' && document.querySelectorAll('li.inc').length == 2").await;
 }
 
+/// Between the browser and the server there may be a proxy, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_that_is_not_answered_leaves_the_row_and_says_so() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
+    browser.open(&app.url("/ui")).await;
+    browser.until("window.htmx != null").await;
+    // An address that the console does not have answers as a proxy would: with an error of its own.
+    browser.eval("document.addEventListener('htmx:configRequest', e => { e.detail.path = '/nothing'; }); 0").await;
+    let (says, rows) =
+        ("document.querySelector('.toasts').innerText.includes('Watchfire did not answer')", "document.querySelectorAll('li.inc').length");
+    browser.press("li.inc [data-key=a]").await;
+    browser.until(says).await;
+    assert_eq!(browser.eval(rows).await, 1, "the row is where it was");
+    browser.press(".toasts .toast").await;
+    assert_eq!(browser.eval(says).await, false);
+    browser.call("Network.enable", json!({})).await;
+    let none = json!({ "offline": true, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    browser.call("Network.emulateNetworkConditions", none).await;
+    browser.press("li.inc [data-key=a]").await;
+    browser.until(says).await;
+    assert_eq!((browser.eval(rows).await, browser.eval("document.querySelector('li.inc [data-key=a]').disabled").await), (json!(1), json!(false)));
+}
+
+/// A page that came over plain http from another machine has no clipboard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_on_copy_says_what_became_of_it() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    browser.open(&app.url("/ui")).await;
+    browser.until("document.documentElement.classList.contains('js')").await;
+    browser.eval("Object.defineProperty(navigator, 'clipboard', { value: undefined }); 0").await;
+    browser.press("[data-copy]").await;
+    browser.until("/^(Copied|Not copied)/.test(document.querySelector('.toasts').innerText)").await;
+    assert_eq!(browser.eval("document.querySelectorAll('body > textarea').length").await, 0);
+}
+
+/// A finger leaves nothing: what it touched last counts as under the pointer until it touches something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_a_row_that_was_touched_is_brought_up_to_date() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    fire(&app, None, &alert("one", "DiskAlmostFull", "firing")).await;
+    browser.size(390, 844).await;
+    browser.call("Emulation.setTouchEmulationEnabled", json!({ "enabled": true })).await;
+    browser.open(&app.url("/ui")).await;
+    assert_eq!(browser.eval("matchMedia('(hover: hover)').matches").await, false);
+    browser.until("document.querySelector('#live .state').innerText == 'Live'").await;
+    let place = browser.eval("(r => [r.x + 60, r.y + 60])(document.querySelector('li.inc').getBoundingClientRect())").await;
+    browser.call("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": place[0], "y": place[1] })).await;
+    browser.until("document.querySelector('li.inc').matches(':hover')").await;
+    let ack = app.http.post(app.url("/api/v1/incidents/1/ack")).json(&json!({ "by": "ann" })).send().await.unwrap();
+    assert_eq!(ack.status(), 200);
+    browser.until("document.querySelector('li.inc').innerText.includes('ann')").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_because_a_name_or_a_reason_is_long() {
     let Some(mut browser) = Chromium::start().await else { return skip("chromium") };

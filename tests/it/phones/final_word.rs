@@ -181,6 +181,21 @@ async fn nobody_is_told_late_of_what_is_over_or_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_that_is_disabled_is_none() {
+    let later = Later::start(|routes| {
+        let routes =
+            routes.replace("route: { to: [night] }", "route: { to: [sms] }").replace("call: { twilio_voice", "call: { disabled: true, twilio_voice");
+        routes.replace("sms: { twilio_sms", "sms: { fallback: [call], twilio_sms")
+    })
+    .await;
+    later.fire().await;
+    later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "undelivered".into()));
+    later.pass(21);
+    let receipt = later.heard("sms", Undelivered).await;
+    assert!(receipt.detail.as_deref().unwrap().ends_with("no fallback: the fallback channel is disabled"), "{receipt:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_does_not_answer_questions_delays_no_send_and_the_word_is_heard_after_a_restart() {
     // So far back that what is planned for later is due for a Watchfire that starts again by the machine's clock.
     let back = 600_000;

@@ -119,6 +119,7 @@ impl Case {
         let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
         let mut totals = Totals { more: part.more, truncated: self.truncated, pages: part.pages, ..Totals::of(entries, scale) };
         self.briefs.iter().for_each(|brief| totals.count(brief.status, brief.severity, brief.count));
+        totals.goes_on = totals.firing == 0 && totals.truncated > 0;
         Scene::new(ViewInput {
             kind: self.kind,
             all: entries,

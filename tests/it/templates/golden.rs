@@ -55,8 +55,8 @@ pub fn golden(name: &str, text: &str) {
 /// A new platform has its goldens when this test has run once and they were read (`cargo insta review`, or rename `.snap.new`).
 #[test]
 fn default_templates() {
-    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
-    assert_eq!(findings, []);
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    assert_eq!(TemplateRegistry::built_in_findings(&fields(|_| true)), []);
     for platform in PLATFORMS {
         for case in cases().into_iter().filter(|case| case.name != "hundred") {
             let mut out = String::new();
@@ -88,8 +88,7 @@ fn what_a_locked_phone_shows_turns_no_text() {
 /// What platforms make of groups, long texts and other senders' alerts: one file a platform. What is read of HTML is in `looks.rs`.
 #[test]
 fn forms_of_messages() {
-    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
-    assert_eq!(findings, []);
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     for platform in PLATFORMS {
         let mut out = String::new();
         for case in forms() {
@@ -142,6 +141,19 @@ fn a_preview_is_one_sentence_with_the_worst_places() {
     }
 }
 
+#[test]
+fn a_preview_says_what_is_worst_rather_than_what_all_are_described_with() {
+    let one = |host: &str, full: u8| {
+        let own = [("alertname", "DiskFull"), ("severity", "critical"), ("instance", host)];
+        alert(&own, &[("summary", &format!("{host} is {full}% full")), ("description", "Please look at it.")])
+    };
+    let case = Case::new("described", vec![one("db-1", 97), one("db-2", 95)], vec![EntryStatus::Firing; 2]);
+    let (entries, scale) = (case.entries(), SeverityScale::default());
+    let part = Part { range: 0..2, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
+    let preview = facts(&case.input(&entries, &part, Language::En, &TimeZone::UTC, &scale)).preview;
+    assert_eq!(preview, "🔴 2 critical · DiskFull — db-1 is 97% full");
+}
+
 /// What each of several alerts is described with is on the page behind the message, or in the message where there is none.
 #[test]
 fn what_each_alert_says_is_below_its_line_where_no_page_shows_it() {
@@ -179,6 +191,76 @@ fn a_mail_shows_the_picture_of_its_alert_and_leads_with_what_to_do() {
     let long = shown("long");
     let place = |text: &str| long.find(text).unwrap_or_else(|| panic!("{text}: {long}"));
     assert!(place("/m/7Kq2xV9bTz3mAc") < place("Reconciliation of the ledger") && long.matches("step 20").count() == 1, "{long}");
+}
+
+/// A reader of an expression wants to run it.
+#[test]
+fn an_expression_in_an_annotation_is_copied_as_it_is() {
+    const QUERY: &str = "rate(x_total{job=~shop.*, code!~2..}[5m]) * 60 * on() _y_";
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let one = |host: &str| alert(&[("alertname", "Slow"), ("instance", host)], &[("summary", "It is slow."), ("query", QUERY)]);
+    for alerts in [vec![one("db-1")], vec![one("db-1"), one("db-2")]] {
+        let statuses = vec![EntryStatus::Firing; alerts.len()];
+        let case = Case::new("query", alerts, statuses);
+        for name in ["slack", "telegram", "discord", "zulip", "wecom"] {
+            let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+            let text = pages(&registry, platform, &case, Language::En)[0].page.field("text").to_owned();
+            assert!(text.contains(QUERY), "{name}: {text}");
+        }
+    }
+}
+
+/// What a vendor's template shows of many is not what it shows of one.
+#[test]
+fn the_parts_of_a_text_message_say_how_many_there_are() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let node = |host: &str| alert(&[("alertname", "NodeDown"), ("instance", host)], &[]);
+    let bare = |code: &str| alert(&[("alertname", "Errors"), ("code", code)], &[]);
+    let case = |alerts: Vec<_>| Case::new("parts", alerts, vec![EntryStatus::Firing; 3]);
+    let (nodes, errors) = (case(["web-1", "web-2", "web-3"].map(node).into()), case(["500", "502", "503"].map(bare).into()));
+    let ended = Case { statuses: vec![EntryStatus::Resolved; 3], ..nodes.clone() };
+    let mixed = Case { statuses: vec![EntryStatus::Firing, EntryStatus::Resolved, EntryStatus::Resolved], ..nodes.clone() };
+    for name in ["aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let field = |case: &Case, language, field: &str| pages(&registry, platform, case, language)[0].page.field(field).to_owned();
+        assert_eq!(field(&nodes, Language::En, "place"), "web-1 and 2 more", "{name}");
+        assert_eq!(field(&nodes, Language::Zh, "place"), "web-1，另有 2 条", "{name}");
+        assert_eq!(field(&errors, Language::Zh, "name"), "Errors，另有 2 条", "{name}");
+        assert!(field(&nodes, Language::Zh, "text").contains("web-2"), "{name}: where else");
+        assert_eq!(field(&ended, Language::Zh, "place"), "web-1，另有 2 条", "{name}");
+        assert_eq!(field(&mixed, Language::Zh, "place"), "web-1", "{name}: the others are over");
+        let text = field(&mixed, Language::Zh, "text");
+        assert!(name.ends_with("voice") || !text.contains("web-1"), "{name}: it would read as over: {text}");
+    }
+}
+
+/// A sender with `max_alerts` lists a few of many.
+#[test]
+fn a_phone_is_not_told_of_fewer_alerts_than_there_are() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let several =
+        |n: usize| Case { truncated: 40, ..Case::new("cut", (0..n).map(|i| cpu(&format!("db-{i}:9100"))).collect(), vec![EntryStatus::Firing; n]) };
+    for name in ["twilio_sms", "twilio_voice", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice", "dingtalk_call"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        for case in [several(1), several(3)] {
+            let text = pages(&registry, platform, &case, Language::En)[0].page.field("text").to_owned();
+            let said = if name == "twilio_sms" { "and 40 more" } else { "40 not listed" };
+            assert_eq!(text.matches(said).count(), 1, "{name}: {text}");
+        }
+    }
+}
+
+/// Without a page that shows the whole, a card has all that a person wrote.
+#[test]
+fn a_text_card_shows_what_has_no_place_of_its_own() {
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "wecom").unwrap();
+    let disk = alert(&[("alertname", "磁盘已满"), ("instance", "10.0.3.17"), ("机房", "上海")], &[("summary", "已满"), ("处理建议", "联系 DBA")]);
+    let alone = Case::new("card", vec![disk], vec![EntryStatus::Firing]);
+    let paged = Case { details_url: "https://watchfire.example.com/m/7Kq2xV9bTz3mAc", ..alone.clone() };
+    let card = |case: &Case| pages(&registry, platform, case, Language::Zh)[0].page.field("card").to_owned();
+    assert!(card(&alone).contains("处理建议：联系 DBA") && card(&alone).contains("机房：上海"), "{}", card(&alone));
+    assert!(card(&paged).contains("处理建议：联系 DBA") && !card(&paged).contains("上海"), "{}", card(&paged));
 }
 
 /// A call is cut where nobody follows it any more: what is cut must not be half a name, or how many there are.

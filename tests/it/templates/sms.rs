@@ -94,6 +94,20 @@ fn a_full_stop_before_a_comma_is_left_out() {
     assert!(text_of(&cut, Language::En).0.contains("It restarts ..., since"));
 }
 
+/// Where the room is too small for all, a long text leaves it to the name and the place.
+#[test]
+fn a_chinese_text_message_says_where() {
+    let mut long = named("long");
+    let ledger = &mut long.event.alerts[0];
+    ledger.labels.insert("alertname".into(), "LedgerReconciliationFailed".into());
+    ledger.annotations = labels(&[("summary", "The ledger and the provider's statement differ by 14 rows")]);
+    let (text, _) = text_of(&long, Language::Zh);
+    assert!(text.starts_with("严重 LedgerReconciliationFailed ledger：The ledger and"), "{text}");
+    long.event.alerts[0].labels.insert("alertname".into(), "Reconciliation".repeat(5));
+    let (text, _) = text_of(&long, Language::Zh);
+    assert!(text.contains("… ledger：") && text.ends_with("/m/7Kq2xV9bTz3mAc"), "{text}");
+}
+
 #[test]
 fn a_chinese_text_message_keeps_the_link_to_the_whole() {
     let mut chinese = named("kubernetes");

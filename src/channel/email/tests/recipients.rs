@@ -17,6 +17,17 @@ async fn a_limit_stops_the_batch_and_a_mailbox_does_not() {
     assert_eq!(fake.log(|log| log.commands.iter().filter(|c| c.starts_with("MAIL")).count()), 2, "a client asked to slow down does");
 }
 
+/// What one mailbox says of its own limit, as cPanel does, is nobody else's.
+#[tokio::test]
+async fn a_full_mailbox_with_the_words_of_a_limit_holds_nobody_else_up() {
+    for said in ["552 5.2.2 Mailbox is full / Blocks limit exceeded / Inode limit exceeded", "552 Mailbox has exceeded its quota limit"] {
+        let fake = Fake::start(Tls::Never, move |turn| (turn.stage == "rcpt" && turn.mail == 1).then_some(Act::Say(said))).await;
+        let results = send(&driver(fake.port, "tls: none"), &["full@x.org", "b@x.org"]).await;
+        let error = results[0].1.as_ref().unwrap_err();
+        assert_eq!((error.kind, error.recipient, results[1].1.is_ok()), (Rejected, true, true), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_nobody_verified_is_the_recipients_own_unless_the_sender_is_named() {
     const SAID: &str = "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: ";

@@ -35,12 +35,17 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         _ => {}
     }
     let lower = without_addresses(&text.to_lowercase());
+    // Microsoft has the code of a full mailbox for what a sender may send in a time, too.
+    let in_a_time = IN_A_TIME.iter().any(|word| holds(&lower, word));
     let words = WORDS.iter().find(|(words, _)| words.iter().any(|word| holds(&lower, word))).map(|(_, verdict)| *verdict);
+    let words = if in_a_time && words == Some(FULL) { Some(LIMIT) } else { words };
     let detail = enhanced(text).and_then(|e| e.split_once('.')).map(|(_, detail)| detail);
     // Microsoft's slow-down of an address: 4.7.500 to 4.7.699.
     let slowed = code < 500 && detail.and_then(|d| d.strip_prefix("7.")).and_then(|n| n.parse().ok()).is_some_and(|n: u16| (500..700).contains(&n));
     let coded = || detail.and_then(|d| CODES.iter().find(|(known, _)| *known == d)).map(|(_, verdict)| *verdict);
-    let said = if slowed { Some(LIMIT) } else { words.or_else(coded) };
+    // A full mailbox has a code of its own, and holds nobody else up whatever words are beside it.
+    let full = (stage > Stage::Mail && detail == Some("2.2") && !in_a_time).then_some(FULL);
+    let said = if slowed { Some(LIMIT) } else { full.or(words).or_else(coded) };
     match said {
         Some(Verdict { kind: RateLimited { .. }, hint, .. }) => says(RateLimited { retry_after: delay(&lower, detail) }, hint),
         Some(said) if said.kind == Transient => said,
@@ -56,6 +61,10 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         _ => by_stage(stage, code, &lower, detail),
     }
 }
+
+/// Words by which a limit is that of what a sender sends in a time, and no room of a mailbox.
+const IN_A_TIME: &[&str] =
+    &["submission quota", "submissionquota", "sending limit", "sending quota", "send quota", "hourly", "daily", "per hour", "per day"];
 
 /// Words by which an account is the sender's, also where a recipient is named.
 const OF_SENDER: &[&str] = &[

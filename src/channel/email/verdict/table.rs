@@ -80,13 +80,22 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "not allowed to send a message to",
             "not allowed to send messages to",
             "not authenticated for",
+            // Microsoft's, of a group or mailbox that takes mail of its own organisation only; "authentication required" is between the two.
+            "rst.sendernotauthenticated",
+            "not authenticated when sending to this",
             "rst.authrequired",
             "rst.notauthorized",
             "allowed to receive",
             "by the recipient",
+            "recipient's block",
+            "recipient's black",
+            "recipient has blocked",
         ],
         UNKNOWN,
     ),
+    // With the words of a limit, as in cPanel's "Mailbox is full / Blocks limit exceeded": it is that of one mailbox.
+    (&["mailbox full", "mailbox is full", "mailfull", "mailbox size limit", "mailbox has exceeded", "mailbox exceed", "mailbox quota"], FULL),
+    (&["blocks limit", "inode limit", "disk quota", "storage limit", "storage quota", "邮箱容量", "邮箱空间"], FULL),
     (&["greylist", "graylist", "grey-list", "gray-list", "grey list", "灰名单"], GREYLISTED),
     (
         &[
@@ -215,22 +224,7 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
         ],
         LIMIT,
     ),
-    (
-        &[
-            "mailbox full",
-            "mailbox is full",
-            "over quota",
-            "overquota",
-            "quota exceeded",
-            "quotaexceeded",
-            "out of storage",
-            "mailfull",
-            "容量",
-            "空间不足",
-            "已满",
-        ],
-        FULL,
-    ),
+    (&["over quota", "overquota", "quota exceeded", "quotaexceeded", "out of storage", "容量", "空间不足", "已满"], FULL),
     // A refusal that asks to come back is none, whatever its code.
     (
         &[
@@ -373,6 +367,8 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
             "no such recipient",
             "no mailbox",
             "not exist",
+            // QQ's, which comes after the mail.
+            "non-existent account",
             "user not found",
             "mailbox not found",
             "recipient not found",

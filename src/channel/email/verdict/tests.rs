@@ -129,6 +129,8 @@ fn limits_are_limits_whatever_their_code() {
         // Microsoft.
         (End, 550, "5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"),
         (End, 554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message"),
+        (End, 554, "5.2.2 Submission quota exceeded: the sender has exceeded the recipient rate limit or the message rate limit"),
+        (Rcpt, 550, "Mailbox has exceeded the limit of 500 messages per day"),
         (Ehlo, 432, "4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending"),
         (End, 432, "4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded"),
         (Mail, 421, "4.4.2 Message submission rate for this client has exceeded the configured limit"),
@@ -193,9 +195,29 @@ fn a_mailbox_is_told_from_a_limit() {
         (End, 550, "5.7.1 You are not allowed to send to this group", Is::Recipient),
         (End, 550, "5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; Sender not authenticated for group", Is::Recipient),
         (Rcpt, 550, "5.7.1 RESOLVER.RST.AuthRequired; authentication required", Is::Recipient),
+        (
+            End,
+            550,
+            "5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check failed because the sender was \
+             not authenticated when sending to this group",
+            Is::Recipient,
+        ),
+        (End, 550, "5.7.134 RESOLVER.RST.SenderNotAuthenticatedForMailbox; authentication required", Is::Recipient),
+        (End, 550, "The recipient may contain a non-existent account, please check the recipient address.", Is::Recipient),
+        // The limit of one mailbox.
+        (Rcpt, 552, "Mailbox is full / Blocks limit exceeded / Inode limit exceeded", Is::Recipient),
+        (End, 552, "5.2.2 Mailbox size limit exceeded", Is::Recipient),
+        (Rcpt, 550, "5.2.2 The recipient's mailbox has exceeded its quota", Is::Recipient),
+        (Rcpt, 552, "User has exceeded its disk quota", Is::Recipient),
+        (End, 552, "收件人邮箱容量超过限额", Is::Recipient),
+        (Rcpt, 452, "4.2.2 Mailbox has exceeded the limit", Is::Later),
+        (Rcpt, 552, "5.2.2 The user exceeded the maximum; quota limit reached", Is::Recipient),
+        (Rcpt, 452, "4.2.2 Blocks limit exceeded", Is::Later),
         (Rcpt, 542, "This account isn't allowed to receive email", Is::Recipient),
         (Rcpt, 550, "5.1.1 User account has been disabled", Is::Recipient),
         (Rcpt, 550, "5.7.1 The sender is blacklisted by the recipient", Is::Recipient),
+        (Rcpt, 550, "5.7.1 Sender is on the recipient's block list", Is::Recipient),
+        (End, 550, "5.7.1 The recipient has blocked you: in a blacklist", Is::Recipient),
         // Yahoo's, after the mail.
         (
             End,

@@ -48,6 +48,10 @@ fn by_name(inputs: &Inputs, name: &str) -> Event {
     event(inputs, &body)
 }
 
+fn json_of(name: &str) -> Value {
+    serde_json::from_slice(&bodies().into_iter().find(|(body, ..)| body == name).unwrap_or_else(|| panic!("{name}")).2).unwrap()
+}
+
 /// What is shown of an alert, without the body that is kept with it.
 fn shown(event: &Event) -> Value {
     let mut alerts = serde_json::to_value(&event.alerts).unwrap();
@@ -61,10 +65,8 @@ fn shown(event: &Event) -> Value {
 fn every_file_is_an_input() {
     assert_eq!(SHIPPED.files().count(), BLOCKS.len(), "a file of templates/inputs cannot be read");
     let inputs = shipped();
-    assert_eq!(
-        inputs.names().collect::<Vec<_>>(),
-        ["aliyun", "cloudwatch", "eventbridge", "sns", "tencent", "uptime_kuma", "zabbix", "zabbixclient"]
-    );
+    let names = "aliyun azure cloudwatch datadog eventbridge google_cloud huawei nightingale sentry sns tencent uptime_kuma zabbix zabbixclient";
+    assert_eq!(inputs.names().collect::<Vec<_>>().join(" "), names);
 }
 
 #[test]
@@ -97,6 +99,12 @@ fn what_is_over_ends_what_fired() {
         ("eventbridge-2019-alarm", "eventbridge-2019-ok"),
         ("tencent-2020-metric", "tencent-2020-recovered"),
         ("zabbixclient-1.1-problem", "zabbixclient-1.1-resolved"),
+        ("azure-2019-fired", "azure-2019-resolved"),
+        ("google_cloud-2020-open", "google_cloud-2020-closed"),
+        ("huawei-2025-alarm", "huawei-2025-over"),
+        ("nightingale-6.0-triggered", "nightingale-6.0-recovered"),
+        ("sentry-2020-critical", "sentry-2020-resolved"),
+        ("datadog-2024-triggered", "datadog-2024-recovered"),
     ] {
         let (fired, over) = (by_name(&inputs, fired), by_name(&inputs, over));
         assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
@@ -107,11 +115,18 @@ fn what_is_over_ends_what_fired() {
 
 #[test]
 fn a_subscription_is_a_note_with_the_address_that_confirms_it() {
-    let event = by_name(&shipped(), "sns-subscription");
-    let alert = &event.alerts[0];
-    assert_eq!((alert.name(), alert.label("severity")), ("SNS subscription to confirm", "info"));
-    assert!(alert.generator_url.starts_with("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription"), "{}", alert.generator_url);
-    assert!(alert.annotation("summary").starts_with("You have chosen to subscribe"));
+    let (amazon, huawei) =
+        ("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription", "https://console.huaweicloud.com/smn/subscription/confirm?");
+    for (body, name, address, text) in [
+        ("sns-subscription", "SNS subscription to confirm", amazon, "You have chosen to subscribe"),
+        ("huawei-subscription", "SMN subscription to confirm", huawei, "You are invited to subscribe"),
+    ] {
+        let event = by_name(&shipped(), body);
+        let alert = &event.alerts[0];
+        assert_eq!((alert.name(), alert.label("severity")), (name, "info"));
+        assert!(alert.generator_url.starts_with(address), "{}", alert.generator_url);
+        assert!(alert.annotation("summary").starts_with(text), "{body}");
+    }
 }
 
 /// What SNS posts of a message.
@@ -191,23 +206,118 @@ fn a_message_that_is_no_alarm_is_an_alert_by_itself() {
 
 #[test]
 fn a_subscription_that_was_removed_is_none_to_confirm() {
-    let mut body: Value = serde_json::from_slice(&bodies().into_iter().find(|(name, ..)| name == "sns-subscription").unwrap().2).unwrap();
-    body["Type"] = "UnsubscribeConfirmation".into();
-    let event = event(&shipped(), body.to_string().as_bytes());
-    assert_eq!((event.alerts[0].name(), event.alerts[0].label("severity")), ("SNS subscription removed", "warning"));
+    for (name, member, told) in
+        [("sns-subscription", "Type", "SNS subscription removed"), ("huawei-subscription", "type", "SMN subscription removed")]
+    {
+        let mut body = json_of(name);
+        body[member] = "UnsubscribeConfirmation".into();
+        let event = event(&shipped(), body.to_string().as_bytes());
+        assert_eq!((event.alerts[0].name(), event.alerts[0].label("severity")), (told, "warning"));
+    }
+}
+
+/// An issue alert has no end of its own; its issue is resolved, or archived.
+#[test]
+fn an_issue_of_sentry_ends_what_alerted_of_it() {
+    let inputs = shipped();
+    let alert = by_name(&inputs, "sentry-2019-triggered").alerts.remove(0);
+    let of = |id: &str, status: &str| {
+        let mut body = json_of("sentry-2025-issue");
+        body["installation"]["uuid"] = "a8e5d37a-696c-4c54-adb5-b3f28d64c7de".into();
+        body["data"]["issue"]["id"] = id.into();
+        body["data"]["issue"]["status"] = status.into();
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    for (status, means) in [("resolved", Status::Resolved), ("ignored", Status::Resolved), ("unresolved", Status::Firing)] {
+        let issue = of("1117540176", status);
+        assert_eq!((issue.status, &issue.fingerprint), (means, &alert.fingerprint), "{status}");
+    }
+    assert_ne!(of("7", "resolved").fingerprint, alert.fingerprint);
+    // What it posts of anything else is shown as text, and none of it is a repeat of another.
+    let comment = |text: &str| {
+        let body = json!({
+            "action": "created", "installation": { "uuid": "a8e5d37a-696c-4c54-adb5-b3f28d64c7de" },
+            "data": { "comment_id": 1, "issue_id": 1117540176, "project_slug": "front-end", "comment": text },
+        });
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    let (one, other) = (comment("mine"), comment("yours"));
+    assert!(one.status == Status::Firing && one.annotation("description").contains("mine"), "{one:?}");
+    assert_ne!(one.fingerprint, other.fingerprint);
+}
+
+#[test]
+fn each_event_of_nightingales_list_is_an_alert() {
+    let inputs = shipped();
+    let (fires, mut over) = (json_of("nightingale-8.0-triggered"), json_of("nightingale-8.0-triggered"));
+    over[0]["hash"] = "other".into();
+    over[0]["is_recovered"] = true.into();
+    let event = event(&inputs, json!([fires[0], over[0]]).to_string().as_bytes());
+    let told: Vec<_> = event.alerts.iter().map(|alert| (alert.status, alert.label("severity"), alert.label("instance"))).collect();
+    assert_eq!(told, [(Status::Firing, "warning", "web-3.local"), (Status::Resolved, "warning", "web-3.local")]);
+    assert!(event.apart && event.alerts[0].fingerprint != event.alerts[1].fingerprint);
+}
+
+/// Only alarms say whether they are over, by a member that Huawei leaves out when it is false.
+#[test]
+fn a_message_of_huaweis_is_over_where_it_is_an_alarm_that_says_so() {
+    let inputs = shipped();
+    let of = |message: &str| {
+        let mut body = json_of("huawei-2025-alarm");
+        body["message_id"] = message.into();
+        body["message"] = message.into();
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    let alarm = json_of("huawei-2025-alarm")["message"].as_str().unwrap().to_owned();
+    let over = of(&alarm.replace("\"IsAlarm\":true,", ""));
+    assert_eq!((over.status, over.fingerprint), (Status::Resolved, of(&alarm).fingerprint));
+    let (one, other) = (of("备份已恢复"), of("backup failed"));
+    assert_eq!((one.status, one.annotation("summary"), other.status), (Status::Firing, "备份已恢复", Status::Firing));
+    assert_ne!(one.fingerprint, other.fingerprint);
 }
 
 #[test]
 fn objects_that_tencent_names_otherwise_are_apart() {
     let inputs = shipped();
     let of = |object: &str| {
-        let mut body: Value = serde_json::from_slice(&bodies().into_iter().find(|(name, ..)| name == "tencent-2020-event").unwrap().2).unwrap();
+        let mut body = json_of("tencent-2020-event");
         body["alarmObjInfo"]["dimensions"] = json!({ "directConnectConnId": object, "objDetail": { "vpc": "vpc-1" } });
         event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
     };
     let (one, other) = (of("dc-1"), of("dc-2"));
     assert!(one.label("instance").contains("dc-1"), "{one:?}");
     assert_ne!(one.fingerprint, other.fingerprint);
+}
+
+/// What Tencent posts of the level `Remind` when the value falls or rises says nothing of `Serious`.
+#[test]
+fn a_level_of_an_alarm_is_over_while_a_worse_one_fires() {
+    let inputs = shipped();
+    let of = |level: &str, status: &str| {
+        let mut body = json_of("tencent-2025-level");
+        body["alertId"] = format!("xxxxxxxx_{level}").into();
+        body["alarmLevel"] = level.into();
+        body["alarmStatus"] = status.into();
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    let (mild, worse, over) = (of("Remind", "1"), of("Serious", "1"), of("Remind", "0"));
+    assert_eq!((mild.label("severity"), worse.label("severity"), over.status), ("info", "critical", Status::Resolved));
+    assert_eq!(mild.fingerprint, over.fingerprint, "its own end");
+    assert_ne!(worse.fingerprint, over.fingerprint, "the end of another level is not its end");
+}
+
+#[test]
+fn two_uptime_kumas_that_share_a_credential_do_not_end_each_others_alerts() {
+    let inputs = shipped();
+    let of = |file: &str, name: &str| {
+        let mut body = json_of(file);
+        body["monitor"]["name"] = name.into();
+        event(&inputs, body.to_string().as_bytes()).alerts.remove(0)
+    };
+    let (down, other, up) = (of("uptime_kuma-1.23-down", "api"), of("uptime_kuma-1.23-up", "mail"), of("uptime_kuma-1.23-up", "api"));
+    assert_eq!((down.label("monitor_id"), other.label("monitor_id")), ("3", "3"), "each counts from 1");
+    assert_eq!(down.fingerprint, up.fingerprint);
+    assert_ne!(down.fingerprint, other.fingerprint);
 }
 
 /// Two such bodies would be the same alert, and the second one a repeat of the first.
@@ -251,6 +361,8 @@ fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
     let inputs = shipped();
     for (name, input, body) in bodies() {
         let Ok(whole) = serde_json::from_slice::<Value>(&body) else { continue };
+        // A list's entry by itself is the same alert.
+        let whole = if let Value::Array(mut entries) = whole { entries.remove(0) } else { whole };
         let members = whole.as_object().unwrap();
         let before = event(&inputs, &body);
         let mut more = whole.clone();

@@ -44,6 +44,7 @@ impl Known {
                 let known = other.notified.iter().find(|notified| notified.fingerprint == one.fingerprint);
                 known.is_some_and(|known| {
                     one.version = one.version.min(known.version);
+                    one.rank = one.rank.max(known.rank);
                     one.over &= known.over;
                     true
                 })
@@ -67,7 +68,7 @@ impl Known {
 pub enum Moment {
     /// The channel knows nothing of the incident.
     First,
-    /// An alert that it was not notified of, or that fires again. It is mentioned unless something more severe, of which people know, fires.
+    /// An alert that it was not notified of, that fires again, or that became more severe. It is mentioned unless something worse, of which people know, fires.
     News {
         /// Whether people are mentioned.
         mentions: bool,
@@ -84,18 +85,22 @@ pub enum Moment {
     Nothing,
 }
 
-/// The alerts that are news to a channel that was notified so much: it was never notified of them, or they fire again.
+/// The alerts that are news to a channel that was notified so much: it was never notified of them, they fire again, or they are more severe than it knows.
 pub fn news(said: &Said, incident: &Incident, notified: &Known) -> HashSet<u64> {
     let now_of: HashMap<u64, _> = incident.alerts.iter().map(|alert| (alert.fingerprint, alert)).collect();
     let known: HashMap<u64, &NotifiedAlert> = notified.alerts.iter().map(|one| (one.fingerprint, one)).collect();
-    let is_news = |fingerprint: &u64| match (known.get(fingerprint), now_of.get(fingerprint)) {
+    let is_news = |fingerprint: u64, rank: u8| match (known.get(&fingerprint), now_of.get(&fingerprint)) {
         (None, _) => true,
-        // Whatever start it names: people read that it was over.
-        (Some(notified), Some(alert)) => notified.version < alert.fired || (notified.over && alert.state == AlertState::Firing),
+        (Some(notified), Some(alert)) => {
+            // Senders that know an alert by something else than its labels change its severity.
+            let rose = rank < notified.rank && incident.state.is_open();
+            // Whatever start it names: people read that it was over.
+            notified.version < alert.fired || (alert.state == AlertState::Firing && (notified.over || rose))
+        }
         // Beyond what is remembered.
         (Some(notified), None) => notified.over,
     };
-    said.fires.iter().map(|(fingerprint, _)| *fingerprint).filter(is_news).collect()
+    said.fires.iter().filter(|(fingerprint, rank)| is_news(*fingerprint, *rank)).map(|(fingerprint, _)| *fingerprint).collect()
 }
 
 /// Whether what people know rings again: the ack ended, which rings once, and ends by hand once in a time, or it is time to say that it goes on.
@@ -147,6 +152,12 @@ pub fn decide(said: &Said, incident: &Incident, notified: &Known, repeat: Durati
     if is_open && (reminded || (again && !all_acked)) { Moment::Again } else { quiet }
 }
 
+/// What a step of an escalation means to these recipients: it rings, whatever they know, and who is called for the first time reads all of it.
+pub fn decide_step(anchors: &[Anchor], recipients: &[Recipient]) -> Moment {
+    let knows = |to: &Recipient| anchors.iter().any(|anchor| anchor.recipient == *to);
+    if recipients.iter().all(knows) { Moment::Again } else { Moment::First }
+}
+
 /// How a channel is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
@@ -170,8 +181,23 @@ pub enum How {
     Silent,
 }
 
+/// How a channel that works so, on a platform that can so much, notifies these recipients, who have these anchors.
+pub fn how_for(moment: Moment, mode: LivingMode, can: Living, anchors: &[Anchor], recipients: &[Recipient]) -> How {
+    let lives = |anchor: &&Anchor| !anchor.ids.is_empty() && (mode != LivingMode::Edit || (anchor.edited && can.may_change(&anchor.ids)));
+    let has = |recipient: &&Recipient| anchors.iter().filter(lives).any(|anchor| anchor.recipient == **recipient);
+    // Another card would take the place of those that live, which nothing would edit any more: who has none reads lines. A reply leaves the link to its card.
+    let count = recipients.iter().filter(has).count();
+    let all = count == recipients.len();
+    match (how(moment, mode, can, count > 0), moment) {
+        (How::Silent, Moment::News { .. }) if !all => How::Line { form: Form::News, reply: false, mentions: false },
+        (How::Silent, Moment::Over) if !all => How::Line { form: Form::Over, reply: false, mentions: false },
+        (How::Line { form, mentions, .. }, _) if !all => How::Line { form, reply: false, mentions },
+        (how, _) => how,
+    }
+}
+
 /// How a channel that works so, on a platform that can so much, is notified; `anchored` is whether it has a message to edit or to answer.
-pub fn how(moment: Moment, mode: LivingMode, can: Living, anchored: bool) -> How {
+fn how(moment: Moment, mode: LivingMode, can: Living, anchored: bool) -> How {
     let (form, mentions) = match moment {
         _ if mode == LivingMode::Off => return How::Card { mentions: true, reply: false },
         Moment::First => return How::Card { mentions: true, reply: false },

@@ -152,6 +152,16 @@ fn what_a_channel_knows_decides_what_is_news() {
             late,
             news(true),
         ),
+        ("it becomes more severe", &incident(&[(1, 0, Firing, 1)]), said(&[(1, 0)], &[]), notified(&[(1, 2, 3, false)]), soon, news(true)),
+        (
+            "it becomes more severe, but something worse fires",
+            &incident(&[(1, 1, Firing, 1), (2, 0, Firing, 1)]),
+            said(&[(1, 1)], &[]),
+            notified(&[(1, 2, 3, false), (2, 0, 3, false)]),
+            soon,
+            news(false),
+        ),
+        ("it becomes less severe", &incident(&[(1, 2, Firing, 1)]), said(&[(1, 2)], &[]), notified(&[(1, 0, 3, false)]), soon, Moment::Nothing),
         ("it fires again", &incident(&[(1, 2, Firing, 5)]), said(&[(1, 2)], &[]), notified(&[(1, 2, 4, true)]), soon, news(true)),
         ("a copy from a twin", &both, said(&[(1, 2), (2, 0)], &[]), notified(&[(1, 2, 3, false), (2, 0, 3, false)]), soon, Moment::Nothing),
         ("a repeat after an hour", &both, said(&[(1, 2), (2, 0)], &[]), notified(&[(1, 2, 3, false), (2, 0, 3, false)]), late, Moment::Again),
@@ -331,4 +341,45 @@ fn the_only_edit_is_kept_for_who_is_on_it_or_for_the_end() {
         assert_eq!(deserves_its_edit(&anchor, &incident), wanted, "{why}");
     }
     assert!(is_over(&anchor, &of(Resolved, Resolved, vec![])) && !is_over(&anchor, &of(Firing, Resolved, vec![ack(&[1])])));
+}
+
+/// A recipient who was added, or whom no card reached, takes nothing from the others' card.
+#[test]
+fn a_card_that_lives_stays_the_card_though_another_recipient_has_none() {
+    let anchor = |to: &str| crate::store::Anchor {
+        incident: IncidentId(1842),
+        channel: "ops".into(),
+        recipient: Recipient::new(to),
+        message: crate::model::MessageId::new(),
+        ids: crate::model::PlatformIds::one("id", "1".to_owned()),
+        notified: Vec::new(),
+        notified_at: T0,
+        rang: Rang::default(),
+        shown: 1,
+        edited: true,
+        next_edit_at: T0,
+        edits: 0,
+        failures: 0,
+        reposts: 0,
+        reposted_at: UnixMs::EPOCH,
+    };
+    let to = ["a", "b"].map(Recipient::new);
+    let can = |reply| Living { edit: true, reply, edits_counted: false, spends: None, default: LivingMode::Edit };
+    let how = |moment, reply, anchors: &[Anchor]| how_for(moment, LivingMode::Edit, can(reply), anchors, &to);
+    let line = |form, reply, mentions| How::Line { form, reply, mentions };
+    let (one, both) = ([anchor("a")], [anchor("a"), anchor("b")]);
+    let (news, quiet) = (Moment::News { mentions: true }, Moment::News { mentions: false });
+    for reply in [true, false] {
+        // A reply has no link of its own, which who has no card needs.
+        assert_eq!(how(news, reply, &one), line(Form::News, false, true));
+        assert_eq!(how(quiet, reply, &one), line(Form::News, false, false));
+        assert_eq!(how(Moment::Over, reply, &one), line(Form::Over, false, false));
+        assert_eq!(how(news, reply, &both), line(Form::News, reply, true));
+        assert_eq!(how(Moment::Nothing, reply, &one), How::Silent);
+        assert_eq!(how(news, reply, &[]), How::Card { mentions: true, reply: false });
+    }
+    assert_eq!((how(quiet, false, &both), how(Moment::Over, false, &both)), (How::Silent, How::Silent));
+    // Who is called by a later step reads all of it.
+    let step = |anchors: &[Anchor]| how_for(decide_step(anchors, &to), LivingMode::Edit, can(true), anchors, &to);
+    assert_eq!((step(&one), step(&both)), (How::Card { mentions: true, reply: false }, line(Form::Again, true, true)));
 }

@@ -140,14 +140,33 @@ sequence!(
             > #1 firing
         ack seen=chat
             > ack for #1: acked 1, 1 left
-            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC; 1 not acked
-            > free edits 1, firing: web | #1 · acked by ann (API), 03:01 UTC; 1 not acked
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
+            > free edits 1, firing: web
             > #1 firing, ann on it
         ack seen=free by=bob
             > ack for #1: acked 1
-            > chat edits 1, firing: disk | #1 · acked by bob (API), 03:02 UTC
+            > chat edits 1, firing: disk | #1 · acked by ann (API), 03:01 UTC
             > free edits 1, firing: web | #1 · acked by bob (API), 03:02 UTC
             > #1 acked, ann and bob on it
+    "
+);
+
+sequence!(
+    what_is_over_in_one_room_goes_on_in_another,
+    "
+        report disk>chat web>free
+            > chat message 1 rings, firing: disk
+            > free message 1 rings, firing: web
+            > #1 firing
+        report -disk>chat web>free
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk
+            > free edits 1, firing: web
+        ack seen=free by=bob
+            > ack for #1: acked 1
+            > chat edits 1, resolved: disk
+            > free edits 1, firing: web | #1 · acked by bob (API), 03:02 UTC
+            > #1 acked, bob on it
     "
 );
 

@@ -180,6 +180,41 @@ sequence!(
 );
 
 sequence!(
+    an_end_that_no_edit_may_show_is_posted,
+    "
+        report disk
+            > chat message 1 rings, firing: disk
+            > #1 firing
+        room edits-refused
+        report -disk
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat message 3 quiet, resolved: disk
+            > #1 resolved
+        wait 10
+        room works
+    "
+);
+
+sequence!(
+    an_end_that_was_posted_is_posted_no_more_while_something_else_goes_on,
+    "
+        report disk>chat web>free
+            > chat message 1 rings, firing: disk
+            > free message 1 rings, firing: web
+            > #1 firing
+        room edits-refused
+        report -disk>chat web>free
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat message 3 quiet, resolved: disk
+        ack
+            > ack for #1: acked 1
+            > #1 acked, ann on it
+        wait 5
+        room works
+    "
+);
+
+sequence!(
     a_lost_answer_is_repeated_and_the_newer_message_lives,
     "
         room loses-answer

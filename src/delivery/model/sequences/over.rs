@@ -83,6 +83,20 @@ sequence!(
 );
 
 sequence!(
+    an_end_of_what_a_body_leaves_out_is_told_once,
+    "
+        report disk web
+            > chat message 1 rings, firing: disk web
+            > #1 firing
+        report -disk left-out=1 reason=all_alerts_resolved
+            > chat over 2 in 1 quiet, resolved: disk
+            > chat edits 1, resolved: disk web | ✅ 2 resolved, 1 not listed · web +1
+            > #1 resolved
+        report -disk left-out=1 reason=all_alerts_resolved
+    "
+);
+
+sequence!(
     without_a_group_the_alerts_of_a_name_add_up,
     "
         report disk group=none

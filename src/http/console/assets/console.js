@@ -29,9 +29,7 @@
 
   doc.addEventListener('click', function (e) {
     var c = e.target.closest('[data-copy]');
-    if (c && navigator.clipboard) {
-      navigator.clipboard.writeText(c.dataset.copy).then(function () { say(zh ? '已复制' : 'Copied'); });
-    }
+    if (c) copy(c.dataset.copy);
     // Light or dark at once; the cookie lets the server say so from the next page on. Without script the form posts.
     if (e.target.closest('[data-theme-switch]')) {
       e.preventDefault();
@@ -56,7 +54,9 @@
   if (live && live.dataset.live && window.EventSource) (function () {
     var source = null, paused = false, held = {}, last = '', heard = 0, more = live.querySelector('[data-show-new]'), pause = live.querySelector('[data-key="p"]');
     function state(on, text) { live.classList.toggle('off', !on); live.querySelector('.state').textContent = text; }
-    function busy(el) { return el.matches(':hover') || el.contains(doc.activeElement) || el.querySelector('details[open]'); }
+    // What a finger touched last is `:hover` until it touches something else, which may be never.
+    var over = matchMedia('(hover: hover)').matches ? ':hover' : ':active';
+    function busy(el) { return el.matches(over) || el.contains(doc.activeElement) || el.querySelector('details[open]'); }
     function main(el) { var b = el.querySelector('[data-key="a"]'); return b ? b.textContent : ''; }
     function put(el, fresh) { el.replaceWith(fresh); fresh.changed = main(el) === main(fresh) ? el.changed : Date.now(); if (window.htmx) window.htmx.process(fresh); delete held[fresh.id]; }
     function take(html) {
@@ -112,11 +112,58 @@
     else setTimeout(function () { t.remove(); }, 6000);
   });
 
-  function say(text) {
+  function say(text, stays) {
     var box = doc.querySelector('.toasts'); if (!box) return;
+    if (Array.prototype.some.call(box.children, function (t) { return t.textContent === text; })) return;
     var t = doc.createElement('p'); t.className = 'toast'; t.textContent = text; box.append(t);
-    setTimeout(function () { t.remove(); }, 4000);
+    if (stays) t.addEventListener('click', function () { t.remove(); }); else setTimeout(function () { t.remove(); }, 4000);
   }
+
+  // On plain http a page of another machine has no clipboard; then its text is copied as from a field.
+  function copy(text) {
+    function done(ok) { say(ok ? (zh ? '已复制' : 'Copied') : zh ? '无法复制，请手动选择文本' : 'Not copied: select the text by hand'); }
+    if (navigator.clipboard) { navigator.clipboard.writeText(text).then(function () { done(true); }, function () { done(false); }); return; }
+    var t = doc.createElement('textarea'), at = doc.activeElement; t.className = 'vh'; t.value = text; doc.body.append(t); t.select();
+    var ok = doc.execCommand('copy'); t.remove(); if (at) at.focus({ preventScroll: true });
+    done(ok);
+  }
+
+  // A press that Watchfire did not answer must not look like none; and what a proxy writes in its place, a 502 or a login, takes the place of no row.
+  function lost() { say(zh ? 'Watchfire 没有应答，可能未执行：请刷新页面查看' : 'Watchfire did not answer, and may have done nothing: reload the page to see', true); }
+  doc.addEventListener('htmx:sendError', lost);
+  doc.addEventListener('htmx:beforeSwap', function (e) {
+    var x = e.detail.xhr, own = x.status < 400 ? !/^\s*<(!doctype|html)/i.test(x.responseText) : x.getResponseHeader('HX-Reswap');
+    if (!own) { e.detail.shouldSwap = false; lost(); }
+  });
+  doc.addEventListener('htmx:beforeRequest', function (e) {
+    e.detail.xhr.late = setTimeout(function () { say(zh ? '10 秒仍无应答，继续等待' : 'No answer for 10 s; it is still waited for'); }, 10000);
+  });
+  doc.addEventListener('htmx:afterRequest', function (e) { clearTimeout(e.detail.xhr.late); });
+
+  // What is half typed outlives the end of a session: this tab keeps it for the login after it, and for the same form only.
+  function typed() {
+    return Array.prototype.filter.call(doc.querySelectorAll('textarea[name]'), function (t) { return t.form; }).map(function (t) {
+      var form = Array.prototype.map.call(t.form.querySelectorAll('input[type=hidden]'), function (i) { return i.value; });
+      return { place: JSON.stringify([location.pathname, t.name, form]), field: t };
+    });
+  }
+  function keep() {
+    // The form of the login has no such text, and is what this waits for.
+    var kept = {}, all = typed(); if (!all.length) return;
+    all.forEach(function (one) { kept[one.place] = one.field.value; });
+    try { sessionStorage.setItem('wf_typed', JSON.stringify(kept)); } catch (e) { /* it is lost, as without a script */ }
+  }
+  doc.addEventListener('submit', keep);
+  doc.addEventListener('htmx:beforeOnLoad', function (e) { if (/^\/ui\/login\b/.test(e.detail.xhr.getResponseHeader('HX-Redirect'))) keep(); });
+  window.addEventListener('load', function () {
+    if (location.pathname === '/ui/login') return;
+    var kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem('wf_typed')); sessionStorage.removeItem('wf_typed'); } catch (e) { /* nothing is kept */ }
+    if (kept && /^https?:\/\/[^/]+\/ui\/login\b/.test(doc.referrer)) typed().forEach(function (one) {
+      var t = one.field, text = kept[one.place]; if (text === undefined || text === t.value) return;
+      t.value = text; t.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+  });
 
   // Keys. Never while typing, never with a modifier.
   var rows = function () { return Array.prototype.slice.call(doc.querySelectorAll('[data-row]')); }, at = -1, chord = '';

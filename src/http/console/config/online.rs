@@ -11,21 +11,26 @@ use maud::html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::delivery::online::{Answer, Said, ask};
+use crate::delivery::{AuditAct, Intent};
 use crate::http::App;
+use crate::http::console::acts::ALL_CHANNELS;
 use crate::http::console::failure::Failure;
 use crate::http::console::form::Form;
 use crate::http::console::layout::{Page, Place};
 use crate::http::console::parts::{count, icon_of, say, shown, worded};
+use crate::store::AuditState;
 
 /// How long a page waits for all answers.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Asks, and shows what was said.
 pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: Form) -> Result<Response, Failure> {
+    form.sees_all(&app).await?;
     let viewer = form.viewer;
-    viewer.sees_all()?;
     let language = viewer.manner.language;
     let plan = app.engine.plan();
+    let intent = Intent { by: viewer.caller.author.clone(), act: AuditAct::Probe, on: ALL_CHANNELS.into(), reason: String::new() };
+    let act = app.engine.begin_audit(intent).await?;
     let mut said: Vec<Said> = Vec::new();
     {
         let mut answers = pin!(ask(&plan));
@@ -47,6 +52,7 @@ pub(in crate::http::console) async fn online(State(app): State<Arc<App>>, form: 
     };
     said.sort_by(|a, b| (rank(&a.answer), &a.name).cmp(&(rank(&b.answer), &b.name)));
     let refused = said.iter().filter(|one| rank(&one.answer) == 0).count() + silent.len();
+    app.engine.end_audit(act, AuditState::Done, &format!("{refused} failed")).await;
     let unasked = said.iter().filter(|one| matches!(one.answer, Answer::Unasked)).count();
     let asked = said.len() + silent.len() - unasked;
     let body = html! {

@@ -40,7 +40,7 @@ fn route(language: Language, plan: &Plan, node: &Node, left: &mut usize) -> Mark
             }
             p.why {
                 (shown(&node.name))
-                @if let Some(name) = &node.escalation { " · " (say(language, "escalation ", "升级策略 ")) (shown(name)) @if let Some(steps) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(steps, None, language))) } }
+                @if let Some(name) = &node.escalation { " · " (say(language, "escalation ", "升级策略 ")) (shown(name)) @if let Some(steps) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(steps, None, &|channel| plan.sends(channel), language))) } }
                 @if !node.mute.is_empty() { " · " (say(language, "muted in ", "静音时段 ")) (shown(&intervals(&node.mute))) }
                 @if !node.active.is_empty() { " · " (say(language, "active in ", "生效时段 ")) (shown(&intervals(&node.active))) }
                 @if node.continue_ { " · " (say(language, "continue: the next routes are tried as well", "continue：继续尝试后续路由")) }

@@ -40,7 +40,7 @@ pub(super) fn shared(all: &[Told<'_>], rules: &Shown) -> Labels {
 /// The list.
 pub(super) fn list(viewer: &Viewer, all: &[Told<'_>], shared: &Labels) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
-    let firing = all.iter().filter(|one| one.alert.state == AlertState::Firing).count();
+    let firing = all.iter().filter(|one| fires(one)).count();
     html! {
         section.sec {
             h2 { @if firing == 0 { (say(language, "Nothing fires", "没有告警在触发")) } @else { (count(language, firing as u64, "alert fires", "alerts fire", "条告警触发中")) } }
@@ -52,13 +52,18 @@ pub(super) fn list(viewer: &Viewer, all: &[Told<'_>], shared: &Labels) -> Markup
                         AlertState::Unreported => { span.pill { (crate::http::console::parts::icon("stale")) (say(language, "Not reported", "不再上报")) } }
                     }
                     code { (shown(&place(one.body, shared))) }
-                    @if let Some(value) = one.body.map(value).filter(|value| !value.is_empty()) { b.n { (shown(value)) } }
-                    span.dim.s { (time::ago(manner, one.alert.start.unwrap_or(one.alert.changed_at))) }
+                    @if let Some(value) = one.body.filter(|_| fires(one)).map(value).filter(|value| !value.is_empty()) { b.n { (shown(value)) } }
+                    span.dim.s { (time::ago(manner, one.alert.start.filter(|_| fires(one)).unwrap_or(one.alert.changed_at))) }
                 } }
                 @if all.len() > MAX_LINES { li { span.dim { (say(language, "and ", "另有 ")) (all.len() - MAX_LINES) (say(language, " more", " 条")) } } }
             }
         }
     }
+}
+
+/// Whether it fires: its value and its beginning are those of the alarm.
+fn fires(one: &Told<'_>) -> bool {
+    one.alert.state == AlertState::Firing
 }
 
 fn value(alert: &Alert) -> &str {

@@ -170,7 +170,9 @@ pub(super) async fn next_steps(app: &App, shown: &mut [Known]) -> Result<(), Fai
     let mut next: HashMap<IncidentId, NextStep> = HashMap::new();
     let steps = app.engine.steps(&firing).await?;
     let escalating: HashSet<IncidentId> = steps.iter().map(|step| step.incident).collect();
-    for step in steps.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred)) {
+    let plan = app.engine.plan();
+    // One on a disabled channel reaches nobody.
+    for step in steps.into_iter().filter(|step| matches!(step.state, State::Waiting | State::Deferred) && plan.sends(&step.channel)) {
         if next.get(&step.incident).is_none_or(|known| step.due_at < known.at) {
             next.insert(step.incident, NextStep { channel: step.channel, at: step.due_at });
         }

@@ -13,13 +13,13 @@ use super::{Known, alerts, events, read, timeline};
 use crate::http::App;
 use crate::http::api::incidents::attempts;
 use crate::http::api::no_id;
-use crate::http::console::acts;
 use crate::http::console::failure::Failure;
 use crate::http::console::layout::Page;
 use crate::http::console::parts::{badge, icon, id_chip, pill, say, shown, time, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{EventId, IncidentId, UnixMs};
 use crate::store::{DeliveryRow, Incident, IncidentDetail, SilenceState, State as DeliveryState};
+use crate::template;
 
 /// Events whose bodies are read.
 const MAX_EVENTS: usize = 50;
@@ -38,14 +38,20 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
     let bodies = events(&app, &ids).await?;
     let attempts = attempts(&app, &viewer.caller, &found).await?;
     let all = alerts::of(&found.incident, &bodies);
-    let shared = alerts::shared(&all, &app.engine.plan().messages.shown);
+    let plan = app.engine.plan();
+    let shared = alerts::shared(&all, &plan.messages.shown);
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let acts = acts(&viewer, &known);
     let body = html! {
         div.head { div {
             div.acts.ctr {
                 (pill(language, known.severity())) (who(&viewer, &known))
-                span.dim { (say(language, "for ", "已 ")) (time::ago(manner, known.since())) }
+                span.dim {
+                    @match found.incident.ended_at.filter(|_| !found.incident.state.is_open()) {
+                        Some(at) => { (say(language, "lasted ", "持续 ")) (time::span(language, at - known.since())) (say(language, ", ended ", "，结束于 ")) (time::clock(manner, at)) }
+                        None => { (say(language, "open for ", "已持续 ")) (time::ago(manner, known.since())) }
+                    }
+                }
                 span.end { (id_chip(language, &format!("#{id}"), &format!("#{id}"))) }
             }
             h1.ttl { (shown(&found.incident.title)) }
@@ -56,7 +62,7 @@ pub(in super::super) async fn page(State(app): State<Arc<App>>, Path(id): Path<S
         @if let Some(muted) = mute(&viewer, &found.incident) { (muted) }
         @if let Some(acts) = &acts { div.sheet.wo { (acts) } }
         div.two-col.gap {
-            div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &found, &attempts)) }
+            div { (alerts::words(&viewer, &all)) (alerts::list(&viewer, &all, &shared)) (timeline::list(&viewer, &plan, &found, &attempts)) }
             aside { (notified(&viewer, &found)) (alerts::labels(&viewer, &shared)) }
         }
     };
@@ -80,7 +86,7 @@ fn silence(viewer: &Viewer, incident: &Incident) -> Markup {
     };
     html! {
         p.lead {
-            (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(acts::who(language, &silence.by.name)))
+            (icon("moon")) " " (word) (time::clock(manner, silence.until)) (say(language, ", by ", "，")) (shown(template::who(language, &silence.by.name)))
             @if !silence.reason.is_empty() { (say(language, ": ", "：")) (worded(manner, &silence.reason)) }
         }
     }
@@ -93,7 +99,7 @@ fn mute(viewer: &Viewer, incident: &Incident) -> Option<Markup> {
     Some(html! {
         p.lead {
             (icon("mute")) " " a href="/ui/mutes" { (say(language, "Muted until ", "已静音至 ")) } (time::clock(manner, mute.until))
-            (say(language, ", by ", "，")) (shown(acts::who(language, &mute.by))) (say(language, ": ", "：")) code { (shown(&mute.matchers)) }
+            (say(language, ", by ", "，")) (shown(template::who(language, &mute.by))) (say(language, ": ", "：")) code { (shown(&mute.matchers)) }
         }
     })
 }

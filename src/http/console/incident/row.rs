@@ -10,6 +10,7 @@ use crate::http::console::parts::{Look, badge, badge_of, count, pill, plain, say
 use crate::http::console::viewer::Viewer;
 use crate::model::{UnixMs, Verb};
 use crate::store::IncidentState;
+use crate::template;
 
 /// The labels that say where something is, in the order in which they are shown.
 const PLACES: [&str; 6] = ["team", "env", "cluster", "namespace", "service", "instance"];
@@ -61,7 +62,7 @@ pub(in super::super) fn first(viewer: &Viewer, known: &Known, way: Way) -> Marku
 /// Who is on it.
 pub(in super::super) fn who(viewer: &Viewer, known: &Known) -> Markup {
     let language = viewer.manner.language;
-    let names: Vec<&str> = known.incident.attending().map(|ack| acts::who(language, &ack.by.name)).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = known.incident.attending().map(|ack| template::who(language, &ack.by.name)).filter(|name| !name.is_empty()).collect();
     let names = names.join(say(language, ", ", "、"));
     let state = known.incident.state;
     match state {
@@ -89,7 +90,7 @@ fn what_next(viewer: &Viewer, known: &Known) -> Markup {
     html! {
         @match (known.incident.state, ack, &known.next) {
             (IncidentState::Snoozed, ..) => { @if let Some(until) = until { (say(language, "until ", "至 ")) (time::clock(manner, until)) (say(language, ", then it rings again", "，届时仍触发则再次通知")) } }
-            (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "，通过 ")) (shown(acts::way(language, &ack.by.via))) }
+            (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "认领，通过 ")) (shown(acts::way(language, &ack.by.via))) }
             (IncidentState::Firing, ..) if known.muted.is_some() => { (muted(viewer, known)) }
             (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " ", "，")) (time::coming(manner, *at)) }
             (IncidentState::Firing, ..) if !known.escalates => { (say(language, "no escalation is configured for it", "未配置升级策略")) }

@@ -4,13 +4,19 @@ use std::collections::HashMap;
 
 use maud::{Markup, html};
 
+use crate::delivery::Plan;
+use crate::http::console::manner::Manner;
 use crate::http::console::parts::{Look, answer, icon, say, shown, time, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{MessageId, UnixMs};
-use crate::store::{AttemptRow, DeliveryRow, IncidentDetail, State, TimelineKind, TimelineRow};
+use crate::store::{AttemptKind, AttemptRow, DeliveryRow, IncidentDetail, State, TimelineKind, TimelineRow};
 
 /// Lines that are shown.
 const MAX_LINES: usize = 200;
+/// What waits for longer than this does not only wait its turn, in milliseconds.
+const TURN_MS: i64 = 60_000;
+/// Answers of one message that are shown.
+const MAX_ANSWERS: usize = 20;
 
 /// One line.
 struct Line {
@@ -25,10 +31,10 @@ struct Line {
 }
 
 /// The list. `attempts` are those of the messages that were read.
-pub(super) fn list(viewer: &Viewer, found: &IncidentDetail, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Markup {
+pub(super) fn list(viewer: &Viewer, plan: &Plan, found: &IncidentDetail, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Markup {
     let (manner, language) = (&viewer.manner, viewer.manner.language);
     let mut lines: Vec<Line> = found.timeline.iter().map(|row| described(viewer, row)).collect();
-    lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, found, row, attempts)));
+    lines.extend(found.deliveries.iter().filter_map(|row| delivered(viewer, plan, found, row, attempts)));
     lines.push(Line {
         at: found.incident.opened_at,
         soon: false,
@@ -88,29 +94,85 @@ fn described(viewer: &Viewer, row: &TimelineRow) -> Line {
     Line { at: row.at, soon: false, class, icon, head, text: row.text.clone(), answer: String::new() }
 }
 
-fn delivered(viewer: &Viewer, found: &IncidentDetail, row: &DeliveryRow, attempts: &HashMap<MessageId, Vec<AttemptRow>>) -> Option<Line> {
+fn delivered(
+    viewer: &Viewer,
+    plan: &Plan,
+    found: &IncidentDetail,
+    row: &DeliveryRow,
+    attempts: &HashMap<MessageId, Vec<AttemptRow>>,
+) -> Option<Line> {
     let language = viewer.manner.language;
-    let soon = !row.state.is_final();
-    // What only waits its turn is nothing to wait for.
-    if soon && row.due_at <= UnixMs::from(viewer.manner.now) {
+    let tries = row.message.and_then(|message| attempts.get(&message)).map(Vec::as_slice).unwrap_or_default();
+    let is_final = row.state.is_final();
+    let soon = !is_final && row.due_at > UnixMs::from(viewer.manner.now);
+    // What only waits its turn is nothing to wait for; what failed, or is held, is.
+    let waits_its_turn = UnixMs::from(viewer.manner.now) - row.due_at.max(row.born_at) < TURN_MS;
+    let has_failed = tries.iter().any(|attempt| attempt.kind.is_some_and(|kind| kind != AttemptKind::Ok));
+    if !is_final && !soon && !has_failed && row.reason.is_none() && waits_its_turn {
         return None;
     }
-    let at = if soon { row.due_at } else { row.done_at? };
+    let at = match (is_final, soon) {
+        (true, _) => row.done_at?,
+        (_, true) => row.due_at,
+        _ => tries.last().map_or(row.born_at.max(row.due_at), |attempt| attempt.begun_at),
+    };
     let look = Look::from(row.state);
     let class = match row.state {
         State::Sent => "ok",
         State::Dead | State::Expired => "crit",
-        State::Unknown => "warn",
+        State::Unknown | State::Waiting | State::Deferred => "warn",
         _ => "",
     };
-    let last = row.message.and_then(|message| attempts.get(&message)?.last());
+    let is_off = plan.current_channel(&row.channel).is_some_and(|channel| channel.disabled);
     let head = html! {
         a href={ "/ui/deliveries/" (row.id) } { b { (shown(&row.channel)) } }
-        @if soon { (say(language, " is next", "（接下来）")) } @else { (say(language, ": ", "：")) (say(language, look.en, look.zh)) }
+        @if soon && is_off { (say(language, " is disabled: it is skipped", " 已停用：将跳过")) }
+        @else if soon { (say(language, " is next", "（接下来）")) } @else { (say(language, ": ", "：")) (say(language, look.en, look.zh)) }
     };
     let origin = row.fallback_of.and_then(|id| found.deliveries.iter().find(|one| one.id == id));
     let instead = || origin.map(|origin| format!("{}{}", say(language, "in place of ", "代替 "), origin.channel));
     let text = row.reason.clone().or_else(instead).unwrap_or_default();
-    let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
-    Some(Line { at, soon, class: if soon { "soon" } else { class }, icon: look.icon, head, text, answer })
+    // A step that is still to come is not muted.
+    let (class, icon) = if soon { ("soon", "clock") } else { (class, look.icon) };
+    Some(Line { at, soon, class, icon, head, text, answer: answers(&viewer.manner, tries) })
+}
+
+/// What the platform answered, the newest first; to several attempts, each with its time.
+fn answers(manner: &Manner, tries: &[AttemptRow]) -> String {
+    let mut said = tries.iter().rev().filter_map(|attempt| Some((attempt.begun_at, attempt.answer.as_deref()?))).take(MAX_ANSWERS);
+    match tries.len() {
+        0 | 1 => said.next().map(|(_, text)| text.to_owned()).unwrap_or_default(),
+        _ => said.map(|(at, text)| format!("{}\n{text}", time::whole(manner, at))).collect::<Vec<_>>().join("\n\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AttemptId, Language};
+
+    #[test]
+    fn every_answer_is_shown_the_newest_first() {
+        let manner = Manner {
+            language: Language::En,
+            theme: None,
+            fragment: false,
+            here: "/ui".into(),
+            now: "2026-11-29T21:00:00Z".parse().unwrap(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let attempt = |at: i64, answer: Option<&str>| AttemptRow {
+            id: AttemptId::new(),
+            page: 0,
+            begun_at: UnixMs(1_795_900_000_000 + at),
+            ended_at: None,
+            kind: None,
+            code: None,
+            answer: answer.map(str::to_owned),
+        };
+        assert_eq!(answers(&manner, &[]), "");
+        assert_eq!(answers(&manner, &[attempt(0, Some("ok"))]), "ok");
+        let several = [attempt(0, Some("HTTP 502")), attempt(1_000, None), attempt(2_000, Some("ok"))];
+        assert_eq!(answers(&manner, &several), "2026-11-28 21:06:42 UTC\nok\n\n2026-11-28 21:06:40 UTC\nHTTP 502");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::due::Due;
+use super::due::{self, Due, LATE_MS};
 use super::looks::{MAX_ROWS, Update};
 use crate::http::App;
 use crate::http::console::failure::Failure;
@@ -72,7 +72,8 @@ pub(super) async fn changes(app: &App, at: UnixMs, seen: &mut Option<Seen>) -> R
     let (ids, shown) = before.map_or_else(|| (Vec::new(), now.clone()), |before| differences(&before.versions, &now, newest, MAX_ROWS));
     // Nothing of these changed, and yet their rows show something else. A mute may be of any of them.
     let mut beside: Vec<IncidentId> = match before {
-        None => Vec::new(),
+        // What a page that opened just before shows as due may have come since.
+        None => due::last(app, &firing(&open), at).await?.into_iter().filter(|(_, due)| at - *due <= LATE_MS).map(|(id, _)| id).collect(),
         Some(_) if is_remuted => firing(&open),
         Some(before) => before.due.passed(at).into_iter().filter(|id| now.contains_key(id)).collect(),
     };

@@ -1,6 +1,6 @@
 //! When the next step of an escalation is due, for each open incident: then its row shows another one, and nothing else of the incident changes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::http::App;
 use crate::http::console::failure::Failure;
@@ -8,15 +8,20 @@ use crate::model::{IncidentId, UnixMs};
 use crate::store::{State, StepRow};
 
 /// How long the row of a step that is late is left as it is: the step waits for its channel.
-const LATE_MS: i64 = 3_000;
+pub(super) const LATE_MS: i64 = 3_000;
 
 async fn steps(app: &App, ids: &[IncidentId]) -> Result<Vec<StepRow>, Failure> {
     if ids.is_empty() { Ok(Vec::new()) } else { Ok(app.engine.steps(ids).await?) }
 }
 
-/// Those of these incidents of which a step was due in a time.
-pub(super) async fn between(app: &App, ids: &[IncidentId], from: UnixMs, until: UnixMs) -> Result<HashSet<IncidentId>, Failure> {
-    Ok(steps(app, ids).await?.into_iter().filter(|step| (from..=until).contains(&step.due_at)).map(|step| step.incident).collect())
+/// When the last of the steps of these incidents was due whose time has come; those without such a step are left out.
+pub(super) async fn last(app: &App, ids: &[IncidentId], now: UnixMs) -> Result<HashMap<IncidentId, UnixMs>, Failure> {
+    let mut last = HashMap::new();
+    for step in steps(app, ids).await?.into_iter().filter(|step| step.due_at <= now) {
+        let known = last.entry(step.incident).or_insert(step.due_at);
+        *known = step.due_at.max(*known);
+    }
+    Ok(last)
 }
 
 /// When the next step of each is due.

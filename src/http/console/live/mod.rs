@@ -287,10 +287,12 @@ async fn missed(app: &App, from: UnixMs, now: UnixMs, remuted: bool) -> Result<(
     };
     let open = urgent(app, OPEN).await?;
     let firing: Vec<IncidentId> = open.iter().filter(|one| one.state == IncidentState::Firing).map(|one| one.id).collect();
-    let stepped = due::between(app, &firing, from, now).await?;
-    let is_meant = |incident: &Incident| incident.heard_at >= from || acted(incident) || stepped.contains(&incident.id);
+    let stepped = due::last(app, &firing, now).await?;
+    let is_stepped = |incident: &Incident| stepped.get(&incident.id).is_some_and(|due| *due >= from);
+    let is_meant = |incident: &Incident| incident.heard_at >= from || acted(incident) || is_stepped(incident);
     let (mut changed, mut others): (Vec<Incident>, Vec<Incident>) = open.into_iter().partition(is_meant);
-    others.retain(|one| remuted && one.state == IncidentState::Firing);
+    // A step that was due before may have been late then, and come since.
+    others.retain(|one| remuted && one.state == IncidentState::Firing || stepped.contains_key(&one.id));
     others.sort_by_key(|one| (one.rank, one.opened_at));
     let over = IncidentFilter { ended_since: Some(from), limit: MAX_ROWS, ..IncidentFilter::default() };
     changed.extend(app.engine.query().list_incidents(&over).await?);

@@ -14,7 +14,6 @@ use axum::response::Response;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::acts;
 use super::failure::Failure;
 use super::form::{Form, go};
 use super::layout::{Page, Place};
@@ -27,6 +26,7 @@ use crate::http::App;
 use crate::http::api::oncall::{add_by, calendar_for, end_by};
 use crate::model::{Language, UnixMs};
 use crate::store::Override;
+use crate::template;
 
 /// How far ahead is shown.
 const AHEAD: Duration = Duration::from_secs(28 * 86_400);
@@ -142,7 +142,7 @@ fn arranged(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Markup {
                     li.arr {
                         (icon("swap")) span { b { (shown(plan.people.people.shown(&one.person))) } (say(language, " in ", "，")) (shown(&one.rota)) div.dim.s {
                             (time::day(language, zone, one.from)) (say(language, " to ", " 至 ")) (time::day(language, zone, one.until))
-                            (say(language, ", by ", "，由 ")) (shown(acts::who(language, &one.by))) @if !one.reason.is_empty() { ": “" (shown(&one.reason)) "”" }
+                            (say(language, ", by ", "，由 ")) (shown(template::who(language, &one.by))) @if !one.reason.is_empty() { ": “" (shown(&one.reason)) "”" }
                         } }
                         @if viewer.operates { form.end method="post" action={ "/ui/oncall/overrides/" (one.id) "/end" } { button.b.sm aria-label={ (say(language, "End override ", "结束换班 ")) (one.id) } { (say(language, "End", "结束")) } } }
                     }

@@ -63,10 +63,18 @@ fn unreached(language: Language, plan: &Plan, rota: &Rota, person: &Person) -> V
     let mine = steps.filter(|step| step.people.is_on_call(&rota.name));
     let mut missing: Vec<String> = Vec::new();
     for channel in mine.flat_map(|step| &step.targets).filter_map(|target| plan.channel(&target.channel)) {
-        if let Err(key) = person.way(channel.platform) {
+        // The message finds the id when it is sent.
+        let is_found = || person.looked_up_by(channel.content.looks_up).is_some();
+        let why = match person.way(channel.platform) {
+            _ if channel.disabled => Err(None),
+            Err(key) if !is_found() => Err(Some(key)),
+            _ => Ok(()),
+        };
+        if let Err(key) = why {
             let why = match key {
-                "" => format!("{}{}", channel.name, say(language, " reaches nobody by name", " 无法按姓名通知")),
-                key => {
+                None => format!("{}{}", channel.name, say(language, " is disabled", " 已停用")),
+                Some("") => format!("{}{}", channel.name, say(language, " reaches nobody by name", " 无法按姓名通知")),
+                Some(key) => {
                     format!("{} `{key}`{}{}", say(language, "has no", "缺少"), say(language, ": steps on ", "：无法通过以下通道通知："), channel.name)
                 }
             };
@@ -106,6 +114,28 @@ mod tests {
     use crate::http::Caller;
     use crate::http::console::counts::Counts;
     use crate::http::console::manner::Manner;
+
+    #[test]
+    fn a_step_on_a_disabled_channel_reaches_nobody() {
+        let text = "people: { ann: { mobile: \"+4915112345678\" } }\n\
+            rotas: { db: { handoff: \"monday 10:00\", start: 2026-11-30, people: [ann] } }\n\
+            channels: { ops: { log: {} }, off: { log: {}, disabled: true } }\n\
+            escalations: { e: [{ after: 5m, to: off, people: { oncall: db } }] }\nroute: { to: [ops], escalation: e }\n";
+        let plan = from_text(Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap().plan;
+        let (rota, ann) = (&plan.people.rotas["db"], plan.people.people.get("ann").unwrap());
+        assert_eq!([Language::En, Language::Zh].map(|language| unreached(language, &plan, rota, ann)), [vec!["off is disabled"], vec!["off 已停用"]]);
+    }
+
+    #[test]
+    fn whom_a_channel_looks_up_by_the_mail_address_lacks_no_id() {
+        let text = "people: { ann: { email: ann@example.com }, bob: { mobile: \"+4915112345678\" } }\n\
+            rotas: { db: { handoff: \"monday 10:00\", start: 2026-11-30, people: [ann] } }\n\
+            channels: { ops: { slack: { token: { env: T }, channel: \"#ops\" } } }\n\
+            escalations: { e: [{ after: 5m, to: ops, people: { oncall: db } }] }\nroute: { to: [ops], escalation: e }\n";
+        let plan = from_text(Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap().plan;
+        let of = |name: &str| unreached(Language::En, &plan, &plan.people.rotas["db"], plan.people.people.get(name).unwrap());
+        assert_eq!((of("ann"), of("bob")), (vec![], vec!["has no `slack`: steps on ops".to_owned()]));
+    }
 
     #[test]
     fn beside_the_incidents_a_shift_ends_by_the_clock_of_its_rota_which_is_named() {

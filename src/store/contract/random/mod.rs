@@ -55,7 +55,7 @@ fn ops() -> impl Strategy<Value = Op> {
 
 /// `WATCHFIRE_ROUNDS` histories, or as many as the gate has time for.
 fn rounds() -> u32 {
-    std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(16)
+    std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
 }
 
 /// Runs random histories against stores that `open` makes.

@@ -60,7 +60,7 @@ pub struct ShownIn {
     pub formed_at: UnixMs,
     /// The message, where a button of it was pressed; `None` for a link, and where it is not known.
     pub pressed: Option<MessageId>,
-    /// Alerts of which the channel was notified as well, by their fingerprints: the platform may have a message whose outcome is not stored yet.
+    /// Alerts of which the channel was notified as well, by their fingerprints: it may have a message whose outcome is not stored, or keeps no record.
     pub begun: Vec<u64>,
 }
 

@@ -16,6 +16,11 @@ impl Incident {
         self.calling().any(|alert| self.is_acked(alert.fingerprint))
     }
 
+    /// The alerts of that which somebody is on, by eight bytes of their fingerprints.
+    pub(in crate::store) fn attended(&self) -> HashSet<u64> {
+        self.calling().map(|alert| alert.fingerprint).filter(|one| self.is_acked(*one)).collect()
+    }
+
     /// Who is on what goes on of it; of one that ended, who was on it, and all acks where it was read without its alerts.
     pub fn attending(&self) -> impl Iterator<Item = &Ack> {
         let (open, goes_on) = (self.open_alerts(None), self.state.is_open() && !self.alerts.is_empty());

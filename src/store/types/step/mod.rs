@@ -2,9 +2,13 @@
 //!
 //! All of it is decided here; both engines read and write.
 
+mod planned;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+
+pub use planned::PlannedStep;
 
 use super::{AcceptedDelivery, Acks, AlertState, Incident, IncidentState, State, TWIN_DISAGREEMENT_MS, TimelineKind, TimelineRow};
 use crate::model::{DeliveryId, IncidentId, UnixMs};
@@ -83,8 +87,8 @@ pub struct StepRow {
     pub awaited: bool,
     /// Whether something keeps it from everybody, and it waits for the end of that ([`WAITS_PREFIX`]).
     pub waits: bool,
-    /// Whether it ended because somebody was on what it was for.
-    pub acked: bool,
+    /// Whether it ended because nothing called for it: somebody was on what it was for, or that was over.
+    pub stopped: bool,
 }
 
 impl StepRow {
@@ -110,11 +114,11 @@ impl StepRow {
     }
 }
 
-/// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number. One that was never tried and is `kept` from
-/// being sent now does not count.
-pub fn later_step(rows: &[StepRow], mine: &EscalationStep, kept: &[i64], now: UnixMs) -> Option<u32> {
+/// Whether a later step of the same escalation is due: of late steps only the latest is sent. Returns its number. One that was never tried and would reach
+/// nobody now, as `planned`, does not count.
+pub fn later_step(rows: &[StepRow], mine: &EscalationStep, planned: &[PlannedStep], now: UnixMs) -> Option<u32> {
     let later = rows.iter().filter(|row| row.step.is_of_run(mine) && row.step.number > mine.number);
-    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || !kept.contains(&row.step.after);
+    let counts = |row: &&StepRow| row.state == State::Sent || row.tries > 0 || row.step.reaches(planned);
     later.filter(counts).filter(|row| row.is_due(now)).map(|row| row.step.number).max()
 }
 
@@ -127,9 +131,8 @@ pub struct StepGuard {
     pub step: EscalationStep,
     /// The alerts that it is for, by eight bytes of their fingerprints.
     pub alerts: Vec<u64>,
-    /// How long after the first message later steps come that reach nobody now, by their conditions, quiet hours or disabled channels: such a step takes no
-    /// other one's place.
-    pub kept: Vec<i64>,
+    /// The steps of its escalation as the configuration has them now: a later one that would reach nobody takes no other one's place.
+    pub planned: Vec<PlannedStep>,
     /// Now.
     pub now: UnixMs,
 }
@@ -143,7 +146,7 @@ impl StepGuard {
         if rows.iter().any(is_newer) {
             return Err(BEGAN_AGAIN.into());
         }
-        match later_step(rows, &self.step, &self.kept, self.now) {
+        match later_step(rows, &self.step, &self.planned, self.now) {
             Some(later) => Err(format!("step {later} is due: of late steps only the latest is sent")),
             None => Ok(()),
         }
@@ -286,27 +289,27 @@ impl ChangedStep {
 pub(in crate::store) struct LastRun {
     /// When it began.
     pub(in crate::store) began_at: UnixMs,
-    /// By number and channel, whether an ack ended a step, and when it ended; of two runs that began in one moment the later one.
+    /// By number and channel, whether a step ended because nothing called for it, and when it ended; of two runs that began in one moment the later one.
     steps: HashMap<(u32, String), (bool, Option<UnixMs>)>,
 }
 
 impl LastRun {
     /// A step of the escalation, of all in the order in which they were made.
-    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), acked: bool, ended_at: Option<UnixMs>) {
+    pub(in crate::store) fn add(&mut self, began_at: UnixMs, step: (u32, String), stopped: bool, ended_at: Option<UnixMs>) {
         if began_at > self.began_at {
             (self.began_at, self.steps) = (began_at, HashMap::new());
         }
         if began_at == self.began_at {
-            self.steps.insert(step, (acked, ended_at));
+            self.steps.insert(step, (stopped, ended_at));
         }
     }
 
-    /// Whether an ack ended a step of it.
+    /// Whether a step of it ended because nothing called for it.
     fn is_stopped(&self) -> bool {
-        self.steps.values().any(|(acked, _)| *acked)
+        self.steps.values().any(|(stopped, _)| *stopped)
     }
 
-    /// Whether steps of it wait, and no ack ended one: they are for what nobody was on.
+    /// Whether steps of it wait, and nothing stopped one: they are for what nobody was on.
     pub(in crate::store) fn goes_on(&self) -> bool {
         self.went_on_after(UnixMs::MAX)
     }
@@ -314,7 +317,7 @@ impl LastRun {
     /// The same at a time that has passed: what waited then may have ended since, also by another ack.
     fn went_on_after(&self, at: UnixMs) -> bool {
         let waited = |ended_at: &Option<UnixMs>| ended_at.is_none_or(|ended_at| ended_at > at);
-        let is_stopped = self.steps.values().any(|(acked, ended_at)| *acked && !waited(ended_at));
+        let is_stopped = self.steps.values().any(|(stopped, ended_at)| *stopped && !waited(ended_at));
         !is_stopped && self.steps.values().any(|(_, ended_at)| waited(ended_at))
     }
 }
@@ -330,8 +333,8 @@ pub(in crate::store) struct Begun {
     unacked: HashMap<IncidentId, UnixMs>,
     /// Incidents of which nothing calls for a step.
     stopped: HashSet<IncidentId>,
-    /// Incidents of which something goes on that somebody is on.
-    attended: HashSet<IncidentId>,
+    /// What goes on of incidents that somebody is on.
+    attended: HashMap<IncidentId, HashSet<u64>>,
 }
 
 impl Begun {
@@ -340,9 +343,7 @@ impl Begun {
         if nothing_calls(incident.state, &incident.acks).is_some() {
             self.stopped.insert(incident.id);
         }
-        if incident.is_attended() {
-            self.attended.insert(incident.id);
-        }
+        self.attended.insert(incident.id, incident.attended());
         if let Some(unacked) = &incident.acks.unacked {
             self.unacked.insert(incident.id, unacked.at);
         }
@@ -355,18 +356,23 @@ impl Begun {
     }
 
     /// Which steps of an event are to be stored: an escalation begins once, until its incident was over and fires again, or was acked and is not any more: the
-    /// ack ended, or nothing that it was about fires any more, and what joined that is nobody's. One that no ack stopped goes on, and does not begin again
-    /// once it is through. What begins is remembered.
-    pub(in crate::store) fn begin<'s>(&mut self, steps: impl Iterator<Item = (IncidentId, &'s EscalationStep)>) -> Vec<bool> {
+    /// ack ended, or nothing that it was about fires any more, and what joined that is nobody's. So does what fires again of what is routed to it, while the
+    /// rest of its incident went on. One that nothing stopped goes on, and does not begin again once it is through. Each step comes with the alerts of the
+    /// event that are routed elsewhere: who is on those is on nothing of its. What begins is remembered.
+    pub(in crate::store) fn begin<'s, E: Fn() -> HashSet<u64>>(
+        &mut self,
+        steps: impl Iterator<Item = (IncidentId, &'s EscalationStep, E)>,
+    ) -> Vec<bool> {
         let mut decided: HashMap<(IncidentId, &str), bool> = HashMap::new();
-        let begins = |(incident, step): (IncidentId, &'s EscalationStep)| {
+        let begins = |(incident, step, elsewhere): (IncidentId, &'s EscalationStep, E)| {
             *decided.entry((incident, &step.escalation)).or_insert_with(|| {
                 let key = (incident, step.escalation.clone());
                 let (again, unacked) = (self.again.get(&incident), self.unacked.get(&incident));
+                let is_attended = || self.attended.get(&incident).is_some_and(|attended| !attended.is_subset(&elsewhere()));
                 let may_begin = |run: &LastRun| {
                     let is_reopened = again.is_some_and(|at| *at > run.began_at);
                     let is_unacked = unacked.is_some_and(|at| *at > run.began_at && !run.went_on_after(*at));
-                    is_reopened || is_unacked || (run.is_stopped() && !self.attended.contains(&incident))
+                    is_reopened || is_unacked || (run.is_stopped() && !is_attended())
                 };
                 let begins = !self.stopped.contains(&incident) && self.runs.get(&key).is_none_or(may_begin);
                 if begins {

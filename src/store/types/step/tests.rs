@@ -25,7 +25,7 @@ fn row(number: u32, state: State) -> StepRow {
         undelivered: false,
         awaited: false,
         waits: false,
-        acked: false,
+        stopped: false,
     }
 }
 
@@ -62,10 +62,17 @@ fn of_late_steps_only_the_latest_is_sent() {
         assert_eq!(later_step(&rows, &step(1), &[], minutes(now)), late, "after {now} minutes");
     }
     assert_eq!(later_step(&rows, &step(3), &[], minutes(99)), None, "nothing is later than the last one");
-    assert_eq!(later_step(&rows, &step(1), &[step(3).after], minutes(99)), Some(2), "the last one reaches nobody now");
-    assert_eq!(later_step(&rows, &step(1), &[step(2).after, step(3).after], minutes(99)), None);
+    let planned = |reach: [bool; 3]| [1, 2, 3].map(|number: u32| PlannedStep { after: step(number).after, reaches: reach[number as usize - 1] });
+    assert_eq!(later_step(&rows, &step(1), &planned([true, true, false]), minutes(99)), Some(2), "the last one reaches nobody now");
+    assert_eq!(later_step(&rows, &step(1), &planned([true, false, false]), minutes(99)), None);
+    // The configuration has them at other times since, one before all of them, or fewer.
+    let moved = planned([true, true, false]).map(|one| PlannedStep { after: one.after + 7, ..one });
+    assert_eq!(later_step(&rows, &step(1), &moved, minutes(99)), Some(2), "the last one, whose time has changed, reaches nobody now");
+    let grown: Vec<PlannedStep> = std::iter::once(PlannedStep { after: 7, reaches: true }).chain(planned([true, true, false])).collect();
+    assert_eq!(later_step(&rows, &step(1), &grown, minutes(99)), Some(2));
+    assert_eq!(later_step(&rows, &step(1), &moved[..2], minutes(99)), Some(3), "nothing is said of the last one");
     let begun = StepRow { tries: 1, ..row(3, Waiting) };
-    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &[step(3).after], minutes(99)), Some(3), "it was tried before");
+    assert_eq!(later_step(&[row(1, Waiting), begun], &step(1), &planned([true, true, false]), minutes(99)), Some(3), "it was tried before");
     // One that is tried again later was due, and so was one that ended.
     let tried = StepRow { tries: 1, due_at: minutes(50), ..row(2, Waiting) };
     assert_eq!(later_step(&[row(1, Waiting), tried], &step(1), &[], minutes(3)), Some(2));
@@ -157,13 +164,13 @@ fn what_is_over_and_what_began_again_ends() {
 fn an_escalation_begins_once_until_it_is_over() {
     let steps = [step(1), step(2)];
     let at = |began_at: UnixMs| steps.clone().map(|step| EscalationStep { began_at, ..step });
-    let begin = |begun: &mut Begun, steps: &[EscalationStep]| begun.begin(steps.iter().map(|step| (INCIDENT, step)));
+    let begin = |begun: &mut Begun, steps: &[EscalationStep]| begun.begin(steps.iter().map(|step| (INCIDENT, step, HashSet::new)));
     let mut begun = Begun::default();
     assert_eq!(begin(&mut begun, &at(T0)), [true, true]);
     assert_eq!(begin(&mut begun, &at(minutes(1))), [false, false], "a later event of the same incident");
     let other = EscalationStep { escalation: "web".into(), ..step(1) };
     assert_eq!(begin(&mut begun, std::slice::from_ref(&other)), [true], "another escalation");
-    assert_eq!(begun.begin([(IncidentId(8), &steps[0])].into_iter()), [true], "another incident");
+    assert_eq!(begun.begin([(IncidentId(8), &steps[0], HashSet::new)].into_iter()), [true], "another incident");
     begun.called_again(INCIDENT, minutes(2));
     begun.called_again(INCIDENT, minutes(1));
     assert_eq!(begin(&mut begun, &at(minutes(2))), [true, true], "it was reopened, or its ack ended");
@@ -179,14 +186,17 @@ fn run(acked: bool, ended_at: Option<UnixMs>) -> Begun {
 
 fn begins(begun: &mut Begun, now: UnixMs) -> bool {
     let step = EscalationStep { began_at: now, ..step(1) };
-    begun.begin([(INCIDENT, &step)].into_iter())[0]
+    begun.begin([(INCIDENT, &step, HashSet::new)].into_iter())[0]
 }
 
 #[test]
 fn what_an_ack_stopped_begins_again_once_nobody_is_on_anything() {
     let ended_at = Some(minutes(1));
     assert!(!begins(&mut run(false, ended_at), minutes(5)), "no ack stopped it");
-    assert!(!begins(&mut Begun { attended: HashSet::from([INCIDENT]), ..run(true, ended_at) }, minutes(5)), "somebody is on the rest");
+    assert!(
+        !begins(&mut Begun { attended: HashMap::from([(INCIDENT, HashSet::from([1]))]), ..run(true, ended_at) }, minutes(5)),
+        "somebody is on the rest"
+    );
     let mut left = run(true, ended_at);
     assert_eq!([5, 6].map(|minute| begins(&mut left, minutes(minute))), [true, false], "once");
 }
@@ -198,7 +208,7 @@ fn what_no_ack_stopped_goes_on_when_one_ends() {
     assert!(begins(&mut unacked(run(false, Some(minutes(3)))), minutes(5)), "nothing of it waited");
     assert!(!begins(&mut unacked(run(false, None)), minutes(5)));
     assert!(!begins(&mut unacked(run(false, Some(minutes(5)))), minutes(6)), "it was sent since");
-    let mut acked = Begun { attended: HashSet::from([INCIDENT]), ..unacked(run(true, Some(minutes(5)))) };
+    let mut acked = Begun { attended: HashMap::from([(INCIDENT, HashSet::from([1]))]), ..unacked(run(true, Some(minutes(5)))) };
     assert!(!begins(&mut acked, minutes(6)), "somebody was on it again by then");
     let mut reopened = run(false, None);
     reopened.called_again(INCIDENT, minutes(4));

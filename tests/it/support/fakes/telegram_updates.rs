@@ -97,6 +97,11 @@ impl Updates {
         update
     }
 
+    /// The next update has this number, as after a week without any.
+    pub fn count_from(&mut self, number: i64) {
+        self.next = number;
+    }
+
     /// Updates that are not confirmed.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -177,6 +182,8 @@ impl Updates {
                 let keep = offset.unsigned_abs() as usize;
                 self.waiting.drain(..self.waiting.len().saturating_sub(keep));
             }
+            // <https://github.com/tdlib/td/blob/master/tddb/td/db/TQueue.cpp>: it is in the future, so all that waits is returned.
+            offset if offset > self.next + 10 => {}
             offset => self.waiting.retain(|(id, ..)| *id >= offset),
         }
         let limit = number("limit").filter(|limit| (1..=100).contains(limit)).unwrap_or(100) as usize;

@@ -1,5 +1,7 @@
 //! Where would it go? Labels, a pasted body or a stored event through the routing tree, with every matcher that held or failed. Nothing is sent or stored.
 
+mod expectation;
+
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, RawQuery, Request, State};
@@ -253,7 +255,7 @@ fn one(viewer: &Viewer, plan: &Plan, (channels, mutes): (&[ChannelState], &Mutes
         }
         section.sec { h2 { (say(language, "Every route that was tried", "尝试过的所有路由")) }
             div.card.pad { ul.tree { (tree(language, &explanation, &explanation.steps)) } } }
-        (as_test(language, (plan, &explanation), labels, asked))
+        (expectation::section(language, (plan, &explanation), labels, asked.fields.get("at")))
     }
 }
 
@@ -272,11 +274,13 @@ fn goes_to(
             span.dim.s { (say(language, "by ", "由 ")) (shown(&target.route_name))
                 @if let Some(name) = target.target.escalation.as_deref() {
                     (say(language, ", ", "，")) (say(language, "escalation ", "升级策略 ")) (shown(name))
-                    @if let Some(escalation) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(escalation, Some(labels), language))) }
+                    @if let Some(escalation) = plan.people.escalations.get(name) { (say(language, ": ", "：")) (shown(&plan.people.in_words(escalation, Some(labels), &|channel| plan.sends(channel), language))) }
                 }
             }
             span.end {
-                @if let Some(muted) = &target.target.muted {
+                @if state.is_some_and(|channel| channel.disabled) {
+                    (badge_of(Look { class: "q", icon: "dash", en: "", zh: "" }, say(language, "disabled: it is skipped", "已停用：将跳过")))
+                } @else if let Some(muted) = &target.target.muted {
                     @let until = muted.until.map(|until| time::whole(&viewer.manner, until.into()));
                     @let word = if muted.drop { say(language, "dropped", "丢弃") } else { say(language, "deferred", "推迟") };
                     (badge_of(Look { class: "q", icon: "mute", en: "", zh: "" }, &format!("{word}{}{}{}", say(language, ": ", "："), muted.by, until.map(|until| format!("{}{until}", say(language, ", ", "，"))).unwrap_or_default())))
@@ -346,36 +350,6 @@ fn why(language: Language, explanation: &Explanation, step: &Step) -> Markup {
     }
 }
 
-/// The same as an expectation for `tests:`.
-fn as_test(language: Language, (plan, explanation): (&Plan, &Explanation), labels: &Labels, asked: &Asked) -> Markup {
-    let mutes = Mutes::of(&plan.tree);
-    let mutes = mutes.at(explanation.at.into());
-    let sent = explanation.targets.iter().filter(|t| t.target.muted.is_none() && mutes.of_alert(&t.target.channel, labels).is_none());
-    let channels: Vec<String> = sent.map(|t| quoted(&t.target.channel)).collect();
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
-    let name = labels.get("alertname").map_or_else(|| "these labels are routed".to_owned(), |name| format!("{name} is routed"));
-    let mut text = format!("tests:\n  - name: {}\n    labels: {{ {} }}\n", quoted(&name), pairs.join(", "));
-    if !matches!(asked.fields.get("at"), "" | "now") {
-        text.push_str(&format!("    at: {}\n", asked.fields.get("at")));
-    }
-    text.push_str(&format!("    expect: [{}]\n", channels.join(", ")));
-    html! {
-        section.sec {
-            h2 { (say(language, "As a test for routes.yaml", "作为 routes.yaml 的测试")) button.b.g.sm.end type="button" data-copy=(plain(&text)) { (icon("copy")) (say(language, "Copy", "复制")) } }
-            pre.code { (shown(&text)) }
-        }
-    }
-}
-
-/// A YAML scalar in one line: JSON's strings are YAML's.
-fn quoted(text: &str) -> String {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_ ".contains(c))
-        && !text.ends_with(' ')
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
-    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,14 +361,5 @@ mod tests {
         assert_eq!(read("a=1\r\n b = x y=z \n\n").unwrap(), two);
         assert_eq!(read("a=1 b=\"2\"").unwrap(), [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
         assert!(matches!(labels("a"), Err(Failure::Answer(_, why)) if why.contains("`a` is no label")));
-    }
-
-    #[test]
-    fn what_is_copied_is_yaml() {
-        for text in ["db", "node down", "no", "Yes", "1", "a: b", "#x", "a ", "{", "\"", "数据库", "a\nb", ""] {
-            let yaml = format!("[{}]", quoted(text));
-            let read: Vec<String> = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
-            assert_eq!(read, [text], "{yaml}");
-        }
     }
 }

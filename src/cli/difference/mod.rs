@@ -2,6 +2,9 @@
 //! distinguish, each with all labels that any of them names: missing, with every value that is named, and with values that none names. A pattern without
 //! a finite set of texts is compared by examples, so that a change may be missed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 use std::path::Path;
@@ -11,10 +14,10 @@ use serde_json::json;
 
 use super::ExitStatus;
 use crate::config::{self, LoadOptions};
-use crate::delivery::Plan;
-use crate::model::{Labels, Mentions};
+use crate::delivery::{Clock, Plan};
+use crate::model::{CHANNEL_LABEL, Labels, Mentions, UnixMs};
 use crate::route::re2::Pattern;
-use crate::route::{ByLabel, Matcher, Node, Op};
+use crate::route::{ByLabel, Matcher, Mute, Node, Op};
 
 /// Label sets that are compared at most.
 const MAX_LABEL_SETS: usize = 200_000;
@@ -63,6 +66,7 @@ pub fn run(old: &Path, new: &Path, as_json: bool) -> Result<ExitStatus> {
             std::process::exit(2);
         })
     });
+    let (old, new) = with_other_mutes(old, new, Clock::system().wall());
     let labels = labels(&old, &new);
     let (sets, all) = sets(&labels, &[&old, &new]);
     let count = sets.len();
@@ -90,13 +94,26 @@ pub fn run(old: &Path, new: &Path, as_json: bool) -> Result<ExitStatus> {
     Ok(if changes.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
+/// The two without the mutes that both have, which change nothing, and without those that are over.
+fn with_other_mutes(old: Plan, new: Plan, now: UnixMs) -> (Plan, Plan) {
+    let of = |plan: &Plan| plan.tree.mutes().iter().filter(|mute| !mute.time.is_over(now)).cloned().collect::<Vec<Mute>>();
+    let without = |mut plan: Plan, mutes: &[Mute], others: &[Mute]| {
+        let is_other = |mute: &&Mute| others.iter().all(|other| (&other.text, other.drop) != (&mute.text, mute.drop));
+        plan.tree = plan.tree.with_mutes(mutes.iter().filter(is_other).cloned().collect());
+        plan
+    };
+    let (olds, news) = (of(&old), of(&new));
+    (without(old, &olds, &news), without(new, &news, &olds))
+}
+
 /// Every label that decides something, by name.
 fn labels(old: &Plan, new: &Plan) -> Vec<Label> {
     let mut matchers: BTreeMap<&str, Vec<&Matcher>> = BTreeMap::new();
     let mut owners: BTreeMap<&str, Vec<&ByLabel>> = BTreeMap::new();
     for plan in [old, new] {
         let heartbeats = plan.heartbeats.iter().flat_map(|heartbeat| &heartbeat.matchers);
-        for matcher in plan.tree.nodes().iter().flat_map(|node| &node.matchers).chain(heartbeats) {
+        let mutes = plan.tree.mutes().iter().flat_map(|mute| &mute.matchers).filter(|matcher| matcher.name() != CHANNEL_LABEL);
+        for matcher in plan.tree.nodes().iter().flat_map(|node| &node.matchers).chain(heartbeats).chain(mutes) {
             matchers.entry(matcher.name()).or_default().push(matcher);
         }
         for by_label in plan.tree.nodes().iter().filter_map(|node| node.to.by_label.as_deref()) {
@@ -241,15 +258,22 @@ fn way(plan: &Plan, labels: &Labels) -> String {
     plan.tree.select(labels, &mut selected);
     let mut channels: Vec<(&str, String)> = Vec::new();
     for node in selected.into_iter().map(|at| &plan.tree.nodes()[at]) {
-        let how = how(node);
-        let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
+        let by_route = how(node);
         for channel in node.to.of(labels) {
             if !channels.iter().any(|(known, _)| *known == &**channel) {
-                channels.push((channel, how.clone()));
+                let how: Vec<String> = by_route.iter().cloned().chain(kept(plan, channel, labels)).collect();
+                channels.push((channel, if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) }));
             }
         }
     }
     channels.into_iter().map(|(channel, how)| format!("{channel}{how}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What keeps alerts from a channel, whichever route leads there.
+fn kept(plan: &Plan, channel: &str, labels: &Labels) -> Vec<String> {
+    let mutes = plan.tree.mutes().iter().filter(|mute| mute.matches(channel, labels));
+    let muted = mutes.map(|mute| format!("muted by {}{}", mute.text, if mute.drop { ", on_mute drop" } else { "" }));
+    (!plan.sends(channel)).then(|| "disabled".to_owned()).into_iter().chain(muted).collect()
 }
 
 /// What a route says besides its channels: names only, of intervals and escalations.
@@ -284,91 +308,4 @@ fn written(labels: &[Label], set: &[usize]) -> String {
         several => format!("{name}=~{:?}", several.join("|")),
     });
     written.collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(routes: &str) -> Plan {
-        let text = format!("channels: {{ a: {{ log: {{}} }}, b: {{ log: {{}} }}, c: {{ log: {{}} }} }}\n{routes}\n");
-        let folder = std::env::temp_dir().join(format!("watchfire-diff-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("routes.yaml"), text).unwrap();
-        let loaded = config::load(&folder.join("routes.yaml"), &LoadOptions::without_secrets());
-        std::fs::remove_dir_all(&folder).unwrap();
-        loaded.unwrap_or_else(|findings| panic!("{}", config::report(&findings))).plan
-    }
-
-    fn diff(old: &str, new: &str) -> Vec<String> {
-        let (old, new) = (plan(old), plan(new));
-        let labels = labels(&old, &new);
-        let (sets, _) = sets(&labels, &[&old, &new]);
-        changes(&labels, sets, &old, &new)
-            .iter()
-            .map(|(set, change)| format!("{{{}}}: {} -> {}", written(&labels, set), change.old, change.new))
-            .collect()
-    }
-
-    #[test]
-    fn only_what_changes_is_shown_and_the_most_general_of_it() {
-        let old = "route: { to: [a], routes: [{ matchers: 'team=\"db\"', to: [b] }] }";
-        assert_eq!(diff(old, old), Vec::<String>::new());
-        let new = "route: { to: [a], routes: [{ matchers: 'team=\"db\", severity=~\"critical|error\"', to: [b, c] }, { matchers: 'team=\"db\"', to: [b] }] }";
-        assert_eq!(diff(old, new), ["{severity=~\"critical|error\", team=\"db\"}: b -> b, c"]);
-        assert_eq!(diff(old, "route: { to: [c], routes: [{ matchers: 'team=\"db\"', to: [b] }] }"), ["{}: a -> c"]);
-    }
-
-    #[test]
-    fn values_that_no_matcher_names_are_compared_too() {
-        let old = "route: { to: [a], routes: [{ matchers: 'team!=\"\"', to: [b] }] }";
-        let new = "route: { to: [a], routes: [{ matchers: 'team=~\"db-.+\"', to: [b] }] }";
-        assert_eq!(diff(old, new), ["{team=(any other)}: b -> a"]);
-    }
-
-    #[test]
-    fn patterns_are_compared_by_examples_of_every_branch() {
-        let one = |pattern: &str| format!("route: {{ to: [a], routes: [{{ matchers: 'team=~\"{pattern}\"', to: [b] }}] }}");
-        assert_eq!(diff(&one("(db|web)-.*"), &one("db-.*")).len(), 1);
-        assert_eq!(diff(&one("db-.*"), &one("(db|web)-.*")).len(), 1);
-        assert_eq!(diff(&one("db-[0-9]+"), &one("db-[0-9]")).len(), 1);
-        assert_eq!(diff(&one("db-.*"), &one("db-.*")), Vec::<String>::new());
-        // No text of the old pattern, and a value that nothing names.
-        assert_eq!(diff(&one(".+"), &one("[a-zA-Z0-9].*")), ["{team=(others, as \"~\")}: b -> a"]);
-        let (open, listed) = (plan(&one("db-.*")), plan(&one("db-1|db-2")));
-        assert!(labels(&open, &listed)[0].by_examples && !labels(&listed, &listed)[0].by_examples);
-    }
-
-    #[test]
-    fn what_a_route_says_besides_its_channels_is_compared() {
-        let one = |more: &str| format!("route: {{ to: [a], routes: [{{ matchers: 'team=\"db\"', to: [b]{more} }}] }}");
-        for (more, words) in [
-            (", send_resolved: false", "b (send_resolved false)"),
-            (", on_mute: drop", "b (on_mute drop)"),
-            (", mentions: { users: [ann] }", "b (mentions {\"users\":[\"ann\"]})"),
-        ] {
-            assert_eq!(diff(&one(""), &one(more)), [format!("{{team=\"db\"}}: b -> {words}")]);
-        }
-    }
-
-    #[test]
-    fn an_order_that_changes_nothing_is_no_change() {
-        let two = |first: &str, second: &str| format!("route: {{ to: [a], routes: [{first}, {second}] }}");
-        let (db, web) = ("{ matchers: 'team=\"db\"', to: [b] }", "{ matchers: 'team=\"web\"', to: [c] }");
-        assert_eq!(diff(&two(db, web), &two(web, db)), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_large_product_is_compared_in_part() {
-        let routes = |last: &str| {
-            let many: Vec<String> = (0..12).map(|n| format!("{{ matchers: 'l{n}=\"1\", m{n}=~\"1|2\", k{n}!=\"x\"', to: [b] }}")).collect();
-            format!("route: {{ to: [a], routes: [{}, {{ matchers: 'z=\"1\"', to: [{last}] }}] }}", many.join(", "))
-        };
-        let (old, new) = (plan(&routes("b")), plan(&routes("c")));
-        let labels = labels(&old, &new);
-        let (sets, complete) = sets(&labels, &[&old, &new]);
-        assert!(!complete && sets.len() <= MAX_LABEL_SETS, "{}", sets.len());
-        let found = changes(&labels, sets, &old, &new);
-        assert_eq!(written(&labels, &found[0].0), "z=\"1\"");
-    }
 }

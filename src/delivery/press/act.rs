@@ -1,0 +1,125 @@
+//! An act, from its row in the audit to what follows from it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::{answer, is_done};
+use super::{Deed, LONGEST_SNOOZE};
+use crate::delivery::audit::Intent;
+use crate::delivery::core::Shared;
+use crate::delivery::plan::Plan;
+use crate::delivery::self_alert::SelfAlert;
+use crate::model::{Language, Verb};
+use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, PressKey, StoreError};
+
+/// Longest id of an event, and longest name of a person, in characters.
+const MAX_ID: usize = 200;
+const MAX_NAME: usize = 60;
+
+impl Shared {
+    /// Does something about incidents.
+    pub(super) async fn act(self: &Arc<Self>, deed: Deed, on: Vec<ActOn>) -> Result<Acted, StoreError> {
+        let (plan, now) = (self.plan.load_full(), self.clock.wall());
+        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let times = plan.incidents;
+        let rules = AckRules { remind_after: ms(times.remind_after), expires_after: ms(times.ack_expires), repeat: ms(times.repeat) };
+        let until =
+            matches!(deed.verb, Verb::Snooze | Verb::Silence | Verb::Mute).then(|| now + deed.span.clamp(Duration::from_secs(60), LONGEST_SNOOZE));
+        let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
+        let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
+        let mut named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
+        named.dedup();
+        let intent = Intent { by: deed.author, act: deed.verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
+        let act = Act { press, verb: deed.verb, until, labels: BTreeMap::new(), mutes: BTreeMap::new(), by, on, rules, now };
+        // The store does what it has begun, though the platform waits no longer, or the phone lost its connection: what the audit says to have begun is done, and
+        // what follows from it, too.
+        let shared = self.clone();
+        let acting = self.tracker.spawn(async move { shared.finish_act(&plan, act, intent).await });
+        match acting.await {
+            Ok(acted) => acted,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that ends cancels what it was given.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Does it once it is recorded, and records and counts what became of it.
+    async fn finish_act(&self, plan: &Plan, act: Act, intent: Intent) -> Result<Acted, StoreError> {
+        let (platform, verb, by, now) = (act.press.platform.clone(), act.verb, act.by.clone(), act.now);
+        let record = self.begin_audit(intent).await?;
+        let acted = self.do_act(plan, act).await;
+        let (state, outcome) = match &acted {
+            Ok(acted) => {
+                let answer = answer(acted, Language::En, plan, now);
+                (if answer.done { AuditState::Done } else { AuditState::Refused }, answer.text)
+            }
+            Err(error) => (AuditState::Failed, error.to_string()),
+        };
+        self.end_audit(record, state, &outcome).await;
+        let metrics = &self.telemetry.metrics;
+        match &acted {
+            Ok(acted) => {
+                self.notify_rings(&acted.rings);
+                self.report_changed_steps(&acted.ended_steps);
+                self.report_acted(acted, &platform, verb, &by);
+            }
+            Err(error) => {
+                metrics.pressed(&platform, verb.as_str(), "failed");
+                tracing::error!(%error, verb = verb.as_str(), by = by.name, via = by.via, "an act on an incident was not stored; its author sees an error");
+            }
+        }
+        acted
+    }
+
+    /// Counts and logs what an act did.
+    fn report_acted(&self, acted: &Acted, platform: &str, verb: Verb, by: &Actor) {
+        let metrics = &self.telemetry.metrics;
+        for (id, result) in acted.results.iter().filter(|_| !acted.repeated) {
+            if let ActResult::Acked { taken_from, after, .. } = result
+                && taken_from.is_empty()
+            {
+                metrics.acked(Duration::from_millis(u64::try_from(*after).unwrap_or(0)));
+            }
+            if matches!(result, ActResult::Acked { .. }) {
+                self.telemetry.raise(SelfAlert::acked(*id, &by.name));
+            }
+            let result = serde_json::to_string(result).unwrap_or_default();
+            tracing::info!(incident = %id, verb = verb.as_str(), by = by.name, via = by.via, result, "somebody acted on an incident");
+        }
+        let done = acted.results.iter().any(|(_, result)| is_done(result));
+        metrics.pressed(
+            platform,
+            verb.as_str(),
+            if acted.repeated {
+                "repeated"
+            } else if done {
+                "done"
+            } else {
+                "no_effect"
+            },
+        );
+    }
+
+    /// Does it. Of a silence, what cannot be silenced is not stored; the rest is, and its answer is waited for for a moment.
+    async fn do_act(&self, plan: &Plan, mut act: Act) -> Result<Acted, StoreError> {
+        match act.verb {
+            Verb::Silence | Verb::Unsilence => {}
+            Verb::Mute | Verb::Unmute => return self.act_on_mutes(plan, act).await,
+            Verb::Escalate => return self.hand_on(plan, act).await,
+            _ => return self.store.act(act).await,
+        }
+        let mut refused = Vec::new();
+        if act.verb == Verb::Silence {
+            let prepared = self.prepare_silences(plan, act.on).await?;
+            (act.on, act.labels, refused) = (prepared.on, prepared.labels, prepared.refused);
+        }
+        let mut acted = if act.on.is_empty() && !refused.is_empty() { Acted::default() } else { self.store.act(act).await? };
+        self.settle_silences(&mut acted).await;
+        acted.results.extend(refused);
+        Ok(acted)
+    }
+}
