@@ -1,4 +1,4 @@
-# Build: docker build -t watchfire --build-arg WATCHFIRE_REVISION=$(git rev-parse HEAD) .     Run: docker run -p 9091:80 watchfire
+# Build: docker build -t watchfire --build-arg WATCHFIRE_REVISION=$(git rev-parse HEAD) .     Run: docker run -p 127.0.0.1:9091:80 watchfire
 # The build runs on the machine's own architecture and compiles for the image's: nothing is emulated.
 FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS build
 WORKDIR /src

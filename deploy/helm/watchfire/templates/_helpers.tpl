@@ -14,7 +14,31 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{- /* Helm keeps numbers of a values file as floats: an id of Discord, which is longer, would name somebody else. */}}
+{{- define "watchfire.exact" -}}
+{{- if kindIs "map" .value }}
+{{- range $key, $value := .value }}
+{{- include "watchfire.exact" (dict "path" (printf "%s.%s" $.path $key) "value" $value) }}
+{{- end }}
+{{- else if kindIs "slice" .value }}
+{{- range $ix, $value := .value }}
+{{- include "watchfire.exact" (dict "path" (printf "%s[%d]" $.path $ix) "value" $value) }}
+{{- end }}
+{{- else if kindIs "float64" .value }}
+{{- if or (gt .value 9007199254740991.0) (lt .value -9007199254740991.0) }}
+{{- fail (printf "Helm rounds the number at %s because it is so long; write it in quotes" .path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Not empty where the server speaks HTTPS: who asks it in plain HTTP gets no answer. */}}
+{{- define "watchfire.tls" -}}
+{{- $server := get .Values.config "server" | default dict }}
+{{- if get $server "tls" }}s{{ end }}
+{{- end }}
+
 {{- define "watchfire.routes" -}}
+{{- include "watchfire.exact" (dict "path" "config" "value" .Values.config) }}
 {{- $config := deepCopy .Values.config }}
 {{- $server := get $config "server" | default dict }}
 {{- $_ := set $server "listen" "0.0.0.0:9091" }}
@@ -58,10 +82,10 @@ spec:
         - { name: http, containerPort: 9091 }
       # Ready says whether alerts can be stored; alive says only that the process answers: a full disk is no reason to restart.
       readinessProbe:
-        httpGet: { path: /-/ready, port: http }
+        httpGet: { path: /-/ready, port: http{{ if include "watchfire.tls" . }}, scheme: HTTPS{{ end }} }
         periodSeconds: 5
       livenessProbe:
-        httpGet: { path: /-/healthy, port: http }
+        httpGet: { path: /-/healthy, port: http{{ if include "watchfire.tls" . }}, scheme: HTTPS{{ end }} }
         periodSeconds: 10
         failureThreshold: 6
       resources: {{- toYaml .Values.resources | nindent 8 }}
