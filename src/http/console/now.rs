@@ -61,17 +61,17 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
     }
     let (firing, is_storm, is_quiet) = (head.firing, head.open >= headline::STORM, head.open == 0);
     let mut known = leads(&app, most_urgent(&app).await?).await?;
-    let main = if is_storm {
+    let (main, sent) = if is_storm {
         let named = storm::named_first(&mut known);
         next_steps(&app, &mut known[..named]).await?;
-        storm::body(&viewer, &known, &open)
+        (storm::body(&viewer, &known, &open), Some(storm::sent(&app, &viewer).await?))
     } else {
         next_steps(&app, &mut known).await?;
         let stale = leads(&app, ended(&app, IncidentState::Stale, 20).await?).await?;
         newest = stale.iter().map(|one| one.incident.id.0).fold(newest, i64::max);
         let sections = sections(&viewer, known, stale);
         let quiet = if is_quiet { Some(quiet(&viewer, &app, &channels, &heard).await?) } else { None };
-        html! { @if let Some(quiet) = quiet { (quiet) } (sections) }
+        (html! { @if let Some(quiet) = quiet { (quiet) } (sections) }, None)
     };
     let body = html! {
         div.head {
@@ -81,7 +81,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, mut viewer: Viewer, header
             }
             (live::indicator(&app, manner, newest))
         }
-        div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { (side) } }
+        div.two-col { div { (attention(&viewer, &channels)) (main) } aside aria-label=(say(language, "State of delivery", "投递状态")) { @if let Some(sent) = sent { (sent) } (side) } }
     };
     let title = say(language, "Now", "当前").to_owned();
     Ok(Page { title, at: Place::Now, body, waiting: firing, ..Page::default() }.of(&viewer))

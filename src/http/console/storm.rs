@@ -1,20 +1,26 @@
-//! Many incidents at once: what they share, the critical ones by name, the rest by label.
+//! Many incidents at once: what they share, the critical ones by name, the rest by label, and what people were sent of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
+use super::failure::Failure;
 use super::incident::many::{is_meant, path};
 use super::incident::{Known, MAX_OPEN, row};
 use super::parts::{Look, count, icon, label, mark, say, shown, time};
 use super::viewer::Viewer;
-use crate::model::{Labels, Language, Severity};
-use crate::store::{IncidentState, OpenIncidents};
+use crate::http::App;
+use crate::model::{Labels, Language, MessageId, Severity, UnixMs};
+use crate::store::{DeliveryFilter, DeliveryRow, IncidentState, OpenIncidents, State};
 
 /// Critical ones that are named.
 const MAX_NAMED: usize = 12;
 /// Groups that are shown, and rows of what is left.
 const GROUPS: usize = 20;
+/// Deliveries among which those are looked for that were sent lately, and channels that are named.
+const DELIVERIES: usize = 1_000;
+const CHANNELS: usize = 8;
+const HOUR_MS: i64 = 3_600_000;
 /// Labels by which incidents are grouped, the first that at least half of them have with more than one value.
 const GROUPED_BY: [&str; 8] = ["cluster", "region", "zone", "namespace", "team", "service", "job", "alertname"];
 
@@ -138,9 +144,91 @@ fn group(viewer: &Viewer, by: &str, value: &str, members: &[&Known]) -> Markup {
     }
 }
 
+/// What a channel was sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sent {
+    alerts: u32,
+    messages: BTreeSet<MessageId>,
+    /// The longest time from an alert to its message.
+    longest_ms: i64,
+}
+
+/// What each channel was sent of what came since a time, the most alerts first.
+fn sent_since(rows: &[DeliveryRow], since: UnixMs) -> Vec<(&str, Sent)> {
+    let mut all: BTreeMap<&str, Sent> = BTreeMap::new();
+    let sent = rows.iter().filter(|row| row.state == State::Sent && row.born_at >= since);
+    for (row, message) in sent.filter_map(|row| Some((row, row.message?))) {
+        let one = all.entry(&row.channel).or_default();
+        one.alerts = one.alerts.saturating_add(row.firing).saturating_add(row.resolved);
+        one.messages.insert(message);
+        one.longest_ms = one.longest_ms.max(row.done_at.map_or(0, |done| done - row.born_at));
+    }
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, one)| std::cmp::Reverse(one.alerts));
+    all
+}
+
+/// What people were sent meanwhile.
+pub(super) async fn sent(app: &App, viewer: &Viewer) -> Result<Markup, Failure> {
+    let (since, language) = (UnixMs::from(viewer.manner.now) - HOUR_MS, viewer.manner.language);
+    let rows = app.engine.query().list_deliveries(&DeliveryFilter { limit: DELIVERIES, ..DeliveryFilter::default() }).await?;
+    let is_cut = rows.len() == DELIVERIES && rows.last().is_some_and(|row| row.born_at >= since);
+    let sent = sent_since(&rows, since);
+    Ok(html! {
+        section.sec { h2 { (say(language, "Sent in the last hour", "最近一小时已发送")) a.l.s.end href="/ui/history?state=sent" { (say(language, "History", "历史")) } }
+            ul.card.rows {
+                @if sent.is_empty() { li { span.dim { (say(language, "Nothing yet.", "尚无。")) } } }
+                @for (channel, one) in sent.iter().take(CHANNELS) { li {
+                    b.c1 { (shown(channel)) }
+                    span.dim.s.end { (count(language, one.alerts.into(), "alert in ", "alerts in ", "条告警，")) (count(language, one.messages.len() as u64, "message", "messages", "条消息")) }
+                    span.dim.s { (say(language, "at most ", "最迟 ")) (time::span(language, one.longest_ms)) (say(language, " after it came", "后送达")) }
+                } }
+                @if sent.len() > CHANNELS { li { span.dim { "+" (sent.len() - CHANNELS) } } }
+                @if is_cut { li { span.dim.s { (say(language, "Of the newest ", "仅最近 ")) (DELIVERIES) (say(language, " deliveries.", " 条投递。")) } } }
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DeliveryId, EventId};
+    use crate::store::Mode;
+
+    #[test]
+    fn what_was_sent_meanwhile_is_counted_by_channel() {
+        let messages = [MessageId::new(), MessageId::new()];
+        let row = |channel: &str, state: State, born: i64, message: Option<MessageId>| DeliveryRow {
+            id: DeliveryId::new(),
+            event: EventId::new(),
+            channel: channel.to_owned(),
+            state,
+            mode: Mode::Queued,
+            rank: 0,
+            title: String::new(),
+            firing: 3,
+            resolved: 1,
+            born_at: UnixMs(born),
+            due_at: UnixMs(born),
+            tries: 1,
+            message,
+            fallback_of: None,
+            done_at: message.map(|_| UnixMs(9_000)),
+            reason: None,
+            incident: None,
+        };
+        let rows = [
+            row("a", State::Sent, 8_000, Some(messages[0])),
+            row("b", State::Sent, 5_000, Some(messages[1])),
+            row("b", State::Sent, 6_000, Some(messages[1])),
+            row("b", State::Waiting, 6_000, None),
+            row("b", State::Dead, 6_000, Some(messages[0])),
+            row("b", State::Sent, 4_999, Some(messages[0])),
+        ];
+        let of = |alerts, message, longest_ms| Sent { alerts, messages: BTreeSet::from([message]), longest_ms };
+        assert_eq!(sent_since(&rows, UnixMs(5_000)), [("b", of(8, messages[1], 4_000)), ("a", of(4, messages[0], 1_000))]);
+    }
 
     #[test]
     fn of_more_than_are_read_the_page_says_of_how_many_it_speaks() {

@@ -122,4 +122,15 @@ async fn a_storm_of_large_bodies_speaks_of_those_that_were_read() {
     assert!(asked.contains("Ack 12 incidents?") && asked.contains("They are among the 24 most urgent"), "{asked}");
     let asked = ann.page("/ui/ack").await;
     assert!(asked.contains("Ack 32 incidents?") && !asked.contains("They are among the"), "{asked}");
+    // What people were sent meanwhile.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let page = ann.page("/ui").await;
+        let sent = page.split("Sent in the last hour").nth(1).unwrap().split("</section>").next().unwrap();
+        if sent.contains("<b class=\"c1\">ours</b>") && sent.contains("32 alerts in ") {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{sent}");
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
 }
