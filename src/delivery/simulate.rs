@@ -89,6 +89,8 @@ pub struct Forecast {
     pub longest_delay: Duration,
     /// When the last message has left, counted from the first alert.
     pub over_after: Duration,
+    /// When each message begins to leave, counted from the first alert.
+    pub sent_after: Vec<Duration>,
 }
 
 impl Forecast {
@@ -264,5 +266,6 @@ fn send(
     let oldest = taken.iter().map(|arrival| arrival.at).min().unwrap_or_default();
     forecast.longest_delay = forecast.longest_delay.max((at - start).saturating_sub(oldest));
     forecast.over_after = forecast.over_after.max(at - start + SEND);
+    forecast.sent_after.push(at - start);
     at
 }

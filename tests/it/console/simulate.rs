@@ -31,6 +31,7 @@ async fn what_was_received_is_routed_again_also_by_the_file_on_disk() {
     assert_eq!(ann.get("/ui/simulate?of=event&event=01800000-0000-7000-8000-000000000000").await.status(), StatusCode::NOT_FOUND);
     let page = ann.page("/ui/simulate?of=storm&alerts=1000&groups=10&over=30s&labels=group%3Dtheirs").await;
     assert!(page.contains("1000 alerts become") && page.contains("<b>theirs</b>") && !page.contains("<b>ours</b>"), "{page}");
+    assert!(page.contains("messages; the most in one bar, ") && page.contains("<rect class=\"fd\""), "{page}");
     ann.page("/ui/simulate?of=%E2%80%AE%3Cscript%3E&labels=%E2%80%AE%3Cimg").await;
     assert_eq!(ann.get("/ui/simulate?hours=9999").await.status(), StatusCode::BAD_REQUEST);
     std::fs::write(app.folder.path().join("routes.yaml"), "channels: [").unwrap();

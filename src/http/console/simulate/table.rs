@@ -7,12 +7,16 @@ use maud::{Markup, html};
 
 use super::{Moved, Outcome, heading, note};
 use crate::delivery::simulate::{Forecast, Goal};
-use crate::http::console::parts::{icon, say, shown, worded};
+use crate::http::console::parts::{count, icon, say, shown, worded};
 use crate::http::console::viewer::Viewer;
 use crate::model::{Language, format_duration};
 
 /// Lines of what would go elsewhere.
 const MAX_MOVED: usize = 50;
+/// Bars of a curve.
+const BARS: usize = 20;
+/// The height of the highest.
+const HEIGHT: usize = 22;
 
 /// A column: its name, and what it shows of a forecast.
 type Column<'a> = (&'a str, fn(&Forecast) -> String);
@@ -50,8 +54,40 @@ fn round(span: Duration) -> String {
     format_duration(Duration::from_secs(span.as_secs_f64().round() as u64))
 }
 
+/// How many messages begin to leave in each part of a time.
+fn bars(sent_after: &[Duration], over: Duration) -> [usize; BARS] {
+    let mut bars = [0; BARS];
+    for at in sent_after {
+        let bar = at.as_millis() * BARS as u128 / over.as_millis().max(1);
+        bars[usize::try_from(bar).unwrap_or(BARS).min(BARS - 1)] += 1;
+    }
+    bars
+}
+
+/// When a channel's messages leave, drawn and in words.
+fn curve(language: Language, forecast: &Forecast, over: Duration) -> Markup {
+    let bars = bars(&forecast.sent_after, over);
+    let most = bars.iter().copied().max().unwrap_or_default();
+    let Some(highest) = bars.iter().position(|n| *n == most && most > 0) else { return Markup::default() };
+    let middle = round(over.mul_f64((highest as f64 + 0.5) / BARS as f64));
+    let messages = count(language, forecast.sent_after.len() as u64, "message", "messages", "条消息");
+    let words = match language {
+        Language::En => format!("{messages}; the most in one bar, {most}, after about {middle}"),
+        Language::Zh => format!("{messages}；最高一格 {most} 条，约在 {middle} 时"),
+    };
+    html! {
+        svg viewBox="0 0 160 22" preserveAspectRatio="none" width="100%" height="22" role="img" aria-label=(words) {
+            @for (n, messages) in bars.iter().enumerate() { @if *messages > 0 {
+                @let height = (messages * HEIGHT).div_ceil(most);
+                rect.fd x=(n * 8) y=(HEIGHT - height) width="6" height=(height) {}
+            } }
+        }
+    }
+}
+
 fn table(language: Language, outcome: &Outcome) -> Markup {
     let compared = outcome.file.is_some();
+    let over = outcome.file.as_ref().unwrap_or(&outcome.runs).iter().map(|forecast| forecast.over_after).max().unwrap_or_default();
     let columns: [Column<'_>; 6] = [
         (say(language, "Alerts", "告警"), |f| f.alerts.to_string()),
         (say(language, "Messages", "消息"), |f| f.messages.to_string()),
@@ -63,7 +99,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
     let none = Forecast::default();
     html! {
         div.card { table.t.cards.mid {
-            thead { tr { th { (say(language, "Channel", "通道")) } @for (name, _) in &columns { th.r { (name) } } } }
+            thead { tr { th { (say(language, "Channel", "通道")) } @for (name, _) in &columns { th.r { (name) } } th.curve { "0" (say(language, " to ", " 至 ")) (round(over)) } } }
             tbody { @for (name, (runs, file)) in pairs(outcome) {
                 @let (runs, file) = (runs.unwrap_or(&none), if compared { file.unwrap_or(&none) } else { runs.unwrap_or(&none) });
                 @let shown_one = if file.platform.is_empty() { runs } else { file };
@@ -73,6 +109,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
                         @let (before, after) = (value(runs), value(file));
                         td.r data-l=(name) { @if before == after { (after) } @else { span.dim { (before) } " " (icon("arrow")) span.vh { (say(language, " becomes ", " 变为 ")) } " " b { (after) } } }
                     }
+                    td.curve { (curve(language, file, over)) }
                 }
             } }
         } }
@@ -100,5 +137,23 @@ fn goals(language: Language, goals: &BTreeSet<Goal>) -> Markup {
     html! {
         @if goals.is_empty() { span.st.bad { (say(language, "nowhere", "无去向")) } }
         @for (n, (channel, held)) in goals.iter().enumerate() { @if n > 0 { (say(language, ", ", "，")) } (shown(channel)) @if *held { (say(language, " (held back)", "（暂不发送）")) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_shows_when_messages_leave_and_says_it_in_words() {
+        let over = Duration::from_secs(40);
+        let sent_after: Vec<Duration> = [0, 1, 21, 39, 40].map(Duration::from_secs).into();
+        let parts = bars(&sent_after, over);
+        assert_eq!((parts[0], parts[10], parts[BARS - 1], parts.iter().sum::<usize>()), (2, 1, 2, 5));
+        let forecast = Forecast { sent_after, ..Forecast::default() };
+        let drawn = curve(Language::En, &forecast, over).into_string();
+        assert!(drawn.contains("aria-label=\"5 messages; the most in one bar, 2, after about 1s\""), "{drawn}");
+        assert!(drawn.contains("<rect class=\"fd\" x=\"80\" y=\"11\" width=\"6\" height=\"11\">") && !drawn.contains("style="), "{drawn}");
+        assert_eq!(curve(Language::Zh, &Forecast::default(), over).into_string(), "", "nothing is sent");
     }
 }
