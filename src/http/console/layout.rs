@@ -278,7 +278,7 @@ fn bar(manner: &Manner, at: Place, viewer: Option<&Viewer>) -> Markup {
 /// The keys, shown by `?`.
 fn keys(language: Language) -> Markup {
     let keys = [
-        ("j k", say(language, "next, previous row", "下一行、上一行")),
+        ("j k", say(language, "next, previous row; in an incident, of its list", "下一行、上一行；在事件页，来源列表中的")),
         ("a", say(language, "the row's or page's first act", "该行或该页的主要操作")),
         ("s", say(language, "snooze and more", "暂缓及更多")),
         ("e", say(language, "escalate", "升级")),

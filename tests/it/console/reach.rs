@@ -70,6 +70,15 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     assert_eq!(browser.eval(acked).await, "false,true,false");
     browser.eval(&key("j")).await;
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
+    // In an incident they lead along the list from which it was opened.
+    let listed = browser.eval("[...document.querySelectorAll('li.inc .what a')].map(a => a.pathname)").await;
+    assert_eq!(listed.as_array().unwrap().len(), 3, "{listed}");
+    browser.press("li.inc .what a").await;
+    for (place, pressed) in [(0, "j"), (1, "j"), (2, "j"), (2, "k"), (1, "k"), (0, "k")] {
+        browser.until(&format!("document.readyState == 'complete' && location.pathname == {}", listed[place])).await;
+        browser.eval(&key(pressed)).await;
+    }
+    assert_eq!(browser.eval("location.pathname").await, listed[0], "there is none before the first");
     // A page whose rows have nothing to press.
     browser.open(&app.url("/ui/audit")).await;
     browser.eval(&key("j")).await;

@@ -168,11 +168,25 @@
   // Keys. Never while typing, never with a modifier.
   var rows = function () { return Array.prototype.slice.call(doc.querySelectorAll('[data-row]')); }, at = -1, chord = '';
   function pick(i) {
-    var r = rows(); if (!r.length) return;
+    var r = rows(); if (!r.length) { beside(i - at); return; }
     at = Math.max(0, Math.min(r.length - 1, i));
     r.forEach(function (x, n) { x.classList.toggle('sel', n === at); });
     var a = r[at].querySelector('a, button'); if (a) a.focus({ preventScroll: true });
     r[at].scrollIntoView({ block: 'nearest' });
+  }
+  // On the page of an incident they lead to the next and the previous one of the list from which this tab came.
+  var INCIDENT = /^\/ui\/incidents\/\d+$/;
+  doc.addEventListener('click', function (e) {
+    if (!e.target.closest('[data-row] a[href^="/ui/incidents/"]')) return;
+    var all = Array.prototype.map.call(doc.querySelectorAll('[data-row] a[href^="/ui/incidents/"]'), function (a) { return a.getAttribute('href'); });
+    all = all.filter(function (path, n) { return INCIDENT.test(path) && all.indexOf(path) === n; });
+    try { sessionStorage.setItem('wf_list', JSON.stringify(all)); } catch (e) { /* the keys lead nowhere */ }
+  });
+  function beside(step) {
+    var all = [];
+    try { all = JSON.parse(sessionStorage.getItem('wf_list')) || []; } catch (e) { /* nothing is kept */ }
+    var here = all.indexOf(location.pathname), path = here < 0 ? '' : all[here + step];
+    if (INCIDENT.test(path)) location.assign(path);
   }
   function go(sel) { var el = doc.querySelector(sel); if (el) el.click(); }
   // What a key means: of the row that has the focus, else of the one that is seen to be chosen, else of the page; never of the first row that there is.
