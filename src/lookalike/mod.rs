@@ -77,6 +77,11 @@ pub fn html(platform: &str, body: &Value, reader: &Reader) -> String {
     html::write(client(platform), &read(platform, body, reader))
 }
 
+/// What a locked phone shows of a body, where the body has a text for it; empty where nobody's client reads it.
+pub fn notification(platform: &str, body: &Value, reader: &Reader) -> String {
+    if matches!(platform, "log" | "webhook") { String::new() } else { read(platform, body, reader).notification }
+}
+
 /// The class of a platform's client in [`STYLE`].
 fn client(platform: &str) -> &'static str {
     match platform {

@@ -249,6 +249,9 @@ fn cards_show_colour_facts_buttons_and_mentions() {
     assert_eq!(text("wecom_robot", &robot), "a\n@u @all\n");
     let mail = json!({ "from": "W <w@example.com>", "cc": "", "subject": "S", "text": "t", "html": "<p>t</p>" });
     assert_eq!(text("email", &mail), "notification: S\nS\nfrom: W <w@example.com>\nt\n");
+    let shown = |platform: &str, body: &Value| notification(platform, body, &reader());
+    assert_eq!([shown("feishu", &feishu), shown("slack", &slack), shown("dingtalk", &ding), shown("email", &mail)], ["T", "p", "n", "S"]);
+    assert_eq!([shown("wecom_robot", &robot), shown("webhook", &mail)], ["", ""], "made of the message, and for a program");
     assert!(html("email", &mail, &reader()).contains("<iframe sandbox title=\"mail\" srcdoc=\"&lt;p&gt;t&lt;/p&gt;\"></iframe>"));
 }
 

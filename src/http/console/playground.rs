@@ -340,7 +340,12 @@ fn result(viewer: &Viewer, plan: &Plan, choice: &Choice<'_>, outcome: &Outcome) 
         @for page in composed.pages.iter().take(MAX_PAGES) {
             @let size = (platform.measure)(page);
             p.dim.s { (say(language, "page ", "第 ")) (page.number) "/" (page.total) (say(language, "", " 页")) " · " (size.used) (say(language, " of ", " / ")) (size.max) " " (unit(language, size.unit)) }
-            div.phone { (look_alike(&lookalike::html(choice.channel.client(), &choice.channel.driver.body(page), &reader), None)) }
+            @let body = choice.channel.driver.body(page);
+            div.phone { (look_alike(&lookalike::html(choice.channel.client(), &body, &reader), None)) }
+            @let first = lookalike::notification(choice.channel.client(), &body, &reader);
+            @if !first.is_empty() {
+                dl.sizes.mt { dt { (say(language, "lock screen", "锁屏")) } dd { span.c1.dim { (shown(&first)) } span.n { (count(language, first.chars().count() as u64, "character", "characters", "个字符")) } } }
+            }
         }
         @if composed.pages.len() > MAX_PAGES { p.dim.s { (composed.pages.len() - MAX_PAGES) (say(language, " more pages", " 页未显示")) } }
         (mistakes(language, findings, composed))

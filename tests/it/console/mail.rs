@@ -46,6 +46,10 @@ async fn a_mail_has_styles_of_its_own_in_a_frame_and_the_page_around_it_has_none
     // Its source has styles.
     let page = browser.get("/ui/templates?channel=ops-mail&field=html&event=sample").await.text().await.unwrap();
     assert!(page.contains("src=\"/ui/templates/mail?channel=ops%2Dmail&amp;set=default&amp;field=html&amp;event=sample\""), "{page}");
+    for page in [page, browser.page("/ui/templates?channel=ops-slack&event=sample").await] {
+        let lock = page.split("<dt>lock screen</dt>").nth(1).unwrap_or_else(|| panic!("{page}")).split("</dl>").next().unwrap();
+        assert!(lock.contains("DiskAlmostFull") && lock.contains(" characters"), "{lock}");
+    }
     let in_use = browser.get("/ui/templates/mail?channel=ops-mail&set=default&field=html&event=sample").await;
     assert_eq!(limits(&in_use), (StatusCode::OK, POLICY, "SAMEORIGIN"));
     let form = [("channel", "ops-mail"), ("set", "default"), ("field", "html"), ("event", "sample"), ("template", RUNS)];
