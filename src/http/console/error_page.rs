@@ -67,7 +67,8 @@ pub(super) fn answer(manner: &Manner, status: StatusCode, why: &str, form: Optio
     (status, page.write(manner, None)).into_response()
 }
 
-/// Logs what the server could not do, with an id of the request that its page shows. Nobody reads the answer to a live stream, which asks every few seconds.
+/// Logs what the server could not do, with an id of the request that its page shows. Nobody reads the answer to a live stream, which asks again every
+/// few seconds.
 fn logged(manner: &Manner, status: StatusCode, why: &str) -> Option<String> {
     let path = manner.here.split('?').next().unwrap_or_default();
     if path == "/ui/live" {
