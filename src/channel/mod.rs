@@ -344,8 +344,8 @@ pub trait PlatformConfig: std::fmt::Debug {
     /// Everything wrong with it that can be seen without secrets and without I/O; paths start with the platform's key.
     fn check(&self) -> Vec<Problem>;
 
-    /// What will hardly do what is meant, and is no mistake.
-    fn doubts(&self) -> Vec<Problem> {
+    /// What will hardly do what is meant, and is no mistake, on a channel that sends what is over or does not.
+    fn doubts(&self, _sends_resolved: bool) -> Vec<Problem> {
         Vec::new()
     }
 

@@ -88,11 +88,7 @@ fn table(found: &Events) -> String {
     }
     let columns = Table([text("EVENT", 36), text("ARRIVED", 20), text("SOURCE", 28), text("NOTE", 4)]);
     let row = |row: &EventRow| [cell(row.id), cell(time(row.received_at)), cell(&row.source), cell(row.note.as_deref().unwrap_or_default())];
-    let mut out = columns.list(found.events.iter().map(row));
-    if let Some(next) = &found.next {
-        out.push_str(&format!("\n{}", more(next, found.searched_back_to.map(time))));
-    }
-    out
+    columns.list(found.events.iter().map(row), found.next.as_ref().map(|next| more(next, found.searched_back_to.map(time))))
 }
 
 /// The body as Alertmanager sends it, version 4.

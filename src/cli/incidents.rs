@@ -67,11 +67,8 @@ fn table(found: &Incidents) -> String {
         let (number, since) = (format!("#{}", one.number), time(one.opened_at));
         [cell(number), state(one.state.as_str()), state(one.severity.as_str()), cell(since), cell(one.firing), cell(&one.title)]
     };
-    let mut out = columns.list(found.incidents.iter().map(row));
-    if let Some(next) = &found.next {
-        out.push_str(&format!("\n{}", more(next, found.searched_back_to.map(|number| format!("#{number}")))));
-    }
-    out
+    let below = found.next.as_ref().map(|next| more(next, found.searched_back_to.map(|number| format!("#{number}"))));
+    columns.list(found.incidents.iter().map(row), below)
 }
 
 fn details(found: &IncidentResponse) -> String {

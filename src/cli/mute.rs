@@ -100,7 +100,7 @@ fn table(found: &Mutes) -> String {
         None => mute.matchers.join(","),
     });
     let columns = Table([text("MUTE", 32), text("WHEN", 27), text("HOLDS", 24), text("REASON", 6)]);
-    columns.list(names.zip(&found.mutes).map(|(name, mute)| [cell(name), cell(when(mute)), cell(holds(mute)), cell(why(mute))]))
+    columns.list(names.zip(&found.mutes).map(|(name, mute)| [cell(name), cell(when(mute)), cell(holds(mute)), cell(why(mute))]), None)
 }
 
 /// Whether it mutes, and until when.

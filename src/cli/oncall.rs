@@ -134,5 +134,5 @@ fn overrides(found: &Overrides) -> String {
         let (from, until) = (time(one.from), time(one.until));
         [cell(one.id), cell(&one.rota), cell(&one.person), cell(from), cell(until), cell(&one.by), cell(&one.reason)]
     };
-    columns.list(found.overrides.iter().map(row))
+    columns.list(found.overrides.iter().map(row), None)
 }

@@ -123,8 +123,8 @@ async fn ls(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitStatu
     }
     if found.deliveries.is_empty() {
         anstream::println!("no deliveries match{}", unknown_channel(remote, filter.channel.as_deref()).await);
-    } else {
-        writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
+    } else if let Some(header) = COLUMNS.header() {
+        writeln!(anstream::stdout(), "{header}")?;
     }
     found.deliveries.iter().try_for_each(|row| print_row(row, false))?;
     if let Some(next) = found.next {
@@ -158,8 +158,8 @@ async fn follow(remote: &Remote, filter: &Filter, as_json: bool) -> Result<ExitS
     anyhow::ensure!(remote.is_server(), "no server runs, so nothing changes; `watchfire queue ls` without --follow shows what there is");
     let path = format!("/api/v1/deliveries?{}", filter.query());
     let mut found: Deliveries = remote.get(&path).await?;
-    if !as_json {
-        writeln!(anstream::stdout(), "{}", COLUMNS.header())?;
+    if let Some(header) = COLUMNS.header().filter(|_| !as_json) {
+        writeln!(anstream::stdout(), "{header}")?;
     }
     let mut shown = HashMap::new();
     let mut is_first = true;

@@ -127,7 +127,7 @@ pub fn channels(common: &Common) -> Result<ExitStatus> {
             let note = [disabled, &trouble(one)].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
             [cell(&one.name), cell(&one.platform), cell(one.waiting), cell(one.deferred), cell(one.dead), cell(last_minute(one)), cell(note)]
         };
-        columns.list(found.channels.iter().map(row))
+        columns.list(found.channels.iter().map(row), None)
     })
 }
 
@@ -142,11 +142,8 @@ pub fn nodes(common: &Common) -> Result<ExitStatus> {
             let plan: String = one.plan.chars().take(16).collect();
             [cell(&one.name), cell(&one.version), cell(plan), cell(one.outlets), cell(if one.this { "(it answers)" } else { "" })]
         };
-        let mut out = columns.list(found.nodes.iter().map(row));
-        if !found.same_config {
-            out.push_str("\nthey run different configurations: reload those that are behind");
-        }
-        out
+        let differ = (!found.same_config).then(|| "they run different configurations: reload those that are behind".to_owned());
+        columns.list(found.nodes.iter().map(row), differ)
     })
 }
 
@@ -163,7 +160,7 @@ pub fn heartbeats(common: &Common) -> Result<ExitStatus> {
             let state = if one.seen_at.is_none() && one.silent_since.is_none() { "awaited".to_owned() } else { state };
             [cell(&one.name), cell(format_duration(Duration::from_secs(one.timeout_seconds))), cell(seen), cell(state)]
         };
-        columns.list(found.heartbeats.iter().map(row))
+        columns.list(found.heartbeats.iter().map(row), None)
     })
 }
 

@@ -1,4 +1,6 @@
-//! Lists in columns, below a header: coloured on a terminal, plain where they are piped.
+//! Lists in columns: coloured and below a header on a terminal, plain and without one where they are piped.
+
+use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 
@@ -41,8 +43,12 @@ pub fn state(word: &str) -> Cell {
 pub struct Table<const N: usize>(pub [Column; N]);
 
 impl<const N: usize> Table<N> {
-    /// The line with the names of the columns.
-    pub fn header(&self) -> String {
+    /// The line with the names of the columns, on a terminal: what reads a pipe has no line to skip.
+    pub fn header(&self) -> Option<String> {
+        std::io::stdout().is_terminal().then(|| self.names())
+    }
+
+    fn names(&self) -> String {
         self.row(self.0.each_ref().map(|column| Cell(column.0.to_owned(), HEADER)))
     }
 
@@ -60,9 +66,9 @@ impl<const N: usize> Table<N> {
         out
     }
 
-    /// The header and all rows, without a last end of line.
-    pub fn list(&self, rows: impl Iterator<Item = [Cell; N]>) -> String {
-        std::iter::once(self.header()).chain(rows.map(|cells| self.row(cells))).collect::<Vec<_>>().join("\n")
+    /// The header, all rows and what is said below them, without a last end of line.
+    pub fn list(&self, rows: impl Iterator<Item = [Cell; N]>, below: Option<String>) -> String {
+        self.header().into_iter().chain(rows.map(|cells| self.row(cells))).chain(below).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -78,10 +84,19 @@ mod tests {
             [cell("longer-name"), state("sent"), cell(12), cell("")],
             [cell(""), state("dropped"), cell(""), cell("")],
         ];
-        let coloured = table.list(rows.into_iter());
+        let coloured = std::iter::once(table.names()).chain(rows.map(|cells| table.row(cells))).collect::<Vec<_>>().join("\n");
         let plain = anstream::adapter::strip_str(&coloured).to_string();
         assert_eq!(plain, "NAME    STATE     TRIES  WHY\nops     dead          3  it was refused\nlonger-name  sent         12\n        dropped");
         let red = AnsiColor::Red.on_default();
         assert!(coloured.contains(&format!("{red}dead{red:#}")) && !coloured.contains(&format!("{red}sent")), "{coloured:?}");
+    }
+
+    #[test]
+    fn a_header_is_for_a_terminal_and_no_line_is_empty_without_it() {
+        let table = Table([text("NAME", 6)]);
+        let header = if std::io::stdout().is_terminal() { "NAME\n" } else { "" };
+        let listed = |rows: Vec<[Cell; 1]>| anstream::adapter::strip_str(&table.list(rows.into_iter(), Some("more".into()))).to_string();
+        assert_eq!(listed(vec![[cell("ops")]]), format!("{header}ops\nmore"));
+        assert_eq!(listed(vec![]), format!("{header}more"));
     }
 }

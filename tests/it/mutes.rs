@@ -190,7 +190,7 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
     assert!(listed.ends_with("  no reason given\n"), "{listed}");
     run(&["mute", "add", "--channel", "a", "--for", "1h", "--reason", "maintenance"]).await;
     let listed = run(&["mute", "ls"]).await;
-    assert!(listed.starts_with("MUTE ") && listed.contains("\nchannel=\"a\" ") && listed.ends_with("  maintenance\n"), "{listed}");
+    assert!(listed.starts_with("channel=\"a\" ") && listed.lines().count() == 1 && listed.ends_with("  maintenance\n"), "{listed}");
     let first = send(&app, "u", "U1", "deferred").await;
     let text = run(&["queue", "retry", &first]).await;
     assert!(text.contains(&first), "it stays what it is: {text}");

@@ -71,8 +71,8 @@ impl PlatformConfig for Config {
         problems
     }
 
-    fn doubts(&self) -> Vec<Problem> {
-        self.0.doubts("aliyun_sms", VARIABLE_LIMITS.each)
+    fn doubts(&self, sends_resolved: bool) -> Vec<Problem> {
+        self.0.doubts("aliyun_sms", VARIABLE_LIMITS.each, sends_resolved)
     }
 
     fn recipients(&self) -> Vec<Recipient> {

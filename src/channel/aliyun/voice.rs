@@ -66,8 +66,8 @@ impl PlatformConfig for Config {
         self.0.check("aliyun_voice")
     }
 
-    fn doubts(&self) -> Vec<Problem> {
-        self.0.doubts("aliyun_voice", VARIABLE_LIMITS.each)
+    fn doubts(&self, sends_resolved: bool) -> Vec<Problem> {
+        self.0.doubts("aliyun_voice", VARIABLE_LIMITS.each, sends_resolved)
     }
 
     fn recipients(&self) -> Vec<Recipient> {

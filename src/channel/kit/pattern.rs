@@ -46,6 +46,9 @@ pub const fn parts(text: &'static str) -> [FieldSpec; 7] {
 const WORDS: [(&str, usize); 9] =
     [("severity", 2), ("status", 3), ("time", 5), ("value", 6), ("place", 6), ("name", 8), ("summary", 20), ("title", 20), ("text", 20)];
 
+/// Words that say whether it fires or is over.
+const OF_STATE: [&str; 4] = ["severity", "status", "summary", "text"];
+
 /// `{label.NAME}`: the label's value.
 const LABEL: &str = "label.";
 
@@ -92,6 +95,13 @@ pub fn doubt_patterns<'a>(patterns: impl Iterator<Item = (String, &'a String)>, 
         Problem::new(path, format!("`{pattern}` is cut to {each} characters, which say nothing"), help)
     };
     patterns.filter(|(_, pattern)| pieces(pattern).iter().any(is_cut)).map(doubt).collect()
+}
+
+/// What is doubtful about the patterns of a channel that sends what is over: none of them says so.
+pub fn doubt_end<'a>(mut patterns: impl Iterator<Item = &'a String>, key: &str) -> Option<Problem> {
+    let says = |pattern: &String| pieces(pattern).iter().any(|piece| matches!(piece, Piece::Word(word) if OF_STATE.contains(word)));
+    let help = format!("write `{{severity}}` or `{{status}}` into one of `{key}.params`, which then says `resolved`, or leave this out");
+    (!patterns.any(says)).then(|| Problem::new("send_resolved", "the end reads as the alarm did: no variable says which of the two it is", help))
 }
 
 /// A vendor template's parameter: the pattern with its words filled in, and [`bare`]. What a message has not is left out.
@@ -200,6 +210,9 @@ mod tests {
         }
         let doubted = |pattern: &str, each| !doubt_patterns([("p".to_owned(), &pattern.to_owned())].into_iter(), each).is_empty();
         assert!(doubted("{summary}", 6) && doubted("{name}", 6) && doubted("{severity} {title}", 12));
+        let alike = |patterns: &[&str]| doubt_end(patterns.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>().iter(), "k").is_some();
+        assert!(alike(&["{name}", "{place} {time}"]) && alike(&["{label.status}"]) && alike(&[]));
+        assert!(!alike(&["{name}", "{severity}"]) && !alike(&["{summary}"]) && !alike(&["{title}", "{text}"]));
         assert!(!doubted("{severity}", 6) && !doubted("{label.x}", 6) && !doubted("{name}", 12) && !doubted("{text}", 20));
     }
 }

@@ -76,9 +76,11 @@ impl Account {
         problems
     }
 
-    fn doubts(&self, key: &str, each: usize) -> Vec<Problem> {
+    fn doubts(&self, key: &str, each: usize, sends_resolved: bool) -> Vec<Problem> {
         let patterns = self.params.iter().enumerate().map(|(place, pattern)| (format!("{key}.params[{place}]"), pattern));
-        pattern::doubt_patterns(patterns, self.max_param.unwrap_or(each))
+        let mut doubts = pattern::doubt_patterns(patterns, self.max_param.unwrap_or(each));
+        doubts.extend(pattern::doubt_end(self.params.iter(), key).filter(|_| sends_resolved));
+        doubts
     }
 
     fn build(&self, cx: &BuildContext<'_>, key: &str, service: &'static str) -> Result<Line, Vec<Problem>> {

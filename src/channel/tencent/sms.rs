@@ -70,8 +70,8 @@ impl PlatformConfig for Config {
         problems
     }
 
-    fn doubts(&self) -> Vec<Problem> {
-        self.0.doubts("tencent_sms", MAX_PARAM)
+    fn doubts(&self, sends_resolved: bool) -> Vec<Problem> {
+        self.0.doubts("tencent_sms", MAX_PARAM, sends_resolved)
     }
 
     fn recipients(&self) -> Vec<Recipient> {

@@ -57,8 +57,8 @@ impl PlatformConfig for Config {
         self.0.check("tencent_voice")
     }
 
-    fn doubts(&self) -> Vec<Problem> {
-        self.0.doubts("tencent_voice", MAX_PARAMS)
+    fn doubts(&self, sends_resolved: bool) -> Vec<Problem> {
+        self.0.doubts("tencent_voice", MAX_PARAMS, sends_resolved)
     }
 
     fn recipients(&self) -> Vec<Recipient> {

@@ -49,7 +49,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         for problem in platform_config.check() {
             report_problem(validator, &path, &problem);
         }
-        for doubt in platform_config.doubts() {
+        for doubt in platform_config.doubts(config.send_resolved.unwrap_or(platform.resolved_by_default)) {
             warn(validator, &path, &doubt);
         }
         let proxy = proxy(validator, config, &path);

@@ -136,6 +136,9 @@ impl std::fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
+    /// The version of the schema that this program reads and writes.
+    pub const SCHEMA: i64 = migrate::VERSION;
+
     /// Whether the URL of a database can be used. Connects nowhere; the error never repeats the URL, which holds a password.
     pub fn check_url(url: &Secret) -> Result<(), StoreError> {
         address::read(url, Duration::ZERO).map(drop)

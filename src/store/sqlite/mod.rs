@@ -117,6 +117,9 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
+    /// The version of the schema that this program reads and writes.
+    pub const SCHEMA: usize = open::MIGRATIONS.len();
+
     /// Opens the database, on the calling thread. Never waits for another process.
     ///
     /// Errors: [`StoreError::Unavailable`] when it is in use, or cannot be reached or written; [`StoreError::Unusable`] when it is damaged, newer

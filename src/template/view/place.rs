@@ -70,6 +70,7 @@ fn exporters(alert: &Alert) -> &'static [&'static str] {
         return match alert.label("pod").contains("kube-state-metrics") {
             true if object => &SCRAPED[2..],
             true if CLUSTER_OBJECTS.iter().any(has) => &SCRAPED[1..],
+            false if names_container(alert) => &SCRAPED[4..],
             _ => &SCRAPED[3..],
         };
     }
@@ -79,6 +80,14 @@ fn exporters(alert: &Alert) -> &'static [&'static str] {
         true if OF_ADDRESSES.iter().any(|(name, port)| job.contains(*name) && !instance.ends_with(*port)) => &SCRAPED[..5],
         _ => &[],
     }
+}
+
+/// Whether what kube-state-metrics says of a pod is of one of its containers, and the pod's name does not say which. Its own are called as it is, or as
+/// the proxy before it.
+fn names_container(alert: &Alert) -> bool {
+    let (pod, container) = (alert.label("pod"), alert.label("container"));
+    let is_said = pod.strip_prefix(container).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    !pod.is_empty() && !is_said && !container.contains("kube-state-metrics") && !container.starts_with("kube-rbac-proxy")
 }
 
 /// Whether a label is what OpenTelemetry calls this one, and Loki and others after it: `k8s.pod.name`, `k8s_pod_name`, `service_name`.
@@ -278,7 +287,11 @@ mod tests {
             ("kube-state-metrics", state, &[("job_name", "backup-1"), ("namespace", "shop")], "shop/backup-1", ""),
             ("kube-state-metrics", state, &[("node", "worker-3"), ("condition", "Ready")], "worker-3", "condition"),
             ("kube-state-metrics", state, &[("persistentvolume", "pv-1")], "pv-1", ""),
-            ("kube-state-metrics", "cart-0", &[("namespace", "shop")], "shop/cart-0", ""),
+            ("kube-state-metrics", "cart-0", &[("namespace", "shop"), ("container", "kube-state-metrics")], "shop/cart-0", ""),
+            ("kube-state-metrics", "cart-0", &[("namespace", "shop"), ("container", "kube-rbac-proxy-main")], "shop/cart-0", ""),
+            // Which container it is, unless the pod is called as it is.
+            ("kube-state-metrics", "cart-0", &[("namespace", "shop"), ("container", "sidecar")], "shop/cart-0", "container"),
+            ("kube-state-metrics", "cart-0", &[("namespace", "shop"), ("container", "cart")], "shop/cart-0", ""),
             ("kube-state-metrics", state, &[], "monitoring/stack-kube-state-metrics-7c8b8bf58c-x4vcd", ""),
             // Without `honor_labels`.
             ("kube-state-metrics", state, &[("exported_namespace", "shop"), ("exported_pod", "cart-0")], "shop/cart-0", ""),
