@@ -63,7 +63,7 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
     name_steps(&mut results, &ended_steps);
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
-    Ok(Acted { repeated: false, results, rings, ended_steps })
+    Ok(Acted { results, rings, ended_steps, ..Acted::default() })
 }
 
 /// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute. The

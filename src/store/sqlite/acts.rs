@@ -68,7 +68,7 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         verb: act.verb.as_str(),
         outcome: write_outcome(&results),
     })?;
-    Ok(Acted { repeated: false, results, rings, ended_steps })
+    Ok(Acted { results, rings, ended_steps, ..Acted::default() })
 }
 
 /// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute.
