@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FieldSpec, Mentions, Page, PlatformIds, Size};
+use crate::model::{FieldSpec, Mentions, Page, PlatformIds, Size, UnixMs};
 
 /// At most `count` sends in any rolling `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,17 @@ pub struct Pace {
     pub limits: &'static [Limit],
     /// Messages a month, where the platform counts them.
     pub per_month: Option<u32>,
+    /// By how many hours the clock by which its months begin is ahead of UTC.
+    pub month_zone: i8,
     /// What one recipient gets at most, where that is counted: of SMS and calls. The vendor's documented limits, or else our own.
     pub per_recipient: &'static [Limit],
     /// The page that documents the numbers.
     pub source: &'static str,
+}
+
+impl Pace {
+    /// The clock of vendors in China, who count by calendar months (<http://www.dingtalk.com/qidian/help-detail-1061621972.html>).
+    pub const CHINA: i8 = 8;
 }
 
 /// What to do when a request was written and no answer came.
@@ -292,6 +299,11 @@ impl Platform {
         !self.pace.per_recipient.is_empty()
     }
 
+    /// The month of a time, `2026-11`, as its vendor counts what an account sends.
+    pub fn month(&self, at: UnixMs) -> String {
+        (at + i64::from(self.pace.month_zone) * 3_600_000).timestamp().strftime("%Y-%m").to_string()
+    }
+
     /// What holds for most platforms: one message at a time to one recipient, sent again when the answer is lost, resolved alerts too, no
     /// documented pace, and an answer that is the last word. Name, texts, fields, size and example are the platform's own.
     pub const BASE: Platform = Platform {
@@ -302,7 +314,7 @@ impl Platform {
         fields: &[],
         measure: &|_| Size::bytes(0, 0),
         limit: "",
-        pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "" },
+        pace: Pace { limits: &[], per_month: None, month_zone: 0, per_recipient: &[], source: "" },
         attempts: Attempts::ONE,
         on_ambiguous: OnAmbiguous::Retry,
         resolved_by_default: true,

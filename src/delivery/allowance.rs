@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::channel::Limit;
+use crate::channel::{Limit, Platform};
 use crate::model::{OutletKey, Recipient, UnixMs};
 
 use super::lock::lock;
@@ -122,6 +122,12 @@ impl Plan {
         self.channels.values().filter(|channel| channel.outlet == *outlet).filter_map(|channel| channel.allowance.per_month).min()
     }
 
+    /// The month of a time as the vendor of an outlet counts it.
+    pub fn month(&self, outlet: &OutletKey, at: UnixMs) -> String {
+        let channel = self.channels.values().find(|channel| channel.outlet == *outlet);
+        channel.map_or(&Platform::BASE, |channel| channel.platform).month(at)
+    }
+
     /// The names, also the previous ones, of the channels that send through an outlet.
     pub fn names_of(&self, outlet: &OutletKey) -> Vec<String> {
         let channels = self.channels.values().filter(|channel| channel.outlet == *outlet);
@@ -224,6 +230,18 @@ mod tests {
         ] {
             assert_eq!(MonthUse::of(sent, most), used, "{sent} of {most}");
             assert_eq!(MonthUse::numbered(used as u8), used);
+        }
+    }
+
+    #[test]
+    fn a_month_begins_by_the_clock_of_the_vendor() {
+        let midnight = UnixMs::from("2026-11-30T16:00:00Z".parse::<jiff::Timestamp>().unwrap());
+        let months = |name: &str| [midnight - 1, midnight].map(|at| crate::channel::platform(name).unwrap().month(at));
+        for china in ["dingtalk", "dingtalk_card", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"] {
+            assert_eq!(months(china), ["2026-11", "2026-12"], "{china}");
+        }
+        for utc in ["twilio_sms", "twilio_voice"] {
+            assert_eq!(months(utc), ["2026-11", "2026-11"], "{utc}");
         }
     }
 

@@ -174,7 +174,7 @@ async fn update_queues(
         shared.telemetry.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
         let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
         if let Some(outlet) = stored {
-            let this_month = outlet.month == super::month(now);
+            let this_month = outlet.month == channel.platform.month(now);
             shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
         count_month(engine, &plan, channel, stored, now);
@@ -283,7 +283,7 @@ fn report_orphaned(shared: &Shared, reported: &mut BTreeSet<String>, orphaned: &
 fn count_month(engine: &Engine, plan: &Plan, channel: &ChannelPlan, stored: Option<&OutletRow>, now: UnixMs) {
     let shared = &engine.shared;
     let Some(mailbox) = shared.outlets.get(&channel.outlet) else { return };
-    let (most, month) = (plan.per_month(&channel.outlet), super::month(now));
+    let (most, month) = (plan.per_month(&channel.outlet), channel.platform.month(now));
     let sent = stored.filter(|outlet| outlet.month == month).map_or(0, |outlet| outlet.month_sent);
     mailbox.set_month(MonthCount { month, sent, most });
     let used = most.map_or(MonthUse::Little, |most| MonthUse::of(sent, most));

@@ -5,8 +5,6 @@
 //!
 //! [`Engine`] is all that other modules see; what its workers share is private.
 
-use crate::model::UnixMs;
-
 pub mod accept;
 mod allowance;
 mod announcement;
@@ -87,8 +85,3 @@ pub use plan::{
 pub use rota::{Rota, RotaName, Rotation, Shift, ShiftKind};
 pub use self_alert::{SelfAlert, SelfAlertKind};
 pub use steps::{Calendars, EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
-
-/// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
-fn month(at: UnixMs) -> String {
-    at.timestamp().strftime("%Y-%m").to_string()
-}

@@ -213,16 +213,16 @@ fn paths() -> Paths {
                 .scope(Scope::Metrics)
                 .gives_metrics()],
         )
-        .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).gives_html().refuses(&[404])])
+        .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).gives_html().refuses(&[404, 410])])
         .at(
             "/a/{code}",
             [
                 Op::get("messageToActOn", "The same, with what its reader can do about its incident", page::show_to_act)
                     .gives_html()
-                    .refuses(&[404, 429]),
+                    .refuses(&[404, 410, 429]),
                 Op::post("actOnMessage", "Does one of those things about what the message shows", page::act)
                     .gives_html()
-                    .refuses(&[403, 404, 429, 503]),
+                    .refuses(&[403, 404, 410, 429, 503]),
             ],
         )
         .at(

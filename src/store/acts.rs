@@ -146,6 +146,12 @@ pub(super) fn name_steps(results: &mut [(IncidentId, ActResult)], changed: &[Cha
     }
 }
 
+/// Whether an incident was to be handed on and no step of it waited: nothing of it changed.
+pub(super) fn is_handed_to_nobody(incident: &Incident, answered: &Answered, changed: &[ChangedStep]) -> bool {
+    let is_next = |step: &ChangedStep| step.incident == incident.id && matches!(step.change, StepChange::HandedOn(_));
+    answered.rows.iter().any(|row| row.kind == TimelineKind::Escalated) && !changed.iter().any(is_next)
+}
+
 /// Whether an ack ended while its alerts went on, by itself or with the silence with which it began: the end of a silence that ends no ack rings nobody.
 fn is_unacked(answered: &Answered) -> bool {
     let ends_ack = |kind: TimelineKind| kind == TimelineKind::Unacked || (kind == TimelineKind::Unsilenced && answered.rings.is_some());

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 
 use super::rows::{StoredRow, columns};
 use super::{
-    Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, LookedAt, Rang, TimelineKind, TimelineRow, read_incident_alerts, read_notified,
+    Acks, AlertState, Anchor, Incident, IncidentReport, IncidentState, LookedAt, Rang, TimelineKind, TimelineRow, UnackReason, read_incident_alerts,
+    read_notified,
 };
-use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex};
+use crate::model::{Alert, Event, EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex, title};
 
 /// Firing alerts of a report by which an open incident of another group key is looked for.
 pub(super) const MAX_LEADS: usize = 16;
@@ -40,8 +41,8 @@ pub(super) struct Change {
     pub(super) answered: bool,
 }
 
-/// What a report leads to, where `newest` is the newest incident of its key.
-pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: EventId, now: UnixMs) -> Step {
+/// What a report leads to, where `newest` is the newest incident of its key, and `body` is what the event says.
+pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: EventId, body: &Event, now: UnixMs) -> Step {
     match newest {
         // A stale one takes its end, too.
         Some(mut incident)
@@ -52,7 +53,7 @@ pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: Eve
             let (was, acks, attended) = (incident.state, incident.acks.clone(), incident.is_attended());
             incident.apply(report, event, now);
             let unacked = incident.acks.unacked.iter().filter(|unacked| acks.unacked.as_ref() != Some(*unacked));
-            let mut rows: Vec<TimelineRow> = unacked.map(|unacked| row(TimelineKind::Unacked, now, unacked.why.text())).collect();
+            let mut rows: Vec<TimelineRow> = unacked.map(|unacked| row(TimelineKind::Unacked, now, undone(&unacked.why, &incident, body))).collect();
             if was.is_open() && attended && rows.is_empty() && incident.state.is_open() && !incident.is_attended() {
                 rows.push(row(TimelineKind::Unacked, now, LEFT_ALONE.to_owned()));
             }
@@ -71,6 +72,15 @@ pub(super) fn open(report: &IncidentReport, event: EventId, now: UnixMs) -> Opti
     let incident = Incident::open(report, event, now)?;
     let rows = transition(IncidentState::Firing, incident.state, now).into_iter().collect();
     Some(Change { incident, rows, answered: true })
+}
+
+/// Why an ack ended with an event, and which of its alerts did that.
+fn undone(why: &UnackReason, incident: &Incident, body: &Event) -> String {
+    let UnackReason::Worse { alerts, .. } = why else { return why.text() };
+    let worse: HashSet<u64> = alerts.iter().copied().collect();
+    let places = incident.alerts.iter().filter(|alert| worse.contains(&alert.fingerprint)).map(|alert| alert.index as usize);
+    let named: Vec<&Alert> = places.filter_map(|place| body.alerts.get(place)).collect();
+    if named.is_empty() { why.text() } else { format!("{}: {}", why.text(), title(&named)) }
 }
 
 fn transition(was: IncidentState, is: IncidentState, now: UnixMs) -> Option<TimelineRow> {
@@ -257,8 +267,10 @@ mod tests {
     #[test]
     fn a_report_goes_on_with_the_newest_incident_or_opens_another() {
         use IncidentState::{Firing, Resolved, Stale};
-        let outcome = |newest: Option<Incident>, fires: bool, after: i64| match step(newest, &report("k", &[(1, fires)]), EventId::new(), T0 + after)
-        {
+        let step = |newest: Option<Incident>, fires: bool, after: i64| {
+            step(newest, &report("k", &[(1, fires)]), EventId::new(), &Event::default(), T0 + after)
+        };
+        let outcome = |newest: Option<Incident>, fires: bool, after: i64| match step(newest, fires, after) {
             Step::Nothing => "nothing".to_owned(),
             Step::Attached(id) => format!("attached {id}"),
             Step::Changed(change) => {

@@ -11,7 +11,7 @@ use super::{
     AttemptKind, Cell, CellState, Dedup, DeliveryIncident, EditChange, EditOutcome, EscalationStep, FallbackChild, FinishedAttempt, IncidentReport,
     NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
 };
-use crate::model::{EventId, Page, Recipient, UnixMs};
+use crate::model::{Event, EventId, Page, Recipient, UnixMs};
 
 /// Separates names of channels, which hold no control characters.
 pub(super) const SEPARATOR: &str = "\u{1f}";
@@ -115,6 +115,7 @@ fn children_cost(children: &[(EventId, PreparedDelivery)]) -> usize {
 /// An event ready to be written.
 pub(super) struct PreparedEvent {
     pub(super) id: EventId,
+    pub(super) event: Arc<Event>,
     pub(super) source: String,
     pub(super) received_at: UnixMs,
     pub(super) group_key: String,
@@ -148,6 +149,7 @@ impl PreparedEvent {
         text.apply_all([&mut source, &mut group_key].into_iter().chain(&mut note));
         Ok(Self {
             id: new.id,
+            event: new.event,
             source,
             received_at: new.received_at,
             group_key,

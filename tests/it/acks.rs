@@ -171,6 +171,8 @@ async fn an_ack_from_a_button_is_shown_everywhere_and_ends_when_something_worse_
     assert_eq!((rang(&rooms.slack), rang(&rooms.telegram), rooms.ding.rec.accepted().len()), (before.0 + 1, before.1 + 1, before.2 + 1));
     let found = incident(&app).await;
     assert_eq!((found.incident.state, found.incident.acks.len(), kinds(&found, "unacked")), (IncidentState::Firing, 0, 1), "{found:#?}");
+    let why = found.timeline.iter().find(|step| step.kind == "unacked").map(|step| step.text.as_str());
+    assert!(why.is_some_and(|why| why.starts_with("was acked at warning, now it is critical: NodeDown")), "{why:?}");
     until("the card says that the ack ended", || texts(&rooms.slack)[0].contains("was acked at warning")).await;
     // The whole of it is acked by somebody else, and its end ends the ack.
     let (status, answer) = app.post("/api/v1/incidents/1/ack", &json!({ "by": "Bob" })).await;

@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
+        month_zone: Pace::CHINA,
         per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
         source: "https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits: 50 a day and number with one signature and template, 40 in all; 20 an hour are our own",
     },

@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
+        month_zone: Pace::CHINA,
         per_recipient: &[Limit { count: 5, window: Duration::from_secs(3600) }],
         source: "https://help.aliyun.com/zh/vms/product-overview/limits: one callee 1 a minute, 5 an hour, 20 a day; one call a second is our own",
     },

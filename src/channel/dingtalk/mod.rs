@@ -38,6 +38,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
         per_month: Some(3000),
+        month_zone: Pace::CHINA,
         per_recipient: &[],
         source: "https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages: 20 a minute, then 10 minutes of silence; \
                  https://open.dingtalk.com/document/orgapp/api-call-quota: 3,000 a month and organisation of the free edition, \

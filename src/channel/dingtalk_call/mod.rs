@@ -38,6 +38,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(1) }],
         per_month: None,
+        month_zone: Pace::CHINA,
         per_recipient: &[],
         source: "https://open.dingtalk.com/document/orgapp/invocation-frequency-limit: 20 calls of one interface a second and application",
     },

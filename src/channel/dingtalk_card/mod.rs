@@ -43,6 +43,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(1) }],
         per_month: Some(5000),
+        month_zone: Pace::CHINA,
         per_recipient: &[],
         source: "https://open.dingtalk.com/document/orgapp/invocation-frequency-limit: 20 calls of one interface a second and application; \
                  https://open.dingtalk.com/document/orgapp/api-call-quota: 5,000 calls a month and organisation of the standard edition, \

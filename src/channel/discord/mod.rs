@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 5, window: Duration::from_secs(2) }, Limit { count: 30, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://docs.discord.com/developers/topics/rate-limits: limits come in each answer and are not fixed; 5 in 2 seconds and \
                  30 a minute per webhook are what is commonly met",

@@ -50,7 +50,13 @@ pub static DESCRIPTOR: Platform = Platform {
     ],
     measure: &measure,
     limit: "90,000 bytes of HTML, so that no client cuts it; 1 MiB in all (our own caps; servers announce theirs with SIZE, RFC 1870)",
-    pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "every provider has its own; set `rate_limit` on the channel" },
+    pace: Pace {
+        limits: &[],
+        per_month: None,
+        month_zone: 0,
+        per_recipient: &[],
+        source: "every provider has its own; set `rate_limit` on the channel",
+    },
     attempts: Attempts { concurrency: DEFAULT_CONNECTIONS, batch: 50 },
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     on_ambiguous: OnAmbiguous::Retry,

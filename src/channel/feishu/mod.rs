@@ -54,6 +54,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 5, window: Duration::from_secs(1) }, Limit { count: 100, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: 100 a minute and 5 a second per bot; applications 5 a second \
                  per person or group (https://open.feishu.cn/document/server-docs/im-v1/message/create)",

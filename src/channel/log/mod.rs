@@ -28,7 +28,7 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("text.hbs") }],
     measure: &|page| Size::bytes(page.field("text").len(), MAX_BYTES),
     limit: "64 KiB (our own)",
-    pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "none" },
+    pace: Pace { limits: &[], per_month: None, month_zone: 0, per_recipient: &[], source: "none" },
     living: Living::OFF,
     example: include_str!("example.yaml"),
     ..Platform::BASE

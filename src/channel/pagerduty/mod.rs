@@ -39,6 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 120, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://support.pagerduty.com/main/docs/rate-limits: Events API limits are per integration key and answered with 429; \
                  120 events a minute were documented for a key",

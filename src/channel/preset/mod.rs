@@ -48,7 +48,7 @@ pub static DESCRIPTOR: Platform = Platform {
     ],
     measure: &|page| Size::bytes(page.field("text").len().max(page.field("markdown").len()), 1 << 20),
     limit: "the preset's",
-    pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "the preset's" },
+    pace: Pace { limits: &[], per_month: None, month_zone: 0, per_recipient: &[], source: "the preset's" },
     attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     // A push that came twice does no harm.
     on_ambiguous: OnAmbiguous::Retry,
@@ -200,7 +200,7 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
         docs: preset.docs.clone().leak(),
         measure: Box::leak(Box::new(measure)),
         limit: limit(preset).leak(),
-        pace: Pace { limits: pace.leak(), per_month: None, per_recipient: &[], source: preset.limits.source.clone().leak() },
+        pace: Pace { limits: pace.leak(), per_month: None, month_zone: 0, per_recipient: &[], source: preset.limits.source.clone().leak() },
         pings,
         word: ringing::word(preset),
         living: living::living(preset),

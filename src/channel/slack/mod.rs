@@ -47,6 +47,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 60, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel or incoming webhook, short bursts of more",
     },

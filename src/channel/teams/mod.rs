@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 4, window: Duration::from_secs(1) }, Limit { count: 60, window: Duration::from_secs(30) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors",
     },

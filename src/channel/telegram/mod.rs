@@ -39,6 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: 20 a minute and group; one message per second and \
                  chat, short bursts of more",

@@ -34,6 +34,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
+        month_zone: Pace::CHINA,
         per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
         source: "https://cloud.tencent.com/document/product/382/13302: one number 1 in 30 seconds with the same content, 10 a day; 20 an hour are our own",
     },

@@ -34,6 +34,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
+        month_zone: Pace::CHINA,
         per_recipient: &[Limit { count: 10, window: Duration::from_secs(3600) }],
         source: "https://cloud.tencent.com/document/product/1128/37720: one callee 1 in 30 seconds, 2 in 10 minutes, one between 22:00 and 08:00 \
                  unless raised; one call a second and 10 an hour and number are our own",

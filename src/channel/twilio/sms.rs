@@ -41,6 +41,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[Limit { count: 20, window: Duration::from_secs(3600) }],
         source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `rate_limit` to save money; 20 an hour and number are our own",
     },

@@ -30,6 +30,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[Limit { count: 10, window: Duration::from_secs(3600) }],
         source: "https://help.twilio.com/articles/223180028: one call per second unless raised; 10 an hour and number are our own",
     },

@@ -43,7 +43,7 @@ pub static DESCRIPTOR: Platform = Platform {
         Size::bytes(payload + page.field("text").len() + page.field("title").len(), MAX_BODY)
     },
     limit: "1 MiB (our own)",
-    pace: Pace { limits: &[], per_month: None, per_recipient: &[], source: "none; set `rate_limit` on the channel" },
+    pace: Pace { limits: &[], per_month: None, month_zone: 0, per_recipient: &[], source: "none; set `rate_limit` on the channel" },
     // A receiver of one's own, without a documented limit; `rate_limit` holds it back where it needs that.
     attempts: Attempts { concurrency: 64, ..Attempts::ONE },
     // The receiver knows a repeat by `webhook-id`.

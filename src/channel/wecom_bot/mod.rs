@@ -39,6 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 30, window: Duration::from_secs(60) }, Limit { count: 1000, window: Duration::from_secs(3600) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://developer.work.weixin.qq.com/document/path/101463: 30 a minute and 1,000 an hour for each group or person, answers included",
     },

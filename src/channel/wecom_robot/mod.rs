@@ -32,6 +32,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://developer.work.weixin.qq.com/document/path/99110: 20 messages a minute and robot",
     },

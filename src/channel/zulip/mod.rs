@@ -33,6 +33,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[Limit { count: 200, window: Duration::from_secs(60) }],
         per_month: None,
+        month_zone: 0,
         per_recipient: &[],
         source: "https://zulip.com/api/rest-error-handling#rate-limit-exceeded: 200 requests a minute and user is the server's default",
     },

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use crate::channel::{CellResult, FinalWord, LivingMode, kit};
 use crate::delivery::allowance::Withheld;
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed};
-use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::plan::ChannelPlan;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, Form, LaneId, Recipient, SendError, UnixMs};
@@ -66,7 +65,7 @@ impl AttemptTask {
             anchors,
             timeline,
             outlet: outcome.outlet.clone(),
-            sent_in_month: (sends > 0).then(|| MonthlySends { month: month(now), sends }),
+            sent_in_month: (sends > 0).then(|| MonthlySends { month: self.channel.platform.month(now), sends }),
             may_wait,
             ..OutcomeBatch::new(self.outlet.fence.clone(), now)
         };
@@ -127,7 +126,7 @@ impl AttemptTask {
     /// What cells whose outcome was lost took of the month.
     pub(super) fn lost_in_month(&self, lost: &[Cell], now: UnixMs) -> Option<MonthlySends> {
         let sends = self.counted_lost(lost);
-        (sends > 0).then(|| MonthlySends { month: month(now), sends })
+        (sends > 0).then(|| MonthlySends { month: self.channel.platform.month(now), sends })
     }
 
     fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::channel::LivingMode;
 use crate::delivery::evaluate::Evaluator;
 use crate::delivery::heavy::LARGE_BODY;
-use crate::delivery::intake::{self, title};
+use crate::delivery::intake;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::people::{PersonName, Way};
 use crate::delivery::self_alert::SelfAlert;
 use crate::delivery::steps::{StepPeople, StepPlan, StepTarget};
 use crate::ingest::short_fingerprint;
-use crate::model::{Alert, Event, EventId, IncidentId, Mentions, UnixMs};
+use crate::model::{Alert, Event, EventId, IncidentId, Mentions, UnixMs, title};
 use crate::store::{
     AlertState, CellState, DeliveryUpdate, EscalationStep, Incident, OutcomeBatch, PendingDelivery, State, StepGuard, StepRow, StoreError, Summary,
     TimelineKind, TimelineRow,

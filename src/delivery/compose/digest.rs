@@ -5,11 +5,10 @@ use std::ops::Range;
 
 use crate::delivery::excerpt::{Excerpt, MAX_ROWS};
 use crate::delivery::fold::fold;
-use crate::delivery::intake::instance_label;
 use crate::delivery::notified::Notified;
 use crate::delivery::plan::Plan;
 use crate::ingest::short_fingerprint;
-use crate::model::{Coverage, Event, Language, Severity};
+use crate::model::{Coverage, Event, Language, Severity, instance_label};
 use crate::store::{PendingDelivery, Summary};
 use crate::template::{self, Brief, Entry, EntryStatus, MessageKind};
 

@@ -9,13 +9,12 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, Severity, UnixMs, hash_hex};
+use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, Severity, UnixMs, hash_hex, title};
 use crate::store::{DeliveryIncident, Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
 use tokio::sync::oneshot;
 
 use super::accept::to_pending;
 use super::engine::Engine;
-use super::intake::title;
 use super::outlet::mailbox::Command;
 use super::plan::ChannelPlan;
 

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::delivery::core::Shared;
-use crate::delivery::month;
 use crate::delivery::outlet::Worker;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{OutletKey, UnixMs};
@@ -64,10 +63,10 @@ impl Worker {
         let lost = open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() });
         let lost: Vec<Cell> = lost.collect();
         // The vendor may have counted them.
-        let counts = !lost.is_empty() && self.channel(&open.channel).is_some_and(|channel| channel.platform.counts_recipients());
+        let counted = self.channel(&open.channel).filter(|channel| !lost.is_empty() && channel.platform.counts_recipients());
         let batch = OutcomeBatch {
             message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
-            sent_in_month: counts.then(|| MonthlySends { month: month(now), sends: lost.len() as i64 }),
+            sent_in_month: counted.map(|channel| MonthlySends { month: channel.platform.month(now), sends: lost.len() as i64 }),
             cells: lost,
             deliveries: open.members.iter().map(change).collect(),
             ..OutcomeBatch::new(self.fence(), now)

@@ -155,7 +155,7 @@ impl EditTask {
             notified: anchor.notified.clone(),
             change,
             next_edit_at,
-            sent_in_month: counts.then(|| MonthlySends { month: super::month(self.now()), sends: 1 }),
+            sent_in_month: counts.then(|| MonthlySends { month: self.channel.platform.month(self.now()), sends: 1 }),
             now: self.now(),
         };
         let posted = matches!(outcome.change, EditChange::Posted { .. });

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::delivery::intake::{rank, title};
+use crate::delivery::intake::rank;
 use crate::delivery::plan::Plan;
 use crate::delivery::steps::StepTarget;
-use crate::model::{Alert, DeliveryId, Event, Status, UnixMs};
+use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, title};
 use crate::store::{
     DeliveryIncident, EscalationStep, Fallback, IncidentReport, Mode, NewDelivery, STEP_LANE_PREFIX, State, Summary, Target, group_of,
 };

@@ -2,10 +2,8 @@
 
 use crate::delivery::plan::Plan;
 use crate::ingest::short_fingerprint;
-use crate::model::{Alert, Event, SenderKind, Status, UnixMs};
+use crate::model::{Alert, Event, SenderKind, Status, UnixMs, title};
 use crate::store::{DeliveryIncident, IncidentReport, Mode, NewDelivery, ReportedAlert, State, group_labels, group_of};
-
-use super::super::intake::title;
 
 /// One report for each incident that the deliveries of an event belong to; names it in each of them.
 pub fn reports(event: &Event, deliveries: &mut [NewDelivery], plan: &Plan) -> Vec<IncidentReport> {

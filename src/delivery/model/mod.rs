@@ -14,6 +14,7 @@ mod paused;
 mod people;
 mod plan;
 mod platform;
+mod presses;
 mod reaching;
 mod rotas;
 mod scene;

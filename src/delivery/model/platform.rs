@@ -21,7 +21,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         name: "log",
         fields: FIELDS,
         measure: &|page| Size::bytes(page.field("text").len(), 1500),
-        pace: Pace { limits, per_month: None, per_recipient: &[], source: "" },
+        pace: Pace { limits, per_month: None, month_zone: 0, per_recipient: &[], source: "" },
         attempts: Attempts { concurrency, batch },
         on_ambiguous: ambiguous,
         pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside).reaching(Reach::Mobile),
@@ -38,7 +38,7 @@ pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
 /// Calls whose vendor reports later what became of them, and counts them for each number.
 pub static PHONE: Platform = Platform {
     word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900), cancels: false }),
-    pace: Pace { limits: &[], per_month: None, per_recipient: &[Limit { count: 1, window: Duration::from_secs(3600) }], source: "" },
+    pace: Pace { limits: &[], per_month: None, month_zone: 0, per_recipient: &[Limit { count: 1, window: Duration::from_secs(3600) }], source: "" },
     ..card(OnAmbiguous::Never, &[], 2, 1)
 };
 /// Fast and without limit.

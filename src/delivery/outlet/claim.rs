@@ -6,7 +6,6 @@ use crate::channel::OnAmbiguous;
 use crate::delivery::allowance::MonthCount;
 use crate::delivery::clock::Now;
 use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
-use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::rate_limit::RateLimiter;
 use crate::model::UnixMs;
@@ -91,7 +90,8 @@ impl Worker {
             }
         };
         // Before anything is sent: the last owner may have used all of it.
-        let (month, most) = (month(now.wall), self.shared.plan.load().per_month(&self.outlet));
+        let plan = self.shared.plan.load_full();
+        let (month, most) = (plan.month(&self.outlet, now.wall), plan.per_month(&self.outlet));
         let sent = if owned.month == month { owned.month_sent } else { 0 };
         self.inbox.mailbox.set_month(MonthCount { month, sent, most });
         let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;

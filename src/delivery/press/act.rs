@@ -1,17 +1,17 @@
 //! An act, from its row in the audit to what follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{answer, is_done};
-use super::{Deed, LONGEST_SNOOZE};
+use super::{Deed, LONGEST_SNOOZE, MAX_ACTED};
 use crate::delivery::audit::Intent;
 use crate::delivery::core::Shared;
 use crate::delivery::plan::Plan;
 use crate::delivery::self_alert::SelfAlert;
-use crate::model::{Language, Verb};
-use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, PressKey, StoreError};
+use crate::model::{IncidentId, Language, Verb};
+use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Incident, IncidentState, PressKey, SilenceState, StoreError};
 
 /// Longest id of an event, and longest name of a person, in characters.
 const MAX_ID: usize = 200;
@@ -29,6 +29,7 @@ impl Shared {
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
+        let (on, left) = self.choose(on, deed.verb, &by).await?;
         let mut named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
         named.dedup();
         let intent = Intent { by: deed.author, act: deed.verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
@@ -36,7 +37,7 @@ impl Shared {
         // The store does what it has begun, though the platform waits no longer, or the phone lost its connection: what the audit says to have begun is done, and
         // what follows from it, too.
         let shared = self.clone();
-        let acting = self.tracker.spawn(async move { shared.finish_act(&plan, act, intent).await });
+        let acting = self.tracker.spawn(async move { shared.finish_act(&plan, act, intent, left).await });
         match acting.await {
             Ok(acted) => acted,
             Err(error) => match error.try_into_panic() {
@@ -47,11 +48,25 @@ impl Shared {
         }
     }
 
-    /// Does it once it is recorded, and records and counts what became of it.
-    async fn finish_act(&self, plan: &Plan, act: Act, intent: Intent) -> Result<Acted, StoreError> {
+    /// Of very many incidents those that one act changes: the newest of those of which it does not hold yet. Returns how many more of these there are.
+    async fn choose(&self, on: Vec<ActOn>, verb: Verb, by: &Actor) -> Result<(Vec<ActOn>, usize), StoreError> {
+        let ids: BTreeSet<IncidentId> = on.iter().map(|on| on.incident).collect();
+        if ids.len() <= MAX_ACTED {
+            return Ok((on, 0));
+        }
+        let newest: Vec<IncidentId> = ids.into_iter().rev().collect();
+        let found = self.store.incidents(&newest, "").await?;
+        let open: Vec<IncidentId> = found.iter().filter(|(one, _)| !holds(one, verb, by)).map(|(one, _)| one.id).collect();
+        let first = if open.is_empty() { &newest } else { &open };
+        let chosen: HashSet<IncidentId> = first.iter().take(MAX_ACTED).copied().collect();
+        Ok((on.into_iter().filter(|on| chosen.contains(&on.incident)).collect(), open.len().saturating_sub(MAX_ACTED)))
+    }
+
+    /// Does it once it is recorded, and records and counts what became of it. `left` are incidents that it leaves to the next act.
+    async fn finish_act(&self, plan: &Plan, act: Act, intent: Intent, left: usize) -> Result<Acted, StoreError> {
         let (platform, verb, by, now) = (act.press.platform.clone(), act.verb, act.by.clone(), act.now);
         let record = self.begin_audit(intent).await?;
-        let acted = self.do_act(plan, act).await;
+        let acted = self.do_act(plan, act).await.map(|acted| Acted { left, ..acted });
         let (state, outcome) = match &acted {
             Ok(acted) => {
                 let answer = answer(acted, Language::En, plan, now);
@@ -121,5 +136,21 @@ impl Shared {
         self.settle_silences(&mut acted).await;
         acted.results.extend(refused);
         Ok(acted)
+    }
+}
+
+/// Whether what somebody asks for holds of an incident already, or makes no sense of it.
+fn holds(incident: &Incident, verb: Verb, by: &Actor) -> bool {
+    let (is_over, acks) = (!incident.state.is_open(), &incident.acks);
+    match verb {
+        Verb::Ack => is_over || incident.attending().any(|ack| ack.by.id == by.id && ack.until.is_none()),
+        Verb::Unack => is_over || acks.list.is_empty(),
+        Verb::Snooze => is_over || incident.state == IncidentState::Snoozed,
+        Verb::Close => is_over,
+        Verb::Silence => is_over || acks.silence.is_some(),
+        Verb::Unsilence => acks.silence.as_ref().is_none_or(|silence| silence.state == SilenceState::Ending),
+        Verb::Mute => is_over || acks.mute.is_some(),
+        Verb::Unmute => acks.mute.is_none(),
+        Verb::Escalate => incident.state != IncidentState::Firing,
     }
 }

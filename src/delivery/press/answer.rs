@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::MAX_ACTED;
 use crate::channel::{PressAnswer, Presser};
 use crate::delivery::plan::Plan;
 use crate::model::{IncidentId, Language, UnixMs};
@@ -63,6 +64,19 @@ fn time(at: UnixMs, now: UnixMs, zone: &TimeZone) -> String {
     const DAY_MS: i64 = 86_400_000;
     let format = if (at - now).abs() < DAY_MS { "%H:%M" } else { "%m-%d %H:%M" };
     at.timestamp().to_zoned_datetime(zone.clone()).strftime(format).to_string()
+}
+
+/// What comes before what was done, where a message has more incidents than one act changes. Who hands on what fires would hand on the same once more.
+fn left_out(acted: &Acted, zh: bool) -> String {
+    let all = MAX_ACTED + acted.left;
+    let is_again = !acted.results.iter().any(|(_, result)| matches!(result, ActResult::HandedOn { .. } | ActResult::NoStep));
+    match (acted.left, is_again, zh) {
+        (0, ..) => String::new(),
+        (_, true, true) => format!("{all} 个事件中的 {MAX_ACTED} 个，其余请再次点击："),
+        (_, true, false) => format!("{MAX_ACTED} of {all} incidents, press again for the rest: "),
+        (_, false, true) => format!("{all} 个事件中最新的 {MAX_ACTED} 个："),
+        (_, false, false) => format!("the newest {MAX_ACTED} of {all} incidents: "),
+    }
 }
 
 /// What the person reads, at most three incidents by name.
@@ -151,7 +165,7 @@ pub fn answer(acted: &Acted, language: Language, plan: &Plan, now: UnixMs) -> Pr
     if more > 0 {
         parts.push(if zh { format!("另有 {more} 个") } else { format!("{more} more") });
     }
-    let mut text = parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
+    let mut text = left_out(acted, zh) + &parts.join(if zh { "；" } else { "; " }) + if zh { "。" } else { "." };
     if acted.repeated {
         text.push_str(if zh { "（该操作此前已生效，未重复执行）" } else { " This had counted before; nothing was done again." });
     }

@@ -26,8 +26,7 @@ use crate::delivery::plan::{ChannelPlan, Plan};
 use crate::ingest::short_fingerprint;
 use crate::model::{ButtonValue, DeliveryId, IncidentId, Language, MessageId, Recipient, Verb};
 use crate::store::{
-    ActOn, Acted, Actor, AuditState, Author, CellState, DeliveryFilter, DeliveryRow, Incident, IncidentState, PressKey, ShownIn, StoreError,
-    StoredMessage,
+    ActOn, Acted, Actor, AuditState, Author, CellState, DeliveryFilter, Incident, IncidentState, PressKey, ShownIn, StoreError, StoredMessage,
 };
 
 pub use answer::answer;
@@ -39,10 +38,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A button can be pressed before the outcome of its message is on disk: it is looked for so often, within [`ANSWER_TIMEOUT`].
 const LOOKS: u32 = 24;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-/// Deliveries of a message that are looked at for its incidents.
-const MAX_ROWS: usize = 500;
+/// Deliveries of a message that are read at once for its incidents.
+const READ_AT_ONCE: usize = 500;
 /// Those of them whose bodies are read for what it carried.
 const MAX_CARRIED: usize = 100;
+/// Incidents that one act changes at most: all of them are written in one transaction.
+const MAX_ACTED: usize = 500;
 /// The longest snooze.
 pub const LONGEST_SNOOZE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -150,13 +151,21 @@ impl Shared {
     }
 
     pub(in crate::delivery) async fn shown_in(&self, message: &StoredMessage, version: i64) -> Result<Vec<ActOn>, StoreError> {
-        let filter = DeliveryFilter { message: Some(message.id), limit: MAX_ROWS, ..DeliveryFilter::default() };
-        let rows = self.store.list_deliveries(&filter).await?;
-        let incidents: BTreeSet<IncidentId> = rows.iter().filter_map(|row| row.incident).collect();
+        let mut filter = DeliveryFilter { message: Some(message.id), limit: READ_AT_ONCE, ..DeliveryFilter::default() };
+        let mut members: Vec<(IncidentId, DeliveryId)> = Vec::new();
+        loop {
+            let rows = self.store.list_deliveries(&filter).await?;
+            members.extend(rows.iter().filter_map(|row| Some((row.incident?, row.id))));
+            filter.before = rows.last().map(|row| row.id);
+            if rows.len() < READ_AT_ONCE {
+                break;
+            }
+        }
+        let incidents: BTreeSet<IncidentId> = members.iter().map(|(incident, _)| *incident).collect();
         let version = if incidents.len() == 1 { version } else { 0 };
         // What its readers know moves with the channel's name, the message does not.
         let channel = self.current_channel(&message.channel).map_or_else(|| message.channel.clone(), |channel| channel.name.to_string());
-        let mut carried = self.carried(message, &channel, &rows).await?;
+        let mut carried = self.carried(message, &channel, members).await?;
         let mut shown = |incident: IncidentId| {
             let begun = carried.remove(&incident).unwrap_or_default();
             Some(ShownIn { channel: channel.clone(), version, formed_at: message.formed_at, pressed: None, begun })
@@ -166,8 +175,12 @@ impl Shared {
 
     /// What a message carried, of each incident of which nobody recorded what its channel was notified of: webhooks have no such record, and neither has a
     /// message whose outcome nobody knows, though it may have arrived.
-    async fn carried(&self, message: &StoredMessage, channel: &str, rows: &[DeliveryRow]) -> Result<BTreeMap<IncidentId, Vec<u64>>, StoreError> {
-        let members: Vec<(IncidentId, DeliveryId)> = rows.iter().filter_map(|row| Some((row.incident?, row.id))).collect();
+    async fn carried(
+        &self,
+        message: &StoredMessage,
+        channel: &str,
+        members: Vec<(IncidentId, DeliveryId)>,
+    ) -> Result<BTreeMap<IncidentId, Vec<u64>>, StoreError> {
         let mut recorded: BTreeSet<IncidentId> = BTreeSet::new();
         if message.cells.iter().all(|cell| cell.state == CellState::Ok) {
             let ids: BTreeSet<IncidentId> = members.iter().map(|(incident, _)| *incident).collect();

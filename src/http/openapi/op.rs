@@ -263,6 +263,7 @@ fn meaning(status: u16) -> &'static str {
         401 => "Credentials are missing or wrong",
         403 => "These credentials are not for this path or channel",
         404 => "There is no such thing",
+        410 => "It is older than what is kept",
         408 => "The body did not arrive in time",
         413 => "The body is too large",
         500 => "The configuration is wrong; the previous one stays active",

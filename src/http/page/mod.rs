@@ -90,11 +90,15 @@ fn language(own: Language, headers: &HeaderMap) -> Language {
 /// Why a link leads to no message; [`gone`] has the words.
 const GONE: &str = "no such message";
 
+/// Whether a code says that its message was formed longer ago than messages are kept.
+fn is_past_retention(code: &str, kept: RetentionPlan, now: UnixMs) -> bool {
+    links::formed_at(code, now).is_some_and(|formed| formed <= now - kept.sent.min(kept.dead))
+}
+
 /// Said of a link that leads to no message, whatever the reason is: without the message nobody can tell. A code says when its message was formed. Of every
 /// code that is older than messages are kept, real or guessed, the retention is named.
 fn gone(code: &str, kept: RetentionPlan, now: UnixMs, language: Language) -> String {
-    let shortest = kept.sent.min(kept.dead);
-    if links::formed_at(code, now).is_none_or(|formed| formed > now - shortest) {
+    if !is_past_retention(code, kept, now) {
         return words::word(language, "gone").to_owned();
     }
     words::filled(language, "purged", &humanize(language, kept.sent), &humanize(language, kept.dead))
@@ -107,10 +111,15 @@ fn wants_html(headers: &HeaderMap) -> bool {
 /// What somebody sees in place of a message: a page in a browser, which may be a phone's; a line elsewhere. `no_store` is the word for a store that is
 /// not available.
 fn refusal(app: &App, code: &str, error: HttpError, (headers, no_store): (&HeaderMap, &'static str)) -> Response {
-    let plan = app.engine.plan();
-    let gone = |language| gone(code, plan.retention, app.engine.clock().wall(), language);
+    let (plan, now) = (app.engine.plan(), app.engine.clock().wall());
+    let gone = |language| gone(code, plan.retention, now, language);
+    // 404 is for what may be wrong. Whatever had a code of that age is gone.
+    let status = match error.status() {
+        StatusCode::NOT_FOUND if is_past_retention(code, plan.retention, now) => StatusCode::GONE,
+        status => status,
+    };
     if !wants_html(headers) {
-        let error = if error.status() == StatusCode::NOT_FOUND { HttpError::not_found(gone(Language::En)) } else { error };
+        let error = if error.status() == StatusCode::NOT_FOUND { HttpError::new(status, gone(Language::En)) } else { error };
         return error.into_response();
     }
     let language = language(plan.language_of(""), headers);
@@ -119,7 +128,7 @@ fn refusal(app: &App, code: &str, error: HttpError, (headers, no_store): (&Heade
         StatusCode::SERVICE_UNAVAILABLE if error.is_of_store() => Cow::Borrowed(words::word(language, no_store)),
         _ => reason(language, error.text()),
     };
-    let mut response = brief(error.status(), language, &text);
+    let mut response = brief(status, language, &text);
     if let Some(after) = error.into_response().headers().get(header::RETRY_AFTER) {
         response.headers_mut().insert(header::RETRY_AFTER, after.clone());
     }

@@ -71,8 +71,8 @@ const WORDS: [(&str, &str, &str); 80] = [
     ("gone", "There is no such message: it is no longer stored, or the link is incomplete.", "没有这条消息：它已不再保存，或者链接不完整。"),
     (
         "purged",
-        "There is no such message any more: what was sent is removed after {n}, what was not delivered after {m}, and this link is older. Or the link is incomplete.",
-        "这条消息已不在：已送达的消息保留 {n}，未送达的保留 {m}，之后清除；该链接早于此期限。也可能链接不完整。",
+        "There is no such message any more: what was sent is removed after {n}, what was not delivered after {m}, and this link is older. Or the link is incomplete. What still goes on has a newer message, and is in the console.",
+        "这条消息已不在：已送达的消息保留 {n}，未送达的保留 {m}，之后清除；该链接早于此期限。也可能链接不完整。仍在进行的，请看较新的消息或控制台。",
     ),
     ("no_store", "The store is not available. Try again in a moment.", "存储暂不可用，请稍后重试。"),
     (

@@ -1,9 +1,10 @@
 //! Contract of acts: what people and times do to incidents, once each, and by which deliveries channels ring.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::fixtures::*;
-use crate::model::{DeliveryId, IncidentId, MessageId, UnixMs, Verb};
+use crate::model::{Alert, DeliveryId, Event, IncidentId, MessageId, UnixMs, Verb};
 use crate::store::*;
 
 const RULES: AckRules = AckRules { remind_after: 120 * MIN, expires_after: 480 * MIN, repeat: 60 * MIN };
@@ -244,10 +245,14 @@ pub async fn something_more_severe_ends_an_ack(store: S) {
     assert_eq!((now.state, now.is_acked(1), now.is_acked(2)), (IncidentState::Firing, true, false));
     let mut worse = report("a", &[(1, true), (2, true), (3, true)]);
     worse.alerts[2].rank = 0;
-    put_report(&store, worse, T0 + 2).await;
-    let now = incident(&store, id).await.incident;
-    assert_eq!((now.acks.list.len(), now.acks.unacked.unwrap().why), (0, UnackReason::Worse { was: 1, is: 0 }));
-    assert_eq!(kinds(&store, id).await, [TimelineKind::Acked, TimelineKind::Unacked]);
+    let named = |name: &str| Alert { labels: [("alertname".to_owned(), name.to_owned())].into(), ..Alert::default() };
+    let body = Event { alerts: ["DiskFull", "DiskSlow", "DiskGone"].map(named).into(), ..Event::default() };
+    store.accept(NewEvent { event: Arc::new(body), ..reporting(worse, T0 + 2) }).await.unwrap();
+    let found = incident(&store, id).await;
+    let why = UnackReason::Worse { was: 1, is: 0, alerts: vec![3] };
+    assert_eq!((found.incident.acks.list.len(), found.incident.acks.unacked.unwrap().why), (0, why));
+    let [_, unacked] = found.timeline.as_slice() else { panic!("{:?}", found.timeline) };
+    assert_eq!((unacked.kind, unacked.text.as_str()), (TimelineKind::Unacked, "was acked at error, now it is critical: DiskGone"));
 }
 
 pub async fn what_is_over_takes_no_ack_and_keeps_its_own(store: S) {

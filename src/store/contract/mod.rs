@@ -103,6 +103,7 @@ macro_rules! store_contract {
             escalations {
                 what_joined_an_ack_is_escalated_once_all_that_was_acked_is_over,
                 who_is_on_what_is_routed_elsewhere_is_on_nothing_of_an_escalation,
+                a_press_that_finds_no_step_waiting_changes_nothing,
             }
             calls {
                 no_call_begins_after_an_ack, a_call_that_is_called_for_again_does_not_end,

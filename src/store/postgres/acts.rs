@@ -17,10 +17,10 @@ use super::silence_rows;
 use super::steps;
 use super::timeline;
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, IncidentId, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, UnixMs, Verb};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
-    steps_again, to_ring, write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, is_handed_to_nobody, name_steps, read_outcome, ring, shares, spreads,
+    step_again, steps_again, to_ring, write_outcome,
 };
 use crate::store::incidents::{INCIDENT, LOOKED_AT, incident, looked_at};
 use crate::store::prepared::{PreparedDelivery, TextRule};
@@ -55,14 +55,15 @@ pub(super) async fn act(tx: &Tx, act: &Act) -> Result<Acted, DbError> {
         shown.insert(on.incident, anchors::all(tx, on.incident).await?);
     }
     let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
-    let (rings, ended_steps) = write(tx, &changed, act.now).await?;
+    let (rings, ended_steps) =
+        if act.verb == Verb::Escalate { (Vec::new(), hand_on(tx, &changed, act.now).await?) } else { write(tx, &changed, act.now).await? };
     let cleaned = |mute: &Mute| Mute { matchers: clean(&mute.matchers), until: mute.until, reason: clean(&mute.reason), by: clean(&mute.by) };
     let mutes: Vec<Mute> = changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()).map(cleaned).collect();
     set_mutes(tx, mutes.iter().collect(), act.now).await?;
     name_steps(&mut results, &ended_steps);
     let sql = "UPDATE press SET outcome = $3 WHERE platform = $1 AND event_id = $2";
     tx.execute(sql, &[&platform, &event_id, &clean(&write_outcome(&results))]).await?;
-    Ok(Acted { repeated: false, results, rings, ended_steps })
+    Ok(Acted { results, rings, ended_steps, ..Acted::default() })
 }
 
 /// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute. The
@@ -176,10 +177,31 @@ async fn change_steps(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) ->
     steps::change(tx, &found, now).await
 }
 
+/// Has the next steps come at once, and writes the incidents of which one did. Nothing of the others changed.
+async fn hand_on(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<Vec<ChangedStep>, DbError> {
+    let steps = change_steps(tx, changed, now).await?;
+    let handed_on: Vec<_> = changed.iter().filter(|(incident, answered)| !is_handed_to_nobody(incident, answered, &steps)).collect();
+    write_answers(tx, &handed_on, now).await?;
+    Ok(steps)
+}
+
 /// Writes what changed; returns the deliveries that it made, and the steps that ended.
 pub(super) async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs) -> Result<(Vec<AcceptedDelivery>, Vec<ChangedStep>), DbError> {
     if changed.is_empty() {
         return Ok((Vec::new(), Vec::new()));
+    }
+    write_answers(tx, &changed.iter().collect::<Vec<_>>(), now).await?;
+    let ended = change_steps(tx, changed, now).await?;
+    let new = copies(tx, changed, now).await?;
+    let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
+    lock_lanes(tx, &Vec::new(), &Vec::new(), &arrivals).await?;
+    Ok((append(tx, &arrivals).await?, ended))
+}
+
+/// Writes what changed of incidents, their timelines and their silences; what they must ring about is to come.
+async fn write_answers(tx: &Tx, changed: &[&(Incident, Answered)], now: UnixMs) -> Result<(), DbError> {
+    if changed.is_empty() {
+        return Ok(());
     }
     let each = || changed.iter().map(|(incident, _)| incident);
     Columns::default()
@@ -200,11 +222,7 @@ pub(super) async fn write(tx: &Tx, changed: &[(Incident, Answered)], now: UnixMs
             silence_rows::wish(tx, incident.id, wish, now).await?;
         }
     }
-    let ended = change_steps(tx, changed, now).await?;
-    let new = copies(tx, changed, now).await?;
-    let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
-    lock_lanes(tx, &Vec::new(), &Vec::new(), &arrivals).await?;
-    Ok((append(tx, &arrivals).await?, ended))
+    Ok(())
 }
 
 /// The deliveries by which channels ring, and the steps of escalations that begin again. What they are made of is locked at once, in one order.

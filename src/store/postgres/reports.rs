@@ -92,7 +92,7 @@ impl Reports {
             let report = &event.incidents[place];
             let newest = self.newest(&report.key);
             let known = newest.map(|place| self.entries[place].incident.clone());
-            reported[place] = match step(known, report, event.id, event.received_at) {
+            reported[place] = match step(known, report, event.id, &event.event, event.received_at) {
                 Step::Nothing => None,
                 Step::Attached(_) => newest,
                 Step::Changed(change) => newest.inspect(|place| self.change(*place, *change)),

@@ -17,8 +17,8 @@ use super::steps;
 use super::timeline;
 use crate::model::{DeliveryId, IncidentId, UnixMs};
 use crate::store::acts::{
-    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, name_steps, read_outcome, ring, shares, spreads, step_again,
-    steps_again, to_ring, write_outcome,
+    Acting, MAX_CANDIDATES, PRESS_BATCH, SHOWS_MUTE, acted_steps, events_of, is_handed_to_nobody, name_steps, read_outcome, ring, shares, spreads,
+    step_again, steps_again, to_ring, write_outcome,
 };
 use crate::store::incidents::{INCIDENT, LOOKED_AT, incident, looked_at};
 use crate::store::prepared::{PreparedDelivery, TextRule};
@@ -52,8 +52,11 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
     let Acting { mut results, changed, .. } = Acting::new(act).run(&known, &shown);
     let (mut rings, mut ended_steps) = (Vec::new(), Vec::new());
     for (incident, answered) in &changed {
-        ended_steps.extend(change_steps(db, incident, answered, act.now)?);
-        rings.extend(write(db, incident, answered, act.now)?);
+        let steps = change_steps(db, incident, answered, act.now)?;
+        if !is_handed_to_nobody(incident, answered, &steps) {
+            rings.extend(write(db, incident, answered, act.now)?);
+        }
+        ended_steps.extend(steps);
     }
     set_mutes(db, changed.iter().filter_map(|(_, answered)| answered.mute.as_ref()).collect(), act.now)?;
     name_steps(&mut results, &ended_steps);
@@ -65,7 +68,7 @@ pub(super) fn act(db: &Connection, act: &Act) -> Result<Acted, DbError> {
         verb: act.verb.as_str(),
         outcome: write_outcome(&results),
     })?;
-    Ok(Acted { repeated: false, results, rings, ended_steps })
+    Ok(Acted { results, rings, ended_steps, ..Acted::default() })
 }
 
 /// [`crate::store::OperatorStore::set_mute`], of all mutes that one press makes or ends: one walk over what is deferred, and one over what shows a mute.

@@ -7,7 +7,7 @@ use super::conditions::Conditions;
 use super::error::DbError;
 use super::rows::{count, delivery_row, find_incident, insert};
 use super::timeline::{self, ACKED_BY, OF_GROUP};
-use crate::model::{EventId, IncidentId, UnixMs};
+use crate::model::{IncidentId, UnixMs};
 use crate::store::incidents::{
     Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, OWN_SOURCE, Step, in_key_order, incident, is_regrouped, leads, lost_row,
     open as open_new, regroup, stale_row, step,
@@ -26,15 +26,16 @@ pub(super) const NEWEST: &str = "SELECT id FROM incident WHERE key = ?1 ORDER BY
 pub(super) fn report(db: &Connection, event: &PreparedEvent) -> Result<Vec<Option<IncidentId>>, DbError> {
     let mut reported = vec![None; event.incidents.len()];
     for place in in_key_order(&event.incidents) {
-        reported[place] = report_one(db, &event.incidents[place], event.id, event.received_at)?;
+        reported[place] = report_one(db, &event.incidents[place], event)?;
     }
     Ok(reported)
 }
 
-fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: UnixMs) -> Result<Option<IncidentId>, DbError> {
+fn report_one(db: &Connection, report: &IncidentReport, prepared: &PreparedEvent) -> Result<Option<IncidentId>, DbError> {
+    let (event, now) = (prepared.id, prepared.received_at);
     let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ({NEWEST})"))?;
     let newest = select.query_row([&report.key], |row| incident(row, 0)).optional()?;
-    match step(newest, report, event, now) {
+    match step(newest, report, event, &prepared.event, now) {
         Step::Nothing => Ok(None),
         Step::Attached(id) => Ok(Some(id)),
         Step::Changed(change) => {

@@ -254,6 +254,7 @@ fn what_the_timeline_of_an_incident_says_is_known() {
         "the end of the silence by ann is not confirmed, and is tried again: HTTP 503",
         "the silence by ann ended",
         "was acked at warning, now it is critical",
+        "was acked at warning, now it is critical: DiskFull db-1, db-2 (+1)",
         "nothing that was acked fires any more, and nobody is on the rest",
         "the snooze by ann ended",
         "the silence by ann was refused: no answer within 10s",

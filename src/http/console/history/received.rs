@@ -10,10 +10,9 @@ use super::super::viewer::Viewer;
 use super::super::window::pager;
 use super::asked::{Asked, View};
 use super::{PAGE, filters};
-use crate::delivery::intake::title;
 use crate::http::App;
 use crate::http::search::{Next, Window};
-use crate::model::{Alert, Event, EventId, UnixMs};
+use crate::model::{Alert, Event, EventId, UnixMs, title};
 use crate::store::{EventFilter, EventRow, Listed};
 
 /// Bytes of bodies that are read for the names of their alerts; of what is beyond, the page says when it came and from whom.

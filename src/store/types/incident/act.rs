@@ -180,6 +180,8 @@ pub struct Acted {
     pub rings: Vec<AcceptedDelivery>,
     /// Steps of escalations that ended with it, or that come at once.
     pub ended_steps: Vec<ChangedStep>,
+    /// Incidents that it was about, too, and that were too many for one act.
+    pub left: usize,
 }
 
 /// What became of incidents whose time had come.

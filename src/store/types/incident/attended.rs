@@ -73,12 +73,13 @@ mod tests {
         let half = after(&both, &[(1, false, 0), (2, true, 2)], 1);
         assert!(half.is_attended() && half.acks.unacked.is_none());
         let worse = after(&half, &[(2, true, 2), (3, true, 0)], 2);
-        assert_eq!((worse.acks.list.len(), worse.acks.unacked.map(|unacked| unacked.why)), (0, Some(UnackReason::Worse { was: 2, is: 0 })));
+        let why = UnackReason::Worse { was: 2, is: 0, alerts: vec![3] };
+        assert_eq!((worse.acks.list.len(), worse.acks.unacked.map(|unacked| unacked.why)), (0, Some(why.clone())));
         // The same by one ack of both; what was acked and fires again soon is still somebody's.
         let mut one = half.clone();
         one.acks.list = vec![ack(0, &[1, 2])];
         let worse = after(&one, &[(2, true, 2), (3, true, 0)], 2);
-        assert_eq!(worse.acks.unacked.map(|unacked| unacked.why), Some(UnackReason::Worse { was: 2, is: 0 }));
+        assert_eq!(worse.acks.unacked.map(|unacked| unacked.why), Some(why));
         let again = after(&one, &[(1, true, 0), (2, true, 2)], 5);
         assert_eq!((again.state, again.acks.unacked), (IncidentState::Acked, None));
         let left = after(&half, &[(2, false, 2), (3, true, 2)], 2);

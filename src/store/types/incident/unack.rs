@@ -60,9 +60,11 @@ impl Incident {
         // What is acked and fires again soon after its end is still somebody's.
         let is_new = |one: u64, fired: i64| rose.contains(&one) || (fired == self.version && !self.is_acked(one));
         let is_worse = |alert: &&IncidentAlert| alert.state == AlertState::Firing && alert.rank < acked && is_new(alert.fingerprint, alert.fired);
-        let Some(worst) = self.alerts.iter().filter(is_worse).map(|alert| alert.rank).min() else { return };
+        let worse: Vec<&IncidentAlert> = self.alerts.iter().filter(is_worse).collect();
+        let Some(worst) = worse.iter().map(|alert| alert.rank).min() else { return };
+        let alerts = worse.iter().filter(|alert| alert.rank == worst).map(|alert| alert.fingerprint).collect();
         self.acks.list.clear();
-        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst }));
+        self.acks.unacked = Some(Unacked::new(now, self.version, UnackReason::Worse { was: acked, is: worst, alerts }));
     }
 
     /// Ends the hold of an end whose time to ring has come: returns why it rings, and the alerts that nobody is on.
@@ -104,6 +106,9 @@ pub enum UnackReason {
         was: u8,
         /// The most severe that fires.
         is: u8,
+        /// The alerts that are as severe as that, by their fingerprints.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        alerts: Vec<u64>,
     },
     /// Its time was over.
     SnoozeEnded {
@@ -141,7 +146,7 @@ impl UnackReason {
     pub fn text(&self) -> String {
         let severity = |rank: u8| Severity::from_rank(rank.into()).as_str();
         match self {
-            Self::Worse { was, is } => format!("was acked at {}, now it is {}", severity(*was), severity(*is)),
+            Self::Worse { was, is, .. } => format!("was acked at {}, now it is {}", severity(*was), severity(*is)),
             Self::SnoozeEnded { name } => format!("the snooze by {name} ended"),
             Self::Expired { name, seconds } => {
                 format!("acked by {name} {} ago, and nothing was received since", format_duration(Duration::from_secs(*seconds)))

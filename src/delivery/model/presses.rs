@@ -1,0 +1,40 @@
+//! A press on a message of very many incidents.
+
+use std::time::Duration;
+
+use crate::delivery::press::answer;
+use crate::model::{DeliveryId, Language, Verb};
+use crate::store::contract::fixtures::{S, delivery, event, fence, message, report};
+use crate::store::{ActOn, DeliveryIncident, NewDelivery, NewEvent};
+
+use super::scene::Scene;
+
+#[test]
+fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes_the_rest() {
+    Scene::new().live(async |process| {
+        let store: S = process.store.clone();
+        let keys: Vec<String> = (0..510).map(|n| format!("group {n}")).collect();
+        let of = |(place, key): (usize, &String)| NewDelivery { incident: DeliveryIncident::Reported(place), ..delivery("ops", key) };
+        let incidents = keys.iter().zip(1..).map(|(key, fingerprint)| report(key, &[(fingerprint, true)])).collect();
+        let new = NewEvent { incidents, ..event(keys.iter().enumerate().map(of).collect()) };
+        let accepted = store.accept(new).await.expect("it is accepted");
+        let digest = message(&accepted.deliveries.iter().map(|one| one.id).collect::<Vec<DeliveryId>>());
+        let id = digest.id;
+        store.store_message(fence(&store).await, digest).await.expect("it is stored");
+        let stored = store.get_message(id).await.expect("the store").expect("it is there");
+        let on = process.engine.shown_in(&stored, 0).await.expect("the store");
+        assert_eq!(on.len(), 510);
+        let press = async || {
+            let all = on.iter().map(|on| ActOn { incident: on.incident, shown: None }).collect();
+            let acted = process.engine.act(process.deed(Verb::Ack, Duration::ZERO), all).await.expect("it is stored");
+            let text = answer(&acted, Language::En, &process.engine.plan(), process.now()).text;
+            (acted.results.len(), acted.left, text)
+        };
+        let (done, left, text) = press().await;
+        assert_eq!((done, left), (500, 10));
+        assert!(text.starts_with("500 of 510 incidents, press again for the rest: #"), "{text}");
+        let (done, left, text) = press().await;
+        assert_eq!((done, left), (10, 0));
+        assert!(text.starts_with('#'), "{text}");
+    });
+}
