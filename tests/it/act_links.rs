@@ -147,11 +147,11 @@ async fn a_link_that_leads_nowhere_is_a_page_in_a_browser_and_a_line_elsewhere()
     for path in ["/a/AAAAAAAAAAAAAA", "/m/AAAAAAAAAAAAAA"] {
         for (language, said) in [("de", "what was sent is removed after 30d"), ("zh-CN,zh;q=0.9", "已送达的消息保留 30天")] {
             let (status, kind, page) = ask(path, "text/html,*/*", language).await;
-            assert_eq!((status, kind.as_str()), (404, "text/html; charset=utf-8"), "{path}");
+            assert_eq!((status, kind.as_str()), (410, "text/html; charset=utf-8"), "{path}");
             assert!(page.contains(said) && page.contains("width=device-width"), "{path}: {page}");
         }
         let (status, kind, line) = ask(path, "*/*", "zh").await;
-        assert_eq!((status, kind.as_str()), (404, "text/plain; charset=utf-8"), "{path}");
+        assert_eq!((status, kind.as_str()), (410, "text/plain; charset=utf-8"), "{path}");
         assert!(line.starts_with("There is no such message any more: what was sent is removed after 30d"), "{line}");
     }
     // Every refusal is in the reader's language.
