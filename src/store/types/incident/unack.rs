@@ -106,8 +106,8 @@ pub enum UnackReason {
         was: u8,
         /// The most severe that fires.
         is: u8,
-        /// The alerts that are as severe as that, by their fingerprints.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        /// The alerts that are as severe as that, by their fingerprints, for the timeline; they may be many, and are not stored.
+        #[serde(skip)]
         alerts: Vec<u64>,
     },
     /// Its time was over.
