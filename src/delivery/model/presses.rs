@@ -16,7 +16,7 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         let keys: Vec<String> = (0..510).map(|n| format!("group {n}")).collect();
         let of = |(place, key): (usize, &String)| NewDelivery { incident: DeliveryIncident::Reported(place), ..delivery("ops", key) };
         let incidents = keys.iter().zip(1..).map(|(key, fingerprint)| report(key, &[(fingerprint, true)])).collect();
-        let new = NewEvent { incidents, ..event(keys.iter().enumerate().map(of).collect()) };
+        let new = NewEvent { received_at: process.now(), incidents, ..event(keys.iter().enumerate().map(of).collect()) };
         let accepted = store.accept(new).await.expect("it is accepted");
         let digest = message(&accepted.deliveries.iter().map(|one| one.id).collect::<Vec<DeliveryId>>());
         let id = digest.id;
