@@ -1,15 +1,18 @@
-//! Commands in the documents, tried: `watchfire ...` is understood by the program, scripts marked `<!-- run -->` run in an empty folder, and every
-//! `curl` of the quick start and of the HTTP API gets its 2xx from a server.
+//! Commands in the documents, tried: `watchfire ...` is understood by the program, scripts marked `<!-- run -->` run in an empty folder, every `curl` of
+//! the READMEs, of the quick start and of the HTTP API gets its 2xx from a server, and the first steps of the quick start run one after the other.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::docs_book::{pages, root};
 use crate::docs_examples::blocks;
+use crate::prometheus_e2e::{Ended, port};
 use crate::support::app::{SOON, TestApp};
+use crate::support::skip::skip;
 
 const ROUTES: &str =
     "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
@@ -135,6 +138,43 @@ fn scripts_that_need_nothing_run() {
     assert!(tried >= 3, "only {tried} scripts were found");
 }
 
+/// From the first alert to a file of one's own, in one shell: the program is where cargo puts it, and the PATH knows it by the page's own words only.
+#[test]
+fn the_first_steps_run_with_the_path_of_a_newcomer() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skip("the package curl");
+    }
+    for name in ["docs/quick-start.md", "docs/quick-start.zh-CN.md"] {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        let steps = blocks(&page).into_iter().filter(|block| block.language == "sh" && !block.text.starts_with("cargo run "));
+        let steps: String = steps.map(|block| block.text).take_while(|text| !text.contains("--online")).collect();
+        let (folder, address) = (tempfile::tempdir().unwrap(), format!("127.0.0.1:{}", port()));
+        let here = |text: &str| text.replace("127.0.0.1:9091", &address);
+        fs::write(folder.path().join("routes.yaml"), here(&fs::read_to_string(root().join("routes.yaml")).unwrap())).unwrap();
+        let program = folder.path().join("target/release/watchfire");
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_watchfire"), &program).unwrap();
+        let newcomer = |program: &std::ffi::OsStr| {
+            let mut command = Command::new(program);
+            command.current_dir(folder.path()).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder.path()).stdin(Stdio::null());
+            command
+        };
+        let _server = Ended(newcomer(program.as_os_str()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mut tries = 0;
+        while !newcomer(program.as_os_str()).arg("health").output().unwrap().status.success() {
+            tries += 1;
+            assert!(tries < 1_200, "{name}: the server does not get ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let script = here(&steps) + "command -v watchfire\n";
+        let out = newcomer("sh".as_ref()).args(["-e", "-c", &script]).output().unwrap();
+        let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{name}:\n{script}\n{said}\n{errors}");
+        assert!(said.contains("DiskFull") && said.trim_end().ends_with("/target/release/watchfire"), "{name}:\n{script}\n{said}");
+        assert!(folder.path().join("mine.yaml").is_file(), "{name} makes no file of one's own");
+    }
+}
+
 /// `check --online`, `send` and `serve` stop at one that is missing.
 #[test]
 fn quick_starts_set_every_variable_that_their_file_asks_for() {
@@ -180,10 +220,11 @@ fn request(app: &TestApp, line: &str) -> (Method, String, Vec<(String, String)>,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_curl_is_answered_by_a_server() {
-    for (name, least) in [("docs/http-api.md", 15), ("docs/http-api.zh-CN.md", 15), ("docs/quick-start.md", 2), ("docs/quick-start.zh-CN.md", 2)] {
+    let pages = [("docs/http-api", 15), ("docs/quick-start", 2), ("README", 2)];
+    for (name, least) in pages.into_iter().flat_map(|(page, least)| [(format!("{page}.md"), least), (format!("{page}.zh-CN.md"), least)]) {
         let app = TestApp::start(ROUTES).await;
         let (mut event, mut delivery, mut tried) = (String::new(), String::new(), 0);
-        for block in blocks(&fs::read_to_string(root().join(name)).unwrap()).into_iter().filter(|block| block.language == "sh") {
+        for block in blocks(&fs::read_to_string(root().join(&name)).unwrap()).into_iter().filter(|block| block.language == "sh") {
             for line in lines(&block.text).into_iter().filter(|line| line.starts_with("curl ")) {
                 let line = line.replace("$EVENT", &event).replace("$DELIVERY", &delivery);
                 let (method, url, headers, body) = request(&app, &line);
@@ -203,7 +244,7 @@ async fn every_curl_is_answered_by_a_server() {
             }
         }
         assert!(tried >= least, "{name} has only {tried} requests");
-        app.app.stop(std::time::Duration::from_secs(5)).await;
+        app.app.stop(Duration::from_secs(5)).await;
     }
 }
 
