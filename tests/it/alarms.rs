@@ -58,16 +58,17 @@ async fn the_end_of_an_alarm_is_told_when_the_credential_is_corrected_also_by_th
     }
 }
 
+/// The routes with a webhook beside their channels.
+fn with_hook(routes: &str, hook: &Fake<Webhook>) -> String {
+    let channel = format!("channels:\n  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }}", hook.url());
+    routes.replacen("channels:", &channel, 1)
+}
+
 /// A program that receives the alarms reads what happened from a member of its own, of the shape that the book has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_gets_delivery_events_with_the_alarms() {
     let (four, hook) = (Four::start().await, Fake::start(Webhook::default()).await);
-    let channel = format!("channels:\n  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }}", hook.url());
-    let routes = four
-        .routes()
-        .replace(ALL, "to: [ops-ding]")
-        .replacen("channels:", &channel, 1)
-        .replace("time_zone:", "self_monitoring: { to: [hook] }\ntime_zone:");
+    let routes = with_hook(&four.routes(), &hook).replace(ALL, "to: [ops-ding]").replace("time_zone:", "self_monitoring: { to: [hook] }\ntime_zone:");
     let app = TestApp::start(&routes).await;
     let event = |kind: &'static str| {
         let of_kind = move |body: &Value| body["extra"]["event"]["kind"] == kind;
@@ -172,12 +173,11 @@ async fn an_outcome_that_stays_unknown_ends_so_and_is_told_through_another_chann
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_that_is_nearly_used_is_told_before_the_platform_refuses_everything() {
-    let four = Four::start().await;
-    let routes = four
-        .routes()
+    let (four, hook) = (Four::start().await, Fake::start(Webhook::default()).await);
+    let routes = with_hook(&four.routes(), &hook)
         .replace(ALL, "to: [ops-ding]")
         .replace("ops-ding: { dingtalk: {", "ops-ding: { dingtalk: { per_month: 5,")
-        .replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
+        .replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack, hook] }\ntime_zone:");
     assert!(routes.contains("per_month: 5"), "{routes}");
     let app = TestApp::start(&routes).await;
     for n in 0..4 {
@@ -186,6 +186,9 @@ async fn a_month_that_is_nearly_used_is_told_before_the_platform_refuses_everyth
         app.settled().await;
     }
     reads(&four.slack, SOON, "Channel ops-ding has sent 4 of its 5 messages of this month").await;
+    let event = hook.rec.wait_accepted(1, SOON).await[0].json()["extra"]["event"].clone();
+    assert!(event["kind"] == "quota" && event["channel"] == "ops-ding", "{event}");
+    assert_eq!(event["reason"], "4 of 5 messages of this month are sent", "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
