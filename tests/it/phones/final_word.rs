@@ -13,6 +13,8 @@ use super::{Vendors, pairs, states};
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::crypt::{b64, hmac_sha1};
 use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::webhook::Webhook;
 
 /// The vendors, and a Watchfire whose clock and theirs go forward together.
 struct Later {
@@ -125,6 +127,21 @@ async fn a_call_that_nobody_answers_goes_to_the_next_vendor_and_an_sms_that_neve
     later.heard("night-3", Delivered).await;
     assert!(later.counted("aliyun_voice", "chain", "undelivered").await && later.counted("twilio_sms", "night-3", "delivered").await);
     assert_eq!(later.vendors.aliyun.rec.accepted().len(), 1, "nobody is called twice by one vendor");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gets_the_event_of_what_did_not_arrive() {
+    let hook = Fake::start(Webhook::default()).await;
+    let channel = format!("channels:\n  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }} }}", hook.url());
+    let monitored = "self_monitoring: { to: [hook] }\nroute: { to: [call] }";
+    let later = Later::start(|routes| routes.replacen("channels:", &channel, 1).replace("route: { to: [night] }", monitored)).await;
+    later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "busy".into()));
+    later.fire().await;
+    later.pass(31);
+    later.heard("call", Undelivered).await;
+    let event = hook.rec.wait_accepted(1, SOON).await[0].json()["extra"]["event"].clone();
+    assert!(event["kind"] == "undelivered" && event["channel"] == "call" && event["count"] == 1, "{event}");
+    assert!(event["reason"].as_str().is_some_and(|why| why.contains("the line was busy")), "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
