@@ -1,5 +1,5 @@
 //! `docs/reference.md` is the program: commands, variables and exit codes as it prints them, metrics as it exports them, codes as it finds them, and
-//! every error of its log. `UPDATE=1` writes all but the last.
+//! every line of its log. `UPDATE=1` writes all but the errors, which are explained.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,12 +66,13 @@ fn families(text: &str) -> Vec<Family> {
     out
 }
 
-/// The three parts that `UPDATE=1` writes; in one test, because they are in one file.
+/// The four parts that `UPDATE=1` writes; in one test, because they are in one file.
 #[test]
-fn commands_metrics_and_codes_are_the_programs() {
+fn commands_metrics_codes_and_lines_of_the_log_are_the_programs() {
     hold_part(&page(), "commands", &output(&["man", "--markdown"]));
     hold_part(&page(), "metrics", &metrics());
     hold_part(&page(), "codes", &codes());
+    hold_part(&page(), "lines", &lines());
 }
 
 fn codes() -> String {
@@ -134,11 +135,25 @@ fn every_error_of_the_log_is_explained() {
     assert!(missing.is_empty() && gone.is_empty(), "docs/reference.md, between `<!-- log -->`: add rows for {missing:#?}, remove {gone:#?}");
 }
 
-/// The lines of the log in a source, each as the arguments of its macro.
-fn logged(text: &str) -> Vec<String> {
-    let macros = ["tracing::info!(", "tracing::warn!(", "tracing::error!("];
-    let calls = macros.iter().flat_map(|call| text.split(call).skip(1));
-    calls.filter_map(|rest| Some(rest.split_once(");")?.0.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+/// The lines of the log in a source that a macro writes, each as its arguments, with texts of several lines as one.
+fn logged(text: &str, call: &str) -> Vec<String> {
+    let arguments = text.split(call).skip(1).map(|rest| rest.split(");").next().unwrap_or_default());
+    arguments.map(|arguments| arguments.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\ ", "")).collect()
+}
+
+/// The warnings and what else is logged by default. A message of one word is the only text of its line.
+fn lines() -> String {
+    let word =
+        |arguments: &str| arguments.split('"').nth(1).filter(|text| !text.is_empty() && text.chars().all(char::is_alphabetic)).map(str::to_owned);
+    let mut table = String::from("| level | message |\n|---|---|\n");
+    for (level, call) in [("WARN", "tracing::warn!("), ("INFO", "tracing::info!(")] {
+        let all: Vec<String> = sources().iter().flat_map(|(_, text)| logged(text, call)).collect();
+        let messages: BTreeSet<String> = all.iter().filter_map(|arguments| message(arguments).or_else(|| word(arguments))).collect();
+        for message in messages {
+            table.push_str(&format!("| {level} | {} |\n", message.replace('|', "\\|")));
+        }
+    }
+    table
 }
 
 /// Commands take the ids of deliveries, events and incidents. A message is none of these: a line that names only a message leads nowhere.
@@ -146,7 +161,8 @@ fn logged(text: &str) -> Vec<String> {
 fn every_line_about_a_message_names_a_delivery() {
     let (mut lines, mut wrong) = (0, Vec::new());
     for (file, text) in sources() {
-        for line in logged(&text).into_iter().filter(|line| line.contains("message_id = ")) {
+        let logged = ["tracing::info!(", "tracing::warn!(", "tracing::error!("].into_iter().flat_map(|call| logged(&text, call));
+        for line in logged.filter(|line| line.contains("message_id = ")) {
             lines += 1;
             // The message is another node's: nobody here knows what it carries.
             if !line.contains("delivery") && !line.contains("memory and store differ about a message") {
