@@ -8,6 +8,7 @@ use serde_yaml::Value;
 
 use crate::docs_book::{pages, root};
 use crate::docs_examples::blocks;
+use crate::support::app::TestApp;
 use crate::support::skip::skip;
 
 /// The `yaml` blocks with a mark: where each is, and its text.
@@ -66,6 +67,28 @@ fn every_grafana_configuration_is_a_webhook_with_a_credential_and_a_policy_that_
         assert_eq!(settings["authorization_credentials"].as_str(), Some("$WATCHFIRE_TOKEN"), "{place}: the token stays in the environment");
         assert_eq!(file["policies"][0]["receiver"].as_str(), point["name"].as_str(), "{place}: no policy uses the contact point");
     }
+}
+
+/// The body of Grafana's documentation, with the header that its webhook makes of the block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_grafana_is_accepted_with_the_credential_of_each_block() {
+    let token = "grafanas-token-0123456789";
+    let app = TestApp::start(&format!(
+        "server: {{ listen: '127.0.0.1:0', auth: [{{ bearer: {token}, name: grafana, scopes: [webhook] }}] }}\n\
+         store: sqlite:watchfire.db\nchannels: {{ terminal: {{ log: {{}} }} }}\nroute: {{ to: [terminal] }}\n"
+    ))
+    .await;
+    let body = fs::read_to_string(root().join("tests/data/bodies/grafana-13.json")).unwrap();
+    for (place, text) in marked("grafana") {
+        let file: Value = serde_yaml::from_str(&text).unwrap();
+        let setting = |name: &str| file["contactPoints"][0]["receivers"][0]["settings"][name].as_str().unwrap();
+        let path = setting("url").split_once(":9091").unwrap().1;
+        let header = format!("{} {}", setting("authorization_scheme"), setting("authorization_credentials").replace("$WATCHFIRE_TOKEN", token));
+        let request = app.http.post(app.url(path)).header("content-type", "application/json").header("authorization", header).body(body.clone());
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 200, "{place}");
+    }
+    let refused = app.http.post(app.url("/webhook/grafana")).body(body).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 401, "the credential decides");
 }
 
 /// Commands take `WATCHFIRE_TOKEN` of their environment before what the configuration holds: with a sender's token there they would all be refused.
