@@ -79,9 +79,9 @@ fn completions_know_the_channels_of_the_configuration_that_is_typed() {
         assert!(script.contains(asks), "{shell} does not ask for channels");
         assert!(!script.contains("ChannelNamesGoHere"), "{shell} shows the mark");
         write("script", &script);
-        // A syntax check where the shell is installed.
-        if let Ok(out) = Command::new(shell).args(["-n", "script"]).current_dir(folder.path()).output() {
-            assert!(out.status.success(), "{shell}: {}", String::from_utf8_lossy(&out.stderr));
+        match Command::new(shell).args(["-n", "script"]).current_dir(folder.path()).output() {
+            Ok(out) => assert!(out.status.success(), "{shell}: {}", String::from_utf8_lossy(&out.stderr)),
+            Err(_) => crate::support::skip::skip(&format!("the package {shell}")),
         }
     }
 }
