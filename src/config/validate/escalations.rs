@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::matchers::interval;
 use super::people::{missing, named};
+use super::platforms::out_of_reach;
 use super::rotas::rota;
 use super::teams::{destinations, leads_somewhere, mentioned, sent_to};
 use super::{Channels, Validator, included};
@@ -84,6 +85,7 @@ pub fn escalations(validator: &mut Validator<'_, '_>, channels: &Channels, inter
                 planned.push(StepPlan { after, to: to.clone(), targets: targets.clone(), people: people.clone(), when: when.clone() });
             }
         }
+        out_of_reach(validator, name, &planned);
         escalations.insert(Arc::from(name.as_str()), EscalationPlan { steps: planned });
     }
     escalations
