@@ -242,7 +242,8 @@ fn at_four_fifths_of_the_month_a_robot_merges_what_waits_and_at_its_end_the_fall
     scene.per_minute = Some(1);
     scene.live(async |process| {
         // Seconds until the next ones: two of the first three wait for their minute, and so do both of the next but one.
-        for (names, seconds) in [(&["Disk"][..], 10), (&["Load", "Swap"][..], 120), (&["Net"][..], 60), (&["Fan", "Raid"][..], 60), (&["Page"][..], 120)]
+        for (names, seconds) in
+            [(&["Disk"][..], 10), (&["Load", "Swap"][..], 120), (&["Net"][..], 60), (&["Fan", "Raid"][..], 60), (&["Page"][..], 120)]
         {
             for &name in names {
                 call(process, name, &[name], "warning").await;
