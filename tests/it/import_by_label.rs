@@ -61,6 +61,31 @@ receivers:
     assert_eq!(imported.routes.matches("mute_time_intervals").count(), 3, "{}", imported.routes);
 }
 
+#[test]
+fn a_webhook_whose_address_is_made_of_a_label_is_a_channel_for_each_of_its_values() {
+    let text = r##"
+global: { slack_app_token: xoxb-hunter2-slack }
+route:
+  receiver: ops
+  routes: [{ receiver: hooks, matchers: ['team=~"db|web"'] }]
+receivers:
+  - name: ops
+    slack_configs: [{ channel: '#ops' }]
+  - name: hooks
+    webhook_configs: [{ url: 'http://{{ .CommonLabels.team }}.svc/alerts' }]
+"##;
+    let imported = alertmanager("am.yml", text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
+    load(&imported);
+    for (labels, wanted) in [(&[("team", "db")][..], "hooks-db"), (&[("team", "web")][..], "hooks-web"), (&[][..], "ops")] {
+        assert_eq!(sent_to(&imported, labels), [wanted], "{labels:?}\n{}", imported.routes);
+    }
+    assert!(imported.silent.is_empty() && !imported.routes.contains("log:"), "{:?}\n{}", imported.silent, imported.routes);
+    // Addresses are in variables; the hosts of internal ones are named.
+    for host in ["db.svc", "web.svc"] {
+        assert!(imported.routes.contains(&format!("allow_networks: [{host}]")), "{}", imported.routes);
+    }
+}
+
 /// The receiver of the nearest route above that notifies somebody, whatever is between them; without one the alerts are printed.
 #[test]
 fn a_value_without_a_channel_goes_to_the_nearest_receiver_that_notifies_somebody() {

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::matchers::interval;
 use super::people::{missing, named};
+use super::platforms::out_of_reach;
 use super::rotas::rota;
 use super::teams::{destinations, leads_somewhere, mentioned, sent_to};
 use super::{Channels, Validator, included};
@@ -84,6 +85,7 @@ pub fn escalations(validator: &mut Validator<'_, '_>, channels: &Channels, inter
                 planned.push(StepPlan { after, to: to.clone(), targets: targets.clone(), people: people.clone(), when: when.clone() });
             }
         }
+        out_of_reach(validator, name, &planned);
         escalations.insert(Arc::from(name.as_str()), EscalationPlan { steps: planned });
     }
     escalations
@@ -351,5 +353,20 @@ fn target(validator: &mut Validator<'_, '_>, channel: &str, platform: &Platform,
     match whom.people.later() {
         None => target,
         mentions => StepTarget { recipients: Vec::new(), mentions, ..target },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{LoadOptions, from_text};
+
+    #[test]
+    fn a_step_that_is_repeated_is_as_many_steps_before_the_next_one() {
+        let text = "channels: { a: { log: {} }, b: { log: {} } }\nroute: { to: a, escalation: db }\n\
+            escalations: { db: [{ after: 5m, to: b, repeat: 2, every: 1m }, { after: 10m, to: a }] }\n";
+        let loaded = from_text(std::path::Path::new("routes.yaml"), text, &LoadOptions::without_secrets()).unwrap();
+        let steps = &loaded.plan.people.escalations["db"].steps;
+        let planned: Vec<(u64, &str)> = steps.iter().map(|step| (step.after.as_secs() / 60, step.targets[0].channel.as_str())).collect();
+        assert_eq!(planned, [(5, "b"), (6, "b"), (7, "b"), (10, "a")]);
     }
 }

@@ -1,5 +1,7 @@
 //! What a channel's platform must have for what a channel or route asks of it: a template set, people to ping.
 
+use std::collections::BTreeSet;
+
 use super::Validator;
 use super::people::{mention_doubt, missing};
 use crate::channel::descriptor::{Ping, Reach};
@@ -7,7 +9,7 @@ use crate::channel::{ChannelConfig, Living, LivingMode, Platform};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::delivery::Person;
+use crate::delivery::{PeoplePlan, Person, StepPeople, StepPlan};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
 use crate::template::TemplateRegistry;
@@ -106,6 +108,59 @@ fn people_pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel:
         Ok(_) => String::new(),
     };
     validator.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), at, Anchor::Key);
+}
+
+/// Reports members of teams, and people whom a label may name, whom no step of an escalation reaches. A step that names a person or a rota, and whose channel
+/// cannot reach them, is an error of its own.
+pub fn out_of_reach(validator: &mut Validator<'_, '_>, escalation: &str, steps: &[StepPlan]) {
+    let plan = validator.people.clone();
+    let mut reached = BTreeSet::new();
+    let mut missed: Vec<(&Person, String)> = Vec::new();
+    for step in steps {
+        for target in &step.targets {
+            let Some(Some(platform)) = validator.names.get(target.channel.as_str()).copied() else { continue };
+            for person in asked(&step.people, &plan) {
+                let is_by_another = match &step.people {
+                    StepPeople::Named(names) => !names.contains(&person.name),
+                    StepPeople::OnCall(_) | StepPeople::Next(_) => false,
+                    StepPeople::Owner { .. } => true,
+                };
+                match person.way(platform) {
+                    _ if validator.reaches(&target.channel, platform, person) => _ = reached.insert(&*person.name),
+                    Err(key) if is_by_another && !key.is_empty() && !missed.iter().any(|(known, _)| known.name == person.name) => {
+                        missed.push((person, missing(person, platform, key)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    missed.retain(|(person, _)| !reached.contains(&*person.name));
+    for (person, label) in missed {
+        let path = Path::of("people").key(&person.name);
+        if !validator.report.is_blamed_inside(&path) {
+            let message = format!("no step of the escalation `{escalation}` reaches `{}`", person.name);
+            validator.report.add(Finding::warning(codes::DOUBTFUL_ROTA, message).label(label), &path, Anchor::Key);
+        }
+    }
+}
+
+/// Everybody whom a step may be for.
+fn asked<'p>(people: &StepPeople, plan: &'p PeoplePlan) -> Vec<&'p Person> {
+    match people {
+        StepPeople::Named(names) => {
+            let mut all = Vec::new();
+            for name in names {
+                all.extend(plan.people.get(name));
+                all.extend(plan.teams.get(name).into_iter().flat_map(|team| plan.members(team)));
+            }
+            all
+        }
+        StepPeople::OnCall(rota) | StepPeople::Next(rota) => {
+            plan.rotas.get(rota).into_iter().flat_map(|rota| &rota.people).filter_map(|name| plan.people.get(name)).collect()
+        }
+        StepPeople::Owner { .. } => plan.people.names().filter_map(|name| plan.people.get(name)).collect(),
+    }
 }
 
 /// Reports `format: text` where the platform has no such kind of message, and a template set that it leaves without effect.

@@ -235,6 +235,32 @@ fn at_four_fifths_of_the_month_phones_get_what_is_critical_and_at_its_end_the_fa
     assert_eq!(reached(&scene).len(), 7);
 }
 
+#[test]
+fn at_four_fifths_of_the_month_a_robot_merges_what_waits_and_at_its_end_the_fallback_takes_over() {
+    let mut scene = Scene::new();
+    scene.robot = Some((AllowancePlan { per_month: Some(5), per_recipient: Vec::new() }, vec!["mail".into()]));
+    scene.per_minute = Some(1);
+    scene.live(async |process| {
+        // Seconds until the next ones: two of the first three wait for their minute, and so do both of the next but one.
+        for (names, seconds) in
+            [(&["Disk"][..], 10), (&["Load", "Swap"][..], 120), (&["Net"][..], 60), (&["Fan", "Raid"][..], 60), (&["Page"][..], 120)]
+        {
+            for &name in names {
+                call(process, name, &[name], "warning").await;
+            }
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
+        let rows = rows(process, "voice").await;
+        let messages: Vec<_> = rows.iter().filter(|row| row.state == State::Sent).map(|row| row.message).collect();
+        assert!(messages.len() == 6 && messages.iter().all(Option::is_some), "{rows:#?}");
+        let merged: Vec<bool> = messages.windows(2).map(|two| two[0] == two[1]).collect();
+        assert_eq!(merged, [false, false, false, false, true], "what waited while little was used went one by one: {rows:#?}");
+        assert_eq!((rows[6].state, rows[6].reason.as_deref()), (State::Dead, Some("the month's 5 are used (`per_month`)")));
+    });
+    let voice = |minute| (minute, "voice");
+    assert_eq!(reached(&scene), [voice(0), voice(1), voice(2), voice(3), voice(4), (5, "mail")]);
+}
+
 /// The run that began before the escalation got a second step does not have it: its call is sent, though the month is used.
 #[test]
 fn a_step_that_the_configuration_got_since_is_no_other_way_of_an_earlier_run() {

@@ -107,8 +107,24 @@ fn a_step_that_fails_makes_the_next_one_come_at_once() {
         let told = process.escalated(id).await;
         assert!(told.iter().any(|text| text == "step 2 of the escalation `db` at once, because of the step before: it is dead"), "{told:?}");
         assert_eq!((process.counted("dead"), process.counted("sent")), ("2".into(), "1".into()));
+        assert_eq!(process.alarms("WatchfireStepNotConfirmed"), 3, "of both that are dead, and of the one that came early");
     });
     assert_eq!(scene.steps(), owned(&[(5, "mail", "bob")]), "not at ten");
+    for (fault, why, alarms) in
+        [(ErrorKind::Ambiguous, "nobody knows whether it was delivered", 2), (ErrorKind::Misconfigured, "its channel is suspended", 1)]
+    {
+        let mut scene = Scene::new();
+        scene.exchange.faults.lock().unwrap().insert("voice", fault);
+        scene.live(async |process| {
+            let id = process.report("g", &[FIRES]).await;
+            tokio::time::sleep(8 * MINUTE).await;
+            let told = process.escalated(id).await;
+            let early = format!("step 2 of the escalation `db` at once, because of the step before: {why}");
+            assert!(told.contains(&early), "{told:?}");
+            assert_eq!(process.alarms("WatchfireStepNotConfirmed"), alarms, "{told:?}");
+        });
+        assert_eq!(scene.steps(), owned(&[(5, "mail", "bob")]), "{why}");
+    }
 }
 
 #[test]

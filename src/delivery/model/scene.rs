@@ -39,6 +39,8 @@ pub struct Scene {
     pub hours: Vec<(&'static str, Quiet)>,
     /// What `voice` and its recipients get at most, and its fallback.
     pub phone: Option<(AllowancePlan, Vec<String>)>,
+    /// What `voice` and its recipient get at most as a robot, which counts messages and not recipients, and its fallback. It merges what waits for ten minutes.
+    pub robot: Option<(AllowancePlan, Vec<String>)>,
     /// How many calls `voice` makes in a minute, where it is not as many as its platform allows.
     pub per_minute: Option<u32>,
     /// A channel with `disabled: true`.
@@ -109,6 +111,7 @@ impl Scene {
             offices: Vec::new(),
             hours: Vec::new(),
             phone: None,
+            robot: None,
             per_minute: None,
             disabled: None,
             instead: None,
@@ -145,6 +148,10 @@ impl Scene {
             let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
             (voice.platform, voice.allowance, voice.fallback) = (&PHONE, allowance.clone(), fallback.clone());
             (voice.rate_limit, voice.recipients) = (None, ["ann", "bob"].map(Recipient::new).to_vec());
+        }
+        if let Some((allowance, fallback)) = &self.robot {
+            let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");
+            (voice.allowance, voice.fallback, voice.digest) = (allowance.clone(), fallback.clone(), Some(Duration::from_secs(600)));
         }
         if let Some(count) = self.per_minute {
             let voice = plan.channels.get_mut("voice").and_then(Arc::get_mut).expect("a channel that nobody else has");

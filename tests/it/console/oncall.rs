@@ -1,4 +1,6 @@
-//! The page On call: who, until when, and overrides by form.
+//! The page On call: who, until when, and overrides by form; and the commands `oncall`.
+
+use std::process::Command;
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -6,6 +8,8 @@ use serde_json::json;
 use super::{Browser, HOSTILE, READER, ROOT, TEAM, guarded, hidden};
 use crate::support::app::TestApp;
 
+const PLAIN: &str =
+    "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
 const ROTAS: &str = "people:\n  ann: { mobile: \"+4915112345678\" }\n  bob: { email: bob@example.com }\nrotas:\n  db: { zone: Asia/Shanghai, handoff: \"monday 10:00\", start: 2026-11-02, people: [ann, bob] }\n  later: { handoff: \"monday 10:00\", start: 2026-12-07, people: [bob] }\n";
 
 async fn start(routes: &str) -> TestApp {
@@ -94,8 +98,7 @@ async fn who_is_on_call_is_on_the_first_page_and_where_nobody_is_the_page_says_h
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_until_a_time_of_day_ends_after_it_begins() {
-    let plain = "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
-    let app = start(&format!("{plain}{ROTAS}")).await;
+    let app = start(&format!("{PLAIN}{ROTAS}")).await;
     let request = json!({ "rota": "db", "person": "ann", "from": "2026-11-26 22:00", "until": "06:00" });
     let (status, made) = app.post("/api/v1/oncall/overrides", &request).await;
     assert_eq!(
@@ -103,4 +106,38 @@ async fn an_override_until_a_time_of_day_ends_after_it_begins() {
         (200, Some("override 1: ann is on call in db from 2026-11-26T14:00:00Z until 2026-11-26T22:00:00Z")),
         "{made}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_say_who_is_on_call_and_make_and_end_overrides() {
+    let app = start(&format!("{PLAIN}{ROTAS}")).await;
+    let (address, folder) = (app.app.address.to_string(), app.folder.path().to_owned());
+    let run = async |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["--listen", &address, "oncall"]).args(args).current_dir(&folder);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    let db = async |args: &[&str]| run(args).await.lines().find_map(|line| line.strip_prefix("db ")).unwrap().trim().to_owned();
+    let planned = "bob until 2026-11-30 10:00 Asia/Shanghai, then ann until 2026-12-07 10:00 Asia/Shanghai";
+    assert_eq!(db(&[]).await, planned);
+    assert_eq!(run(&["overrides"]).await, "there are no overrides\n");
+    let swap = ["override", "db", "ann", "--from", "2026-11-25 18:00", "--until", "2026-11-26 06:00", "--reason", "swap"];
+    assert_eq!(run(&swap).await, "override 1: ann is on call in db from 2026-11-25T10:00:00Z until 2026-11-25T22:00:00Z\n");
+    for (at, said) in [
+        ("2026-11-25T09:59:59Z", "bob until 2026-11-25 18:00 Asia/Shanghai, then ann (override 1) until 2026-11-26 06:00 Asia/Shanghai"),
+        ("2026-11-25T10:00:00Z", "ann (override 1) until 2026-11-26 06:00 Asia/Shanghai, then bob until 2026-11-30 10:00 Asia/Shanghai"),
+    ] {
+        assert_eq!(db(&["--at", at]).await, said, "{at}");
+    }
+    let listed = run(&["overrides"]).await;
+    let words: Vec<&str> = listed.split_whitespace().collect();
+    assert_eq!(words[..7], ["1", "db", "ann", "2026-11-25", "10:00:00Z", "2026-11-25", "22:00:00Z"], "{listed}");
+    assert!(listed.ends_with(" swap\n") && listed.lines().count() == 1, "{listed}");
+    assert_eq!(run(&["rm", "1"]).await, "override 1 is ended\n");
+    assert_eq!(db(&["--at", "2026-11-25T10:00:00Z"]).await, planned);
+    let address_of_ann = run(&["calendar", "ann"]).await;
+    assert!(address_of_ann.starts_with("/api/v1/oncall/people/ann/calendar.ics?k="), "{address_of_ann}");
 }
