@@ -11,7 +11,7 @@ use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::delivery::Clock;
 use watchfire::store::State;
 
-use crate::support::app::{SOON, TestApp};
+use crate::support::app::{Four, SOON, TestApp};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::webhook::Webhook;
 use crate::support::fakes::{Discord, Fake, Platform, Slack};
@@ -135,6 +135,24 @@ async fn a_message_that_somebody_deleted_is_posted_again_and_nothing_is_lost() {
         assert!(metrics.lines().any(|one| one == line), "`{line}` is not in {metrics}");
     }
     assert!(app.deliveries("").await.iter().all(|row| matches!(row.state, State::Sent | State::Skipped)));
+}
+
+/// The message of a channel that took over what another one did not deliver is edited as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_a_fallback_is_edited_when_all_of_it_is_over() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], dingtalk")
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
+    let app = TestApp::start(&routes).await;
+    four.ding_refuses(2, 430_102, "unsafe text");
+    report(&app, &group("web", &[down("firing")])).await;
+    assert_eq!((four.ding.rec.accepted().len(), texts(&four.slack).len()), (0, 1), "{:#?}", texts(&four.slack));
+    report(&app, &group("web", &[down("resolved")])).await;
+    until("it is green", || texts(&four.slack)[0].contains("Resolved")).await;
+    let messages = four.slack.with(|slack| slack.transcript.all().filter(|(_, post)| post.parent.is_none()).count());
+    assert_eq!(messages, 1, "{:#?}", texts(&four.slack));
 }
 
 /// An edit that the platform refuses, whatever the time: asked for a few times, and then the next news is a message of its own.
