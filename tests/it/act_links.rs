@@ -293,7 +293,7 @@ async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
     assert!(page.contains("#1 is closed.") && !page.contains("<form"), "{page}");
     let found = links.incident().await;
     assert_eq!(found.incident.state, IncidentState::Closed);
-    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link)")), "{found:#?}");
+    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link sent to ann)")), "{found:#?}");
 }
 
 /// What is not on disk did not happen, and says so.
