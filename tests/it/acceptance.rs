@@ -261,7 +261,7 @@ route: {{ to: [slack, telegram], escalation: db }}
         assert_eq!(self.incident().await.incident.state, IncidentState::Firing, "a scanner acks nothing");
         let thumb = http.post(self.nodes[node].url(&path)).body("verb=ack&nonce=n1").send().await.unwrap();
         assert_eq!(thumb.status(), 200, "{}", thumb.text().await.unwrap());
-        until("both rooms show it", || [texts(&self.slack), texts(&self.telegram)].iter().all(|texts| texts[0].contains("(link)"))).await;
+        until("both rooms show it", || [texts(&self.slack), texts(&self.telegram)].iter().all(|texts| texts[0].contains("(link sent to "))).await;
         // The call still rang: it is cancelled, and nobody is called in its place.
         let cancelled = |one: &crate::support::fakes::recorder::Record| one.text == "canceled" && one.call.path.contains("/Calls/CA");
         until("the call is cancelled", || self.twilio.rec.accepted().iter().any(cancelled)).await;

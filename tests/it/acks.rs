@@ -240,18 +240,10 @@ async fn a_snooze_ends_aloud_and_a_press_that_cannot_be_stored_says_so() {
     let rooms = Rooms::start().await;
     let (app, hand) = TestApp::start_timed(&rooms.routes()).await;
     report(&app, &group(&[disk("firing")])).await;
-    // Somebody else writes to the store and does not stop.
-    let file = app.folder.path().join("watchfire.db");
-    let other = tokio::task::spawn_blocking(move || {
-        let other = rusqlite::Connection::open(file).unwrap();
-        other.execute_batch("begin immediate").unwrap();
-        other
-    })
-    .await
-    .unwrap();
+    let other = app.hold_store().await;
     let press = rooms.press("Ack").await;
     assert!(rooms.shown(&press).await.starts_with("No answer from the store yet"), "an ack that is not on disk is no ack");
-    tokio::task::spawn_blocking(move || other.execute_batch("rollback").unwrap()).await.unwrap();
+    drop(other);
     let press = rooms.press("Snooze 2h").await;
     assert!(rooms.shown(&press).await.starts_with("#1 is snoozed until"));
     until("Slack shows it", || texts(&rooms.slack)[0].contains("snoozed by Anna Meier")).await;

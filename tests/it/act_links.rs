@@ -293,7 +293,20 @@ async fn an_incident_is_closed_by_the_link_of_somebody_who_is_known() {
     assert!(page.contains("#1 is closed.") && !page.contains("<form"), "{page}");
     let found = links.incident().await;
     assert_eq!(found.incident.state, IncidentState::Closed);
-    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link)")), "{found:#?}");
+    assert!(found.timeline.iter().any(|row| row.kind == "closed" && row.text.contains("ann (link sent to ann)")), "{found:#?}");
+}
+
+/// What is not on disk did not happen, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_by_a_link_that_cannot_be_stored_says_so_and_counts_when_it_is_repeated() {
+    let links = Links::start().await;
+    let anns = links.of_ann();
+    for (status, state) in [(503, IncidentState::Firing), (200, IncidentState::Acked)] {
+        let other = if status == 503 { Some(links.app.hold_store().await) } else { None };
+        let (answered, page) = links.post(&anns, "verb=ack&nonce=a1".into()).await;
+        drop(other);
+        assert_eq!((answered, links.incident().await.incident.state), (status, state), "{page}");
+    }
 }
 
 /// Text messages of one alert to several people: each has a link of its own, so that an ack says whose it is without a login.

@@ -312,7 +312,8 @@ async fn every_answer_is_printed_as_json() {
     let number = json(&["incidents", "ls"]).await["incidents"][0]["number"].to_string();
     let found = async |states: &str| json(&["incidents", "ls", "--state", states]).await["incidents"].as_array().map(Vec::len);
     assert_eq!((found("acked,firing").await, found("acked,stale").await), (Some(1), Some(0)));
-    for act in [&["ack", &number][..], &["snooze", &number, "--for", "1h"], &["close", &number]] {
+    assert_eq!(json(&["incidents", "show", &number]).await["incident"]["number"].to_string(), number);
+    for act in [&["ack", &number][..], &["unack", &number], &["snooze", &number, "--for", "1h"], &["close", &number]] {
         let done = json(act).await;
         assert_eq!((done["incidents"][0].as_i64(), done["text"].is_string()), (number.parse().ok(), true), "{act:?}: {done}");
     }

@@ -43,15 +43,21 @@ async fn a_limit_pauses_the_channel_and_kills_nothing() {
     assert_eq!(four.smtp.mails().len(), 2);
 }
 
-/// What is news of an incident and its end are mails that answer its root, which was never sent; the next incident has another root.
+/// What is news of an incident and its end are mails that answer its root, which was never sent; the next incident of the group has another root.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mails_of_an_incident_answer_one_root() {
     let four = Four::start().await;
-    let app = TestApp::start(&hasty(&four)).await;
-    for (group, status) in [("db", "firing"), ("db", "resolved"), ("web", "firing")] {
-        app.post("/webhook", &alert(group, "DiskFull", status)).await;
+    let (app, hand) = TestApp::start_timed(&hasty(&four)).await;
+    for (status, start) in [("firing", "02"), ("resolved", "02"), ("firing", "09")] {
+        let mut body = alert("db", "DiskFull", status);
+        body["alerts"][0]["startsAt"] = format!("2026-11-24T{start}:00:00Z").into();
+        app.post("/webhook", &body).await;
         let rows = app.settled().await;
         assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+        if status == "resolved" {
+            // Long after it, what fires is another incident.
+            hand.jump(3_600_000);
+        }
     }
     let mails = four.smtp.mails();
     assert_eq!(mails.len(), 6, "three for each of the two recipients");

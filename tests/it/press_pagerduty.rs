@@ -57,6 +57,11 @@ async fn an_ack_and_an_end_there_hold_here_and_what_nobody_did_does_not() {
         assert_eq!(post(&idle).await, 200, "{idle:?}");
     }
     assert_eq!(incident(&app).await.incident.state, Firing);
+    // What was not stored it sends again.
+    let other = app.hold_store().await;
+    assert_eq!(post(&ack).await, 503);
+    drop(other);
+    assert_eq!(incident(&app).await.incident.state, Firing);
     assert_eq!(post(&ack).await, 200);
     let shown = incident(&app).await;
     assert_eq!(shown.incident.state, Acked);

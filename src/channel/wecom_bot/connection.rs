@@ -78,8 +78,8 @@ impl Connection {
     }
 }
 
-/// How long a robot may say nothing to a ping, and how often it is asked (as in the SDK).
-pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
+/// How often a robot is asked for a sign (the SDK: every 30 s). With two that are missed, a connection that is half open is known within 90 s.
+const PING_EVERY: Duration = Duration::from_secs(25);
 /// Pings without an answer after which a connection is dead.
 pub(super) const MISSED_PINGS: u32 = 2;
 

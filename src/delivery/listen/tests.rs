@@ -15,6 +15,7 @@ use super::*;
 use crate::channel::{CellResult, Channel, ListenContext, ListenEnd, LivingMode, Platform, Press, PressAnswer, Presser, Presses, SendContext};
 use crate::delivery::clock::Clock;
 use crate::delivery::core::{EngineOptions, EngineParts};
+use crate::delivery::outlet::OutletState;
 use crate::delivery::people::ActionsPlan;
 use crate::delivery::plan::{ChannelPlan, ContentPlan, IncidentsPlan, Legacy, MessagesPlan, RetentionPlan, SelfMonitoringPlan, SendersPlan};
 use crate::delivery::self_alert::{SelfAlert, SelfAlertKind};
@@ -291,6 +292,30 @@ async fn an_exclusive_one_listens_on_the_owner_of_its_outlet_only() {
     after(2).await;
     assert_eq!((script.opened(), script.open()), (1, 1));
     assert!(here.engine.listener_state("ops").unwrap().connected);
+}
+
+#[tokio::test]
+async fn an_exclusive_one_goes_with_its_outlet_from_node_to_node() {
+    let script = Arc::new(Script { exclusive: true, ..Script::default() });
+    let shared = plan(&[("ops", &script)]);
+    let one = run_with(shared.clone(), true, false).await;
+    tokio::time::resume();
+    let two = run_with(shared, true, false).await;
+    let own = |node: &Running, owned: bool| {
+        let mailbox = node.engine.shared.outlets.get(&OutletKey::new("log", "ops")).unwrap();
+        mailbox.show(OutletState { owned, ..OutletState::default() });
+    };
+    for (place, (owner, other)) in [(&one, &two), (&two, &one), (&one, &two)].into_iter().enumerate() {
+        // Nobody has it for a while.
+        own(other, false);
+        after(30).await;
+        assert_eq!((script.open(), script.opened()), (0, place));
+        own(owner, true);
+        after(2).await;
+        assert_eq!((script.open(), script.opened()), (1, place + 1));
+        assert!(owner.engine.listener_state("ops").unwrap().connected);
+        assert_eq!((other.engine.listener_state("ops"), other.series().len()), (None, 0));
+    }
 }
 
 #[tokio::test]

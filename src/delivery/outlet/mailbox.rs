@@ -235,7 +235,7 @@ impl Mailbox {
         (recent.in_last_minute(now), recent.confirmed(channel))
     }
 
-    pub(super) fn show(&self, state: OutletState) {
+    pub(in crate::delivery) fn show(&self, state: OutletState) {
         *lock(&self.state) = state;
     }
 

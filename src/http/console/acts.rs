@@ -48,13 +48,9 @@ fn chinese(act: AuditAct) -> &'static str {
 }
 
 /// The way in which an act came; a platform stays as it is.
-pub(super) fn way(language: Language, stored: &str) -> &str {
-    match stored {
-        "console" if language == Language::Zh => "控制台",
-        "command line" if language == Language::Zh => "命令行",
-        "link" if language == Language::Zh => "链接",
-        other => other,
-    }
+pub(super) fn way(language: Language, stored: &str) -> Cow<'_, str> {
+    let is_own = matches!(stored, "console" | "command line" | "link") || stored.starts_with("link sent to ");
+    if is_own { reason(language, stored) } else { Cow::Borrowed(stored) }
 }
 
 /// What an act is done on. What it does not know stays as it is.
@@ -216,7 +212,8 @@ mod tests {
             }
         }
         assert_eq!((name(Language::Zh, "older"), &*object(Language::Zh, "older", "incident #1")), ("older", "incident #1"));
-        assert_eq!(["console", "command line", "link", "API"].map(|way| super::way(Language::Zh, way)), ["控制台", "命令行", "链接", "API"]);
+        let ways = ["console", "command line", "link", "link sent to ann", "API"].map(|way| super::way(Language::Zh, way).into_owned());
+        assert_eq!(ways, ["控制台", "命令行", "链接", "发给 ann 的链接", "API"]);
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn entry(manner: &Manner, row: &AuditRow) -> Markup {
         tr data-row {
             td.nw { (time::clock(manner, row.at)) }
             td { b { @if row.by.name.is_empty() { (say(language, "somebody", "某人")) } @else { (shown(&row.by.name)) } }
-                div.dim.s { (shown(acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { (say(language, ", ", "，")) (shown(&row.by.from)) } } }
+                div.dim.s { (shown(&acts::way(language, &row.by.via))) @if !row.by.from.is_empty() { (say(language, ", ", "，")) (shown(&row.by.from)) } } }
             td { b { (acts::name(language, &row.act)) } " " (timed(manner, &acts::object(language, &row.act, &row.on)))
                 @if !row.reason.is_empty() { div.dim.s { "“" (shown(&row.reason)) "”" } }
                 div.s { (badge(language, row.state)) @if !row.outcome.is_empty() { " " span.dim { (shown(&acts::outcome(language, &row.outcome))) } } } }

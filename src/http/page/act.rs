@@ -237,7 +237,11 @@ fn is_spent(results: &[(IncidentId, ActResult)], now: &[Holding]) -> bool {
 fn actor(plan: &Plan, acting: &Acting, known: Option<PersonName>, name: &str) -> Option<Actor> {
     let by_link = |who: &str| format!("link:{} {who}", acting.message.channel);
     let (id, name) = match (known, &acting.person) {
-        (Some(known), _) => (format!("person:{known}"), plan.people.people.shown(&known).to_owned()),
+        // Who has a link is not proved to be whom it was sent to.
+        (Some(known), _) => {
+            let name = plan.people.people.shown(&known).to_owned();
+            return Some(Actor { id: format!("person:{known}"), via: format!("link sent to {name}"), name });
+        }
         (None, Some(person)) => (by_link(&person.digest()), filled(acting.language, "link_name", &person.masked(), "")),
         (None, None) if name.is_empty() => return None,
         // Anybody can write a known person's name.

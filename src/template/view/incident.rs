@@ -1,5 +1,7 @@
 //! The incident of a message, in the line that says what Watchfire adds.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::super::reasons::reason;
@@ -138,7 +140,16 @@ fn silenced(input: &Scene<'_>, silence: &SilenceView) -> String {
         SilenceViewState::Asked(why) => ("silence_late", why.as_str()),
         SilenceViewState::Ending => ("silence_ending", ""),
     };
-    words::filled(input.language, key, &[("who", name), ("via", via), ("until", &input.times().short(*until)), ("why", &reason(input.language, why))])
+    words::filled(
+        input.language,
+        key,
+        &[("who", name), ("via", &way(input, via)), ("until", &input.times().short(*until)), ("why", &reason(input.language, why))],
+    )
+}
+
+/// The way in which an act came; a platform stays as it is.
+fn way<'t>(input: &Scene<'_>, via: &'t str) -> Cow<'t, str> {
+    if via.starts_with("link sent to ") { reason(input.language, via) } else { Cow::Borrowed(via) }
 }
 
 /// Who is on it, or why nobody is any more.
@@ -148,8 +159,8 @@ fn answered(input: &Scene<'_>, answer: &AnswerView) -> String {
     match answer {
         AnswerView::Acked { name, via, at, until, left } => {
             let told = match until {
-                Some(until) => filled("snoozed_by", &[("who", name), ("via", via), ("until", &short(*until))]),
-                None => filled("acked_by", &[("who", name), ("via", via), ("at", &short(*at))]),
+                Some(until) => filled("snoozed_by", &[("who", name), ("via", &way(input, via)), ("until", &short(*until))]),
+                None => filled("acked_by", &[("who", name), ("via", &way(input, via)), ("at", &short(*at))]),
             };
             if *left > 0 { format!("{told}{}", filled("not_acked", &[("n", &left.to_string())])) } else { told }
         }

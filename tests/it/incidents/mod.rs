@@ -11,7 +11,7 @@ use watchfire::api::{IncidentResponse, Incidents};
 use watchfire::delivery::Clock;
 use watchfire::store::State;
 
-use crate::support::app::{SOON, TestApp};
+use crate::support::app::{Four, SOON, TestApp};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::webhook::Webhook;
 use crate::support::fakes::{Discord, Fake, Platform, Slack};
@@ -110,7 +110,7 @@ async fn a_repeat_that_comes_too_soon_rings_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_somebody_deleted_is_posted_again_and_nothing_is_lost() {
     let slack = Fake::start(Slack::new("xoxb-1").unpaced()).await;
-    let app = TestApp::start(&slack_only(&slack)).await;
+    let (app, hand) = timed(&slack_only(&slack)).await;
     report(&app, &group("web", &[disk("firing")])).await;
     slack.with(|slack| slack.transcript.delete_all());
     report(&app, &group("web", &[disk("firing"), down("firing")])).await;
@@ -126,12 +126,33 @@ async fn a_message_that_somebody_deleted_is_posted_again_and_nothing_is_lost() {
     report(&app, &group("web", &[down("resolved")])).await;
     until("it is green", || texts(&slack)[0].contains("Resolved")).await;
     // The next outage of the group is another incident and another message.
-    let again = group("web", &[one("NodeDown", "critical", "firing", "2026-11-24T09:00:00Z")]);
-    let mut settings = again;
-    settings["groupKey"] = "{}:{job=\"other\"}".into();
-    report(&app, &settings).await;
+    hand.jump(3_600_000);
+    report(&app, &group("web", &[one("NodeDown", "critical", "firing", "2026-11-24T09:00:00Z")])).await;
     assert!(texts(&slack).last().is_some_and(|text| text.contains("NodeDown") && !text.contains("Resolved")), "{:#?}", texts(&slack));
+    assert_eq!((texts(&slack).len(), app.read::<Incidents>("/api/v1/incidents").await.incidents.len()), (2, 2), "{:#?}", texts(&slack));
+    let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
+    for line in ["watchfire_anchors_reposted_total 1", "watchfire_edits_total{result=\"posted\"} 1"] {
+        assert!(metrics.lines().any(|one| one == line), "`{line}` is not in {metrics}");
+    }
     assert!(app.deliveries("").await.iter().all(|row| matches!(row.state, State::Sent | State::Skipped)));
+}
+
+/// The message of a channel that took over what another one did not deliver is edited as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_a_fallback_is_edited_when_all_of_it_is_over() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], dingtalk")
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-ding]");
+    let app = TestApp::start(&routes).await;
+    four.ding_refuses(2, 430_102, "unsafe text");
+    report(&app, &group("web", &[down("firing")])).await;
+    assert_eq!((four.ding.rec.accepted().len(), texts(&four.slack).len()), (0, 1), "{:#?}", texts(&four.slack));
+    report(&app, &group("web", &[down("resolved")])).await;
+    until("it is green", || texts(&four.slack)[0].contains("Resolved")).await;
+    let messages = four.slack.with(|slack| slack.transcript.all().filter(|(_, post)| post.parent.is_none()).count());
+    assert_eq!(messages, 1, "{:#?}", texts(&four.slack));
 }
 
 /// An edit that the platform refuses, whatever the time: asked for a few times, and then the next news is a message of its own.

@@ -121,6 +121,17 @@ impl TestApp {
         (app, clock)
     }
 
+    /// Somebody else writes to the store and does not stop, until this is dropped.
+    pub async fn hold_store(&self) -> rusqlite::Connection {
+        let file = self.folder.path().join("watchfire.db");
+        let hold = move || {
+            let other = rusqlite::Connection::open(file).unwrap();
+            other.execute_batch("begin immediate").unwrap();
+            other
+        };
+        tokio::task::spawn_blocking(hold).await.unwrap()
+    }
+
     /// Stops and starts again over the same store.
     pub async fn restart(self) -> Self {
         self.restart_with(|_| ()).await

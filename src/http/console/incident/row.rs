@@ -90,7 +90,7 @@ fn what_next(viewer: &Viewer, known: &Known) -> Markup {
     html! {
         @match (known.incident.state, ack, &known.next) {
             (IncidentState::Snoozed, ..) => { @if let Some(until) = until { (say(language, "until ", "至 ")) (time::clock(manner, until)) (say(language, ", then it rings again", "，届时仍触发则再次通知")) } }
-            (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "认领，通过 ")) (shown(acts::way(language, &ack.by.via))) }
+            (IncidentState::Acked, Some(ack), _) => { (say(language, "acked ", "")) (time::since(manner, ack.at)) (say(language, " by ", "认领，通过 ")) (shown(&acts::way(language, &ack.by.via))) }
             (IncidentState::Firing, ..) if known.muted.is_some() => { (muted(viewer, known)) }
             (IncidentState::Firing, _, Some(NextStep { channel, at })) => { (say(language, "Next: ", "下一步：")) (shown(channel)) (say(language, " ", "，")) (time::coming(manner, *at)) }
             (IncidentState::Firing, ..) if !known.escalates => { (say(language, "no escalation is configured for it", "未配置升级策略")) }
