@@ -240,13 +240,19 @@ async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
         "/webhook/send?channel_type=dingtalk&token=unknown",
     ];
     let (mut runner, strategy) = (TestRunner::deterministic(), anything());
-    let mut refused = 0;
+    let (mut taken, mut refused) = (0, 0);
     for turn in 0..150 {
         let body = strategy.new_tree(&mut runner).unwrap().current();
         let path = paths[turn % paths.len()];
         let (status, answer) = post(&app, path, "application/json", body.clone()).await;
         match status {
-            200 | 204 => {}
+            200 | 204 => {
+                taken += 1;
+                match answer["event"].as_str() {
+                    Some(event) => assert_eq!(app.get(&format!("/api/v1/events/{event}")).await.0, 200, "{path}: it is kept: {body}"),
+                    None => assert!(!path.starts_with("/webhook/g") && !path.starts_with("/in/") && path != "/webhook", "{path}: {answer}"),
+                }
+            }
             // Only what is empty is refused, and its sender learns why.
             400 => {
                 assert!(
@@ -259,6 +265,11 @@ async fn whatever_is_posted_is_delivered_or_is_in_a_list_with_the_reason() {
         }
     }
     assert!(refused < 60, "{refused} of 150 bodies were empty");
+    let (_, metrics) = app.get("/metrics").await;
+    let kept = |line: &&str| line.starts_with("watchfire_received_total{") && (line.contains("\"accepted\"") || line.contains("\"duplicate\""));
+    let lines = metrics.as_str().unwrap().lines().filter(kept);
+    let kept: u32 = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).sum();
+    assert_eq!(taken, kept, "every body that was answered well was taken");
     let rows = app.settled().await;
     assert!(rows.len() > 50, "{}", rows.len());
     let lost: Vec<_> = rows.iter().filter(|row| row.state != State::Sent && row.reason.as_deref().unwrap_or_default().is_empty()).collect();

@@ -223,6 +223,12 @@ mod tests {
         import("x", text, &endpoint).unwrap_or_else(|findings| panic!("{findings:?}"))
     }
 
+    fn loads(made: &Imported) {
+        let options = crate::config::LoadOptions::without_secrets();
+        let checked = crate::config::from_text(std::path::Path::new("routes.yaml"), &made.routes, &options);
+        assert!(checked.is_ok(), "{:?}", checked.err().map(|found| crate::config::report(&found)));
+    }
+
     #[test]
     fn targets_become_channels_and_their_paths_stay() {
         let text = "timeout: 5s\ntargets:\n  ops:\n    url: https://oapi.dingtalk.com/robot/send?access_token=TOKEN1\n    secret: SECRET1\n    \
@@ -240,6 +246,7 @@ mod tests {
         }
         assert_eq!(made.channels["ops"], ["ops"]);
         assert_eq!(made.remarks.iter().filter(|remark| remark.what.contains("message") || remark.what.contains("timeout")).count(), 2);
+        loads(&made);
         let elsewhere = imported(text, "http://watchfire.example.com:9091/webhook").routes;
         assert!(elsewhere.contains("allow_ips") && elsewhere.contains("auth: none"), "{elsewhere}");
     }
@@ -258,6 +265,7 @@ mod tests {
             made.routes
         );
         assert!(made.remarks.iter().any(|remark| remark.what.contains("open-txdx=1")), "{:?}", made.remarks);
+        loads(&made);
         let accounts = "open-dingding=0\nopen-weixin=0\nmessagelevel=3\ndefaultphone=13800000000\nopen-email=1\nEmail_host=smtp.example.com\nEmail_port=587\n\
                         Email_user=w@example.com\nEmail_password=pppp1111\nDefault_emails=a@example.com, b@example.com\nopen-workwechat=1\n\
                         WorkWechat_CropID=ww1\nWorkWechat_AgentID=1000002\nWorkWechat_AgentSecret=ssss2222\nWorkWechat_ToUser=\"zhangsan|lisi\"\n\
@@ -290,9 +298,7 @@ mod tests {
             "{:?}",
             made.remarks
         );
-        let options = crate::config::LoadOptions::without_secrets();
-        let checked = crate::config::from_text(std::path::Path::new("routes.yaml"), &made.routes, &options);
-        assert!(checked.is_ok(), "{:?}", checked.err().map(|found| crate::config::report(&found)));
+        loads(&made);
         assert!(import("x", "open-dingding=0\nopen-weixin=0\n", &Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()).is_err());
     }
 }

@@ -111,6 +111,14 @@ fn what_is_over_ends_what_fired() {
         assert_eq!(fired.alerts[0].fingerprint, over.alerts[0].fingerprint, "{}", fired.receiver);
         assert!(fired.apart && over.apart);
     }
+    let alarm = json_of("cloudwatch-2024-alarm");
+    let mut ok = alarm.clone();
+    ok["NewStateValue"] = "OK".into();
+    for (fired, over) in [(by_sns("1", "", &alarm), by_sns("2", "", &ok)), (alarm, ok)] {
+        let (fired, over) = (event(&inputs, fired.to_string().as_bytes()), event(&inputs, over.to_string().as_bytes()));
+        assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
+        assert_eq!(fired.alerts[0].fingerprint, over.alerts[0].fingerprint, "{}", fired.receiver);
+    }
 }
 
 #[test]
