@@ -336,3 +336,28 @@ fn format_text_has_no_markup() {
         insta::assert_snapshot!("format_text", shown);
     });
 }
+
+#[test]
+fn render_lists_what_the_file_asks_for_in_its_order() {
+    let folder = folder();
+    let names = "labels: { hide: [rack], show: [uid], first: [zone] }\nannotations: { hide: [author], show: [__note__], first: [impact] }\n";
+    std::fs::write(folder.path().join("routes.yaml"), format!("{names}{ROUTES}")).unwrap();
+    let mut body = alert("db", "DiskFull", "firing");
+    for (name, value) in [("rack", "rackvalue"), ("uid", "uidvalue"), ("zone", "zonevalue"), ("area", "areavalue")] {
+        body["alerts"][0]["labels"][name] = value.into();
+    }
+    for (name, value) in [("author", "authorvalue"), ("__note__", "notevalue"), ("impact", "impactvalue"), ("cause", "causevalue")] {
+        body["alerts"][0]["annotations"][name] = value.into();
+    }
+    std::fs::write(folder.path().join("bodies/disk.json"), body.to_string()).unwrap();
+    let (ok, out, err) = run(folder.path(), &["render", "-c", "ding", "-p", "bodies/disk.json", "--json"]);
+    assert!(ok, "{out}{err}");
+    let json: Value = serde_json::from_str(&out).unwrap();
+    // The link to a new silence has every label.
+    let body = json["pages"][0]["body"]["markdown"]["text"].as_str().unwrap();
+    let text: String = body.lines().filter(|line| !line.contains("/silences/")).map(|line| format!("{line}\n")).collect();
+    let place = |value: &str| text.find(value).unwrap_or_else(|| panic!("{value}: {text}"));
+    assert!(place("zonevalue") < place("areavalue") && place("areavalue") < place("uidvalue"), "{text}");
+    assert!(place("impactvalue") < place("notevalue") && place("impactvalue") < place("causevalue"), "{text}");
+    assert!(!text.contains("rackvalue") && !text.contains("authorvalue"), "{text}");
+}

@@ -5,6 +5,8 @@ use watchfire::delivery::links::message_code;
 use watchfire::model::{MessageId, Secret};
 
 use crate::support::app::TestApp;
+use crate::support::chromium::Chromium;
+use crate::support::skip::skip;
 
 const KEY: &str = "link-key-of-the-test-0123456789";
 
@@ -329,4 +331,25 @@ async fn what_is_long_is_sent_compressed_to_who_takes_that() {
     assert_eq!(get("/-/healthy", "gzip").await.0, None);
     let live = plain.get(app.url("/ui/live")).header("accept-encoding", "gzip").send().await.unwrap();
     assert_eq!((live.headers()["content-type"].to_str().unwrap(), live.headers().get("content-encoding")), ("text/event-stream", None));
+}
+
+/// Without script it says the same in the channel's zone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_page_has_the_readers_zone_and_its_names_are_copied() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("en")).await;
+    app.post("/webhook", &body(vec![disk(false)])).await;
+    let link = link(&app).await;
+    browser.call("Emulation.setTimezoneOverride", json!({ "timezoneId": "America/Bogota" })).await;
+    browser.open(&app.url(&link)).await;
+    browser.until("document.querySelector('[data-zone]')?.textContent === 'UTC-5'").await;
+    let clocks = browser.eval("[...document.querySelectorAll('time[data-clock]')].map(time => time.textContent).join()").await;
+    assert!(clocks.as_str().unwrap().contains("11-20 00:40"), "{clocks}");
+    browser.eval("document.querySelectorAll('time[data-ago]').forEach(time => { time.textContent = ''; }); 0").await;
+    browser.until("/^[0-9]+ (s|min|h|d)$/.test(document.querySelector('time[data-ago]')?.textContent)").await;
+    browser.eval("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }; 0").await;
+    browser.press("[data-copy] + button").await;
+    browser.until("window.copied === 'db-1.prod.example.com:9100'").await;
+    browser.until("document.querySelector('[data-copy] + button').textContent === 'Copied'").await;
+    assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }

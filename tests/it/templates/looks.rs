@@ -5,7 +5,7 @@ use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Escape, Language, SeverityScale};
 use watchfire::template::{EntryStatus, FittedPage, Part, TemplateRegistry, plain};
 
-use super::cases::{Case, alert, cases, fields, forms, labels};
+use super::cases::{Case, alert, cases, fields, forms, labels, node};
 use super::golden::{golden, pages};
 use crate::support::wire::Wire;
 
@@ -199,6 +199,54 @@ fn the_pages_of_a_mail_are_numbered_in_the_senders_name() {
         let fields = registry.render("email", "default", &case.input(&entries, &part, Language::En, &zone, &scale)).unwrap();
         let status = format!("🔴 100 critical ({page}/2)");
         assert_eq!((fields["subject"].as_str(), fields["status"].as_str()), ("HighCPU", status.as_str()));
+    }
+}
+
+/// Three are critical; the page behind the message has the whole.
+#[test]
+fn a_hundred_alerts_with_a_page_are_a_few_lines_and_a_count() {
+    let registry = compiled();
+    let mut case = Case::new("nodes", (0..100).map(node).collect(), vec![EntryStatus::Firing; 100]);
+    case.details_url = "https://watchfire.example.com/m/7Kq2xV9bTz3mAc";
+    for name in ["slack", "dingtalk", "wecom_robot", "feishu", "teams", "discord", "telegram", "zulip"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let pages = pages(&registry, platform, &case, Language::En);
+        let text = pages[0].page.field("text");
+        assert_eq!((pages.len(), pages[0].range.end, pages[0].more), (1, 8, 92), "{name}");
+        assert!(text.contains("+92 warning") && text.lines().count() <= 40, "{name}: {text}");
+    }
+}
+
+#[test]
+fn what_has_only_a_message_says_it_and_an_address_is_said_without_its_scheme() {
+    let registry = compiled();
+    let said = |name: &str, labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let case = Case::new("own", vec![alert(labels, annotations)], vec![EntryStatus::Firing]);
+        pages(&registry, platform, &case, Language::En).remove(0).page.fields
+    };
+    let down = [("alertname", "Down"), ("severity", "critical"), ("instance", "db-1")];
+    for name in ["twilio_voice", "aliyun_sms", "slack", "telegram", "dingtalk"] {
+        let fields = said(name, &down, &[("message", "The replica is behind")]);
+        assert!(fields.values().any(|text| text.contains("The replica is behind")), "{name}: {fields:?}");
+    }
+    let probe = [("alertname", "Down"), ("severity", "critical"), ("instance", "https://shop.example.com/cart")];
+    for name in ["twilio_voice", "aliyun_sms", "aliyun_voice", "tencent_sms"] {
+        let text = said(name, &probe, &[("summary", "It is down")])["text"].clone();
+        assert!(text.contains("shop.example.com") && text.contains("It is down") && !text.contains("://"), "{name}: {text}");
+    }
+}
+
+/// Orange is for what needs somebody.
+#[test]
+fn what_only_informs_is_grey_on_wecom() {
+    let registry = compiled();
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "wecom_robot").unwrap();
+    for (severity, colour) in [("info", "comment"), ("critical", "warning")] {
+        let one = alert(&[("alertname", "Down"), ("severity", severity)], &[]);
+        let case = Case::new("grey", vec![one], vec![EntryStatus::Firing]);
+        let text = pages(&registry, platform, &case, Language::Zh)[0].page.field("text").to_owned();
+        assert!(text.starts_with(&format!("**<font color=\"{colour}\">")), "{text}");
     }
 }
 
