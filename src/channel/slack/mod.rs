@@ -115,11 +115,6 @@ impl PlatformConfig for Config {
                 "a webhook posts to its own channel only",
                 "remove `channel`, or use a bot token, which can post to any channel that the bot is in",
             )),
-            Some(channel) if channel.contains(['{', '}']) => problems.push(Problem::new(
-                "slack.channel",
-                "it has braces, and nothing puts a value in their place",
-                "a label chooses among the channels of `teams:`: write `to: { label: team, default: [ops] }`, and each team's channels as `teams: { db: { to: [db-ops] } }`",
-            )),
             Some(channel) => {
                 problems.extend(kit::check_text("slack.channel", channel, "write `\"#ops\"` in quotes: YAML reads a bare # as a comment"))
             }

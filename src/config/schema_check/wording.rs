@@ -83,9 +83,7 @@ pub(super) fn unreplaced<'t>(text: &'t str, path: &Path) -> Option<(&'t str, &'s
     // What fills a vendor's template or a preset has values of labels in it.
     let is_filled = path.steps().iter().any(|step| matches!(step, Step::Key(key) if key == "params"));
     let is_ours = is_routed(path) || matches!(path.steps().first(), Some(Step::Key(key)) if key == "channels" && !is_filled);
-    // Slack refuses it by itself.
-    let is_refused = matches!(path.steps(), [.., Step::Key(platform), Step::Key(key)] if platform == "slack" && key == "channel");
-    variable.or_else(|| label_in(text).filter(|_| is_ours && !is_refused).map(|label| (label, BY_LABEL)))
+    variable.or_else(|| label_in(text).filter(|_| is_ours).map(|label| (label, BY_LABEL)))
 }
 
 /// `{label.team}` in a text, and not `{{label.team}}` of a template.
