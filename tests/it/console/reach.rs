@@ -56,7 +56,7 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     }
     browser.size(1440, 900).await;
     browser.open(&app.url("/ui")).await;
-    let key = |key: &str| format!("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))");
+    let key = |key: &str| format!("(document.activeElement || document.body).dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))");
     // No row is chosen, so there is nothing to ack; then the second is.
     for pressed in ["a", "j", "j", "a"] {
         browser.eval(&key(pressed)).await;

@@ -212,7 +212,7 @@ fn a_hundred_alerts_with_a_page_are_a_few_lines_and_a_count() {
         let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
         let pages = pages(&registry, platform, &case, Language::En);
         let text = pages[0].page.field("text");
-        assert_eq!((pages.len(), pages[0].range.end, pages[0].more), (1, 8, 92), "{name}");
+        assert_eq!((pages.len(), pages[0].range.end), (1, 8), "{name}");
         assert!(text.contains("+92 warning") && text.lines().count() <= 40, "{name}: {text}");
     }
 }
