@@ -95,8 +95,6 @@ async fn a_storm_is_digested_within_the_platforms_pace() {
     println!("nothing waits after {:?}: {} DingTalk messages, {} Slack messages", started.elapsed(), four.ding.rec.total(), four.slack.rec.total());
     assert_eq!(four.ding.rec.count_code("130101"), 0, "the platform refused something");
     assert!(four.ding.rec.busiest(Duration::from_secs(60)) <= 20);
-    // A busy machine holds a request on its way, so that it comes closer to the next one than it left.
-    let (accepted, total) = (four.slack.rec.accepted().len() as u64, four.slack.rec.total());
-    assert!((total - accepted) * 10 <= total, "Slack took {accepted} of {total}");
+    assert_eq!(four.slack.rec.accepted().len() as u64, four.slack.rec.total(), "Slack refused something");
     app.app.stop(Duration::from_secs(5)).await;
 }

@@ -68,7 +68,8 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     browser.until(&format!("document.readyState == 'complete' && {acked} == 'false,true,false'")).await;
     // It was replaced, and is not seen to be chosen any more: a key that is pressed twice does not hand it back.
     browser.eval(&key("a")).await;
-    browser.until(&format!("{acked} == 'false,true,false'")).await;
+    browser.until("document.readyState == 'complete' && document.querySelector('li.inc') != null").await;
+    assert_eq!(browser.eval(acked).await, "false,true,false");
     browser.eval(&key("j")).await;
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
     // In an incident they lead along the list from which it was opened.
