@@ -68,8 +68,9 @@ async fn a_key_acts_on_the_chosen_row_only_and_all_keys_can_be_turned_off() {
     browser.until(&format!("document.readyState == 'complete' && {acked} == 'false,true,false'")).await;
     // It was replaced, and is not seen to be chosen any more: a key that is pressed twice does not hand it back.
     browser.eval(&key("a")).await;
-    browser.until("document.readyState == 'complete' && document.querySelector('li.inc') != null").await;
-    assert_eq!(browser.eval(acked).await, "false,true,false");
+    browser.until(&format!("{acked} == 'false,true,false'")).await;
+    let (_, found) = app.get("/api/v1/incidents?state=acked").await;
+    assert_eq!(found["incidents"].as_array().map(Vec::len), Some(1), "{found}");
     browser.eval(&key("j")).await;
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('li.inc.sel')).fontWeight").await, "400", "it looks like itself");
     // In an incident they lead along the list from which it was opened.
