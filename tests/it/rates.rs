@@ -131,8 +131,10 @@ async fn a_burst_goes_where_the_platform_documents_one() {
     }
     app.settled().await;
     assert!(begin.elapsed() < Duration::from_secs(10), "12 critical groups to Slack took {:?}", begin.elapsed());
+    app.app.stop(Duration::from_secs(5)).await;
+    let app = TestApp::start(&four.routes()).await;
     let mut calls = tokio::task::JoinSet::new();
-    for n in 0..40 {
+    for n in 0..50 {
         let (client, url) = (app.http.clone(), app.url("/slack/send/message"));
         calls.spawn(async move {
             let answer = client.post(url).json(&json!({ "channel": "ops", "content": format!("call {n}") })).send().await.unwrap();

@@ -45,7 +45,8 @@ pub static DESCRIPTOR: Platform = Platform {
     limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \
             (https://github.com/slackapi/bolt-js/issues/2509), 40,000 characters of text (https://docs.slack.dev/reference/methods/chat.postMessage)",
     pace: Pace {
-        limits: &[Limit { count: 60, window: Duration::from_secs(60) }],
+        // One a second. Half of a window may go at once in a storm; a window below a minute keeps that burst short.
+        limits: &[Limit { count: 50, window: Duration::from_secs(50) }],
         per_month: None,
         month_zone: 0,
         per_recipient: &[],
