@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::copies::Requeued;
 use super::{
-    Act, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
+    Act, ActOn, ActResult, AlertState, Anchor, Answered, BEGAN_AGAIN, ChangedStep, EscalationStep, FILE_MUTE_PREFIX, Fallback, INTERVAL_MUTE_PREFIX,
     Incident, LastRun, Mode, NewDelivery, Ring, STEP_LANE_PREFIX, ShownIn, State, StepChange, StepRow, Summary, Target, TimelineKind, ended_by_ack,
     nothing_calls,
 };
@@ -32,6 +32,13 @@ fn shown(shown: &ShownIn, incident: &Incident, anchors: &[Anchor], now: UnixMs) 
     };
     let meant = incident.alerts.iter().filter(|alert| notified.contains(&alert.fingerprint) && had_begun(alert));
     meant.map(|alert| alert.fingerprint).collect()
+}
+
+impl ActOn {
+    /// The alerts of its incident that are meant and not over; `anchors` are those of the channel whose message showed them.
+    pub fn meant(&self, incident: &Incident, anchors: &[Anchor], now: UnixMs) -> HashSet<u64> {
+        incident.open_alerts(self.shown.as_ref().map(|one| shown(one, incident, anchors, now)).as_ref())
+    }
 }
 
 /// The alerts of another open incident that are the same as those of one on which somebody acts: same fingerprint, same start.

@@ -15,9 +15,14 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         let store: S = process.store.clone();
         let keys: Vec<String> = (0..510).map(|n| format!("group {n}")).collect();
         let of = |(place, key): (usize, &String)| NewDelivery { incident: DeliveryIncident::Reported(place), ..delivery("ops", key) };
-        let incidents = keys.iter().zip(1..).map(|(key, fingerprint)| report(key, &[(fingerprint, true)])).collect();
-        let new = NewEvent { received_at: process.now(), incidents, ..event(keys.iter().enumerate().map(of).collect()) };
-        let accepted = store.accept(new).await.expect("it is accepted");
+        // The whole of each group: so many alerts, of which the first was reported before.
+        let accept = async |alerts: u64| {
+            let alerts_of = |group: u64| (0..alerts).map(|n| (group + 1000 * n, true)).collect::<Vec<_>>();
+            let incidents = keys.iter().zip(1..).map(|(key, group)| report(key, &alerts_of(group))).collect();
+            let new = NewEvent { received_at: process.now(), incidents, ..event(keys.iter().enumerate().map(of).collect()) };
+            store.accept(new).await.expect("it is accepted")
+        };
+        let accepted = accept(1).await;
         let digest = message(&accepted.deliveries.iter().map(|one| one.id).collect::<Vec<DeliveryId>>());
         let id = digest.id;
         store.store_message(fence(&store).await, digest).await.expect("it is stored");
@@ -36,5 +41,11 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         let (done, left, text) = press().await;
         assert_eq!((done, left), (10, 0));
         assert!(text.starts_with('#'), "{text}");
+        // What has joined since is nobody's, though who presses is on the rest.
+        accept(2).await;
+        for expected in [(500, 10), (10, 0)] {
+            let (done, left, text) = press().await;
+            assert_eq!((done, left), expected, "{text}");
+        }
     });
 }

@@ -10,8 +10,10 @@ use crate::delivery::audit::Intent;
 use crate::delivery::core::Shared;
 use crate::delivery::plan::Plan;
 use crate::delivery::self_alert::SelfAlert;
-use crate::model::{IncidentId, Language, Verb};
-use crate::store::{AckRules, Act, ActOn, ActResult, Acted, Actor, AuditState, Incident, IncidentState, PressKey, SilenceState, StoreError};
+use crate::model::{IncidentId, Language, UnixMs, Verb};
+use crate::store::{
+    Ack, AckRules, Act, ActOn, ActResult, Acted, Actor, Anchor, AuditState, Incident, IncidentState, PressKey, SilenceState, StoreError,
+};
 
 /// Longest id of an event, and longest name of a person, in characters.
 const MAX_ID: usize = 200;
@@ -55,8 +57,10 @@ impl Shared {
             return Ok((on, 0));
         }
         let newest: Vec<IncidentId> = ids.into_iter().rev().collect();
-        let found = self.store.incidents(&newest, "").await?;
-        let open: Vec<IncidentId> = found.iter().filter(|(one, _)| !holds(one, verb, by)).map(|(one, _)| one.id).collect();
+        // Of very many incidents a press is by a message, which is of one channel.
+        let channel = on.iter().find_map(|on| on.shown.as_ref()).map_or("", |shown| shown.channel.as_str());
+        let found = self.store.incidents(&newest, channel).await?;
+        let open = still_to_do(&found, &on, verb, by, self.clock.wall());
         let first = if open.is_empty() { &newest } else { &open };
         let chosen: HashSet<IncidentId> = first.iter().take(MAX_ACTED).copied().collect();
         Ok((on.into_iter().filter(|on| chosen.contains(&on.incident)).collect(), open.len().saturating_sub(MAX_ACTED)))
@@ -139,13 +143,24 @@ impl Shared {
     }
 }
 
-/// Whether what somebody asks for holds of an incident already, or makes no sense of it.
-fn holds(incident: &Incident, verb: Verb, by: &Actor) -> bool {
+/// Those of these incidents of which it does not hold yet what somebody asks for.
+fn still_to_do(found: &[(Incident, Vec<Anchor>)], on: &[ActOn], verb: Verb, by: &Actor, now: UnixMs) -> Vec<IncidentId> {
+    let mut asked: BTreeMap<IncidentId, Vec<&ActOn>> = BTreeMap::new();
+    on.iter().for_each(|on| asked.entry(on.incident).or_default().push(on));
+    let meant = |one: &Incident, anchors: &[Anchor]| -> HashSet<u64> {
+        asked.get(&one.id).into_iter().flatten().flat_map(|on| on.meant(one, anchors, now)).collect()
+    };
+    found.iter().filter(|(one, anchors)| !holds(one, &meant(one, anchors), verb, by)).map(|(one, _)| one.id).collect()
+}
+
+/// Whether what somebody asks for about these alerts of an incident holds already, or makes no sense of it. Who is on a part of them is not on the rest.
+fn holds(incident: &Incident, meant: &HashSet<u64>, verb: Verb, by: &Actor) -> bool {
     let (is_over, acks) = (!incident.state.is_open(), &incident.acks);
+    let all = |is_so: &dyn Fn(&Ack) -> bool| meant.iter().all(|alert| acks.of(*alert).is_some_and(is_so));
     match verb {
-        Verb::Ack => is_over || incident.attending().any(|ack| ack.by.id == by.id && ack.until.is_none()),
-        Verb::Unack => is_over || acks.list.is_empty(),
-        Verb::Snooze => is_over || incident.state == IncidentState::Snoozed,
+        Verb::Ack => is_over || all(&|ack| ack.by.id == by.id && ack.until.is_none() && ack.reminded_in == 0),
+        Verb::Unack => is_over || !meant.iter().any(|alert| incident.is_acked(*alert)),
+        Verb::Snooze => is_over || all(&|ack| ack.until.is_some()),
         Verb::Close => is_over,
         Verb::Silence => is_over || acks.silence.is_some(),
         Verb::Unsilence => acks.silence.as_ref().is_none_or(|silence| silence.state == SilenceState::Ending),
