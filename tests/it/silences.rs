@@ -12,7 +12,7 @@ use axum::http::{Method, Response, Uri};
 use serde_json::{Value, json};
 use watchfire::api::IncidentResponse;
 use watchfire::delivery::Clock;
-use watchfire::store::{IncidentState, SilenceState};
+use watchfire::store::{IncidentState, SilenceState, State};
 
 use crate::prometheus_e2e::{Ended, installed, port, spawn};
 use crate::support::app::{SOON, TestApp, alert};
@@ -283,6 +283,33 @@ async fn while_alertmanager_is_away_the_silence_is_shown_as_not_confirmed_and_tr
         "{metrics}"
     );
     app.app.stop(Duration::from_secs(2)).await;
+}
+
+/// Each command says what it did, whether or not the Alertmanager has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_handed_on_and_silenced_by_commands_and_a_silence_is_ended_by_one() {
+    let routes = "server: { listen: '127.0.0.1:0' }\nstore: sqlite:watchfire.db\nsilence: { alertmanager: [{ url: 'http://127.0.0.1:9' }] }\n\
+        channels: { ours: { log: {} }, theirs: { log: {} } }\nescalations: { night: [{ after: 1h, to: theirs }] }\n\
+        route: { to: [ours], escalation: night }\n";
+    let app = TestApp::start(routes).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    let run = async |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(args).args(["--listen", &app.app.address.to_string()]).current_dir(app.folder.path());
+        let out = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(out.status.success(), "{args:?}: {out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let said = run(&["escalate", "1"]).await;
+    assert!(said.starts_with("#1 is handed on: step 1 of the escalation `night`"), "{said}");
+    app.until("channel=theirs", |rows| rows.iter().any(|row| row.state == State::Sent)).await;
+    let said = run(&["silence", "1", "--for", "2h", "--by", "ann"]).await;
+    assert!(said.starts_with("#1 is snoozed until ") && said.contains("Alertmanager has not confirmed the silence yet"), "{said}");
+    let shown = incident(&app).await.incident;
+    assert_eq!((shown.state, shown.silence.map(|silence| silence.by)), (IncidentState::Snoozed, Some("ann".into())));
+    let said = run(&["unsilence", "1"]).await;
+    assert!(said.starts_with("the silence of #1 ends"), "{said}");
+    assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
