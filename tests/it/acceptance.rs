@@ -289,6 +289,16 @@ route: {{ to: [slack, telegram], escalation: db }}
             told += &self.nodes[0].explain(row.id).await;
         }
         assert!(told.contains("thread_not_found"), "{told}");
+        // Why a phone rang, each time, and what became of the call.
+        for (channel, step, times, became) in [("sms", 1, 2, "state sent"), ("call", 2, 1, "cancelled")] {
+            let sent: Vec<&DeliveryRow> = rows.iter().filter(|row| row.channel == channel && row.state == State::Sent).collect();
+            assert_eq!(sent.len(), times, "{rows:#?}");
+            for row in sent {
+                let told = self.nodes[0].explain(row.id).await;
+                let why = format!("step {step} of the escalation `db` was due");
+                assert!([why.as_str(), "; nobody had acked.", became].iter().all(|part| told.contains(part)), "{told}");
+            }
+        }
     }
 }
 
