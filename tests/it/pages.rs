@@ -1,8 +1,10 @@
 //! The pages that people open: a message's own, and `/`.
 
 use serde_json::{Value, json};
-use watchfire::delivery::links::message_code;
+use watchfire::api::IncidentResponse;
+use watchfire::delivery::links::{act_code, message_code};
 use watchfire::model::{MessageId, Secret};
+use watchfire::store::IncidentState;
 
 use crate::support::app::TestApp;
 use crate::support::chromium::Chromium;
@@ -352,4 +354,20 @@ async fn a_message_page_has_the_readers_zone_and_its_names_are_copied() {
     browser.until("window.copied === 'db-1.prod.example.com:9100'").await;
     browser.until("document.querySelector('[data-copy] + button').textContent === 'Copied'").await;
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
+}
+
+/// As scanners do that run scripts: the page is open, its script goes on, and nobody has acked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_an_act_link_acks_nothing_by_its_script() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("en")).await;
+    app.post("/webhook", &body(vec![disk(false)])).await;
+    let message = app.settled().await[0].message.unwrap();
+    browser.open(&app.url(&format!("/a/{}", act_code(&Secret::new(KEY), message)))).await;
+    browser.until("document.querySelector('form button[value=ack]') != null").await;
+    // It writes ages once a second.
+    browser.eval("document.querySelectorAll('time[data-ago]').forEach(time => { time.textContent = ''; }); 0").await;
+    browser.until("/^[0-9]+ (s|min|h|d)$/.test(document.querySelector('time[data-ago]')?.textContent)").await;
+    let found: IncidentResponse = app.read("/api/v1/incidents/1").await;
+    assert_eq!((found.incident.state, found.incident.acks.len()), (IncidentState::Firing, 0), "{found:#?}");
 }
