@@ -391,5 +391,10 @@ async fn the_address_is_confirmed_and_a_press_acks_the_incident() {
     let found: Incidents = app.read("/api/v1/incidents").await;
     assert_eq!(found.incidents[0].state, IncidentState::Acked, "{found:?}");
     until(|| card(&fake).1.replaced.get("*").is_some_and(|text| text.contains("zhangsan"))).await;
+    // While the store does not answer, who pressed is shown that.
+    let (held, (query, body)) = (app.hold_store().await, seal(&press(&fake, "lisi")));
+    client.post(app.url(&format!("/press/ops?{query}"))).body(body).send().await.unwrap();
+    until(|| card(&fake).1.replaced.get("lisi").is_some_and(|text| text.starts_with("No answer from the store yet"))).await;
+    drop(held);
     app.app.stop(Duration::from_secs(2)).await;
 }
