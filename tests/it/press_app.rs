@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use watchfire::api::IncidentResponse;
 use watchfire::store::IncidentState;
 
-use crate::support::app::TestApp;
+use crate::crash::{free_port, serve, up};
+use crate::support::app::{SOON, TestApp};
 use crate::support::fakes::feishu_socket::{self, Outcome};
-use crate::support::fakes::slack_socket::{ANNA, GUEST, Person};
+use crate::support::fakes::slack_socket::{ANNA, Envelope, GUEST, Person};
 use crate::support::fakes::{Fake, Feishu, Platform, Slack};
 use crate::support::presses::until;
 
@@ -169,12 +170,54 @@ async fn posted_presses_count_once_and_only_when_they_are_signed_now() {
     assert_eq!((status, shown), (200, Some(Outcome::Toast("success".into(), "#1 is no longer acked.".into()))), "{answer}");
     assert_eq!(incident(&app).await.incident.state, IncidentState::Firing);
     // While the store cannot be written, that is said in place of what was asked for.
-    until(|| feishu.with(|feishu| feishu.callbacks.buttons_of(&card).iter().any(|button| button["text"]["content"] == "Ack"))).await;
+    let may_ack = |feishu: &mut Feishu| feishu.callbacks.buttons_of(&card).iter().any(|button| button["text"]["content"] == "Ack");
+    until(|| feishu.with(may_ack) && slack.with(|slack| slack.transcript.all().next().unwrap().1.extra.contains("\"Ack\""))).await;
     let unstored = feishu.with(|feishu| feishu.event(&card, "Ack", feishu_socket::ANNA));
+    let mut other_press = payload(&slack, "Ack", &ANNA);
+    other_press["response_url"] = format!("{}{}", slack.url(), other_press["response_url"].as_str().unwrap()).into();
+    let other_signed = slack.with(|slack| slack.signed(&other_press, second));
     let other = app.hold_store().await;
-    let (status, answer) = post(&app, "feishu", encrypted(&unstored)).await;
+    let ((status, answer), in_slack) = tokio::join!(post(&app, "feishu", encrypted(&unstored)), post(&app, "slack", other_signed));
     let shown = feishu.with(|feishu| feishu.callbacks.shown(&serde_json::from_str(&answer).unwrap()));
-    let is_said = matches!(&shown, Some(Outcome::Toast(_, text)) if text.starts_with("No answer from the store yet"));
-    assert!(status == 200 && is_said, "{answer}");
+    let is_said = |text: &str| text.starts_with("No answer from the store yet");
+    assert!(status == 200 && matches!(&shown, Some(Outcome::Toast(_, text)) if is_said(text)), "{answer}");
+    assert_eq!(in_slack, (200, String::new()));
+    until(|| slack.with(|slack| slack.interactivity.shown.iter().any(|shown| shown.to == "U0ANNA" && is_said(&shown.text)))).await;
     drop(other);
+}
+
+/// Slack does not repeat what was acknowledged: it is done by then, though the process dies at that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_press_holds_after_a_kill() {
+    watchfire::channel::kit::install_crypto();
+    let slack = Fake::start(Slack::new("xoxb-1").unpaced()).await;
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:{port}\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\nchannels:\n  slack: {{ slack: {{ token: xoxb-1, channel: C0123, app_token: xapp-1-fake, api_base: \"{}\" }} }}\nroute: {{ to: [slack] }}\n",
+        slack.url()
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let read = async |path: &str| -> Value { client.get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap().json().await.unwrap() };
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    assert_eq!(client.post(format!("http://127.0.0.1:{port}/webhook")).json(&body()).send().await.unwrap().status(), 200);
+    let end = tokio::time::Instant::now() + SOON;
+    while read("/api/v1/deliveries").await["deliveries"][0]["state"] != "sent" {
+        assert!(tokio::time::Instant::now() < end, "it is not sent");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    until(|| slack.with(|slack| slack.interactivity.open_lines().len() == 1)).await;
+    let (there, now) = (message(&slack), slack.clock.now());
+    let envelope = slack.with(|slack| slack.press(&there, "Ack", &ANNA, now));
+    until(|| slack.with(|slack| slack.interactivity.envelopes[&envelope] != Envelope::Open)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    let found: IncidentResponse = serde_json::from_value(read("/api/v1/incidents/1").await).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let acks: Vec<&str> = found.incident.acks.iter().map(|ack| ack.by.as_str()).collect();
+    assert_eq!((found.incident.state, acks), (IncidentState::Acked, vec!["anna"]), "{found:#?}");
 }
