@@ -21,7 +21,9 @@ const WRAP: u64 = 1 << 27;
 /// A message may have been formed by a clock that is this much ahead, in seconds.
 const CLOCK_SKEW: u64 = 86_400;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Digits of a code: 62^14 is more than 2^83.
+/// Digits of a code: 62^14 is more than 2^83. One length for all: with a signature of 16 bytes, 27 digits, a button that names its incident may be longer
+/// than Telegram's 64 bytes (<https://core.telegram.org/bots/api#inlinekeyboardbutton>). No verbs and no end are in it: what a code does is decided at each
+/// press, and that ends with the incident.
 const CODE_LENGTH: usize = 14;
 /// Recipients of a message who have an act link of their own: six bits of its code say which of them it is.
 const MAX_PERSONAL: usize = 64;
