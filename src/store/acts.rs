@@ -301,7 +301,8 @@ mod tests {
         let report = |fires| IncidentReport::of_group("g", vec![ReportedAlert { fingerprint: 1, start: None, fires, rank: 0, index: 0 }]);
         let mut incident = Incident::open(&report(true), EventId::new(), UnixMs(0)).unwrap();
         let called = ShownIn { channel: "call".into(), version: 0, formed_at: UnixMs(1000), pressed: None, begun: vec![1] };
-        let meant = |incident: &Incident, now| shown(&called, incident, &[], UnixMs(now));
+        let on = ActOn { incident: IncidentId(7), shown: Some(called) };
+        let meant = |incident: &Incident, now| on.meant(incident, &[], UnixMs(now));
         assert_eq!(meant(&incident, 1500), HashSet::from([1]));
         for (fires, at) in [(false, 2000), (true, 3000)] {
             incident.apply(&report(fires), EventId::new(), UnixMs(at));
