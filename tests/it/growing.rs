@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 const MAIN: &str = "include: [{ files: 'teams/*.yaml', matchers: 'team=\"{name}\"' }]\ndefaults: { channels: { timeout: 20s } }\n\
      channels: { ops: { log: {}, timeout: 5s } }\nroute: { to: ops }\n";
@@ -58,4 +59,35 @@ fn a_text_includes_the_files_of_teams_by_their_names() {
     std::fs::write(folder.join("teams/web.yaml"), "channels: { web: { log: {} } }\nroute: { to: web, matchers: 'team=\"db\"' }\n").unwrap();
     let (code, said) = run(folder, &["check"]);
     assert!(code == 1 && said.contains("E070") && said.contains("teams/web.yaml:2:"), "{code} {said}");
+}
+
+/// 500 channels and 2,000 routes in 100 files, as docs/growing.md says; prints how long each command takes.
+#[test]
+#[ignore = "for its times: `cargo test --test it growing:: -- --ignored --nocapture`"]
+fn a_hundred_teams_are_checked_routed_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["old", "new"] {
+        let teams = folder.path().join(name).join("teams");
+        std::fs::create_dir_all(&teams).unwrap();
+        std::fs::write(folder.path().join(name).join("routes.yaml"), MAIN).unwrap();
+        for team in 0..100 {
+            let more = if (name, team) == ("new", 99) { ", ops" } else { "" };
+            let channels: String = (0..5).map(|n| format!("  t{team}-{n}: {{ log: {{}} }}\n")).collect();
+            let routes: String = (1..20).map(|n| format!("    - {{ matchers: 'service=\"s{n}\"', to: t{team}-{} }}\n", n % 5)).collect();
+            let text = format!("channels:\n{channels}route:\n  to: [t{team}-0{more}]\n  routes:\n{routes}");
+            std::fs::write(teams.join(format!("t{team}.yaml")), text).unwrap();
+        }
+    }
+    let timed = |args: &[&str]| {
+        let begun = Instant::now();
+        let answer = run(folder.path(), args);
+        println!("{:5.1} s  watchfire {}", begun.elapsed().as_secs_f64(), args.join(" "));
+        answer
+    };
+    let (code, said) = timed(&["check", "old/routes.yaml"]);
+    assert!(code == 0 && said.contains("501 channels, 2001 routes"), "{code} {said}");
+    let (code, said) = timed(&["route", "team=t42", "service=s7", "--config", "old/routes.yaml"]);
+    assert!(code == 0 && said.starts_with("t42-2 "), "{code} {said}");
+    let (code, said) = timed(&["check", "--diff", "old/routes.yaml", "new/routes.yaml"]);
+    assert!(code == 1 && said.contains("team=\"t99\"") && said.contains("t99-0, ops") && !said.contains("t98"), "{code} {said}");
 }
