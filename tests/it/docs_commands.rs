@@ -1,5 +1,6 @@
 //! Commands in the documents, tried: `watchfire ...` is understood by the program, scripts marked `<!-- run -->` run in an empty folder, every `curl` of
-//! the READMEs, of the quick start and of the HTTP API gets its 2xx from a server, and the first steps of the quick start run one after the other.
+//! the READMEs, of the quick start and of the HTTP API gets its 2xx from a server, the first steps of the quick start run one after the other, and so do
+//! commands about a server or files of this machine.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use crate::docs_book::{pages, root};
 use crate::docs_examples::blocks;
 use crate::prometheus_e2e::{Ended, port};
-use crate::support::app::{SOON, TestApp};
+use crate::support::app::{SOON, TestApp, alert};
 use crate::support::skip::skip;
 
 const ROUTES: &str =
@@ -173,6 +174,58 @@ fn the_first_steps_run_with_the_path_of_a_newcomer() {
         assert!(said.contains("DiskFull") && said.trim_end().ends_with("/target/release/watchfire"), "{name}:\n{script}\n{said}");
         assert!(folder.path().join("mine.yaml").is_file(), "{name} makes no file of one's own");
     }
+}
+
+/// Commands about a server of this machine, and about files.
+const HERE: [&str; 13] =
+    ["audit", "channels", "check", "events", "explain", "heartbeats", "incidents", "mute", "nodes", "queue", "reload", "route", "status"];
+
+/// What makes them about a platform, another file or another machine, makes them endless, or asks for a delivery that failed.
+const ELSEWHERE: [&str; 8] = ["--online", "--deny-warnings", "--config", "--context", "--follow", "retry", "drop", "move"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_about_this_machine_run() {
+    let routes = "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { ops-ding: { log: {} }, ops-mail: { log: {} } }\n\
+         route: { to: [ops-ding, ops-mail] }\nheartbeats: [{ matchers: 'alertname=\"Watchdog\"', timeout: 5m, to: [ops-mail] }]\n";
+    let app = TestApp::start(routes).await;
+    let body = alert("db", "DiskFull", "firing");
+    let answer: Value = app.http.post(app.url("/webhook")).json(&body).send().await.unwrap().json().await.unwrap();
+    let id = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let (event, delivery) = (id(&answer["event"]), id(&answer["deliveries"][0]["id"]));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("bodies")).unwrap();
+    for file in ["body.json", "bodies/body.json"] {
+        fs::write(folder.path().join(file), body.to_string()).unwrap();
+    }
+    for file in ["routes.yaml", "new.yaml"] {
+        fs::write(folder.path().join(file), routes.replace("127.0.0.1:0", &app.app.address.to_string())).unwrap();
+    }
+    let mut tried: Vec<Vec<String>> = Vec::new();
+    for page in pages() {
+        for block in blocks(&fs::read_to_string(&page).unwrap()).into_iter().filter(|block| block.language == "sh") {
+            for arguments in lines(&block.text).into_iter().flat_map(|line| calls(&line)) {
+                let is_here = arguments.first().is_some_and(|first| HERE.contains(&first.as_str()));
+                if !is_here || arguments.iter().any(|one| ELSEWHERE.contains(&one.as_str())) || tried.contains(&arguments) {
+                    continue;
+                }
+                tried.push(arguments.clone());
+                let is_event = arguments[0] == "events";
+                let here = arguments.into_iter().map(|one| match one.as_str() {
+                    "0198c2f0-7a10-7000-8000-000000000001" if is_event => event.clone(),
+                    "0198c2f0-7a10-7000-8000-000000000001" => delivery.clone(),
+                    "1842" | "3" => "1".to_owned(),
+                    _ => one,
+                });
+                let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+                command.args(here).current_dir(folder.path()).env_clear().env("HOME", folder.path()).stdin(Stdio::null());
+                let out = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+                let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+                assert!(out.status.success(), "{}:{}: {:?}\n{said}", page.display(), block.line, tried.last());
+            }
+        }
+    }
+    assert!(tried.len() > 25, "only {} commands were run: {tried:?}", tried.len());
+    app.app.stop(Duration::from_secs(5)).await;
 }
 
 /// `check --online`, `send` and `serve` stop at one that is missing.
