@@ -83,7 +83,19 @@ fn sentence(language: Language, plan: Option<&Plan>, detail: &DeliveryDetail, in
             None => say(language, "nobody had acked".into(), "当时无人认领".into()),
         });
     }
-    say(language, format!("Sent because {}.", parts.join("; ")), format!("发送原因：{}。", parts.join("；")))
+    let mut said = say(language, format!("Sent because {}.", parts.join("; ")), format!("发送原因：{}。", parts.join("；")));
+    if let Some(text) = lost(known, &row.channel) {
+        let text = reason(language, text);
+        said.push_str(&say(language, format!(" But {text}."), format!("但{text}。")));
+    }
+    said
+}
+
+/// Why the message on a channel does not show its incident any more, unless it was brought up to date since.
+fn lost<'a>(timeline: &'a [TimelineRow], channel: &str) -> Option<&'a str> {
+    let shows = |line: &&TimelineRow| matches!(line.kind, TimelineKind::Lost | TimelineKind::Edited | TimelineKind::Reposted);
+    let last = timeline.iter().rev().filter(|line| line.channel == channel).find(shows)?;
+    (last.kind == TimelineKind::Lost).then_some(last.text.as_str())
 }
 
 /// What a delivery said, and when.
@@ -178,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::model::{DeliveryId, EventId};
-    use crate::store::{EscalationStep, Mode, StoredEvent, Target};
+    use crate::store::{EscalationStep, Incident, IncidentReport, Mode, ReportedAlert, StoredEvent, Target};
 
     #[test]
     fn routes_of_included_files_are_routes() {
@@ -221,6 +233,29 @@ mod tests {
         assert_eq!(of(Language::En, of_route("route"), Some(DeliveryId::new())), "Sent because another channel did not deliver it.");
         assert_eq!(of(Language::En, of_route("?to="), None), "Sent because 2 alerts fire; its sender named this channel.");
         assert_eq!(of(Language::En, of_route("route"), None), "Sent because 2 alerts fire; the route `route` leads here.");
+    }
+
+    #[test]
+    fn a_channel_that_edits_nothing_any_more_is_named_until_its_message_is_edited_again() {
+        let alert = ReportedAlert { fingerprint: 1, start: None, fires: true, rank: 1, index: 0 };
+        let incident = Incident::open(&IncidentReport::of_group("k", vec![alert]), EventId::new(), UnixMs(0)).unwrap();
+        let text = "the channel is not in the configuration any more, or cannot edit: its message stays as it is, unless that changes";
+        let line = |kind: TimelineKind, channel: &str, text: &str| TimelineRow { at: UnixMs(3000), kind, channel: channel.into(), text: text.into() };
+        let mut found = IncidentDetail { incident, anchors: Vec::new(), timeline: Vec::new(), deliveries: Vec::new() };
+        let one = detail(Target { route: "route".into(), ..Target::default() }, None);
+        let of = |language: Language, found: &IncidentDetail| sentence(language, None, &one, Some(found));
+        let because = "Sent because 2 alerts fire; the route `route` leads here; nobody had acked.";
+        found.timeline.push(line(TimelineKind::Lost, "elsewhere", text));
+        assert_eq!(of(Language::En, &found), because);
+        found.timeline.push(line(TimelineKind::Lost, "ops", text));
+        assert_eq!(of(Language::En, &found), format!("{because} But {text}."));
+        assert!(
+            of(Language::Zh, &found).ends_with("。但通道已不在配置中，或不能编辑消息：其消息保持原样，直到配置改变。"),
+            "{}",
+            of(Language::Zh, &found)
+        );
+        found.timeline.push(line(TimelineKind::Edited, "ops", "edited to version 3"));
+        assert_eq!(of(Language::En, &found), because);
     }
 
     #[test]
