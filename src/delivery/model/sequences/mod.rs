@@ -18,6 +18,7 @@ mod once;
 mod over;
 mod room;
 mod stage;
+mod storm;
 mod twins;
 
 /// A test of that name that plays a script.

@@ -225,3 +225,17 @@ pub fn short(result: &crate::store::ActResult) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// Of lines that differ by numbers only one, with how many they are.
+pub fn crowd(lines: &[String]) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines {
+        let parts = line.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>();
+        let mut alike = parts.join("N");
+        while alike.contains("NN") {
+            alike = alike.replace("NN", "N");
+        }
+        *counts.entry(alike).or_default() += 1;
+    }
+    counts.into_iter().map(|(alike, count)| format!("{count} times {alike}")).collect()
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::LivingMode;
+use crate::channel::{Limit, LivingMode};
 use crate::delivery::plan::IncidentsPlan;
 use crate::delivery::press::Deed;
 use crate::delivery::steps::{EscalationPlan, StepCondition, StepPeople, StepPlan, StepTarget};
@@ -23,9 +23,11 @@ use super::super::paused::Paused;
 use super::super::plan::BEGIN;
 use super::super::platform::{LIVING, ONCE};
 use super::super::{Dice, World};
-use super::room::{Line, Mood, Rooms, press, short};
+use super::room::{Line, Mood, Rooms, crowd, press, short};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// What a slow platform allows.
+const SLOW: Limit = Limit { count: 1, window: Duration::from_secs(120) };
 /// More lines than these are counted.
 const CROWD: usize = 50;
 
@@ -56,6 +58,8 @@ struct Setup {
     has_free: bool,
     /// How many messages a month the platform of `chat` allows.
     per_month: Option<u32>,
+    /// Whether `chat` takes one message in two minutes, and merges what waits.
+    slow: bool,
     /// After how long `voice` calls somebody; everything goes to `chat` then.
     calls_after: Option<Duration>,
 }
@@ -73,7 +77,7 @@ pub fn play(script: &str) {
         rooms: Arc::default(),
         folder: tempfile::Builder::new().prefix("wf-sequence").tempdir_in(folder).expect("a folder"),
         now: BEGIN,
-        setup: Setup { living: LivingMode::Edit, once: false, renamed: false, has_free: true, per_month: None, calls_after: None },
+        setup: Setup { living: LivingMode::Edit, once: false, renamed: false, has_free: true, per_month: None, slow: false, calls_after: None },
         starts: BTreeMap::new(),
         states: BTreeMap::new(),
         lost: BTreeSet::new(),
@@ -91,20 +95,6 @@ pub fn play(script: &str) {
     let wanted = lines.join("\n");
     let played = played.join("\n");
     assert!(wanted == played, "what happened:\n{}", indented(&played));
-}
-
-/// Of lines that differ by numbers only one, with how many they are.
-fn crowd(lines: &[String]) -> Vec<String> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for line in lines {
-        let parts = line.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>();
-        let mut alike = parts.join("N");
-        while alike.contains("NN") {
-            alike = alike.replace("NN", "N");
-        }
-        *counts.entry(alike).or_default() += 1;
-    }
-    counts.into_iter().map(|(alike, count)| format!("{count} times {alike}")).collect()
 }
 
 fn indented(played: &str) -> String {
@@ -166,7 +156,11 @@ impl Stage {
             channel.content.living = living;
             channel.content.mentions = Mentions { users: vec!["team".into()], ..Mentions::default() };
         }
-        plan.channels.get_mut(chat).and_then(Arc::get_mut).expect("nobody else has it").allowance.per_month = self.setup.per_month;
+        let channel = plan.channels.get_mut(chat).and_then(Arc::get_mut).expect("nobody else has it");
+        channel.allowance.per_month = self.setup.per_month;
+        if self.setup.slow {
+            (channel.rate_limit, channel.digest) = (Some(vec![SLOW]), Some(Duration::ZERO));
+        }
         if !self.setup.has_free {
             plan.channels.shift_remove("free");
         }
@@ -264,6 +258,10 @@ impl Stage {
             }
             "month" => {
                 self.setup.per_month = Some(rest[0].parse().expect("messages"));
+                self.reload(process).await;
+            }
+            "slow" => {
+                self.setup.slow = true;
                 self.reload(process).await;
             }
             "call" => {
