@@ -4,10 +4,13 @@ use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::pagerduty::PagerDuty;
 use crate::support::fakes::recorder::Recorder;
 use crate::support::fakes::smtp::{Security, Smtp, SmtpOptions};
-use crate::support::fakes::{DingtalkCard, Discord, Fake, Feishu, Mattermost, Platform, Preset, Slack, Telegram, Wecom, WecomRobot};
+use crate::support::fakes::{
+    DingtalkCard, Discord, Fake, Feishu, Mattermost, Platform, Preset, Slack, Teams, Telegram, Webhook, Wecom, WecomRobot, Zulip,
+};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const HOOK: &str = "/services/T/B/X";
+const FLOW: &str = "/workflows/flow1/triggers/manual/paths/invoke?sig=flow-secret";
 
 /// What people of one room were shown of an incident, and what rang.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,12 @@ pub(super) struct Rooms {
     pub(super) wecom: Fake<Wecom>,
     pub(super) mail: Smtp,
     pub(super) pager: Fake<PagerDuty>,
+    pub(super) zulip: Fake<Zulip>,
+    pub(super) teams: Fake<Teams>,
+    pub(super) gotify: Fake<Preset>,
+    pub(super) bark: Fake<Preset>,
+    pub(super) rocket: Fake<Preset>,
+    pub(super) receiver: Fake<Webhook>,
 }
 
 impl Rooms {
@@ -57,6 +66,12 @@ impl Rooms {
             wecom: Fake::start(Wecom::new("corp-id", 1_000_002, "wecom-secret").with_members(&["zhangsan", "lisi"])).await,
             mail: Smtp::start(SmtpOptions::default().security(Security::StartTls).user("watchfire", "mail-password")).await,
             pager: Fake::start(PagerDuty::new(KEY)).await,
+            zulip: Fake::start(Zulip::new("bot@example.com", "zulip-key")).await,
+            teams: Fake::start(Teams::new("flow1", "flow-secret")).await,
+            gotify: Fake::start(Preset::new("gotify", "gotify-token")).await,
+            bark: Fake::start(Preset::new("bark", "bark-key")).await,
+            rocket: Fake::start(Preset::new("rocketchat", "id/rocket-token")).await,
+            receiver: Fake::start(Webhook::default()).await,
         };
         // Their clocks go on by seconds while the program's jumps by an hour.
         rooms.slack.unpaced();
@@ -88,7 +103,14 @@ channels:
   wecom: {{ wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: "zhangsan|lisi", api_base: "{wecom}" }} }}
   mail: {{ email: {{ server: "localhost:{port}", tls: starttls, ca_file: "{ca}", username: watchfire, password: mail-password, from: "Watchfire <w@example.com>", to: [ops@example.com] }} }}
   pager: {{ pagerduty: {{ routing_key: "{KEY}", api_base: "{pager}" }} }}
-route: {{ to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, chat, ding, robot, wecom, mail, pager] }}
+  zulip: {{ zulip: {{ site: "{zulip}", email: bot@example.com, api_key: zulip-key, channel: alerts }}, mentions: {{ users: [Anna] }} }}
+  teams: {{ teams: {{ webhook: "{teams}{FLOW}" }}, mentions: {{ users: [anna@example.com] }} }}
+  gotify: {{ preset: {{ name: gotify, params: {{ url: "{gotify}", token: gotify-token }} }} }}
+  bark: {{ preset: {{ name: bark, params: {{ url: "{bark}", device_key: bark-key }} }} }}
+  rocket: {{ preset: {{ name: rocketchat, params: {{ url: "{rocket}", hook: id, token: rocket-token }} }} }}
+  receiver: {{ webhook: {{ url: "{receiver}/in", allow_networks: [127.0.0.1] }} }}
+route:
+  to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, chat, ding, robot, wecom, mail, pager, zulip, teams, gotify, bark, rocket, receiver]
 "##,
             slack = self.slack.url(),
             hook = self.hook.url(),
@@ -105,6 +127,12 @@ route: {{ to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, c
             port = self.mail.addr().port(),
             ca = self.mail.tls.ca_file().display(),
             pager = self.pager.url(),
+            zulip = self.zulip.url(),
+            teams = self.teams.url(),
+            gotify = self.gotify.url(),
+            bark = self.bark.url(),
+            rocket = self.rocket.url(),
+            receiver = self.receiver.url(),
         )
     }
 
@@ -131,6 +159,11 @@ route: {{ to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, c
             taken("robot", &self.robot.rec, "zhangsan"),
             taken("wecom", &self.wecom.rec, "zhangsan"),
             taken("mail", &self.mail.rec, "ops@example.com"),
+            taken("zulip", &self.zulip.rec, "Anna"),
+            taken("teams", &self.teams.rec, "anna@example.com"),
+            taken("gotify", &self.gotify.rec, "gotify-token"),
+            taken("bark", &self.bark.rec, "bark-key"),
+            taken("rocket", &self.rocket.rec, "id/rocket-token"),
         ]
     }
 }
