@@ -192,14 +192,17 @@ async fn app(fake: &Fake<Wecom>) -> TestApp {
 }
 
 /// Channels of these names, each of the same application.
-async fn app_with(fake: &Fake<Wecom>, names: &[&str]) -> TestApp {
+fn routes(fake: &Fake<Wecom>, names: &[&str]) -> String {
     let channels: String = names.iter().map(|name| format!("  {name}: {{ {} }}\n", channel(fake))).collect();
-    TestApp::start(&format!(
+    format!(
         "server: {{ listen: \"127.0.0.1:0\", external_url: \"https://watchfire.example.com\" }}\nstore: sqlite:watchfire.db\n\
          channels:\n{channels}route: {{ to: [{}] }}\n",
         names.join(", ")
-    ))
-    .await
+    )
+}
+
+async fn app_with(fake: &Fake<Wecom>, names: &[&str]) -> TestApp {
+    TestApp::start(&routes(fake, names)).await
 }
 
 /// A group of alerts with their names and severities, each firing or over.
@@ -245,7 +248,7 @@ async fn shown(app: &TestApp, number: i64) -> IncidentResponse {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_one_edit_of_a_card_is_kept_for_the_end() {
     let fake = wecom().await;
-    let app = app(&fake).await;
+    let (app, hand) = TestApp::start_timed(&routes(&fake, &["ops"])).await;
     report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
     let id = card(&fake).0;
     let card = || fake.with(|wecom| wecom.cards.cards[&id].clone());
@@ -255,14 +258,16 @@ async fn the_one_edit_of_a_card_is_kept_for_the_end() {
     shown(&app, 1).await;
     let before = card();
     assert_eq!((before.changes, before.buttons.is_empty()), (0, false), "nothing of it was worth the edit");
+    hand.jump(3_700_000);
+    report(&app, &group("db", &[("Db2Burns", "warning", "firing")])).await;
     let sent = texts(&fake);
-    assert!(sent.len() == 2 && sent[1].contains("Db2Burns"), "{sent:?}");
+    assert!(sent.len() == 3 && sent[1].contains("Db2Burns") && sent[2].contains("Still firing"), "{sent:?}");
     report(&app, &group("db", &[("Db2Burns", "warning", "resolved")])).await;
     until(|| card().changes == 1).await;
     let found = shown(&app, 1).await;
     let over = card();
     assert!(over.buttons.is_empty() && over.text.to_lowercase().contains("resolved") && over.text != before.text, "{over:?}");
-    assert_eq!((found.incident.state, texts(&fake).len()), (IncidentState::Resolved, 2), "the end is the edit");
+    assert_eq!((found.incident.state, texts(&fake).len()), (IncidentState::Resolved, 3), "the end is the edit");
     // Both members received one message, which was changed once for both of them.
     assert_eq!(found.messages.len(), 2);
     app.app.stop(Duration::from_secs(2)).await;
