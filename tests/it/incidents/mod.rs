@@ -131,6 +131,10 @@ async fn a_message_that_somebody_deleted_is_posted_again_and_nothing_is_lost() {
     assert!(texts(&slack).last().is_some_and(|text| text.contains("NodeDown") && !text.contains("Resolved")), "{:#?}", texts(&slack));
     let messages = slack.with(|slack| slack.transcript.all().filter(|(_, post)| post.parent.is_none()).count());
     assert_eq!((messages, app.read::<Incidents>("/api/v1/incidents").await.incidents.len()), (2, 2), "{:#?}", texts(&slack));
+    for (query, expected) in [("title=NODEDOWN&since=30m", vec![2]), ("until=30m", vec![1]), ("state=resolved", vec![1]), ("title=nothing", vec![])] {
+        let found = app.read::<Incidents>(&format!("/api/v1/incidents?{query}")).await.incidents;
+        assert_eq!(found.iter().map(|one| one.number.0).collect::<Vec<_>>(), expected, "{query}");
+    }
     let metrics = app.get("/metrics").await.1.as_str().expect("a text").to_owned();
     for line in ["watchfire_anchors_reposted_total 1", "watchfire_edits_total{result=\"posted\"} 1"] {
         assert!(metrics.lines().any(|one| one == line), "`{line}` is not in {metrics}");
