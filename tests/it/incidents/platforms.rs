@@ -97,7 +97,7 @@ async fn one_incident_is_one_message_that_rings_for_news_only() {
         assert!(texts[3].contains("Resolved") && texts[3].contains(&format!("#{}", found.incident.number)), "{name}: {}", texts[3]);
     }
     let plain = rooms.plain();
-    // The end pings nobody where a message need not; a mail, a push and a message of an application always reach the person.
+    // The end pings nobody where a message need not; a mail, a push and a message of an application or a smart robot always reach the person.
     compare(
         &plain,
         &[
@@ -106,6 +106,7 @@ async fn one_incident_is_one_message_that_rings_for_news_only() {
             ("robot", 4, 0, 3, 0),
             ("wecom", 4, 0, 4, 0),
             ("mail", 4, 0, 4, 0),
+            ("bot", 4, 0, 4, 0),
             ("zulip", 4, 0, 3, 0),
             ("teams", 4, 0, 3, 0),
             ("gotify", 4, 0, 4, 0),
@@ -175,6 +176,7 @@ async fn what_somebody_has_acked_is_not_repeated_on_any_platform() {
             ("robot", 3, 0, 2, 0),
             ("wecom", 3, 0, 3, 0),
             ("mail", 3, 0, 3, 0),
+            ("bot", 3, 0, 3, 0),
             ("zulip", 3, 0, 2, 0),
             ("teams", 3, 0, 2, 0),
             ("gotify", 3, 0, 3, 0),

@@ -5,7 +5,7 @@ use crate::support::fakes::pagerduty::PagerDuty;
 use crate::support::fakes::recorder::Recorder;
 use crate::support::fakes::smtp::{Security, Smtp, SmtpOptions};
 use crate::support::fakes::{
-    DingtalkCard, Discord, Fake, Feishu, Mattermost, Platform, Preset, Slack, Teams, Telegram, Webhook, Wecom, WecomRobot, Zulip,
+    DingtalkCard, Discord, Fake, Feishu, Mattermost, Platform, Preset, Slack, Teams, Telegram, Webhook, Wecom, WecomBot, WecomRobot, Zulip,
 };
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -41,6 +41,7 @@ pub(super) struct Rooms {
     pub(super) wecom: Fake<Wecom>,
     pub(super) mail: Smtp,
     pub(super) pager: Fake<PagerDuty>,
+    pub(super) bot: Fake<WecomBot>,
     pub(super) zulip: Fake<Zulip>,
     pub(super) teams: Fake<Teams>,
     pub(super) gotify: Fake<Preset>,
@@ -66,6 +67,7 @@ impl Rooms {
             wecom: Fake::start(Wecom::new("corp-id", 1_000_002, "wecom-secret").with_members(&["zhangsan", "lisi"])).await,
             mail: Smtp::start(SmtpOptions::default().security(Security::StartTls).user("watchfire", "mail-password")).await,
             pager: Fake::start(PagerDuty::new(KEY)).await,
+            bot: Fake::start(WecomBot::new("aib1", "bot-secret", &["wrOPS"])).await,
             zulip: Fake::start(Zulip::new("bot@example.com", "zulip-key")).await,
             teams: Fake::start(Teams::new("flow1", "flow-secret")).await,
             gotify: Fake::start(Preset::new("gotify", "gotify-token")).await,
@@ -103,6 +105,7 @@ channels:
   wecom: {{ wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: "zhangsan|lisi", api_base: "{wecom}" }} }}
   mail: {{ email: {{ server: "localhost:{port}", tls: starttls, ca_file: "{ca}", username: watchfire, password: mail-password, from: "Watchfire <w@example.com>", to: [ops@example.com] }} }}
   pager: {{ pagerduty: {{ routing_key: "{KEY}", api_base: "{pager}" }} }}
+  bot: {{ wecom_bot: {{ bot_id: aib1, secret: bot-secret, to: [wrOPS], api_base: "{bot}" }} }}
   zulip: {{ zulip: {{ site: "{zulip}", email: bot@example.com, api_key: zulip-key, channel: alerts }}, mentions: {{ users: [Anna] }} }}
   teams: {{ teams: {{ webhook: "{teams}{FLOW}" }}, mentions: {{ users: [anna@example.com] }} }}
   gotify: {{ preset: {{ name: gotify, params: {{ url: "{gotify}", token: gotify-token }} }} }}
@@ -110,7 +113,7 @@ channels:
   rocket: {{ preset: {{ name: rocketchat, params: {{ url: "{rocket}", hook: id, token: rocket-token }} }} }}
   receiver: {{ webhook: {{ url: "{receiver}/in", allow_networks: [127.0.0.1] }} }}
 route:
-  to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, chat, ding, robot, wecom, mail, pager, zulip, teams, gotify, bark, rocket, receiver]
+  to: [slack, hook, telegram, feishu, mattermost, discord, card, ntfy, chat, ding, robot, wecom, mail, pager, bot, zulip, teams, gotify, bark, rocket, receiver]
 "##,
             slack = self.slack.url(),
             hook = self.hook.url(),
@@ -127,6 +130,7 @@ route:
             port = self.mail.addr().port(),
             ca = self.mail.tls.ca_file().display(),
             pager = self.pager.url(),
+            bot = self.bot.url(),
             zulip = self.zulip.url(),
             teams = self.teams.url(),
             gotify = self.gotify.url(),
@@ -159,6 +163,7 @@ route:
             taken("robot", &self.robot.rec, "zhangsan"),
             taken("wecom", &self.wecom.rec, "zhangsan"),
             taken("mail", &self.mail.rec, "ops@example.com"),
+            taken("bot", &self.bot.rec, "wrOPS"),
             taken("zulip", &self.zulip.rec, "Anna"),
             taken("teams", &self.teams.rec, "anna@example.com"),
             taken("gotify", &self.gotify.rec, "gotify-token"),
