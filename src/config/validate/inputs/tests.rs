@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{BLOCKS, SHIPPED, compiled};
-use crate::ingest::{Input, Inputs, Sender, parse};
+use crate::ingest::{Input, Inputs, Sender, parse, says_something, unread};
 use crate::model::{Event, Note, Status};
 use crate::template::Snippet;
 
@@ -91,7 +91,7 @@ fn every_body_becomes_the_alerts_it_became_before() {
 #[test]
 fn what_is_over_ends_what_fired() {
     let inputs = shipped();
-    for (fired, over) in [
+    let recorded = [
         ("zabbix-5.0-problem", "zabbix-5.0-resolved"),
         ("zabbix-7.0-problem", "zabbix-7.0-resolved"),
         ("uptime_kuma-1.23-down", "uptime_kuma-1.23-up"),
@@ -105,19 +105,18 @@ fn what_is_over_ends_what_fired() {
         ("nightingale-6.0-triggered", "nightingale-6.0-recovered"),
         ("sentry-2020-critical", "sentry-2020-resolved"),
         ("datadog-2024-triggered", "datadog-2024-recovered"),
-    ] {
-        let (fired, over) = (by_name(&inputs, fired), by_name(&inputs, over));
+    ]
+    .map(|(fired, over)| (by_name(&inputs, fired), by_name(&inputs, over)));
+    let (alarm, down) = (json_of("cloudwatch-2024-alarm"), json_of("uptime_kuma-2.5-down"));
+    let (mut ok, mut up) = (alarm.clone(), down.clone());
+    ok["NewStateValue"] = "OK".into();
+    up["heartbeat"]["status"] = 1.into();
+    let read = |body: Value| event(&inputs, body.to_string().as_bytes());
+    let changed = [(by_sns("1", "", &alarm), by_sns("2", "", &ok)), (alarm, ok), (down, up)].map(|(fired, over)| (read(fired), read(over)));
+    for (fired, over) in recorded.into_iter().chain(changed) {
         assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
         assert_eq!(fired.alerts[0].fingerprint, over.alerts[0].fingerprint, "{}", fired.receiver);
         assert!(fired.apart && over.apart);
-    }
-    let alarm = json_of("cloudwatch-2024-alarm");
-    let mut ok = alarm.clone();
-    ok["NewStateValue"] = "OK".into();
-    for (fired, over) in [(by_sns("1", "", &alarm), by_sns("2", "", &ok)), (alarm, ok)] {
-        let (fired, over) = (event(&inputs, fired.to_string().as_bytes()), event(&inputs, over.to_string().as_bytes()));
-        assert_eq!((fired.status, over.status), (Status::Firing, Status::Resolved));
-        assert_eq!(fired.alerts[0].fingerprint, over.alerts[0].fingerprint, "{}", fired.receiver);
     }
 }
 
@@ -363,7 +362,7 @@ fn texts_of_zabbixclient_that_differ_are_different_alerts() {
     assert_eq!((fired.0, over.0, &fired.2), (Status::Firing, Status::Resolved, &over.2), "its form for SMS");
 }
 
-/// What a sender changes one day: nothing of it may cost an alert.
+/// What a sender changes one day: nothing of it may cost an alert, or end one. What cannot be read is sent as text.
 #[test]
 fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
     let inputs = shipped();
@@ -376,24 +375,25 @@ fn an_unknown_member_a_missing_one_and_a_list_where_one_was_cost_no_alert() {
         let mut more = whole.clone();
         more["brandNew"] = json!({ "deep": [1, { "x": null }] });
         let after = event(&inputs, more.to_string().as_bytes());
-        assert_eq!(shown(&after), shown(&before), "{name}");
-        assert_eq!(after.alerts[0].extra["brandNew"]["deep"][0], 1, "{name}: it is kept");
+        assert_eq!((shown(&after), &after.alerts[0].extra["brandNew"]["deep"][0]), (shown(&before), &json!(1)), "{name}: it is kept");
         for member in members.keys() {
             for changed in [None, Some(Value::Null), Some(json!([members[member]])), Some(json!({ "value": members[member] })), Some(json!("?"))] {
-                let mut body = whole.clone();
-                match &changed {
-                    None => drop(body.as_object_mut().unwrap().remove(member)),
-                    Some(value) => body[member] = value.clone(),
-                }
-                let body = body.to_string();
-                // What cannot be read is sent as text, unless it says nothing.
-                let Ok(parsed) = parse(&Sender::Input(input.clone()), body.as_bytes(), &inputs, now()) else { continue };
+                let mut body = members.clone();
+                body.remove(member);
+                body.extend(changed.clone().map(|value| (member.clone(), value)));
+                let (body, way) = (Value::from(body).to_string(), format!("{name}: {member} as {changed:?}"));
+                let holds = |status: Status| status == Status::Firing || before.status == Status::Resolved;
+                let Ok(parsed) = parse(&Sender::Input(input.clone()), body.as_bytes(), &inputs, now()) else {
+                    let text = unread(body.as_bytes());
+                    assert!(says_something(body.as_bytes()) && holds(text.status), "{way}: {text:?}");
+                    assert!(text.alerts.len() == 1 || !text.message.is_empty(), "{way}: {text:?}");
+                    continue;
+                };
                 let alert = &parsed.event.alerts[0];
-                assert!(!alert.name().is_empty() && !alert.fingerprint.is_empty(), "{name}: {member} as {changed:?}");
+                assert!(!alert.name().is_empty() && !alert.fingerprint.is_empty() && holds(alert.status), "{way}: {alert:?}");
                 let texts = alert.labels.values().chain(alert.annotations.values());
-                assert_eq!(texts.filter(|text| text.contains("[object]")).count(), 0, "{name}: {member} as {changed:?}: {alert:?}");
-                let told = parsed.event.notes.contains(&Note::Odd(1));
-                assert!(!told || alert.annotation("description").contains(':'), "{name}: {member} as {changed:?}: {alert:?}");
+                assert_eq!(texts.filter(|text| text.contains("[object]")).count(), 0, "{way}: {alert:?}");
+                assert!(!parsed.event.notes.contains(&Note::Odd(1)) || alert.annotation("description").contains(':'), "{way}: {alert:?}");
             }
         }
     }
