@@ -199,6 +199,20 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
     run(&["mute", "rm", "--channel", "a"]).await;
     assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"mutes\":[]}\n");
     come(&seen, &["U1"]).await;
+    // By matchers, and by them on one channel.
+    let team = "alertname=~\"V.*\", severity!=\"info\"";
+    let on_channel = ["--channel", "a", team];
+    for (what, shown, group, all) in [
+        (&[team][..], "alertname=~\"V.*\",severity!=\"info\"", "v", &["U1", "V1", "W1"][..]),
+        (&on_channel[..], "alertname=~\"V.*\",channel=\"a\",severity!=\"info\"", "w", &["U1", "V1", "V1", "W1", "W1"][..]),
+    ] {
+        let told = run(&[&["mute", "add", "--for", "2h"], what].concat()).await;
+        assert!(told.starts_with(&format!("{shown} is muted until ")), "{told}");
+        send(&app, group, "V1", "deferred").await;
+        send(&app, group, "W1", "waiting").await;
+        assert_eq!(run(&[&["mute", "rm"], what].concat()).await, format!("{shown} is no longer muted\n"));
+        come(&seen, all).await;
+    }
 }
 
 const NIGHT: &str = "
