@@ -6,7 +6,7 @@ use watchfire::model::{Note, SenderKind};
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::recorder::Record;
-use crate::support::fakes::{Fake, Twilio};
+use crate::support::fakes::{DingtalkRobot, Fake, Robot, Twilio};
 
 async fn start() -> (Four, TestApp) {
     let four = Four::start().await;
@@ -75,6 +75,32 @@ async fn prometheusalert_finds_robots_by_their_tokens_and_pings() {
     assert_eq!(call(&app, "/prometheusalert?type=workwechat", &body).await.0, 200);
     let event = newest(&app).await;
     assert_eq!(event.event.alerts[0].label("severity"), "critical");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheusalert_names_several_robots_or_one_of_them() {
+    let four = Four::start().await;
+    four.ding.unpaced();
+    let two = Fake::start(DingtalkRobot::default().robot("ding-two", Robot::signed("SEC0123456789"))).await;
+    two.unpaced();
+    let ding = format!("dingtalk: {{ access_token: ding-two, secret: SEC0123456789, api_base: \"{}\" }}", two.url());
+    let routes = four.routes().replacen("channels:", &format!("channels:\n  second: {{ {ding} }}"), 1);
+    let app = TestApp::start(&format!("{routes}  auth: none\n  prometheusalert: {{ dd: ops-ding }}\n")).await;
+    let robot = |token: &str| format!("https://oapi.dingtalk.com/robot/send?access_token={token}");
+    let (both, half) = (format!("{},{}", robot("ding-token"), robot("ding-two")), format!("{},{}", robot("another"), robot("ding-two")));
+    for (group, query, to) in [
+        ("a", format!("ddurl={both}"), &["ops-ding", "second"][..]),
+        ("b", format!("ddurl={both}&rr=true"), &["ops-ding"][..]),
+        // One that no channel has: what the type is bound to gets it, too, unless one of them is enough.
+        ("c", format!("ddurl={half}"), &["ops-ding", "second"][..]),
+        ("d", format!("ddurl={half}&rr=true"), &["second"][..]),
+    ] {
+        assert_eq!(call(&app, &format!("/prometheusalert?type=dd&{query}"), &alert(group, "One", "firing")).await.0, 200, "{query}");
+        let event = newest(&app).await;
+        let mut reached: Vec<&str> = event.deliveries.iter().map(|row| row.channel.as_str()).collect();
+        reached.sort_unstable();
+        assert_eq!(reached, to, "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
