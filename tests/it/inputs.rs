@@ -88,13 +88,20 @@ tests:
         let report = check(&routes(&four, &own.replace(right, wrong))).unwrap_err();
         assert!(report.contains(told) && report.contains("E030"), "{wrong}: {report}");
     }
-    let app = TestApp::start(&routes(&four, own.split("tests:").next().unwrap())).await;
+    let more = own.split("tests:").next().unwrap().to_owned() + "templates: templates\n";
+    let app = TestApp::start_with(&routes(&four, &more), |options| {
+        let set = options.config.parent().unwrap().join("templates/dingtalk");
+        std::fs::create_dir_all(&set).unwrap();
+        std::fs::write(set.join("default.text.hbs"), "{{extra.job}} of {{alerts.0.extra.name}}: {{alerts.0.extra.error}}").unwrap();
+    })
+    .await;
     let (status, answer) = app.post("/webhook", &body).await;
     assert_eq!(status, 200, "{answer}");
     app.settled().await;
     let event: EventResponse = app.read(&format!("/api/v1/events/{}", answer["event"].as_str().unwrap())).await;
     assert_eq!((event.event.receiver.as_str(), event.event.extra["job"].as_str()), ("backup", Some("nightly")));
-    assert!(four.ding.rec.accepted()[0].text.contains("no space left"));
+    let shown = four.ding.rec.accepted()[0].text.clone();
+    assert!(shown.contains("nightly of db-1: no space left"), "all of the body is reachable: {shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
