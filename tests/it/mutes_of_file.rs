@@ -135,10 +135,10 @@ async fn explain_and_the_list_name_the_mute_its_owner_and_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_reads_that_a_mute_has_begun_and_what_it_held() {
+async fn a_channel_reads_that_a_mute_has_begun_ends_soon_and_what_it_held() {
     let yaml = "server: { listen: '127.0.0.1:0' }\nstore: sqlite:watchfire.db\nchannels: { ops: { log: {} }, dba: { log: {} } }\n\
                 route: { to: [ops], routes: [{ matchers: 'group=\"db\"', to: [dba] }] }\n";
-    let app = TestApp::start(yaml).await;
+    let (app, clock) = TestApp::start_timed(yaml).await;
     let said = async |channel: &str, what: &str| {
         let end = Instant::now() + SOON;
         loop {
@@ -150,19 +150,22 @@ async fn a_channel_reads_that_a_mute_has_begun_and_what_it_held() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    for matchers in ["group=\"db\"", "channel=\"ops\""] {
+    for matchers in ["alertname=\"Slow\"", "group=\"db\"", "channel=\"ops\""] {
         let mute: Value = json!({ "matchers": [matchers], "for": "1h", "reason": "upgrade" });
         assert_eq!(app.post("/api/v1/mutes", &mute).await.0, 200);
     }
     assert!(said("dba", "Muted until ").await.contains(", group=\"db\": upgrade"), "where its alerts go");
-    assert!(said("ops", "Muted until ").await.contains(", channel=\"ops\": upgrade"), "though the channel is muted");
+    assert!(said("ops", ", channel=\"ops\": upgrade").await.contains("Muted until "), "though the channel is muted");
     for group in ["db", "db", "web"] {
         send(&app, group, "Down", "deferred").await;
     }
+    // Into the last quarter of an hour of the one that goes on.
+    clock.jump(46 * 60_000);
     for matchers in ["group%3D%22db%22", "channel%3D%22ops%22"] {
         assert_eq!(app.http.delete(app.url(&format!("/api/v1/mutes?matchers={matchers}"))).send().await.unwrap().status(), 200);
     }
     assert!(said("dba", "has ended. It held ").await.contains("(1 critical)"), "a repeat counts once");
     assert!(said("ops", "has ended. It held ").await.contains("1 (1 critical)"));
+    assert!(said("ops", "The mute alertname=\"Slow\" ends at ").await.contains("It holds nothing"));
     assert!(app.deliveries("channel=ops").await.iter().all(|row| !row.title.contains("group=")), "each channel reads of its own");
 }
