@@ -99,6 +99,8 @@ fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
     assert_eq!(of(r#""status":"resolved","#, bare), (Resolved, vec![Resolved]));
     assert_eq!(of(r#""state":"ok","#, bare), (Resolved, vec![Resolved]));
     assert_eq!(of(r#""status":"resolved","#, fires), (Firing, vec![Firing]));
+    let test_button = r#""version":"1","state":"alerting","title":"[FIRING:1] TestAlert","status":"resolved","#;
+    assert_eq!(of(test_button, r#"{"labels":{"alertname":"TestAlert"},"status":"firing"}"#), (Firing, vec![Firing]), "of Grafana");
     assert_eq!(of(r#""status":"firing","#, r#"{"labels":{},"status":"resolved"}"#), (Resolved, vec![Resolved]));
     // A word is stronger than a time.
     assert_eq!(of(r#""status":"firing","#, past), (Firing, vec![Firing]));
