@@ -48,7 +48,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["system.error", "systemError", "unknownError"], ErrorKind::Transient, "it could not serve the request this time"),
 ];
 
-/// Refusals of the person whom a card goes to.
+/// Refusals of the person whom a card goes to, or whom one to a group pings.
 const OF_PERSON: &[&str] = &["param.userIdNotExist", "param.userIdEmpty"];
 
 /// Refusals of the one place that a card goes to.
@@ -87,12 +87,21 @@ const NO_ROBOT: &[&str] = &[
 /// Words for a group: with them it is the group that has no such robot.
 const GROUP: &[&str] = &["conversation", "space", "group", "会话", "群", "场域"];
 
-/// The answer to a card that was to be delivered under this id.
-pub(super) fn delivery(reply: &Reply, id: &str, now: Timestamp) -> Result<Receipt, SendError> {
+/// The answer to a card that was to be delivered under this id. The only people whom a card that `pings` names are those: it goes to a group.
+pub(super) fn delivery(reply: &Reply, id: &str, pings: bool, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
     if !(reply.is_success() && answer.success == Some(true)) {
         let error = refusal(&answer, reply, now);
-        return Err(if error.kind == ErrorKind::Rejected && has_code(&error, OF_PERSON) { error.of_recipient() } else { error });
+        if error.kind != ErrorKind::Rejected {
+            return Err(error);
+        }
+        let of_person = has_code(&error, OF_PERSON);
+        let of_mentions = pings && (of_person || says(&error.summary, &["atUserIds"]));
+        return Err(match (of_mentions, of_person) {
+            (true, _) => error.of_mentions(),
+            (false, true) => error.of_recipient(),
+            (false, false) => error,
+        });
     }
     let results: Vec<Delivered> = serde_json::from_value(answer.result["deliverResults"].clone()).unwrap_or_default();
     if let Some(failed) = results.iter().find(|one| !one.success) {

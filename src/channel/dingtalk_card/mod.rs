@@ -259,6 +259,6 @@ impl Driver {
         let url = app.url(&format!("{CARDS}/createAndDeliver"));
         let call = |token: &Secret| dingtalk_app::with_token(app.http.post_json(url.as_str(), &card), token);
         let reply = app.call(call, dingtalk_app::is_token_trouble, cx.deadline, cx.now).await?;
-        answer::delivery(&reply, &id, cx.now)
+        answer::delivery(&reply, &id, card["imGroupOpenDeliverModel"]["atUserIds"].is_object(), cx.now)
     }
 }

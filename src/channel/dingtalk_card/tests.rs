@@ -145,6 +145,20 @@ async fn answers_mean_what_dingtalk_says() {
     }
 }
 
+/// It is sent again without them.
+#[tokio::test]
+async fn a_card_to_a_group_is_refused_for_its_mentions_and_one_to_a_person_for_its_recipient() {
+    let unknown = r#"{"code":"param.userIdNotExist","message":"no"}"#;
+    let invalid = r#"{"code":"param.tomorrow","message":"atUserIds is not valid"}"#;
+    let person = || [Recipient::new("user:anna")];
+    for (to, refusal, of) in [(group(), unknown, (true, false)), (group(), invalid, (true, false)), (person(), unknown, (false, true))] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), Scripted::new(400, refusal)]).await;
+        let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
+        let error = driver.send(&rich(&[("title", "t"), ("text", "x")]), &to, &context()).await.remove(0).1.unwrap_err();
+        assert_eq!((error.kind, (error.mentions, error.recipient)), (Rejected, of), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_without_the_robot_holds_a_channel_that_has_no_other() {
     let away = r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"robot is not in the group"}]}}"#;
