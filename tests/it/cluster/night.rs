@@ -64,7 +64,8 @@ async fn in_a_night_with_kills_no_step_is_sent_twice_and_nobody_is_called_after_
             let find = format!("SELECT id FROM watchfire.incident WHERE title LIKE '%{uid}%'");
             let id = tokio::task::spawn_blocking(move || database.sql(&find)).await.unwrap();
             let acked = post(&client, &ports, &format!("/api/v1/incidents/{}/ack", id.trim()), &json!({ "by": "ann" })).await;
-            (uid, Some(acked))
+            // What the nodes' clocks showed then at the latest: they are this machine's.
+            (uid, Some((acked, jiff::Timestamp::now().as_millisecond())))
         })
     });
     let incidents: Vec<_> = incidents.collect();
@@ -79,7 +80,7 @@ async fn in_a_night_with_kills_no_step_is_sent_twice_and_nobody_is_called_after_
         tokio::time::sleep(Duration::from_millis(random % 1500)).await;
         node.start();
     }
-    let mut acks: BTreeMap<String, Option<Instant>> = BTreeMap::new();
+    let mut acks: BTreeMap<String, Option<(Instant, i64)>> = BTreeMap::new();
     for incident in incidents {
         acks.extend([incident.await.unwrap()]);
     }
@@ -99,10 +100,20 @@ async fn in_a_night_with_kills_no_step_is_sent_twice_and_nobody_is_called_after_
         }
         for (uid, at) in times {
             assert_eq!(at.len(), 1, "the {step} step of {uid}");
-            let late = acks[uid].and_then(|acked| at[0].checked_duration_since(acked + ON_ITS_WAY));
+            let late = acks[uid].and_then(|(acked, _)| at[0].checked_duration_since(acked + ON_ITS_WAY));
             assert_eq!(late, None, "the {step} step of {uid} came so long after its ack");
             sent += 1;
         }
+    }
+    // No request was begun after the ack had its answer, whenever it arrived: an attempt has the time from before its transaction.
+    let begun = "SELECT i.title || '|' || max(a.begun_at) FROM watchfire.delivery d JOIN watchfire.incident i ON i.id = d.incident
+                 JOIN watchfire.attempt a ON a.message_id = d.message_id WHERE d.escalation IS NOT NULL GROUP BY i.id";
+    let begun = database.sql(begun);
+    assert!(begun.lines().count() > INCIDENTS / 2, "{begun}");
+    for line in begun.lines() {
+        let (title, begun) = line.rsplit_once('|').unwrap();
+        let (uid, acked) = acks.iter().find(|(uid, _)| title.contains(uid.as_str())).unwrap();
+        assert!(acked.is_none_or(|(_, acked)| begun.parse::<i64>().unwrap() <= acked), "{uid}: {begun} is after {acked:?}");
     }
     // Of what nobody acked the last step was sent, or may have been when its node was killed.
     let left =
