@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use crate::delivery::testing;
+use crate::delivery::{AllowancePlan, testing};
 use crate::model::{ErrorKind, Event, Status, UnixMs, Verb};
 use crate::store::{ActOn, ActResult, AuditFilter, AuditState, DeliveryFilter, IncidentFilter, IncidentState, QueryStore, State, TimelineKind};
 
@@ -125,6 +125,17 @@ fn a_step_that_fails_makes_the_next_one_come_at_once() {
         });
         assert_eq!(scene.steps(), owned(&[(5, "mail", "bob")]), "{why}");
     }
+    let mut scene = Scene::new();
+    scene.phone = Some((AllowancePlan::default(), Vec::new()));
+    scene.live(async |process| {
+        let id = process.report("g", &[FIRES]).await;
+        process.nobody_answers(8 * MINUTE).await;
+        let told = process.escalated(id).await;
+        let early = "step 2 of the escalation `db` at once, because of the step before: it did not reach its person";
+        assert!(told.iter().any(|text| text == early), "{told:?}");
+        assert_eq!(process.alarms("WatchfireStepNotConfirmed"), 1, "{told:?}");
+    });
+    assert_eq!(scene.steps(), owned(&[(5, "voice", "ann"), (5, "mail", "bob")]), "nobody answered the call");
 }
 
 #[test]
@@ -314,16 +325,21 @@ fn an_acked_incident_starts_no_step_and_another_one_reaches_the_last() {
     }
 }
 
-/// An escalation in which channels refuse, are suspended, lose answers or fail again and again, and the process is killed and comes back late. Nobody acks.
+/// An escalation in which channels refuse, are suspended, lose answers or fail again and again, or nobody answers a call, and the process is killed and comes
+/// back late. Nobody acks.
 #[test]
 fn whatever_fails_an_incident_that_nobody_acks_reaches_the_end_of_its_escalation_in_time() {
     const FAULTS: [ErrorKind; 4] = [ErrorKind::Rejected, ErrorKind::Ambiguous, ErrorKind::Misconfigured, ErrorKind::Transient];
     /// How long after its time the last step is tried at the latest, while a process lives.
     const BOUND: Duration = Duration::from_secs(60);
     const SPARED: Duration = Duration::from_secs(5);
-    for seed in seeds(1) {
-        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
+    for (seed, answered) in seeds(1).flat_map(|seed| [(seed, true), (seed, false)]) {
+        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone), calls are answered: {answered}");
         let (mut dice, mut scene) = (Dice::new(seed), Scene::new());
+        scene.phone = (!answered).then(|| (AllowancePlan::default(), Vec::new()));
+        let pass = async |process: &Process, span: Duration| {
+            if answered { tokio::time::sleep(span).await } else { process.nobody_answers(span).await }
+        };
         // By name, by turn, and with nobody whose turn it is: the label, and when and how the last step is to come.
         let (label, minutes, channel) = [("x", 20, "voice"), ("night", 10, "mail"), ("nobody", 50, "mail")][dice.below(3) as usize];
         for name in ["voice", "mail"] {
@@ -341,7 +357,7 @@ fn whatever_fails_an_incident_that_nobody_acks_reaches_the_end_of_its_escalation
             let mut disk = testing::alert("Disk", "critical", Status::Firing);
             disk.labels.insert(label.into(), "yes".into());
             let id = process.report_all("g", vec![disk]).await;
-            tokio::time::sleep(Duration::from_secs(dice.below(400))).await;
+            pass(process, Duration::from_secs(dice.below(400))).await;
             id
         });
         while scene.now < end {
@@ -349,10 +365,10 @@ fn whatever_fails_an_incident_that_nobody_acks_reaches_the_end_of_its_escalation
                 scene.now = scene.now + Duration::from_secs(dice.below(300));
             }
             let span = Duration::from_secs(20 + dice.below(600)).min(end.since(scene.now));
-            scene.live(async |_| tokio::time::sleep(span).await);
+            scene.live(async |process| pass(process, span).await);
         }
         let ends = scene.live(async |process| {
-            tokio::time::sleep(SPARED + BOUND).await;
+            pass(process, SPARED + BOUND).await;
             process.ends(id).await
         });
         let (state, why) = ends.last().expect("steps");

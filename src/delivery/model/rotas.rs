@@ -209,6 +209,24 @@ fn a_step_that_reaches_only_some_reports_that_nobody_is_on_call_for_the_others()
     assert_eq!(scene.steps(), owned(&[(6, "voice", "carol")]));
 }
 
+/// As `repeat: 2, every: 1m` is planned: three steps that differ by their time alone.
+#[test]
+fn a_step_that_is_repeated_is_sent_as_often_until_somebody_acks() {
+    let mut scene = Scene::new();
+    scene.live(async |process| {
+        let id = process.report("g", &[("Disk", "again", Status::Firing)]).await;
+        tokio::time::sleep(11 * MINUTE).await;
+        assert!(process.ends(id).await.iter().all(|(state, _)| *state == State::Sent), "{:?}", process.ends(id).await);
+        let other = process.report("h", &[("Load", "again", Status::Firing)]).await;
+        tokio::time::sleep(6 * MINUTE + MINUTE / 2).await;
+        process.press(Verb::Ack, other, Duration::ZERO).await;
+        tokio::time::sleep(20 * MINUTE).await;
+    });
+    let first = [(5, "voice", "ann"), (6, "voice", "ann"), (7, "voice", "ann"), (10, "mail", "bob")];
+    let second = [(16, "voice", "ann"), (17, "voice", "ann")];
+    assert_eq!(scene.steps(), owned(&[&first[..], &second[..]].concat()), "and no longer");
+}
+
 /// The file names somebody else, or another number of theirs, while an escalation runs.
 #[test]
 fn a_step_goes_to_whom_the_configuration_names_when_it_is_due() {

@@ -8,14 +8,14 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{Limit, LivingMode};
+use crate::channel::{Called, Limit, LivingMode};
 use crate::delivery::press::Deed;
 use crate::delivery::steps::{EscalationPlan, PeoplePlan, StepCondition, StepPeople, StepPlan, StepTarget, Team};
 use crate::delivery::{AllowancePlan, Clock, Engine, EngineOptions, EngineParts, Person, PersonName, Quiet, Rota, Rotation, maintenance, testing};
 use crate::metrics::{Format, Metrics};
-use crate::model::{Alert, Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb};
+use crate::model::{Alert, Event, IncidentId, Mentions, Recipient, Severity, Status, UnixMs, Verb, Word};
 use crate::route::{ByLabel, Destinations, Matcher, Op, RouteSpec, Tree};
-use crate::store::{ActOn, Actor, Author, DeliveryFilter, DeliveryRow, PressKey, QueryStore, State, TimelineKind};
+use crate::store::{ActOn, Actor, Author, DeliveryFilter, DeliveryRow, PressKey, QueryStore, ReceiptStore as _, State, TimelineKind};
 
 use super::exchange::{Exchange, Line};
 use super::life::Disk;
@@ -174,6 +174,8 @@ impl Scene {
         let grave = EscalationPlan { steps: vec![only(critical.clone(), by_mail_and_call)] };
         let severe = EscalationPlan { steps: vec![step(5, "mail", "ann"), only(critical.clone(), step(6, "mail", "bob"))] };
         db.steps.splice(0..0, self.grown.then(|| only(critical, step(3, "mail", "carol"))));
+        let again =
+            EscalationPlan { steps: vec![step(5, "voice", "ann"), step(6, "voice", "ann"), step(7, "voice", "ann"), step(10, "mail", "bob")] };
         let mut call = EscalationPlan { steps: vec![step(5, "voice", "ann")] };
         call.steps.extend(self.grown.then(|| step(20, "mail", "bob")));
         let soon = EscalationPlan { steps: vec![StepPlan { after: Duration::from_secs(6), ..step(1, "mail", "ann") }] };
@@ -203,6 +205,7 @@ impl Scene {
             ("severe".into(), severe),
             ("sure".into(), sure),
             ("call".into(), call),
+            ("again".into(), again),
             ("soon".into(), soon),
             ("both".into(), both),
             ("grave".into(), grave),
@@ -258,6 +261,7 @@ impl Scene {
             RouteSpec { escalation: Some("severe".into()), ..below("severe") },
             RouteSpec { escalation: Some("sure".into()), ..below("sure") },
             RouteSpec { escalation: Some("call".into()), ..below("call") },
+            RouteSpec { escalation: Some("again".into()), ..below("again") },
             RouteSpec { escalation: Some("soon".into()), ..below("soon") },
             RouteSpec { escalation: Some("both".into()), ..below("both") },
             RouteSpec { escalation: Some("grave".into()), ..below("grave") },
@@ -318,6 +322,23 @@ impl Process {
 
     pub async fn press(&self, verb: Verb, on: IncidentId, span: Duration) {
         self.engine.act(self.deed(verb, span), vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
+    }
+
+    /// Time passes in which nobody answers a call of `voice`, where its vendor reports later what became of it.
+    pub async fn nobody_answers(&self, span: Duration) {
+        let end = self.now() + span;
+        while self.now() < end {
+            tokio::time::sleep(end.since(self.now()).min(Duration::from_secs(10))).await;
+            let plan = self.engine.plan();
+            for to in ["ann", "bob"] {
+                let calls = self.store.receipts_to(&Recipient::new(to), &["voice".to_owned()], 99).await.expect("the receipts");
+                for call in calls {
+                    let word = Word { reached: false, code: "busy".into(), detail: "nobody answered".into() };
+                    let called = Called { platform_id: call.platform_id, recipient: None, word: Some(word), key: None };
+                    self.engine.handle_callback(&plan.channels["voice"], &called).await.expect("it is stored");
+                }
+            }
+        }
     }
 
     /// The steps of an incident, by the order in which they were made: how each ended, and why.
