@@ -121,7 +121,16 @@ impl Scene {
 
     /// A process that lives until `work` ends, and then crashes.
     pub fn live<T>(&mut self, work: impl AsyncFnOnce(&Process) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        self.live_on(tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true), work)
+    }
+
+    /// The same in real time.
+    pub fn live_in_real_time<T>(&mut self, work: impl AsyncFnOnce(&Process) -> T) -> T {
+        self.live_on(tokio::runtime::Builder::new_multi_thread().enable_all(), work)
+    }
+
+    fn live_on<T>(&mut self, runtime: &mut tokio::runtime::Builder, work: impl AsyncFnOnce(&Process) -> T) -> T {
+        let runtime = runtime.build().expect("a runtime");
         let (done, lived) = runtime.block_on(async {
             let store = Arc::new(Paused::new(Disk::File(self.folder.path().to_owned()).open().await, self.now));
             let clock = Clock::runtime(self.now);
