@@ -196,6 +196,36 @@ route: { to: [terminal], escalation: db }
     }
 }
 
+/// The team's step is for who is on call in its rota, and no number of that person is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_to_somebody_without_a_mobile_number_makes_the_next_one_come_at_once() {
+    let twilio = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+    let app = TestApp::start(&format!(
+        r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+channels:
+  terminal: {{ log: {{}} }}
+  board: {{ log: {{}} }}
+  sms: {{ twilio_sms: {{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+15005550001"], api_base: "{}" }} }}
+people: {{ ann: {{ mobile: "+15005550002" }}, bob: {{ name: Bob }} }}
+rotas: {{ night: {{ rotation: daily, handoff: "08:00", start: 2026-01-01, people: [bob] }} }}
+teams: {{ web: {{ people: [ann], rota: night }} }}
+escalations: {{ db: [{{ after: 1s, to: [sms], people: [web] }}, {{ after: 1h, to: [board] }}] }}
+route: {{ to: [terminal], escalation: db }}
+"#,
+        twilio.url()
+    ))
+    .await;
+    assert_eq!(app.post("/webhook", &alert("web", "NodeDown", "firing")).await.0, 200);
+    let is_dead = |row: &DeliveryRow| row.state == State::Dead && row.reason.as_deref() == Some("`bob` has no `mobile`");
+    app.until("channel=sms", |rows| rows.iter().any(is_dead)).await;
+    app.until("channel=board", |rows| rows.iter().any(|row| row.state == State::Sent)).await;
+    assert!(twilio.rec.accepted().is_empty(), "neither ann, whose turn it is not, nor the channel's own number");
+    let (_, metrics) = app.get("/metrics").await;
+    assert!(metrics.as_str().unwrap().contains("watchfire_self_alerts_total{what=\"WatchfireNobodyOnCall\"} 1"), "{metrics}");
+}
+
 /// A step on a disabled channel reaches nobody: who hands an incident on reaches the one after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_handed_on_past_a_disabled_channel() {
