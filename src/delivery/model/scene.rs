@@ -333,11 +333,15 @@ impl Process {
         self.engine.act(self.deed(verb, span), vec![ActOn { incident: on, shown: None }]).await.expect("it is stored");
     }
 
-    /// Time passes in which nobody answers a call of `voice`, where its vendor reports later what became of it.
+    /// Time passes in which nobody answers a call of `voice`, where its vendor reports later what became of it: no report comes just at the end, nor in whole
+    /// seconds, at which processes are killed.
     pub async fn nobody_answers(&self, span: Duration) {
         let end = self.now() + span;
-        while self.now() < end {
-            tokio::time::sleep(end.since(self.now()).min(Duration::from_secs(10))).await;
+        loop {
+            tokio::time::sleep(end.since(self.now()).min(Duration::from_millis(7321))).await;
+            if self.now() >= end {
+                return;
+            }
             let plan = self.engine.plan();
             for to in ["ann", "bob"] {
                 let calls = self.store.receipts_to(&Recipient::new(to), &["voice".to_owned()], 99).await.expect("the receipts");
