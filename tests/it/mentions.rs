@@ -4,6 +4,7 @@ use watchfire::store::{DeliveryRow, State};
 
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
+use crate::support::fakes::dingtalk_card::DingtalkCard;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::wecom::Wecom;
@@ -135,6 +136,33 @@ async fn a_ping_that_is_refused_does_not_make_a_delivered_message_a_dead_letter(
     let rows = app.settled().await;
     assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     assert_eq!(robot.rec.accepted().len(), 1);
+}
+
+/// DingTalk refuses who has left: the id is forgotten, and not asked for again soon.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_whose_mention_is_refused_arrives_without_it() {
+    let ding = Fake::start(DingtalkCard::new(("key", "ding-secret"), "bot", &["cidOPS=="], &[])).await;
+    ding.with(|one| one.people.add("13800000000", "ann.ding"));
+    let channel = format!(
+        "  ding: {{ dingtalk_card: {{ app_key: key, app_secret: ding-secret, robot_code: bot, to: [\"cidOPS==\"], api_base: \"{}\" }} }}",
+        ding.url()
+    );
+    let people = "people: { ann: { mobile: \"+8613800000000\" } }\n";
+    let app = TestApp::start(&format!("{}{people}", routes(&channel, "ding", "{ people: [ann] }"))).await;
+    for (group, refused) in [("db", false), ("web", true), ("app", false)] {
+        if refused {
+            ding.faults.push(reply(400, r#"{"code":"param.userIdNotExist","message":"no"}"#));
+        }
+        app.post("/webhook", &alert(group, "DiskFull", "firing")).await;
+        app.settled().await;
+    }
+    let rows = app.deliveries("channel=ding").await;
+    assert!(rows.len() >= 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    let pinged: usize = ding.with(|one| one.cards.values().map(|card| card.pinged.len()).sum());
+    assert_eq!((pinged, ding.with(|one| one.people.asked.len())), (1, 1), "the first card alone");
+    let (_, metrics) = app.get("/metrics").await;
+    let line = "watchfire_failed_look_ups_total{platform=\"dingtalk_card\",result=\"refused\"} 1";
+    assert!(metrics.as_str().unwrap().contains(line), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
