@@ -2,7 +2,7 @@
 
 use super::phone::bare;
 use crate::channel::Problem;
-use crate::model::{Escape, Facts, FieldSpec, Language, MessageStatus, Page, Severity};
+use crate::model::{Escape, Facts, FieldSpec, Form, Language, MessageStatus, Page, Severity};
 
 /// A part of a message for a variable that takes few characters; of several alerts that of the first. What names where, else what, counts the others
 /// that fire, or that are over with it: a template without `{text}` would report one alert in place of many.
@@ -122,6 +122,10 @@ fn part(word: &str, page: &Page) -> String {
         "title" => title(page),
         "name" => or("name", &page.facts.title),
         "summary" => or("summary", page.field("text")),
+        // A note fires nothing, and claims a severity only where somebody named one.
+        "severity" | "status" if page.facts.form == Form::Note && (word == "status" || page.facts.severity.is_none()) => {
+            notice(page.facts.language).to_owned()
+        }
         "severity" if page.facts.status == MessageStatus::Firing => severity(&page.facts).to_owned(),
         // A template that names the severity and not the status would report the end as it did the alarm.
         "severity" | "status" => status(&page.facts).to_owned(),
@@ -147,6 +151,14 @@ pub fn severity(facts: &Facts) -> &'static str {
         (Some(severity), Language::En) => severity.as_str(),
         (None, Language::Zh) => "告警",
         (None, Language::En) => "alert",
+    }
+}
+
+/// What a note is called, which has neither status nor severity.
+fn notice(language: Language) -> &'static str {
+    match language {
+        Language::Zh => "通知",
+        Language::En => "notice",
     }
 }
 
@@ -196,6 +208,13 @@ mod tests {
         assert_eq!(fill("{label.note}", &page), "{value}", "what a sender wrote is no pattern");
         page.facts.severity = None;
         assert_eq!(fill("{severity}", &page), "告警", "nobody claimed a severity");
+        page.facts.form = Form::Note;
+        assert_eq!(fill("{severity}|{status}", &page), "通知|通知", "a note is no alert");
+        page.facts.language = Language::En;
+        assert_eq!(fill("{severity}|{status}", &page), "notice|notice");
+        page.facts.severity = Some(Severity::Info);
+        assert_eq!(fill("{severity}|{status}", &page), "info|notice", "who claims a severity is not contradicted");
+        (page.facts.form, page.facts.language, page.facts.severity) = (Form::Card, Language::Zh, None);
         page.facts.status = MessageStatus::Resolved;
         assert_eq!(fill("{severity} {place}", &page), "已恢复 db-1:9100", "what is over is not reported as the alarm was");
     }
