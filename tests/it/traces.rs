@@ -98,7 +98,10 @@ async fn a_collector_that_is_away_or_refuses_delays_no_alert() {
     let four = Four::start().await;
     let routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
     let (refusing, _) = collector(StatusCode::INTERNAL_SERVER_ERROR).await;
-    for url in ["http://127.0.0.1:9/v1/traces", refusing.as_str()] {
+    // The last one accepts connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let unanswered = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+    for url in ["http://127.0.0.1:9/v1/traces", refusing.as_str(), unanswered.as_str()] {
         let app = TestApp::start_with(&routes, |options| options.traces = Traces::to(Some(url)).unwrap()).await;
         for n in 0..20 {
             assert_eq!(app.post("/webhook", &alert(&format!("g{n}"), "DiskFull", "firing")).await.0, 200);

@@ -126,6 +126,7 @@ fn what_cannot_be_read_is_named() {
         ("[{times: [{start_time: '0９:00', end_time: '10:00'}]}]", "time_intervals[0].times[0].start_time", "not a time"),
         ("[{times: []}]", "time_intervals[0].times", "empty list"),
         ("[{weekdays: []}]", "time_intervals[0].weekdays", "empty list"),
+        ("[{weekdays: ['saturday:sunday']}]", "time_intervals[0].weekdays[0]", "write two ranges, `saturday` and `sunday`"),
         ("[{weekdays: ['saturday:monday']}]", "time_intervals[0].weekdays[0]", "because weeks start on Sunday; write two ranges, `saturday` and `sunday:monday`"),
         ("[{weekdays: [monday, mon]}]", "time_intervals[0].weekdays[1]", "`mon` is not a weekday"),
         ("[{weekdays: ['monday:tuesday:friday']}]", "time_intervals[0].weekdays[0]", "more than one colon"),
