@@ -120,6 +120,39 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
     }
 }
 
+/// Servers that take Slack's messages at addresses of their own: what has a preset goes through it, and the rest is named.
+#[test]
+fn a_hook_like_slacks_becomes_a_preset_or_is_named() {
+    let rows: [(&str, &[&str], &str); 5] = [
+        (
+            "https://chat.example.org/hooks/hunter2",
+            &["name: mattermost", "https://chat.example.org", "hook: { env: "],
+            "it is Mattermost's, by its address",
+        ),
+        (
+            "https://rocket.example.org/hooks/hunter2a/hunter2b",
+            &["name: rocketchat", "https://rocket.example.org", "hook: { env: ", "token: { env: "],
+            "it is Rocket.Chat's, by its address",
+        ),
+        (
+            "https://zulip.example.org/api/v1/external/slack_incoming?api_key=hunter2&stream=ops",
+            &["slack:", "webhook: { env: "],
+            "its address is not Slack's",
+        ),
+        ("https://hooks.slack.com/triggers/T0/1/hunter2", &["log: {}"], "its address starts a workflow of Slack"),
+        ("https://hooks.slack.com/services/T0/B0/hunter2", &["slack:", "webhook: { env: "], "a webhook posts to the room that it was made for"),
+    ];
+    for (url, parts, why) in rows {
+        let text = format!("route: {{ receiver: a }}\nreceivers: [{{ name: a, slack_configs: [{{ api_url: '{url}', channel: '#ops' }}] }}]\n");
+        let imported = alertmanager("a.yml", &text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)));
+        load(&imported);
+        let missing: Vec<_> = parts.iter().filter(|part| !imported.routes.contains(**part)).collect();
+        assert!(missing.is_empty(), "{url}: {missing:?} in\n{}", imported.routes);
+        assert!(told(&imported).contains(why), "{url}: {}", told(&imported));
+        assert!(!format!("{}{}", imported.routes, told(&imported)).contains("hunter2"), "{url}: {}", imported.routes);
+    }
+}
+
 /// The zone of the machine that Alertmanager runs on is written out, so that it holds wherever Watchfire runs.
 #[test]
 fn a_zone_of_the_machine_becomes_its_name() {
