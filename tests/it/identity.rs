@@ -354,6 +354,9 @@ async fn a_channel_that_is_named_and_not_there_is_noted_and_counted() {
     assert_eq!((status, &answer["unknown"]), (200, &json!(["hok"])));
     let (_, event) = app.get(&format!("/api/v1/events/{}", text(&answer["event"]))).await;
     assert!(text(&event["note"]).ends_with("may not use: hok"), "{event:#}");
+    let (folder, id, listen) = (app.folder.path().to_owned(), text(&answer["event"]).to_owned(), app.app.address.to_string());
+    let (code, said) = tokio::task::spawn_blocking(move || crate::first_run::run(&folder, &["explain", &id, "--listen", &listen])).await.unwrap();
+    assert!(code == 0 && said.contains("  note: ") && said.contains("may not use: hok\n"), "{said}");
     let (_, bare) = app.get("/api/v1/events?unrouted=true").await;
     assert_eq!(bare["events"], json!([]), "it was delivered all the same");
     let (status, answer) = app.post("/api/v1/send", &json!({ "to": ["hook", "nobody"], "title": "Deploy failed" })).await;

@@ -269,6 +269,24 @@ fn what_nobody_sends_makes_the_server_unready_until_somebody_does() {
     });
 }
 
+/// A worker that panics is restarted, which is counted, and sends what comes next.
+#[test]
+fn a_worker_that_panics_is_restarted_and_counted() {
+    let mut scene = Scene::new("free", Answer::Taken);
+    scene.live("a", async |scene, process| {
+        process.accept("free").await;
+        scene.arrival(&process.clock, 0, Duration::from_secs(30)).await;
+        process.wait_for(State::Sent).await;
+        process.engine.crash_a_worker(0);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let text = process.engine.metrics().write(Format::Text);
+        assert!(text.contains(r#"task_restarts_total{what="worker"} 1"#), "{text}");
+        let event = testing::event(vec![testing::alert("Later", "critical", Status::Firing)]);
+        process.engine.accept(event, Some(&["free".to_owned()])).await.expect("it is accepted");
+        scene.arrival(&process.clock, 1, Duration::from_secs(60)).await;
+    });
+}
+
 /// What is in flight when a process begins to stop may end after that, and badly.
 #[test]
 fn an_alarm_that_is_raised_while_a_process_stops_is_stored() {
