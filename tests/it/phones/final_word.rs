@@ -117,6 +117,9 @@ async fn a_call_that_nobody_answers_goes_to_the_next_vendor_and_an_sms_that_neve
     let child = rows.iter().find(|row| row.channel == "chain-sms").unwrap();
     let origin = rows.iter().find(|row| row.channel == "chain").unwrap();
     assert_eq!(child.fallback_of, Some(origin.id), "{child:?}");
+    let (folder, id, listen) = (later.app.folder.path().to_owned(), origin.id.to_string(), later.app.app.address.to_string());
+    let (code, said) = tokio::task::spawn_blocking(move || crate::first_run::run(&folder, &["explain", &id, "--listen", &listen])).await.unwrap();
+    assert!(code == 0 && said.contains("  undelivered at ") && said.contains(": the line was busy") && said.contains("(code 200002)"), "{said}");
     later.pass(21);
     let failed = later.heard("chain-sms", Undelivered).await;
     assert!(failed.detail.as_deref().unwrap().contains("MK:0005"), "{failed:?}");
