@@ -3,6 +3,7 @@
 use watchfire::store::{DeliveryRow, State};
 
 use crate::support::app::{TestApp, alert};
+use crate::support::every_platform::All;
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::dingtalk_card::DingtalkCard;
 use crate::support::fakes::fault::Fault;
@@ -48,6 +49,36 @@ async fn a_message_that_is_refused_for_its_mentions_arrives_without_them_and_say
     app.post("/webhook", &alert("web", "Down", "firing")).await;
     app.settled().await;
     assert!(fake.rec.accepted().pop().unwrap().text.contains("<at id=ou_gone>"));
+}
+
+/// The other platforms that name the mentions when they refuse a message.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_mentions_are_left_out_on_dingtalk_discord_telegram_and_zulip() {
+    let all = All::start().await;
+    let snowflake =
+        r#"{"code":50035,"message":"Invalid Form Body","errors":{"allowed_mentions":{"users":{"0":{"_errors":[{"code":"NUMBER_TYPE_COERCE"}]}}}}}"#;
+    let entity = r#"{"ok":false,"error_code":400,"description":"Bad Request: ENTITY_MENTION_USER_INVALID"}"#;
+    let wildcard = r#"{"result":"error","msg":"You do not have permission to use channel wildcard mentions in this channel.","code":"STREAM_WILDCARD_MENTION_NOT_ALLOWED"}"#;
+    let rows = [
+        ("dingtalk", "{ mobiles: [\"13800000000\"] }", "13800000000", 200, r#"{"errcode":40035,"errmsg":"参数错误 atMobiles"}"#),
+        ("discord", "{ users: [\"80351110224678912\"] }", "80351110224678912", 400, snowflake),
+        ("telegram", "{ users: [\"8124711\"] }", "8124711", 400, entity),
+        ("zulip", "{ all: true }", "**all**", 400, wildcard),
+    ];
+    for (name, at, ping, status, refusal) in rows {
+        let member = all.member(name);
+        let app = TestApp::start(&routes(&format!("  {name}: {{ rate_limit: off, {} }}", member.yaml), name, at)).await;
+        member.faults.push_on(member.path, reply(status, refusal));
+        app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+        let sent = app.settled().await;
+        assert_eq!(sent[0].state, State::Sent, "{name}: {sent:#?}");
+        assert_eq!(attempts(&app, &sent[0]).await, ["rejected", "ok"], "{name}");
+        let asked = member.rec.all().into_iter().filter(|record| record.call.path.contains(member.path));
+        let bodies: Vec<String> = asked.map(|record| String::from_utf8_lossy(&record.call.body).into_owned()).collect();
+        assert!(bodies.len() == 2 && bodies[0].contains(ping) && !bodies[1].contains(ping), "{name}: {bodies:#?}");
+        let read = member.rec.accepted().pop().unwrap().text;
+        assert!(read.contains("DiskFull") && read.contains("未提醒任何人"), "{name}: {read}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +153,29 @@ async fn everybody_and_mobile_numbers_are_pinged_or_named_on_every_chinese_platf
     app.settled().await;
     assert_eq!(robot.rec.accepted().len(), 3);
     assert!(!wecom.rec.accepted().pop().unwrap().text.contains("另行通知"));
+}
+
+/// The other ways to the same three platforms: a card, a robot with a connection, an application.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_and_mobile_numbers_are_pinged_or_named_in_cards_and_by_applications() {
+    let all = All::start().await;
+    let named = [
+        ("dingtalk_card", "请另行通知（此平台无法提醒）：13800000000", "\"atUserIds\":{\"@ALL\":\"@ALL\"}"),
+        ("wecom_bot", "请另行通知（此平台无法提醒）：所有人、13800000000", ""),
+        ("feishu-app", "请另行通知（此平台无法提醒）：13800000000", "<at id=all>"),
+    ];
+    let channels: Vec<String> = named.iter().map(|(name, ..)| format!("  {name}: {{ rate_limit: off, {} }}", all.member(name).yaml)).collect();
+    let yaml = routes(&channels.join("\n"), "dingtalk_card, wecom_bot, feishu-app", "{ mobiles: [\"13800000000\"], all: true }");
+    let app = TestApp::start(&yaml).await;
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    for (name, note, ping) in named {
+        let member = all.member(name);
+        let sent = member.rec.accepted().into_iter().rfind(|record| record.call.path.contains(member.path)).unwrap();
+        let body = String::from_utf8_lossy(&sent.call.body);
+        assert!(sent.text.contains(note) && body.contains(ping), "{name}: {} {body}", sent.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
