@@ -251,6 +251,7 @@ fn mistakes_are_found_without_secrets() {
     let many = (0..51).map(|n| n.to_string()).collect::<Vec<_>>().join("', '");
     assert_eq!(paths(&format!("{{ access_token: t, mentions: {{ users: ['{many}'] }} }}")), ["dingtalk.mentions"]);
     assert!(serde_yaml::from_str::<Config>("{ secret: x }").is_err());
+    assert_eq!(DESCRIPTOR.pace.per_month, Some(3000), "the quota of the free edition");
 }
 
 #[test]

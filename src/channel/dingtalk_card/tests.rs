@@ -265,6 +265,7 @@ fn mistakes_are_found() {
         assert!(found.iter().all(|path| path == "dingtalk_card.template_id"), "{found:?}");
     }
     assert_eq!(check(&format!("{{ {good}, to: [cidX], mentions: {{ mobiles: ['13800000000'] }} }}")), ["dingtalk_card.mentions"]);
+    assert_eq!(DESCRIPTOR.pace.per_month, Some(5000), "the quota of the standard edition");
 }
 
 #[tokio::test]
