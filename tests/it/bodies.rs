@@ -9,6 +9,7 @@ use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::every_platform::All;
+use crate::support::fakes::recorder::Record;
 use crate::support::serial::turn;
 
 /// All four platforms without a pace.
@@ -31,7 +32,7 @@ async fn send(app: &TestApp, path: &str, kind: &str, body: impl Into<reqwest::Bo
 
 /// What each platform was sent, as text.
 fn told(four: &Four) -> [String; 4] {
-    let of = |records: Vec<crate::support::fakes::recorder::Record>| records.iter().map(|r| r.json().to_string()).collect::<Vec<_>>().join("\n");
+    let of = |records: Vec<Record>| records.iter().map(|r| r.json().to_string()).collect::<Vec<_>>().join("\n");
     let mails = four.smtp.mails().iter().map(|mail| mail.everything()).collect::<Vec<_>>().join("\n");
     [of(four.slack.rec.accepted()), of(four.ding.rec.accepted()), of(four.wecom.rec.accepted()), mails]
 }
@@ -176,16 +177,24 @@ async fn the_senders_encoding_is_read_on_every_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runbook_that_is_no_address_is_told_on_every_platform() {
     let (four, app) = four().await;
+    let mut all = All::start().await;
+    all.members.retain(|member| ["feishu", "feishu-app", "teams", "discord", "telegram", "zulip"].contains(&member.channel));
+    let others = TestApp::start(&all.routes().replace("timeout: 2s", "timeout: 20s")).await;
     let mut body = alert("w15", "NoScheme", "firing");
     body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "wiki.corp.example/rb/x", "dashboard_url": "/d/abc" });
-    assert_eq!(app.post("//webhook/", &body).await.0, 200);
+    let first = body.clone();
     body["groupKey"] = json!("w15-2");
     // Another alert: the same one under another key would be the same incident, and no news.
     body["alerts"][0]["fingerprint"] = json!("w15b");
     body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "page 42 of the wiki" });
-    assert_eq!(app.post("/webhook/", &body).await.0, 200);
-    app.settled().await;
-    for text in told(&four) {
+    for app in [&app, &others] {
+        assert_eq!(app.post("//webhook/", &first).await.0, 200);
+        assert_eq!(app.post("/webhook/", &body).await.0, 200);
+        app.settled().await;
+    }
+    let read = |record: &Record| format!("{}\n{}", record.text, String::from_utf8_lossy(&record.call.body));
+    let others = all.members.iter().map(|member| member.rec.accepted().iter().map(read).collect::<Vec<_>>().join("\n"));
+    for text in told(&four).into_iter().chain(others) {
         for word in ["http://wiki.corp.example/rb/x", "/d/abc", "page 42 of the wiki"] {
             assert!(text.contains(word), "{word} is missing in {text}");
         }
