@@ -1,6 +1,7 @@
 //! What is read of long messages, of mails and through the shipped presets: short enough to be reviewed.
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Escape, Language, SeverityScale};
 use watchfire::template::{EntryStatus, FittedPage, Part, TemplateRegistry, plain};
@@ -217,6 +218,84 @@ fn a_hundred_alerts_with_a_page_are_a_few_lines_and_a_count() {
     }
 }
 
+/// Each is named, and takes no more than its line.
+#[test]
+fn a_hundred_critical_alerts_with_a_page_are_a_line_each() {
+    let registry = compiled();
+    let paged = Case { name: "critical", details_url: "https://watchfire.example.com/m/7Kq2xV9bTz3mAc", ..case("hundred") };
+    for name in ["slack", "dingtalk", "feishu"] {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let pages = pages(&registry, platform, &paged, Language::En);
+        let text = pages[0].page.field("text");
+        assert_eq!((pages.len(), pages[0].range.end), (1, 100), "{name}");
+        assert!(text.contains("db-99") && text.lines().count() <= 115, "{name}: {text}");
+    }
+}
+
+/// The labels of a card's buttons, in their order.
+fn buttons(body: &Value) -> Vec<&str> {
+    if body["type"] == "Action.OpenUrl" {
+        return body["title"].as_str().into_iter().collect();
+    }
+    if body["type"] == "button" || body["tag"] == "button" {
+        return ["text", "content"].iter().find_map(|key| body["text"][*key].as_str()).into_iter().collect();
+    }
+    match body {
+        Value::Array(items) => items.iter().flat_map(buttons).collect(),
+        Value::Object(fields) => fields.values().flat_map(buttons).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What templates leave to the drivers.
+#[tokio::test]
+async fn cards_have_their_colour_buttons_picture_and_small_print() {
+    const PICTURE: &str = "https://grafana.example.com/render/x.png";
+    let registry = compiled();
+    let yellow = ["#E0A100", "yellow", "Warning", "14721280"];
+    let red = ["#D92D20", "red", "Attention", "14232864"];
+    let green = ["#1F9D55", "green", "Good", "2071893"];
+    let cases = [
+        ("kubernetes", yellow, ["Silence, Details", "静默, 查看详情"], "reason: CrashLoopBackOff"),
+        ("grafana", yellow, ["Panel, Silence, Details", "面板, 静默, 查看详情"], ""),
+        ("twelve", red, ["Runbook, Silence, Details", "处理手册, 静默, 查看详情"], "team: infra · env: prod"),
+        ("resolved", green, ["", ""], ""),
+    ];
+    let channels = [
+        ("slack", "token: xoxb-1234567890, channel: C1", "/attachments/0/color"),
+        ("feishu", "token: 0a1b2c3d-1111-2222-3333-444455556666", "/card/header/template"),
+        (
+            "teams",
+            "webhook: 'https://prod-1.westeurope.logic.azure.com/workflows/a/triggers/manual/paths/invoke?api-version=2016-06-01&sp=x&sv=1.0&sig=a'",
+            "/attachments/0/content/body/0/color",
+        ),
+        ("discord", "webhook: 'https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnopqrstuvwxyz'", "/embeds/0/color"),
+    ];
+    for (at, (name, block, colour)) in channels.into_iter().enumerate() {
+        let platform = PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let wire = Wire::new(name, &format!("{name}: {{ {block} }}"));
+        for (which, colours, labels, footer) in cases {
+            for ((language, _), labels) in LANGUAGES.into_iter().zip(labels) {
+                let mut pages = pages(&registry, platform, &case(which), language);
+                assert_eq!(pages.len(), 1, "{name} {which}");
+                let page = pages.remove(0).page;
+                let body = wire.driver().body(&page);
+                let about = format!("{name} {which}: {body:#}");
+                let shown = body.pointer(colour).map(Value::to_string).unwrap_or_default();
+                assert_eq!(shown.trim_matches('"'), colours[at], "{about}");
+                // An embed has no buttons: its links are the end of its text.
+                let linked = page.field("text").split("](").filter_map(|part| part.rsplit_once('[')).map(|(_, label)| label);
+                let found: Vec<&str> = if name == "discord" { linked.collect() } else { buttons(&body) };
+                assert_eq!(found.join(", "), labels, "{about}");
+                let text = body.to_string();
+                // Feishu shows only what was uploaded to it.
+                assert_eq!(text.contains(PICTURE), which == "grafana" && name != "feishu", "{about}");
+                assert!(text.contains(footer), "{about}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_has_only_a_message_says_it_and_an_address_is_said_without_its_scheme() {
     let registry = compiled();
@@ -279,5 +358,23 @@ async fn shipped_presets_as_they_are_posted() {
             }
         }
         golden(&format!("preset_of_{name}"), &out);
+        // Of the others, what is said first arrives.
+        for (which, said) in [
+            ("mixed", "db-3"),
+            ("twelve", "web-12"),
+            ("hundred", "db-1"),
+            ("bare", ""),
+            ("chinese", "数据库磁盘使用率超过 95%"),
+            ("kubernetes", "Pod is crash looping."),
+            ("grafana", "p99 of checkout-api is 2.41 s (limit 1 s)"),
+            ("long", "Ledger and statement differ"),
+        ] {
+            for (language, word) in LANGUAGES {
+                let pages = pages(&registry, platform, &case(which), language);
+                let bodies: String = pages.iter().map(|page| wire.driver().body(&page.page).to_string()).collect();
+                let title = pages[0].page.facts.title.as_str();
+                assert!(!title.is_empty() && bodies.contains(title) && bodies.contains(said), "{name} {which} {word}: {bodies}");
+            }
+        }
     }
 }
