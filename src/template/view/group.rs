@@ -28,7 +28,7 @@ pub const MAX_LINE: usize = 120;
 const ALL_LINES: usize = 12;
 
 /// How many of the alerts have a line of their own in a message that is read at a glance: all of a few, else the first, and every one that fires as critical
-/// or error.
+/// or error, so that none of a storm's is only counted.
 pub fn lines(entries: &[Entry<'_>], scale: &SeverityScale) -> usize {
     let severe = |entry: &&Entry<'_>| entry.status == EntryStatus::Firing && scale.of(entry.alert) <= Severity::Error;
     if entries.len() <= ALL_LINES { entries.len() } else { entries.iter().take_while(severe).count().max(MAX_LINES) }
