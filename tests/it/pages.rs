@@ -353,6 +353,15 @@ async fn a_message_page_has_the_readers_zone_and_its_names_are_copied() {
     browser.press("[data-copy] + button").await;
     browser.until("window.copied === 'db-1.prod.example.com:9100'").await;
     browser.until("document.querySelector('[data-copy] + button').textContent === 'Copied'").await;
+    // On a phone it fits, and it follows the reader's colours.
+    browser.size(390, 844).await;
+    let mut grounds = Vec::new();
+    for scheme in ["light", "dark"] {
+        browser.call("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] })).await;
+        assert_eq!(browser.sideways().await, 0, "{scheme}");
+        grounds.push(browser.eval("getComputedStyle(document.body).backgroundColor").await);
+    }
+    assert_ne!(grounds[0], grounds[1]);
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }
 
