@@ -168,7 +168,7 @@ fn message(manner: &Manner, plan: &Plan, found: &DeliveryDetail) -> Markup {
                 }
                 None => { div.card.pad { (fields(page)) } }
             }
-            @if page.plain { p.dim.s { (say(language, "Sent as plain text: the template failed or was refused.", "以纯文本发送：模板出错或被拒。")) } }
+            @if page.plain { p.dim.s { (say(language, "Sent as plain text.", "以纯文本发送。")) } }
         }
         @if message.pages.len() > MAX_PAGES { p.dim.s { "+" (message.pages.len() - MAX_PAGES) } }
         p.dim.s.mt { (kind(language, message.kind)) (say(language, ", ", "，")) (say(language, "template ", "模板 ")) (shown(&message.template)) @if message.members > 1 { (say(language, ", ", "，")) (message.members) (say(language, " deliveries in one message", " 条合并为一条消息")) } }
