@@ -1,4 +1,4 @@
-//! The console behind a real nginx with the book's own lines, where a fake oauth2-proxy says who somebody is.
+//! The console behind a real nginx with the book's own lines, where a fake oauth2-proxy or Authelia says who somebody is.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -33,10 +33,28 @@ async fn oauth2_proxy() -> (u16, Arc<AtomicUsize>) {
     let app = axum::Router::new()
         .route("/oauth2/auth", get(auth.clone()).post(auth))
         .route("/oauth2/sign_in", get(async || (StatusCode::FORBIDDEN, "Sign in with your company's account")));
+    (served(app).await, asked)
+}
+
+/// What Authelia answers: 200 with the person of the cookie, or 401 (<https://www.authelia.com/integration/proxies/nginx/>).
+async fn authelia() -> u16 {
+    let auth = async move |headers: HeaderMap| {
+        let cookie = headers.get(header::COOKIE).and_then(|cookie| cookie.to_str().ok()).unwrap_or_default();
+        if cookie.contains("authelia_session=of-ann") {
+            [("remote-user", "ann.lee"), ("remote-groups", "ops"), ("remote-email", "ann@example.com")].into_response()
+        } else {
+            StatusCode::UNAUTHORIZED.into_response()
+        }
+    };
+    served(axum::Router::new().route("/api/authz/auth-request", get(auth))).await
+}
+
+/// Serves this on a port.
+async fn served(app: axum::Router) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (port, asked)
+    port
 }
 
 struct Nginx {
@@ -52,11 +70,15 @@ impl Drop for Nginx {
     }
 }
 
-/// nginx with the first `nginx` block of the cookbook, its two addresses replaced; nothing where it is not installed.
-async fn nginx(watchfire: u16, oauth2: u16) -> Option<Nginx> {
+/// nginx with the first `nginx` block of the cookbook, its two addresses and what else is named replaced; nothing where it is not installed.
+async fn nginx(watchfire: u16, login: u16, replaced: &[(&str, &str)]) -> Option<Nginx> {
     let book = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cookbook.md")).unwrap();
     let lines = book.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
-    let lines = lines.replace("127.0.0.1:9091", &format!("127.0.0.1:{watchfire}")).replace("127.0.0.1:4180", &format!("127.0.0.1:{oauth2}"));
+    let lines = lines.replace("127.0.0.1:9091", &format!("127.0.0.1:{watchfire}")).replace("127.0.0.1:4180", &format!("127.0.0.1:{login}"));
+    let lines = replaced.iter().fold(lines, |lines, &(old, new)| {
+        assert!(lines.contains(old), "the book has no {old}");
+        lines.replace(old, new)
+    });
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].iter().map(|kind| format!("{kind}_temp_path {kind};\n")).collect();
     let conf = format!(
@@ -84,7 +106,7 @@ async fn people_come_through_nginx_by_name_and_programs_by_their_credentials() {
     );
     let app = TestApp::start(&routes(&auth)).await;
     let (oauth2, asked) = oauth2_proxy().await;
-    let Some(nginx) = nginx(app.app.address.port(), oauth2).await else { return skip("nginx") };
+    let Some(nginx) = nginx(app.app.address.port(), oauth2, &[]).await else { return skip("nginx") };
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let with = |request: reqwest::RequestBuilder| request.header("host", "alerts.example.com").timeout(SOON);
     let get = |path: &str| with(http.get(format!("{}{path}", nginx.url)));
@@ -123,4 +145,32 @@ async fn people_come_through_nginx_by_name_and_programs_by_their_credentials() {
     assert!(audit.contains("ann@example.com") && audit.contains("ack"), "{audit}");
     let foreign = post("/ui/incidents/1/unack").header("cookie", "_oauth2_proxy=of-ann").header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_header_of_authelia_names_a_person_through_nginx() {
+    let auth = format!(
+        "  external_url: https://alerts.example.com\n  trusted_proxies: [127.0.0.1]\n  auth:\n    - {{ bearer: {ROOT}, name: root }}\n    \
+         - {{ proxy: {{ header: Remote-User, from: [127.0.0.1] }}, name: people, scopes: [read, operate] }}\n"
+    );
+    let app = TestApp::start(&routes(&auth)).await;
+    let login = authelia().await;
+    let replaced = [
+        ("/oauth2/auth", "/api/authz/auth-request"),
+        ("401 = /oauth2/sign_in", "401 =302 https://auth.example.com/"),
+        ("$upstream_http_x_auth_request_email", "$upstream_http_remote_user"),
+        ("X-Forwarded-User", "Remote-User"),
+    ];
+    let Some(nginx) = nginx(app.app.address.port(), login, &replaced).await else { return skip("nginx") };
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let get = |cookie: &str| {
+        let request = http.get(format!("{}/ui", nginx.url)).header("host", "alerts.example.com").header("cookie", cookie);
+        request.header("remote-user", "eve@example.com").timeout(SOON).send()
+    };
+    let nobody = get("authelia_session=of-eve").await.unwrap();
+    assert_eq!((nobody.status(), nobody.headers()["location"].to_str().unwrap()), (StatusCode::FOUND, "https://auth.example.com/"));
+    let ann = get("authelia_session=of-ann").await.unwrap();
+    assert_eq!(ann.status(), StatusCode::OK);
+    let page = ann.text().await.unwrap();
+    assert!(page.contains("ann.lee") && !page.contains("eve@"), "{page}");
 }
