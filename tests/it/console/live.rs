@@ -1,6 +1,7 @@
 //! Live updates: what open consoles are sent, and what those that open or wake up are.
 
 use reqwest::StatusCode;
+use serde_json::json;
 
 use super::{Browser, ROOT, fire, guarded, routes};
 use crate::support::app::{TestApp, alert};
@@ -201,4 +202,34 @@ async fn a_console_whose_stream_was_refused_asks_for_it_again() {
     browser.until(&tab("mark-hot", true)).await;
     browser.eval("fetch('/ui/incidents/1/ack', { method: 'POST' }); 0").await;
     browser.until(&tab("mark", false)).await;
+}
+
+/// A hidden tab asks for nothing, and a page that is read stays as it is; both catch up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_tab_and_a_paused_page_end_their_stream_and_catch_up() {
+    let Some(mut browser) = Chromium::start().await else { return skip("chromium") };
+    let app = TestApp::start(&routes("")).await;
+    fire(&app, None, &alert("a", "First", "firing")).await;
+    browser.open(&app.url("/ui")).await;
+    browser.until("document.querySelector('#live .state')?.textContent == 'Live'").await;
+    let counted = "window.stream = window.EventSource; window.opened = window.closed_ = 0;
+        window.end = stream.prototype.close; stream.prototype.close = function () { closed_++; end.call(this); };
+        window.EventSource = function (url) { opened++; return new stream(url); };
+        window.hide = hidden => { opened = closed_ = 0; Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange')); return [opened > 0, closed_ > 0]; }; 0";
+    browser.eval(counted).await;
+    assert_eq!(browser.eval("hide(true)").await, json!([false, true]));
+    fire(&app, None, &alert("b", "Second", "firing")).await;
+    assert_eq!(browser.eval("opened").await, 0);
+    assert_eq!(browser.eval("hide(false)").await, json!([true, false]));
+    let new = |n: usize| format!("(more => !more.hidden && more.textContent.startsWith('{n}'))(document.querySelector('[data-show-new]'))");
+    browser.until(&new(1)).await;
+    // A press on the button; then neither time nor a look at another tab goes on with it.
+    browser.eval("closed_ = 0; document.querySelector('#live [data-key=p]').click(); 0").await;
+    assert_eq!(browser.eval("closed_ > 0").await, true);
+    fire(&app, None, &alert("c", "Third", "firing")).await;
+    assert_eq!(browser.eval("hide(true); hide(false)").await, json!([false, false]));
+    assert_eq!(browser.eval("document.querySelector('#live .state').textContent").await, "Paused");
+    browser.eval("document.querySelector('#live [data-key=p]').click(); 0").await;
+    browser.until(&new(2)).await;
 }
