@@ -20,6 +20,10 @@ async fn a_storm_is_acked_by_label_after_it_was_asked_which_incidents_are_meant(
         page.contains("32 open: a storm") && page.contains(">Ack 32 incidents…<") && page.contains(">Ack 20…<") && page.contains(">Ack 12…<"),
         "{page}"
     );
+    // What is one thing: the label that most of them have, how many, and which was the first.
+    for said in ["What they share: ", "severity=<b>critical</b></span> in 32. ", "First: <a href=\"/ui/incidents/"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
     let asks = links(&page, "/ui/ack?by=cluster&amp;value=eu").into_iter().chain(links(&page, "/ui/ack?by=cluster")).collect::<Vec<_>>();
     let eu = asks.iter().find(|path| path.contains("eu%20%3C1%3E")).unwrap();
     let asked = ann.page(eu).await;
