@@ -158,6 +158,12 @@ async fn a_press_that_is_not_answered_leaves_the_row_and_says_so() {
     browser.press("li.inc [data-key=a]").await;
     browser.until(says).await;
     assert_eq!((browser.eval(rows).await, browser.eval("document.querySelector('li.inc [data-key=a]').disabled").await), (json!(1), json!(false)));
+    // One that is not answered for long is spoken of before it has failed; nobody waits here for ten seconds.
+    let at_once = "window.later = window.setTimeout; window.setTimeout = (f, ms) => ms == 10000 ? f() : later(f, ms); 0";
+    browser.eval(at_once).await;
+    browser.until("!(Date.now() - document.querySelector('li.inc').changed < 800)").await;
+    browser.eval("document.querySelector('li.inc [data-key=a]').click(); 0").await;
+    browser.until("document.querySelector('.toasts').innerText.includes('No answer for 10 s')").await;
 }
 
 /// A page that came over plain http from another machine has no clipboard.
