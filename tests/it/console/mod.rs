@@ -111,6 +111,10 @@ pub fn safe(path: &str, text: &str) {
     assert!(!lower.contains("style=") && !lower.contains("<style") && !lower.contains("javascript:") && !text.contains('\u{202E}'), "{path}");
     assert!(!text.contains("<img") && !text.contains("<script>") && !lower.contains(" onerror=alert(1)>"), "{path}");
     assert_eq!(text.matches("<script").count(), text.matches("<script src=\"/ui/assets/").count(), "{path}");
+    for tag in text.split('<').map(|rest| rest.split('>').next().unwrap_or_default()) {
+        let asks = tag.contains(" hx-get=\"") || tag.contains(" hx-post=\"");
+        assert!(!asks || tag.contains(" action=\"/ui/"), "{path}: without script this does nothing: {tag}");
+    }
 }
 
 pub async fn fire(app: &TestApp, token: Option<&str>, body: &Value) {
