@@ -274,7 +274,7 @@ async fn what_was_done_by_hand_is_listed_by_person_text_and_time() {
     let list = async |more: &[&str]| here.fine(&[&["audit", "ls", "--server", &url, "--token-file", "reader"], more].concat()).await;
     let all = list(&[]).await;
     let [row] = all.lines().collect::<Vec<_>>()[..] else { panic!("{all}") };
-    assert!(["root", "close", "incident #1", "done"].iter().all(|word| row.contains(word)), "{all}");
+    assert!(["root", "command line", "close", "incident #1", "done"].iter().all(|word| row.contains(word)), "{all}");
     let count = async |more: &[&str]| {
         let found: Value = serde_json::from_str(&list(&[&["--json"], more].concat()).await).unwrap();
         found["acts"].as_array().unwrap_or_else(|| panic!("{found}")).len()
