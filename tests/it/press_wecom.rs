@@ -188,7 +188,7 @@ async fn a_card_is_changed_once_without_a_press_and_once_more_for_each() {
 }
 
 async fn app(fake: &Fake<Wecom>) -> TestApp {
-    app_with(fake, &["ops"]).await
+    TestApp::start(&routes(fake, &["ops"])).await
 }
 
 /// Channels of these names, each of the same application.
@@ -199,10 +199,6 @@ fn routes(fake: &Fake<Wecom>, names: &[&str]) -> String {
          channels:\n{channels}route: {{ to: [{}] }}\n",
         names.join(", ")
     )
-}
-
-async fn app_with(fake: &Fake<Wecom>, names: &[&str]) -> TestApp {
-    TestApp::start(&routes(fake, names)).await
 }
 
 /// A group of alerts with their names and severities, each firing or over.
@@ -322,7 +318,7 @@ async fn pressed_in_one_of_two(fake: &Fake<Wecom>, app: &TestApp, task: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_press_on_one_channel_is_shown_in_the_card_of_another() {
     let fake = wecom().await;
-    let app = app_with(&fake, &["ops", "dba"]).await;
+    let app = TestApp::start(&routes(&fake, &["ops", "dba"])).await;
     report(&app, &group("db", &[("Db1Burns", "critical", "firing")])).await;
     let task = card(&fake).0;
     pressed_in_one_of_two(&fake, &app, &task).await;
@@ -396,7 +392,6 @@ async fn the_address_is_confirmed_and_a_press_acks_the_incident() {
     let found: Incidents = app.read("/api/v1/incidents").await;
     assert_eq!(found.incidents[0].state, IncidentState::Acked, "{found:?}");
     until(|| card(&fake).1.replaced.get("*").is_some_and(|text| text.contains("zhangsan"))).await;
-    // While the store does not answer, who pressed is shown that.
     let (held, (query, body)) = (app.hold_store().await, seal(&press(&fake, "lisi")));
     client.post(app.url(&format!("/press/ops?{query}"))).body(body).send().await.unwrap();
     until(|| card(&fake).1.replaced.get("lisi").is_some_and(|text| text.starts_with("No answer from the store yet"))).await;
