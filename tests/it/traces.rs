@@ -96,6 +96,7 @@ async fn a_trace_goes_on_from_the_sender_through_the_queue_to_the_platform() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_or_refuses_delays_no_alert() {
     let four = Four::start().await;
+    four.slack.unpaced();
     let routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
     let (refusing, _) = collector(StatusCode::INTERNAL_SERVER_ERROR).await;
     // The last one accepts connections, and never answers.
