@@ -158,7 +158,7 @@ async fn a_press_that_is_not_answered_leaves_the_row_and_says_so() {
     browser.press("li.inc [data-key=a]").await;
     browser.until(says).await;
     assert_eq!((browser.eval(rows).await, browser.eval("document.querySelector('li.inc [data-key=a]').disabled").await), (json!(1), json!(false)));
-    // One that is not answered for long is spoken of before it has failed; nobody waits here for ten seconds.
+    // One that is not answered for long says so before it has failed; nobody waits here for ten seconds.
     let at_once = "window.later = window.setTimeout; window.setTimeout = (f, ms) => ms == 10000 ? f() : later(f, ms); 0";
     browser.eval(at_once).await;
     browser.until("!(Date.now() - document.querySelector('li.inc').changed < 800)").await;
