@@ -5,7 +5,7 @@ use watchfire::store::{DeliveryRow, State};
 use crate::support::app::{TestApp, alert};
 use crate::support::every_platform::All;
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
-use crate::support::fakes::dingtalk_card::DingtalkCard;
+use crate::support::fakes::dingtalk_card::{Card, DingtalkCard};
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::wecom::Wecom;
@@ -214,6 +214,8 @@ async fn a_card_whose_mention_is_refused_arrives_without_it() {
     assert!(rows.len() >= 3 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     let pinged: usize = ding.with(|one| one.cards.values().map(|card| card.pinged.len()).sum());
     assert_eq!((pinged, ding.with(|one| one.people.asked.len())), (1, 1), "the first card alone");
+    let says = |card: &&Card| card.params.values().any(|text| text.contains("未提醒任何人"));
+    assert_eq!(ding.with(|one| one.cards.values().filter(says).count()), 1, "and the second says so");
     let (_, metrics) = app.get("/metrics").await;
     let line = "watchfire_failed_look_ups_total{platform=\"dingtalk_card\",result=\"refused\"} 1";
     assert!(metrics.as_str().unwrap().contains(line), "{metrics}");

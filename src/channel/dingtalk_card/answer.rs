@@ -69,6 +69,9 @@ const GONE: &[&str] = &[
 /// Words of a delivery that failed in its place.
 const NO_PLACE: &[&str] = &["robot", "conversation", "space", "group", "user", "机器人", "会话", "群", "场域", "用户"];
 
+/// Words for a person: of a card to a group, one whom it pings.
+const PERSON: &[&str] = &["user", "用户"];
+
 /// Words of a delivery that failed because the robot is not known, in whatever place: that is no fault of the place. No code of it is documented.
 const NO_ROBOT: &[&str] = &[
     "robotcode",
@@ -108,6 +111,10 @@ pub(super) fn delivery(reply: &Reply, id: &str, pings: bool, now: Timestamp) -> 
         if says(&failed.error_msg, NO_ROBOT) && !says(&failed.error_msg, GROUP) {
             let text = format!("DingTalk made the card and did not deliver it (\"{}\"); check `robot_code`", failed.error_msg);
             return Err(reply.error(ErrorKind::Misconfigured, "robotCode", text));
+        }
+        if pings && says(&failed.error_msg, PERSON) {
+            let text = format!("DingTalk made the card and did not deliver it (\"{}\"): is everybody whom it pings in the group?", failed.error_msg);
+            return Err(reply.error(ErrorKind::Rejected, "deliverResults", text).of_mentions());
         }
         let kind = if says(&failed.error_msg, NO_PLACE) { ErrorKind::Misconfigured } else { ErrorKind::Rejected };
         let text = format!("DingTalk made the card and did not deliver it (\"{}\"); is the robot in the group?", failed.error_msg);

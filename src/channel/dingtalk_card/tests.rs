@@ -150,9 +150,15 @@ async fn answers_mean_what_dingtalk_says() {
 async fn a_card_to_a_group_is_refused_for_its_mentions_and_one_to_a_person_for_its_recipient() {
     let unknown = r#"{"code":"param.userIdNotExist","message":"no"}"#;
     let invalid = r#"{"code":"param.tomorrow","message":"atUserIds is not valid"}"#;
+    let left = r#"{"success":true,"result":{"outTrackId":"x","deliverResults":[{"success":false,"errorMsg":"user of atUserIds is not there"}]}}"#;
     let person = || [Recipient::new("user:anna")];
-    for (to, refusal, of) in [(group(), unknown, (true, false)), (group(), invalid, (true, false)), (person(), unknown, (false, true))] {
-        let server = ScriptedServer::start([Scripted::from(TOKEN), Scripted::new(400, refusal)]).await;
+    for (to, status, refusal, of) in [
+        (group(), 400, unknown, (true, false)),
+        (group(), 400, invalid, (true, false)),
+        (group(), 200, left, (true, false)),
+        (person(), 400, unknown, (false, true)),
+    ] {
+        let server = ScriptedServer::start([Scripted::from(TOKEN), Scripted::new(status, refusal)]).await;
         let driver = build::<Config>(CONFIG, &server.base).unwrap().channel;
         let error = driver.send(&rich(&[("title", "t"), ("text", "x")]), &to, &context()).await.remove(0).1.unwrap_err();
         assert_eq!((error.kind, (error.mentions, error.recipient)), (Rejected, of), "{error:?}");

@@ -122,10 +122,7 @@ fn part(word: &str, page: &Page) -> String {
         "title" => title(page),
         "name" => or("name", &page.facts.title),
         "summary" => or("summary", page.field("text")),
-        // A note fires nothing, and claims a severity only where somebody named one.
-        "severity" | "status" if page.facts.form == Form::Note && (word == "status" || page.facts.severity.is_none()) => {
-            notice(page.facts.language).to_owned()
-        }
+        "severity" | "status" if is_notice(word, &page.facts) => notice(page.facts.language).to_owned(),
         "severity" if page.facts.status == MessageStatus::Firing => severity(&page.facts).to_owned(),
         // A template that names the severity and not the status would report the end as it did the alarm.
         "severity" | "status" => status(&page.facts).to_owned(),
@@ -152,6 +149,11 @@ pub fn severity(facts: &Facts) -> &'static str {
         (None, Language::Zh) => "告警",
         (None, Language::En) => "alert",
     }
+}
+
+/// Whether what this variable says of a note is that it is one: it is not over, and nobody named its severity.
+fn is_notice(word: &str, facts: &Facts) -> bool {
+    facts.form == Form::Note && facts.status == MessageStatus::Firing && (word == "status" || facts.severity.is_none())
 }
 
 /// What a note is called, which has neither status nor severity.
@@ -214,8 +216,9 @@ mod tests {
         assert_eq!(fill("{severity}|{status}", &page), "notice|notice");
         page.facts.severity = Some(Severity::Info);
         assert_eq!(fill("{severity}|{status}", &page), "info|notice", "who claims a severity is not contradicted");
-        (page.facts.form, page.facts.language, page.facts.severity) = (Form::Card, Language::Zh, None);
         page.facts.status = MessageStatus::Resolved;
+        assert_eq!(fill("{severity}|{status}", &page), "resolved|resolved", "its end does not read as it did");
+        (page.facts.form, page.facts.language, page.facts.severity) = (Form::Card, Language::Zh, None);
         assert_eq!(fill("{severity} {place}", &page), "已恢复 db-1:9100", "what is over is not reported as the alarm was");
     }
 

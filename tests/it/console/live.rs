@@ -220,6 +220,7 @@ async fn a_hidden_tab_and_a_paused_page_end_their_stream_and_catch_up() {
     browser.eval(counted).await;
     assert_eq!(browser.eval("hide(true)").await, json!([false, true]));
     fire(&app, None, &alert("b", "Second", "firing")).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(browser.eval("opened").await, 0);
     assert_eq!(browser.eval("hide(false)").await, json!([true, false]));
     let new = |n: usize| format!("(more => !more.hidden && more.textContent.startsWith('{n}'))(document.querySelector('[data-show-new]'))");
