@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::delivery::press::answer;
 use crate::model::{DeliveryId, Language, Verb};
 use crate::store::contract::fixtures::{S, delivery, event, fence, message, report};
-use crate::store::{ActOn, DeliveryIncident, NewDelivery, NewEvent};
+use crate::store::{ActOn, DeliveryIncident, NewDelivery, NewEvent, ShownIn};
 
 use super::scene::Scene;
 
@@ -29,23 +29,39 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         let stored = store.get_message(id).await.expect("the store").expect("it is there");
         let on = process.engine.shown_in(&stored, 0).await.expect("the store");
         assert_eq!(on.len(), 510);
-        let press = async || {
-            let all = on.iter().map(|on| ActOn { incident: on.incident, shown: None }).collect();
-            let acted = process.engine.act(process.deed(Verb::Ack, Duration::ZERO), all).await.expect("it is stored");
+        let (whole, part) = (
+            |_: usize| None::<ShownIn>,
+            |n: usize| Some(ShownIn { begun: vec![n as u64 + 1], formed_at: process.now(), ..on[n].shown.clone().unwrap() }),
+        );
+        let press = async |verb: Verb, minutes: u64, shown: &dyn Fn(usize) -> Option<ShownIn>| {
+            let all = on.iter().enumerate().map(|(n, on)| ActOn { incident: on.incident, shown: shown(n) }).collect();
+            let acted = process.engine.act(process.deed(verb, Duration::from_secs(60 * minutes)), all).await.expect("it is stored");
             let text = answer(&acted, Language::En, &process.engine.plan(), process.now()).text;
             (acted.results.len(), acted.left, text)
         };
-        let (done, left, text) = press().await;
+        let (done, left, text) = press(Verb::Ack, 0, &whole).await;
         assert_eq!((done, left), (500, 10));
         assert!(text.starts_with("500 of 510 incidents, press again for the rest: #"), "{text}");
-        let (done, left, text) = press().await;
+        let (done, left, text) = press(Verb::Ack, 0, &whole).await;
         assert_eq!((done, left), (10, 0));
         assert!(text.starts_with('#'), "{text}");
         // What has joined since is nobody's, though who presses is on the rest.
         accept(2).await;
         for expected in [(500, 10), (10, 0)] {
-            let (done, left, text) = press().await;
+            let (done, left, text) = press(Verb::Ack, 0, &whole).await;
             assert_eq!((done, left), expected, "{text}");
+        }
+        // A shorter snooze is no longer one; an end of the part that was shown is an ack of it.
+        for (verb, minutes, shown) in [
+            (Verb::Snooze, 5, &whole as &dyn Fn(usize) -> Option<ShownIn>),
+            (Verb::Snooze, 50, &whole),
+            (Verb::Unack, 0, &whole),
+            (Verb::Close, 0, &part),
+        ] {
+            for expected in [(500, 10), (10, 0)] {
+                let (done, left, text) = press(verb, minutes, shown).await;
+                assert_eq!((done, left), expected, "{verb:?} {minutes}: {text}");
+            }
         }
     });
 }

@@ -1,6 +1,6 @@
 //! An act, from its row in the audit to what follows from it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Shared {
         let shorten = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
         let press = PressKey { event_id: shorten(deed.press.event_id, MAX_ID), ..deed.press };
         let by = Actor { name: shorten(deed.by.name, MAX_NAME), id: shorten(deed.by.id, MAX_ID), ..deed.by };
-        let (on, left) = self.choose(on, deed.verb, &by).await?;
+        let (on, left) = self.choose(on, &Asked { verb: deed.verb, until, by: &by, now }).await?;
         let mut named: Vec<String> = on.iter().map(|on| format!("#{}", on.incident)).collect();
         named.dedup();
         let intent = Intent { by: deed.author, act: deed.verb.into(), on: format!("incident {}", named.join(", ")), reason: String::new() };
@@ -51,7 +51,7 @@ impl Shared {
     }
 
     /// Of very many incidents those that one act changes: the newest of those of which it does not hold yet. Returns how many more of these there are.
-    async fn choose(&self, on: Vec<ActOn>, verb: Verb, by: &Actor) -> Result<(Vec<ActOn>, usize), StoreError> {
+    async fn choose(&self, on: Vec<ActOn>, asked: &Asked<'_>) -> Result<(Vec<ActOn>, usize), StoreError> {
         let ids: BTreeSet<IncidentId> = on.iter().map(|on| on.incident).collect();
         if ids.len() <= MAX_ACTED {
             return Ok((on, 0));
@@ -60,7 +60,7 @@ impl Shared {
         // Of very many incidents a press is by a message, which is of one channel.
         let channel = on.iter().find_map(|on| on.shown.as_ref()).map_or("", |shown| shown.channel.as_str());
         let found = self.store.incidents(&newest, channel).await?;
-        let open = still_to_do(&found, &on, verb, by, self.clock.wall());
+        let open = still_to_do(&found, &on, asked);
         let first = if open.is_empty() { &newest } else { &open };
         let chosen: HashSet<IncidentId> = first.iter().take(MAX_ACTED).copied().collect();
         Ok((on.into_iter().filter(|on| chosen.contains(&on.incident)).collect(), open.len().saturating_sub(MAX_ACTED)))
@@ -143,29 +143,44 @@ impl Shared {
     }
 }
 
-/// Those of these incidents of which it does not hold yet what somebody asks for.
-fn still_to_do(found: &[(Incident, Vec<Anchor>)], on: &[ActOn], verb: Verb, by: &Actor, now: UnixMs) -> Vec<IncidentId> {
-    let mut asked: BTreeMap<IncidentId, Vec<&ActOn>> = BTreeMap::new();
-    on.iter().for_each(|on| asked.entry(on.incident).or_default().push(on));
-    let meant = |one: &Incident, anchors: &[Anchor]| -> HashSet<u64> {
-        asked.get(&one.id).into_iter().flatten().flat_map(|on| on.meant(one, anchors, now)).collect()
-    };
-    found.iter().filter(|(one, anchors)| !holds(one, &meant(one, anchors), verb, by)).map(|(one, _)| one.id).collect()
+/// What somebody asks for.
+struct Asked<'a> {
+    verb: Verb,
+    until: Option<UnixMs>,
+    by: &'a Actor,
+    now: UnixMs,
 }
 
-/// Whether what somebody asks for about these alerts of an incident holds already, or makes no sense of it. Who is on a part of them is not on the rest.
-fn holds(incident: &Incident, meant: &HashSet<u64>, verb: Verb, by: &Actor) -> bool {
-    let (is_over, acks) = (!incident.state.is_open(), &incident.acks);
-    let all = |is_so: &dyn Fn(&Ack) -> bool| meant.iter().all(|alert| acks.of(*alert).is_some_and(is_so));
-    match verb {
-        Verb::Ack => is_over || all(&|ack| ack.by.id == by.id && ack.until.is_none() && ack.reminded_in == 0),
-        Verb::Unack => is_over || !meant.iter().any(|alert| incident.is_acked(*alert)),
-        Verb::Snooze => is_over || all(&|ack| ack.until.is_some()),
-        Verb::Close => is_over,
-        Verb::Silence => is_over || acks.silence.is_some(),
-        Verb::Unsilence => acks.silence.as_ref().is_none_or(|silence| silence.state == SilenceState::Ending),
-        Verb::Mute => is_over || acks.mute.is_some(),
-        Verb::Unmute => acks.mute.is_none(),
-        Verb::Escalate => incident.state != IncidentState::Firing,
+/// Those of these incidents of which it does not hold yet what somebody asks for.
+fn still_to_do(found: &[(Incident, Vec<Anchor>)], on: &[ActOn], asked: &Asked) -> Vec<IncidentId> {
+    let mut all: BTreeMap<IncidentId, Vec<&ActOn>> = BTreeMap::new();
+    on.iter().for_each(|on| all.entry(on.incident).or_default().push(on));
+    let meant = |one: &Incident, anchors: &[Anchor]| -> HashSet<u64> {
+        all.get(&one.id).into_iter().flatten().flat_map(|on| on.meant(one, anchors, asked.now)).collect()
+    };
+    found.iter().filter(|(one, anchors)| !asked.holds(one, &meant(one, anchors))).map(|(one, _)| one.id).collect()
+}
+
+impl Asked<'_> {
+    /// Whether what is asked for about these alerts of an incident holds already, or makes no sense of it. Who is on a part of them is not on the rest.
+    fn holds(&self, incident: &Incident, meant: &HashSet<u64>) -> bool {
+        let (is_over, acks) = (!incident.state.is_open(), &incident.acks);
+        let ack_of: HashMap<u64, &Ack> = acks.list.iter().rev().flat_map(|ack| ack.alerts.iter().map(move |alert| (*alert, ack))).collect();
+        let all = |is_so: &dyn Fn(&Ack) -> bool| meant.iter().all(|alert| ack_of.get(alert).is_some_and(|ack| is_so(ack)));
+        let is_on_it = || all(&|ack| ack.by.id == self.by.id && ack.until.is_none() && ack.reminded_in == 0);
+        // One that ends within a minute of it is as good.
+        let lasts = |until: UnixMs| self.until.is_none_or(|asked| asked - until <= 60_000);
+        match self.verb {
+            Verb::Ack => is_over || is_on_it(),
+            Verb::Unack => is_over || !meant.iter().any(|alert| ack_of.contains_key(alert)),
+            Verb::Snooze => is_over || all(&|ack| ack.until.is_some_and(lasts)),
+            // Who was shown a part is on that part then.
+            Verb::Close => is_over || meant.is_empty() || (*meant != incident.open_alerts(None) && is_on_it()),
+            Verb::Silence => is_over || acks.silence.is_some(),
+            Verb::Unsilence => acks.silence.as_ref().is_none_or(|silence| silence.state == SilenceState::Ending),
+            Verb::Mute => is_over || acks.mute.is_some(),
+            Verb::Unmute => acks.mute.is_none(),
+            Verb::Escalate => incident.state != IncidentState::Firing,
+        }
     }
 }

@@ -197,7 +197,7 @@ impl Incident {
     }
 
     /// Its alerts that are not over, among these.
-    pub(in crate::store) fn open_alerts(&self, only: Option<&HashSet<u64>>) -> HashSet<u64> {
+    pub fn open_alerts(&self, only: Option<&HashSet<u64>>) -> HashSet<u64> {
         let is_meant = |fingerprint: &u64| only.is_none_or(|only| only.contains(fingerprint));
         let open = self.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
         open.map(|alert| alert.fingerprint).filter(is_meant).collect()
