@@ -84,18 +84,19 @@ fn sentence(language: Language, plan: Option<&Plan>, detail: &DeliveryDetail, in
         });
     }
     let mut said = say(language, format!("Sent because {}.", parts.join("; ")), format!("发送原因：{}。", parts.join("；")));
-    if let Some(text) = lost(known, &row.channel) {
+    let channel = plan.and_then(|plan| plan.current_channel(&row.channel));
+    if let Some(text) = lost(known, &row.channel, at).filter(|_| !channel.is_some_and(|channel| channel.can_edit())) {
         let text = reason(language, text);
         said.push_str(&say(language, format!(" But {text}."), format!("但{text}。")));
     }
     said
 }
 
-/// Why the message on a channel does not show its incident any more, unless it was brought up to date since.
-fn lost<'a>(timeline: &'a [TimelineRow], channel: &str) -> Option<&'a str> {
+/// Why a message that was formed on a channel at that time does not show its incident any more, unless it was brought up to date since.
+fn lost<'a>(timeline: &'a [TimelineRow], channel: &str, formed_at: UnixMs) -> Option<&'a str> {
     let shows = |line: &&TimelineRow| matches!(line.kind, TimelineKind::Lost | TimelineKind::Edited | TimelineKind::Reposted);
     let last = timeline.iter().rev().filter(|line| line.channel == channel).find(shows)?;
-    (last.kind == TimelineKind::Lost).then_some(last.text.as_str())
+    (last.kind == TimelineKind::Lost && last.at >= formed_at).then_some(last.text.as_str())
 }
 
 /// What a delivery said, and when.
@@ -256,6 +257,8 @@ mod tests {
         );
         found.timeline.push(line(TimelineKind::Edited, "ops", "edited to version 3"));
         assert_eq!(of(Language::En, &found), because);
+        found.timeline = vec![TimelineRow { at: UnixMs(999), ..line(TimelineKind::Lost, "ops", text) }];
+        assert_eq!(of(Language::En, &found), because, "it is about an earlier message");
     }
 
     #[test]

@@ -55,9 +55,11 @@ pub(super) async fn count_behind(tx: &Tx) -> Result<Vec<(String, u64)>, DbError>
 pub(super) async fn give_up_edits(tx: &Tx, ended_before: UnixMs, channels: &[String], now: UnixMs) -> Result<u64, DbError> {
     let sql = "SELECT i.id, a.channel FROM incident i JOIN anchor a ON a.incident = i.id
          WHERE a.dirty AND a.channel <> ALL ($1)
-             AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.incident = a.incident AND t.kind = $2 AND t.channel = a.channel)
+             AND $2 IS DISTINCT FROM (SELECT t.kind FROM timeline t WHERE t.incident = a.incident AND t.channel = a.channel AND t.kind IN ($2, $3, $4)
+                 ORDER BY t.id DESC LIMIT 1)
          ORDER BY i.key, i.id FOR SHARE OF i SKIP LOCKED";
-    let rows = tx.query(sql, &[&channels.to_vec(), &TimelineKind::Lost.as_str()]).await?;
+    let [kind, edited, reposted] = [TimelineKind::Lost, TimelineKind::Edited, TimelineKind::Reposted].map(TimelineKind::as_str);
+    let rows = tx.query(sql, &[&channels.to_vec(), &kind, &edited, &reposted]).await?;
     let lost = rows.iter().map(|row| Ok((IncidentId(get(row, 0)?), get::<String>(row, 1)?))).collect::<Result<BTreeSet<_>, DbError>>()?;
     let lost: Vec<_> = lost.into_iter().map(|(id, channel)| (id, lost_row(channel, now))).collect();
     timeline::add(tx, &lost.iter().map(|(id, row)| (*id, row)).collect::<Vec<_>>()).await?;

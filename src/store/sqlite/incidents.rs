@@ -156,10 +156,12 @@ pub(super) fn give_up_edits(db: &Connection, ended_before: UnixMs, channels: &[S
     let mut lost = db.prepare_cached(
         "SELECT DISTINCT a.incident, a.channel FROM anchor a INDEXED BY anchor_dirty
          WHERE a.dirty = 1 AND a.channel NOT IN (SELECT value FROM json_each(?1))
-             AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.incident = a.incident AND t.kind = ?2 AND t.channel = a.channel)",
+             AND ?2 IS NOT (SELECT kind FROM timeline t WHERE t.incident = a.incident AND t.channel = a.channel AND t.kind IN (?2, ?3, ?4)
+                 ORDER BY t.id DESC LIMIT 1)",
     )?;
     let names = serde_json::json!(channels).to_string();
-    let rows = lost.query_map(params![names, TimelineKind::Lost.as_str()], |row| Ok((IncidentId(row.get(0)?), row.get(1)?)))?;
+    let [kind, edited, reposted] = [TimelineKind::Lost, TimelineKind::Edited, TimelineKind::Reposted].map(TimelineKind::as_str);
+    let rows = lost.query_map(params![names, kind, edited, reposted], |row| Ok((IncidentId(row.get(0)?), row.get(1)?)))?;
     for (incident, channel) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
         timeline::add(db, incident, &lost_row(channel, now))?;
     }
