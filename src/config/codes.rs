@@ -287,7 +287,7 @@ codes! {
     UNUSED_ESCALATION "W111" "an escalation that no route uses" "没有路由使用的升级策略"
         "It is checked, and nothing of it ever happens. A route uses it by `escalation: NAME`, and hands it down to the routes below it."
         "在路由中写 `escalation: NAME` 使用它，或将它删除。"
-    DOUBTFUL_ROTA "W112" "a rota that reaches nobody for a while" "轮值表有一段时间通知不到人"
+    DOUBTFUL_ROTA "W112" "a rota or a person that nothing reaches" "轮值表或人员没有通知到"
         "Nobody is on call for some of the next 90 days, somebody is whom no step of an escalation reaches, or nothing uses the rota: `people: { oncall: NAME }` of a step and `mentions: { oncall: NAME }` do."
         "补齐无人值班的时段，让步骤能通知到值班人，或删除未使用的轮值表。"
     ENDED_MUTE "W113" "a mute that has ended" "已经结束的静音"

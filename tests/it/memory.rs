@@ -55,6 +55,7 @@ fn body(group: usize) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a soak of WATCHFIRE_SOAK seconds: `.ci/long memory`"]
 async fn what_waits_for_8_64_and_500_channels_keeps_within_the_manifests_limit() {
+    watchfire::channel::kit::install_crypto();
     let seconds: u64 = std::env::var("WATCHFIRE_SOAK").expect("WATCHFIRE_SOAK").parse().expect("seconds");
     for channels in [8, 64, 500] {
         // Answers in other words than a platform that has taken a message: the outcome is not known, and it is tried again.

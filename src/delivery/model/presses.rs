@@ -29,12 +29,14 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         let stored = store.get_message(id).await.expect("the store").expect("it is there");
         let on = process.engine.shown_in(&stored, 0).await.expect("the store");
         assert_eq!(on.len(), 510);
-        let (whole, part) = (
-            |_: usize| None::<ShownIn>,
-            |n: usize| Some(ShownIn { begun: vec![n as u64 + 1], formed_at: process.now(), ..on[n].shown.clone().unwrap() }),
-        );
-        let press = async |verb: Verb, minutes: u64, shown: &dyn Fn(usize) -> Option<ShownIn>| {
-            let all = on.iter().enumerate().map(|(n, on)| ActOn { incident: on.incident, shown: shown(n) }).collect();
+        let mut firsts = std::collections::BTreeMap::new();
+        for one in store.incidents(&on.iter().map(|on| on.incident).collect::<Vec<_>>(), "").await.expect("the store") {
+            firsts.insert(one.0.id, one.0.alerts[0].fingerprint);
+        }
+        let whole = |_: &ActOn| None;
+        let part = |on: &ActOn| Some(ShownIn { begun: vec![firsts[&on.incident]], formed_at: process.now(), ..on.shown.clone()? });
+        let press = async |verb: Verb, minutes: u64, shown: &dyn Fn(&ActOn) -> Option<ShownIn>| {
+            let all = on.iter().map(|on| ActOn { incident: on.incident, shown: shown(on) }).collect();
             let acted = process.engine.act(process.deed(verb, Duration::from_secs(60 * minutes)), all).await.expect("it is stored");
             let text = answer(&acted, Language::En, &process.engine.plan(), process.now()).text;
             (acted.results.len(), acted.left, text)
@@ -53,7 +55,7 @@ fn a_press_on_more_incidents_than_one_act_changes_says_so_and_the_next_one_takes
         }
         // A shorter snooze is no longer one; an end of the part that was shown is an ack of it.
         for (verb, minutes, shown) in [
-            (Verb::Snooze, 5, &whole as &dyn Fn(usize) -> Option<ShownIn>),
+            (Verb::Snooze, 5, &whole as &dyn Fn(&ActOn) -> Option<ShownIn>),
             (Verb::Snooze, 50, &whole),
             (Verb::Unack, 0, &whole),
             (Verb::Close, 0, &part),

@@ -16,7 +16,7 @@ use crate::model::Language;
 /// The heading of an error.
 fn heading(language: Language, status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => say(language, "Not here", "这里没有"),
+        StatusCode::NOT_FOUND => say(language, "Not here", "页面不存在"),
         StatusCode::FORBIDDEN => say(language, "Not allowed", "无权执行"),
         StatusCode::CONFLICT => say(language, "Nothing was done", "未执行"),
         StatusCode::SERVICE_UNAVAILABLE => say(language, "Not available now", "暂不可用"),

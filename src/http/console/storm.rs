@@ -101,7 +101,7 @@ pub(super) fn body(viewer: &Viewer, known: &[Known], open: &OpenIncidents) -> Ma
     html! {
         div.note.acc { (icon("ask")) div { p {
             b { (shared_by(language, read, left_out)) }
-            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", " 占 ")) (n) (say(language, ". ", "。")) }
+            @for (name, value, n) in shares(known) { (label(&name, &value)) (say(language, " in ", "：")) (n) (say(language, ". ", " 个。")) }
             @if let Some(first) = first { (say(language, "First: ", "最早：")) a href={ "/ui/incidents/" (first.incident.id) } { (shown(&first.incident.title)) } (say(language, ", ", "，")) (time::since(manner, first.incident.opened_at)) (say(language, ".", "。")) }
         } @if viewer.operates && not_acked > 0 { div.acts { a.b href=(path("", "")) { (say(language, "Ack ", "认领 ")) (count(language, not_acked as u64, "incident", "incidents", "个事件")) "…" } } } } }
         section.sec { h2 { (say(language, "Critical, not acked", "严重且待认领")) " " span.dim { (critical) } }
@@ -181,7 +181,7 @@ pub(super) async fn sent(app: &App, viewer: &Viewer) -> Result<Markup, Failure> 
                 @for (channel, one) in sent.iter().take(CHANNELS) { li {
                     b.c1 { (shown(channel)) }
                     span.dim.s.end { (count(language, one.alerts.into(), "alert in ", "alerts in ", "条告警，")) (count(language, one.messages.len() as u64, "message", "messages", "条消息")) }
-                    span.dim.s { (say(language, "at most ", "最迟 ")) (time::span(language, one.longest_ms)) (say(language, " after it came", "后送达")) }
+                    span.dim.s { (say(language, "at most ", "最大延迟 ")) (time::span(language, one.longest_ms)) (say(language, " after it came", "")) }
                 } }
                 @if sent.len() > CHANNELS { li { span.dim { "+" (sent.len() - CHANNELS) } } }
                 @if is_cut { li { span.dim.s { (say(language, "Of the newest ", "仅最近 ")) (DELIVERIES) (say(language, " deliveries.", " 条投递。")) } } }

@@ -110,7 +110,7 @@ fn retried(manner: &Manner, plan: &Plan, letters: &Letters) -> Markup {
         p { (say(language, "For each a new delivery to the same channel is made; what waits there together may leave as one message.", "为每条新建到同一通道的投递；同时等待的可能合并为一条消息。")) }
         @for name in channels {
             @match plan.channel(name) {
-                Some(channel) => { p.dim.s { (shown(name)) (say(language, ": ", "：")) (say(language, "the channel’s rate limit is ", "通道限速")) (pace_of(language, channel)) (say(language, ".", "。")) } }
+                Some(channel) => { p.dim.s { (shown(name)) (say(language, ": ", "：")) (say(language, "the channel’s rate limit is ", "通道限速：")) (pace_of(language, channel)) (say(language, ".", "。")) } }
                 None => { p { b { (shown(name)) (say(language, ": ", "：")) (say(language, "the channel is not in the configuration any more; move its letters instead.", "该通道已不在配置中，请改为转移。")) } } }
             }
         }

@@ -90,7 +90,7 @@ pub(in super::super) async fn confirm_close(State(app): State<Arc<App>>, Path(id
             p { (say(
                 language,
                 "It ends here, whatever its sender says. Its messages show that it was closed. It opens again when something new of it fires, and after the time that the configuration sets.",
-                "事件在此结束，无论发送方怎么说；消息会显示已关闭。有新的告警触发，或超过配置的时间后，会重新打开。",
+                "事件在此结束，无论发送方怎么说；消息中会注明已关闭。有新的告警触发，或超过配置的时间后，会重新打开。",
             )) }
             (press(id, Verb::Close, Way::Page, html! { div.acts { button.b.d { (say(language, "Close #", "关闭 #")) (id) } a.b.g href={ "/ui/incidents/" (id) } { (say(language, "Cancel", "取消")) } } }))
         }

@@ -65,7 +65,7 @@ pub(in super::super) async fn confirm(State(app): State<Arc<App>>, viewer: Viewe
         } }
         @if n == 0 { div.card.pad { p { @if is_cut { (say(language, "Only the ", "只查看了最紧急的 ")) (among) (say(language, " most urgent were looked at. The others are in History.", " 个，其他在「历史」中。")) } @else { (say(language, "Somebody is on each of them by now, or they are over.", "它们均已有人处理，或已结束。")) } } div.acts.mt { a.b.p href="/ui" { (say(language, "Now", "当前")) } } } } @else {
             form.conf method="post" action="/ui/ack" {
-                p { (say(language, "All of them are yours then: their escalations stop, and their messages say so. What joins one of them later rings again.", "它们将全部由你负责：升级停止，消息会显示。之后新增的告警会再次通知。")) }
+                p { (say(language, "All of them are yours then: their escalations stop, and their messages say so. What joins one of them later rings again.", "它们将全部由你负责：升级停止，消息中会注明由你处理。之后新增的告警会再次通知。")) }
                 @if is_cut { p.dim { (say(language, "They are among the ", "仅限最紧急的 ")) (among) (say(language, " most urgent; what is open besides is not acked with them.", " 个；其他未结事件不会一并认领。")) } }
                 input type="hidden" name="ids" value=(ids.join(","));
                 div.acts { button.b.p data-key="a" { (say(language, "Ack ", "认领 ")) (n) } a.b.g href="/ui" { (say(language, "Cancel", "取消")) } }

@@ -61,8 +61,8 @@ pub(super) fn table(viewer: &Viewer, plan: &Plan, overrides: &[Override]) -> Mar
     let first = monday(today);
     let week = |n: i64| format!("{} – {}", short(language, day(first, n * 7)), short(language, day(first, n * 7 + 6)));
     html! {
-        section.sec.wo { h2 { (say(language, "Four weeks", "四周")) span.dim.s.end { (icon("swap")) (say(language, " override · ", " 换班 · ")) (icon("alert")) (say(language, " nobody", " 无人")) } }
-            div.card.calw tabindex="0" role="region" aria-label=(say(language, "Four weeks", "四周")) {
+        section.sec.wo { h2 { (say(language, "Four weeks", "未来四周")) span.dim.s.end { (icon("swap")) (say(language, " override · ", " 换班 · ")) (icon("alert")) (say(language, " nobody", " 无人")) } }
+            div.card.calw tabindex="0" role="region" aria-label=(say(language, "Four weeks", "未来四周")) {
                 table.cal {
                     caption.vh { (say(language, "Who is on call from ", "值班表：")) (short(language, first)) (say(language, " to ", " 至 ")) (short(language, day(first, DAYS - 1))) }
                     thead {

@@ -93,7 +93,7 @@ pub(in super::super) fn aside(viewer: &Viewer, plan: &Plan, overrides: &[Overrid
     let overrides = plan.people.active_overrides(overrides);
     html! {
         @if !plan.people.rotas.is_empty() {
-            section.sec { h2 { (say(language, "On call", "值班")) a.l.s.end href="/ui/oncall" { (say(language, "four weeks", "四周")) } }
+            section.sec { h2 { (say(language, "On call", "值班")) a.l.s.end href="/ui/oncall" { (say(language, "four weeks", "四周排班")) } }
                 ul.card.rows { @for rota in plan.people.rotas.values() { li {
                     @match rota.at(now, &overrides) {
                         Some(shift) => { (icon_of("oncall", "")) span { b { (shown(plan.people.people.shown(&shift.person))) } " " span.dim { (shown(&rota.name)) } } span.dim.s.end { (say(language, "until ", "至 ")) (time::day_there(&viewer.manner, &rota.zone, shift.until)) } }

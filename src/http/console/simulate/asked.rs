@@ -87,7 +87,7 @@ impl Asked {
                         "event" => label.f { span { (say(language, "The event’s id", "事件 ID")) } input.in name="event" value=(or("event", "")) spellcheck="false" required; },
                         "storm" => {
                             (number("alerts", say(language, "Alerts", "告警数"), "1000"))
-                            (number("groups", say(language, "In groups", "分为组数"), "100"))
+                            (number("groups", say(language, "In groups", "分组数"), "100"))
                             label.f { span { (say(language, "Over", "历时")) } input.in name="over" value=(or("over", "30s")) required; }
                             label.f { span { (say(language, "Labels of each", "每条的标签")) } input.in name="labels" value=(or("labels", "")) placeholder="team=db env=prod"; }
                         }

@@ -92,7 +92,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
         (say(language, "Alerts", "告警"), |f| f.alerts.to_string()),
         (say(language, "Messages", "消息"), |f| f.messages.to_string()),
         (say(language, "Digests", "汇总"), |f| f.digests.to_string()),
-        (say(language, "Alerts named", "列名告警"), |f| f.named.to_string()),
+        (say(language, "Alerts named", "逐条列出的告警"), |f| f.named.to_string()),
         (say(language, "Longest wait", "最长等待"), |f| round(f.longest_delay)),
         (say(language, "Done after", "完成于"), |f| round(f.over_after)),
     ];
@@ -113,7 +113,7 @@ fn table(language: Language, outcome: &Outcome) -> Markup {
                 }
             } }
         } }
-        p.dim.s.mt { (say(language, "Named alerts are in a message by name; the others are in it as a count, with a link to the list.", "列名告警在消息中逐条列出；其余以数量和列表链接体现。")) }
+        p.dim.s.mt { (say(language, "Named alerts are in a message by name; the others are in it as a count, with a link to the list.", "逐条列出的告警在消息中有名称；其余以数量和列表链接体现。")) }
     }
 }
 
